@@ -1,0 +1,22 @@
+"""`sleep`: wait."""
+
+from __future__ import annotations
+
+from assay.errors import BuiltinError
+from assay.lua.declare import Library
+
+library = Library("sleep", "Wait.")
+
+
+@library.call()
+async def sleep(seconds: float) -> None:
+    """Wait without stopping other coroutines, tasks or request handlers.
+
+    Args:
+        seconds: How long; fractions are allowed, 0 lets others run.
+    """
+    import asyncio
+
+    if not 0 <= seconds < float("inf"):
+        raise BuiltinError(f"bad argument 'seconds' (a finite number of at least 0 expected, got {seconds})")
+    await asyncio.sleep(seconds)

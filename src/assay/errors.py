@@ -1,0 +1,46 @@
+"""Every exception of assay.
+
+AssayError              anything that assay raises on purpose
+├── LuaError            Lua code raised an error: message, value, Lua traceback
+│   └── LuaSyntaxError  Lua source that does not parse: the message names file and line
+├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
+└── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AssayError(Exception):
+    """Anything that assay raises on purpose."""
+
+
+class LuaError(AssayError):
+    """Lua code raised an error that nobody caught.
+
+    `message` is its text, `value` the raised value as plain Python data (`None` when it was only a text or
+    cannot be converted), `traceback` the Lua traceback with file and line of the script.
+    """
+
+    def __init__(self, message: str, value: Any = None, traceback: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.value = value
+        self.traceback = traceback
+
+
+class LuaSyntaxError(LuaError):
+    """Lua source that does not parse."""
+
+
+class BuiltinError(AssayError):
+    """A builtin refuses its arguments or fails; the binding puts the function's name before the message."""
+
+
+class ErrorObject(AssayError):
+    """A builtin fails with an error object: `message`, and `fields` such as `kind`, `type`, `details`, `cause`."""
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.fields = {"message": message, **fields}

@@ -1,0 +1,265 @@
+"""Python types as descriptions of Lua values: checks, conversions and the names used in messages."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from assay.errors import BuiltinError
+from assay.lua.function import LuaFunction
+from assay.lua.values import Json
+
+Converter = Callable[[Any, str], Any]
+"""Converts a plain value, or raises `BuiltinError`; the text says what is checked ("option 'timeout'")."""
+
+
+def lua_type(value: Any) -> str:
+    """The Lua name of the type of a plain value."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str | bytes):
+        return "string"
+    if isinstance(value, LuaFunction):
+        return "function"
+    return "table"
+
+
+def is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def without_none(hint: Any) -> tuple[Any, bool]:
+    """A type without its `None`, and whether it had one."""
+    if not is_union(hint):
+        return hint, False
+    members = [member for member in typing.get_args(hint) if member is not type(None)]
+    optional = len(members) < len(typing.get_args(hint))
+    return typing.Union[tuple(members)] if len(members) > 1 else members[0], optional
+
+
+def kind_of(hint: Any) -> str:
+    """The word for a type in messages, in the reference and in `host/bind.lua`."""
+    simple = {
+        str: "string",
+        bytes: "string",
+        int: "integer",
+        float: "number",
+        bool: "boolean",
+        LuaFunction: "function",
+        Json: "json",
+        Any: "any",
+    }
+    if hint in simple:
+        return simple[hint]
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return "string"
+    if origin in (dict, list) or hint in (dict, list):
+        return "table"
+    if is_union(hint):
+        kinds = {kind_of(member) for member in typing.get_args(hint)}
+        if kinds == {"integer", "number"}:
+            return "number"
+        return "text" if kinds <= {"string", "table", "options"} else "any"
+    if dataclasses.is_dataclass(hint):
+        return "options"
+    name = getattr(hint, "lua_name", None)
+    if name is None:
+        raise TypeError(f"no Lua type for {hint!r}")
+    return str(name)
+
+
+def _mismatch(where: str, expected: str, value: Any) -> BuiltinError:
+    return BuiltinError(f"bad {where} ({expected} expected, got {lua_type(value)})")
+
+
+def _string(value: Any, where: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        raise BuiltinError(f"bad {where} (UTF-8 text expected, got other bytes)")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise _mismatch(where, "string", value)
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return _string(value, where).encode()
+
+
+def _integer(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _mismatch(where, "integer", value)
+    if isinstance(value, float) and not value.is_integer():
+        raise BuiltinError(f"bad {where} (integer expected, got {value!r})")
+    return int(value)
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _mismatch(where, "number", value)
+    return value
+
+
+def _boolean(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise _mismatch(where, "boolean", value)
+    return value
+
+
+def _function(value: Any, where: str) -> LuaFunction:
+    if not isinstance(value, LuaFunction):
+        raise _mismatch(where, "function", value)
+    return value
+
+
+def _any(value: Any, where: str) -> Any:
+    if isinstance(value, LuaFunction):
+        raise BuiltinError(f"bad {where} (a function cannot be carried)")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _any(item, f"{where}, field '{key}'")
+    elif isinstance(value, list):
+        for index, item in enumerate(value, 1):
+            _any(item, f"{where}, item {index}")
+    return value
+
+
+def _nested(where: str, key: object) -> str:
+    """ "option 'a'" and "b" → "option 'a.b'"."""
+    return f"{where[:-1]}.{key}'" if where.endswith("'") else f"{where}.{key}"
+
+
+def _list(item: Converter) -> Converter:
+    def convert(value: Any, where: str) -> list[Any]:
+        if value == {}:
+            return []
+        if not isinstance(value, list):
+            raise BuiltinError(f"bad {where} (array expected, got {lua_type(value)})")
+        return [item(entry, _nested(where, index)) for index, entry in enumerate(value, 1)]
+
+    return convert
+
+
+def _dict(item: Converter) -> Converter:
+    def convert(value: Any, where: str) -> dict[str, Any]:
+        if isinstance(value, list):
+            value = {str(index): entry for index, entry in enumerate(value, 1)}
+        if not isinstance(value, dict):
+            raise _mismatch(where, "table", value)
+        return {key: item(entry, _nested(where, key)) for key, entry in value.items()}
+
+    return convert
+
+
+def _literal(choices: tuple[str, ...]) -> Converter:
+    expected = ", ".join(f'"{choice}"' for choice in choices)
+
+    def convert(value: Any, where: str) -> str:
+        if value not in choices:
+            got = f'"{value}"' if isinstance(value, str) else lua_type(value)
+            raise BuiltinError(f"bad {where} (one of {expected} expected, got {got})")
+        return str(value)
+
+    return convert
+
+
+def _union(members: tuple[Any, ...]) -> Converter:
+    converters = [(kind_of(member), converter(member)) for member in members]
+    names = {"options": "table", "integer": "number", "json": "value"}
+    expected = " or ".join(dict.fromkeys(names.get(kind, kind) for kind, _ in converters))
+
+    def convert(value: Any, where: str) -> Any:
+        kind = lua_type(value)
+        for name, inner in converters:
+            if names.get(name, name) == kind:
+                return inner(value, where)
+        raise _mismatch(where, expected, value)
+
+    return convert
+
+
+def options(cls: type) -> Converter:
+    """The converter of an option table: a dataclass whose fields are the options."""
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
+    required = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+
+    def convert(value: Any, where: str) -> Any:
+        if isinstance(value, list) and value:
+            raise BuiltinError(f"bad {where} (a table of named options expected, got an array)")
+        if not isinstance(value, dict | list):
+            raise _mismatch(where, "table", value)
+        prefix = where.split("'")[1] + "." if where.startswith("option") else ""
+        values = {}
+        for key, item in dict(value).items():
+            inner = fields.get(key)
+            if inner is None:
+                raise BuiltinError(f"unknown option '{prefix}{key}'{_suggest(key, fields)}")
+            values[key] = inner(item, f"option '{prefix}{key}'")
+        for name in required:
+            if name not in values:
+                raise BuiltinError(f"missing option '{prefix}{name}'")
+        return cls(**values)
+
+    return convert
+
+
+def _suggest(key: str, known: typing.Iterable[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(sorted(known))})"
+
+
+@cache
+def converter(hint: Any) -> Converter:
+    """The converter for a type."""
+    hint, optional = without_none(hint)
+    inner = _converter(hint)
+    if not optional:
+        return inner
+    return lambda value, where: None if value is None else inner(value, where)
+
+
+def _converter(hint: Any) -> Converter:
+    simple: dict[Any, Converter] = {
+        str: _string,
+        bytes: _bytes,
+        int: _integer,
+        float: _number,
+        bool: _boolean,
+        LuaFunction: _function,
+        Any: _any,
+        list: _list(_any),
+        dict: _dict(_any),
+    }
+    if hint in simple:
+        return simple[hint]
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin is list:
+        return _list(converter(arguments[0]))
+    if origin is dict:
+        return _dict(converter(arguments[1]))
+    if origin is typing.Literal:
+        return _literal(arguments)
+    if is_union(hint):
+        return _union(arguments)
+    if dataclasses.is_dataclass(hint):
+        return options(typing.cast(type, hint))
+    raise TypeError(f"no Lua type for {hint!r}")

@@ -1,0 +1,152 @@
+"""Declarations of builtins: a typed Python function with a docstring, and nothing else.
+
+    library = Library("base64", "Base64, binary safe.")
+
+    @library.function(pure=True)
+    def encode(data: bytes) -> str:
+        ...
+
+From that come the Lua function, its argument errors, its page in the reference and its editor stub. An `async def`
+waits without stopping other coroutines. A parameter of type `Host` is filled in and not seen by Lua.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+_CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
+
+
+class Parameter:
+    """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
+
+    def __init__(self, name: str, hint: Any, optional: bool, rest: bool) -> None:
+        from assay.lua import convert
+
+        self.name = name
+        self.hint = hint
+        self.optional = optional
+        self.rest = rest
+        self.kind = "rest" if rest else convert.kind_of(hint)
+        self.is_bytes = hint is bytes
+        self.is_handle = hasattr(hint, "lua_name")
+        self.convert = None if self.is_handle or self.kind == "json" else convert.converter(hint)
+
+
+class Function:
+    """A declared function or method."""
+
+    def __init__(self, name: str, title: str, python: Callable[..., Any], pure: bool, native: bool) -> None:
+        self.name = name
+        self.title = title
+        self.python = python
+        self.pure = pure
+        self.native = native
+        self.doc = python.__doc__ or ""
+        self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
+        self._signature: tuple[list[Parameter], bool, Any] | None = None
+
+    def _resolve(self) -> tuple[list[Parameter], bool, Any]:
+        if self._signature is None:
+            import typing
+
+            from assay.lua import convert
+            from assay.lua.host import Host
+
+            hints = typing.get_type_hints(self.python)
+            code = self.python.__code__
+            names = list(code.co_varnames[: code.co_argcount])
+            first_default = len(names) - len(self.python.__defaults__ or ())
+            parameters, takes_host = [], False
+            for position, name in enumerate(names):
+                if hints.get(name) is Host:
+                    takes_host = True
+                    continue
+                hint, nullable = convert.without_none(hints[name])
+                parameters.append(Parameter(name, hint, nullable or position >= first_default, False))
+            if code.co_flags & _CO_VARARGS:
+                name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+                parameters.append(Parameter(name, list[hints[name]], True, True))  # type: ignore[misc]
+            self._signature = parameters, takes_host, hints.get("return", Any)
+        return self._signature
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The parameters that Lua sees."""
+        return self._resolve()[0]
+
+    @property
+    def takes_host(self) -> bool:
+        return self._resolve()[1]
+
+    @property
+    def result(self) -> Any:
+        """The annotated result type."""
+        return self._resolve()[2]
+
+
+class Handle:
+    """A class whose objects Lua sees as handles: tables with methods and an id."""
+
+    def __init__(self, python: type, methods: list[Function]) -> None:
+        self.name: str = python.lua_name  # type: ignore[attr-defined]
+        self.python = python
+        self.methods = methods
+
+
+class Library:
+    """The functions of one Lua global (or of one module for `require`)."""
+
+    def __init__(self, name: str, doc: str, lua: str | None = None) -> None:
+        """`lua` is the path of a Lua file that implements the functions declared `native`."""
+        self.name = name
+        self.doc = doc
+        self.lua = lua
+        self.functions: list[Function] = []
+        self.handles: list[Handle] = []
+        self.entry: Function | None = None
+
+    def function(
+        self, *, pure: bool = False, native: bool = False, name: str | None = None
+    ) -> Callable[[F], F]:
+        """Declare a function. `pure`: workflows may call it. `native`: the library's Lua file implements it."""
+
+        def declare(python: F) -> F:
+            lua_name = name or python.__name__
+            self.functions.append(Function(lua_name, f"{self.name}.{lua_name}", python, pure, native))
+            return python
+
+        return declare
+
+    def call(self, *, pure: bool = False, native: bool = False) -> Callable[[F], F]:
+        """Declare what a call of the library itself does."""
+
+        def declare(python: F) -> F:
+            self.entry = Function(self.name, self.name, python, pure, native)
+            return python
+
+        return declare
+
+    def handle(self, cls: C) -> C:
+        """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods."""
+        prefix = cls.lua_name.rpartition(".")[2].lower()  # type: ignore[attr-defined]
+        methods = [
+            Function(name, f"{prefix}:{name}", python, python._pure, False)
+            for name, python in vars(cls).items()
+            if hasattr(python, "_pure")
+        ]
+        self.handles.append(Handle(cls, methods))
+        return cls
+
+
+def method(python: F) -> F:
+    """Mark a method of a handle class for Lua."""
+    python._pure = False  # type: ignore[attr-defined]
+    return python
+
+
+__all__ = ["Function", "Handle", "Library", "Parameter", "method"]

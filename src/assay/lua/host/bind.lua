@@ -1,0 +1,220 @@
+-- Binding: a builtin's declaration becomes a Lua function that checks its arguments, calls Python with plain
+-- values, and turns the outcome into results, an error or a wait.
+--
+-- An outcome is a tag and what follows it:
+--   "v" values…              results as they are
+--   "t" text, sides…         one result, as wire
+--   "m" text, sides…         several results, as a wire array
+--   "j" text                 one result, as JSON
+--   "h" class, id            a handle
+--   "k" task id              the results (or the error) of a task that has ended
+--   "w" operation id         not done yet: wait for it
+--   "e" message              an error text, told at the caller's line
+--   "f" text, sides…         an error object, as wire
+local host = ...
+
+local isyieldable = coroutine.isyieldable
+local mathtype = math.type
+local select, type = select, type
+local unpack = table.unpack
+
+-- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
+
+local handle_ids = setmetatable({}, { __mode = "k" })
+local handle_classes = setmetatable({}, { __mode = "k" })
+local classes = {} -- name -> metatable
+
+local function release(handle)
+  host.released[#host.released + 1] = handle_ids[handle]
+end
+host.released = {}
+
+function host.is_handle(v)
+  return handle_classes[v]
+end
+
+function host.define_class(name, methods)
+  classes[name] = { __name = name, __index = methods, __metatable = false, __gc = release }
+  classes[name].__tostring = function()
+    return name
+  end
+end
+
+function host.handle(class, id)
+  local handle = {}
+  handle_ids[handle], handle_classes[handle] = id, class
+  return setmetatable(handle, classes[class])
+end
+
+-- Functions that Python holds, by id.
+
+local functions, function_ids, last_function = {}, {}, 0
+
+function host.hold(fn)
+  local id = function_ids[fn]
+  if not id then
+    last_function = last_function + 1
+    id = last_function
+    functions[id], function_ids[fn] = { fn = fn, count = 0 }, id
+  end
+  functions[id].count = functions[id].count + 1
+  return id
+end
+
+function host.held(id)
+  return functions[id].fn
+end
+
+function host.unhold(id, count)
+  local entry = functions[id]
+  entry.count = entry.count - count
+  if entry.count <= 0 then
+    functions[id], function_ids[entry.fn] = nil, nil
+  end
+end
+
+-- Outcomes -----------------------------------------------------------------------------------------
+
+local function join(ok, ...)
+  if ok then
+    return { ... }
+  end
+  error((...), 0)
+end
+
+local function many(text, ...)
+  local results = host.decode(text, { ... })
+  local count = #results
+  for i = 1, count do
+    if results[i] == host.null then
+      results[i] = nil
+    end
+  end
+  return unpack(results, 1, count)
+end
+
+local function finish(name, tag, ...)
+  if tag == "v" then
+    return ...
+  elseif tag == "w" then
+    if not isyieldable() then
+      host.cancel(...)
+      error(name .. ": cannot wait here: a table.sort comparator or a string.gsub callback is running", 2)
+    end
+    return finish(name, host.wait(...))
+  elseif tag == "t" then
+    local text = ...
+    return (host.decode(text, { select(2, ...) }))
+  elseif tag == "j" then
+    local text = ...
+    local value = host.decode(text)
+    if value == host.null then
+      return nil
+    end
+    return value
+  elseif tag == "h" then
+    return host.handle(...)
+  elseif tag == "m" then
+    return many(...)
+  elseif tag == "k" then
+    return join(host.outcome(...))
+  elseif tag == "f" then
+    local text = ...
+    error(host.make_error(host.decode(text, { select(2, ...) })), 0)
+  end
+  error((...), 2)
+end
+
+host.finish = finish
+
+-- Arguments ----------------------------------------------------------------------------------------
+
+local function bad(name, parameter, expected, got)
+  error(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
+end
+
+-- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
+local fits = {
+  string = function(v)
+    return type(v) == "string" and v or mathtype(v) and tostring(v) or nil
+  end,
+  integer = function(v)
+    return mathtype(v) and math.tointeger(v)
+  end,
+  number = function(v)
+    return mathtype(v) and v or nil
+  end,
+}
+
+local EXPECTED = { any = "value", text = "string", options = "table" }
+
+-- parameters: array of {name, kind, optional}. Returns the arguments for Python: one each, then side strings.
+local function collect(name, parameters, count, ...)
+  local out, sides = {}, 0
+  local given = { ... }
+  for i = 1, count do
+    local parameter = parameters[i]
+    local kind, v = parameter[2], given[i]
+    if kind == "rest" then
+      v = { unpack(given, i, select("#", ...)) }
+      setmetatable(v, host.array_metatable)
+      kind = "table"
+    end
+    local t = type(v)
+    if v == nil then
+      if not parameter[3] then
+        bad(name, parameter[1], EXPECTED[kind] or kind, "nil")
+      end
+      out[i] = nil
+    elseif kind == t and t ~= "table" and t ~= "function" and t ~= "string" then
+      out[i] = v
+    elseif t == "string" and kind == "string" then
+      out[i] = v
+    elseif t == "function" and (kind == "function" or kind == "callback") then
+      out[i] = host.hold(v)
+    elseif kind == "json" then
+      local text, problem = host.encode(v, "json")
+      if not text then
+        error(name .. ": bad argument '" .. parameter[1] .. "' (JSON cannot carry " .. problem .. ")", 3)
+      end
+      out[i] = text
+    elseif
+      (kind == "any" or kind == "table" or kind == "options" or kind == "text")
+      and t == "table"
+      and not host.is_handle(v)
+    then
+      local text, extra = host.encode(v, "call")
+      if not text then
+        error(name .. ": bad argument '" .. parameter[1] .. "' (cannot carry " .. extra .. ")", 3)
+      end
+      -- The text says which of the call's side strings it means, counted from its own first.
+      out[i] = sides .. ":" .. text
+      for j = 1, #extra do
+        sides = sides + 1
+        out[count + sides] = extra[j]
+      end
+    elseif kind == "any" and (t == "string" or t == "number" or t == "boolean") then
+      out[i] = t == "string" and "=" .. v or v
+    elseif kind == "text" and t == "string" then
+      out[i] = "=" .. v
+    elseif host.is_handle(v) == kind then
+      out[i] = handle_ids[v]
+    else
+      local fit = fits[kind]
+      local value = fit and fit(v)
+      if value == nil then
+        bad(name, parameter[1], EXPECTED[kind] or kind, host.describe(v))
+      end
+      out[i] = value
+    end
+  end
+  return unpack(out, 1, count + sides)
+end
+
+-- A Lua function for a Python callable. `parameters` as in `collect`.
+function host.bind(name, parameters, call)
+  local count = #parameters
+  return function(...)
+    return finish(name, call(collect(name, parameters, count, ...)))
+  end
+end

@@ -1,0 +1,27 @@
+-- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table;
+-- all see a copy of the standard library, so that nothing a script replaces is ever used by them.
+local callbacks, next_part = ...
+
+local assert, load = assert, load -- the sandbox removes them from the globals
+
+local private = {}
+for name, value in pairs(_G) do
+  if type(value) == "table" and value ~= _G and name ~= "package" and name ~= "python" then
+    local copy = {}
+    for key, item in pairs(value) do
+      copy[key] = item
+    end
+    value = copy
+  end
+  private[name] = value
+end
+private._G = private
+
+local host = { globals = _G }
+host.call, host.cancel, host.load_library, host.find_module, host.spawned, host.write = callbacks()
+local part = next_part()
+while part do
+  assert(load(part, "=[assay]", "bt", private))(host)
+  part = next_part()
+end
+return host

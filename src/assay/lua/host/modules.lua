@@ -1,0 +1,81 @@
+-- Chunks and modules: the only places where source text becomes Lua code.
+local host = ...
+
+local G = host.globals
+local find, sub = string.find, string.sub
+local load, type = load, type
+
+local loaded = {}
+local loading = {} -- stack of the modules that are being loaded
+
+host.loaded = loaded
+G.package = { loaded = loaded }
+
+-- The function of a source text, or nil and a message. A first line that begins with # is no Lua.
+local function compile(text, name)
+  if sub(text, 1, 3) == "\xEF\xBB\xBF" then
+    text = sub(text, 4)
+  end
+  if sub(text, 1, 1) == "#" then
+    text = "--" .. text
+  end
+  if find(text, "^\27") then
+    return nil, name .. ": precompiled chunks are not loaded"
+  end
+  return load(text, name, "t", G)
+end
+
+-- Hold the function of a source text; returns its id, or nil and a message.
+function host.load_chunk(text, name)
+  local fn, problem = compile(text, name)
+  if not fn then
+    return nil, problem
+  end
+  return host.hold(fn)
+end
+
+-- Popped when the module has ended, also by an error.
+local loading_guard = setmetatable({}, {
+  __close = function()
+    loading[#loading] = nil
+  end,
+})
+
+local function run_module(name, path, fn)
+  loading[#loading + 1] = name
+  local guard <close> = loading_guard
+  local value = fn(name, path)
+  if value ~= nil then
+    loaded[name] = value
+  elseif loaded[name] == nil then
+    loaded[name] = true
+  end
+  return loaded[name], path
+end
+
+function G.require(name)
+  if type(name) ~= "string" then
+    error("require: bad argument 'name' (string expected, got " .. type(name) .. ")", 2)
+  end
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
+  for i = 1, #loading do
+    if loading[i] == name then
+      error("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name, 2)
+    end
+  end
+  local tag, text, path = host.find_module(name)
+  if tag == "e" then
+    error(text, 2)
+  elseif tag == "library" then
+    loaded[name] = host.library(name)
+    return loaded[name]
+  end
+  local fn, problem = compile(text, "@" .. path)
+  if not fn then
+    error("require: module '" .. name .. "': " .. problem, 2)
+  end
+  return run_module(name, path, fn)
+end
+host.names[G.require] = "require"

@@ -1,0 +1,96 @@
+"""Values on their way between Lua and Python, as wire text (see `host/wire.lua`).
+
+Lua strings become `str` when they are UTF-8 and `bytes` when not; tables become `dict` or `list`, with
+`json.null` as `None`; integers and floats stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Value = Any
+"""Any value that both sides know: None, bool, int, float, str, bytes, list, dict."""
+
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+
+
+class Json(bytes):
+    """JSON text that crosses as it is: one side wrote it, the other side reads it."""
+
+
+class WireError(ValueError):
+    """A Python value that Lua has no word for."""
+
+
+def text_or_bytes(raw: bytes) -> str | bytes:
+    """The text of a Lua string, or its bytes when it is no UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def decode(text: bytes, sides: Sequence[bytes], function: Callable[[int], Any] | None = None) -> Value:
+    """Read wire text; `function` makes the object for a Lua function's id."""
+    import orjson
+
+    value = orjson.loads(text)
+    if b"\\u0000" not in text:
+        return value
+
+    def resolve(item: Any) -> Any:
+        if isinstance(item, str) and item.startswith("\0"):
+            tag, rest = item[1], item[2:]
+            if tag == "r":
+                return text_or_bytes(sides[int(rest) - 1])
+            if tag == "x":
+                return text_or_bytes(bytes.fromhex(rest))
+            if tag == "d":
+                return float(rest)
+            if tag == "f" and function is not None:
+                return function(int(rest))
+            raise WireError(f"unknown wire form {tag!r}")
+        if isinstance(item, dict):
+            return {key: resolve(entry) for key, entry in item.items()}
+        if isinstance(item, list):
+            return [resolve(entry) for entry in item]
+        return item
+
+    return resolve(value)
+
+
+def encode(value: Value) -> tuple[bytes, list[bytes]]:
+    """Write wire text and its side strings. Dataclasses become tables of their fields."""
+    import orjson
+
+    sides: list[bytes] = []
+
+    def default(item: Any) -> str:
+        if isinstance(item, bytes | bytearray):
+            sides.append(bytes(item))
+            return f"\0r{len(sides)}"
+        raise WireError(f"a value of type {type(item).__name__}")
+
+    options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+    try:
+        text = orjson.dumps(value, default, options)
+        if text.count(b'"\\u0000') != len(sides):
+            sides.clear()
+            text = orjson.dumps(_protect(value), default, options)
+    except orjson.JSONEncodeError as error:
+        cause = error.__cause__
+        raise WireError(str(cause if isinstance(cause, WireError) else error)) from None
+    return text, sides
+
+
+def _protect(value: Any) -> Any:
+    """Turn the strings that would read as a wire form into bytes."""
+    if isinstance(value, str) and value.startswith("\0"):
+        return value.encode()
+    if isinstance(value, dict):
+        return {key: _protect(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_protect(item) for item in value]
+    return value
