@@ -3,6 +3,8 @@
 AssayError              anything that assay raises on purpose
 ├── LuaError            Lua code raised an error: message, value, Lua traceback
 │   └── LuaSyntaxError  Lua source that does not parse: the message names file and line
+├── ScriptExit          a script called `os.exit`
+├── DevServerError      the embedded Temporal server cannot be started
 ├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
 └── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
 """
@@ -20,18 +22,34 @@ class LuaError(AssayError):
     """Lua code raised an error that nobody caught.
 
     `message` is its text, `value` the raised value as plain Python data (`None` when it was only a text or
-    cannot be converted), `traceback` the Lua traceback with file and line of the script.
+    cannot be converted), `traceback` the Lua traceback with file and line of the script. `origin` is the exception
+    behind an error object that a builtin raised with one.
     """
 
-    def __init__(self, message: str, value: Any = None, traceback: str = "") -> None:
+    def __init__(
+        self, message: str, value: Any = None, traceback: str = "", origin: BaseException | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.value = value
         self.traceback = traceback
+        self.origin = origin
 
 
 class LuaSyntaxError(LuaError):
     """Lua source that does not parse."""
+
+
+class ScriptExit(AssayError):
+    """A script that an `assay.Runtime` runs called `os.exit`: `code` is the exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the script called os.exit({code})")
+        self.code = code
+
+
+class DevServerError(AssayError):
+    """The embedded Temporal server cannot be started."""
 
 
 class BuiltinError(AssayError):
@@ -39,8 +57,12 @@ class BuiltinError(AssayError):
 
 
 class ErrorObject(AssayError):
-    """A builtin fails with an error object: `message`, and `fields` such as `kind`, `type`, `details`, `cause`."""
+    """A builtin fails with an error object: `message`, and `fields` such as `kind`, `type`, `details`, `cause`.
+
+    `origin`, when set, is the exception behind it: it comes back in `LuaError.origin` if Lua lets the error through.
+    """
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
         self.fields = {"message": message, **fields}
+        self.origin: BaseException | None = None

@@ -17,6 +17,7 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "log": ("assay.builtins.log", False),
     "os": ("assay.builtins.os", False),
     "sleep": ("assay.builtins.sleep", True),
+    "temporal": ("assay.temporal.library", False),
     "time": ("assay.builtins.time", True),
 }
 """Global → its module, and whether it is a plain function rather than a table."""

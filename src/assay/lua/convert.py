@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import types
 import typing
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from assay.errors import BuiltinError
@@ -42,7 +43,7 @@ def without_none(hint: Any) -> tuple[Any, bool]:
         return hint, False
     members = [member for member in typing.get_args(hint) if member is not type(None)]
     optional = len(members) < len(typing.get_args(hint))
-    return typing.Union[tuple(members)] if len(members) > 1 else members[0], optional
+    return functools.reduce(operator.or_, members), optional
 
 
 def kind_of(hint: Any) -> str:
@@ -68,6 +69,8 @@ def kind_of(hint: Any) -> str:
         kinds = {kind_of(member) for member in typing.get_args(hint)}
         if kinds == {"integer", "number"}:
             return "number"
+        if kinds == {"string", "json"}:
+            return "body"
         return "text" if kinds <= {"string", "table", "options"} else "any"
     if dataclasses.is_dataclass(hint):
         return "options"
@@ -135,8 +138,17 @@ def _any(value: Any, where: str) -> Any:
     return value
 
 
+def _json(value: Any, where: str) -> Json:
+    import json
+
+    try:
+        return Json(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BuiltinError(f"bad {where} (JSON cannot carry it: {error})") from None
+
+
 def _nested(where: str, key: object) -> str:
-    """ "option 'a'" and "b" → "option 'a.b'"."""
+    """Name a part: "option 'a'" and "b" give "option 'a.b'"."""
     return f"{where[:-1]}.{key}'" if where.endswith("'") else f"{where}.{key}"
 
 
@@ -176,7 +188,7 @@ def _literal(choices: tuple[str, ...]) -> Converter:
 
 def _union(members: tuple[Any, ...]) -> Converter:
     converters = [(kind_of(member), converter(member)) for member in members]
-    names = {"options": "table", "integer": "number", "json": "value"}
+    names = {"options": "table", "integer": "number", "json": "table"}
     expected = " or ".join(dict.fromkeys(names.get(kind, kind) for kind, _ in converters))
 
     def convert(value: Any, where: str) -> Any:
@@ -226,7 +238,7 @@ def _suggest(key: str, known: typing.Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(sorted(known))})"
 
 
-@cache
+@functools.cache
 def converter(hint: Any) -> Converter:
     """The converter for a type."""
     hint, optional = without_none(hint)
@@ -244,6 +256,7 @@ def _converter(hint: Any) -> Converter:
         float: _number,
         bool: _boolean,
         LuaFunction: _function,
+        Json: _json,
         Any: _any,
         list: _list(_any),
         dict: _dict(_any),

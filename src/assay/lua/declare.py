@@ -34,24 +34,35 @@ class Parameter:
         self.kind = "rest" if rest else convert.kind_of(hint)
         self.is_bytes = hint is bytes
         self.is_handle = hasattr(hint, "lua_name")
-        self.convert = None if self.is_handle or self.kind == "json" else convert.converter(hint)
+        self.convert = None if self.is_handle or self.kind in ("json", "body") else convert.converter(hint)
 
 
 class Function:
     """A declared function or method."""
 
-    def __init__(self, name: str, title: str, python: Callable[..., Any], pure: bool, native: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        python: Callable[..., Any],
+        *,
+        pure: bool,
+        native: bool = False,
+        owner: type | None = None,
+    ) -> None:
         self.name = name
         self.title = title
         self.python = python
         self.pure = pure
         self.native = native
+        self.owner = owner
         self.doc = python.__doc__ or ""
         self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
         self._signature: tuple[list[Parameter], bool, Any] | None = None
 
     def _resolve(self) -> tuple[list[Parameter], bool, Any]:
         if self._signature is None:
+            import types
             import typing
 
             from assay.lua import convert
@@ -66,11 +77,15 @@ class Function:
                 if hints.get(name) is Host:
                     takes_host = True
                     continue
+                if name == "self":
+                    if self.owner is not None:
+                        parameters.append(Parameter(name, self.owner, False, False))
+                    continue
                 hint, nullable = convert.without_none(hints[name])
                 parameters.append(Parameter(name, hint, nullable or position >= first_default, False))
             if code.co_flags & _CO_VARARGS:
                 name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-                parameters.append(Parameter(name, list[hints[name]], True, True))  # type: ignore[misc]
+                parameters.append(Parameter(name, types.GenericAlias(list, hints[name]), True, True))
             self._signature = parameters, takes_host, hints.get("return", Any)
         return self._signature
 
@@ -110,14 +125,13 @@ class Library:
         self.handles: list[Handle] = []
         self.entry: Function | None = None
 
-    def function(
-        self, *, pure: bool = False, native: bool = False, name: str | None = None
-    ) -> Callable[[F], F]:
+    def function(self, *, pure: bool = False, native: bool = False, name: str | None = None) -> Callable[[F], F]:
         """Declare a function. `pure`: workflows may call it. `native`: the library's Lua file implements it."""
 
         def declare(python: F) -> F:
             lua_name = name or python.__name__
-            self.functions.append(Function(lua_name, f"{self.name}.{lua_name}", python, pure, native))
+            title = f"{self.name}.{lua_name.lstrip('_')}"
+            self.functions.append(Function(lua_name, title, python, pure=pure, native=native))
             return python
 
         return declare
@@ -126,19 +140,24 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, python, pure, native)
+            self.entry = Function(self.name, self.name, python, pure=pure, native=native)
             return python
 
         return declare
 
     def handle(self, cls: C) -> C:
-        """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods."""
-        prefix = cls.lua_name.rpartition(".")[2].lower()  # type: ignore[attr-defined]
-        methods = [
-            Function(name, f"{prefix}:{name}", python, python._pure, False)
-            for name, python in vars(cls).items()
-            if hasattr(python, "_pure")
-        ]
+        """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods.
+
+        A `__call__` among them is what a call of the handle itself does; `await_` is called `await` in Lua.
+        """
+        lua_name: str = cls.lua_name  # type: ignore[attr-defined]
+        prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
+        methods = []
+        for attribute, python in vars(cls).items():
+            if hasattr(python, "_pure"):
+                name = attribute if attribute == "__call__" else attribute.removesuffix("_")
+                title = prefix if name == "__call__" else f"{prefix}:{name}"
+                methods.append(Function(name, title, python, pure=python._pure, owner=cls))
         self.handles.append(Handle(cls, methods))
         return cls
 

@@ -5,31 +5,51 @@ Everything here happens on one thread at a time. `asyncio` is imported by whoeve
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError
 from assay.lua import values
 from assay.lua.function import LuaFunction
+from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome
 from assay.lua.state import PARTS, Outcome, State
 from assay.lua.values import Json
 
 if TYPE_CHECKING:
-    import asyncio
-
     from assay.lua.declare import Function, Library
 
+SNAPSHOT_WARNING = 256 * 1024
+
 _NEVER = -1  # an operation that nobody completes: the script is ending
-CANCELLED = ErrorObject("cancelled", kind="cancelled")
 
-
-class TaskOutcome(int):
-    """The id of an ended task whose results (or error) a builtin returns."""
+Arguments = tuple[Any, ...] | list[Json]
+"""The arguments of a Lua function: plain values, or JSON texts."""
 
 
 class Several(tuple[Any, ...]):
     """Several results of one call."""
+
+
+class Service(Protocol):
+    """What keeps a script alive when its main chunk has ended: a worker.
+
+    Awaiting it waits for its end, on any event loop (it lives on a thread of its own); that never takes much longer
+    than its graceful time-out once a shutdown was requested.
+    """
+
+    def request_shutdown(self) -> None:
+        """Begin to end it; from any thread, more than once."""
+
+    def __await__(self) -> Generator[Any, None, None]: ...
+
+
+class Kept(Protocol):
+    """What a builtin keeps until the script ends."""
+
+    async def close(self) -> None:
+        """Let go of it."""
 
 
 class Host:
@@ -51,12 +71,19 @@ class Host:
         hash_seed: int | None = None,
     ) -> None:
         self.unheld: list[int] = []
-        self.services: list[Awaitable[Any]] = []
-        """What keeps the script alive when its main chunk has ended (workers)."""
+        self.kept: dict[str, Kept] = {}
+        """What builtins keep until the script ends (connections), by a name of their own."""
+        self.services: list[Service] = []
+        """What keeps the script alive when its main chunk has ended; see `add_service`."""
+        self.on_service: Callable[[], None] | None = None
+        """Called when a service is added."""
+        self.on_exit: Callable[[], Any] | None = None
+        """Called when a spawned task calls `os.exit`; None: SystemExit goes through the event loop."""
         self.verbose = False
         """Print Python's traceback of an unexpected error in a builtin."""
         self._ending: BaseException | None = None
-        self._libraries = libraries
+        self.libraries = libraries
+        """The globals: their modules, and whether they are plain functions."""
         self._find_module = find_module
         self._write = write
         self._flush = flush
@@ -65,12 +92,16 @@ class Host:
         self._handles: dict[int, Any] = {}
         self._last_id = 0
         self._operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
-        self._spawned: list[int] = []
-        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self._spawned: list[SpawnedTask] = []
+        self.tasks: set[SpawnedTask] = set()
+        """Spawned tasks that have not ended."""
+        self.failed: set[SpawnedTask] = set()
+        """Spawned tasks that ended with an error which can still be awaited."""
         self.state = State(self, parts, memory_limit, hash_seed)
         for name, (_, is_function) in libraries.items():
             if "." not in name:
                 self.state.invoke(b"add_global", name.encode(), is_function)
+        self.state.invoke(b"mark_base")
 
     # What Lua calls: never raises, never touches the state --------------------------------------------------
 
@@ -78,8 +109,7 @@ class Host:
         """Run a builtin; its outcome is told as a tuple (see `host/bind.lua`)."""
         function = self._functions[index]
         try:
-            self.check_allowed(function)
-            result = function.python(*self._arguments(function, arguments))
+            result = self.implementation(function)(*self._arguments(function, arguments))
             if function.waits:
                 self._last_id += 1
                 self._operations[self._last_id] = function, result
@@ -88,8 +118,12 @@ class Host:
         except BaseException as error:
             return self._failure(function, error)
 
-    def check_allowed(self, function: Function) -> None:
-        """Raise BuiltinError when this host does not let its script call `function`."""
+    def implementation(self, function: Function) -> Callable[..., Any]:
+        """What runs when the script calls `function`; raises BuiltinError when this host does not allow it."""
+        return function.python
+
+    def check_alive(self) -> None:
+        """Raise when a cancellation means that the whole state is going away and no Lua code may run any more."""
 
     def cancel(self, operation: int) -> None:
         """Forget an operation that nobody can wait for."""
@@ -101,9 +135,9 @@ class Host:
         """Import a library and tell Lua its declaration."""
         try:
             library = self._import(name.decode())
-        except ImportError as error:
-            return b"e", f"{name.decode()}: {error}".encode()
-        return b"t", values.encode(self._describe(library))[0]
+            return b"t", values.encode(self._describe(library))[0]
+        except Exception as error:
+            return b"e", f"{name.decode()}: {type(error).__name__}: {error}".encode("utf-8", "replace")
 
     def find_module(self, name: bytes) -> Outcome:
         """Find a module for `require`: its source and path, a library, or an error."""
@@ -111,27 +145,28 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
-        if "." in text and text in self._libraries:
+        if "." in text and text in self.libraries and not text.startswith("_"):
             return (b"library",)
-        return self._find_module(text)
+        try:
+            return self._find_module(text)
+        except Exception as error:
+            return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
 
-    def spawned(self, task: int) -> None:
-        """Take note of a task that Lua code made."""
-        self._spawned.append(task)
-
-    def write(self, text: bytes) -> None:
-        """Write what `print` prints."""
+    def write(self, text: bytes) -> int | None:
+        """Write what `print` prints; returns the operation to wait for when the script is over because of it."""
         try:
             self._write(text)
         except BaseException as error:
             self._ending = error
+            return _NEVER
+        return None
 
     # Builtins -----------------------------------------------------------------------------------------------
 
     def _import(self, name: str) -> Library:
         import importlib
 
-        module = importlib.import_module(self._libraries[name][0])
+        module = importlib.import_module(self.libraries[name][0])
         library: Library = module.library
         return library
 
@@ -175,8 +210,13 @@ class Host:
                 value = self._handles[raw]
             elif parameter.kind == "json":
                 value = Json(raw)
+            elif parameter.kind == "body":
+                value = raw[1:] if raw[:1] == b"=" else Json(raw)
             elif parameter.kind == "function":
                 value = LuaFunction(self, raw)
+            elif parameter.kind == "any" and parameter.hint is not Any and not isinstance(raw, bytes):
+                assert parameter.convert is not None
+                value = parameter.convert(raw, f"argument '{parameter.name}'")
             elif isinstance(raw, bytes):
                 value = self._decode(parameter.kind, raw, sides)
                 if parameter.is_bytes and isinstance(value, bytes):
@@ -228,13 +268,14 @@ class Host:
     def _failure(self, function: Function, error: BaseException) -> Outcome:
         title = function.title
         if isinstance(error, ErrorObject):
-            text, sides = values.encode(error.fields)
-            return b"f", text, *sides
+            text, sides = self._encode_fields(error.fields)
+            origin = 0 if error.origin is None else self._keep(error.origin)
+            return b"f", origin, text, *sides
         if isinstance(error, BuiltinError | values.WireError):
             return b"e", f"{title}: {error}".encode("utf-8", "replace")
         if isinstance(error, OSError) and error.strerror:
-            where = f"{error.filename}: " if error.filename is not None else ""
-            return b"e", f"{title}: {where}{error.strerror}".encode("utf-8", "replace")
+            where = b"" if error.filename is None else _file_name(error.filename) + b": "
+            return b"e", f"{title}: ".encode() + where + error.strerror.encode()
         if not isinstance(error, Exception):
             self._ending = error
             return b"w", _NEVER
@@ -244,20 +285,53 @@ class Host:
             traceback.print_exception(error, file=sys.stderr)
         return b"e", f"{title}: {type(error).__name__}: {error}".encode("utf-8", "replace")
 
+    def _encode_fields(self, fields: dict[str, Any]) -> tuple[bytes, list[bytes]]:
+        try:
+            return values.encode(fields)
+        except values.WireError:
+            return values.encode({name: value for name, value in fields.items() if isinstance(value, str)})
+
     # Tasks --------------------------------------------------------------------------------------------------
 
     def load(self, source: bytes, name: str) -> LuaFunction:
-        """Compile a chunk. Raises LuaSyntaxError."""
-        result = self.state.invoke(b"load_chunk", source, b"@" + name.encode())
+        """Compile a chunk. `name` is its file, or stands for itself after a "=". Raises LuaSyntaxError."""
+        chunk_name = name if name.startswith("=") else "@" + name
+        result = self.state.invoke(b"load_chunk", source, chunk_name.encode("utf-8", "surrogateescape"))
         if isinstance(result, tuple):
             raise LuaSyntaxError(result[1].decode("utf-8", "replace"))
         return LuaFunction(self, result)
 
-    def start(self, function: LuaFunction, arguments: tuple[Any, ...] | Json, delivery: bytes = b"wire") -> int:
-        """Make a task of a function; returns its id. Arguments are plain values, or one value as JSON."""
+    def snapshot(self, function: LuaFunction, title: str) -> bytes:
+        """A function with everything that it reaches, to be made again in another state.
+
+        A snapshot over `SNAPSHOT_WARNING` bytes is warned of on stderr.
+        """
+        result = self.state.invoke(b"snapshot", function.id)
+        data: bytes = result[0]
+        if len(data) > SNAPSHOT_WARNING:
+            parts = ", ".join(
+                f"{name.decode('utf-8', 'replace')} ({size} bytes)"
+                for name, size in zip(result[1::2], result[2::2], strict=True)
+            )
+            sys.stderr.write(f"warning: {title} takes {len(data)} bytes along; its largest parts: {parts}\n")
+        return data
+
+    def find_function(self, name: str) -> LuaFunction | None:
+        """Find a global function by its name, which may have dots."""
+        identity = self.state.invoke(b"find_function", name.encode())
+        return None if identity is None else LuaFunction(self, identity)
+
+    def set_arguments(self, script: bytes, *arguments: bytes) -> None:
+        """Set the global `arg`."""
+        self.state.invoke(b"set_arguments", script, *arguments)
+
+    def start(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> int:
+        """Make a task of a function; returns its id."""
         outcome: Outcome
-        if isinstance(arguments, Json):
-            outcome = b"j", bytes(arguments)
+        if isinstance(arguments, list):
+            outcome = b"j", *map(bytes, arguments)
+        elif all(isinstance(argument, bytes) for argument in arguments):
+            outcome = b"v", *arguments
         elif len(arguments) == 1:
             outcome = self._outcome(arguments[0])
         else:
@@ -270,12 +344,21 @@ class Host:
         """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
         while self.unheld:
             self.state.invoke(b"unhold", self.unheld.pop(), 1)
+        if self._handles:
+            self._release()
         event = self.state.step(task, *answer)
         if self._ending is not None:
             raise self._ending
         return event if isinstance(event, tuple) else (event,)
 
-    async def run(self, function: LuaFunction, arguments: tuple[Any, ...] | Json, delivery: bytes = b"wire") -> Any:
+    def _release(self) -> None:
+        """Forget the objects whose handles Lua has collected."""
+        while (identity := self.state.invoke(b"take_released")) is not None:
+            item = self._handles.pop(identity)
+            if hasattr(item, "release"):
+                item.release()
+
+    async def run(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> Any:
         """Run a function as a task and return its first result (`Json` when delivered as b"json").
 
         Raises LuaError when it raises an error, and asyncio.CancelledError when it lets a cancellation through.
@@ -288,19 +371,20 @@ class Host:
         import asyncio
 
         cancelled = False
-        self._launch()
+        self.launch()
         while event[0] == b"wait":
-            function, awaitable = self._operations.pop(event[1])
             self._flush()
+            function, awaitable = self._operations.pop(event[1])
             try:
                 answer = self._outcome(await awaitable)
             except asyncio.CancelledError:
+                self.check_alive()
                 cancelled = True
                 answer = self._failure(function, CANCELLED)
-            except BaseException as error:
+            except Exception as error:
                 answer = self._failure(function, error)
             event = self.step(task, *answer)
-            self._launch()
+            self.launch()
         try:
             return self.result(event)
         except LuaError as error:
@@ -317,48 +401,25 @@ class Host:
             if not rest:
                 return None
             if len(rest) > 1:
-                return values.decode(rest[1], rest[2:])
+                return values.decode(rest[1], rest[2:], lambda identity: LuaFunction(self, identity))
             return values.text_or_bytes(rest[0]) if isinstance(rest[0], bytes) else rest[0]
         message = rest[0].decode("utf-8", "replace")
         if tag == b"unfit":
             raise LuaError(f"the result cannot be carried: {message}")
-        value = values.decode(rest[2], rest[3:]) if len(rest) > 2 else None
-        raise LuaError(message, value, rest[1].decode("utf-8", "replace"))
+        value = values.decode(rest[3], rest[4:]) if len(rest) > 3 else None
+        raise LuaError(message, value, rest[1].decode("utf-8", "replace"), self._handles.get(rest[2]))
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
         """Start driving the tasks that Lua code spawned."""
-        if not self._spawned:
-            return
-        import asyncio
+        while self._spawned:
+            self._spawned.pop(0).launch()
 
-        for task in self._spawned:
-            self._tasks[task] = asyncio.ensure_future(self._drive_spawned(task))
-        self._spawned = []
-
-    async def _drive_spawned(self, task: int) -> LuaError | None:
-        import asyncio
-
-        try:
-            await self.drive(task, self.step(task))
-        except LuaError as error:
-            return error
-        except asyncio.CancelledError:
-            pass
-        return None
-
-    async def join(self, task: int) -> TaskOutcome:
-        """Wait for a spawned task to end; its outcome stays in Lua."""
-        import asyncio
-
-        self._launch()
-        await asyncio.wait([self._tasks[task]])
-        del self._tasks[task]
-        return TaskOutcome(task)
-
-    def cancel_task(self, task: int) -> None:
-        """Cancel a spawned task: what it waits for raises an error."""
-        self._launch()
-        self._tasks[task].cancel()
+    def spawn(self, task: int) -> SpawnedTask:
+        """Take over a task that Lua code made; it begins when whoever made it waits."""
+        spawned = SpawnedTask(self, task)
+        self.tasks.add(spawned)
+        self._spawned.append(spawned)
+        return spawned
 
     def run_sync(self, function: LuaFunction, arguments: tuple[Any, ...]) -> Any:
         """Run a function and whatever it waits for, to its end; `asyncio` only when something waits."""
@@ -370,14 +431,60 @@ class Host:
         import asyncio
 
         async def finish() -> Any:
-            result = await self.drive(task, event)
-            await self.wait_for_services()
-            return result
+            main = asyncio.current_task()
+            assert main is not None
+            self.on_exit = main.cancel
+            try:
+                result = await self.drive(task, event)
+                await self.wait_for_services()
+                return result
+            except asyncio.CancelledError:
+                if isinstance(self._ending, SystemExit):
+                    raise self._ending from None
+                raise
+            finally:
+                await self.close()
 
         return asyncio.run(finish())
+
+    def add_service(self, service: Service) -> None:
+        """Keep the script alive until `service` ends; on the event loop's thread."""
+        self.services.append(service)
+        if self.on_service is not None:
+            self.on_service()
+
+    def remove_service(self, service: Service) -> None:
+        """Forget a service that has ended."""
+        if service in self.services:
+            self.services.remove(service)
 
     async def wait_for_services(self) -> None:
         """Wait for what keeps the script alive."""
         self._flush()
         while self.services:
-            await self.services.pop(0)
+            service = self.services[0]
+            await service
+            self.remove_service(service)
+
+    async def close(self) -> None:
+        """End the spawned tasks: what each waits for raises an error, and after that nothing runs any more."""
+        import asyncio
+
+        self._ending = asyncio.CancelledError()
+        running = [task.running for task in self.tasks if task.running is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        for _, coroutine in self._operations.values():
+            coroutine.close()
+        self._operations.clear()
+        for failed in self.failed:
+            failed.complain()
+        self.failed.clear()
+        while self.kept:
+            await self.kept.popitem()[1].close()
+
+
+def _file_name(name: Any) -> bytes:
+    return os.fsencode(name) if isinstance(name, str | bytes) else str(name).encode()

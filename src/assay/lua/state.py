@@ -15,7 +15,7 @@ from lupa.lua55 import LuaRuntime
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
-PARTS = ("wire", "errors", "tasks", "bind", "sandbox", "modules")
+PARTS = ("wire", "errors", "tasks", "bind", "sandbox", "modules", "snapshot")
 _HOST = os.path.join(os.path.dirname(__file__), "host")
 
 
@@ -26,8 +26,7 @@ class Callbacks(Protocol):
     def cancel(self, operation: int) -> None: ...
     def load_library(self, name: bytes) -> Outcome: ...
     def find_module(self, name: bytes) -> Outcome: ...
-    def spawned(self, task: int) -> None: ...
-    def write(self, text: bytes) -> None: ...
+    def write(self, text: bytes) -> int | None: ...
 
 
 def _refuse(_object: object, name: object, _setting: bool) -> None:
@@ -35,7 +34,7 @@ def _refuse(_object: object, name: object, _setting: bool) -> None:
 
 
 def read_part(name: str) -> bytes:
-    """The source of a part of the private Lua side."""
+    """The source of a part of the private Lua side: a name in `host/`, or the path of a file without `.lua`."""
     with open(os.path.join(_HOST, name + ".lua"), "rb") as file:
         return file.read()
 
@@ -72,7 +71,6 @@ class State:
                 callbacks.cancel,
                 callbacks.load_library,
                 callbacks.find_module,
-                callbacks.spawned,
                 callbacks.write,
             )
 

@@ -7,6 +7,7 @@ Lua strings become `str` when they are UTF-8 and `bytes` when not; tables become
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 Value = Any
@@ -14,6 +15,8 @@ Value = Any
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
+
+MAX_SIDES = 100  # lupa's cost per argument grows with their number
 
 
 class Json(bytes):
@@ -69,6 +72,8 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
 
     def default(item: Any) -> str:
         if isinstance(item, bytes | bytearray):
+            if len(sides) == MAX_SIDES:
+                return f"\0x{item.hex()}"
             sides.append(bytes(item))
             return f"\0r{len(sides)}"
         raise WireError(f"a value of type {type(item).__name__}")
@@ -76,7 +81,8 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
     options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
     try:
         text = orjson.dumps(value, default, options)
-        if text.count(b'"\\u0000') != len(sides):
+        # orjson writes a float that is not finite as null.
+        if text.count(b'"\\u0000') != len(sides) or b"null" in text:
             sides.clear()
             text = orjson.dumps(_protect(value), default, options)
     except orjson.JSONEncodeError as error:
@@ -86,11 +92,17 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
 
 
 def _protect(value: Any) -> Any:
-    """Turn the strings that would read as a wire form into bytes."""
+    """Turn the strings that would read as a wire form into bytes, and floats that are not finite into wire forms."""
+    import dataclasses
+
     if isinstance(value, str) and value.startswith("\0"):
         return value.encode()
+    if isinstance(value, float) and not isfinite(value):
+        return f"\0d{value}"
     if isinstance(value, dict):
         return {key: _protect(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_protect(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: _protect(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return value

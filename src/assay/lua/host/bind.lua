@@ -5,18 +5,30 @@
 --   "v" values…              results as they are
 --   "t" text, sides…         one result, as wire
 --   "m" text, sides…         several results, as a wire array
---   "j" text                 one result, as JSON
+--   "j" texts…               results, each as JSON
 --   "h" class, id            a handle
 --   "k" task id              the results (or the error) of a task that has ended
 --   "w" operation id         not done yet: wait for it
 --   "e" message              an error text, told at the caller's line
---   "f" text, sides…         an error object, as wire
+--   "f" origin, text, sides… an error object, as wire, and the id of the exception behind it (or 0)
 local host = ...
 
+local getinfo = debug.getinfo
 local isyieldable = coroutine.isyieldable
 local mathtype = math.type
 local select, type = select, type
 local unpack = table.unpack
+
+-- Raise an error text at the line of the script that called the builtin, whatever private code lies between.
+local function raise(message)
+  local level = 2
+  local info = getinfo(level, "S")
+  while info and info.source == "=[assay]" do
+    level = level + 1
+    info = getinfo(level, "S")
+  end
+  error(message, level)
+end
 
 -- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
 
@@ -24,17 +36,34 @@ local handle_ids = setmetatable({}, { __mode = "k" })
 local handle_classes = setmetatable({}, { __mode = "k" })
 local classes = {} -- name -> metatable
 
+-- The ids of collected handles wait here for Python, which a finalizer must not call.
+local released = {}
+
 local function release(handle)
-  host.released[#host.released + 1] = handle_ids[handle]
+  released[#released + 1] = handle_ids[handle]
 end
-host.released = {}
+
+local guard_metatable = {
+  __gc = function(guard)
+    released[#released + 1] = guard.id
+  end,
+}
+
+-- A table that keeps Python's object `id` as long as it lives itself.
+function host.guard(id)
+  return setmetatable({ id = id }, guard_metatable)
+end
+
+function host.take_released()
+  return table.remove(released)
+end
 
 function host.is_handle(v)
   return handle_classes[v]
 end
 
 function host.define_class(name, methods)
-  classes[name] = { __name = name, __index = methods, __metatable = false, __gc = release }
+  classes[name] = { __name = name, __index = methods, __call = methods.__call__, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name
   end
@@ -93,25 +122,36 @@ local function many(text, ...)
   return unpack(results, 1, count)
 end
 
+local function each(text, ...)
+  if text == nil then
+    return
+  end
+  local value, problem = host.decode(text)
+  if problem then
+    error(problem, 0)
+  elseif value == host.null then
+    value = nil
+  end
+  if select("#", ...) == 0 then
+    return value
+  end
+  return value, each(...)
+end
+
 local function finish(name, tag, ...)
   if tag == "v" then
     return ...
   elseif tag == "w" then
     if not isyieldable() then
       host.cancel(...)
-      error(name .. ": cannot wait here: a table.sort comparator or a string.gsub callback is running", 2)
+      raise(name .. ": " .. host.CANNOT_WAIT)
     end
     return finish(name, host.wait(...))
   elseif tag == "t" then
     local text = ...
     return (host.decode(text, { select(2, ...) }))
   elseif tag == "j" then
-    local text = ...
-    local value = host.decode(text)
-    if value == host.null then
-      return nil
-    end
-    return value
+    return each(...)
   elseif tag == "h" then
     return host.handle(...)
   elseif tag == "m" then
@@ -119,10 +159,10 @@ local function finish(name, tag, ...)
   elseif tag == "k" then
     return join(host.outcome(...))
   elseif tag == "f" then
-    local text = ...
-    error(host.make_error(host.decode(text, { select(2, ...) })), 0)
+    local origin, text = ...
+    error(host.make_error(host.decode(text, { select(3, ...) }), origin), 0)
   end
-  error((...), 2)
+  raise((...))
 end
 
 host.finish = finish
@@ -130,7 +170,7 @@ host.finish = finish
 -- Arguments ----------------------------------------------------------------------------------------
 
 local function bad(name, parameter, expected, got)
-  error(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
+  raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")")
 end
 
 -- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
@@ -146,7 +186,7 @@ local fits = {
   end,
 }
 
-local EXPECTED = { any = "value", text = "string", options = "table" }
+local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
 
 -- parameters: array of {name, kind, optional}. Returns the arguments for Python: one each, then side strings.
 local function collect(name, parameters, count, ...)
@@ -172,10 +212,12 @@ local function collect(name, parameters, count, ...)
       out[i] = v
     elseif t == "function" and (kind == "function" or kind == "callback") then
       out[i] = host.hold(v)
-    elseif kind == "json" then
+    elseif kind == "body" and t == "string" then
+      out[i] = "=" .. v
+    elseif kind == "json" or (kind == "body" and t == "table") then
       local text, problem = host.encode(v, "json")
       if not text then
-        error(name .. ": bad argument '" .. parameter[1] .. "' (JSON cannot carry " .. problem .. ")", 3)
+        raise(name .. ": bad argument '" .. parameter[1] .. "' (JSON cannot carry " .. problem .. ")")
       end
       out[i] = text
     elseif
@@ -185,7 +227,7 @@ local function collect(name, parameters, count, ...)
     then
       local text, extra = host.encode(v, "call")
       if not text then
-        error(name .. ": bad argument '" .. parameter[1] .. "' (cannot carry " .. extra .. ")", 3)
+        raise(name .. ": bad argument '" .. parameter[1] .. "' (cannot carry " .. extra .. ")")
       end
       -- The text says which of the call's side strings it means, counted from its own first.
       out[i] = sides .. ":" .. text

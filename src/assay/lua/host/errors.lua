@@ -2,17 +2,25 @@
 -- concatenates as its message, has the string methods, and carries fields (kind, type, details, cause, …).
 local host = ...
 
-local string_library = string
-local getmetatable, rawget, setmetatable, tostring, type = getmetatable, rawget, setmetatable, tostring, type
+local getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type =
+  getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type
+
+local string_methods = {}
+for name, fn in pairs(string) do
+  if name ~= "dump" then -- not for scripts
+    string_methods[name] = fn
+  end
+end
 
 local error_metatable = { __name = "error", __metatable = false }
 
 local function text_of(e)
-  return rawget(e, "message") or "error"
+  local message = rawget(e, "message")
+  return type(message) == "string" and message or "error"
 end
 
 function error_metatable.__index(_, key)
-  local method = string_library[key]
+  local method = string_methods[key]
   return method and function(e, ...)
     return method(host.is_error(e) and text_of(e) or e, ...)
   end
@@ -28,25 +36,30 @@ function error_metatable.__len(e)
   return #text_of(e)
 end
 
-local errors = setmetatable({}, { __mode = "k" })
+local errors = setmetatable({}, { __mode = "k" }) -- error object -> a guard of the exception behind it, or true
 
 function host.is_error(v)
-  return errors[v] == true
+  return errors[v] ~= nil
+end
+
+function host.origin_of(v)
+  local guard = errors[v]
+  return type(guard) == "table" and guard.id or 0
 end
 
 -- Make an error object of a table of fields; its causes, which are tables too, become error objects.
-function host.make_error(fields)
+function host.make_error(fields, origin)
   if type(fields.cause) == "table" then
     host.make_error(fields.cause)
   end
-  errors[fields] = true
+  errors[fields] = origin and origin ~= 0 and host.guard(origin) or true
   return setmetatable(fields, error_metatable)
 end
 
 -- A name for a value in messages: "table", "temporal.Client", "json.null".
 function host.describe(v)
   local kind = type(v)
-  if v == host.null then
+  if rawequal(v, host.null) then
     return "json.null"
   elseif host.is_handle(v) then
     return "a " .. host.is_handle(v)
@@ -56,25 +69,27 @@ function host.describe(v)
   return kind
 end
 
+local function message_of(value)
+  local metatable = getmetatable(value)
+  local is_ours = host.is_error(value) or host.is_handle(value) or rawequal(value, host.null)
+  if is_ours or type(metatable) == "table" and metatable.__tostring then
+    return tostring(value)
+  end
+  return value.message
+end
+
 -- The message of any error value.
 function host.message_of(value)
   local kind = type(value)
   if kind == "string" then
     return value
-  elseif kind == "table" and not host.is_error(value) then
-    local ok, text
-    local metatable = getmetatable(value)
-    if type(metatable) == "table" and metatable.__tostring then
-      ok, text = pcall(tostring, value)
-      if ok then
-        return text
-      end
-    elseif type(value.message) == "string" then
-      return value.message
+  elseif kind == "number" or kind == "boolean" then
+    return tostring(value)
+  elseif kind == "table" then
+    local ok, text = pcall(message_of, value) -- runs the script's own metamethods
+    if ok and type(text) == "string" then
+      return text
     end
-    return "(error object is a table value)"
-  elseif kind == "nil" or kind == "function" or kind == "thread" or kind == "userdata" then
-    return "(error object is a " .. kind .. " value)"
   end
-  return tostring(value)
+  return "(error object is a " .. kind .. " value)"
 end

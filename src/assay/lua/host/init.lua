@@ -18,7 +18,7 @@ end
 private._G = private
 
 local host = { globals = _G }
-host.call, host.cancel, host.load_library, host.find_module, host.spawned, host.write = callbacks()
+host.call, host.cancel, host.load_library, host.find_module, host.write = callbacks()
 local part = next_part()
 while part do
   assert(load(part, "=[assay]", "bt", private))(host)

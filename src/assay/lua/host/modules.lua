@@ -2,7 +2,7 @@
 local host = ...
 
 local G = host.globals
-local find, sub = string.find, string.sub
+local find, gmatch, sub = string.find, string.gmatch, string.sub
 local load, type = load, type
 
 local loaded = {}
@@ -32,6 +32,23 @@ function host.load_chunk(text, name)
     return nil, problem
   end
   return host.hold(fn)
+end
+
+-- Hold the global function with a name, in which dots lead into tables; returns its id, or nil when there is none.
+function host.find_function(name)
+  local ok, value = pcall(function()
+    local item = G
+    for key in gmatch(name, "[^.]+") do
+      item = item[key]
+    end
+    return item
+  end)
+  return ok and type(value) == "function" and host.hold(value) or nil
+end
+
+-- Set the global `arg`: the script's name at index 0, then its arguments.
+function host.set_arguments(script, ...)
+  G.arg = { [0] = script, ... }
 end
 
 -- Popped when the module has ended, also by an error.

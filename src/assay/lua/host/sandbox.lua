@@ -5,8 +5,11 @@ local G = host.globals
 local raw_traceback = debug.traceback
 local byte, find, gmatch = string.byte, string.find, string.gmatch
 local concat = table.concat
+local isyieldable = coroutine.isyieldable
 local setmetatable = debug.setmetatable -- works on protected metatables
 local type = type
+
+local TAIL_CALLS = "^%s*%(%.%.%.tail calls"
 
 for _, name in ipairs({ "io", "debug", "load", "loadfile", "dofile", "package", "python", "require" }) do
   G[name] = nil
@@ -19,23 +22,42 @@ for name, fn in pairs(host.coroutine_library) do
   G.coroutine[name] = fn
 end
 
--- The traceback of a coroutine without the host's own frames.
+-- The traceback of a coroutine without the host's own frames, and without the C functions that they call and the tail
+-- calls that made them; "" when nothing else is left.
 function host.traceback(co)
   local lines = {}
+  local below_host, c_function = false, nil
   for line in gmatch(raw_traceback(co), "[^\n]+") do
-    if not find(line, "^%s*%[assay%]") and not find(line, "^%s*%[C%]: in %?") then
-      lines[#lines + 1] = line
+    if find(line, "^%s*%[assay%]") then
+      below_host, c_function = true, nil
+    elseif not (below_host and find(line, TAIL_CALLS)) then
+      lines[#lines + 1] = c_function
+      below_host, c_function = false, nil
+      if find(line, "^%s*%[C%]: in ") then
+        c_function = line
+      else
+        lines[#lines + 1] = line
+      end
     end
   end
-  return concat(lines, "\n")
+  if find(lines[#lines], TAIL_CALLS) then
+    lines[#lines] = nil
+  end
+  return #lines > 1 and concat(lines, "\n") or ""
 end
+
+host.tostring = tostring -- a workflow's state has one without addresses
 
 function G.print(...)
   local out = { ... }
+  local tostring = host.tostring
   for i = 1, select("#", ...) do
     out[i] = tostring(out[i])
   end
-  host.write(concat(out, "\t") .. "\n")
+  local operation = host.write(concat(out, "\t") .. "\n")
+  if operation and isyieldable() then
+    host.wait(operation)
+  end
 end
 
 -- Names: which builtin a function or table is, so that another state can map it to its own.
@@ -109,6 +131,8 @@ local function fill(target, name)
   return entry
 end
 
+host.fill = fill
+
 -- Make `target` load library `name` at its first use, and be the plain table of it from then on.
 local function lazy(target, name)
   local function load_now()
@@ -147,6 +171,10 @@ end
 
 function host.library(name)
   return lazy({}, name)
+end
+
+function host.set_global(name, value)
+  rawset(G, name, value)
 end
 
 -- Add builtin `name` to the globals: a function when `is_function`, else a table (an existing one is extended).

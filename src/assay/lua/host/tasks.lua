@@ -11,13 +11,16 @@ local create, isyieldable, raw_close, raw_resume, raw_status, raw_yield, running
   coroutine.status,
   coroutine.yield,
   coroutine.running
-local pack, unpack = table.pack, table.unpack
+local pack, rawequal, type, unpack, xpcall = table.pack, rawequal, type, table.unpack, xpcall
+
+host.CANNOT_WAIT =
+  "cannot wait here: Lua cannot suspend a table.sort comparator, a string.gsub callback or a __tostring metamethod"
 
 local WAIT = {}
 local tasks = {} -- id -> coroutine
 local roots = setmetatable({}, { __mode = "k" }) -- coroutine -> id of the task that it is the root of
 local blocked = setmetatable({}, { __mode = "k" }) -- user coroutines inside which something waits
-local deliver = {} -- id -> how the outcome leaves: "wire", "json" or "keep"
+local deliver = {} -- id -> how the outcome leaves: "wire", "call" (wire with functions), "json" or "keep"
 local outcomes = {} -- id -> outcome kept for `host.outcome`
 local last_id = 0
 
@@ -30,9 +33,20 @@ function host.can_wait()
   return isyieldable()
 end
 
+-- An error leaves `fn` through its to-be-closed variables, which may wait, so the traceback is taken before.
+local tracebacks = setmetatable({}, { __mode = "k" }) -- coroutine -> traceback of its error
+
+local function on_error(value)
+  local co = running()
+  tracebacks[co] = host.traceback(co)
+  return value
+end
+
 local function spawn(delivery, fn)
   last_id = last_id + 1
-  local co = create(fn)
+  local co = create(function()
+    return xpcall(fn, on_error)
+  end)
   tasks[last_id], roots[co], deliver[last_id] = co, last_id, delivery
   return last_id
 end
@@ -59,38 +73,36 @@ local function finish(id)
   return delivery, co
 end
 
--- What Python sees of an error: "error", its message, its Lua traceback, and its value as wire (if it can be).
+-- What Python sees of an error: "error", its message, its Lua traceback, the id of the exception behind it (or 0),
+-- and its value as wire (if it can be).
 local function failure(value, traceback)
   local message = host.message_of(value)
   local text, sides
   if type(value) == "table" then
     text, sides = host.encode(value, "wire")
   end
+  local origin = host.origin_of(value)
   if not text then
-    return "error", message, traceback
+    return "error", message, traceback, origin
   end
-  return "error", message, traceback, text, unpack(sides)
+  return "error", message, traceback, origin, text, unpack(sides)
 end
 
-local function settle(id, ok, first, ...)
-  local co = tasks[id]
-  if ok and raw_status(co) == "suspended" then
-    return "wait", (...)
-  end
-  local delivery = finish(id)
+local function ended(id, ok, first, ...)
+  local delivery, co = finish(id)
   if delivery == "keep" then
     outcomes[id] = pack(ok, first, ...)
     if ok then
       return "done"
     end
-    return failure(first, host.traceback(co))
+    return failure(first, tracebacks[co])
   elseif not ok then
-    return failure(first, host.traceback(co))
+    return failure(first, tracebacks[co])
   end
   local kind = type(first)
   if first == nil then
     return "done"
-  elseif delivery == "wire" and (kind == "string" or kind == "number" or kind == "boolean") then
+  elseif delivery ~= "json" and (kind == "string" or kind == "number" or kind == "boolean") then
     return "done", first
   end
   local text, sides = host.encode(first, delivery)
@@ -102,13 +114,26 @@ local function settle(id, ok, first, ...)
   return "json", text
 end
 
+local function settle(id, ok, ...)
+  local co = tasks[id]
+  if not ok then
+    tracebacks[co] = host.traceback(co)
+    return ended(id, false, ...)
+  elseif raw_status(co) == "suspended" then
+    return "wait", (select(2, ...))
+  elseif select("#", ...) == 0 then -- the task closed itself
+    return ended(id, true)
+  end
+  return ended(id, ...)
+end
+
 -- Python's side ------------------------------------------------------------------------------------
 
--- Make a task of the held function `fn`; its result leaves as `delivery` says, its arguments come as an outcome.
-function host.start(delivery, fn, ...)
-  local arguments = pack(...)
+-- Make a task of the held function `id`; its result leaves as `delivery` says, its arguments come as an outcome.
+function host.start(delivery, id, ...)
+  local fn, arguments = host.held(id), pack(...)
   return spawn(delivery, function()
-    return host.held(fn)(host.finish("call", unpack(arguments, 1, arguments.n)))
+    return fn(host.finish("call", unpack(arguments, 1, arguments.n)))
   end)
 end
 
@@ -123,13 +148,41 @@ function host.drop(id)
   raw_close(co)
 end
 
+-- Forget the kept outcome of a task.
+function host.forget(id)
+  outcomes[id] = nil
+end
+
 -- The coroutine library for scripts ----------------------------------------------------------------
 
-local library = {
-  create = create,
-  isyieldable = isyieldable,
-  running = running,
-}
+local library = { create = create }
+
+-- Why a script may not touch `co`, or nil: the answer that it waits for comes from Python.
+local function waiting(co)
+  if blocked[co] or roots[co] and raw_status(co) == "suspended" then
+    return "a coroutine that is waiting"
+  end
+end
+
+local function check(co, name)
+  if type(co) ~= "thread" then
+    error("bad argument #1 to '" .. name .. "' (coroutine expected)", 3)
+  end
+end
+
+function library.running()
+  local co = running()
+  return co, roots[co] ~= nil
+end
+
+function library.isyieldable(co)
+  if co == nil then
+    co = running()
+  else
+    check(co, "isyieldable")
+  end
+  return not roots[co] and isyieldable(co)
+end
 
 function library.yield(...)
   if roots[running()] then
@@ -145,12 +198,12 @@ local function resume(co, ...)
 end
 
 function pass(co, ok, first, ...)
-  if not ok or first ~= WAIT then
+  if not ok or not rawequal(first, WAIT) then
     return ok, first, ...
   end
   if not isyieldable() then
     host.cancel(...)
-    return resume(co, "e", "cannot wait here: a table.sort comparator or a string.gsub callback is running")
+    return resume(co, "e", host.CANNOT_WAIT)
   end
   blocked[co] = true
   local outcome = pack(raw_yield(WAIT, ...))
@@ -159,19 +212,27 @@ function pass(co, ok, first, ...)
 end
 
 function library.resume(co, ...)
-  if blocked[co] then
-    return false, "cannot resume a coroutine that is waiting"
+  check(co, "resume")
+  if waiting(co) then
+    return false, "cannot resume " .. waiting(co)
   end
   return resume(co, ...)
 end
 
 function library.status(co)
-  return blocked[co] and "normal" or raw_status(co)
+  check(co, "status")
+  return waiting(co) and "normal" or raw_status(co)
 end
 
-function library.close(co)
-  if blocked[co] then
-    error("cannot close a coroutine that is waiting", 2)
+function library.close(...)
+  local co = ...
+  if select("#", ...) == 0 then
+    co = running()
+  else
+    check(co, "close")
+  end
+  if waiting(co) then
+    error("cannot close " .. waiting(co), 2)
   end
   return raw_close(co)
 end
@@ -180,17 +241,23 @@ local function unwrap(co, ok, ...)
   if ok then
     return ...
   end
-  if raw_status(co) == "suspended" or raw_status(co) == "dead" then
-    raw_close(co)
+  if raw_status(co) == "dead" then
+    local closed, problem = raw_close(co) -- an error in a __close takes the place of the first
+    if not closed then
+      error(problem, 0)
+    end
   end
   error((...), 0)
 end
 
 function library.wrap(fn)
+  if type(fn) ~= "function" then
+    error("bad argument #1 to 'wrap' (function expected)", 2)
+  end
   local co = create(fn)
   return function(...)
-    if blocked[co] then
-      error("cannot resume a coroutine that is waiting", 2)
+    if waiting(co) then
+      error("cannot resume " .. waiting(co), 2)
     end
     return unwrap(co, resume(co, ...))
   end

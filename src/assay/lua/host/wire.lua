@@ -7,11 +7,11 @@
 local host = ...
 
 local concat, sort, unpack = table.concat, table.sort, table.unpack
-local byte, find, format, gmatch, gsub, rep, sub =
-  string.byte, string.find, string.format, string.gmatch, string.gsub, string.rep, string.sub
+local byte, char, find, format, gmatch, gsub, rep, sub =
+  string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.rep, string.sub
 local mathtype, huge = math.type, math.huge
 local utf8char, utf8len = utf8.char, utf8.len
-local getmetatable, next, rawget, rawlen, type = getmetatable, next, rawget, rawlen, type
+local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
 
 local MAX_DEPTH = 1000
 local MAX_SIDES = 100 -- lupa's cost per argument grows with their number
@@ -153,7 +153,7 @@ local function encode(value, mode, pretty)
     elseif kind == "boolean" then
       n = n + 1
       out[n] = v and "true" or "false"
-    elseif v == nil or v == null then
+    elseif rawequal(v, null) or v == nil then
       n = n + 1
       out[n] = "null"
     elseif kind == "table" then
@@ -253,6 +253,10 @@ local function resolve(s, sides)
     return sides[tonumber(rest)]
   elseif tag == "d" then
     return rest == "nan" and 0.0 / 0.0 or rest == "inf" and huge or -huge
+  elseif tag == "x" then
+    return (gsub(rest, "%x%x", function(pair)
+      return char(tonumber(pair, 16))
+    end))
   end
   error("unknown wire form " .. tag)
 end
@@ -281,7 +285,7 @@ local function decode(text, sides)
   end
 
   -- `pos` stands behind the opening quote; returns the string and the position behind the closing one.
-  local function read_string(pos)
+  local function read_string(pos, is_key)
     local stop = find(text, '[\0-\31"\\]', pos)
     if stop and byte(text, stop) == 34 then
       return sub(text, pos, stop - 1), stop + 1
@@ -296,7 +300,7 @@ local function decode(text, sides)
       local c = byte(text, stop)
       if c == 34 then
         local s = concat(parts)
-        if sides and byte(s) == 0 then
+        if sides and byte(s) == 0 and not is_key then
           return resolve(s, sides), stop + 1
         end
         return s, stop + 1
@@ -367,7 +371,7 @@ local function decode(text, sides)
         end
       end
       local key, value
-      key, pos = read_string(pos + 1)
+      key, pos = read_string(pos + 1, true)
       if byte(text, pos) ~= 58 then
         pos = find(text, "[^ \n\r\t]", pos) or #text + 1
         if byte(text, pos) ~= 58 then

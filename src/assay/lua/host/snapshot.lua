@@ -1,0 +1,377 @@
+-- Snapshots: functions with everything that they reach, as bytes, to be made again in another state.
+--
+-- A snapshot holds a list of nodes (tables, functions, errors, builtins by name, stubs) and of cells (upvalues;
+-- functions that share a variable share its cell). Values inside nodes are scalars or references to nodes. Table
+-- keys are written in order, so that the same script always gives the same bytes.
+local host = ...
+
+local pack, unpack_from = string.pack, string.unpack
+local concat, sort = table.concat, table.sort
+local getinfo, getmetatable, getupvalue, setmetatable, setupvalue, upvalueid, upvaluejoin =
+  debug.getinfo,
+  debug.getmetatable,
+  debug.getupvalue,
+  debug.setmetatable,
+  debug.setupvalue,
+  debug.upvalueid,
+  debug.upvaluejoin
+local dump = string.dump
+local mathtype = math.type
+local rawget, rawset, type = rawget, rawset, type
+
+local G = host.globals
+
+-- What the globals were before the script ran: only what it added or changed comes along.
+local base = {}
+
+local LIBRARIES = { "coroutine", "math", "os", "string", "table", "utf8" }
+
+function host.mark_base()
+  for name, value in next, G do
+    base[name] = value
+  end
+  for _, library in ipairs(LIBRARIES) do
+    for name, value in next, G[library] do
+      base[library .. "." .. name] = value
+    end
+  end
+end
+
+-- What the script added to Lua's own libraries: library -> name -> value.
+local function additions()
+  local all = {}
+  for _, library in ipairs(LIBRARIES) do
+    local added = {}
+    for name, value in next, base[library] do
+      if type(name) == "string" and base[library .. "." .. name] ~= value and not host.names[value] then
+        added[name] = value
+      end
+    end
+    if next(added) ~= nil then
+      all[library] = added
+    end
+  end
+  return all
+end
+
+local KEY_ORDER = { number = 1, string = 2, boolean = 3 }
+
+local function key_less(a, b)
+  local ta, tb = type(a), type(b)
+  if ta ~= tb then
+    return (KEY_ORDER[ta] or 4) < (KEY_ORDER[tb] or 4)
+  elseif ta == "number" or ta == "string" then
+    return a < b
+  end
+  return ta == "boolean" and not a and b
+end
+
+-- The snapshot of the held function `id` and of the script's own globals and modules.
+-- Returns its bytes, then the names and sizes of its parts (name, size, name, size, …), largest first.
+function host.snapshot(id)
+  local nodes, ids, queue = {}, {}, {}
+  local cells, cell_ids = {}, {}
+  local sizes = {}
+
+  local function reference(value, path)
+    local node = ids[value]
+    if not node then
+      node = #queue + 1
+      ids[value] = node
+      queue[node] = { value, path }
+    end
+    return pack("<c1I4", "R", node)
+  end
+
+  local function write(value, path)
+    local kind = type(value)
+    if kind == "string" then
+      return pack("<c1s4", "S", value)
+    elseif kind == "number" then
+      return mathtype(value) == "integer" and pack("<c1i8", "I", value) or pack("<c1d", "D", value)
+    elseif kind == "boolean" then
+      return value and "T" or "F"
+    elseif kind == "nil" then
+      return "N"
+    elseif value == G then
+      return "G"
+    end
+    return reference(value, path)
+  end
+
+  local function write_table(value, path)
+    local keys, count = {}, 0
+    for key in next, value do
+      count = count + 1
+      keys[count] = key
+    end
+    sort(keys, key_less)
+    local out = { pack("<I4", count) }
+    for i = 1, count do
+      local key = keys[i]
+      local inner = type(key) == "string" and path .. "." .. key or path .. "[" .. tostring(key) .. "]"
+      out[#out + 1] = write(key, inner)
+      out[#out + 1] = write(rawget(value, key), inner)
+    end
+    return concat(out)
+  end
+
+  -- Nothing is collected or weak in a workflow's state: these keys of a metatable stay behind.
+  local function write_metatable(metatable, path)
+    local copy = {}
+    for key, item in next, metatable do
+      if key ~= "__gc" and key ~= "__mode" then
+        copy[key] = item
+      end
+    end
+    return reference(copy, path)
+  end
+
+  local metatables = {} -- original -> its copy, so that tables that share one still do
+
+  local function write_function(value, path)
+    local bytecode = dump(value)
+    local out, count = { "f", pack("<s4", bytecode) }, 0
+    while getupvalue(value, count + 1) do
+      count = count + 1
+      local name, item = getupvalue(value, count)
+      local cell_key = upvalueid(value, count)
+      local cell = cell_ids[cell_key]
+      if not cell then
+        cell = #cells + 1
+        cell_ids[cell_key] = cell
+        cells[cell] = write(item, name == "_ENV" and path or name)
+      end
+      out[#out + 1] = pack("<I4", cell)
+    end
+    out[2] = out[2] .. pack("<I2", count)
+    return concat(out)
+  end
+
+  local function stub(path, what)
+    return pack("<c1s4s4", "x", path, what)
+  end
+
+  local function write_node(value, path)
+    local kind, name = type(value), host.names[value]
+    if name then
+      return pack("<c1s4", "b", name)
+    elseif kind == "function" then
+      if getinfo(value, "S").what == "C" then
+        return stub(path, "a C function")
+      end
+      return write_function(value, path)
+    elseif kind ~= "table" then
+      return stub(path, "a " .. kind)
+    elseif host.is_handle(value) then
+      return stub(path, host.describe(value))
+    elseif host.is_error(value) then
+      return "e" .. write_table(value, path)
+    end
+    local metatable = getmetatable(value)
+    local last = "N"
+    if metatable then
+      if host.names[metatable] then
+        last = reference(metatable, path)
+      else
+        last = metatables[metatable] or write_metatable(metatable, path .. " (metatable)")
+        metatables[metatable] = last
+      end
+    end
+    return "t" .. write_table(value, path) .. last
+  end
+
+  local roots = { write(host.held(id), "the workflow") }
+  local own = {}
+  for name, value in next, G do
+    if base[name] ~= value and type(name) == "string" then
+      own[name] = value
+    end
+  end
+  roots[2] = write(own, "the globals")
+  local modules = {}
+  for name, value in next, host.loaded do
+    if not host.names[value] then
+      modules[name] = value
+    end
+  end
+  roots[3] = write(modules, "the modules")
+  roots[4] = write(additions(), "the libraries")
+
+  local at = 1
+  while queue[at] do
+    local value, path = queue[at][1], queue[at][2]
+    local text = write_node(value, path)
+    nodes[at] = text
+    sizes[at] = { path, #text }
+    at = at + 1
+  end
+  sort(sizes, function(a, b)
+    return a[2] > b[2]
+  end)
+  local parts = {}
+  for i = 1, #sizes < 5 and #sizes or 5 do
+    parts[#parts + 1] = sizes[i][1]
+    parts[#parts + 1] = sizes[i][2]
+  end
+  local bytes = pack("<I4I4", #nodes, #cells) .. concat(nodes) .. concat(cells) .. concat(roots)
+  return bytes, table.unpack(parts)
+end
+
+-- Restoring ----------------------------------------------------------------------------------------
+
+local function builtin(name)
+  if name == "json.null" then
+    return host.null
+  elseif name == "json.array_metatable" then
+    return host.array_metatable
+  end
+  local library, field = string.match(name, "^([^.]+)%.(.+)$")
+  if not library then
+    return rawget(G, name)
+  end
+  return G[library] and G[library][field]
+end
+
+local function make_stub(path, what)
+  local function refuse()
+    error("'" .. path .. "' is " .. what .. " and stays outside of workflows: use it in an activity", 2)
+  end
+  return setmetatable({}, {
+    __name = "stub",
+    __metatable = false,
+    __call = refuse,
+    __concat = refuse,
+    __index = refuse,
+    __len = refuse,
+    __newindex = refuse,
+    __pairs = refuse,
+    __tostring = function()
+      return "stub of '" .. path .. "'"
+    end,
+  })
+end
+
+-- Make everything in a snapshot again in this state; returns the function, the rest is in place.
+function host.restore(bytes)
+  local node_count, cell_count, at = unpack_from("<I4I4", bytes)
+  local nodes, kinds, starts = {}, {}, {}
+  local owners = {} -- cell -> {function, upvalue index} that has it already
+
+  local function skip_value(pos)
+    local tag = string.sub(bytes, pos, pos)
+    if tag == "S" then
+      local length = unpack_from("<I4", bytes, pos + 1)
+      return pos + 5 + length
+    elseif tag == "I" or tag == "D" then
+      return pos + 9
+    elseif tag == "R" then
+      return pos + 5
+    end
+    return pos + 1
+  end
+
+  for node = 1, node_count do
+    local kind = string.sub(bytes, at, at)
+    kinds[node] = kind
+    at = at + 1
+    if kind == "f" then
+      local bytecode, count, first = unpack_from("<s4I2", bytes, at)
+      local fn = assert(load(bytecode, "=?", "b", G))
+      nodes[node] = fn
+      at = first
+      for i = 1, count do
+        local cell
+        cell, at = unpack_from("<I4", bytes, at)
+        local owner = owners[cell]
+        if owner then
+          upvaluejoin(fn, i, owner[1], owner[2])
+        else
+          owners[cell] = { fn, i }
+        end
+      end
+    elseif kind == "b" then
+      local name
+      name, at = unpack_from("<s4", bytes, at)
+      nodes[node] = builtin(name) or make_stub(name, "a builtin")
+    elseif kind == "x" then
+      local path, what
+      path, what, at = unpack_from("<s4s4", bytes, at)
+      nodes[node] = make_stub(path, what)
+    else
+      nodes[node] = {}
+      local count
+      count, at = unpack_from("<I4", bytes, at)
+      starts[node] = at
+      for _ = 1, count * 2 + (kind == "t" and 1 or 0) do
+        at = skip_value(at)
+      end
+    end
+  end
+
+  local function read(pos)
+    local tag = string.sub(bytes, pos, pos)
+    if tag == "R" then
+      return nodes[unpack_from("<I4", bytes, pos + 1)], pos + 5
+    elseif tag == "S" then
+      return unpack_from("<s4", bytes, pos + 1)
+    elseif tag == "I" then
+      return unpack_from("<i8", bytes, pos + 1)
+    elseif tag == "D" then
+      return unpack_from("<d", bytes, pos + 1)
+    elseif tag == "G" then
+      return G, pos + 1
+    elseif tag == "N" then
+      return nil, pos + 1
+    end
+    return tag == "T", pos + 1
+  end
+
+  for cell = 1, cell_count do
+    local value
+    value, at = read(at)
+    local owner = owners[cell]
+    setupvalue(owner[1], owner[2], value)
+  end
+
+  local finish = at
+  for node = 1, node_count do
+    local pos = starts[node]
+    if pos then
+      local target = nodes[node]
+      local count = unpack_from("<I4", bytes, pos - 4)
+      for _ = 1, count do
+        local key, value
+        key, pos = read(pos)
+        value, pos = read(pos)
+        rawset(target, key, value)
+      end
+      if kinds[node] == "e" then
+        host.make_error(target)
+      else
+        local metatable = read(pos)
+        if metatable then
+          setmetatable(target, metatable)
+        end
+      end
+    end
+  end
+
+  local fn, own, modules, libraries
+  fn, finish = read(finish)
+  own, finish = read(finish)
+  modules, finish = read(finish)
+  libraries = read(finish)
+  for name, value in next, own do
+    G[name] = value
+  end
+  for name, value in next, modules do
+    host.loaded[name] = value
+  end
+  for library, added in next, libraries do
+    for name, value in next, added do
+      G[library][name] = value
+    end
+  end
+  return fn
+end

@@ -1,0 +1,19 @@
+"""Become a command that the kernel ends when the process that started it is gone, however that ended (Linux).
+
+Run as a program: PARENT COMMAND [ARGS]..., where PARENT is the id of the process that starts it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+if __name__ == "__main__":
+    parent, *command = sys.argv[1:]
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    if os.getppid() == int(parent):
+        os.execv(command[0], command)

@@ -1,0 +1,166 @@
+"""Failures: Lua errors to Temporal's, and Temporal's to Lua error objects."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import (
+    WorkflowContinuedAsNewError,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import RawValue
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TerminatedError,
+    TimeoutError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from assay.errors import BuiltinError, ErrorObject, LuaError
+from assay.lua.values import Json
+from assay.temporal import payloads
+
+DEFAULT_TYPE = "LuaError"
+_POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
+_TYPE = re.compile(r"^([A-Z][A-Z0-9_]*): ")
+
+
+class LuaFailureConverter(DefaultFailureConverter):
+    """Puts the Lua traceback where Temporal shows a failure's stack trace."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Convert, then replace Python's stack trace by Lua's."""
+        super().to_failure(exception, payload_converter, failure)
+        failure.stack_trace = getattr(exception, "lua_traceback", "")
+
+
+def to_application_error(error: LuaError) -> ApplicationError:
+    """The Temporal failure of an uncaught Lua error.
+
+    A table value gives `type`, `message`, `details`, `non_retryable` and `next_retry_delay` (seconds); a text of
+    the form `TYPE: message` gives the type.
+    """
+    value = error.value if isinstance(error.value, dict) else {}
+    message = value.get("message")
+    text = message if isinstance(message, str) else error.message
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        found = _TYPE.match(_POSITION.sub("", text, count=1))
+        kind = found[1] if found else DEFAULT_TYPE
+    details = [RawValue(payloads.to_payload(Json(orjson.dumps(value["details"]))))] if "details" in value else []
+    delay = value.get("next_retry_delay")
+    failure = ApplicationError(
+        text,
+        *details,
+        type=kind,
+        non_retryable=value.get("non_retryable") is True,
+        next_retry_delay=timedelta(seconds=delay) if isinstance(delay, int | float) and delay >= 0 else None,
+    )
+    failure.lua_traceback = error.traceback  # type: ignore[attr-defined]
+    return failure
+
+
+def _details(details: Sequence[Any]) -> Any:
+    values = []
+    for item in details:
+        if isinstance(item, RawValue):
+            values.append(orjson.loads(bytes(payloads.to_json(item))))
+        else:
+            values.append(item)
+    return values[0] if len(values) == 1 else values or None
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """The fields of the Lua error object of a Temporal error."""
+    cause = error.__cause__ if isinstance(error, FailureError) else None
+    inner = describe(cause) if cause is not None else None
+    message = error.message if isinstance(error, FailureError) else str(error)
+    fields: dict[str, Any] = {"kind": "application", "cause": inner}
+    if isinstance(error, ActivityError):
+        fields |= {
+            "kind": "activity",
+            "activity_type": error.activity_type,
+            "activity_id": error.activity_id,
+            "retry_state": error.retry_state.name.lower() if error.retry_state is not None else None,
+        }
+        message = f"activity '{error.activity_type}' failed: {inner['message'] if inner else message}"
+    elif isinstance(error, ChildWorkflowError):
+        fields |= {
+            "kind": "child_workflow",
+            "workflow_type": error.workflow_type,
+            "workflow_id": error.workflow_id,
+            "run_id": error.run_id,
+            "retry_state": error.retry_state.name.lower() if error.retry_state is not None else None,
+        }
+        message = f"child workflow '{error.workflow_type}' failed: {inner['message'] if inner else message}"
+    elif isinstance(error, ApplicationError):
+        fields |= {"type": error.type, "details": _details(error.details), "non_retryable": error.non_retryable}
+    elif isinstance(error, TimeoutError):
+        fields |= {"kind": "timeout", "type": error.type.name.lower() if error.type is not None else None}
+        fields["details"] = _details(error.last_heartbeat_details)
+    elif isinstance(error, CancelledError | asyncio.CancelledError):
+        fields |= {"kind": "cancelled", "details": _details(getattr(error, "details", ()))}
+        message = message or "cancelled"
+    elif isinstance(error, TerminatedError):
+        fields |= {"kind": "terminated", "details": _details(error.details)}
+    if inner is not None:
+        for name in ("type", "details", "non_retryable"):
+            if fields.get(name) is None:
+                fields[name] = inner.get(name)
+    if inner is not None and inner["kind"] == "cancelled":
+        fields["kind"] = "cancelled"
+    return {**fields, "message": message}
+
+
+def to_error_object(error: FailureError) -> ErrorObject:
+    """The Lua error object of a failure; uncaught, it leaves the workflow as the failure that it was."""
+    fields = describe(error)
+    raised = ErrorObject(fields.pop("message"), **fields)
+    raised.origin = error
+    return raised
+
+
+_RPC_KINDS = {
+    RPCStatusCode.NOT_FOUND: "not_found",
+    RPCStatusCode.ALREADY_EXISTS: "already_started",
+    RPCStatusCode.CANCELLED: "cancelled",
+    RPCStatusCode.DEADLINE_EXCEEDED: "timeout",
+}
+
+
+def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError | None:
+    """The Lua error of what a client call raised, or None when it is not one of the SDK's."""
+    if isinstance(error, WorkflowFailureError):
+        fields = describe(error.cause)
+        return ErrorObject(fields.pop("message"), **fields)
+    if isinstance(error, WorkflowAlreadyStartedError):
+        return ErrorObject(
+            f"{title}: workflow '{error.workflow_id}' has already started",
+            kind="already_started",
+            workflow_id=error.workflow_id,
+            run_id=error.run_id,
+        )
+    if isinstance(error, WorkflowQueryFailedError | WorkflowQueryRejectedError):
+        return ErrorObject(f"{title}: {error}", kind="application", type=type(error).__name__)
+    if isinstance(error, WorkflowContinuedAsNewError):
+        return ErrorObject(
+            f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id
+        )
+    if isinstance(error, RPCError):
+        kind = _RPC_KINDS.get(error.status, "rpc")
+        return ErrorObject(f"{title}: {error.message}", kind=kind, type=error.status.name)
+    return None

@@ -1,0 +1,77 @@
+"""The global `temporal`."""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+
+from assay.lua.declare import Library
+from assay.lua.host import Host
+from assay.temporal import connection
+from assay.temporal.client import Client, Started, StartOptions
+from assay.temporal.connection import ConnectionOptions
+from assay.temporal.worker import Worker, WorkerOptions
+
+library = Library(
+    "temporal",
+    """Temporal: a client for workflows, and a worker that runs Lua functions as workflows and activities.
+
+    After a `temporal.connect`, every method of the client is also a function of this module and acts on that last
+    connection.
+    """,
+    lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
+)
+library.handle(Client)
+library.handle(Worker)
+
+
+@dataclass(kw_only=True)
+class StartConnectionOptions(ConnectionOptions, StartOptions):
+    """Where the server is and what to start."""
+
+
+@library.function(native=True)
+async def connect(options: ConnectionOptions | None = None) -> Client:
+    """Connect to a Temporal server.
+
+    Args:
+        options: Where the server is.
+    """
+    return Client(await connection.connect("temporal.connect", options or ConnectionOptions()))
+
+
+@library.function()
+async def _connect(options: ConnectionOptions | None = None) -> Client:
+    return await connect(options)
+
+
+@library.function(pure=True)
+def _client_methods() -> list[str]:
+    return [method.name for method in library.handles[0].methods]
+
+
+@library.function()
+async def start(options: StartConnectionOptions) -> Started:
+    """Start a workflow over a connection of its own.
+
+    Args:
+        options: Where the server is and what to start.
+    """
+    client = Client(await connection.connect("temporal.start", options))
+    return await client.start_workflow(options)
+
+
+@library.function()
+async def worker(host: Host, options: WorkerOptions) -> Worker:
+    """Start a worker. The script keeps running until it is shut down.
+
+    Args:
+        options: Where the server is, the task queue, and what the worker runs.
+    """
+    running = Worker(host, options)
+    await running.start()
+    return running
+
+
+for _method in library.handles[0].methods:
+    library.function(native=True, name=_method.name)(_method.python)

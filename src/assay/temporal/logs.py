@@ -1,0 +1,42 @@
+"""What the SDK and the worker have to say, as one line on stderr each; Python's tracebacks only when asked for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+_QUIET = ("Completing activity as failed", "Completing activity as cancelled")
+"""What is told elsewhere: by the worker's own line, or in the workflow's history."""
+
+
+class _Handler(logging.Handler):
+    def __init__(self, verbose: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._verbose = verbose
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message.startswith(_QUIET):
+            return
+        if self._verbose:
+            text = self.format(record)
+        else:
+            text = message.split("\n", 1)[0]
+            if record.exc_info and record.exc_info[1] is not None:
+                text += f": {record.exc_info[1]}"
+        sys.stderr.write(f"{record.levelname.lower()}: {text}\n")
+        sys.stderr.flush()
+
+
+def configure(verbose: bool) -> None:
+    """Send the SDK's and the worker's log lines to stderr, unless someone has configured them already."""
+    for name in ("temporalio", "assay.temporal"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(_Handler(verbose))
+            logger.propagate = False
+
+
+def warn(message: str) -> None:
+    """Log a warning of the worker's own."""
+    logging.getLogger(__name__).warning("%s", message)

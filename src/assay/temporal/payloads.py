@@ -1,0 +1,72 @@
+"""Temporal payloads and JSON text: what Lua wrote goes to the server as it is, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.converter import DefaultPayloadConverter, PayloadConverter
+
+from assay.errors import BuiltinError
+from assay.lua.values import Json
+
+
+def to_payload(value: Json | None) -> Payload:
+    """The payload of a value: `json/plain`, or `binary/null` for nil."""
+    if value is None or value == b"null":
+        return Payload(metadata={"encoding": b"binary/null"})
+    return Payload(metadata={"encoding": b"json/plain"}, data=bytes(value))
+
+
+def from_payload(payload: Payload) -> Json | bytes | None:
+    """The value of a payload. Raises BuiltinError for an encoding that is not known."""
+    encoding = payload.metadata.get("encoding", b"")
+    if encoding in (b"json/plain", b"json/protobuf"):
+        return Json(payload.data)
+    if encoding == b"binary/null":
+        return None
+    if encoding == b"binary/plain":
+        return payload.data
+    raise BuiltinError(f"a payload with the encoding '{encoding.decode('utf-8', 'replace')}' cannot be read")
+
+
+def arguments(value: Json | None) -> list[RawValue]:
+    """The argument list for one optional value: nil is no argument."""
+    return [] if value is None else [RawValue(to_payload(value))]
+
+
+def to_json(raw: RawValue) -> Json:
+    """A payload as JSON text; bytes that are no JSON become a string when they are text."""
+    value = from_payload(raw.payload)
+    if value is None:
+        return Json(b"null")
+    if isinstance(value, Json):
+        return value
+    import orjson
+
+    try:
+        return Json(orjson.dumps(value.decode()))
+    except UnicodeDecodeError:
+        raise BuiltinError(
+            "a payload of bytes that are no text cannot be a workflow's or an activity's value"
+        ) from None
+
+
+class RawConverter(PayloadConverter):
+    """Hands payloads through: `RawValue` both ways; anything else the SDK's own way when sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._default = DefaultPayloadConverter()
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """Take the payloads out of `RawValue`s; convert what the SDK itself sends."""
+        return [
+            value.payload if isinstance(value, RawValue) else self._default.to_payloads([value])[0] for value in values
+        ]
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """Wrap each payload as `RawValue`, whatever the types say."""
+        return [RawValue(payload) for payload in payloads]

@@ -1,0 +1,221 @@
+"""`ctx`: what a workflow function calls. Each method asks the SDK; a failure becomes a Lua error object."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, FailureError
+
+from assay.errors import BuiltinError
+from assay.lua.declare import method
+from assay.lua.function import LuaFunction
+from assay.lua.values import Json
+from assay.temporal import payloads
+from assay.temporal.failures import to_error_object
+from assay.temporal.options import RetryPolicyOptions, seconds
+from assay.temporal.workflow.host import WorkflowHost
+
+T = TypeVar("T")
+
+SIDE_EFFECT_ACTIVITY = "assay.side_effect"
+SIDE_EFFECT_TIMEOUT = timedelta(seconds=10)
+
+
+@dataclass(kw_only=True)
+class ActivityOptions:
+    """How an activity is run. All times are seconds.
+
+    Attributes:
+        start_to_close_timeout: How long one attempt may take.
+        schedule_to_close_timeout: How long all attempts may take, with the time in the queue.
+        schedule_to_start_timeout: How long an attempt may wait for a worker.
+        heartbeat_timeout: How long an attempt may go without a heartbeat.
+        retry_policy: When and how often to try again.
+        task_queue: Where its worker looks for it; the workflow's own when left out.
+    """
+
+    start_to_close_timeout: float | None = None
+    schedule_to_close_timeout: float | None = None
+    schedule_to_start_timeout: float | None = None
+    heartbeat_timeout: float | None = None
+    retry_policy: RetryPolicyOptions | None = None
+    task_queue: str | None = None
+
+
+@dataclass(kw_only=True)
+class WaitOptions:
+    """How long to wait.
+
+    Attributes:
+        timeout: Seconds; without it as long as it takes.
+    """
+
+    timeout: float | None = None
+
+
+@dataclass
+class WorkflowInfo:
+    """What a workflow knows of itself.
+
+    Attributes:
+        workflow_id: Its id.
+        run_id: The id of this run.
+        workflow_type: The name under which it is registered.
+        namespace: The namespace.
+        task_queue: The task queue.
+        attempt: 1, or more when the workflow was tried again.
+        start_time: Seconds since 1970-01-01 UTC.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    namespace: str
+    task_queue: str
+    attempt: int
+    start_time: float
+
+
+def _positive(name: str, value: float | None) -> timedelta | None:
+    if value is not None and not 0 < value < float("inf"):
+        raise BuiltinError(f"bad option '{name}' (a positive number of seconds expected, got {value:g})")
+    return seconds(value)
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except FailureError as error:
+        raise to_error_object(error) from error
+
+
+class Context:
+    """The first argument of a workflow function."""
+
+    lua_name: ClassVar[str] = "Context"
+    lua_prefix: ClassVar[str] = "ctx"
+
+    def __init__(self, host: WorkflowHost) -> None:
+        self._host = host
+        self._side_effects = 0
+
+    @method
+    async def execute_activity(
+        self, name: str, input: Json | None = None, options: ActivityOptions | None = None
+    ) -> Json:
+        """Run an activity and return its result; its failure, after the last retry, is raised.
+
+        Args:
+            name: The name under which a worker registered it.
+            input: What it gets.
+            options: Time limits and retries; one attempt may take 300 seconds by default.
+        """
+        given = options or ActivityOptions()
+        start_to_close = _positive("start_to_close_timeout", given.start_to_close_timeout)
+        schedule_to_close = _positive("schedule_to_close_timeout", given.schedule_to_close_timeout)
+        if start_to_close is None and schedule_to_close is None:
+            start_to_close = timedelta(seconds=300)
+        call = workflow.execute_activity(
+            name,
+            args=payloads.arguments(input),
+            result_type=RawValue,
+            task_queue=given.task_queue,
+            start_to_close_timeout=start_to_close,
+            schedule_to_close_timeout=schedule_to_close,
+            schedule_to_start_timeout=_positive("schedule_to_start_timeout", given.schedule_to_start_timeout),
+            heartbeat_timeout=_positive("heartbeat_timeout", given.heartbeat_timeout),
+            retry_policy=given.retry_policy.to_sdk() if given.retry_policy else None,
+        )
+        return payloads.to_json(await _answer(call))
+
+    @method
+    async def wait_signal(self, name: str, options: WaitOptions | None = None) -> Json | bool | None:
+        """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
+
+        Signals are kept in order until they are waited for.
+
+        Args:
+            name: The signal.
+            options: How long to wait.
+        """
+        queue = self._host.signals.setdefault(name, deque())
+        timeout = _positive("timeout", options.timeout) if options else None
+        try:
+            await workflow.wait_condition(lambda: bool(queue), timeout=timeout)
+        except TimeoutError:
+            return None
+        payload = queue.popleft()
+        return True if payload == b"null" else payload
+
+    @method
+    async def sleep(self, duration: float) -> None:
+        """Wait by a timer of the server, which outlives this process.
+
+        Args:
+            duration: Seconds.
+        """
+        if not 0 <= duration < float("inf"):
+            raise BuiltinError(f"bad argument 'duration' (a number of at least 0 expected, got {duration:g})")
+        await workflow.sleep(duration)
+
+    @method
+    async def side_effect(self, function: LuaFunction) -> Json:
+        """Run a function once in the life of the run, with the real clock and randomness; return its result.
+
+        The result is in the history, a replay returns it without running the function.
+
+        Args:
+            function: What to run. It must not wait.
+        """
+        self._side_effects += 1
+        key = self._side_effects
+        self._host.side_effects[key] = function
+        call = workflow.execute_local_activity(
+            SIDE_EFFECT_ACTIVITY,
+            args=[workflow.info().run_id, key],
+            result_type=RawValue,
+            start_to_close_timeout=SIDE_EFFECT_TIMEOUT,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+        try:
+            return payloads.to_json(await call)
+        except FailureError as error:
+            cause = error.cause if isinstance(error, ActivityError) else error
+            raise to_error_object(cause if isinstance(cause, FailureError) else error) from error
+        finally:
+            self._host.side_effects.pop(key, None)
+
+    @method
+    def workflow_info(self) -> WorkflowInfo:
+        """Tell what this run is."""
+        info = workflow.info()
+        return WorkflowInfo(
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            workflow_type=info.workflow_type,
+            namespace=info.namespace,
+            task_queue=info.task_queue,
+            attempt=info.attempt,
+            start_time=info.workflow_start_time.timestamp(),
+        )
+
+    @method
+    def register_query(self, name: str, handler: LuaFunction) -> None:
+        """Answer a query while the workflow waits and after it has ended.
+
+        Args:
+            name: The query.
+            handler: Gets the query's input, returns the answer. It only reads.
+        """
+        self._host.queries[name] = handler
+
+
+def as_json(values: Any) -> list[Json]:
+    """The JSON texts of raw arguments."""
+    return [payloads.to_json(value) for value in values]

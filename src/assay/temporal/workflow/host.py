@@ -1,0 +1,129 @@
+"""The host of a workflow run: a Lua state that can do nothing a replay could not repeat."""
+
+from __future__ import annotations
+
+import os.path
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+
+from assay.errors import AssayError, BuiltinError, LuaError
+from assay.lua.function import LuaFunction
+from assay.lua.host import Host
+from assay.lua.state import PARTS, Outcome
+from assay.lua.values import Json
+
+if TYPE_CHECKING:
+    from assay.lua.declare import Function
+
+_PARTS = (*PARTS, os.path.join(os.path.dirname(__file__), "deterministic"))
+_HASH_SEED = 20261123
+
+REPLACED: dict[str, Callable[..., Any]] = {
+    "time": workflow.time,
+    "crypto.random": lambda n: workflow.random().randbytes(n).hex(),
+    "crypto.uuid": lambda: str(workflow.uuid4()),
+}
+"""What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
+
+_INSTEAD = {"sleep": "use ctx:sleep"}
+
+
+def _ignore(*_arguments: Any) -> None:
+    """Stand in for a log function while history is replayed."""
+
+
+def _no_module(name: str) -> Outcome:
+    text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
+    return b"e", text.encode()
+
+
+class WorkflowHost(Host):
+    """One run's Lua state, its signals and its query handlers."""
+
+    def __init__(self, libraries: Mapping[str, tuple[str, bool]]) -> None:
+        self.live = False
+        self.signals: dict[str, deque[Json]] = {}
+        self.queries: dict[str, LuaFunction] = {}
+        self.side_effects: dict[int, LuaFunction] = {}
+        self.read_only = False
+        super().__init__(
+            {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
+            _no_module,
+            self._print,
+            parts=_PARTS,
+            hash_seed=_HASH_SEED,
+        )
+
+    def _print(self, text: bytes) -> None:
+        if not workflow.unsafe.is_replaying():
+            sys.stdout.buffer.write(text)
+            sys.stdout.buffer.flush()
+
+    def implementation(self, function: Function) -> Callable[..., Any]:
+        """Allow what is pure, replace what is not deterministic, refuse the rest."""
+        title = function.title
+        if title.startswith("ctx:"):
+            if self.live:
+                raise BuiltinError("not in a side effect: it runs outside of the workflow's history")
+            if self.read_only:
+                raise BuiltinError("not in a query: a query handler only reads")
+            return function.python
+        if title.startswith("log.") and not self.live and workflow.unsafe.is_replaying():
+            return _ignore
+        if function.pure:
+            return function.python
+        replaced = REPLACED.get(title)
+        if replaced is None:
+            instead = _INSTEAD.get(title, "use an activity")
+            raise BuiltinError(f"not in a workflow, which does no I/O of its own: {instead}")
+        return function.python if self.live else replaced
+
+    def check_alive(self) -> None:
+        """Raise while the run is evicted: no Lua code may run then (the SDK's marker passes through)."""
+        workflow.random()
+
+    def _failure(self, function: Function, error: BaseException) -> Outcome:
+        # What nobody foresaw fails the workflow task, not the workflow: a fixed worker carries the run on.
+        if isinstance(error, Exception) and not isinstance(error, AssayError | ValueError):
+            error = HostFailure(error)
+        return super()._failure(function, error)
+
+    def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
+        """Fill the state from a snapshot and make the task of its function; returns the task's id."""
+        task = self.state.invoke(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
+        assert isinstance(task, int)
+        return task
+
+    def run_now(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
+        """Run a function that must not wait, and return its result. Raises LuaError."""
+        task = self.start(function, arguments, b"json")
+        event = self.step(task)
+        if event[0] == b"wait":
+            self.cancel(event[1])
+            self.state.invoke(b"drop", task)
+            raise LuaError("it must not wait")
+        result = self.result(event)
+        assert result is None or isinstance(result, Json)
+        return result
+
+    def run_side_effect(self, key: int) -> Json | None:
+        """Run a side effect with the real clock and randomness, outside of the workflow's loop."""
+        self.live = True
+        self.state.invoke(b"set_live", True)
+        try:
+            return self.run_now(self.side_effects.pop(key), [])
+        finally:
+            self.state.invoke(b"set_live", False)
+            self.live = False
+
+
+class HostFailure(BaseException):
+    """Carries an unforeseen exception past Lua, where nothing may catch it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.cause = cause

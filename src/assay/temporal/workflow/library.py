@@ -1,0 +1,41 @@
+"""What only the private Lua side of a workflow calls, and the class of `ctx`."""
+
+from __future__ import annotations
+
+import secrets
+import time as clock
+
+from temporalio import workflow
+
+from assay.lua.declare import Library
+from assay.lua.host import Host
+from assay.temporal.workflow.context import Context
+from assay.temporal.workflow.host import WorkflowHost
+
+library = Library("workflow", "Inside a workflow.")
+library.handle(Context)
+
+
+@library.function(pure=True)
+def now(host: Host) -> float:
+    """Return the workflow's time; in a side effect the real one."""
+    assert isinstance(host, WorkflowHost)
+    return clock.time() if host.live else workflow.time()
+
+
+@library.function(pure=True)
+def started() -> float:
+    """Return when the run started."""
+    return workflow.info().workflow_start_time.timestamp()
+
+
+@library.function(pure=True)
+def seed() -> int:
+    """Return a new seed from the run's own random numbers."""
+    return workflow.random().getrandbits(62)
+
+
+@library.function(pure=True)
+def entropy() -> int:
+    """Return 63 random bits that are not the run's (for side effects)."""
+    return secrets.randbits(63)

@@ -1,0 +1,77 @@
+"""The real command, run as a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TIMEOUT = 120.0  # generous: the machine may be busy
+
+
+def _default_signals() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job of a shell ignores it
+
+
+class Command:
+    """`assay` with an environment of its own, in a folder of its own."""
+
+    path = os.path.join(sysconfig.get_path("scripts"), "assay")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            name: text for name, text in os.environ.items() if not name.startswith(("TEMPORAL", "ASSAY"))
+        }
+        self.environment["HOME"] = self.environment["XDG_CONFIG_HOME"] = str(folder)
+
+    def script(self, text: str, name: str = "script.lua") -> str:
+        """Write a script into the folder."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
+
+    def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            [self.path, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            **options,
+        )
+
+    @contextmanager
+    def started(self, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+        """Start it, or another Python `program` in its place; it is killed at the end of the block if it still runs."""
+        with subprocess.Popen(
+            [*(program and (sys.executable, *program) or (self.path,)), *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_default_signals,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def read_until(process: subprocess.Popen[str], line: str) -> None:
+    """Read standard output up to a line."""
+    assert process.stdout is not None
+    for text in process.stdout:
+        if text.rstrip("\n") == line:
+            return
+    raise AssertionError(f"{line!r} was not printed; on stderr: {process.stderr and process.stderr.read()}")

@@ -1,0 +1,29 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from assay.temporal.dev_server import DevServer
+from command import Command
+
+
+@pytest.fixture
+def assay(tmp_path: Path) -> Command:
+    """The `assay` command, run in an empty folder."""
+    return Command(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def temporal_dev_server() -> Iterator[DevServer]:
+    """A real Temporal server in memory, with its HTTP API; one per test process."""
+    with DevServer(ui=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def temporal_server(temporal_dev_server: DevServer) -> str:
+    """The address (host:port) of a real Temporal server in memory."""
+    return temporal_dev_server.address

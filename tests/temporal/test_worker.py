@@ -1,0 +1,292 @@
+"""The worker on a real server."""
+
+from __future__ import annotations
+
+import signal
+
+from command import read_until
+from temporal_script import Script
+
+DONE = """
+local function finish(value)
+  print(json.encode(value))
+  worker:shutdown()
+end
+local client = temporal.connect()
+local function run(workflow_type, input)
+  local started = client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type, input = input })
+  local ok, result = pcall(client.get_result, client, { workflow_id = started.workflow_id })
+  if ok then
+    return result
+  end
+  return { error = tostring(result), kind = result.kind, type = result.type, details = result.details }
+end
+"""
+
+
+def test_activities_run_at_the_same_time(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local running, most = 0, 0
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { meet = function()
+            running = running + 1
+            most = math.max(most, running)
+            while most < 20 do sleep(0.01) end
+            running = running - 1
+            return most
+          end },
+          workflows = { One = function(ctx) return ctx:execute_activity("meet") end },
+        })
+        """
+        + DONE
+        + """
+        local handles = {}
+        for i = 1, 20 do handles[i] = async.spawn(run, "One") end
+        local out = {}
+        for i, handle in ipairs(handles) do out[i] = handle:await()[1] end
+        finish(out)
+        """,
+        name,
+    )
+    assert value == [20] * 20
+
+
+def test_an_activity_that_computes_stops_no_workflow(lua: Script, name: str) -> None:
+    worker = lua.command.script(
+        """
+        temporal.worker({ task_queue = arg[1],
+          activities = { compute = function(input)
+            print("computing")
+            sleep(0)
+            while not fs.exists(input.until_file) do end
+            return "computed"
+          end },
+          workflows = {
+            Compute = function(ctx, input) return ctx:execute_activity("compute", input) end,
+            Quick = function(ctx) ctx:sleep(0.01) return "quick" end,
+          },
+        })
+        """,
+        "worker.lua",
+    )
+    stop = lua.folder / "stop"
+    with lua.command.started(worker, name) as process:
+        value = lua.value(
+            """
+            local client = temporal.connect()
+            client:start_workflow({ task_queue = arg[1], workflow_type = "Compute", workflow_id = arg[1],
+              input = { until_file = arg[2] } })
+            local started = function()
+              local run = client:start_workflow({ task_queue = arg[1], workflow_type = "Quick" })
+              return client:get_result({ workflow_id = run.workflow_id, timeout = 60 })
+            end
+            while client:describe_workflow(arg[1]).history_length < 5 do sleep(0.05) end
+            print(json.encode({ started(), started() }))
+            """,
+            name,
+            str(stop),
+        )
+        read_until(process, "computing")
+        stop.touch()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert value == ["quick", "quick"]
+
+
+def test_an_activitys_input_and_result(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = {
+            echo = function(input) return input end,
+            count = function(...) return select("#", ...) end,
+            nothing = function() end,
+            bad = function() return { f = { print } } end,
+          },
+          workflows = {
+            All = function(ctx, input)
+              local out = {}
+              for _, item in ipairs(input) do out[#out + 1] = ctx:execute_activity("echo", item) end
+              local ok, err = pcall(ctx.execute_activity, ctx, "bad", nil, { retry_policy = { maximum_attempts = 1 } })
+              return { out = out, count = ctx:execute_activity("count"), one = ctx:execute_activity("count", false),
+                nothing = ctx:execute_activity("nothing") == nil, bad = tostring(err) }
+            end,
+          },
+        })
+        """
+        + DONE
+        + """
+        finish(run("All", { 1, 1.0, "é", true, { a = { json.empty_array, {} } }, 9007199254740993, "\\0r1" }))
+        """,
+        name,
+    )
+    assert repr(value["out"]) == repr([1, 1.0, "é", True, {"a": [[], {}]}, 9007199254740993, "\0r1"])
+    assert value["count"] == 0
+    assert value["one"] == 1
+    assert value["nothing"] is True
+    assert value["bad"] == "activity 'bad' failed: the result cannot be carried: a function at .f[1]"
+
+
+def test_retries_and_failures(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local attempts = {}
+        local function fail(input)
+          attempts[input.key] = (attempts[input.key] or 0) + 1
+          if attempts[input.key] < (input.succeed_at or 1e9) then
+            error(input.error, input.level or 1)
+          end
+          return attempts[input.key]
+        end
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { fail = fail, attempts = function() return attempts end },
+          workflows = {
+            Try = function(ctx, input)
+              local ok, result = pcall(ctx.execute_activity, ctx, "fail", input, { retry_policy = {
+                initial_interval = 0.01, maximum_attempts = input.maximum, non_retryable_errors = { "NO" } } })
+              if ok then return result end
+              return { kind = result.kind, type = result.type, message = tostring(result),
+                details = result.details, activity_type = result.activity_type, cause = result.cause.message,
+                retry_state = result.retry_state }
+            end,
+            Uncaught = function(ctx, input) return ctx:execute_activity("fail", input) end,
+            Attempts = function(ctx) return ctx:execute_activity("attempts") end,
+          },
+        })
+        """
+        + DONE
+        + """
+        finish({
+          run("Try", { key = "a", error = "not yet", succeed_at = 3 }),
+          run("Try", { key = "b", error = "NO: never", maximum = 5 }),
+          run("Try", { key = "c", error = { type = "T", message = "m", details = { 1, { x = 2 } }, non_retryable = true } }),
+          run("Try", { key = "d", error = "again", level = 0, maximum = 2 }),
+          run("Uncaught", { key = "e", error = { type = "T", message = "m", non_retryable = true } }),
+          run("Attempts"),
+        })
+        """,
+        name,
+    )
+    assert value[0] == 3
+    assert value[1]["type"] == "NO"
+    assert value[1]["kind"] == "activity"
+    assert value[1]["activity_type"] == "fail"
+    assert "script.lua:6: NO: never" in value[1]["message"]
+    assert value[2]["type"] == "T"
+    assert value[2]["message"] == "activity 'fail' failed: m"
+    assert value[2]["details"] == [1, {"x": 2}]
+    assert value[3]["cause"] == "again"
+    assert value[3]["retry_state"] == "maximum_attempts_reached"
+    assert value[4]["error"] == "activity 'fail' failed: m"
+    assert value[5] == {"a": 3, "b": 1, "c": 1, "d": 2, "e": 1}
+
+
+def test_unregistered_types(lua: Script, name: str) -> None:
+    result = lua.run(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { known = function() end },
+          workflows = {
+            Missing = function(ctx)
+              local ok, err = pcall(ctx.execute_activity, ctx, "unknown", nil, { retry_policy = { maximum_attempts = 1 } })
+              return tostring(err)
+            end,
+            Live = function() return "live" end,
+          },
+        })
+        """
+        + DONE
+        + """
+        local nobody = client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody" })
+        local missing, live = run("Missing"), run("Live")
+        while client:describe_workflow(nobody.workflow_id).history_length < 4 do sleep(0.05) end
+        local state = client:describe_workflow(nobody.workflow_id)
+        client:terminate_workflow(nobody.workflow_id)
+        finish({ missing, live, state.status, nobody.workflow_id })
+        """,
+        name,
+    )
+    assert result.returncode == 0, result.stderr
+    import json
+
+    missing, live, status, workflow_id = json.loads(result.stdout)
+    assert "unknown" in missing
+    assert "known" in missing
+    assert live == "live"
+    assert status == "RUNNING"
+    assert "WORKFLOW_TASK_FAILED" in lua.events(workflow_id)
+    assert "Nobody" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_bad_options(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local function noop() end
+        local out = {}
+        for _, options in ipairs({
+          { workflows = { W = noop } },
+          { task_queue = "", workflows = { W = noop } },
+          { task_queue = "q" },
+          { task_queue = "q", activites = { a = noop } },
+          { task_queue = "q", activities = { a = "noop" } },
+          { task_queue = "q", workflows = { ["__temporal_x"] = noop } },
+          { task_queue = "q", workflows = { W = noop }, max_concurrent_workflow_tasks = 1 },
+          { task_queue = "q", workflows = { W = noop }, on_workflow_error = "retry" },
+          { task_queue = "q", workflows = { W = noop }, graceful_shutdown_timeout = "10" },
+          { task_queue = "q", workflows = { W = noop }, namespace = "no-such-namespace" },
+        }) do
+          local ok, err = pcall(temporal.worker, options)
+          out[#out + 1] = tostring(err)
+        end
+        print(json.encode(out))
+        """
+    )
+    expected = [
+        "temporal.worker: missing option 'task_queue'",
+        "temporal.worker: bad option 'task_queue' (a name expected, got an empty string)",
+        "temporal.worker: nothing to run: give 'activities', 'workflows' or both",
+        "temporal.worker: unknown option 'activites' (did you mean 'activities'?)",
+        "temporal.worker: bad option 'activities.a' (function expected, got string)",
+        "temporal.worker: bad option 'workflows' (the name '__temporal_x' is reserved)",
+        "temporal.worker: bad option 'max_concurrent_workflow_tasks' (at least 2 expected, got 1)",
+        """temporal.worker: bad option 'on_workflow_error' (one of "fail", "suspend" expected, got "retry")""",
+        "temporal.worker: bad option 'graceful_shutdown_timeout' (number expected, got string)",
+        "temporal.worker: namespace 'no-such-namespace' not found",
+    ]
+    assert value == expected
+
+
+def test_sigterm_drains(lua: Script, name: str) -> None:
+    worker = lua.command.script(
+        """
+        temporal.worker({ task_queue = arg[1],
+          activities = { slow = function(input)
+            print("begun")
+            sleep(0)
+            while not fs.exists(input.until_file) do sleep(0.01) end
+            print("ended")
+            return "whole"
+          end },
+          workflows = { Slow = function(ctx, input) return ctx:execute_activity("slow", input) end },
+        })
+        """,
+        "worker.lua",
+    )
+    stop = lua.folder / "stop"
+    with lua.command.started(worker, name) as process:
+        lua.run(
+            """
+            temporal.connect():start_workflow({ task_queue = arg[1], workflow_type = "Slow", workflow_id = arg[1],
+              input = { until_file = arg[2] } })
+            """,
+            name,
+            str(stop),
+        )
+        read_until(process, "begun")
+        process.send_signal(signal.SIGTERM)
+        stop.touch()
+        read_until(process, "ended")
+        assert process.wait(60) == 0
+    assert "ACTIVITY_TASK_COMPLETED" in lua.events(name)

@@ -1,0 +1,315 @@
+"""Inside a workflow: isolation, determinism, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporal_script import Script
+
+START = """
+local client = temporal.connect()
+local function finish(value)
+  print(json.encode(value))
+  worker:shutdown()
+end
+local function run(workflow_type, input)
+  local started = client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type, input = input })
+  local ok, result = pcall(client.get_result, client, { workflow_id = started.workflow_id })
+  return ok and result or { error = tostring(result), type = result.type }
+end
+"""
+
+
+def test_a_run_sees_nothing_of_another(lua: Script, name: str) -> None:
+    (lua.folder / "counter.lua").write_text("local n = 0 return { next = function() n = n + 1 return n end }")
+    value = lua.value(
+        """
+        local counter = require("counter")
+        local shared = 0
+        local function bump() shared = shared + 1 return shared end
+        local list = setmetatable({ n = 0 }, { __index = { add = function(self) self.n = self.n + 1 return self.n end } })
+        list.self = list
+        global_count = 0
+        counter.next()
+        local function even(n) if n == 0 then return true end return odd(n - 1) end
+        function odd(n) if n == 0 then return false end return even(n - 1) end
+        function string.shout(s) return s:upper() .. "!" end
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { read = function() return { shared, global_count, list.n, counter.next() } end },
+          workflows = {
+            Touch = function(ctx)
+              global_count = global_count + 1
+              shared = shared + 10
+              return { global_count, bump(), list:add(), list.self:add(), counter.next(), require("counter").next(),
+                even(10), odd(7), ctx:execute_activity("read") }
+            end,
+          },
+        })
+        """
+        + START
+        + """
+        finish({ run("Touch"), run("Touch"), { shared, global_count, list.n } })
+        """,
+        name,
+    )
+    assert isinstance(value, list), value
+    first = [1, 11, 1, 2, 2, 3, True, True]
+    assert value[0] == [*first, [0, 0, 0, 2]]
+    assert value[1] == [*first, [0, 0, 0, 3]]
+    assert value[2] == [0, 0, 0]
+
+
+def test_string_methods_added_by_the_script_come_along(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        function string.shout(s) return s:upper() .. "!" end
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = { Shout = function(ctx, input) return input:shout() end } })
+        """
+        + START
+        + """finish(run("Shout", "hey"))""",
+        name,
+    )
+    assert value == "HEY!"
+
+
+def test_what_cannot_come_along_names_itself(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local connection = temporal.connect()
+        local co = coroutine.create(function() end)
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Use = function(ctx)
+              return { select(2, pcall(function() return connection:describe_workflow("x") end)),
+                select(2, pcall(function() return co.x end)) }
+            end,
+          },
+        })
+        """
+        + START
+        + """finish(run("Use"))""",
+        name,
+    )
+    assert "'connection' is a temporal.Client and stays outside of workflows: use it in an activity" in value[0]
+    assert "'co' is a thread and stays outside of workflows: use it in an activity" in value[1]
+
+
+def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Try = function(ctx, path)
+              local function why(fn, ...) return (select(2, pcall(fn, ...))) end
+              return { why(http.get, "http://127.0.0.1:1"), why(fs.write, path, "x"), why(env.get, "HOME"),
+                why(sleep, 1), why(temporal.connect), why(os.getenv, "HOME"), why(require, "nope"),
+                why(http.serve, 0, {}), why(async.spawn, print), why(os.exit, 3) }
+            end,
+          },
+        })
+        """
+        + START
+        + """finish(run("Try", arg[2]))""",
+        name,
+        str(victim),
+    )
+    assert isinstance(value, list), value
+    assert not victim.exists()
+    for text, function in zip(
+        value,
+        ["http.get", "fs.write", "env.get", "sleep", "temporal.connect", "os.getenv", "require", "http.serve"],
+        strict=False,
+    ):
+        assert text.startswith(f"{function}:")
+    assert value[0] == "http.get: not in a workflow, which does no I/O of its own: use an activity"
+    assert "ctx:sleep" in value[3]
+    assert "async.spawn" in value[8]
+    assert "os.exit" in value[9]
+
+
+def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Look = function(ctx)
+              local t = { b = 1, a = 2, [3] = 3, [1] = 1, [true] = 0, [2.5] = 9 }
+              local keys = {}
+              for k in pairs(t) do keys[#keys + 1] = tostring(k) end
+              for k in next, t do keys[#keys + 1] = tostring(k) end
+              local first = { time(), os.time(), os.clock() }
+              for i = 1, 1e5 do local _ = {} end
+              local second = { time(), os.time(), os.clock() }
+              local order = {}
+              for i = 1, 200 do order[i] = { key = i % 3, at = i } end
+              table.sort(order, function(a, b) return a.key < b.key end)
+              local stable = true
+              for i = 2, 200 do
+                stable = stable and (order[i - 1].key < order[i].key or order[i - 1].at < order[i].at)
+              end
+              ctx:sleep(1.5)
+              return { keys = keys, same = json.encode(first) == json.encode(second), later = time() - first[1],
+                date = os.date("%Y-%m-%d %H:%M:%S", 86400), epoch = os.time({ year = 1970, month = 1, day = 2, hour = 0 }),
+                tables = { tostring({}), tostring(print), string.format("%s", {}) }, stable = stable,
+                info = ctx:workflow_info().start_time - first[1] }
+            end,
+          },
+        })
+        """
+        + START
+        + """finish(run("Look"))""",
+        name,
+    )
+    order = ["1", "2.5", "3", "a", "b", "false", "true"]
+    assert value["keys"] == [k for k in order if k != "false"] * 2
+    assert value["same"] is True
+    assert 1.4 < value["later"] < 60
+    assert value["date"] == "1970-01-02 00:00:00"
+    assert value["epoch"] == 86400
+    assert value["tables"] == ["table: 0x00000001", "function: 0x00000002", "table: 0x00000003"]
+    assert value["stable"] is True
+    assert abs(value["info"]) < 60
+
+
+def test_side_effects(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Effects = function(ctx)
+              local count = 0
+              local function fails(fn) return (select(2, pcall(ctx.side_effect, ctx, fn))) end
+              local values = {
+                ctx:side_effect(function() count = count + 1 return { count, { a = json.empty_array } } end),
+                ctx:side_effect(function() return time() end) > 1.7e9,
+                #ctx:side_effect(function() return crypto.random(16) end),
+                ctx:side_effect(function() return math.random(5, 5) end),
+                tostring(fails(function() error("OOPS: in there") end)),
+                fails(function() error("OOPS: in there") end).type,
+                tostring(fails(function() ctx:sleep(1) end)),
+                tostring(fails(function() http.get("http://127.0.0.1:1") end)),
+                ctx:side_effect(function() end) == nil,
+              }
+              return { values, count }
+            end,
+          },
+        })
+        """
+        + START
+        + """finish(run("Effects"))""",
+        name,
+    )
+    assert isinstance(value, list), value
+    values, count = value
+    assert count == 1
+    assert values[:4] == [[1, {"a": []}], True, 32, 5]
+    assert "OOPS: in there" in values[4]
+    assert values[5] == "OOPS"
+    assert "ctx:sleep: not in a side effect" in values[6]
+    assert "http.get: not in a workflow" in values[7]
+    assert values[8] is True
+
+
+def test_signals_are_kept_in_order(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Collect = function(ctx)
+              local out = {}
+              for i = 1, 5 do out[i] = ctx:wait_signal("n") end
+              out[6] = ctx:wait_signal("n", { timeout = 0.01 }) == nil
+              return out
+            end,
+          },
+        })
+        """
+        + START
+        + """
+        worker:shutdown()
+        client:start_workflow({ task_queue = arg[1], workflow_type = "Collect", workflow_id = arg[1] })
+        for i = 1, 5 do client:signal_workflow({ workflow_id = arg[1], signal_name = "n", input = i }) end
+        worker = temporal.worker({ task_queue = arg[1], workflows = { Collect = function(ctx)
+          local out = {}
+          for i = 1, 5 do out[i] = ctx:wait_signal("n") end
+          out[6] = ctx:wait_signal("n", { timeout = 0.01 }) == nil
+          return out
+        end } })
+        finish(client:get_result({ workflow_id = arg[1] }))
+        """,
+        name,
+    )
+    assert value == [1, 2, 3, 4, 5, True]
+
+
+def test_errors_of_a_workflow(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          workflows = {
+            Text = function() error("PERMISSION_DENIED: you") end,
+            Bug = function() local t = nil; return t.x end,
+            Unfit = function() return print end,
+            BadInput = function(ctx) ctx:execute_activity("x", { print }) end,
+            BadOption = function(ctx) return ctx:execute_activity("x", nil, { start_to_clos_timeout = 1 }) end,
+            Negative = function(ctx) return ctx:sleep(-1) end,
+          },
+        })
+        """
+        + START
+        + """
+        finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("Negative") })
+        """,
+        name,
+    )
+    assert value[0] == {"error": "script.lua:4: PERMISSION_DENIED: you", "type": "PERMISSION_DENIED"}
+    assert value[1]["error"].startswith("script.lua:5: attempt to index a nil value")
+    assert value[1]["type"] == "LuaError"
+    assert "the result cannot be carried: a function at the value" in value[2]["error"]
+    assert "script.lua:7: ctx:execute_activity: bad argument 'input' (JSON cannot carry a function" in value[3]["error"]
+    assert "unknown option 'start_to_clos_timeout' (did you mean 'start_to_close_timeout'?)" in value[4]["error"]
+    assert "ctx:sleep: bad argument 'duration'" in value[5]["error"]
+    history = lua.cli("workflow", "list", "--query", f"TaskQueue='{name}' AND WorkflowType='Bug'")
+    shown = lua.cli("workflow", "show", "--workflow-id", history[0]["execution"]["workflowId"])["events"]
+    failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
+    assert "script.lua:5" in failure["stackTrace"]
+    assert ".py" not in failure["stackTrace"]
+
+
+def test_cancellation_ends_as_cancelled(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { clean = function() return "clean" end, long = function() sleep(600) end },
+          workflows = {
+            Sleeps = function(ctx) ctx:sleep(600) end,
+            Cleans = function(ctx)
+              local ok, err = pcall(ctx.wait_signal, ctx, "never")
+              return { ok, err.kind, tostring(err) }
+            end,
+            Activity = function(ctx) ctx:execute_activity("long", nil, { heartbeat_timeout = 600 }) end,
+          },
+        })
+        """
+        + START
+        + """
+        local out = {}
+        for _, workflow_type in ipairs({ "Sleeps", "Cleans", "Activity" }) do
+          local started = client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type })
+          while client:describe_workflow(started.workflow_id).history_length < 4 do sleep(0.02) end
+          client:cancel_workflow(started.workflow_id)
+          local ok, result = pcall(client.get_result, client, { workflow_id = started.workflow_id })
+          out[#out + 1] = { client:describe_workflow(started.workflow_id).status, ok and result or result.kind }
+        end
+        print(json.encode(out))
+        os.exit(0)
+        """,
+        name,
+    )
+    assert value == [
+        ["CANCELED", "cancelled"],
+        ["COMPLETED", [False, "cancelled", "cancelled"]],
+        ["CANCELED", "cancelled"],
+    ]
