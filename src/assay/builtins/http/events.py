@@ -1,0 +1,70 @@
+"""Server-sent events: the `send` that a handler's `sse` function gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from assay.errors import BuiltinError, ErrorObject
+from assay.lua.declare import method
+
+if TYPE_CHECKING:
+    from aiohttp.web import StreamResponse
+
+
+@dataclass(kw_only=True)
+class Event:
+    """One event.
+
+    Attributes:
+        data: The event's text; each of its lines is sent as a data line.
+        event: The event's type; "message" for the receiver when left out.
+        id: The event's id, which a client that reconnects names.
+        retry: Milliseconds after which a client that lost the connection should try again.
+    """
+
+    data: str
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+
+    def encode(self) -> bytes:
+        """The event as it goes over the wire."""
+        lines = []
+        for name, value in (("event", self.event), ("id", self.id)):
+            if value is not None:
+                if any(character in value for character in "\0\r\n"):
+                    raise BuiltinError(f"bad option '{name}' (one line without NUL expected)")
+                lines.append(f"{name}: {value}")
+        if self.retry is not None:
+            if self.retry < 0:
+                raise BuiltinError(f"bad option 'retry' (milliseconds of at least 0 expected, got {self.retry})")
+            lines.append(f"retry: {self.retry}")
+        text = self.data.replace("\r\n", "\n").replace("\r", "\n")
+        lines += [f"data: {line}" for line in text.split("\n")]
+        return "\n".join((*lines, "", "")).encode()
+
+
+class Send:
+    """The open stream of a response with server-sent events; call it to send one."""
+
+    lua_name: ClassVar[str] = "http.send"
+
+    def __init__(self, response: StreamResponse) -> None:
+        self._response = response
+        self.ended = False
+
+    @method
+    async def __call__(self, event: Event) -> None:
+        """Send an event; waits while the client is slow.
+
+        Args:
+            event: What to send.
+        """
+        text = event.encode()
+        if self.ended:
+            raise BuiltinError("the stream has ended")
+        try:
+            await self._response.write(text)
+        except ConnectionError:
+            raise ErrorObject("send failed: the client has gone", kind="connection") from None

@@ -1,0 +1,815 @@
+"""The `http` global against peers of its own: raw sockets where bytes count, aiohttp where they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from assay.builtins import LIBRARIES
+from assay.builtins.http.events import Event
+from assay.builtins.http.routes import RouteTable
+from assay.errors import BuiltinError, LuaError
+from assay.lua.function import LuaFunction
+from assay.lua.host import Host
+from assay.lua.loader import finder
+
+LUA = Path(__file__).parent / "lua"
+PATIENCE = 30.0
+
+
+class Script:
+    """A host whose scripts run on the test's event loop; what they print arrives as lines."""
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[str] = asyncio.Queue()
+        self.host = Host(LIBRARIES, finder("."), lambda text: self.lines.put_nowait(text.decode().rstrip("\n")))
+
+    async def run(self, code: str, *arguments: Any) -> Any:
+        return await self.host.run(self.host.load(code.encode(), "test.lua"), arguments)
+
+    async def line(self) -> str:
+        return await asyncio.wait_for(self.lines.get(), PATIENCE)
+
+    @asynccontextmanager
+    async def serving(self, routes: str, options: str = "") -> AsyncIterator[str]:
+        """Serve `routes`, the text of a Lua table; gives the server's address."""
+        code = f"http.serve(0, {routes}, {{ on_listen = function(port) print(port) end, {options} }})"
+        task = asyncio.ensure_future(self.run(code))
+        try:
+            listening = asyncio.ensure_future(self.line())
+            await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                listening.cancel()
+                task.result()
+            yield f"http://127.0.0.1:{listening.result()}"
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@pytest.fixture
+async def script() -> AsyncIterator[Script]:
+    made = Script()
+    yield made
+    await made.host.close()
+
+
+class Peer:
+    """A server that records what it gets, byte by byte, and answers what it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
+        self.connections = 0
+        self.ended = asyncio.Event()
+        self.answers: list[bytes | Awaitable[None]] = []
+        self.url = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next((int(h[15:]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length:")), 0)
+                self.requests.append(head + await reader.readexactly(length))
+                self.asked.set()
+                answer = self.answers.pop(0) if self.answers else answer_of()
+                if not isinstance(answer, bytes):
+                    await answer
+                    return
+                writer.write(answer)
+                await writer.drain()
+                if b"connection: close" in answer.lower():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.ended.set()
+        finally:
+            writer.close()
+
+    def headers(self, index: int = -1) -> list[str]:
+        """The header lines of a request, name in lower case."""
+        lines = self.requests[index].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        return [name.lower() + ":" + value for name, _, value in (line.partition(":") for line in lines)]
+
+    def body(self, index: int = -1) -> bytes:
+        return self.requests[index].partition(b"\r\n\r\n")[2]
+
+
+def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@asynccontextmanager
+async def listening(peer: Peer, context: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    server = await asyncio.start_server(peer.handle, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    peer.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    yield peer
+    server.close()
+
+
+@pytest.fixture
+async def peer(script: Script) -> AsyncIterator[Peer]:
+    async with listening(Peer()) as made:
+        yield made
+        await script.host.close()
+
+
+# The client -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_string_body_has_no_content_type(script: Script, peer: Peer) -> None:
+    await script.run('http.post(..., "a\\0b\\255")', peer.url)
+    assert peer.body() == b"a\0b\xff"
+    assert not [line for line in peer.headers() if line.startswith("content-type")]
+    assert peer.headers().count("content-length: 4") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("{ a = 2, b = 2.0, c = {}, d = json.array() }", '{"a":2,"b":2.0,"c":{},"d":[]}'),
+        ("{ 1, json.null, 'é' }", '[1,null,"é"]'),
+        ("{ n = 9007199254740993, x = 0.1 }", '{"n":9007199254740993,"x":0.1}'),
+    ],
+)
+@pytest.mark.parametrize(
+    "how", ["post(url, VALUE)", "post(url, nil, {json = VALUE})", "post(url, nil, {body = VALUE})"]
+)
+async def test_a_table_is_sent_as_exact_json(script: Script, peer: Peer, how: str, value: str, text: str) -> None:
+    await script.run(f"local url = ...; http.{how.replace('VALUE', value)}", peer.url)
+    assert peer.body().decode() == text
+    assert [line for line in peer.headers() if line.startswith("content-type")] == ["content-type: application/json"]
+
+
+async def test_a_callers_header_replaces_ours(script: Script, peer: Peer) -> None:
+    await script.run(
+        """http.post(..., {1}, {headers = {
+          ["content-TYPE"] = "application/x-mine", ["USER-agent"] = "me", Accept = "text/x", ["X-Many"] = {"a", "b"},
+          ["X-Number"] = 3, ["accept-encoding"] = "identity"}})""",
+        peer.url,
+    )
+    names = [line.partition(":")[0] for line in peer.headers() if not line.startswith("x-many")]
+    assert sorted(set(names)) == sorted(names)
+    assert {"content-type: application/x-mine", "user-agent: me", "accept: text/x", "x-number: 3"} <= set(
+        peer.headers()
+    )
+    assert [line for line in peer.headers() if line.startswith("x-many")] == ["x-many: a", "x-many: b"]
+    assert "accept-encoding: identity" in peer.headers()
+
+
+async def test_connections_are_kept(script: Script, peer: Peer) -> None:
+    await script.run(
+        """local url = ...
+        http.get(url) http.post(url, "x")
+        local c = http.client{ timeout = 5 }
+        c:get(url) c:delete(url)""",
+        peer.url,
+    )
+    assert peer.connections == 1
+    assert [request.split()[0] for request in peer.requests] == [b"GET", b"POST", b"GET", b"DELETE"]
+
+
+async def test_every_method(script: Script, peer: Peer) -> None:
+    await script.run(
+        """local url = ...
+        local c = http.client()
+        for _, name in ipairs{"post", "put", "patch"} do http[name](url, "b") c[name](c, url, "b") end
+        http.delete(url) http.request("options", url) c:request("PROPFIND", url, {body = "q"})""",
+        peer.url,
+    )
+    methods = [request.split()[0].decode() for request in peer.requests]
+    assert methods == ["POST", "POST", "PUT", "PUT", "PATCH", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]
+    assert peer.body() == b"q"
+
+
+async def test_a_clients_defaults(script: Script, peer: Peer) -> None:
+    await script.run(
+        """local url = ...
+        local c = http.client{ headers = { Authorization = "t", ["X-A"] = "1" }, query = { v = 1 } }
+        c:get(url .. "/one", { headers = { ["x-a"] = "2" }, query = { w = 2 } })
+        c:get(url .. "/two")""",
+        peer.url,
+    )
+    assert peer.requests[0].startswith(b"GET /one?v=1&w=2 ")
+    assert {"authorization: t", "x-a: 2"} <= set(peer.headers(0))
+    assert peer.requests[1].startswith(b"GET /two?v=1 ")
+    assert {"authorization: t", "x-a: 1"} <= set(peer.headers(1))
+
+
+async def test_queries_and_forms(script: Script, peer: Peer) -> None:
+    await script.run(
+        """local url = ...
+        http.get(url .. "/projects/a%2Fb?x=1", { query = { q = "a b&+é", n = 2, t = true, l = { "1", "2" } } })
+        http.post(url, nil, { form = { q = "a b&+", l = { 1, 2 } } })""",
+        peer.url,
+    )
+    path, _, query = peer.requests[0].split()[1].decode().partition("?")
+    assert path == "/projects/a%2Fb"
+    assert sorted(query.split("&")) == sorted(["x=1", "q=a+b%26%2B%C3%A9", "n=2", "t=true", "l=1", "l=2"])
+    assert sorted(peer.body().split(b"&")) == [b"l=1", b"l=2", b"q=a+b%26%2B"]
+    assert "content-type: application/x-www-form-urlencoded" in peer.headers()
+
+
+async def test_the_response(script: Script, peer: Peer) -> None:
+    peer.answers = [
+        answer_of(b"\0\xff\r\n", "X-Up: A", "x-up: b", "Set-Cookie: a=1", "Set-Cookie: b=2", status="418 Teapot"),
+        answer_of(gzip.compress(b"text"), "Content-Encoding: gzip", "Set-Cookie: a=1"),
+    ]
+    await script.run(
+        r"""local url = ...
+        local r = http.get(url)
+        print(r.status, r.body == "\0\255\r\n", r.headers["x-up"], table.concat(r.headers["set-cookie"], " "))
+        r = http.get(url)
+        print(r.status, r.body, r.headers["content-encoding"], r.headers["set-cookie"])""",
+        peer.url,
+    )
+    assert await script.line() == "418\ttrue\tA, b\ta=1 b=2"
+    assert await script.line() == "200\ttext\tnil\ta=1"
+
+
+async def test_cookies_are_not_kept(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"", "Set-Cookie: a=1; Path=/")]
+    await script.run("local url = ...; http.get(url) http.get(url)", peer.url)
+    assert not [line for line in peer.headers() if line.startswith("cookie")]
+
+
+async def test_a_large_body(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"", "Location: /there", status="307 Temporary Redirect")]
+    await script.run('http.put(..., string.rep("x", 3000000))', peer.url)
+    assert [len(peer.body(0)), len(peer.body(1))] == [3000000, 3000000]
+    assert not [line for line in peer.headers() if line.startswith("content-type")]
+
+
+async def test_redirects(script: Script, peer: Peer) -> None:
+    there = answer_of(b"", "Location: /there", status="302 Found")
+    peer.answers = [there, answer_of(b"done"), there]
+    await script.run(
+        """local url = ...
+        print(http.get(url).body)
+        print(http.get(url, { follow_redirects = false }).status)""",
+        peer.url,
+    )
+    assert [await script.line(), await script.line()] == ["done", "302"]
+    peer.answers = [there] * 50
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "redirect",
+        f"http.get failed: more than 10 redirects from {peer.url[7:]}",
+    )
+
+
+async def test_a_redirect_to_no_http(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"", "Location: ftp://x/", status="302 Found")]
+    kind, message = await failure(script, "http.get(...)", peer.url)
+    assert kind == "redirect", message
+
+
+async def test_credentials_in_the_url(script: Script, peer: Peer) -> None:
+    await script.run("http.get(...)", peer.url.replace("//", "//me:secret@"))
+    assert "authorization: Basic bWU6c2VjcmV0" in peer.headers()
+
+
+@pytest.mark.parametrize("credentials", ["", "me:secret@"])
+async def test_a_proxy_of_the_environment(
+    script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch, credentials: str
+) -> None:
+    monkeypatch.setenv("http_proxy", peer.url.replace("//", f"//{credentials}"))
+    monkeypatch.setenv("no_proxy", "")
+    await script.run('http.get("http://elsewhere.invalid/path")')
+    assert peer.requests[0].startswith(b"GET http://elsewhere.invalid/path ")
+    assert ("proxy-authorization: Basic bWU6c2VjcmV0" in peer.headers()) is bool(credentials)
+    await script.run("http.get(...)", f"{peer.url}/direct")
+    assert peer.requests[1].startswith(b"GET /direct ")
+
+
+async def failure(script: Script, call: str, *arguments: Any) -> tuple[str, str]:
+    """The kind and the message of the error that a call raises."""
+    with pytest.raises(LuaError) as caught:
+        await script.run(call, *arguments)
+    return caught.value.value["kind"], caught.value.message
+
+
+async def test_transport_failures(script: Script, peer: Peer) -> None:
+    place = peer.url[7:]
+    peer.answers = [asyncio.sleep(0), b"SSH-2.0-x\r\n\r\n", answer_of(b"12345", "Connection: close")[:-1]]
+    assert await failure(script, "http.post(...)", peer.url) == (
+        "connection",
+        f"http.post failed: {place} closed the connection without an answer",
+    )
+    kind, message = await failure(script, "http.get(...)", peer.url)
+    assert kind == "connection"
+    assert message.startswith(f"http.get failed: {place} does not speak HTTP/1.1: ")
+    assert await failure(script, "http.client():get(...)", peer.url) == (
+        "connection",
+        f"client:get failed: the answer of {place} broke off",
+    )
+
+
+async def test_nobody_listens(script: Script) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        found = await failure(script, "http.get(...)", f"http://127.0.0.1:{port}/")
+    assert found == ("connection", f"http.get failed: cannot connect to 127.0.0.1:{port}: Connection refused")
+
+
+async def test_a_timeout_closes_the_connection(script: Script, peer: Peer) -> None:
+    peer.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"]
+    assert await failure(script, "http.get(..., { timeout = 0.2 })", peer.url) == (
+        "timeout",
+        f"http.get failed: no complete answer from {peer.url[7:]} within 0.2 s",
+    )
+    await asyncio.wait_for(peer.ended.wait(), PATIENCE)
+
+
+async def test_cancellation_closes_the_connection(script: Script, peer: Peer) -> None:
+    peer.answers = [b"HTTP/1.1 200 OK\r\n"]
+    task = asyncio.ensure_future(script.run("http.get(...)", peer.url))
+    async with asyncio.timeout(PATIENCE):
+        await peer.asked.wait()
+        task.cancel()
+        await peer.ended.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("http.get()", "http.get: bad argument 'url' (string expected, got nil)"),
+        ("http.get('/x')", "http.get: bad argument 'url' (an http:// or https:// URL expected, got '/x')"),
+        (
+            "http.get('http://[x')",
+            "http.get: bad argument 'url' (an http:// or https:// URL expected, got 'http://[x')",
+        ),
+        ("http.get('http://x', {timeot = 1})", "http.get: unknown option 'timeot' (did you mean 'timeout'?)"),
+        ("http.get('http://x', {timeout = 0})", "http.get: bad option 'timeout' (a number above 0 expected, got 0)"),
+        ("http.post('http://x', 5)", "http.post: bad argument 'body' (string or table expected, got number)"),
+        ("http.post('http://x', {a = {0/0}})", "http.post: bad argument 'body' (JSON cannot carry NaN at .a[1])"),
+        ("http.get('http://x', {headers = {['a b'] = 'c'}})", "http.get: bad header name 'a b'"),
+        (
+            "http.get('http://x', {headers = {a = 'b\\r\\nc: d'}})",
+            "http.get: bad header 'a' (a line break or NUL in its value)",
+        ),
+        (
+            "http.post('http://x', 'a', {json = 1})",
+            "http.post: more than one body: give a body, or one of the options 'body', 'json' and 'form'",
+        ),
+        ("http.request('A B', 'http://x')", "http.request: bad argument 'method' (an HTTP method expected, got 'A B')"),
+        ("http.client{ca_cert = 'x'}", "http.client: bad option 'ca_cert' (PEM certificates expected)"),
+        ("http.client{ca_cert = '@/no/file'}", "http.client: /no/file: No such file or directory"),
+    ],
+)
+async def test_bad_arguments(script: Script, call: str, message: str) -> None:
+    with pytest.raises(LuaError) as caught:
+        await script.run(call)
+    assert caught.value.message == f"test.lua:1: {message}"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    folder = tmp_path_factory.mktemp("tls")
+    path = folder / "both.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=assay -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, stderr=-1)
+    path.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return path
+
+
+async def test_tls(script: Script, certificate: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    async with listening(Peer(), context) as peer:
+        assert await failure(script, "http.get(...)", peer.url) == (
+            "tls",
+            f"http.get failed: {peer.url[8:]}: certificate verify failed: self-signed certificate",
+        )
+        pem = (certificate.parent / "cert.pem").read_text()
+        call = "local url, pem = ...; return http.get(url, {ca_cert = pem}).status"
+        assert await script.run(call, peer.url, pem) == 200
+        found = await script.run(
+            """local url, path = ...
+            local c = http.client{ca_cert = "@" .. path}
+            return { c:get(url).status, c:get(url, {verify = false}).status }""",
+            peer.url,
+            str(certificate.parent / "cert.pem"),
+        )
+        assert found == [200, 200]
+        assert peer.connections == 2  # one that trusts the certificate, one that trusts anybody
+        await script.host.close()
+
+
+async def test_no_tls_where_it_is_asked_for(script: Script) -> None:
+    async with script.serving("{}") as url:
+        kind, message = await failure(script, "http.get(...)", url.replace("http", "https"))
+    assert kind == "tls", message
+
+
+# Routes ---------------------------------------------------------------------------------------------------------
+
+
+def table_of(*routes: str) -> RouteTable:
+    given: dict[str, dict[str, LuaFunction]] = {}
+    for route in routes:
+        method, path = route.split()
+        given.setdefault(method, {})[path] = cast(LuaFunction, route)
+    return RouteTable(given)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/api/x", "GET /api/x"),
+        ("GET", "/api/y", "GET /api/*"),
+        ("GET", "/api/v1/y", "GET /api/v1/*"),
+        ("GET", "/api/", "GET /api/*"),
+        ("GET", "/api", "GET /*"),
+        ("GET", "/", "GET /*"),
+        ("POST", "/api/x", "post /api/x"),
+        ("HEAD", "/api/x", "GET /api/x"),
+        ("HEAD", "/h", "HEAD /h"),
+        ("POST", "/api/y", None),
+    ],
+)
+def test_the_most_specific_route_wins(method: str, path: str, route: str | None) -> None:
+    table = table_of("GET /*", "GET /api/*", "GET /api/v1/*", "GET /api/x", "post /api/x", "GET /h", "HEAD /h")
+    assert cast(Any, table.find(method, path)) == route
+
+
+def test_the_methods_of_a_path() -> None:
+    table = table_of("GET /a", "POST /a", "PUT /*")
+    assert table.methods("/a") == ["GET", "HEAD", "POST", "PUT"]
+    assert table.methods("/b") == ["PUT"]
+    assert table_of("GET /a").methods("/b") == []
+
+
+@pytest.mark.parametrize("path", ["", "x", "/a*", "/*/b", "*", "/a/**"])
+def test_a_bad_route(path: str) -> None:
+    with pytest.raises(BuiltinError, match="bad route"):
+        RouteTable({"GET": {path: cast(LuaFunction, None)}})
+
+
+# The server -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+@asynccontextmanager
+async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """A connection over which `request` was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(PATIENCE):
+            yield reader
+    finally:
+        writer.close()
+
+
+async def raw(url: str, request: bytes) -> bytes:
+    """What a server answers to `request` until it closes the connection."""
+    async with connected(url, request) as reader:
+        return await reader.read()
+
+
+ECHO = """(function()
+  local function echo(req) return { json = req } end
+  return { GET = { ["/*"] = echo }, POST = { ["/*"] = echo } }
+end)()"""
+
+
+async def test_the_request_table(script: Script, web: aiohttp.ClientSession) -> None:
+    query = "x=1+2&y=%C3%A9&y=2&flag"
+    async with (
+        script.serving(ECHO) as url,
+        web.post(URL(f"{url}/a%20b/c?{query}", encoded=True), data=b"body", headers={"X-Up": "Az"}) as response,
+    ):
+        seen = await response.json()
+    assert response.headers.getall("Content-Type") == ["application/json"]
+    assert {name: seen[name] for name in ("method", "path", "query", "body")} == {
+        "method": "POST",
+        "path": "/a b/c",
+        "query": query,
+        "body": "body",
+    }
+    assert seen["params"] == {"x": "1 2", "y": "2", "flag": ""}
+    assert seen["headers"]["x-up"] == "Az"
+
+
+async def test_a_request_of_odd_bytes(script: Script) -> None:
+    routes = r"""{ POST = { ["/*"] = function(req)
+      print(req.path == "/\255/", req.query, req.params.a == "\255", req.headers["x-b"] == "\255", req.headers["x-c"])
+      print(req.body == "\0\255\n", next(req.params, "a"))
+      return {}
+    end } }"""
+    async with script.serving(routes) as url:
+        head = b"POST /%ff%2F?a=%FF HTTP/1.1\r\nHost: x\r\nX-B: \xff\r\nX-C: 1\r\nx-c: 2\r\nConnection: close\r\n"
+        answer = await raw(url, head + b"Transfer-Encoding: chunked\r\n\r\n3\r\n\0\xff\n\r\n0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert await script.line() == "true\ta=%FF\ttrue\ttrue\t1, 2"
+        assert await script.line() == "true\tnil"
+
+
+async def test_responses(script: Script, web: aiohttp.ClientSession) -> None:
+    routes = r"""{ GET = {
+      ["/text"] = function() return { body = "é" } end,
+      ["/bytes"] = function() return { body = "\0\255" } end,
+      ["/json"] = function()
+        return { status = 201, json = { 2, 2.0, {}, json.array(), json.null }, body = "not this" }
+      end,
+      ["/false"] = function() return { json = false } end,
+      ["/typed"] = function() return { json = {}, headers = { ["content-type"] = "application/problem+json" } } end,
+      ["/many"] = function() return { headers = { ["Set-Cookie"] = { "a=1", "b=2" }, ["X-N"] = 3 } } end,
+      ["/none"] = function() return { status = 204 } end,
+      ["/framed"] = function()
+        return { body = "four", headers = { ["content-length"] = 99, ["transfer-encoding"] = "chunked" } }
+      end,
+    } }"""
+    async with script.serving(routes) as url:
+
+        async def ask(path: str, method: str = "GET") -> tuple[int, bytes, list[str]]:
+            async with web.request(method, url + path) as response:
+                return response.status, await response.read(), response.headers.getall("Content-Type", [])
+
+        assert await ask("/text") == (200, "é".encode(), ["text/plain; charset=utf-8"])
+        assert await ask("/bytes") == (200, b"\0\xff", ["application/octet-stream"])
+        assert await ask("/json") == (201, b"[2,2.0,{},[],null]", ["application/json"])
+        assert await ask("/false") == (200, b"false", ["application/json"])
+        assert await ask("/typed") == (200, b"{}", ["application/problem+json"])
+        assert await ask("/none") == (204, b"", [])
+        assert (await ask("/framed"))[:2] == (200, b"four")
+        assert await ask("/text", "HEAD") == (200, b"", ["text/plain; charset=utf-8"])
+        assert await ask("/elsewhere") == (404, b"not found", ["text/plain; charset=utf-8"])
+        async with web.get(url + "/many") as response:
+            assert response.headers.getall("Set-Cookie") == ["a=1", "b=2"]
+            assert response.headers["X-N"] == "3"
+        async with web.delete(url + "/text") as response:
+            assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('error("boom\\nbang")', r"test.lua:1: boom\nbang"),
+        ('error({ message = "an object" })', "an object"),
+        ("return nil", "the handler returned a nil, not a response table"),
+        ('return "text"', "the handler returned a string, not a response table"),
+        ("return { stauts = 200 }", "unknown option 'stauts' (did you mean 'status'?)"),
+        ("return { status = 99 }", "bad option 'status' (200 to 599 expected, got 99)"),
+        ("return { body = {} }", "bad option 'body' (string expected, got table)"),
+        ("return { json = { 0/0 } }", "bad option 'json' (JSON cannot carry it: Out of range float values"),
+        ("return { json = print }", "bad option 'json' (JSON cannot carry it: "),
+        ('return { headers = { ["a b"] = "c" } }', "bad header name 'a b'"),
+        ('return { headers = { a = "b\\nc: d" } }', "bad header 'a' (a line break or NUL in its value)"),
+        ("return { body = coroutine.create(print) }", "the result cannot be carried: a thread at .body"),
+    ],
+)
+async def test_a_failing_handler_is_a_500_and_a_line(
+    script: Script, web: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, body: str, problem: str
+) -> None:
+    routes = f'{{ GET = {{ ["/x"] = function() {body} end, ["/ok"] = function() return {{ body = "ok" }} end }} }}'
+    async with script.serving(routes) as url:
+        async with web.get(f"{url}/x") as response:
+            assert (response.status, await response.text()) == (500, "internal server error")
+        async with web.get(f"{url}/ok") as response:
+            assert await response.text() == "ok"
+    (record,) = [record for record in caplog.records if record.name == "assay.http"]
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith(f"http.serve: GET /x: {problem}")
+    assert "\n" not in record.getMessage()
+
+
+async def test_handlers_run_concurrently(script: Script, web: aiohttp.ClientSession) -> None:
+    routes = """(function()
+      local waiting, most = 0, 0
+      return { GET = { ["/x"] = function()
+        waiting = waiting + 1
+        most = math.max(most, waiting)
+        while most < 50 do sleep(0.01) end
+        waiting = waiting - 1
+        return { body = tostring(most) }
+      end } }
+    end)()"""
+
+    async def ask(url: str) -> str:
+        async with web.get(f"{url}/x") as response:
+            return await response.text()
+
+    async with script.serving(routes) as url:
+        assert await asyncio.gather(*[ask(url) for _ in range(50)]) == ["50"] * 50
+
+
+async def test_a_client_that_goes_cancels_the_handler(script: Script) -> None:
+    routes = """{ GET = { ["/x"] = function()
+      print("started")
+      local ok, problem = pcall(sleep, 1000)
+      print(ok, problem.kind)
+      error(problem)
+    end } }"""
+    async with script.serving(routes) as url:
+        async with connected(url, b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"):
+            assert await script.line() == "started"
+        assert await script.line() == "false\tcancelled"
+
+
+EVENTS = r"""{ GET = { ["/events"] = function(req) return { headers = { ["X-A"] = "b" }, sse = function(send)
+  send{ data = "one" }
+  send{ data = "two\nlines\r\n", event = "kind", id = "7", retry = 1500 }
+  sleep(0)
+  send{ data = "" }
+  print(pcall(send, { data = "x", event = "a\nb" }))
+  print(pcall(send, {}))
+  print(pcall(send, "text"))
+  late = send
+end } end, ["/late"] = function() print(pcall(late, { data = "x" })) return {} end } }"""
+
+
+async def test_server_sent_events(script: Script, web: aiohttp.ClientSession) -> None:
+    async with script.serving(EVENTS) as url:
+        async with web.get(f"{url}/events") as response:
+            text = await response.text()
+            assert response.headers["Content-Type"] == "text/event-stream"
+            assert response.headers["Cache-Control"] == "no-cache"
+            assert response.headers["X-A"] == "b"
+        assert text == ("data: one\n\nevent: kind\nid: 7\nretry: 1500\ndata: two\ndata: lines\ndata: \n\ndata: \n\n")
+        assert await script.line() == "false\tsend: bad option 'event' (one line without NUL expected)"
+        assert await script.line() == "false\tsend: missing option 'data'"
+        assert await script.line() == "false\tsend: bad argument 'event' (table expected, got string)"
+        async with web.head(f"{url}/events") as response:
+            assert response.headers["Content-Type"] == "text/event-stream"
+        async with web.get(f"{url}/late"):
+            assert await script.line() == "false\tsend: the stream has ended"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Event(data="a\rb"), b"data: a\ndata: b\n\n"),
+        (Event(data="é", id=""), "id: \ndata: é\n\n".encode()),
+        (Event(data="x", retry=0), b"retry: 0\ndata: x\n\n"),
+    ],
+)
+def test_an_events_text(event: Event, text: bytes) -> None:
+    assert event.encode() == text
+
+
+async def test_a_client_that_goes_ends_its_stream(script: Script, caplog: pytest.LogCaptureFixture) -> None:
+    routes = """{ GET = { ["/x"] = function() return { sse = function(send)
+      local ok, problem
+      repeat ok, problem = pcall(function() send{ data = "tick" } sleep(0.01) end) until not ok
+      print(problem.kind)
+      error("nobody is there to be told")
+    end } end } }"""
+    async with script.serving(routes) as url:
+        async with connected(url, b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n") as reader:
+            await reader.readuntil(b"data: tick\n\n")
+        assert await script.line() in ("cancelled", "connection")
+    assert not caplog.records
+
+
+async def test_an_error_in_a_stream_is_a_line(
+    script: Script, web: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    routes = (
+        '{ GET = { ["/x"] = function() return { sse = function(send) send{ data = "a" } error("boom") end } end } }'
+    )
+    async with script.serving(routes) as url, web.get(f"{url}/x") as response:
+        assert await response.text() == "data: a\n\n"
+    assert [record.getMessage() for record in caplog.records] == ["http.serve: GET /x: test.lua:1: boom"]
+
+
+async def test_long_bodies(script: Script, web: aiohttp.ClientSession) -> None:
+    routes = '{ POST = { ["/x"] = function(req) return { body = tostring(#req.body) } end } }'
+    async with script.serving(routes, "max_body = 1000") as url:
+        for size, expected in ((1000, (200, "1000")), (1001, (413, "the body is longer than 1000 bytes"))):
+            async with web.post(f"{url}/x", data=b"x" * size) as response:
+                assert (response.status, await response.text()) == expected
+        chunks = b"100\r\n" + b"x" * 256 + b"\r\n"
+        head = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n"
+        assert (await raw(url, head)).startswith(b"HTTP/1.1 413 ")
+        head = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert (await raw(url, head + chunks * 4 + b"0\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_compressed_body_comes_as_it_was_sent(script: Script, web: aiohttp.ClientSession) -> None:
+    routes = '{ POST = { ["/x"] = function(req) return { body = req.body } end } }'
+    body = gzip.compress(b"text")
+    async with (
+        script.serving(routes) as url,
+        web.post(f"{url}/x", data=body, headers={"Content-Encoding": "gzip"}) as response,
+    ):
+        assert await response.read() == body
+
+
+async def test_expect_continue(script: Script) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    async with script.serving(ECHO) as url:
+        answer = await raw(url, head + b"ab")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
+        b"\x16\x03\x01\x00\xf8\x01\x00\x00\xf4\x03\x03",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_a_malformed_request(script: Script, caplog: pytest.LogCaptureFixture, request_bytes: bytes) -> None:
+    async with script.serving(ECHO) as url:
+        assert (await raw(url, request_bytes)).split()[1] == b"400"
+        assert (await raw(url, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.0 200 ")
+    assert not caplog.records
+
+
+async def test_where_it_cannot_listen(script: Script) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for call, message in (
+            (f"http.serve({port}, {{}})", f"http.serve: port {port} on 127.0.0.1 is in use"),
+            ("http.serve(70000, {})", "http.serve: bad argument 'port' (0 to 65535 expected, got 70000)"),
+            (
+                "http.serve(0, {}, { host = '192.0.2.1' })",
+                "http.serve: cannot listen on 192.0.2.1:0: Cannot assign requested address",
+            ),
+            (
+                "http.serve(0, { GET = { ['/x'] = 'y' } })",
+                "http.serve: bad argument 'routes.GET./x' (function expected, got string)",
+            ),
+            (
+                "http.serve(0, {}, { on_listen = function() error('no') end })",
+                "http.serve: on_listen: test.lua:1: no",
+            ),
+        ):
+            with pytest.raises(LuaError) as caught:
+                await script.run(call)
+            assert caught.value.message == f"test.lua:1: {message}"
+
+
+async def test_the_port_is_a_global(script: Script) -> None:
+    async with script.serving("{ GET = { ['/x'] = function() return { body = tostring(_SERVER_PORT) } end } }") as url:
+        answer = await raw(url, b"GET /x HTTP/1.0\r\n\r\n")
+        assert answer.endswith(b"\r\n\r\n" + url.rpartition(":")[2].encode())
+
+
+async def test_cancelling_lets_handlers_end_and_stops_listening(script: Script) -> None:
+    routes = """{ GET = {
+      ["/slow"] = function() print("in") while not go do sleep(0.01) end return { body = "done" } end,
+      ["/stream"] = function() return { sse = function(send) send{ data = "x" } sleep(1000) end } end,
+    } }"""
+    async with script.serving(routes) as url:
+        port = int(url.rpartition(":")[2])
+        streamed = asyncio.ensure_future(raw(url, b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"))
+        answered = asyncio.ensure_future(raw(url, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"))
+        assert await script.line() == "in"
+        asyncio.get_running_loop().call_later(0.1, lambda: script.host.state.invoke(b"set_global", b"go", True))
+    assert (await answered).endswith(b"done")
+    await streamed
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_the_access_log(script: Script, web: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "assay.http.access"):
+        async with script.serving(ECHO, "access_log = true") as url, web.get(f"{url}/x"):
+            pass
+    assert '"GET /x HTTP/1.1" 200' in caplog.text
+
+
+# The real command -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(LUA.glob("http_*.lua")), ids=lambda path: path.stem)
+def test_scripts(path: Path) -> None:
+    command = [sys.executable, "-m", "assay", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+
+
+def test_the_import_needs_no_aiohttp() -> None:
+    code = "import sys, assay.builtins.http; print('aiohttp' in sys.modules, 'asyncio' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False False\n"
