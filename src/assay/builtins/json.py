@@ -14,9 +14,10 @@ library = Library(
 
     Integers stay integers and floats stay floats; what was parsed encodes back to the same JSON, empty arrays
     included. A fresh `{}` is an object. In an object `null` is an absent key, in an array it is `json.null`.
-    Keys are sorted, integer keys become strings. `json.null` and `json.empty_array` are constants.
+    Keys are sorted, integer keys become strings.
     """,
     lua=os.path.join(os.path.dirname(__file__), "json.lua"),
+    constants={"null": "The null in an array.", "empty_array": "An array without items."},
 )
 
 

@@ -1,1 +1,44 @@
-def main() -> None: ...
+"""The command line: one file per command.
+
+Running a script takes the short way in `main`: no module is imported that the script does not need. Everything else
+(other commands, options, help, usage errors) is `assay.cli.commands`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import NoReturn
+
+from assay.cli.leave import leave
+
+COMMANDS = ("dev", "exec", "run")
+"""The commands; each is the attribute `command` of the module of its name."""
+
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a script at once, also while Lua computes
+    try:
+        code = _dispatch(sys.argv[1:])
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
+    leave(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from assay.cli import script
+
+    match arguments:
+        case ["exec", "-e", code, *rest]:
+            return script.run_code(code, rest)
+        case ["run", path, *rest] if not path.startswith("-"):
+            return script.run_file(path, rest)
+        case [path, *rest] if not path.startswith("-") and path not in COMMANDS:
+            return script.run_file(path, rest)
+    from assay.cli import commands
+
+    return commands.main(arguments)

@@ -12,7 +12,9 @@ waits without stopping other coroutines. A parameter of type `Host` is filled in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +36,13 @@ class Parameter:
         self.kind = "rest" if rest else convert.kind_of(hint)
         self.is_bytes = hint is bytes
         self.is_handle = hasattr(hint, "lua_name")
-        self.convert = None if self.is_handle or self.kind in ("json", "body") else convert.converter(hint)
+
+    @cached_property
+    def convert(self) -> Callable[[Any, str], Any]:
+        """The converter of its type."""
+        from assay.lua import convert
+
+        return convert.converter(self.hint)
 
 
 class Function:
@@ -116,11 +124,14 @@ class Handle:
 class Library:
     """The functions of one Lua global (or of one module for `require`)."""
 
-    def __init__(self, name: str, doc: str, lua: str | None = None) -> None:
-        """`lua` is the path of a Lua file that implements the functions declared `native`."""
+    def __init__(
+        self, name: str, doc: str, lua: str | None = None, constants: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`lua` is the path of a Lua file that implements the functions declared `native`, and has the `constants`."""
         self.name = name
         self.doc = doc
         self.lua = lua
+        self.constants = constants
         self.functions: list[Function] = []
         self.handles: list[Handle] = []
         self.entry: Function | None = None

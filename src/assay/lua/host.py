@@ -125,6 +125,11 @@ class Host:
     def check_alive(self) -> None:
         """Raise when a cancellation means that the whole state is going away and no Lua code may run any more."""
 
+    def end(self, error: BaseException) -> Outcome:
+        """Let no more Lua code run: `step` raises `error`. Returns what suspends the calling task meanwhile."""
+        self._ending = error
+        return b"w", _NEVER
+
     def cancel(self, operation: int) -> None:
         """Forget an operation that nobody can wait for."""
         if operation != _NEVER:
@@ -215,14 +220,12 @@ class Host:
             elif parameter.kind == "function":
                 value = LuaFunction(self, raw)
             elif parameter.kind == "any" and parameter.hint is not Any and not isinstance(raw, bytes):
-                assert parameter.convert is not None
                 value = parameter.convert(raw, f"argument '{parameter.name}'")
             elif isinstance(raw, bytes):
                 value = self._decode(parameter.kind, raw, sides)
                 if parameter.is_bytes and isinstance(value, bytes):
                     arguments.append(value)
                     continue
-                assert parameter.convert is not None
                 value = parameter.convert(value, f"argument '{parameter.name}'")
             if parameter.rest:
                 arguments.extend(value)
@@ -277,8 +280,7 @@ class Host:
             where = b"" if error.filename is None else _file_name(error.filename) + b": "
             return b"e", f"{title}: ".encode() + where + error.strerror.encode()
         if not isinstance(error, Exception):
-            self._ending = error
-            return b"w", _NEVER
+            return self.end(error)
         if self.verbose:
             import traceback
 

@@ -10,12 +10,16 @@ import os.path
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from lupa.lua55 import LuaRuntime
+from lupa.lua55 import LuaMemoryError, LuaRuntime
 
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
 PARTS = ("wire", "errors", "tasks", "bind", "sandbox", "modules", "snapshot")
+LOW_MEMORY = 1 << 20
+"""Bytes of a memory limit below which a state is collected before it is given up."""
+
+_bytecode: dict[str, bytes] = {}
 _HOST = os.path.join(os.path.dirname(__file__), "host")
 
 
@@ -74,12 +78,41 @@ class State:
                 callbacks.write,
             )
 
-        sources: Iterator[bytes] = iter([read_part(part) for part in parts])
+        # A state with a memory limit is one of many: its parts are compiled once in the process.
+        read = read_part if memory_limit is None else self._compiled
+        sources: Iterator[bytes] = iter([read(part) for part in parts])
         host = self._runtime.execute(read_part("init"), hooks, lambda: next(sources, None), name="=[assay]", mode="t")
         self._host = host
-        self.step: Callable[..., Any] = host[b"step"]
-        """Run a task until it waits or ends: (task id, outcome…) → an event tuple."""
+        self._step: Callable[..., Any] = host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
+
+    def _compiled(self, part: str) -> bytes:
+        code = _bytecode.get(part)
+        if code is None:
+            compile_part = self._runtime.eval("function(text) return string.dump(load(text, '=[assay]', 't')) end")
+            code = _bytecode[part] = compile_part(read_part(part))
+        return code
+
+    def step(self, task: int, *outcome: Any) -> Any:
+        """Run a task until it waits or ends; returns an event. Raises MemoryError when the state's limit is reached."""
+        try:
+            return self._step(task, *outcome)
+        except LuaMemoryError:
+            raise MemoryError from None
+
+    def headroom(self) -> float:
+        """The bytes left of the memory limit, after a garbage collection when they are few.
+
+        A value pushed over the limit would abort the process: whoever pushes has to look first.
+        """
+        limit = self._runtime.get_max_memory()
+        if not limit:
+            return float("inf")
+        left: int = limit - self._runtime.get_memory_used()
+        if left < LOW_MEMORY:
+            self._runtime.gccollect()
+            left = limit - self._runtime.get_memory_used()
+        return left
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name."""

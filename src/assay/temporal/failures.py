@@ -36,7 +36,7 @@ from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
-_TYPE = re.compile(r"^([A-Z][A-Z0-9_]*): ")
+_TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 
 
 class LuaFailureConverter(DefaultFailureConverter):
@@ -52,7 +52,7 @@ def to_application_error(error: LuaError) -> ApplicationError:
     """The Temporal failure of an uncaught Lua error.
 
     A table value gives `type`, `message`, `details`, `non_retryable` and `next_retry_delay` (seconds); a text of
-    the form `TYPE: message` gives the type.
+    the form `TYPE: message`, or `TYPE` alone, gives the type.
     """
     value = error.value if isinstance(error.value, dict) else {}
     message = value.get("message")

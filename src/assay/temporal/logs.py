@@ -23,7 +23,7 @@ class _Handler(logging.Handler):
         else:
             text = message.split("\n", 1)[0]
             if record.exc_info and record.exc_info[1] is not None:
-                text += f": {record.exc_info[1]}"
+                text += ": " + str(record.exc_info[1]).split("\n", 1)[0]
         sys.stderr.write(f"{record.levelname.lower()}: {text}\n")
         sys.stderr.flush()
 

@@ -23,6 +23,7 @@ from assay.temporal import logs
 from assay.temporal.activities import activity_function, side_effect_activity
 from assay.temporal.connection import ConnectionOptions, connect
 from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, workflow_class
 
 SHUTDOWN_MARGIN = 5.0
@@ -43,6 +44,7 @@ class WorkerOptions(ConnectionOptions):
         max_activities_per_second: How many activities this worker starts in a second.
         max_task_queue_activities_per_second: How many activities the server hands out for the queue in a second.
         graceful_shutdown_timeout: Seconds that running activities get to end before they are cancelled.
+        workflow_limits: What one run may use.
         on_workflow_error: "fail": an error that a workflow raises fails it; "suspend": it fails the workflow task
             only, and a fixed script carries the run on.
     """
@@ -56,6 +58,7 @@ class WorkerOptions(ConnectionOptions):
     max_activities_per_second: float | None = None
     max_task_queue_activities_per_second: float | None = None
     graceful_shutdown_timeout: float = 10
+    workflow_limits: WorkflowLimits | None = None
     on_workflow_error: Literal["fail", "suspend"] = "fail"
 
 
@@ -78,6 +81,11 @@ def _check(options: WorkerOptions) -> None:
         value = getattr(options, option)
         if value is not None and not least <= value < float("inf"):
             raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
+    limits = options.workflow_limits or WorkflowLimits()
+    if not 0.01 <= limits.cpu_seconds <= 1.5:
+        raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {limits.cpu_seconds:g})")
+    if not 4 <= limits.memory_mb <= 65536:
+        raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {limits.memory_mb:g})")
     for group, names in (("activities", options.activities), ("workflows", options.workflows)):
         for name in names:
             if not name or name.startswith("__temporal") or name == SIDE_EFFECT_ACTIVITY:
@@ -103,7 +111,11 @@ class Worker:
         self._host = host
         self._options = options
         self._script = asyncio.get_running_loop()
-        self._settings = Settings(libraries=host.libraries, suspend=options.on_workflow_error == "suspend")
+        self._settings = Settings(
+            libraries=host.libraries,
+            limits=options.workflow_limits or WorkflowLimits(),
+            suspend=options.on_workflow_error == "suspend",
+        )
         self._workflows: list[type] = []
         self._activities: list[Callable[..., Any]] = []
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()

@@ -3,7 +3,7 @@
 -- coroutines pass such yields outward, so that waiting works in them too.
 local host = ...
 
-local create, isyieldable, raw_close, raw_resume, raw_status, raw_yield, running =
+local raw_create, isyieldable, raw_close, raw_resume, raw_status, raw_yield, running =
   coroutine.create,
   coroutine.isyieldable,
   coroutine.close,
@@ -23,6 +23,15 @@ local blocked = setmetatable({}, { __mode = "k" }) -- user coroutines inside whi
 local deliver = {} -- id -> how the outcome leaves: "wire", "call" (wire with functions), "json" or "keep"
 local outcomes = {} -- id -> outcome kept for `host.outcome`
 local last_id = 0
+
+-- A state with limits watches every coroutine from its start.
+local function create(fn)
+  local co = raw_create(fn)
+  if host.watch then
+    host.watch(co)
+  end
+  return co
+end
 
 -- Suspend the running task until the operation `id` is done; returns its outcome.
 function host.wait(id)
@@ -90,6 +99,9 @@ end
 
 local function ended(id, ok, first, ...)
   local delivery, co = finish(id)
+  if host.limit_reached and host.limit_reached(ok, first) then
+    return "limit", host.limit
+  end
   if delivery == "keep" then
     outcomes[id] = pack(ok, first, ...)
     if ok then
@@ -198,6 +210,9 @@ local function resume(co, ...)
 end
 
 function pass(co, ok, first, ...)
+  if not ok and host.check_limit then
+    host.check_limit(first)
+  end
   if not ok or not rawequal(first, WAIT) then
     return ok, first, ...
   end

@@ -6,6 +6,8 @@ local G = host.globals
 local internal = {}
 host.fill(internal, "_.workflow")
 
+host.over_budget, host.memory_limit = internal.over_budget, internal.memory_limit
+
 local floor = math.floor
 local format, gsub, sub = string.format, string.gsub, string.sub
 local pack, unpack, sort = table.pack, table.unpack, table.sort

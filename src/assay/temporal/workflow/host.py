@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os.path
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
@@ -19,7 +21,13 @@ from assay.lua.values import Json
 if TYPE_CHECKING:
     from assay.lua.declare import Function
 
-_PARTS = (*PARTS, os.path.join(os.path.dirname(__file__), "deterministic"))
+_HERE = os.path.dirname(__file__)
+_PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic", "patterns")))
+_MAX_WALL = 1.7
+"""Seconds after which a busy run gives up whatever its CPU time says: at 2 the SDK would call it a deadlock."""
+_RESERVE = 128 * 1024
+"""Bytes that stay free so that small values can always be pushed."""
+
 _HASH_SEED = 20261123
 
 REPLACED: dict[str, Callable[..., Any]] = {
@@ -41,11 +49,27 @@ def _no_module(name: str) -> Outcome:
     return b"e", text.encode()
 
 
+@dataclass(kw_only=True)
+class WorkflowLimits:
+    """What one run may use; a run that uses more fails its workflow task, and no other run.
+
+    Attributes:
+        memory_mb: Memory in MiB.
+        cpu_seconds: CPU seconds between two waits; at most 1.5.
+    """
+
+    memory_mb: float = 64
+    cpu_seconds: float = 1
+
+
 class WorkflowHost(Host):
     """One run's Lua state, its signals and its query handlers."""
 
-    def __init__(self, libraries: Mapping[str, tuple[str, bool]]) -> None:
+    def __init__(self, libraries: Mapping[str, tuple[str, bool]], limits: WorkflowLimits) -> None:
         self.live = False
+        self._limits = limits
+        self._limited = False
+        self._step_began = (time.thread_time(), time.monotonic())
         self.signals: dict[str, deque[Json]] = {}
         self.queries: dict[str, LuaFunction] = {}
         self.side_effects: dict[int, LuaFunction] = {}
@@ -55,8 +79,10 @@ class WorkflowHost(Host):
             _no_module,
             self._print,
             parts=_PARTS,
+            memory_limit=int(limits.memory_mb * 1024 * 1024),
             hash_seed=_HASH_SEED,
         )
+        self._limited = True
 
     def _print(self, text: bytes) -> None:
         if not workflow.unsafe.is_replaying():
@@ -92,8 +118,48 @@ class WorkflowHost(Host):
             error = HostFailure(error)
         return super()._failure(function, error)
 
+    def over_budget(self) -> str | None:
+        """The text of the CPU limit once the running step has reached it."""
+        began, wall_began = self._step_began
+        if time.thread_time() - began < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
+            return None
+        return f"the workflow computed for {self._limits.cpu_seconds:g} s without waiting (workflow_limits.cpu_seconds)"
+
+    def memory_limit_text(self) -> str:
+        """The text of the memory limit."""
+        return f"the workflow needs more than {self._limits.memory_mb:g} MB (workflow_limits.memory_mb)"
+
+    def _check_memory(self, *pushed: Any) -> None:
+        size = sum(len(item) for item in pushed if isinstance(item, bytes))
+        if self.state.headroom() < size + _RESERVE:
+            raise HostFailure(WorkflowLimitError(self.memory_limit_text()))
+
+    def call(self, index: int, *arguments: Any) -> Outcome:
+        """Run a builtin, unless its outcome might not find room."""
+        outcome = super().call(index, *arguments)
+        if not self._limited:
+            return outcome
+        try:
+            self._check_memory(*outcome)
+        except HostFailure as failure:
+            return self.end(failure)
+        return outcome
+
+    def step(self, task: int, *answer: Any) -> tuple[Any, ...]:
+        """Run a task within the limits; raises HostFailure with WorkflowLimitError when it reaches one."""
+        self._check_memory(*answer)
+        self._step_began = (time.thread_time(), time.monotonic())
+        try:
+            event = super().step(task, *answer)
+        except MemoryError:
+            raise HostFailure(WorkflowLimitError(self.memory_limit_text())) from None
+        if event[0] == b"limit":
+            raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
+        return event
+
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
         """Fill the state from a snapshot and make the task of its function; returns the task's id."""
+        self._check_memory(snapshot, *arguments)
         task = self.state.invoke(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
         assert isinstance(task, int)
         return task
@@ -119,6 +185,10 @@ class WorkflowHost(Host):
         finally:
             self.state.invoke(b"set_live", False)
             self.live = False
+
+
+class WorkflowLimitError(AssayError):
+    """A run has reached one of the limits in `workflow_limits`."""
 
 
 class HostFailure(BaseException):

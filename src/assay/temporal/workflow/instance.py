@@ -20,7 +20,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.context import Context, as_json
-from assay.temporal.workflow.host import HostFailure, WorkflowHost
+from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Settings:
     """
 
     libraries: Mapping[str, tuple[str, bool]]
+    limits: WorkflowLimits
     suspend: bool = False
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
 
@@ -41,7 +42,7 @@ class Run:
     def __init__(self, snapshot: bytes, settings: Settings) -> None:
         self._snapshot = snapshot
         self._settings = settings
-        self._host = WorkflowHost(settings.libraries)
+        self._host = WorkflowHost(settings.libraries, settings.limits)
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:

@@ -30,6 +30,20 @@ def started() -> float:
 
 
 @library.function(pure=True)
+def over_budget(host: Host) -> str | None:
+    """Tell when the run has computed for too long: the limit's text."""
+    assert isinstance(host, WorkflowHost)
+    return host.over_budget()
+
+
+@library.function(pure=True)
+def memory_limit(host: Host) -> str:
+    """Return the text of the memory limit."""
+    assert isinstance(host, WorkflowHost)
+    return host.memory_limit_text()
+
+
+@library.function(pure=True)
 def seed() -> int:
     """Return a new seed from the run's own random numbers."""
     return workflow.random().getrandbits(62)

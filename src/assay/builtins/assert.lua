@@ -1,0 +1,182 @@
+local host = ...
+
+local LONGEST = 1000 -- bytes of a value in a message
+
+-- Whether two values are equal by what they hold. `seen` has the pairs that are being compared, for cycles.
+local function equal(a, b, seen)
+  if a == b then
+    return true
+  elseif type(a) ~= "table" or type(b) ~= "table" then
+    return false
+  elseif rawequal(a, host.null) or rawequal(b, host.null) or host.is_handle(a) or host.is_handle(b) then
+    return false
+  end
+  seen = seen or {}
+  if seen[a] and seen[a][b] then
+    return true
+  end
+  seen[a] = seen[a] or {}
+  seen[a][b] = true
+  for key, value in next, a do
+    if not equal(value, rawget(b, key), seen) then
+      return false
+    end
+  end
+  for key in next, b do
+    if rawget(a, key) == nil then
+      return false
+    end
+  end
+  return true
+end
+
+local function less(a, b)
+  local ta, tb = type(a), type(b)
+  if ta == tb then
+    return ta == "number" and a < b or ta == "string" and a < b
+  end
+  return ta < tb
+end
+
+local show
+
+local function show_table(t, active)
+  if active[t] then
+    return "(itself)"
+  end
+  active[t] = true
+  local parts, length = {}, rawlen(t)
+  for i = 1, length do
+    parts[i] = show(rawget(t, i), active)
+  end
+  local keys = {}
+  for key in next, t do
+    if math.type(key) ~= "integer" or key < 1 or key > length then
+      keys[#keys + 1] = key
+    end
+  end
+  table.sort(keys, less)
+  for i = 1, #keys do
+    local key = keys[i]
+    local name = type(key) == "string" and string.find(key, "^[%a_][%w_]*$") and key or "[" .. show(key, active) .. "]"
+    parts[#parts + 1] = name .. " = " .. show(rawget(t, key), active)
+  end
+  active[t] = nil
+  return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+function show(value, active)
+  local kind = type(value)
+  if kind == "string" then
+    return host.encode(value, "json") or string.format("%q", value)
+  elseif kind == "table" and not rawequal(value, host.null) and not host.is_handle(value) then
+    local metatable = getmetatable(value)
+    if not (host.is_error(value) or type(metatable) == "table" and metatable.__tostring) then
+      return show_table(value, active or {})
+    end
+  elseif kind == "function" or kind == "thread" then
+    return kind
+  end
+  return host.tostring(value)
+end
+
+local function shown(value)
+  local text = show(value)
+  return #text > LONGEST and string.sub(text, 1, LONGEST) .. "…" or text
+end
+
+local function fail(name, what, message)
+  local suffix = message ~= nil and " - " .. host.tostring(message) or ""
+  error("assert." .. name .. " failed: " .. what .. suffix, 3)
+end
+
+local function bad(name, parameter, expected, value)
+  local problem = " (" .. expected .. " expected, got " .. host.describe(value) .. ")"
+  error("assert." .. name .. ": bad argument '" .. parameter .. "'" .. problem, 3)
+end
+
+local M = {}
+
+function M.assert(...)
+  local value, message = ...
+  if value then
+    return ...
+  elseif select("#", ...) == 0 then
+    error("bad argument #1 to 'assert' (value expected)", 2)
+  end
+  error(select("#", ...) == 1 and "assertion failed!" or message, 2)
+end
+
+function M.eq(a, b, message)
+  if not equal(a, b) then
+    fail("eq", shown(a) .. " != " .. shown(b), message)
+  end
+end
+
+function M.ne(a, b, message)
+  if equal(a, b) then
+    fail("ne", shown(a) .. " == " .. shown(b), message)
+  end
+end
+
+-- A function that checks the order of two numbers or two strings.
+local function ordered(name, sign, in_order)
+  return function(a, b, message)
+    if type(a) ~= "number" and type(a) ~= "string" then
+      bad(name, "a", "number or string", a)
+    elseif type(a) ~= type(b) then
+      bad(name, "b", type(a), b)
+    elseif not in_order(a, b) then
+      fail(name, shown(a) .. " is not " .. sign .. " " .. shown(b), message)
+    end
+  end
+end
+
+M.gt = ordered("gt", ">", function(a, b)
+  return a > b
+end)
+
+M.lt = ordered("lt", "<", function(a, b)
+  return a < b
+end)
+
+function M.contains(whole, part, message)
+  local found = false
+  if type(whole) == "string" then
+    if type(part) ~= "string" and type(part) ~= "number" then
+      bad("contains", "part", "string", part)
+    end
+    found = string.find(whole, part, 1, true) ~= nil
+  elseif type(whole) == "table" and not host.is_handle(whole) then
+    for i = 1, #whole do
+      found = found or equal(whole[i], part)
+    end
+  else
+    bad("contains", "whole", "string or table", whole)
+  end
+  if not found then
+    fail("contains", shown(whole) .. " does not contain " .. shown(part), message)
+  end
+end
+
+function M.not_nil(value, message)
+  if value == nil then
+    fail("not_nil", "value is nil", message)
+  end
+end
+
+function M.matches(text, pattern, message)
+  if type(text) ~= "string" then
+    bad("matches", "text", "string", text)
+  elseif type(pattern) ~= "string" then
+    bad("matches", "pattern", "string", pattern)
+  end
+  local ok, found = pcall(string.find, text, pattern)
+  if not ok then
+    error("assert.matches: bad argument 'pattern' (" .. found .. ")", 2)
+  elseif not found then
+    fail("matches", shown(text) .. " does not match pattern " .. shown(pattern), message)
+  end
+end
+
+return M

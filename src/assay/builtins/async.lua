@@ -1,0 +1,73 @@
+local host, internal = ...
+
+local function check_function(name, fn)
+  if type(fn) ~= "function" then
+    error("async." .. name .. ": bad argument 'fn' (function expected, got " .. host.describe(fn) .. ")", 3)
+  end
+end
+
+-- A handle whose methods know it, so that they work without a colon too.
+local function with_methods(task)
+  local await, cancel = task.await, task.cancel
+  task.await = function()
+    return await(task)
+  end
+  task.cancel = function()
+    return cancel(task)
+  end
+  return task
+end
+
+local function spawn(fn, ...)
+  check_function("spawn", fn)
+  return with_methods(internal._spawn(host.spawn(fn, ...)))
+end
+
+local function spawn_interval(fn, ms)
+  check_function("spawn_interval", fn)
+  if not math.type(ms) or not (ms > 0 and ms < math.huge) then
+    local got = math.type(ms) and tostring(ms) or host.describe(ms)
+    error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
+  end
+  local cancelled = false
+  local function report(value)
+    if not cancelled then
+      internal._failed(host.message_of(value), host.traceback(coroutine.running()))
+    end
+  end
+  local task = with_methods(internal._spawn(host.spawn(function()
+    repeat
+      internal._pause(ms / 1000)
+      xpcall(fn, report)
+    until cancelled
+  end)))
+  local cancel = task.cancel
+  task.cancel = function()
+    cancelled = true
+    return cancel()
+  end
+  return task
+end
+
+local function all(tasks)
+  if type(tasks) ~= "table" or host.is_handle(tasks) then
+    error("async.all: bad argument 'tasks' (table expected, got " .. host.describe(tasks) .. ")", 2)
+  end
+  local count, results = #tasks, {}
+  for i = 1, count do
+    if host.is_handle(tasks[i]) ~= "async.Task" then
+      local got = host.describe(tasks[i])
+      error("async.all: bad argument 'tasks', item " .. i .. " (async.Task expected, got " .. got .. ")", 2)
+    end
+  end
+  for i = 1, count do
+    local ok, result = pcall(tasks[i].await)
+    if not ok then
+      error(result, 0)
+    end
+    results[i] = result
+  end
+  return results
+end
+
+return { spawn = spawn, spawn_interval = spawn_interval, all = all }

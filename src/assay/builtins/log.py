@@ -1,0 +1,110 @@
+"""`log`: one line on stderr per message."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from assay.lua.declare import Library
+from assay.lua.values import Value
+
+library = Library(
+    "log",
+    """Log messages: one line each on stderr.
+
+    The line is text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`.
+    `ASSAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error`; else `info`) is the lowest level that is written.
+    """,
+)
+
+LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
+_COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
+
+
+@library.function(pure=True)
+def debug(message: bytes, fields: dict[str, Value] | None = None) -> None:
+    """Log what helps to find an error.
+
+    Args:
+        message: The text.
+        fields: Named values that are shown behind it.
+    """
+    emit("debug", message.decode("utf-8", "replace"), fields)
+
+
+@library.function(pure=True)
+def info(message: bytes, fields: dict[str, Value] | None = None) -> None:
+    """Log what happens.
+
+    Args:
+        message: The text.
+        fields: Named values that are shown behind it.
+    """
+    emit("info", message.decode("utf-8", "replace"), fields)
+
+
+@library.function(pure=True)
+def warn(message: bytes, fields: dict[str, Value] | None = None) -> None:
+    """Log what may be wrong.
+
+    Args:
+        message: The text.
+        fields: Named values that are shown behind it.
+    """
+    emit("warn", message.decode("utf-8", "replace"), fields)
+
+
+@library.function(pure=True)
+def error(message: bytes, fields: dict[str, Value] | None = None) -> None:
+    """Log what went wrong.
+
+    Args:
+        message: The text.
+        fields: Named values that are shown behind it.
+    """
+    emit("error", message.decode("utf-8", "replace"), fields)
+
+
+def emit(level: str, message: str, fields: dict[str, Any] | None = None) -> None:
+    """Write one log line.
+
+    Args:
+        level: A key of `LEVELS`.
+        message: The text.
+        fields: Plain values by name.
+    """
+    if LEVELS[level] < LEVELS.get(os.environ.get("ASSAY_LOG_LEVEL", "info").lower(), LEVELS["info"]):
+        return
+    seconds = time.time()
+    now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+    if os.environ.get("ASSAY_LOG") == "json":
+        line = _json({"time": now, "level": level, "message": message} | ({"fields": fields} if fields else {}))
+    else:
+        line = _text(now, level, message, fields or {})
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _text(now: str, level: str, message: str, fields: dict[str, Any]) -> str:
+    name, colour = f"{level.upper():5}", "\x1b[{}m{}\x1b[0m"
+    shown = message.translate(_ESCAPES)
+    pairs = [f"{key.translate(_ESCAPES)}={_value(value)}" for key, value in sorted(fields.items())]
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        now, name = colour.format("2", now), colour.format(_COLOURS[level], name)
+        pairs = [colour.format("2", pair) for pair in pairs]
+    return " ".join([now, name, shown, *pairs])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str) and value and " " not in value and value.isprintable():
+        return value
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value, lambda raw: raw.decode("utf-8", "replace")).decode()

@@ -1,0 +1,47 @@
+"""`os`: the machine, and the end of the script. Lua's own `os.time`, `date`, `clock`, `difftime`, `getenv` stay."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from assay.lua.declare import Library
+
+library = Library(
+    "os",
+    "The machine, and the end of the script. Lua's own `os.time`, `os.date`, `os.clock`, `os.difftime` and "
+    "`os.getenv` are there too.",
+)
+
+_ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
+_PLATFORMS = {"darwin": "macos", "win32": "windows"}
+
+
+@library.function()
+def hostname() -> str:
+    """Return the name of the machine."""
+    return os.uname().nodename
+
+
+@library.function()
+def arch() -> str:
+    """Return the kind of processor: `x86_64`, `aarch64`, …."""
+    machine = os.uname().machine.lower()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+@library.function()
+def platform() -> str:
+    """Return the operating system: `linux`, `macos`, …."""
+    return _PLATFORMS.get(sys.platform, sys.platform)
+
+
+@library.function()
+def exit(code: bool | int = 0) -> NoReturn:
+    """End the script at once, also from within `pcall` and from spawned tasks.
+
+    Args:
+        code: The exit code; true is 0, false is 1.
+    """
+    raise SystemExit((0 if code else 1) if isinstance(code, bool) else code)

@@ -1,0 +1,66 @@
+"""The commands with their options and help, for everything but the plain run of a script."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+import assay
+from assay.cli import COMMANDS
+from assay.cli.leave import complain
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is used; anything that is no command is a script to run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"assay.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` call."""
+        if args[0] not in COMMANDS:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the two forms of a call."""
+        formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT [ARGS]...")
+        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]...", prefix="       ")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(assay.__version__, prog_name="assay", message="%(prog)s %(version)s")
+@click.option("--verbose", is_flag=True, help="Show Python's tracebacks of unexpected errors.")
+@click.pass_context
+def group(ctx: click.Context, verbose: bool) -> None:
+    """Run Lua scripts whose plain functions are durable Temporal workflows."""
+    ctx.obj = verbose
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; returns the exit code."""
+    verbose = "--verbose" in arguments
+    try:
+        result: Any = group.main(arguments, prog_name="assay", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except assay.AssayError as error:
+        if verbose:
+            sys.excepthook(type(error), error, error.__traceback__)
+        complain(str(error))
+        return 1
+    return result if isinstance(result, int) else 0

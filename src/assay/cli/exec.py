@@ -1,0 +1,17 @@
+"""`assay exec`: run a piece of Lua code."""
+
+from __future__ import annotations
+
+import click
+
+from assay.cli import script
+from assay.cli.options import script_arguments, verbose
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@verbose
+@click.option("-e", "code", metavar="CODE", required=True, help="The Lua code to run.")
+@script_arguments
+def command(code: str, arguments: tuple[str, ...], verbose: bool) -> int:
+    """Run a piece of Lua code; the ARGS are in `arg` and in `...`."""
+    return script.run_code(code, list(arguments), verbose=verbose)

@@ -1,0 +1,33 @@
+"""The end of a command-line run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+
+def leave(code: int) -> NoReturn:
+    """Flush the standard streams and end the process without interpreter teardown.
+
+    The Temporal SDK's native part crashes now and then when the interpreter is torn down around it; a run must end
+    with its own exit code every time.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            code = code or 128 + signal.SIGPIPE
+        except OSError as error:
+            if code == 0:  # else the reason of the failure is told already
+                code = 1
+                complain(f"cannot write the output: {error.strerror}")
+    os._exit(code)
+
+
+def complain(text: str) -> None:
+    """Tell the user on stderr what is wrong, as "assay: text"."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"assay: {text}\n")

@@ -1,0 +1,24 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+def verbose(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--verbose`, which counts before and behind the command's name."""
+    option = click.option(
+        "--verbose",
+        is_flag=True,
+        help="Show Python's tracebacks of unexpected errors.",
+        callback=lambda ctx, _parameter, value: value or bool(ctx.obj),
+    )
+    return option(command)
+
+
+def script_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the arguments of the script."""
+    return click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)(command)

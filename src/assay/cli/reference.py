@@ -1,0 +1,77 @@
+"""Write the reference pages and the editor's annotations of all builtins.
+
+python -m assay.cli.reference docs/reference
+python -m assay.cli.reference --stubs assay.lua
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from assay.builtins import LIBRARIES
+from assay.lua.declare import Library
+from assay.lua.reference import page, stub
+
+LUAS_OWN = ("os",)
+"""Globals of Lua that get more functions."""
+
+
+def libraries() -> list[Library]:
+    """Import the libraries of all globals, and the one of `ctx`, sorted by name."""
+    found = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
+    return sorted([*found, _ctx()], key=lambda library: library.name)
+
+
+def _ctx() -> Library:
+    from assay.temporal.workflow.context import Context
+
+    library = Library("ctx", "What a workflow function gets as its first argument.")
+    library.handle(Context)
+    return library
+
+
+def pages() -> dict[str, str]:
+    """Write all reference pages: file name → text."""
+    found = {f"{library.name}.md": page(library) for library in libraries()}
+    rows = [f"- [{library.name}]({library.name}.md): {_first_sentence(library.doc)}" for library in libraries()]
+    index = "# Reference\n\nThe globals of a script; `ctx` is what a workflow function gets.\n\n" + "\n".join(rows)
+    return {"README.md": index + "\n", **found}
+
+
+def _first_sentence(doc: str) -> str:
+    return " ".join(doc.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
+
+
+def stubs() -> str:
+    """Write LuaLS annotations for all globals, in one file."""
+    parts = [stub(library, extends=library.name in LUAS_OWN) for library in libraries()]
+    return "\n".join(["---@meta\n", *parts])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write what is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m assay.cli.reference", description=__doc__)
+    parser.add_argument("folder", nargs="?", help="where the Markdown pages go")
+    parser.add_argument("--stubs", metavar="FILE", help="where the LuaLS annotations go")
+    options = parser.parse_args(argv)
+    if options.folder is None and options.stubs is None:
+        parser.error("nothing to write: name a folder or --stubs FILE")
+    if options.folder is not None:
+        os.makedirs(options.folder, exist_ok=True)
+        for name, text in pages().items():
+            _write(os.path.join(options.folder, name), text)
+    if options.stubs is not None:
+        _write(options.stubs, stubs())
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,17 @@
+"""`assay run`: run a script."""
+
+from __future__ import annotations
+
+import click
+
+from assay.cli import script as runner
+from assay.cli.options import script_arguments, verbose
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@verbose
+@click.argument("script")
+@script_arguments
+def command(script: str, arguments: tuple[str, ...], verbose: bool) -> int:
+    """Run SCRIPT; what follows it is the script's own."""
+    return runner.run_file(script, list(arguments), verbose=verbose)

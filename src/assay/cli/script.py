@@ -1,0 +1,96 @@
+"""Run a script as the process's main job, from its source to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from assay.builtins import LIBRARIES
+from assay.cli.leave import complain
+from assay.errors import AssayError, LuaError
+from assay.lua.host import Host
+from assay.lua.loader import finder
+
+if TYPE_CHECKING:
+    from assay.cli.signals import Signals
+
+COMMAND_LINE = "=(command line)"
+
+
+def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals: Signals | None = None) -> int:
+    """Run a script; returns the exit code.
+
+    Args:
+        path: The script as the user typed it.
+        arguments: What the script finds in `arg`.
+        verbose: Show Python's tracebacks.
+        signals: What handles signals already; made when it is first needed if left out.
+    """
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        complain(f"cannot read {path}: {error.strerror}")
+        return 1
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, signals)
+
+
+def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
+    """Run a piece of Lua code given on the command line; returns the exit code."""
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, None)
+
+
+def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool, signals: Signals | None) -> int:
+    write, flush = _output()
+    host = Host(LIBRARIES, finder(folder), write, flush)
+    host.verbose = verbose
+
+    def watch_signals() -> None:
+        nonlocal signals
+        if signals is None:
+            from assay.cli.signals import Signals
+
+            signals = Signals()
+        signals.watch(host.services)
+
+    host.on_service = watch_signals
+    script, *rest = map(os.fsencode, arguments)
+    try:
+        host.set_arguments(script, *rest)
+        host.run_sync(host.load(source, name), tuple(rest))
+    except LuaError as error:
+        flush()
+        complain("\n".join(filter(None, (error.message, error.traceback))))
+        return 1
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # only `write` and `flush` let one through
+        complain(f"cannot write the output: {error.strerror}")
+        return 1
+    except AssayError as error:
+        complain(str(error))
+        return 1
+    finally:
+        if signals is not None:
+            signals.script_ended()
+    return 0
+
+
+def _output() -> tuple[Callable[[bytes], Any], Callable[[], Any]]:
+    """How to write to standard output and to flush it; a terminal sees every line at once."""
+    stdout: Any = sys.stdout
+    if stdout is None:  # closed by whoever started this process
+        return lambda text: None, lambda: None
+    buffer = stdout.buffer
+    if not stdout.line_buffering:
+        return buffer.write, buffer.flush
+
+    def write(text: bytes) -> None:
+        buffer.write(text)
+        buffer.flush()
+
+    return write, buffer.flush

@@ -1,0 +1,109 @@
+-- Limits of a run: CPU between two waits, memory, the depth of calls. What goes over one cannot be caught by the
+-- script: the wrappers below raise it again, and the hook goes on firing.
+local host = ...
+
+local G = host.globals
+local sethook = debug.sethook
+local getinfo = debug.getinfo
+local find = string.find
+local raw_pcall, raw_xpcall = pcall, xpcall
+local type = type
+
+local HOOK_COUNT = 10000 -- instructions between two looks at the clock
+local MOST_MOVED = 1e7
+
+local LIMIT = setmetatable({}, {
+  __tostring = function()
+    return "the workflow has reached a limit"
+  end,
+  __metatable = false,
+})
+
+-- The text of the limit that was reached, or nil.
+host.limit = nil
+
+local function place()
+  for level = 3, 12 do
+    local info = getinfo(level, "Sl")
+    if not info then
+      return ""
+    elseif info.currentline > 0 and info.source ~= "=[assay]" then
+      return " at " .. info.short_src .. ":" .. info.currentline
+    end
+  end
+  return ""
+end
+
+local function hook()
+  if not host.limit then
+    local over = host.over_budget()
+    if not over then
+      return
+    end
+    host.limit = over .. place()
+  end
+  error(LIMIT, 0)
+end
+
+-- Every coroutine has a hook of its own.
+function host.watch(co)
+  sethook(co, hook, "", HOOK_COUNT)
+end
+
+local function means_limit(err)
+  if type(err) ~= "string" then
+    return nil
+  elseif err == "not enough memory" then
+    return host.memory_limit()
+  end
+  return find(err, "stack overflow", 1, true) and "calls nested too deep: " .. err or nil
+end
+
+-- Look at an error that was about to be caught: raise it again when it is, or means, a limit.
+function host.check_limit(err)
+  host.limit = host.limit or means_limit(err)
+  if host.limit then
+    error(LIMIT, 0)
+  end
+end
+
+local function caught(ok, ...)
+  if not ok then
+    host.check_limit((...))
+  end
+  return ok, ...
+end
+
+local function replace_global(name, fn)
+  G[name] = fn
+  host.names[fn] = name
+end
+
+replace_global("pcall", function(...)
+  return caught(raw_pcall(...))
+end)
+
+replace_global("xpcall", function(fn, handler, ...)
+  return caught(raw_xpcall(fn, function(err)
+    if host.limit or means_limit(err) then
+      return err
+    end
+    return handler(err)
+  end, ...))
+end)
+
+G.table.move = function(from, first, last, at, to)
+  if math.type(first) == "integer" and math.type(last) == "integer" and last - first > MOST_MOVED then
+    error("table.move: " .. last - first .. " elements are too many for a workflow", 2)
+  end
+  return table.move(from, first, last, at, to or from)
+end
+host.names[G.table.move] = "table.move"
+
+-- Whether a task ended by a limit.
+function host.limit_reached(ok, err)
+  if not ok then
+    raw_pcall(host.check_limit, err)
+  end
+  return host.limit ~= nil
+end

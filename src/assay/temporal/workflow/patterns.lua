@@ -1,0 +1,470 @@
+-- Lua's pattern matching written in Lua, for patterns that could take Lua's own matcher hours: C code sees no limit,
+-- this does. `cheap` decides; what is cheap goes to Lua's own functions, with the same results.
+local host = ...
+
+local G = host.globals
+local byte, find, rep, sub = string.byte, string.find, string.rep, string.sub
+local raw = { find = string.find, gmatch = string.gmatch, gsub = string.gsub, match = string.match, rep = string.rep }
+local insert, concat, unpack = table.insert, table.concat, table.unpack
+local type = type
+
+local CHEAP = 2e7 -- steps that Lua's own matcher does in about a tenth of a second
+local MAX_CAPTURES, MAX_DEPTH = 32, 200
+local POSITION, UNFINISHED = -2, -1
+
+local ESCAPE, OPEN, CLOSE, DOLLAR, LEFT, RIGHT, CARET, DOT = byte("%()$[]^.", 1, -1)
+local STAR, PLUS, MINUS, QUESTION, RANGE, B, F = byte("*+-?-bf", 1, -1)
+
+-- The position behind the single character class at `pi`.
+local function class_end(p, pi)
+  local c = byte(p, pi)
+  pi = pi + 1
+  if c == ESCAPE then
+    if pi > #p then
+      error("malformed pattern (ends with '%')", 0)
+    end
+    return pi + 1
+  elseif c == LEFT then
+    if byte(p, pi) == CARET then
+      pi = pi + 1
+    end
+    repeat
+      local inner = byte(p, pi)
+      if not inner then
+        error("malformed pattern (missing ']')", 0)
+      end
+      pi = pi + (inner == ESCAPE and 2 or 1)
+    until byte(p, pi) == RIGHT
+    return pi + 1
+  end
+  return pi
+end
+
+-- Whether Lua's own matcher needs at most CHEAP steps for any text of n bytes.
+local function cheap(p, n)
+  local pi, anchored = 1, byte(p) == CARET
+  if anchored then
+    pi = 2
+  end
+  local steps, pending = anchored and 1 or n, 0
+  while pi <= #p do
+    local c = byte(p, pi)
+    if c == OPEN or c == CLOSE then
+      pi = pi + 1
+    elseif c == ESCAPE and (byte(p, pi + 1) == B or byte(p, pi + 1) == F) then
+      pending = pending + 1
+      pi = byte(p, pi + 1) == B and pi + 4 or class_end(p, pi + 2)
+    else
+      -- A quantifier costs when something follows it, which may fail and send the matcher back.
+      if pending > 0 then
+        steps, pending = steps * n ^ pending, 0
+      end
+      if c == ESCAPE and find(sub(p, pi + 1, pi + 1), "%d") then
+        steps = steps * n
+        pi = pi + 2
+      else
+        pi = class_end(p, pi)
+        local quantifier = byte(p, pi)
+        if quantifier == STAR or quantifier == PLUS or quantifier == MINUS then
+          pending = 1
+          pi = pi + 1
+        elseif quantifier == QUESTION then
+          steps = steps * 2
+          pi = pi + 1
+        end
+      end
+    end
+  end
+  return steps <= CHEAP or (pending == 1 and steps <= n)
+end
+
+local function single(ms, si, pi, ep)
+  local c = byte(ms.s, si)
+  if not c then
+    return false
+  end
+  local first = byte(ms.p, pi)
+  if first == DOT then
+    return true
+  elseif first == ESCAPE or first == LEFT then
+    return find(sub(ms.s, si, si), sub(ms.p, pi, ep - 1)) ~= nil
+  end
+  return first == c
+end
+
+local do_match
+
+local function max_expand(ms, si, pi, ep)
+  local i = 0
+  while single(ms, si + i, pi, ep) do
+    i = i + 1
+  end
+  while i >= 0 do
+    local result = do_match(ms, si + i, ep + 1)
+    if result then
+      return result
+    end
+    i = i - 1
+  end
+  return nil
+end
+
+local function min_expand(ms, si, pi, ep)
+  while true do
+    local result = do_match(ms, si, ep + 1)
+    if result then
+      return result
+    elseif single(ms, si, pi, ep) then
+      si = si + 1
+    else
+      return nil
+    end
+  end
+end
+
+local function start_capture(ms, si, pi, what)
+  local level = ms.level + 1
+  if level > MAX_CAPTURES then
+    error("too many captures", 0)
+  end
+  ms.from[level], ms.length[level], ms.level = si, what, level
+  local result = do_match(ms, si, pi)
+  if not result then
+    ms.level = ms.level - 1
+  end
+  return result
+end
+
+local function end_capture(ms, si, pi)
+  for level = ms.level, 1, -1 do
+    if ms.length[level] == UNFINISHED then
+      ms.length[level] = si - ms.from[level]
+      local result = do_match(ms, si, pi)
+      if not result then
+        ms.length[level] = UNFINISHED
+      end
+      return result
+    end
+  end
+  error("invalid pattern capture", 0)
+end
+
+local function match_balance(ms, si, pi)
+  if pi + 1 > #ms.p then
+    error("malformed pattern (missing arguments to '%b')", 0)
+  end
+  local open, close = byte(ms.p, pi), byte(ms.p, pi + 1)
+  if byte(ms.s, si) ~= open then
+    return nil
+  end
+  local depth = 1
+  for i = si + 1, #ms.s do
+    local c = byte(ms.s, i)
+    if c == close then
+      depth = depth - 1
+      if depth == 0 then
+        return i + 1
+      end
+    elseif c == open then
+      depth = depth + 1
+    end
+  end
+  return nil
+end
+
+local function check_capture(ms, digit)
+  local level = digit - 48
+  if level < 1 or level > ms.level or ms.length[level] == UNFINISHED then
+    error("invalid capture index %" .. level, 0)
+  end
+  return level
+end
+
+local function frontier(ms, si, pi, ep)
+  local class = sub(ms.p, pi, ep - 1)
+  local before = si == 1 and "\0" or sub(ms.s, si - 1, si - 1)
+  local here = si > #ms.s and "\0" or sub(ms.s, si, si)
+  return not find(before, class) and find(here, class) ~= nil
+end
+
+function do_match(ms, si, pi)
+  local p = ms.p
+  ms.depth = ms.depth + 1
+  if ms.depth > MAX_DEPTH then
+    error("pattern too complex", 0)
+  end
+  local result
+  while true do
+    local c = byte(p, pi)
+    local after = c == ESCAPE and byte(p, pi + 1)
+    if not c then
+      result = si
+      break
+    elseif c == OPEN then
+      if byte(p, pi + 1) == CLOSE then
+        result = start_capture(ms, si, pi + 2, POSITION)
+      else
+        result = start_capture(ms, si, pi + 1, UNFINISHED)
+      end
+      break
+    elseif c == CLOSE then
+      result = end_capture(ms, si, pi + 1)
+      break
+    elseif c == DOLLAR and pi == #p then
+      result = si == #ms.s + 1 and si or nil
+      break
+    elseif after == B then
+      si = match_balance(ms, si, pi + 2)
+      if not si then
+        break
+      end
+      pi = pi + 4
+    elseif after == F then
+      pi = pi + 2
+      if byte(p, pi) ~= LEFT then
+        error("missing '[' after '%f' in pattern", 0)
+      end
+      local ep = class_end(p, pi)
+      if not frontier(ms, si, pi, ep) then
+        break
+      end
+      pi = ep
+    elseif after and after >= 48 and after <= 57 then
+      local level = check_capture(ms, after)
+      local text = sub(ms.s, ms.from[level], ms.from[level] + ms.length[level] - 1)
+      if sub(ms.s, si, si + #text - 1) ~= text then
+        break
+      end
+      si, pi = si + #text, pi + 2
+    else
+      local ep = class_end(p, pi)
+      local quantifier = byte(p, ep)
+      if quantifier == STAR then
+        result = max_expand(ms, si, pi, ep)
+        break
+      elseif quantifier == PLUS then
+        result = single(ms, si, pi, ep) and max_expand(ms, si + 1, pi, ep) or nil
+        break
+      elseif quantifier == MINUS then
+        result = min_expand(ms, si, pi, ep)
+        break
+      elseif quantifier == QUESTION then
+        if single(ms, si, pi, ep) then
+          result = do_match(ms, si + 1, ep + 1)
+          if result then
+            break
+          end
+        end
+        pi = ep + 1
+      elseif single(ms, si, pi, ep) then
+        si, pi = si + 1, ep
+      else
+        break
+      end
+    end
+  end
+  ms.depth = ms.depth - 1
+  return result
+end
+
+local function capture(ms, level, from, to)
+  if level > ms.level then
+    if level ~= 1 then
+      error("invalid capture index %" .. level, 0)
+    end
+    return sub(ms.s, from, to - 1)
+  end
+  local length = ms.length[level]
+  if length == UNFINISHED then
+    error("unfinished capture", 0)
+  elseif length == POSITION then
+    return ms.from[level]
+  end
+  return sub(ms.s, ms.from[level], ms.from[level] + length - 1)
+end
+
+-- All captures of a match; the whole match when there are none and `whole` is set.
+local function captures(ms, from, to, whole)
+  local out = {}
+  for level = 1, (ms.level == 0 and whole) and 1 or ms.level do
+    out[level] = capture(ms, level, from, to)
+  end
+  return out
+end
+
+-- The first match at or behind `init`: its start, the position behind it, and the state; or nil.
+local function search(s, p, init)
+  local anchored = byte(p) == CARET
+  local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
+  local si = init
+  repeat
+    ms.level, ms.depth = 0, 0
+    local to = do_match(ms, si, anchored and 2 or 1)
+    if to then
+      return si, to, ms
+    end
+    si = si + 1
+  until si > #s + 1 or anchored
+  return nil
+end
+
+local function start_of(init, length)
+  init = init or 1
+  if init < 0 then
+    init = length + init + 1
+  end
+  return init < 1 and 1 or init
+end
+
+-- Whether a call can go to Lua's own function: anything odd does too, for Lua's own error message.
+local function native(s, p)
+  if (type(s) ~= "string" and type(s) ~= "number") or (type(p) ~= "string" and type(p) ~= "number") then
+    return true
+  end
+  local ok, is_cheap = pcall(cheap, tostring(p), #tostring(s))
+  return not ok or is_cheap
+end
+
+local function replace(name, fn)
+  G.string[name] = fn
+  host.names[fn] = "string." .. name
+end
+
+-- Errors of the matcher above are raised at the line of the script, as Lua's own are.
+local function guard(ok, first, ...)
+  if not ok then
+    error(first, 3)
+  end
+  return first, ...
+end
+
+replace("find", function(s, p, init, plain)
+  if plain and type(s) == "string" and type(p) == "string" then
+    if #s * #p > 1e9 then
+      error("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow", 2)
+    end
+    return raw.find(s, p, init, plain)
+  elseif native(s, p) then
+    return raw.find(s, p, init, plain)
+  end
+  return guard(pcall(function()
+    init = start_of(init, #s)
+    if init > #s + 1 then
+      return nil
+    end
+    local from, to, ms = search(s, p, init)
+    if not from then
+      return nil
+    end
+    return from, to - 1, unpack(captures(ms, from, to, false), 1, ms.level)
+  end))
+end)
+
+replace("match", function(s, p, init)
+  if native(s, p) then
+    return raw.match(s, p, init)
+  end
+  return guard(pcall(function()
+    init = start_of(init, #s)
+    if init > #s + 1 then
+      return nil
+    end
+    local from, to, ms = search(s, p, init)
+    if not from then
+      return nil
+    end
+    return unpack(captures(ms, from, to, true))
+  end))
+end)
+
+replace("gmatch", function(s, p, init)
+  if native(s, p) then
+    return raw.gmatch(s, p, init)
+  end
+  local at, last = start_of(init, #s), nil
+  return function()
+    return guard(pcall(function()
+      while at <= #s + 1 do
+        local from, to, ms = search(s, p, at)
+        if not from then
+          at = #s + 2
+          return nil
+        end
+        if to ~= last then
+          at, last = to, to
+          return unpack(captures(ms, from, to, true))
+        end
+        at = from + 1
+      end
+      return nil
+    end))
+  end
+end)
+
+local function expand(template, ms, from, to)
+  return (
+    raw.gsub(template, "%%(.?)", function(c)
+      if c == "%" then
+        return "%"
+      elseif c == "0" then
+        return sub(ms.s, from, to - 1)
+      elseif find(c, "%d") then
+        return tostring(capture(ms, tonumber(c), from, to))
+      end
+      error("invalid use of '%' in replacement string", 0)
+    end)
+  )
+end
+
+local function replacement(by, ms, from, to)
+  local kind, value = type(by), nil
+  if kind == "string" or kind == "number" then
+    return expand(tostring(by), ms, from, to)
+  elseif kind == "table" then
+    value = by[capture(ms, 1, from, to)]
+  else
+    value = by(unpack(captures(ms, from, to, true)))
+  end
+  if not value then
+    return sub(ms.s, from, to - 1)
+  elseif type(value) ~= "string" and type(value) ~= "number" then
+    error("invalid replacement value (a " .. type(value) .. ")", 0)
+  end
+  return tostring(value)
+end
+
+replace("gsub", function(s, p, by, limit)
+  local kind = type(by)
+  if native(s, p) or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
+    return raw.gsub(s, p, by, limit)
+  end
+  local anchored = byte(p) == CARET
+  local out, at, count, last = {}, 1, 0, nil
+  while not limit or count < limit do
+    local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
+    local to = do_match(ms, at, anchored and 2 or 1)
+    if to and to ~= last then
+      count = count + 1
+      insert(out, replacement(by, ms, at, to))
+      at, last = to, to
+    elseif at <= #s then
+      insert(out, sub(s, at, at))
+      at = at + 1
+    else
+      break
+    end
+    if anchored then
+      break
+    end
+  end
+  insert(out, sub(s, at))
+  return concat(out), count
+end)
+
+-- A loop in C over nothing, as often as asked.
+replace("rep", function(s, n, separator)
+  if s == "" and (separator == nil or separator == "") then
+    return raw.rep("", 1)
+  end
+  return rep(s, n, separator)
+end)
