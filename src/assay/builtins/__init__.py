@@ -6,6 +6,7 @@ A module is imported when a script first uses its global.
 from __future__ import annotations
 
 LIBRARIES: dict[str, tuple[str, bool]] = {
+    "activity": ("assay.temporal.activity", False),
     "assert": ("assay.builtins.assert_", False),
     "async": ("assay.builtins.async_", False),
     "base64": ("assay.builtins.base64", False),

@@ -10,6 +10,7 @@ import click
 from assay.cli import script as runner
 from assay.cli.options import script_arguments, verbose
 from assay.cli.signals import Signals
+from assay.errors import DevServerError
 from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer
 
@@ -58,6 +59,9 @@ def command(
         _say("Web UI", server.ui_url)
         _use(server)
         return runner.run_file(script, list(arguments), verbose=verbose, signals=signals)
+    except DevServerError:
+        signals.hold()
+        raise
     finally:
         server.stop()
 

@@ -35,6 +35,7 @@ class Signals:
         self._clean_up = clean_up
         self._services: Sequence[Service] = ()
         self._script_ended = threading.Event()
+        self._ending = threading.Event()
         self._inbox, self._outbox = os.pipe()
         os.set_blocking(self._outbox, False)
         for number in _SIGNALS:
@@ -51,6 +52,11 @@ class Signals:
     def script_ended(self) -> None:
         """Leave the rest to the main thread: the script has come to its end."""
         self._script_ended.set()
+
+    def hold(self) -> None:
+        """Stop the main thread here if a signal is ending the process, whose clean-up looks like a failure to it."""
+        if self._ending.is_set():
+            threading.Event().wait()
 
     def _listen(self) -> bool:
         """Make the interpreter tell us of signals; returns whether it did before (an event loop may take over)."""
@@ -80,6 +86,7 @@ class Signals:
             code = asyncio.run(_shut_down(services))
             if self._script_ended.wait(_LAST_WORDS):
                 return
+        self._ending.set()
         self._clean_up(_CLEAN_UP)
         leave(code)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError
 from assay.lua import values
 from assay.lua.function import LuaFunction
-from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome
+from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
 from assay.lua.state import PARTS, Outcome, State
 from assay.lua.values import Json
 
@@ -252,8 +252,8 @@ class Host:
             return b"j", bytes(result)
         if isinstance(result, bytes):
             return b"v", result
-        if isinstance(result, TaskOutcome):
-            return b"k", int(result)
+        if isinstance(result, TaskOutcome | TaskResults):
+            return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
             return b"v", result if values.MIN_INTEGER <= result <= values.MAX_INTEGER else float(result)
         handle = self._handle_classes.get(type(result))

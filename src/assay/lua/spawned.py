@@ -16,7 +16,11 @@ CANCELLED = ErrorObject("cancelled", kind="cancelled")
 
 
 class TaskOutcome(int):
-    """The id of an ended task whose results (or error) a builtin returns."""
+    """The id of an ended task: a builtin returns its results as an array, or raises its error."""
+
+
+class TaskResults(int):
+    """The id of an ended task: a builtin returns its results as they are, or raises its error."""
 
 
 class SpawnedTask:

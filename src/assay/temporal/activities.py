@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,58 +19,141 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.activity import live
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY, as_json
 from assay.temporal.workflow.instance import Settings
 
 logger = logging.getLogger(__name__)
 
+HEARTBEATS_PER_TIMEOUT = 3
+"""How often an activity keeps itself alive within its heartbeat timeout."""
 
-class Call:
-    """A Lua function running as a task on the script's loop, seen from the worker's loop.
 
-    A cancellation is passed on, and waited for: the Lua code may clean up.
+@dataclass(kw_only=True)
+class LimitedActivity:
+    """An activity with a limit of its own.
+
+    Attributes:
+        run: The function; it gets the input and returns the result.
+        max_concurrent: How many of it run at once on this worker. One that waits for its turn has begun for the
+            server: its `start_to_close_timeout` runs, its heartbeats go on, and it counts for
+            `max_concurrent_activities`.
     """
 
-    def __init__(self, function: LuaFunction, arguments: list[Json], script: asyncio.AbstractEventLoop) -> None:
+    run: LuaFunction
+    max_concurrent: int | None = None
+
+
+class Attempt:
+    """One attempt of an activity: a task on the script's loop, seen from the worker's loop.
+
+    A cancellation is passed on, and waited for: the Lua code may clean up. Made in the SDK's coroutine.
+    """
+
+    def __init__(self, function: LuaFunction, script: asyncio.AbstractEventLoop) -> None:
+        self.info = activity.info()
+        self.cancelled = False
+        self.ended = False
+        self.completes_later = False
         self._function = function
-        self._arguments = arguments
         self._script = script
+        self._worker = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # the SDK finds its activity in it
         self._task: asyncio.Task[Any] | None = None
+        self._noticed = False
+        # A heartbeat without details would take the last ones away from the next attempt.
+        self._details: list[RawValue] = list(self.info.heartbeat_details)
+        self._is_due = False
 
-    async def _run(self) -> Any:
-        self._task = asyncio.current_task()
-        return await self._function.host.run(self._function, self._arguments, b"json")
+    # On the worker's loop -----------------------------------------------------------------------------------
 
-    async def result(self) -> Json | None:
-        """Wait for the function's result."""
-        future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._run(), self._script))
-        while True:
+    async def result(self, arguments: list[Json]) -> Json | None:
+        """Run the function and wait for its result; a cancellation only after the Lua code let it through."""
+        running = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._run(arguments), self._script))
+        while not running.done():
             try:
-                result: Json | None = await asyncio.shield(future)
+                await asyncio.wait((running,))
             except asyncio.CancelledError:
-                if future.done():
-                    raise
+                self.cancelled = True
                 self._script.call_soon_threadsafe(self._cancel)
-            else:
-                return result
+        result: Json | None = running.result()
+        return result
+
+    async def keep_alive(self) -> None:
+        """Send heartbeats until cancelled, if the server expects any."""
+        if self.info.heartbeat_timeout is None:
+            return
+        pause = self.info.heartbeat_timeout.total_seconds() / HEARTBEATS_PER_TIMEOUT
+        while True:
+            await asyncio.sleep(pause)
+            self._send()
+
+    def _send(self) -> None:
+        self._is_due = False
+        activity.heartbeat(*self._details)
+
+    # On the script's loop -----------------------------------------------------------------------------------
+
+    async def _run(self, arguments: list[Json]) -> Any:
+        self._task = asyncio.current_task()
+        live.set(self)
+        try:
+            if self.cancelled:
+                raise asyncio.CancelledError
+            return await self._function.host.run(self._function, arguments, b"json")
+        except LuaError as error:
+            if self.cancelled and isinstance(error.value, dict) and error.value.get("kind") == "cancelled":
+                raise asyncio.CancelledError from error
+            raise
+        finally:
+            self.ended = True
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._noticed:
+            self._noticed = True
             self._task.cancel()
 
+    def notice_cancellation(self) -> bool:
+        """Tell whether the activity was cancelled; if so, the Lua code knows it now."""
+        self._noticed = self._noticed or self.cancelled
+        return self.cancelled
 
-def activity_function(name: str, function: LuaFunction, script: asyncio.AbstractEventLoop) -> Callable[..., Any]:
-    """The SDK's activity for a Lua function."""
+    def heartbeat(self, details: Json | None) -> None:
+        """Send a heartbeat, with the last details when there are no new ones."""
+        if details is not None:
+            self._details = [RawValue(payloads.to_payload(details))]
+        if not self._is_due and not self.info.is_local:
+            self._is_due = True
+            self._worker.call_soon_threadsafe(self._send, context=self._context)
+
+    def details_before(self) -> Json | None:
+        """The details of the attempt before: the first, if another SDK sent several."""
+        details = self.info.heartbeat_details
+        return payloads.to_json(details[0]) if details else None
+
+
+def activity_function(
+    name: str, function: LuaFunction, script: asyncio.AbstractEventLoop, max_concurrent: int | None = None
+) -> Callable[..., Any]:
+    """The SDK's activity for a Lua function, of which `max_concurrent` run at once."""
+    turns = contextlib.nullcontext() if max_concurrent is None else asyncio.Semaphore(max_concurrent)
 
     async def run(*arguments: RawValue) -> RawValue:
+        attempt = Attempt(function, script)
+        keeping_alive = asyncio.create_task(attempt.keep_alive())
         try:
-            result = await Call(function, as_json(arguments), script).result()
+            async with turns:
+                result = await attempt.result(as_json(arguments))
         except LuaError as error:
-            logger.warning("activity '%s' failed (attempt %d): %s", name, activity.info().attempt, error.message)
-            raise to_application_error(error) from error
+            logger.warning("activity '%s' failed (attempt %d): %s", name, attempt.info.attempt, error.message)
+            raise to_application_error(error) from None
         except BuiltinError as error:
-            raise ApplicationError(f"activity '{name}': {error}", type="BadInput", non_retryable=True) from error
+            raise ApplicationError(f"activity '{name}': {error}", type="BadInput", non_retryable=True) from None
+        finally:
+            keeping_alive.cancel()
+        if attempt.completes_later:
+            activity.raise_complete_async()
         return RawValue(payloads.to_payload(result))
 
     return activity.defn(name=name)(run)
@@ -85,7 +171,7 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
         try:
             result = await loop.run_in_executor(None, host.run_side_effect, key)
         except LuaError as error:
-            raise to_application_error(error) from error
+            raise to_application_error(error) from None
         return RawValue(payloads.to_payload(result))
 
     return activity.defn(name=SIDE_EFFECT_ACTIVITY)(run)

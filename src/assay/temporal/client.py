@@ -14,7 +14,8 @@ from temporalio.common import RawValue
 from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Value
-from assay.temporal import payloads
+from assay.temporal import async_activity, payloads
+from assay.temporal.async_activity import CompleteOptions, FailOptions, HeartbeatOptions
 from assay.temporal.failures import client_error
 from assay.temporal.options import RetryPolicyOptions, seconds
 
@@ -337,3 +338,30 @@ class Client:
         handle = self._handle(where.workflow_id, where.run_id)
         call = handle.terminate(reason=where.reason, rpc_timeout=seconds(where.rpc_timeout))
         await _answer("client:terminate_workflow", call)
+
+    @method
+    async def complete_activity(self, options: CompleteOptions) -> None:
+        """Complete an activity from outside: one that `activity.complete_async()` left open.
+
+        Args:
+            options: Which activity, and its result.
+        """
+        await async_activity.complete(self._client, options)
+
+    @method
+    async def fail_activity(self, options: FailOptions) -> None:
+        """Fail an activity from outside.
+
+        Args:
+            options: Which activity, and how.
+        """
+        await async_activity.fail(self._client, options)
+
+    @method
+    async def heartbeat_activity(self, options: HeartbeatOptions) -> None:
+        """Tell the server that an activity is alive; an error of kind "cancelled" when it is to end.
+
+        Args:
+            options: Which activity, and how far it is.
+        """
+        await async_activity.heartbeat(self._client, options)

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.worker import Worker as SdkWorker
 
 from assay.errors import BuiltinError, ErrorObject
@@ -20,11 +19,12 @@ from assay.lua.declare import method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.temporal import logs
-from assay.temporal.activities import activity_function, side_effect_activity
+from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity
 from assay.temporal.connection import ConnectionOptions, connect
 from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, workflow_class
+from assay.temporal.workflow.runner import LuaWorkflowRunner
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
@@ -36,9 +36,11 @@ class WorkerOptions(ConnectionOptions):
 
     Attributes:
         task_queue: The queue that it polls.
-        activities: Name → function; it gets the input and returns the result.
+        activities: Name → function, or a table with the function and a limit; it gets the input and returns the
+            result.
         workflows: Name → function; it gets `ctx` and the input and returns the result.
         max_concurrent_activities: How many activities run at once.
+        max_concurrent_local_activities: How many local activities and side effects run at once.
         max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
         max_cached_workflows: How many runs are kept in memory between their tasks.
         max_activities_per_second: How many activities this worker starts in a second.
@@ -50,9 +52,10 @@ class WorkerOptions(ConnectionOptions):
     """
 
     task_queue: str
-    activities: dict[str, LuaFunction] = field(default_factory=dict)
+    activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
     workflows: dict[str, LuaFunction] = field(default_factory=dict)
     max_concurrent_activities: int | None = None
+    max_concurrent_local_activities: int | None = None
     max_concurrent_workflow_tasks: int | None = None
     max_cached_workflows: int = 1000
     max_activities_per_second: float | None = None
@@ -64,6 +67,7 @@ class WorkerOptions(ConnectionOptions):
 
 _AT_LEAST: dict[str, float] = {
     "max_concurrent_activities": 1,
+    "max_concurrent_local_activities": 1,
     "max_concurrent_workflow_tasks": 2,
     "max_cached_workflows": 0,
     "max_activities_per_second": 0.001,
@@ -83,13 +87,18 @@ def _check(options: WorkerOptions) -> None:
             raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
     limits = options.workflow_limits or WorkflowLimits()
     if not 0.01 <= limits.cpu_seconds <= 1.5:
-        raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {limits.cpu_seconds:g})")
+        got = f"{limits.cpu_seconds:g}"
+        raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {got})")
     if not 4 <= limits.memory_mb <= 65536:
         raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {limits.memory_mb:g})")
     for group, names in (("activities", options.activities), ("workflows", options.workflows)):
         for name in names:
             if not name or name.startswith("__temporal") or name == SIDE_EFFECT_ACTIVITY:
                 raise BuiltinError(f"bad option '{group}' (the name '{name}' is reserved)")
+    for name, entry in options.activities.items():
+        most = entry.max_concurrent if isinstance(entry, LimitedActivity) else None
+        if most is not None and most < 1:
+            raise BuiltinError(f"bad option 'activities.{name}.max_concurrent' (at least 1 expected, got {most})")
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -128,8 +137,9 @@ class Worker:
         for name, function in self._options.workflows.items():
             snapshot = self._host.snapshot(function, f"workflow '{name}'")
             self._workflows.append(workflow_class(name, snapshot, self._settings))
-        for name, function in self._options.activities.items():
-            self._activities.append(activity_function(name, function, self._script))
+        for name, entry in self._options.activities.items():
+            limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
+            self._activities.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
         self._activities.append(side_effect_activity(self._settings))
         logs.configure(self._host.verbose)
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
@@ -165,10 +175,11 @@ class Worker:
                 task_queue=options.task_queue,
                 activities=self._activities,
                 workflows=self._workflows,
-                workflow_runner=UnsandboxedWorkflowRunner(),
+                unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
                 max_cached_workflows=options.max_cached_workflows,
                 max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,
                 max_concurrent_activities=options.max_concurrent_activities,
+                max_concurrent_local_activities=options.max_concurrent_local_activities,
                 max_activities_per_second=options.max_activities_per_second,
                 max_task_queue_activities_per_second=options.max_task_queue_activities_per_second,
                 graceful_shutdown_timeout=timedelta(seconds=options.graceful_shutdown_timeout),

@@ -7,7 +7,8 @@
 --   "m" text, sides…         several results, as a wire array
 --   "j" texts…               results, each as JSON
 --   "h" class, id            a handle
---   "k" task id              the results (or the error) of a task that has ended
+--   "k" task id              the results of a task that has ended, as an array, or its error
+--   "r" task id              the results of a task that has ended, or its error
 --   "w" operation id         not done yet: wait for it
 --   "e" message              an error text, told at the caller's line
 --   "f" origin, text, sides… an error object, as wire, and the id of the exception behind it (or 0)
@@ -111,6 +112,13 @@ local function join(ok, ...)
   error((...), 0)
 end
 
+local function reraise(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
 local function many(text, ...)
   local results = host.decode(text, { ... })
   local count = #results
@@ -158,6 +166,8 @@ local function finish(name, tag, ...)
     return many(...)
   elseif tag == "k" then
     return join(host.outcome(...))
+  elseif tag == "r" then
+    return reraise(host.outcome(...))
   elseif tag == "f" then
     local origin, text = ...
     error(host.make_error(host.decode(text, { select(3, ...) }), origin), 0)

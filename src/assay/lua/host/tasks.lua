@@ -154,6 +154,11 @@ function host.step(id, ...)
   return settle(id, raw_resume(tasks[id], ...))
 end
 
+-- Where task `id` waits, as a traceback.
+function host.where(id)
+  return tasks[id] and host.traceback(tasks[id]) or ""
+end
+
 -- Forget a task that will never be resumed.
 function host.drop(id)
   local _, co = finish(id)

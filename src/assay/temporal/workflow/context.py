@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
+import orjson
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError
 
-from assay.errors import BuiltinError
+from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
+from assay.lua.host import Several
+from assay.lua.spawned import TaskResults
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
@@ -190,6 +193,86 @@ class Context:
             raise to_error_object(cause if isinstance(cause, FailureError) else error) from error
         finally:
             self._host.side_effects.pop(key, None)
+
+    @method
+    async def shield(self, function: LuaFunction) -> TaskResults:
+        """Run a function to its end although the workflow is cancelled meanwhile; return its results.
+
+        The cancellation is raised where the workflow waits next.
+
+        Args:
+            function: The clean-up. It may use every method of `ctx`.
+        """
+        import asyncio
+
+        host = self._host
+        task = host.start(function, (), b"keep")
+        inner = asyncio.ensure_future(host.drive(task, host.step(task)))
+        cancelled = False
+        while not inner.done():
+            try:
+                await asyncio.wait([inner])
+            except asyncio.CancelledError:
+                host.check_alive()
+                cancelled = True
+        current = asyncio.current_task()
+        if cancelled and current is not None:
+            current.cancel()
+        if inner.cancelled() or isinstance(inner.exception(), LuaError):
+            return TaskResults(task)
+        inner.result()
+        return TaskResults(task)
+
+    @method
+    def is_cancelled(self) -> bool:
+        """Tell whether somebody has asked the workflow to cancel."""
+        return workflow.cancellation_reason() is not None
+
+    @method
+    def patched(self, id: str) -> bool:
+        """Tell whether this run takes the new way of a change: new runs do, runs from before the change do not.
+
+        Args:
+            id: A name of the change.
+        """
+        return workflow.patched(id)
+
+    @method
+    def deprecate_patch(self, id: str) -> None:
+        """Say that no run from before a change is open any more, before its `patched` is removed.
+
+        Args:
+            id: The name of the change.
+        """
+        workflow.deprecate_patch(id)
+
+    @method
+    def now(self) -> float:
+        """Return the workflow's time: seconds since 1970-01-01 UTC, the same on every replay."""
+        return workflow.time()
+
+    @method
+    def uuid(self) -> str:
+        """Return a UUID, the same on every replay."""
+        return str(workflow.uuid4())
+
+    @method
+    def is_replaying(self) -> bool:
+        """Tell whether the run is being rebuilt from its history. For logs and metrics only."""
+        return workflow.unsafe.is_replaying()
+
+    @method
+    def poll_signal(self, name: str) -> Several:
+        """Take a signal without waiting: returns whether there was one, and its payload.
+
+        Args:
+            name: The signal.
+        """
+        queue = self._host.signals.get(name)
+        if not queue:
+            return Several((False, None))
+        payload = orjson.loads(bytes(queue.popleft()))
+        return Several((True, True if payload is None else payload))
 
     @method
     def workflow_info(self) -> WorkflowInfo:

@@ -69,6 +69,7 @@ class WorkflowHost(Host):
         self.live = False
         self._limits = limits
         self._limited = False
+        self._root = 0
         self._step_began = (time.thread_time(), time.monotonic())
         self.signals: dict[str, deque[Json]] = {}
         self.queries: dict[str, LuaFunction] = {}
@@ -162,7 +163,13 @@ class WorkflowHost(Host):
         self._check_memory(snapshot, *arguments)
         task = self.state.invoke(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
         assert isinstance(task, int)
+        self._root = task
         return task
+
+    def where(self) -> str:
+        """The Lua traceback of where the run waits."""
+        traceback: bytes = self.state.invoke(b"where", self._root)
+        return traceback.decode("utf-8", "replace")
 
     def run_now(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
         """Run a function that must not wait, and return its result. Raises LuaError."""

@@ -56,9 +56,9 @@ class Run:
                 raise error.origin from error.origin.__cause__
             if self._settings.suspend:
                 raise
-            raise to_application_error(error) from error
+            raise to_application_error(error) from None
         except BuiltinError as error:
-            raise ApplicationError(str(error), type="BadInput", non_retryable=True) from error
+            raise ApplicationError(str(error), type="BadInput", non_retryable=True) from None
         except HostFailure as failure:
             raise failure.cause from None
         return RawValue(payloads.to_payload(result))
@@ -79,7 +79,7 @@ class Run:
         try:
             return RawValue(payloads.to_payload(host.run_now(handler, as_json(arguments))))
         except LuaError as error:
-            raise to_application_error(error) from error
+            raise to_application_error(error) from None
         finally:
             host.read_only = False
 

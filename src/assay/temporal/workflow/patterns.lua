@@ -232,7 +232,7 @@ function do_match(ms, si, pi)
     elseif after and after >= 48 and after <= 57 then
       local level = check_capture(ms, after)
       local text = sub(ms.s, ms.from[level], ms.from[level] + ms.length[level] - 1)
-      if sub(ms.s, si, si + #text - 1) ~= text then
+      if ms.length[level] == POSITION or sub(ms.s, si, si + #text - 1) ~= text then
         break
       end
       si, pi = si + #text, pi + 2
@@ -293,8 +293,7 @@ local function captures(ms, from, to, whole)
 end
 
 -- The first match at or behind `init`: its start, the position behind it, and the state; or nil.
-local function search(s, p, init)
-  local anchored = byte(p) == CARET
+local function search(s, p, init, anchored)
   local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
   local si = init
   repeat
@@ -339,7 +338,7 @@ local function guard(ok, first, ...)
 end
 
 replace("find", function(s, p, init, plain)
-  if plain and type(s) == "string" and type(p) == "string" then
+  if type(s) == "string" and type(p) == "string" and (plain or not find(p, "[%^$*+?.(%[%%-]")) then
     if #s * #p > 1e9 then
       error("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow", 2)
     end
@@ -352,7 +351,7 @@ replace("find", function(s, p, init, plain)
     if init > #s + 1 then
       return nil
     end
-    local from, to, ms = search(s, p, init)
+    local from, to, ms = search(s, p, init, byte(p) == CARET)
     if not from then
       return nil
     end
@@ -369,7 +368,7 @@ replace("match", function(s, p, init)
     if init > #s + 1 then
       return nil
     end
-    local from, to, ms = search(s, p, init)
+    local from, to, ms = search(s, p, init, byte(p) == CARET)
     if not from then
       return nil
     end
@@ -385,7 +384,7 @@ replace("gmatch", function(s, p, init)
   return function()
     return guard(pcall(function()
       while at <= #s + 1 do
-        local from, to, ms = search(s, p, at)
+        local from, to, ms = search(s, p, at, false) -- here ^ is a character like any other
         if not from then
           at = #s + 2
           return nil

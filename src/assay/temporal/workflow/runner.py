@@ -1,0 +1,45 @@
+"""What the SDK runs our workflow classes with: its own runner, and a word when a run does not match its history."""
+
+from __future__ import annotations
+
+import logging
+
+from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+
+from assay.temporal.workflow.instance import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
+    """Says which event does not match and where in the Lua code the run was."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """Make an instance whose evictions are looked at."""
+        instance = super().create_instance(det)
+        activate = instance.activate
+        info = det.info
+
+        def watch(act: WorkflowActivation) -> WorkflowActivationCompletion:
+            for job in act.jobs:
+                removal = job.remove_from_cache
+                if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
+                    host = self._settings.runs.get(info.run_id)
+                    where = f"\n{host.where()}" if host is not None else ""
+                    logger.error(
+                        "workflow '%s' (%s) does not match its history: %s%s",
+                        info.workflow_type,
+                        info.workflow_id,
+                        removal.message,
+                        where,
+                    )
+            return activate(act)
+
+        instance.activate = watch  # type: ignore[method-assign]
+        return instance

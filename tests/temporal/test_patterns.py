@@ -1,0 +1,87 @@
+"""The pattern matcher of workflows against Lua's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from command import Command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lupa.lua55 import LuaRuntime
+
+import assay.temporal.workflow
+
+PATTERNS = Path(assay.temporal.workflow.__file__).parent / "patterns.lua"
+
+_items = st.sampled_from(["a", "b", ".", "%a", "%s", "[ab]", "[^a]", "[%a_]", "[a-c]", "%%", "x"])
+_parts = st.one_of(
+    _items,
+    st.tuples(_items, st.sampled_from("*+-?")).map("".join),
+    st.sampled_from(["()", "%b()", "%f[%a]", "%1", "(", ")", "$", "^", "%", "["]),
+    st.tuples(_items, st.sampled_from(["*", "+", "-", "?", ""])).map(lambda part: f"({''.join(part)})"),
+)
+_patterns = st.tuples(st.sampled_from(["", "^"]), st.lists(_parts, max_size=5).map("".join), st.sampled_from(["", "$"]))
+_texts = st.text("abx (_)%", max_size=12)
+
+
+def matchers() -> LuaRuntime:
+    """A state in which `ours` holds the matcher's functions, told that nothing is cheap, and `theirs` Lua's own."""
+    runtime = LuaRuntime(unpack_returned_tuples=True)
+    source = PATTERNS.read_text(encoding="utf-8").replace("local CHEAP = 2e7", "local CHEAP = -1")
+    source = source.replace("or (pending == 1 and steps <= n)", "")
+    runtime.execute(
+        """
+        theirs = { find = string.find, match = string.match, gmatch = string.gmatch, gsub = string.gsub }
+        ours = {}
+        host = { globals = { string = ours }, names = {} }
+        local source = ...
+        assert(load(source))(host)
+        local function all(iterator)
+          local out = {}
+          for a, b, c in iterator do out[#out + 1] = table.concat({ tostring(a), tostring(b), tostring(c) }, ",") end
+          return table.concat(out, ";")
+        end
+        function run(with, name, s, p, ...)
+          local results
+          if name == "gmatch" then
+            results = table.pack(pcall(function(...) return all(with.gmatch(...)) end, s, p, ...))
+          else
+            results = table.pack(pcall(with[name], s, p, ...))
+          end
+          for i = 1, results.n do results[i] = tostring(results[i]) end
+          if results[1] == "false" then return "error" end
+          return table.concat(results, "|")
+        end
+        """,
+        source,
+    )
+    return runtime
+
+
+RUNTIME = matchers()
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_texts, _patterns.map("".join), st.integers(-3, 14), st.sampled_from(["<%0>", "%1", "%%", "-"]))
+def test_it_agrees_with_luas_own(text: str, pattern: str, init: int, by: str) -> None:
+    run, ours, theirs = (RUNTIME.globals()[name] for name in ("run", "ours", "theirs"))
+    for arguments in (
+        ("find", text, pattern, init),
+        ("match", text, pattern, init),
+        ("gmatch", text, pattern),
+        ("gsub", text, pattern, by),
+        ("gsub", text, pattern, by, 2),
+    ):
+        assert run(ours, *arguments) == run(theirs, *arguments), arguments
+
+
+def test_usual_patterns_go_to_luas_own(assay: Command) -> None:
+    source = PATTERNS.read_text(encoding="utf-8").replace("local function cheap(", "function cheap(")
+    RUNTIME.execute("assert(load((...)))({ globals = { string = {} }, names = {} })", source)
+    cheap = RUNTIME.globals()["cheap"]
+    assert cheap("%s+", 10_000_000)
+    assert cheap("^%s*(.-)%s*$", 200)
+    assert cheap("(%w+)=(%w+)", 200)
+    assert cheap("[^,]+", 10_000_000)
+    assert not cheap("a-" * 50 + "b", 100)
+    assert not cheap("a?" * 40 + "a" * 40, 40)
