@@ -26,9 +26,8 @@ class Command:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {
-            name: text for name, text in os.environ.items() if not name.startswith(("TEMPORAL", "ASSAY"))
-        }
+        ours = ("ASSAY", "PYTHON", "TEMPORAL")
+        self.environment = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
         self.environment["HOME"] = self.environment["XDG_CONFIG_HOME"] = str(folder)
 
     def script(self, text: str, name: str = "script.lua") -> str:
@@ -53,7 +52,7 @@ class Command:
     def started(self, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
         """Start it, or another Python `program` in its place; it is killed at the end of the block if it still runs."""
         with subprocess.Popen(
-            [*(program and (sys.executable, *program) or (self.path,)), *arguments],
+            [*([sys.executable, *program] if program else [self.path]), *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

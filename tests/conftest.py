@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from assay.temporal.dev_server import DevServer
 from command import Command
 

@@ -38,10 +38,6 @@ function host.wait(id)
   return raw_yield(WAIT, id)
 end
 
-function host.can_wait()
-  return isyieldable()
-end
-
 -- An error leaves `fn` through its to-be-closed variables, which may wait, so the traceback is taken before.
 local tracebacks = setmetatable({}, { __mode = "k" }) -- coroutine -> traceback of its error
 

@@ -450,12 +450,3 @@ local function decode(text, sides)
 end
 
 host.encode, host.decode, host.is_text = encode, decode, is_text
-
--- A wire text and its side strings, as one argument list.
-function host.encode_arguments(value, mode)
-  local text, sides = encode(value, mode)
-  if not text then
-    return nil, sides
-  end
-  return text, unpack(sides)
-end

@@ -1,0 +1,55 @@
+# Everything happens inside .venv; it needs Python 3.11 or newer with pip, and nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench docs lock clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install: $(VENV)/project ## Make .venv with the command assay and the embedded Temporal servers
+
+demo: install ## Watch a workflow run on a Temporal server of its own
+	@$(BIN)/assay dev examples/promotion/demo.lua
+
+test: lint ## Check everything
+	$(BIN)/pytest --numprocesses $(JOBS)
+
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install ## Measure; QUICK=1 for a first impression
+	$(BIN)/python bench/startup.py $(if $(QUICK),--quick)
+
+docs: install ## Write the reference pages anew
+	$(BIN)/python -m assay.cli.reference docs/reference
+
+lock: $(BIN)/python ## Resolve the dependencies anew
+	$(PIP) install uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra dev --group test --group build --custom-compile-command "make lock" \
+		pyproject.toml --output-file requirements.lock
+
+clean: ## Remove everything that was made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/results dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/dependencies: requirements.lock | $(BIN)/python
+	@echo "Installing the dependencies into $(VENV) (a minute or so)"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(VENV)/project: pyproject.toml $(VENV)/dependencies
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,45 @@
+"""The command with one more global, `service(seconds)`: a service that takes `seconds` to end once it is asked to.
+
+Run as a program with the arguments of the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from concurrent.futures import Future
+from typing import Any
+
+from assay.builtins import LIBRARIES
+from assay.cli import main
+from assay.lua.declare import Library
+from assay.lua.host import Host
+
+library = Library("service", "A service.")
+
+
+class StubService:
+    """A service on a thread of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ended: Future[None] = Future()
+
+    def request_shutdown(self) -> None:
+        """Begin to end it."""
+        threading.Timer(self._seconds, self._ended.set_result, (None,)).start()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.shield(asyncio.wrap_future(self._ended)).__await__()
+
+
+@library.call()
+async def service(host: Host, seconds: float) -> None:
+    """Start a service."""
+    host.add_service(StubService(seconds))
+
+
+if __name__ == "__main__":
+    LIBRARIES["service"] = ("stub_service", True)
+    main()

