@@ -32,7 +32,7 @@ class Script:
 
     def cli(self, *arguments: str) -> Any:
         """Ask the Temporal CLI; returns its JSON output."""
-        temporal = Path(sysconfig.get_path("scripts")) / "temporal"
+        temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
         command = [temporal, *arguments, "--address", self.address, "--output", "json"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return json.loads(result.stdout)

@@ -61,11 +61,7 @@ say("worker", "has drained")
 print()
 print(json.encode(result, { pretty = true }))
 assert(result.status == "done" and result.approved_by == "jane")
-local ui = env.get("ASSAY_DEV_UI")
-if ui then
-  print()
-  print("Every step is in the history. To look at one in the Web UI, keep a server running and do it by hand:")
-  print(
-    "  assay dev examples/promotion/worker.lua   (prints the Web UI's address; examples/promotion/README.md goes on)"
-  )
-end
+
+print()
+print("Every step is in the workflow's history. To look around in the Web UI, keep a server running:")
+print("  .venv/bin/assay dev examples/promotion/worker.lua   (examples/promotion/README.md goes on from there)")

@@ -31,7 +31,8 @@ def test_clean_up_after_a_cancel(lua: Script, name: str) -> None:
                 ctx:sleep(0.01)
                 return ctx:execute_activity("clean", "saga"), "second"
               end))
-              local failed = select(2, pcall(ctx.shield, ctx, function() error({ type = "X", message = "in a shield" }) end))
+              local function fail() error({ type = "X", message = "in a shield" }) end
+              local failed = select(2, pcall(ctx.shield, ctx, fail))
               return { ok, err.kind, ctx:is_cancelled(), results, failed.type }
             end,
             Rethrow = function(ctx)

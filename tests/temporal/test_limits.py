@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from temporal_script import Script
 
 CPU = "computed for 0.3 s without waiting (workflow_limits.cpu_seconds)"
@@ -59,7 +60,9 @@ def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
     else:
         assert result.stdout == "RUNNING\n"
         history = lua.cli("workflow", "show", "--workflow-id", name)["events"]
-        failed = [event["workflowTaskFailedEventAttributes"] for event in history if "TASK_FAILED" in event["eventType"]]
+        failed = [
+            event["workflowTaskFailedEventAttributes"] for event in history if "TASK_FAILED" in event["eventType"]
+        ]
         message = failed[0]["failure"]["message"]
         assert (text or "workflow_limits") in message or "calls nested too deep" in message
 
@@ -67,7 +70,8 @@ def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
 def test_memory_comes_back(lua: Script, name: str) -> None:
     value = lua.value(
         """
-        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { memory_mb = 32 }, max_cached_workflows = 2,
+        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { memory_mb = 32 },
+          max_cached_workflows = 2,
           workflows = { Big = function() return #("x"):rep(20 << 20) end } })
         local client = temporal.connect()
         local total = 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from command import Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lupa.lua55 import LuaRuntime
 
 import assay.temporal.workflow
+from command import Command
 
 PATTERNS = Path(assay.temporal.workflow.__file__).parent / "patterns.lua"
 

@@ -160,7 +160,8 @@ def test_retries_and_failures(lua: Script, name: str) -> None:
         finish({
           run("Try", { key = "a", error = "not yet", succeed_at = 3 }),
           run("Try", { key = "b", error = "NO: never", maximum = 5 }),
-          run("Try", { key = "c", error = { type = "T", message = "m", details = { 1, { x = 2 } }, non_retryable = true } }),
+          run("Try", { key = "c",
+            error = { type = "T", message = "m", details = { 1, { x = 2 } }, non_retryable = true } }),
           run("Try", { key = "d", error = "again", level = 0, maximum = 2 }),
           run("Uncaught", { key = "e", error = { type = "T", message = "m", non_retryable = true } }),
           run("Attempts"),
@@ -189,7 +190,8 @@ def test_unregistered_types(lua: Script, name: str) -> None:
           activities = { known = function() end },
           workflows = {
             Missing = function(ctx)
-              local ok, err = pcall(ctx.execute_activity, ctx, "unknown", nil, { retry_policy = { maximum_attempts = 1 } })
+              local once = { retry_policy = { maximum_attempts = 1 } }
+              local ok, err = pcall(ctx.execute_activity, ctx, "unknown", nil, once)
               return tostring(err)
             end,
             Live = function() return "live" end,
@@ -248,7 +250,7 @@ def test_bad_options(lua: Script, name: str) -> None:
         "temporal.worker: bad option 'task_queue' (a name expected, got an empty string)",
         "temporal.worker: nothing to run: give 'activities', 'workflows' or both",
         "temporal.worker: unknown option 'activites' (did you mean 'activities'?)",
-        "temporal.worker: bad option 'activities.a' (function expected, got string)",
+        "temporal.worker: bad option 'activities.a' (function or table expected, got string)",
         "temporal.worker: bad option 'workflows' (the name '__temporal_x' is reserved)",
         "temporal.worker: bad option 'max_concurrent_workflow_tasks' (at least 2 expected, got 1)",
         """temporal.worker: bad option 'on_workflow_error' (one of "fail", "suspend" expected, got "retry")""",

@@ -27,7 +27,8 @@ def test_a_run_sees_nothing_of_another(lua: Script, name: str) -> None:
         local counter = require("counter")
         local shared = 0
         local function bump() shared = shared + 1 return shared end
-        local list = setmetatable({ n = 0 }, { __index = { add = function(self) self.n = self.n + 1 return self.n end } })
+        local methods = { add = function(self) self.n = self.n + 1 return self.n end }
+        local list = setmetatable({ n = 0 }, { __index = methods })
         list.self = list
         global_count = 0
         counter.next()
@@ -151,7 +152,8 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
               end
               ctx:sleep(1.5)
               return { keys = keys, same = json.encode(first) == json.encode(second), later = time() - first[1],
-                date = os.date("%Y-%m-%d %H:%M:%S", 86400), epoch = os.time({ year = 1970, month = 1, day = 2, hour = 0 }),
+                date = os.date("%Y-%m-%d %H:%M:%S", 86400),
+                epoch = os.time({ year = 1970, month = 1, day = 2, hour = 0 }),
                 tables = { tostring({}), tostring(print), string.format("%s", {}) }, stable = stable,
                 info = ctx:workflow_info().start_time - first[1] }
             end,
