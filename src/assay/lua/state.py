@@ -89,7 +89,7 @@ class State:
     def _compiled(self, part: str) -> bytes:
         code = _bytecode.get(part)
         if code is None:
-            compile_part = self._runtime.eval("function(text) return string.dump(load(text, '=[assay]', 't')) end")
+            compile_part = self._runtime.eval("function(text) return string.dump(load(text, '', 't'), true) end")
             code = _bytecode[part] = compile_part(read_part(part))
         return code
 

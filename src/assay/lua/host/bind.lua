@@ -24,7 +24,7 @@ local unpack = table.unpack
 local function raise(message)
   local level = 2
   local info = getinfo(level, "S")
-  while info and info.source == "=[assay]" do
+  while info and host.is_private(info) do
     level = level + 1
     info = getinfo(level, "S")
   end

@@ -19,6 +19,12 @@ private._G = private
 
 local host = { globals = _G }
 host.call, host.cancel, host.load_library, host.find_module, host.write = callbacks()
+
+-- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
+function host.is_private(info)
+  return info.source == "=[assay]" or info.source == "=?"
+end
+
 local part = next_part()
 while part do
   assert(load(part, "=[assay]", "bt", private))(host)

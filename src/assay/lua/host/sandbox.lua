@@ -28,7 +28,7 @@ function host.traceback(co)
   local lines = {}
   local below_host, c_function = false, nil
   for line in gmatch(raw_traceback(co), "[^\n]+") do
-    if find(line, "^%s*%[assay%]") then
+    if find(line, "^%s*%[assay%]") or find(line, "^%s*%?:") then
       below_host, c_function = true, nil
     elseif not (below_host and find(line, TAIL_CALLS)) then
       lines[#lines + 1] = c_function

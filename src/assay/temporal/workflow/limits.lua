@@ -27,7 +27,7 @@ local function place()
     local info = getinfo(level, "Sl")
     if not info then
       return ""
-    elseif info.currentline > 0 and info.source ~= "=[assay]" then
+    elseif info.currentline > 0 and not host.is_private(info) then
       return " at " .. info.short_src .. ":" .. info.currentline
     end
   end
