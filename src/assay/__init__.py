@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.errors import AssayError, DevServerError, LuaError, LuaSyntaxError, ScriptExit
+    from assay.errors import AssayError, DevServerError, LuaError, LuaSyntaxError, ScriptExit, WireError
     from assay.runtime import Runtime
 
 __version__ = "0.1.0"
 
-__all__ = ["AssayError", "DevServerError", "LuaError", "LuaSyntaxError", "Runtime", "ScriptExit", "__version__"]
+__all__ = [
+    "AssayError",
+    "DevServerError",
+    "LuaError",
+    "LuaSyntaxError",
+    "Runtime",
+    "ScriptExit",
+    "WireError",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ AssayError              anything that assay raises on purpose
 │   └── LuaSyntaxError  Lua source that does not parse: the message names file and line
 ├── ScriptExit          a script called `os.exit`
 ├── DevServerError      the embedded Temporal server cannot be started
+├── WireError           a Python value that Lua has no word for
 ├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
 └── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
 """
@@ -50,6 +51,10 @@ class ScriptExit(AssayError):
 
 class DevServerError(AssayError):
     """The embedded Temporal server cannot be started."""
+
+
+class WireError(AssayError):
+    """A Python value that Lua has no word for: a function, an integer of more than 64 bits, too deep a nesting."""
 
 
 class BuiltinError(AssayError):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError
+from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
@@ -274,7 +274,7 @@ class Host:
             text, sides = self._encode_fields(error.fields)
             origin = 0 if error.origin is None else self._keep(error.origin)
             return b"f", origin, text, *sides
-        if isinstance(error, BuiltinError | values.WireError):
+        if isinstance(error, BuiltinError | WireError):
             return b"e", f"{title}: {error}".encode("utf-8", "replace")
         if isinstance(error, OSError) and error.strerror:
             where = b"" if error.filename is None else _file_name(error.filename) + b": "
@@ -290,7 +290,7 @@ class Host:
     def _encode_fields(self, fields: dict[str, Any]) -> tuple[bytes, list[bytes]]:
         try:
             return values.encode(fields)
-        except values.WireError:
+        except WireError:
             return values.encode({name: value for name, value in fields.items() if isinstance(value, str)})
 
     # Tasks --------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
+from assay.errors import WireError
+
 Value = Any
 """Any value that both sides know: None, bool, int, float, str, bytes, list, dict."""
 
@@ -21,10 +23,6 @@ MAX_SIDES = 100  # lupa's cost per argument grows with their number
 
 class Json(bytes):
     """JSON text that crosses as it is: one side wrote it, the other side reads it."""
-
-
-class WireError(ValueError):
-    """A Python value that Lua has no word for."""
 
 
 def text_or_bytes(raw: bytes) -> str | bytes:

@@ -120,7 +120,7 @@ async def fail(client: sdk.Client, options: FailOptions) -> None:
     """Fail an activity."""
     value = {"type": options.type, "non_retryable": options.non_retryable, "next_retry_delay": options.next_retry_delay}
     if options.details is not None:
-        value["details"] = orjson.loads(options.details)
+        value["details"] = orjson.loads(bytes(options.details))
     failure = to_application_error(LuaError(options.message, value))
     call = _handle(client, options).fail(failure, rpc_timeout=seconds(options.rpc_timeout))
     await _tell("client:fail_activity", call)

@@ -6,7 +6,7 @@
 -- function with id 7, "\0d…" a float that is not finite, "\0x…" bytes in hexadecimal.
 local host = ...
 
-local concat, sort, unpack = table.concat, table.sort, table.unpack
+local concat, sort = table.concat, table.sort
 local byte, char, find, format, gmatch, gsub, rep, sub =
   string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.rep, string.sub
 local mathtype, huge = math.type, math.huge

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 
+from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
@@ -32,12 +33,12 @@ _HASH_SEED = 20261123
 
 REPLACED: dict[str, Callable[..., Any]] = {
     "time": workflow.time,
-    "crypto.random": lambda n: workflow.random().randbytes(n).hex(),
+    "crypto.random": lambda n: workflow.random().randbytes(len(crypto.random(n)) // 2).hex(),
     "crypto.uuid": lambda: str(workflow.uuid4()),
 }
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
-_INSTEAD = {"sleep": "use ctx:sleep"}
+_INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
 
 
 def _ignore(*_arguments: Any) -> None:

@@ -1,0 +1,215 @@
+local check = require("check")
+
+-- Results.
+local task = async.spawn(function(a, b)
+  sleep(0.01)
+  return a + b, nil, "three"
+end, 1, 2)
+assert.eq(tostring(task), "async.Task")
+assert.eq(task.await(), { 3, nil, "three" })
+check.raises("task:await: already awaited", task.await)
+check.raises("task:await: already awaited", task.await, task)
+assert.eq(
+  async
+    .spawn(function()
+      return 1
+    end)
+    :await(),
+  { 1 }
+)
+assert.eq(async.spawn(function() end):await(), {})
+local shared = {}
+assert(async
+  .spawn(function()
+    return shared
+  end)
+  .await()[1] == shared, "a table stays the same table")
+assert.eq(async.spawn(select, "#", nil, nil).await(), { 2 })
+
+-- A task begins when its maker waits; tasks take turns.
+local order = {}
+local function note(text)
+  order[#order + 1] = text
+end
+local first = async.spawn(function()
+  note("first")
+  sleep(0.02)
+  note("first again")
+end)
+local second = async.spawn(function()
+  note("second")
+  sleep(0.001)
+  note("second again")
+end)
+note("main")
+async.all({ first, second })
+assert.eq(order, { "main", "first", "second", "second again", "first again" })
+
+-- Errors keep their value.
+local value = { code = 7 }
+local failing = async.spawn(function()
+  sleep(0)
+  error(value)
+end)
+assert(select(2, pcall(failing.await)) == value)
+local ok, text = pcall(async.spawn(function()
+  error("text")
+end).await)
+assert.matches(text, "async%.lua:%d+: text$")
+assert.eq(
+  pcall(async.spawn(function()
+    error()
+  end).await),
+  false
+)
+assert.eq(pcall(async.spawn(error).await), false)
+
+-- Awaiting something that has ended long ago.
+local ended = async.spawn(function()
+  return "early"
+end)
+sleep(0.01)
+assert.eq(ended.await(), { "early" })
+
+-- Tasks in tasks, and many of them.
+local outer = async.spawn(function()
+  local inner = async.spawn(function()
+    sleep(0.001)
+    return "inner"
+  end)
+  return inner.await()[1] .. " outer"
+end)
+assert.eq(outer.await(), { "inner outer" })
+local tasks = {}
+for i = 1, 1000 do
+  tasks[i] = async.spawn(function()
+    sleep(0.001)
+    return i
+  end)
+end
+local sum = 0
+for _, results in ipairs(async.all(tasks)) do
+  sum = sum + results[1]
+end
+assert.eq(sum, 500500)
+
+-- Awaiting inside a coroutine of the script.
+local co = coroutine.wrap(function()
+  coroutine.yield(async
+    .spawn(function()
+      sleep(0.001)
+      return "a"
+    end)
+    .await()[1])
+  return "b"
+end)
+assert.eq({ co(), co() }, { "a", "b" })
+
+-- Cancelling: before the first step, while waiting, and when it is too late.
+local begun = false
+local never = async.spawn(function()
+  begun = true
+end)
+never.cancel()
+local problem = check.raises("cancelled", never.await)
+assert.eq(problem.kind, "cancelled")
+assert.eq(begun, false)
+
+local cleaned
+local waiting = async.spawn(function()
+  local guard <close> = setmetatable({}, {
+    __close = function()
+      sleep(0.001)
+      cleaned = true
+    end,
+  })
+  sleep(60)
+end)
+sleep(0)
+waiting:cancel()
+check.raises("cancelled", waiting.await)
+assert.eq(cleaned, true)
+
+local stubborn = async.spawn(function()
+  local ok, problem = pcall(sleep, 60)
+  sleep(0.001)
+  return ok, problem.kind
+end)
+sleep(0)
+stubborn.cancel()
+assert.eq(stubborn.await(), { false, "cancelled" })
+
+local finished = async.spawn(function()
+  return 1
+end)
+sleep(0.01)
+finished.cancel()
+assert.eq(finished.await(), { 1 })
+
+-- `all` raises the first error in order; the other tasks run on.
+local late
+local results = {
+  pcall(async.all, {
+    async.spawn(function()
+      error("one", 0)
+    end),
+    async.spawn(function()
+      sleep(0.005)
+      late = true
+    end),
+  }),
+}
+assert.eq(results, { false, "one" })
+sleep(0.05)
+assert.eq(late, true)
+assert.eq(async.all({}), {})
+local once = async.spawn(function() end)
+check.raises("task:await: already awaited", async.all, { once, once })
+
+-- Intervals.
+local calls, interval = 0, nil
+local began = time()
+interval = async.spawn_interval(function()
+  calls = calls + 1
+  if calls == 3 then
+    interval.cancel()
+  end
+end, 10)
+assert.eq(calls, 0)
+sleep(0)
+assert.eq(calls, 0, "the first call comes after one interval")
+interval.await()
+assert.eq(calls, 3)
+assert.gt(time() - began, 0.029)
+sleep(0.03)
+assert.eq(calls, 3)
+
+local stopped = async.spawn_interval(function()
+  calls = calls + 1
+end, 5)
+stopped:cancel()
+check.raises("cancelled", stopped.await)
+assert.eq(calls, 3)
+
+-- Bad arguments.
+check.raises("async.spawn: bad argument 'fn' (function expected, got nil)", async.spawn)
+check.raises("async.spawn: bad argument 'fn' (function expected, got table)", async.spawn, {})
+check.raises("async.spawn_interval: bad argument 'fn' (function expected, got number)", async.spawn_interval, 5)
+for _, ms in ipairs({ 0, -1, 0 / 0, math.huge, "x", {} }) do
+  local ok, message = pcall(async.spawn_interval, print, ms)
+  assert.eq(ok, false)
+  assert.contains(message, "async.spawn_interval: bad argument 'ms' (a number above 0 expected, got ")
+end
+check.raises("async.all: bad argument 'tasks' (table expected, got nil)", async.all)
+check.raises("async.all: bad argument 'tasks', item 2 (async.Task expected, got number)", async.all, {
+  async.spawn(function() end),
+  5,
+})
+
+-- An endless task does not keep the script.
+async.spawn(function()
+  while true do
+    pcall(sleep, 1)
+  end
+end)
+sleep(0.001)

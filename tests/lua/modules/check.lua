@@ -1,0 +1,14 @@
+-- What the scripts in this folder share.
+local check = {}
+
+-- Call `fn` and compare the text of its error; returns the error.
+function check.raises(expected, fn, ...)
+  local ok, problem = pcall(fn, ...)
+  if ok then
+    error("no error was raised; expected: " .. expected, 2)
+  end
+  assert.eq(tostring(problem), expected)
+  return problem
+end
+
+return check

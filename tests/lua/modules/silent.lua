@@ -1,0 +1,1 @@
+a_silent_module = true

@@ -1,0 +1,33 @@
+local check = require("check")
+
+-- Beside the script's modules/, and in the folder of the script.
+assert.eq(require("found").name, "found")
+assert(require("found") == require("found"), "a module is loaded once")
+assert(package.loaded.found == require("found"))
+assert.eq(require("found.deep.er"), "deeper")
+assert.eq(require("beside"), { "beside", "beside.lua" })
+assert.eq(require("silent"), true)
+
+-- A module may wait, and sees the globals of the script.
+a_global = "seen"
+assert.eq(require("waits"), "seen")
+
+-- Errors name the module and the places.
+local ok, problem = pcall(require, "no.such")
+assert.eq(ok, false)
+assert.matches(problem, "^require: module 'no%.such' not found:\n\tno file '")
+for _, place in ipairs({ "modules/no/such.lua'", "modules/no/such/init.lua'", "/.assay/modules/no/such.lua'" }) do
+  assert.contains(problem, place)
+end
+assert.contains(select(2, pcall(require, "broken")), "require: module 'broken': ")
+assert.matches(select(2, pcall(require, "broken")), "broken%.lua:2: ")
+local _, raised = pcall(require, "raises")
+assert.matches(raised, "raises%.lua:1: on purpose$")
+assert.matches(select(2, pcall(require, "raises")), "on purpose$")
+assert.matches(select(2, pcall(require, "circle")), "'circle' requires itself: circle %-> circle2 %-> circle$")
+assert.eq(require("found").name, "found", "an error leaves require usable")
+
+check.raises("require: bad argument 'name' (string expected, got nil)", require)
+for _, name in ipairs({ "", ".", "a..b", "../found", "/etc/passwd", "a\0b", "\xff" }) do
+  assert.eq(pcall(require, name), false, name)
+end

@@ -1,0 +1,77 @@
+"""Replay histories cold against a script's workflows: `python replay.py SCRIPT HISTORY.json…`.
+
+Prints a line for each history that does not match and ends with 1 when there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from assay.builtins import LIBRARIES
+from assay.lua.host import Host
+from assay.lua.loader import finder
+from assay.temporal.failures import LuaFailureConverter
+from assay.temporal.payloads import RawConverter
+from assay.temporal.worker import Worker
+from assay.temporal.workflow.instance import workflow_class
+
+
+class _Captured(BaseException):
+    """Ends a script where its worker would start."""
+
+
+def workflow_classes(script: Path) -> list[type]:
+    """Run a script up to its first `temporal.worker`; returns what the SDK would run for its workflows."""
+    host = Host(LIBRARIES, finder(os.fspath(script.parent)), lambda text: None)
+    host.set_arguments(os.fsencode(script))
+    captured: list[Worker] = []
+
+    async def capture(worker: Worker) -> None:
+        captured.append(worker)
+        raise _Captured
+
+    with patch.object(Worker, "start", capture), suppress(_Captured):
+        host.run_sync(host.load(script.read_bytes(), script.name), ())
+    return [
+        workflow_class(name, host.snapshot(function, name), worker._settings)
+        for worker in captured
+        for name, function in worker._options.workflows.items()
+    ]
+
+
+async def replay(classes: list[type], histories: list[Path]) -> list[str]:
+    """Replay each history from its first event; returns what does not match."""
+    replayer = Replayer(
+        workflows=classes,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=DataConverter(payload_converter_class=RawConverter, failure_converter_class=LuaFailureConverter),
+    )
+    problems = []
+    for path in histories:
+        history = WorkflowHistory.from_json(path.stem, path.read_text(encoding="utf-8"))
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        if result.replay_failure is not None:
+            problems.append(f"{path.name}: {result.replay_failure}")
+    return problems
+
+
+def main(script: str, *histories: str) -> int:
+    """Replay and report; returns the exit code."""
+    problems = asyncio.run(replay(workflow_classes(Path(script)), [Path(history) for history in histories]))
+    for problem in problems:
+        sys.stderr.write(problem + "\n")
+    sys.stderr.flush()
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    os._exit(main(*sys.argv[1:]))  # without the interpreter's teardown, in which the SDK can crash

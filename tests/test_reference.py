@@ -1,0 +1,90 @@
+"""The reference pages and the editor's annotations, made from the declarations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lupa.lua55 import LuaRuntime
+
+from assay.cli import reference
+from assay.lua.reference import page, stub
+from probe_library import library as probe
+
+PAGES = Path(__file__).parent.parent / "docs" / "reference"
+
+
+def test_the_pages_are_current() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
+    stale = sorted(name for name, text in reference.pages().items() if written.pop(name, None) != text)
+    assert (stale, sorted(written)) == ([], []), "run: python -m assay.cli.reference docs/reference"
+
+
+def test_the_command_writes_pages_and_annotations(tmp_path: Path) -> None:
+    reference.main([str(tmp_path / "pages"), "--stubs", str(tmp_path / "assay.lua")])
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == set(reference.pages())
+    assert (tmp_path / "assay.lua").read_text(encoding="utf-8") == reference.stubs()
+    with pytest.raises(SystemExit):
+        reference.main([])
+
+
+@pytest.mark.parametrize("library", reference.libraries(), ids=lambda library: str(library.name))
+def test_everything_is_described(library: object) -> None:
+    text = page(library)  # type: ignore[arg-type]
+    assert "|  |\n" not in text, "an argument or a field without a description"
+
+
+def test_a_page() -> None:
+    text = page(probe)
+    for part in (
+        "# probe\n\nWhat the tests call.\n\n## `probe.echo(value)` → `any`\n\nReturn a value.\n\n"
+        "| argument | type | meaning |\n| --- | --- | --- |\n| `value` | `any` | Anything. |\n\n"
+        "It can be called in a workflow.",
+        "## `probe.optional(value?, other?)` → `any`",
+        '| `other?` | `string` | `"none"` |  |',
+        "## `probe.rest(first, ...)` → `any`",
+        "## `probe.word(value)` → `string`",
+        '| `value` | `"fast"\\|"slow"` |  |',
+        "## `probe.box(value?)` → `probe.Box`",
+        "### `box:wait(seconds?)` → `any`\n\nReturn the value after a while.",
+        "It waits: only the calling coroutine is suspended.",
+        "## `probe.runtime_of(value)` → `boolean`",
+        "## probe.Options\n\nEvery kind of option.\n\n| field | type | default | meaning |",
+        "| `name` | `string` |  | Has to be there. |",
+        "| `count?` | `integer` | `0` | A whole number. |",
+        '| `mode?` | `"fast"\\|"slow"` | `"fast"` | One of two words. |',
+        "| `headers?` | `table<string, string\\|string[]>` |  | Words by name. |",
+        "| `inner?` | `probe.Inner` |  | More options. |",
+        "| `tags?` | `string[]` | `{}` | Words. |",
+        "## probe.Inner\n\nOptions in options.",
+    ):
+        assert part in text, part
+
+
+def test_a_stub() -> None:
+    text = stub(probe)
+    for part in (
+        "---What the tests call.\n---@class probelib\nprobe = {}",
+        "---Return a value.\n---@param value any Anything.\n---@return any\nfunction probe.echo(value) end",
+        "---@param function_ function\n---@param ... any\n---@return any\nfunction probe.call(function_, ...) end",
+        "---@param value? integer\n---@param other? string\n---@return any\nfunction probe.optional(value, other) end",
+        "---Take a function and let it go.\n---@param function_ function\nfunction probe.hold(function_) end",
+        "---Holds a value.\n---@class probe.Box\nlocal Box = {}",
+        "---@param seconds? number How long.\n---@return any\nfunction Box:wait(seconds) end",
+        '---@field mode? "fast"|"slow" One of two words.',
+        "---@field inner? probe.Inner More options.",
+    ):
+        assert part in text, part
+
+
+def test_the_annotations_are_lua_and_declare_every_global() -> None:
+    lua = LuaRuntime()
+    lua.execute(reference.stubs())
+    declared = lua.globals()
+    for name in ("assert", "async", "fs", "http", "json", "log", "temporal"):
+        assert declared[name] is not None
+    for path in ("assert.eq", "async.spawn", "fs.read", "os.hostname", "http.get", "temporal.worker", "json.encode"):
+        library, function = path.split(".")
+        assert declared[library][function] is not None
+    assert declared["sleep"] is not None
+    assert declared["os"]["time"] is not None
