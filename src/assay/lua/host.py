@@ -11,14 +11,14 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, WireError
-from assay.lua import values
+from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
 from assay.lua.state import PARTS, Outcome, State
 from assay.lua.values import Json
 
 if TYPE_CHECKING:
-    from assay.lua.declare import Function, Library
+    from assay.lua.declare import Function
 
 SNAPSHOT_WARNING = 256 * 1024
 
@@ -87,8 +87,6 @@ class Host:
         self._find_module = find_module
         self._write = write
         self._flush = flush
-        self._functions: list[Function] = []
-        self._handle_classes: dict[type, str] = {}
         self._handles: dict[int, Any] = {}
         self._last_id = 0
         self._operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
@@ -107,7 +105,7 @@ class Host:
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin; its outcome is told as a tuple (see `host/bind.lua`)."""
-        function = self._functions[index]
+        function = registry.functions[index]
         try:
             result = self.implementation(function)(*self._arguments(function, arguments))
             if function.waits:
@@ -139,8 +137,7 @@ class Host:
     def load_library(self, name: bytes) -> Outcome:
         """Import a library and tell Lua its declaration."""
         try:
-            library = self._import(name.decode())
-            return b"t", values.encode(self._describe(library))[0]
+            return b"t", registry.describe(self.libraries[name.decode()][0])
         except Exception as error:
             return b"e", f"{name.decode()}: {type(error).__name__}: {error}".encode("utf-8", "replace")
 
@@ -166,36 +163,7 @@ class Host:
             return _NEVER
         return None
 
-    # Builtins -----------------------------------------------------------------------------------------------
-
-    def _import(self, name: str) -> Library:
-        import importlib
-
-        module = importlib.import_module(self.libraries[name][0])
-        library: Library = module.library
-        return library
-
-    def _describe(self, library: Library) -> dict[str, Any]:
-        functions = [self._declare(function) for function in library.functions]
-        if library.entry is not None:
-            functions.append(self._declare(library.entry) | {"call": True})
-        classes = []
-        for handle in library.handles:
-            self._handle_classes[handle.python] = handle.name
-            classes.append({"name": handle.name, "methods": [self._declare(method) for method in handle.methods]})
-        described: dict[str, Any] = {"functions": functions, "classes": classes}
-        if library.lua is not None:
-            with open(library.lua, encoding="utf-8") as file:
-                described["lua"] = file.read()
-        return described
-
-    def _declare(self, function: Function) -> dict[str, Any]:
-        declared: dict[str, Any] = {"name": function.name, "title": function.title}
-        if not function.native:
-            declared["index"] = len(self._functions)
-            declared["parameters"] = [[p.name, p.kind, p.optional] for p in function.parameters]
-            self._functions.append(function)
-        return declared
+    # Arguments ----------------------------------------------------------------------------------------------
 
     def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
         parameters = function.parameters
@@ -256,7 +224,7 @@ class Host:
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
             return b"v", result if values.MIN_INTEGER <= result <= values.MAX_INTEGER else float(result)
-        handle = self._handle_classes.get(type(result))
+        handle = registry.handle_names.get(type(result))
         if handle is not None:
             return b"h", handle.encode(), self._keep(result)
         several = isinstance(result, Several)

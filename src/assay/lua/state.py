@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, Protocol
 
 from lupa.lua55 import LuaMemoryError, LuaRuntime
@@ -37,6 +38,7 @@ def _refuse(_object: object, name: object, _setting: bool) -> None:
     raise AttributeError(f"no attribute {name!r}")
 
 
+@cache
 def read_part(name: str) -> bytes:
     """The source of a part of the private Lua side: a name in `host/`, or the path of a file without `.lua`."""
     with open(os.path.join(_HOST, name + ".lua"), "rb") as file:

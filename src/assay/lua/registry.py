@@ -1,0 +1,58 @@
+"""The declarations that this process has imported: each is described once, for every state that loads it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from assay.lua import values
+
+if TYPE_CHECKING:
+    from assay.lua.declare import Function, Library
+
+functions: list[Function] = []
+"""Every declared function; Lua calls them by their index."""
+
+handle_names: dict[type, str] = {}
+"""The classes whose objects Lua sees as handles, and their names."""
+
+_descriptions: dict[str, bytes] = {}
+_lock = threading.Lock()
+
+
+def describe(module: str) -> bytes:
+    """Import the library in `module`; returns its declaration as wire text for `host/sandbox.lua`."""
+    text = _descriptions.get(module)
+    if text is None:
+        import importlib
+
+        library: Library = importlib.import_module(module).library
+        with _lock:
+            text = _descriptions.get(module)
+            if text is None:
+                text = _descriptions[module] = values.encode(_describe(library))[0]
+    return text
+
+
+def _describe(library: Library) -> dict[str, Any]:
+    declared = [_declare(function) for function in library.functions]
+    if library.entry is not None:
+        declared.append(_declare(library.entry) | {"call": True})
+    classes = []
+    for handle in library.handles:
+        handle_names[handle.python] = handle.name
+        classes.append({"name": handle.name, "methods": [_declare(method) for method in handle.methods]})
+    described: dict[str, Any] = {"functions": declared, "classes": classes}
+    if library.lua is not None:
+        with open(library.lua, encoding="utf-8") as file:
+            described["lua"] = file.read()
+    return described
+
+
+def _declare(function: Function) -> dict[str, Any]:
+    declared: dict[str, Any] = {"name": function.name, "title": function.title}
+    if not function.native:
+        declared["index"] = len(functions)
+        declared["parameters"] = [[p.name, p.kind, p.optional] for p in function.parameters]
+        functions.append(function)
+    return declared
