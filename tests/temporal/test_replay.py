@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import secrets
 import signal
@@ -86,9 +85,9 @@ print("polling")
 """
 
 
-async def replay(script: Path, histories: list[WorkflowHistory], *, hash_seed: int) -> tuple[int, str]:
-    """Replay histories in a process of their own; returns its exit code and stderr."""
-    folder = script.parent / "histories"
+async def replay(lua: Script, histories: list[WorkflowHistory], *, hash_seed: int) -> tuple[int, str]:
+    """Replay histories with `worker.lua` in a process of their own; returns its exit code and stderr."""
+    folder = lua.folder / "histories"
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{history.workflow_id}.json" for history in histories]
     for path, history in zip(paths, histories, strict=True):
@@ -96,9 +95,9 @@ async def replay(script: Path, histories: list[WorkflowHistory], *, hash_seed: i
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(REPLAY),
-        str(script),
+        str(lua.folder / "worker.lua"),
         *map(str, paths),
-        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+        env={**lua.command.environment, "PYTHONHASHSEED": str(hash_seed)},
         stderr=subprocess.PIPE,
     )
     _, stderr = await process.communicate()
@@ -185,7 +184,7 @@ async def kill_workers(lua: Script, name: str, seed: int) -> None:
         lost += check_steps(history, folder) + types["WORKFLOW_TASK_TIMED_OUT"]
     assert lost >= KILLS // 2, "the kills hit nothing"
     for hash_seed in (1, 271828):
-        assert await replay(lua.folder / script, histories, hash_seed=hash_seed) == (0, "")
+        assert await replay(lua, histories, hash_seed=hash_seed) == (0, "")
 
 
 @pytest.mark.timeout(480)
@@ -263,7 +262,7 @@ async def test_code_that_does_not_match_its_history(lua: Script, name: str, chan
     assert f"error: workflow 'Stepwise' ({name}) does not match its history: " in stderr
     assert names in stderr
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
-    code, problem = await replay(lua.folder / "worker.lua", [history], hash_seed=0)
+    code, problem = await replay(lua, [history], hash_seed=0)
     assert code == 1
     assert names in problem
     await run_until(lua, AS_IT_WAS, name, "fail", handle.result())
@@ -280,4 +279,4 @@ async def test_a_fixed_script_carries_a_suspended_run_on(lua: Script, name: str)
     await run_until(lua, AS_IT_WAS, name, "suspend", handle.result())
     assert await handle.result() == [1, 2]
     history = await handle.fetch_history()
-    assert await replay(lua.folder / "worker.lua", [history], hash_seed=0) == (0, "")
+    assert await replay(lua, [history], hash_seed=0) == (0, "")

@@ -21,6 +21,8 @@ LOW_MEMORY = 1 << 20
 """Bytes of a memory limit below which a state is collected before it is given up."""
 
 _bytecode: dict[str, bytes] = {}
+"""The compiled parts. All states run them in place: what is in here stays."""
+
 _HOST = os.path.join(os.path.dirname(__file__), "host")
 
 
@@ -81,19 +83,28 @@ class State:
             )
 
         # A state with a memory limit is one of many: its parts are compiled once in the process.
-        read = read_part if memory_limit is None else self._compiled
-        sources: Iterator[bytes] = iter([read(part) for part in parts])
+        load = self._load_source if memory_limit is None else self._load_compiled
+        sources: Iterator[Any] = iter([load(part) for part in parts])
         host = self._runtime.execute(read_part("init"), hooks, lambda: next(sources, None), name="=[assay]", mode="t")
         self._host = host
         self._step: Callable[..., Any] = host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
 
-    def _compiled(self, part: str) -> bytes:
+    def _load_source(self, part: str) -> Any:
+        return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
+
+    def _load_compiled(self, part: str) -> Any:
         code = _bytecode.get(part)
         if code is None:
             compile_part = self._runtime.eval("function(text) return string.dump(load(text, '', 't'), true) end")
-            code = _bytecode[part] = compile_part(read_part(part))
-        return code
+            # Only the first of two threads counts: Lua uses the bytes in place ("B"), so they must never go away.
+            code = _bytecode.setdefault(part, compile_part(read_part(part)))
+        return self._runtime.compile(code, mode="B")
+
+    def close(self) -> None:
+        """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""
+        self._functions.clear()
+        del self._runtime, self._host, self._step
 
     def step(self, task: int, *outcome: Any) -> Any:
         """Run a task until it waits or ends; returns an event. Raises MemoryError when the state's limit is reached."""
@@ -110,11 +121,13 @@ class State:
         limit = self._runtime.get_max_memory()
         if not limit:
             return float("inf")
-        left: int = limit - self._runtime.get_memory_used()
-        if left < LOW_MEMORY:
+        if limit - self._used() < LOW_MEMORY:
             self._runtime.gccollect()
-            left = limit - self._runtime.get_memory_used()
-        return left
+        return float(limit - self._used())
+
+    def _used(self) -> int:
+        used: int = self._runtime.get_memory_used()
+        return used if used < 1 << 62 else 0  # lupa's count can fall below zero and wrap
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import hashlib
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -126,6 +127,7 @@ class Worker:
             suspend=options.on_workflow_error == "suspend",
         )
         self._workflows: list[type] = []
+        self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._activities: list[Callable[..., Any]] = []
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -136,6 +138,7 @@ class Worker:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
         for name, function in self._options.workflows.items():
             snapshot = self._host.snapshot(function, f"workflow '{name}'")
+            self._fingerprint.update(snapshot)
             self._workflows.append(workflow_class(name, snapshot, self._settings))
         for name, entry in self._options.activities.items():
             limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
@@ -173,6 +176,7 @@ class Worker:
             worker = SdkWorker(
                 client,
                 task_queue=options.task_queue,
+                build_id=self._fingerprint.hexdigest()[:32],
                 activities=self._activities,
                 workflows=self._workflows,
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),

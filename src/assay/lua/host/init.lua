@@ -2,7 +2,7 @@
 -- all see a copy of the standard library, so that nothing a script replaces is ever used by them.
 local callbacks, next_part = ...
 
-local assert, load = assert, load -- the sandbox removes them from the globals
+local collectgarbage, setupvalue = collectgarbage, debug.setupvalue -- the sandbox removes them from the globals
 
 local private = {}
 for name, value in pairs(_G) do
@@ -27,7 +27,9 @@ end
 
 local part = next_part()
 while part do
-  assert(load(part, "=[assay]", "bt", private))(host)
+  setupvalue(part, 1, private) -- its _ENV
+  part(host)
   part = next_part()
 end
+collectgarbage() -- what building has left behind; there are many states
 return host

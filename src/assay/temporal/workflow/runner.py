@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -11,6 +12,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, Workf
 from assay.temporal.workflow.instance import Settings
 
 logger = logging.getLogger(__name__)
+
+
+def _telling_part(message: str) -> str:
+    """The core's message within its dump of a failure."""
+    found = re.search(r'message: "((?:[^"\\]|\\.)*)"', message)
+    return found[1] if found else message
 
 
 class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
@@ -36,10 +43,15 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
                         "workflow '%s' (%s) does not match its history: %s%s",
                         info.workflow_type,
                         info.workflow_id,
-                        removal.message,
+                        _telling_part(removal.message),
                         where,
                     )
-            return activate(act)
+            completion = activate(act)
+            if any(job.HasField("remove_from_cache") for job in act.jobs):
+                evicted = self._settings.runs.pop(info.run_id, None)
+                if evicted is not None:
+                    evicted.state.close()
+            return completion
 
         instance.activate = watch  # type: ignore[method-assign]
         return instance
