@@ -59,13 +59,14 @@ temporal.worker({
     Call = function(ctx, input)
       local options = input.options
       options.task_queue = options.task_queue or queue .. "-python"
-      local ok, result = pcall(ctx.execute_activity, ctx, input.activity, input.input, options)
+      local method = input.child and ctx.execute_child_workflow or ctx.execute_activity
+      local ok, result = pcall(method, ctx, input.name, input.input, options)
       if ok then return { result = result } end
       local levels, level = {}, result
       while level do
         levels[#levels + 1] = { kind = level.kind, type = level.type, message = level.message,
           details = level.details, non_retryable = level.non_retryable, retry_state = level.retry_state,
-          activity_type = level.activity_type }
+          activity_type = level.activity_type, workflow_type = level.workflow_type }
         level = level.cause
       end
       return { text = tostring(result), levels = levels }
@@ -122,6 +123,18 @@ class Caller:
             return {"levels": describe(error)}
 
 
+@workflow.defn(sandboxed=False)
+class Halve:
+    """A child for Lua workflows."""
+
+    @workflow.run
+    async def run(self, number: int) -> float:
+        """Halve an even number, refuse an odd one."""
+        if number % 2:
+            raise ApplicationError("odd", {"number": number}, type="Odd", non_retryable=True)
+        return number / 2
+
+
 @activity.defn
 async def add(numbers: dict[str, int]) -> dict[str, int]:
     return {"sum": sum(numbers.values())}
@@ -173,7 +186,16 @@ class Sides:
         """What a Lua workflow gets when it calls a Python activity."""
         return await self.client.execute_workflow(
             "Call",
-            {"activity": name, "input": value, "options": options},
+            {"name": name, "input": value, "options": options},
+            id=self._id(),
+            task_queue=self.lua_queue,
+        )
+
+    async def child_from_lua(self, name: str, value: Any, **options: Any) -> Any:
+        """What a Lua workflow gets when it calls a Python child workflow."""
+        return await self.client.execute_workflow(
+            "Call",
+            {"child": True, "name": name, "input": value, "options": options},
             id=self._id(),
             task_queue=self.lua_queue,
         )
@@ -187,7 +209,7 @@ async def both(lua: Script, name: str) -> AsyncIterator[Sides]:
     worker = Worker(
         client,
         task_queue=sides.python_queue,
-        workflows=[Caller],
+        workflows=[Caller, Halve],
         activities=[add, fail, stall],
         workflow_runner=UnsandboxedWorkflowRunner(),
         graceful_shutdown_timeout=timedelta(0),
@@ -286,6 +308,21 @@ async def test_lua_calls_python(lua: Script, name: str) -> None:
     assert several["levels"][0]["retry_state"] == "non_retryable_failure"
     assert several["levels"][1]["details"] == [1, "two"]
     assert several["levels"][1]["non_retryable"] is False
+
+
+async def test_lua_calls_a_python_child(lua: Script, name: str) -> None:
+    async with both(lua, name) as sides:
+        halved = await sides.child_from_lua("Halve", 42, workflow_id=f"{name}-child", parent_close_policy="abandon")
+        refused = await sides.child_from_lua("Halve", 7)
+        bad = await sides.child_from_lua("Halve", 8, parent_close_policy="never")
+    assert repr(halved) == "{'result': 21.0}"
+    assert refused["text"] == "child workflow 'Halve' failed: odd"
+    outer, application = refused["levels"]
+    assert (outer["kind"], outer["workflow_type"], outer["type"]) == ("child_workflow", "Halve", "Odd")
+    assert (application["kind"], application["details"]) == ("application", {"number": 7})
+    assert "bad option 'parent_close_policy'" in bad["text"]
+    events = lua.events(f"{name}-child")
+    assert events[-1] == "WORKFLOW_EXECUTION_COMPLETED"
 
 
 async def test_lua_sees_which_time_limit_was_reached(lua: Script, name: str) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 from temporalio import workflow
@@ -49,6 +49,29 @@ class ActivityOptions:
     heartbeat_timeout: float | None = None
     retry_policy: RetryPolicyOptions | None = None
     task_queue: str | None = None
+
+
+@dataclass(kw_only=True)
+class ChildOptions:
+    """How a child workflow is started. All times are seconds.
+
+    Attributes:
+        workflow_id: Its id; one made of the run's own random numbers when left out.
+        task_queue: Where its worker looks for it; the workflow's own when left out.
+        parent_close_policy: What happens to it when this workflow ends first.
+        execution_timeout: How long it may take with its retries and continuations.
+        run_timeout: How long one run may take.
+        task_timeout: How long one workflow task may take.
+        retry_policy: When the whole child is tried again.
+    """
+
+    workflow_id: str | None = None
+    task_queue: str | None = None
+    parent_close_policy: Literal["terminate", "abandon", "request_cancel"] = "terminate"
+    execution_timeout: float | None = None
+    run_timeout: float | None = None
+    task_timeout: float | None = None
+    retry_policy: RetryPolicyOptions | None = None
 
 
 @dataclass(kw_only=True)
@@ -133,6 +156,32 @@ class Context:
             schedule_to_close_timeout=schedule_to_close,
             schedule_to_start_timeout=_positive("schedule_to_start_timeout", given.schedule_to_start_timeout),
             heartbeat_timeout=_positive("heartbeat_timeout", given.heartbeat_timeout),
+            retry_policy=given.retry_policy.to_sdk() if given.retry_policy else None,
+        )
+        return payloads.to_json(await _answer(call))
+
+    @method
+    async def execute_child_workflow(
+        self, type: str, input: Json | None = None, options: ChildOptions | None = None
+    ) -> Json:
+        """Start a child workflow, wait for its end and return its result; its failure is raised.
+
+        Args:
+            type: The name under which a worker registered it.
+            input: What it gets.
+            options: How it is started.
+        """
+        given = options or ChildOptions()
+        call = workflow.execute_child_workflow(
+            type,
+            args=payloads.arguments(input),
+            result_type=RawValue,
+            id=given.workflow_id,
+            task_queue=given.task_queue,
+            parent_close_policy=workflow.ParentClosePolicy[given.parent_close_policy.upper()],
+            execution_timeout=_positive("execution_timeout", given.execution_timeout),
+            run_timeout=_positive("run_timeout", given.run_timeout),
+            task_timeout=_positive("task_timeout", given.task_timeout),
             retry_policy=given.retry_policy.to_sdk() if given.retry_policy else None,
         )
         return payloads.to_json(await _answer(call))
