@@ -22,7 +22,10 @@ local function encode(value, options)
         error("json.encode: unknown option '" .. tostring(name) .. "' (known: pretty)", 2)
       end
     end
-    pretty = options.pretty == true
+    if options.pretty ~= nil and type(options.pretty) ~= "boolean" then
+      error("json.encode: bad option 'pretty' (boolean expected, got " .. host.describe(options.pretty) .. ")", 2)
+    end
+    pretty = options.pretty or false
   end
   local text, problem = host.encode(value, "json", pretty)
   if not text then

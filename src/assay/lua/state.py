@@ -47,6 +47,15 @@ def read_part(name: str) -> bytes:
         return file.read()
 
 
+def _give_memory_back() -> None:
+    """Make the C library return freed memory to the system; glibc keeps tens of megabytes per thread otherwise."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class State:
     """One Lua state with its private side loaded.
 
@@ -103,8 +112,11 @@ class State:
 
     def close(self) -> None:
         """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""
+        was_large = self._used() > LOW_MEMORY
         self._functions.clear()
         del self._runtime, self._host, self._step
+        if was_large:
+            _give_memory_back()
 
     def step(self, task: int, *outcome: Any) -> Any:
         """Run a task until it waits or ends; returns an event. Raises MemoryError when the state's limit is reached."""
@@ -130,8 +142,11 @@ class State:
         return used if used < 1 << 62 else 0  # lupa's count can fall below zero and wrap
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
-        """Call a function of the private side by name."""
+        """Call a function of the private side by name. Raises MemoryError when the state's limit is reached."""
         function = self._functions.get(name)
         if function is None:
             function = self._functions[name] = self._host[name]
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        except LuaMemoryError:
+            raise MemoryError from None

@@ -17,6 +17,9 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if message.startswith(_QUIET):
+            error = record.exc_info[1] if record.exc_info else None
+            if getattr(error, "type", None) == "NotFoundError":  # an activity that nobody registered
+                self._say(record, str(error).removeprefix("NotFoundError: "))
             return
         if self._verbose:
             text = self.format(record)
@@ -24,6 +27,9 @@ class _Handler(logging.Handler):
             text = message.split("\n", 1)[0]
             if record.exc_info and record.exc_info[1] is not None:
                 text += ": " + str(record.exc_info[1]).split("\n", 1)[0]
+        self._say(record, text)
+
+    def _say(self, record: logging.LogRecord, text: str) -> None:
         sys.stderr.write(f"{record.levelname.lower()}: {text}\n")
         sys.stderr.flush()
 

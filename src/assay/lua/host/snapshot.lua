@@ -184,7 +184,8 @@ function host.snapshot(id)
   local roots = { write(host.held(id), "the workflow") }
   local own = {}
   for name, value in next, G do
-    if base[name] ~= value and type(name) == "string" then
+    -- The command line is the worker's, not the workflow's.
+    if base[name] ~= value and type(name) == "string" and name ~= "arg" then
       own[name] = value
     end
   end
@@ -233,9 +234,11 @@ local function builtin(name)
   return G[library] and G[library][field]
 end
 
+host.stub_advice = "stays outside of workflows: use it in an activity"
+
 local function make_stub(path, what)
   local function refuse()
-    error("'" .. path .. "' is " .. what .. " and stays outside of workflows: use it in an activity", 2)
+    error("'" .. path .. "' is " .. what .. " and " .. host.stub_advice, 2)
   end
   return setmetatable({}, {
     __name = "stub",

@@ -429,7 +429,11 @@ local function decode(text, sides)
     stop = fraction or stop
     local _, exponent = find(text, "^[eE][+-]?%d+", stop + 1)
     stop = exponent or stop
-    return tonumber(sub(text, pos, stop)), stop + 1
+    local number = tonumber(sub(text, pos, stop))
+    if number == huge or number == -huge then
+      fail(pos, "a number out of range")
+    end
+    return number, stop + 1
   end
 
   local ok, value = pcall(function()

@@ -220,7 +220,8 @@ class Context:
     async def side_effect(self, function: LuaFunction) -> Json:
         """Run a function once in the life of the run, with the real clock and randomness; return its result.
 
-        The result is in the history, a replay returns it without running the function.
+        The result is in the history, a replay returns it without running the function. It runs on a copy of what it
+        reaches: what it assigns is gone afterwards, only its result comes back.
 
         Args:
             function: What to run. It must not wait.
@@ -343,7 +344,7 @@ class Context:
 
         Args:
             name: The query.
-            handler: Gets the query's input, returns the answer. It only reads.
+            handler: Gets the query's input, returns the answer. It runs on a copy of what it reaches: it only reads.
         """
         self._host.queries[name] = handler
 

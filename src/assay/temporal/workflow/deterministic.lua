@@ -1,5 +1,5 @@
 -- The deterministic side: what a workflow's state has in place of clock, randomness, hash order and addresses.
--- This is the only file that replaces anything; `internal` is the library "workflow" of library.py.
+-- (`patterns.lua` and `limits.lua` replace what could take too long.) `internal` is the library "workflow" of library.py.
 local host = ...
 
 local G = host.globals
@@ -15,11 +15,12 @@ local raw_date, raw_random, raw_randomseed, raw_setmetatable, raw_tostring =
   os.date, math.random, math.randomseed, setmetatable, tostring
 local getmetatable, next, rawequal, rawget, rawlen, type = debug.getmetatable, next, rawequal, rawget, rawlen, type
 
--- While a side effect runs, the real clock and randomness are there.
+-- In the copy of a run in which a side effect runs, the real clock and randomness are there.
 local live = false
 
-function host.set_live(on)
-  live = on
+function host.be_copy(is_live)
+  live = is_live
+  host.stub_advice = "stays in the workflow: side effects and query handlers only read"
 end
 
 local function replace(library, name, fn)
@@ -295,7 +296,8 @@ end)
 
 replace_global("setmetatable", function(t, metatable)
   if type(metatable) == "table" then
-    metatable.__gc, metatable.__mode = nil, nil
+    rawset(metatable, "__gc", nil)
+    rawset(metatable, "__mode", nil)
   end
   return raw_setmetatable(t, metatable)
 end)
@@ -307,6 +309,11 @@ end)
 G.warn = nil
 
 -- The run ------------------------------------------------------------------------------------------------
+
+-- Restore a snapshot and hold its function; returns the id.
+function host.restore_held(snapshot)
+  return host.hold(host.restore(snapshot))
+end
 
 -- Make the task of the workflow function; its arguments come as JSON texts.
 function host.begin(snapshot, context, ...)

@@ -66,8 +66,20 @@ class WorkflowLimits:
 class WorkflowHost(Host):
     """One run's Lua state, its signals and its query handlers."""
 
-    def __init__(self, libraries: Mapping[str, tuple[str, bool]], limits: WorkflowLimits) -> None:
-        self.live = False
+    def __init__(
+        self,
+        libraries: Mapping[str, tuple[str, bool]],
+        limits: WorkflowLimits,
+        *,
+        is_copy: bool = False,
+        live: bool = False,
+    ) -> None:
+        """Make the state.
+
+        `is_copy`: for one function, beside the run; `live`: with the real clock and randomness, outside of the loop.
+        """
+        self.is_copy = is_copy
+        self.live = live
         self._limits = limits
         self._limited = False
         self._root = 0
@@ -75,7 +87,6 @@ class WorkflowHost(Host):
         self.signals: dict[str, deque[Json]] = {}
         self.queries: dict[str, LuaFunction] = {}
         self.side_effects: dict[int, LuaFunction] = {}
-        self.read_only = False
         super().__init__(
             {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
             _no_module,
@@ -87,7 +98,7 @@ class WorkflowHost(Host):
         self._limited = True
 
     def _print(self, text: bytes) -> None:
-        if not workflow.unsafe.is_replaying():
+        if self.live or not workflow.unsafe.is_replaying():
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
 
@@ -95,10 +106,6 @@ class WorkflowHost(Host):
         """Allow what is pure, replace what is not deterministic, refuse the rest."""
         title = function.title
         if title.startswith("ctx:"):
-            if self.live:
-                raise BuiltinError("not in a side effect: it runs outside of the workflow's history")
-            if self.read_only:
-                raise BuiltinError("not in a query: a query handler only reads")
             return function.python
         if title.startswith("log.") and not self.live and workflow.unsafe.is_replaying():
             return _ignore
@@ -184,15 +191,28 @@ class WorkflowHost(Host):
         assert result is None or isinstance(result, Json)
         return result
 
-    def run_side_effect(self, key: int) -> Json | None:
-        """Run a side effect with the real clock and randomness, outside of the workflow's loop."""
-        self.live = True
-        self.state.invoke(b"set_live", True)
+    def run_copy(self, function: LuaFunction, arguments: list[Json], *, live: bool) -> Json | None:
+        """Run a function on a copy of what it reaches: what it writes is seen by nobody, and missed by no replay.
+
+        Raises LuaError. `live`: with the real clock and randomness.
+        """
         try:
-            return self.run_now(self.side_effects.pop(key), [])
+            snapshot = self.snapshot(function, "a side effect or query handler")
+        except MemoryError:
+            raise LuaError(self.memory_limit_text()) from None
+        copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live)
+        try:
+            copy.state.invoke(b"be_copy", live)
+            copy._check_memory(snapshot)
+            return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), arguments)
+        except HostFailure as failure:
+            raise LuaError(str(failure.cause)) from failure
         finally:
-            self.state.invoke(b"set_live", False)
-            self.live = False
+            copy.state.close()
+
+    def run_side_effect(self, key: int) -> Json | None:
+        """Run a side effect, outside of the workflow's loop."""
+        return self.run_copy(self.side_effects.pop(key), [], live=True)
 
 
 class WorkflowLimitError(AssayError):

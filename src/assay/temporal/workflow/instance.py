@@ -75,13 +75,10 @@ class Run:
         if handler is None:
             known = ", ".join(sorted(host.queries)) or "none"
             raise ApplicationError(f"query '{name}' is not registered (registered: {known})", type="UnknownQuery")
-        host.read_only = True
         try:
-            return RawValue(payloads.to_payload(host.run_now(handler, as_json(arguments))))
+            return RawValue(payloads.to_payload(host.run_copy(handler, as_json(arguments), live=False)))
         except LuaError as error:
             raise to_application_error(error) from None
-        finally:
-            host.read_only = False
 
 
 def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:

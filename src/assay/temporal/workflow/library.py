@@ -24,9 +24,10 @@ def now(host: Host) -> float:
 
 
 @library.function(pure=True)
-def started() -> float:
+def started(host: Host) -> float:
     """Return when the run started."""
-    return workflow.info().workflow_start_time.timestamp()
+    assert isinstance(host, WorkflowHost)
+    return 0.0 if host.live else workflow.info().workflow_start_time.timestamp()
 
 
 @library.function(pure=True)
@@ -44,9 +45,10 @@ def memory_limit(host: Host) -> str:
 
 
 @library.function(pure=True)
-def seed() -> int:
-    """Return a new seed from the run's own random numbers."""
-    return workflow.random().getrandbits(62)
+def seed(host: Host) -> int:
+    """Return a new seed from the run's own random numbers; in a copy of the run one of its own."""
+    assert isinstance(host, WorkflowHost)
+    return secrets.randbits(62) if host.is_copy else workflow.random().getrandbits(62)
 
 
 @library.function(pure=True)
