@@ -155,3 +155,9 @@ end
 check.raises("json.parse: bad argument 'text' (string expected, got nil)", json.parse)
 check.raises("json.encode: bad argument 'options' (table expected, got boolean)", json.encode, 1, true)
 check.raises("json.encode: unknown option 'pretti' (known: pretty)", json.encode, 1, { pretti = true })
+
+-- a marked array keeps its holes, as null
+assert.eq(json.encode(json.array({ 1, nil, 3 })), "[1,null,3]")
+assert.eq(json.encode(json.array({ [1] = 1, [1000000] = 2 })), '{"1":1,"1000000":2}')
+assert.contains(select(2, pcall(json.parse, "1e400")), "out of range")
+assert.contains(select(2, pcall(json.encode, {}, { pretty = 1 })), "bad option 'pretty'")

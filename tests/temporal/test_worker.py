@@ -219,6 +219,7 @@ def test_unregistered_types(lua: Script, name: str) -> None:
     assert status == "RUNNING"
     assert "WORKFLOW_TASK_FAILED" in lua.events(workflow_id)
     assert "Nobody" in result.stderr
+    assert "Activity function unknown" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -15,7 +15,7 @@ end
 local function run(workflow_type, input)
   local started = client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type, input = input })
   local ok, result = pcall(client.get_result, client, { workflow_id = started.workflow_id })
-  return ok and result or { error = tostring(result), type = result.type }
+  return ok and result or { error = tostring(result), type = result.type, details = result.details }
 end
 """
 
@@ -257,12 +257,14 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
             BadInput = function(ctx) ctx:execute_activity("x", { print }) end,
             BadOption = function(ctx) return ctx:execute_activity("x", nil, { start_to_clos_timeout = 1 }) end,
             Negative = function(ctx) return ctx:sleep(-1) end,
+            Table = function(ctx) error({ code = 7 }) end,
           },
         })
         """
         + START
         + """
-        finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("Negative") })
+        finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("Negative"),
+          run("Table") })
         """,
         name,
     )
@@ -273,6 +275,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert "script.lua:7: ctx:execute_activity: bad argument 'input' (JSON cannot carry a function" in value[3]["error"]
     assert "unknown option 'start_to_clos_timeout' (did you mean 'start_to_close_timeout'?)" in value[4]["error"]
     assert "ctx:sleep: bad argument 'duration'" in value[5]["error"]
+    assert value[6]["details"] == {"code": 7}
     history = lua.cli("workflow", "list", "--query", f"TaskQueue='{name}' AND WorkflowType='Bug'")
     shown = lua.cli("workflow", "show", "--workflow-id", history[0]["execution"]["workflowId"])["events"]
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
@@ -325,7 +328,10 @@ def test_what_side_effects_and_queries_write_is_gone(lua: Script, name: str) -> 
           workflows = {
             Write = function(ctx)
               local state = { seen = 1 }
-              ctx:register_query("mutate", function() n = n + 5 state.seen = state.seen + 1 return { n, state.seen } end)
+              ctx:register_query("mutate", function()
+                n, state.seen = n + 5, state.seen + 1
+                return { n, state.seen }
+              end)
               ctx:side_effect(function() n = n + 1 math.randomseed(1) tostring({}) state.seen = 9 return n end)
               local go = ctx:wait_signal("go")
               return { n, state.seen, tostring({}) }

@@ -47,15 +47,6 @@ def read_part(name: str) -> bytes:
         return file.read()
 
 
-def _give_memory_back() -> None:
-    """Make the C library return freed memory to the system; glibc keeps tens of megabytes per thread otherwise."""
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 class State:
     """One Lua state with its private side loaded.
 
@@ -112,11 +103,8 @@ class State:
 
     def close(self) -> None:
         """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""
-        was_large = self._used() > LOW_MEMORY
         self._functions.clear()
         del self._runtime, self._host, self._step
-        if was_large:
-            _give_memory_back()
 
     def step(self, task: int, *outcome: Any) -> Any:
         """Run a task until it waits or ends; returns an event. Raises MemoryError when the state's limit is reached."""

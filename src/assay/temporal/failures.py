@@ -61,7 +61,9 @@ def to_application_error(error: LuaError) -> ApplicationError:
     if not isinstance(kind, str):
         found = _TYPE.match(_POSITION.sub("", text, count=1))
         kind = found[1] if found else DEFAULT_TYPE
-    details = [RawValue(payloads.to_payload(Json(orjson.dumps(value["details"]))))] if "details" in value else []
+    # A table that says nothing of itself is all details.
+    given = value.get("details") if "details" in value or "message" in value or "type" in value else error.value
+    details = [] if given is None else [RawValue(payloads.to_payload(Json(orjson.dumps(given))))]
     delay = value.get("next_retry_delay")
     failure = ApplicationError(
         text,

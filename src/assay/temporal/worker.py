@@ -21,6 +21,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.temporal import logs
 from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity
+from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import ConnectionOptions, connect
 from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.host import WorkflowLimits
@@ -145,6 +146,7 @@ class Worker:
             self._activities.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
         self._activities.append(side_effect_activity(self._settings))
         logs.configure(self._host.verbose)
+        give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
         await asyncio.wrap_future(self._started)
         self._host.add_service(self)

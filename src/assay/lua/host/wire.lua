@@ -94,6 +94,19 @@ local function sequence_length(t)
   return count == n and n or nil
 end
 
+-- The length of a table marked as an array, whose holes are nulls; nil when it has other keys or mostly holes.
+local function array_length(t)
+  local count, last = 0, 0
+  for k in next, t do
+    if mathtype(k) ~= "integer" or k < 1 then
+      return nil
+    end
+    count = count + 1
+    last = k > last and k or last
+  end
+  return last <= 4 * count + 16 and last or nil
+end
+
 -- Where in the value an error is: ".a.b[3]", or "the value" for its root.
 local function path_text(path, depth)
   local out = {}
@@ -170,8 +183,10 @@ local function encode(value, mode, pretty)
       local inner = depth + 1
       local newline = pretty and "\n" .. rep("  ", inner)
       local length = sequence_length(v)
-      if length or (next(v) == nil and (getmetatable(v) == array_metatable or constant_arrays[v])) then
-        length = length or 0
+      if not length and (getmetatable(v) == array_metatable or constant_arrays[v]) then
+        length = array_length(v)
+      end
+      if length then
         n = n + 1
         out[n] = "["
         for i = 1, length do
