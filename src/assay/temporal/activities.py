@@ -21,7 +21,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.activity import live
 from assay.temporal.failures import to_application_error
-from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY, as_json
+from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.instance import Settings
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def activity_function(
         keeping_alive = asyncio.create_task(attempt.keep_alive())
         try:
             async with turns:
-                result = await attempt.result(as_json(arguments))
+                result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
             logger.warning("activity '%s' failed (attempt %d): %s", name, attempt.info.attempt, error.message)
             raise to_application_error(error) from None
@@ -163,7 +163,7 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
     """The local activity behind `ctx:side_effect`: it calls back into the state of the run."""
 
     async def run(*arguments: RawValue) -> RawValue:
-        run_id, key = (orjson.loads(bytes(text)) for text in as_json(arguments))
+        run_id, key = (orjson.loads(bytes(text)) for text in payloads.as_json(arguments))
         host = settings.runs.get(run_id)
         if host is None:
             raise ApplicationError("the run has left this worker", type="RunEvicted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 from temporalio.client import Client, GrpcCompression
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.temporal.failures import LuaFailureConverter
@@ -51,8 +52,9 @@ def _sdk_runtime() -> Runtime:
     """The SDK's core, one per process; it reports errors only, what matters comes back as errors anyway."""
     global _runtime
     if _runtime is None:
-        logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
-        _runtime = Runtime(telemetry=TelemetryConfig(logging=logging))
+        forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+        errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+        _runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=errors, forwarding=forwarding)))
     return _runtime
 
 

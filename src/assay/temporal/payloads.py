@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -52,6 +52,11 @@ def to_json(raw: RawValue) -> Json:
         raise BuiltinError(
             "a payload of bytes that are no text cannot be a workflow's or an activity's value"
         ) from None
+
+
+def as_json(values: Iterable[RawValue]) -> list[Json]:
+    """The JSON texts of raw arguments."""
+    return [to_json(value) for value in values]
 
 
 class RawConverter(PayloadConverter):

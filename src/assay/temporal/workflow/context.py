@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import orjson
 from temporalio import workflow
@@ -347,8 +347,3 @@ class Context:
             handler: Gets the query's input, returns the answer. It runs on a copy of what it reaches: it only reads.
         """
         self._host.queries[name] = handler
-
-
-def as_json(values: Any) -> list[Json]:
-    """The JSON texts of raw arguments."""
-    return [payloads.to_json(value) for value in values]

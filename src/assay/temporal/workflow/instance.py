@@ -19,7 +19,7 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
-from assay.temporal.workflow.context import Context, as_json
+from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
 
 
@@ -49,7 +49,7 @@ class Run:
         """Run the function to its end."""
         host = self._host
         try:
-            task = host.begin(self._snapshot, Context(host), as_json(arguments))
+            task = host.begin(self._snapshot, Context(host), payloads.as_json(arguments))
             result = await host.drive(task, host.step(task))
         except LuaError as error:
             if error.origin is not None:
@@ -65,7 +65,7 @@ class Run:
 
     def signal(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Keep a signal until it is waited for."""
-        values = as_json(arguments)
+        values = payloads.as_json(arguments)
         self._host.signals.setdefault(name, deque()).append(values[0] if values else Json(b"null"))
 
     def query(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
@@ -76,7 +76,7 @@ class Run:
             known = ", ".join(sorted(host.queries)) or "none"
             raise ApplicationError(f"query '{name}' is not registered (registered: {known})", type="UnknownQuery")
         try:
-            return RawValue(payloads.to_payload(host.run_copy(handler, as_json(arguments), live=False)))
+            return RawValue(payloads.to_payload(host.run_copy(handler, payloads.as_json(arguments), live=False)))
         except LuaError as error:
             raise to_application_error(error) from None
 
