@@ -5,6 +5,7 @@ Only this file knows what drives a run.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
+
+logger = logging.getLogger(__name__)
+
+_LARGE = 2 << 20
 
 
 @dataclass
@@ -61,6 +66,14 @@ class Run:
             raise ApplicationError(str(error), type="BadInput", non_retryable=True) from None
         except HostFailure as failure:
             raise failure.cause from None
+        if result is not None and len(result) > _LARGE:
+            info = workflow.info()
+            logger.warning(
+                "workflow '%s' (%s) returns %d bytes; a Temporal server takes 2 MiB unless it is told otherwise",
+                info.workflow_type,
+                info.workflow_id,
+                len(result),
+            )
         return RawValue(payloads.to_payload(result))
 
     def signal(self, name: str, arguments: Sequence[RawValue]) -> None:
