@@ -315,6 +315,15 @@ local function start_of(init, length)
   return init < 1 and 1 or init
 end
 
+-- As `search`, for the arguments of string.find and string.match.
+local function search_from(s, p, init)
+  init = start_of(init, #s)
+  if init > #s + 1 then
+    return nil
+  end
+  return search(s, p, init, byte(p) == CARET)
+end
+
 -- Whether a call can go to Lua's own function: anything odd does too, for Lua's own error message.
 local function native(s, p)
   if (type(s) ~= "string" and type(s) ~= "number") or (type(p) ~= "string" and type(p) ~= "number") then
@@ -347,11 +356,7 @@ replace("find", function(s, p, init, plain)
     return raw.find(s, p, init, plain)
   end
   return guard(pcall(function()
-    init = start_of(init, #s)
-    if init > #s + 1 then
-      return nil
-    end
-    local from, to, ms = search(s, p, init, byte(p) == CARET)
+    local from, to, ms = search_from(tostring(s), tostring(p), init)
     if not from then
       return nil
     end
@@ -364,11 +369,7 @@ replace("match", function(s, p, init)
     return raw.match(s, p, init)
   end
   return guard(pcall(function()
-    init = start_of(init, #s)
-    if init > #s + 1 then
-      return nil
-    end
-    local from, to, ms = search(s, p, init, byte(p) == CARET)
+    local from, to, ms = search_from(tostring(s), tostring(p), init)
     if not from then
       return nil
     end
@@ -380,6 +381,7 @@ replace("gmatch", function(s, p, init)
   if native(s, p) then
     return raw.gmatch(s, p, init)
   end
+  s, p = tostring(s), tostring(p)
   local at, last = start_of(init, #s), nil
   return function()
     return guard(pcall(function()
@@ -437,6 +439,7 @@ replace("gsub", function(s, p, by, limit)
   if native(s, p) or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
     return raw.gsub(s, p, by, limit)
   end
+  s, p = tostring(s), tostring(p)
   local anchored = byte(p) == CARET
   local out, at, count, last = {}, 1, 0, nil
   while not limit or count < limit do
