@@ -33,9 +33,8 @@ def matchers() -> LuaRuntime:
         """
         theirs = { find = string.find, match = string.match, gmatch = string.gmatch, gsub = string.gsub }
         ours = {}
-        host = { globals = { string = ours }, names = {} }
         local source = ...
-        assert(load(source))(host)
+        assert(load(source))(ours)
         local function all(iterator)
           local out = {}
           for a, b, c in iterator do out[#out + 1] = table.concat({ tostring(a), tostring(b), tostring(c) }, ",") end

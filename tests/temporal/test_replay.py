@@ -27,9 +27,11 @@ REPLAY = Path(__file__).parent.parent / "replay.py"
 JOURNEY = """
 local queue, folder, cached = arg[1] or "replay", arg[2], tonumber(arg[3])
 
--- Leaves a trace that no replay can take back: one file for each execution.
+-- Leaves a trace that no replay can take back: one file for each execution, whole or not there.
 local function record(input, what)
-  fs.write(folder .. "/" .. input.run .. "." .. input.step .. "." .. what .. "." .. crypto.uuid(), tostring(time()))
+  local id = crypto.uuid()
+  fs.write(folder .. "/new-" .. id, tostring(time()))
+  fs.rename(folder .. "/new-" .. id, folder .. "/" .. input.run .. "." .. input.step .. "." .. what .. "." .. id)
 end
 
 local function answer(input)

@@ -14,7 +14,7 @@ from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, Wi
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
-from assay.lua.state import PARTS, Outcome, State
+from assay.lua.state import LATE_PARTS, PARTS, Outcome, State
 from assay.lua.values import Json
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Host:
         flush: Callable[[], Any] = lambda: None,
         *,
         parts: tuple[str, ...] = PARTS,
+        late_parts: tuple[str, ...] = LATE_PARTS,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
     ) -> None:
@@ -95,11 +96,11 @@ class Host:
         """Spawned tasks that have not ended."""
         self.failed: set[SpawnedTask] = set()
         """Spawned tasks that ended with an error which can still be awaited."""
-        self.state = State(self, parts, memory_limit, hash_seed)
-        for name, (_, is_function) in libraries.items():
-            if "." not in name:
-                self.state.invoke(b"add_global", name.encode(), is_function)
-        self.state.invoke(b"mark_base")
+        self.state = State(self, parts, late_parts, memory_limit, hash_seed)
+        names = [(name, is_function) for name, (_, is_function) in libraries.items() if "." not in name]
+        self.state.invoke(
+            b"add_globals", *(item for name, is_function in names for item in (name.encode(), is_function))
+        )
 
     # What Lua calls: never raises, never touches the state --------------------------------------------------
 
@@ -135,8 +136,10 @@ class Host:
             coroutine.close()
 
     def load_library(self, name: bytes) -> Outcome:
-        """Import a library and tell Lua its declaration."""
+        """Import a library and tell Lua its declaration; or, for `class:method`, that of a method."""
         try:
+            if b":" in name:
+                return b"t", registry.describe_method(name.decode("utf-8", "replace"))
             return b"t", registry.describe(self.libraries[name.decode()][0])
         except Exception as error:
             return b"e", f"{name.decode()}: {type(error).__name__}: {error}".encode("utf-8", "replace")
@@ -162,6 +165,10 @@ class Host:
             self._ending = error
             return _NEVER
         return None
+
+    def read_part(self, name: bytes) -> bytes:
+        """The code of a part of the private side that is loaded when it is first needed."""
+        return self.state.late_parts[name]
 
     # Arguments ----------------------------------------------------------------------------------------------
 

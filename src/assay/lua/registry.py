@@ -16,6 +16,9 @@ functions: list[Function] = []
 handle_names: dict[type, str] = {}
 """The classes whose objects Lua sees as handles, and their names."""
 
+_methods: dict[str, Function] = {}
+"""The methods of these classes, each by the name of its class, a colon and its own."""
+
 _descriptions: dict[str, bytes] = {}
 _lock = threading.Lock()
 
@@ -34,6 +37,23 @@ def describe(module: str) -> bytes:
     return text
 
 
+def describe_method(name: str) -> bytes:
+    """The declaration of the method `class:name`, as wire text; empty when there is none.
+
+    Methods are described one by one because a workflow's state, of which there are many, uses few of them.
+    """
+    text = _descriptions.get(name)
+    if text is None:
+        method = _methods.get(name)
+        if method is None:
+            return b""
+        with _lock:
+            text = _descriptions.get(name)
+            if text is None:
+                text = _descriptions[name] = values.encode(_declare(method))[0]
+    return text
+
+
 def _describe(library: Library) -> dict[str, Any]:
     declared = [_declare(function) for function in library.functions]
     if library.entry is not None:
@@ -41,7 +61,9 @@ def _describe(library: Library) -> dict[str, Any]:
     classes = []
     for handle in library.handles:
         handle_names[handle.python] = handle.name
-        classes.append({"name": handle.name, "methods": [_declare(method) for method in handle.methods]})
+        names = [method.name for method in handle.methods]
+        _methods.update((f"{handle.name}:{method.name}", method) for method in handle.methods)
+        classes.append({"name": handle.name, "callable": "__call__" in names})
     described: dict[str, Any] = {"functions": declared, "classes": classes}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:

@@ -16,7 +16,9 @@ from lupa.lua55 import LuaMemoryError, LuaRuntime
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
-PARTS = ("wire", "errors", "tasks", "bind", "sandbox", "modules", "snapshot")
+PARTS = ("wire", "errors", "tasks", "bind", "sandbox")
+LATE_PARTS = ("modules", "snapshot", "restore")
+"""What is loaded when it is first needed."""
 LOW_MEMORY = 1 << 20
 """Bytes of a memory limit below which a state is collected before it is given up."""
 
@@ -34,6 +36,7 @@ class Callbacks(Protocol):
     def load_library(self, name: bytes) -> Outcome: ...
     def find_module(self, name: bytes) -> Outcome: ...
     def write(self, text: bytes) -> int | None: ...
+    def read_part(self, name: bytes) -> bytes: ...
 
 
 def _refuse(_object: object, name: object, _setting: bool) -> None:
@@ -57,6 +60,7 @@ class State:
         self,
         callbacks: Callbacks,
         parts: tuple[str, ...] = PARTS,
+        late_parts: tuple[str, ...] = LATE_PARTS,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
     ) -> None:
@@ -80,12 +84,16 @@ class State:
                 callbacks.load_library,
                 callbacks.find_module,
                 callbacks.write,
+                callbacks.read_part,
             )
 
         # A state with a memory limit is one of many: its parts are compiled once in the process.
         load = self._load_source if memory_limit is None else self._load_compiled
+        read_late = read_part if memory_limit is None else self._compile
+        self.late_parts = {os.path.basename(part).encode(): read_late(part) for part in late_parts}
+        """The code of each part that is loaded when it is first needed."""
         sources: Iterator[Any] = iter([load(part) for part in parts])
-        host = self._runtime.execute(read_part("init"), hooks, lambda: next(sources, None), name="=[assay]", mode="t")
+        host = load("init")(hooks, lambda: next(sources, None))
         self._host = host
         self._step: Callable[..., Any] = host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
@@ -93,13 +101,16 @@ class State:
     def _load_source(self, part: str) -> Any:
         return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
 
-    def _load_compiled(self, part: str) -> Any:
+    def _compile(self, part: str) -> bytes:
         code = _bytecode.get(part)
         if code is None:
             compile_part = self._runtime.eval("function(text) return string.dump(load(text, '', 't'), true) end")
             # Only the first of two threads counts: Lua uses the bytes in place ("B"), so they must never go away.
             code = _bytecode.setdefault(part, compile_part(read_part(part)))
-        return self._runtime.compile(code, mode="B")
+        return code
+
+    def _load_compiled(self, part: str) -> Any:
+        return self._runtime.compile(self._compile(part), mode="B")
 
     def close(self) -> None:
         """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""

@@ -63,8 +63,9 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
-function host.define_class(name, methods)
-  classes[name] = { __name = name, __index = methods, __call = methods.__call__, __metatable = false, __gc = release }
+-- `call` is what a call of a handle does, if anything.
+function host.define_class(name, methods, call)
+  classes[name] = { __name = name, __index = methods, __call = call, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name
   end

@@ -2,11 +2,12 @@
 -- all see a copy of the standard library, so that nothing a script replaces is ever used by them.
 local callbacks, next_part = ...
 
-local collectgarbage, setupvalue = collectgarbage, debug.setupvalue -- the sandbox removes them from the globals
+-- The sandbox removes these from the globals.
+local collectgarbage, load, setmetatable, setupvalue = collectgarbage, load, setmetatable, debug.setupvalue
 
 local private = {}
 for name, value in pairs(_G) do
-  if type(value) == "table" and value ~= _G and name ~= "package" and name ~= "python" then
+  if type(value) == "table" and value ~= _G and name ~= "package" and name ~= "python" and name ~= "io" then
     local copy = {}
     for key, item in pairs(value) do
       copy[key] = item
@@ -18,12 +19,31 @@ end
 private._G = private
 
 local host = { globals = _G }
-host.call, host.cancel, host.load_library, host.find_module, host.write = callbacks()
+local read_part
+host.call, host.cancel, host.load_library, host.find_module, host.write, read_part = callbacks()
 
 -- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
 function host.is_private(info)
   return info.source == "=[assay]" or info.source == "=?"
 end
+
+-- Parts that most states never need are loaded when one of their functions is first used.
+local late = {} -- name of a function -> the part that defines it
+
+function host.later(part, ...)
+  for _, name in private.ipairs({ ... }) do
+    late[name] = part
+  end
+end
+
+setmetatable(host, {
+  __index = function(_, name)
+    if late[name] then
+      load(read_part(late[name]), "=[assay]", "bt", private)(host)
+      return private.rawget(host, name)
+    end
+  end,
+})
 
 local part = next_part()
 while part do

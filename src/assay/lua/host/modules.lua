@@ -5,11 +5,8 @@ local G = host.globals
 local find, gmatch, sub = string.find, string.gmatch, string.sub
 local load, type = load, type
 
-local loaded = {}
+local loaded = host.loaded
 local loading = {} -- stack of the modules that are being loaded
-
-host.loaded = loaded
-G.package = { loaded = loaded }
 
 -- The function of a source text, or nil and a message. A first line that begins with # is no Lua.
 local function compile(text, name)
@@ -70,7 +67,7 @@ local function run_module(name, path, fn)
   return loaded[name], path
 end
 
-function G.require(name)
+function host.require(name)
   if type(name) ~= "string" then
     error("require: bad argument 'name' (string expected, got " .. type(name) .. ")", 2)
   end
@@ -95,4 +92,3 @@ function G.require(name)
   end
   return run_module(name, path, fn)
 end
-host.names[G.require] = "require"

@@ -60,22 +60,20 @@ function G.print(...)
   end
 end
 
--- Names: which builtin a function or table is, so that another state can map it to its own.
+-- Names: which builtin a function or table is, so that another state can map it to its own. What is still Lua's own is
+-- left out: `snapshot.lua` knows it.
 
 host.names = setmetatable({}, { __mode = "k" })
 
-for name, value in pairs(G) do
-  host.names[value] = name
-  if type(value) == "table" and value ~= G then
-    for key, item in pairs(value) do
-      if type(item) == "function" then
-        host.names[item] = name .. "." .. key
-      end
-    end
-  end
+for _, name in ipairs({ "coroutine", "math", "os", "string", "table", "utf8" }) do
+  host.names[G[name]] = name
 end
 host.names[host.null] = "json.null"
 host.names[host.array_metatable] = "json.array_metatable"
+host.names[G.print] = "print"
+for name, fn in pairs(host.coroutine_library) do
+  host.names[fn] = "coroutine." .. name
+end
 
 -- Builtins -----------------------------------------------------------------------------------------
 
@@ -88,13 +86,32 @@ local function bound(item, name)
   return fn
 end
 
--- Put the functions of library `name` into `target`; returns what a call of the library itself does.
-local function fill(target, name)
+-- The declaration of a library, or of a method as "class:method"; nil when there is no such method.
+local function declaration(name)
   local tag, text = host.load_library(name)
   if tag == "e" then
     error(text, 0)
   end
-  local declared = host.decode(text, {})
+  return text ~= "" and host.decode(text, {}) or nil
+end
+
+-- The methods of a class, each bound when it is first used.
+local function methods_of(class)
+  local methods = setmetatable({}, {
+    __index = function(methods, name)
+      local item = type(name) == "string" and declaration(class.name .. ":" .. name)
+      if item then
+        methods[name] = bound(item, item.title)
+        return methods[name]
+      end
+    end,
+  })
+  return methods, class.callable and methods.__call__ or nil
+end
+
+-- Put the functions of library `name` into `target`; returns what a call of the library itself does.
+local function fill(target, name)
+  local declared = declaration(name)
   local internal = {} -- functions that begin with _ are for the library's own Lua file
   for i = 1, #declared.functions do
     local item = declared.functions[i]
@@ -120,53 +137,55 @@ local function fill(target, name)
     target[name] = value
   end
   for i = 1, #declared.classes do
-    local class = declared.classes[i]
-    local methods = {}
-    for j = 1, #class.methods do
-      local item = class.methods[j]
-      methods[item.name] = bound(item, item.title)
-    end
-    host.define_class(class.name, methods)
+    host.define_class(declared.classes[i].name, methods_of(declared.classes[i]))
   end
   return entry
 end
 
 host.fill = fill
 
+local lazy_names = setmetatable({}, { __mode = "k" }) -- table -> the library that it becomes at its first use
+
+-- Make a lazy table the plain table of its library.
+local function load_now(target)
+  local name = lazy_names[target]
+  lazy_names[target] = nil
+  setmetatable(target, nil)
+  local entry = fill(target, name)
+  if entry then
+    setmetatable(target, {
+      __call = function(_, ...)
+        return entry(...)
+      end,
+      __metatable = false,
+    })
+  end
+end
+
+local lazy_metatable = {
+  __metatable = false,
+  __index = function(target, key)
+    load_now(target)
+    return target[key]
+  end,
+  __newindex = function(target, key, value)
+    load_now(target)
+    target[key] = value
+  end,
+  __pairs = function(target)
+    load_now(target)
+    return pairs(target)
+  end,
+  __call = function(target, ...)
+    load_now(target)
+    return target(...)
+  end,
+}
+
 -- Make `target` load library `name` at its first use, and be the plain table of it from then on.
 local function lazy(target, name)
-  local function load_now()
-    setmetatable(target, nil)
-    local entry = fill(target, name)
-    if entry then
-      setmetatable(target, {
-        __call = function(_, ...)
-          return entry(...)
-        end,
-        __metatable = false,
-      })
-    end
-  end
-  host.names[target] = name
-  return setmetatable(target, {
-    __metatable = false,
-    __index = function(_, key)
-      load_now()
-      return target[key]
-    end,
-    __newindex = function(_, key, value)
-      load_now()
-      target[key] = value
-    end,
-    __pairs = function()
-      load_now()
-      return pairs(target)
-    end,
-    __call = function(_, ...)
-      load_now()
-      return target(...)
-    end,
-  })
+  host.names[target], lazy_names[target] = name, name
+  return setmetatable(target, lazy_metatable)
 end
 
 function host.library(name)
@@ -177,16 +196,39 @@ function host.set_global(name, value)
   rawset(G, name, value)
 end
 
--- Add builtin `name` to the globals: a function when `is_function`, else a table (an existing one is extended).
-function host.add_global(name, is_function)
-  if not is_function then
-    G[name] = lazy(type(G[name]) == "table" and G[name] or {}, name)
-    return
-  end
+-- A global function that loads its library at its first call.
+local function late_function(name)
   local entry
-  G[name] = function(...)
+  return function(...)
     entry = entry or fill({}, name)
     return entry(...)
   end
-  host.names[G[name]] = name
 end
+
+-- Add builtins to the globals: each a name, and whether it is a function or else a table (an existing one is extended).
+function host.add_globals(name, is_function, ...)
+  if is_function then
+    G[name] = late_function(name)
+    host.names[G[name]] = name
+  else
+    G[name] = lazy(type(G[name]) == "table" and G[name] or {}, name)
+  end
+  if ... then
+    return host.add_globals(...)
+  end
+end
+
+-- What other parts do, once it is needed -----------------------------------------------------------
+
+host.later("modules", "load_chunk", "find_function", "set_arguments", "require")
+host.later("snapshot", "snapshot")
+host.later("restore", "restore")
+
+host.loaded = {} -- name -> module
+G.package = { loaded = host.loaded }
+host.names[G.package] = "package"
+
+function G.require(name)
+  return host.require(name)
+end
+host.names[G.require] = "require"

@@ -308,6 +308,25 @@ end)
 
 G.warn = nil
 
+-- Patterns: what could take Lua's own matcher too long is not its work -----------------------------------------
+
+host.later("patterns", "find", "match", "gmatch", "gsub")
+
+for _, name in ipairs({ "find", "match", "gmatch", "gsub" }) do
+  replace("string", name, function(...)
+    return host[name](...)
+  end)
+end
+
+-- A loop in C over nothing, as often as asked.
+local rep = string.rep
+replace("string", "rep", function(s, n, separator)
+  if s == "" and (separator == nil or separator == "") then
+    n = 1
+  end
+  return rep(s, n, separator)
+end)
+
 -- The run ------------------------------------------------------------------------------------------------
 
 -- Restore a snapshot and hold its function; returns the id.
@@ -318,6 +337,7 @@ end
 -- Make the task of the workflow function; its arguments come as JSON texts.
 function host.begin(snapshot, context, ...)
   local fn = host.restore(snapshot)
+  host.restore = nil -- it was used once, and is found again when a copy of the run needs it
   local texts = pack(...)
   return host.start(
     "json",

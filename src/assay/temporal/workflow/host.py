@@ -16,14 +16,15 @@ from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.state import PARTS, Outcome
+from assay.lua.state import LATE_PARTS, PARTS, Outcome
 from assay.lua.values import Json
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 _HERE = os.path.dirname(__file__)
-_PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic", "patterns")))
+_PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
+_LATE_PARTS = (*LATE_PARTS, os.path.join(_HERE, "patterns"))
 _MAX_WALL = 1.7
 """Seconds after which a busy run gives up whatever its CPU time says: at 2 the SDK would call it a deadlock."""
 _RESERVE = 128 * 1024
@@ -92,6 +93,7 @@ class WorkflowHost(Host):
             _no_module,
             self._print,
             parts=_PARTS,
+            late_parts=_LATE_PARTS,
             memory_limit=int(limits.memory_mb * 1024 * 1024),
             hash_seed=_HASH_SEED,
         )
@@ -152,6 +154,28 @@ class WorkflowHost(Host):
             self._check_memory(*outcome)
         except HostFailure as failure:
             return self.end(failure)
+        return outcome
+
+    def load_library(self, name: bytes) -> Outcome:
+        """Tell a declaration, unless it might not find room."""
+        outcome = super().load_library(name)
+        return self._unless_full(outcome) if self._limited else outcome
+
+    def find_module(self, name: bytes) -> Outcome:
+        """Tell that a module is not there, unless the text might not find room."""
+        return self._unless_full(super().find_module(name))
+
+    def read_part(self, name: bytes) -> bytes:
+        """The code of a part, unless it might not find room."""
+        tag, code = self._unless_full((b"t", super().read_part(name)))
+        return code if tag == b"t" else b"error('not enough memory', 0)"
+
+    def _unless_full(self, outcome: Outcome) -> Outcome:
+        try:
+            self._check_memory(*outcome)
+        except HostFailure as failure:
+            self.end(failure)
+            return b"e", b"not enough memory"
         return outcome
 
     def step(self, task: int, *answer: Any) -> tuple[Any, ...]:

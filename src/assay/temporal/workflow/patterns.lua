@@ -2,9 +2,8 @@
 -- this does. `cheap` decides; what is cheap goes to Lua's own functions, with the same results.
 local host = ...
 
-local G = host.globals
-local byte, find, rep, sub = string.byte, string.find, string.rep, string.sub
-local raw = { find = string.find, gmatch = string.gmatch, gsub = string.gsub, match = string.match, rep = string.rep }
+local byte, find, sub = string.byte, string.find, string.sub
+local raw = { find = string.find, gmatch = string.gmatch, gsub = string.gsub, match = string.match }
 local insert, concat, unpack = table.insert, table.concat, table.unpack
 local type = type
 
@@ -333,11 +332,6 @@ local function native(s, p)
   return not ok or is_cheap
 end
 
-local function replace(name, fn)
-  G.string[name] = fn
-  host.names[fn] = "string." .. name
-end
-
 -- Errors of the matcher above are raised at the line of the script, as Lua's own are.
 local function guard(ok, first, ...)
   if not ok then
@@ -346,7 +340,7 @@ local function guard(ok, first, ...)
   return first, ...
 end
 
-replace("find", function(s, p, init, plain)
+function host.find(s, p, init, plain)
   if type(s) == "string" and type(p) == "string" and (plain or not find(p, "[%^$*+?.(%[%%-]")) then
     if #s * #p > 1e9 then
       error("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow", 2)
@@ -362,9 +356,9 @@ replace("find", function(s, p, init, plain)
     end
     return from, to - 1, unpack(captures(ms, from, to, false), 1, ms.level)
   end))
-end)
+end
 
-replace("match", function(s, p, init)
+function host.match(s, p, init)
   if native(s, p) then
     return raw.match(s, p, init)
   end
@@ -375,9 +369,9 @@ replace("match", function(s, p, init)
     end
     return unpack(captures(ms, from, to, true))
   end))
-end)
+end
 
-replace("gmatch", function(s, p, init)
+function host.gmatch(s, p, init)
   if native(s, p) then
     return raw.gmatch(s, p, init)
   end
@@ -400,7 +394,7 @@ replace("gmatch", function(s, p, init)
       return nil
     end))
   end
-end)
+end
 
 local function expand(template, ms, from, to)
   return (
@@ -434,7 +428,7 @@ local function replacement(by, ms, from, to)
   return tostring(value)
 end
 
-replace("gsub", function(s, p, by, limit)
+function host.gsub(s, p, by, limit)
   local kind = type(by)
   if native(s, p) or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
     return raw.gsub(s, p, by, limit)
@@ -461,12 +455,4 @@ replace("gsub", function(s, p, by, limit)
   end
   insert(out, sub(s, at))
   return concat(out), count
-end)
-
--- A loop in C over nothing, as often as asked.
-replace("rep", function(s, n, separator)
-  if s == "" and (separator == nil or separator == "") then
-    return raw.rep("", 1)
-  end
-  return rep(s, n, separator)
-end)
+end

@@ -1,0 +1,166 @@
+-- Makes what a snapshot holds again, in another state (`snapshot.lua` says what is in one).
+local host = ...
+
+local unpack_from = string.unpack
+local setmetatable, setupvalue, upvaluejoin = debug.setmetatable, debug.setupvalue, debug.upvaluejoin
+local rawset = rawset
+
+local G = host.globals
+
+local STAYS_OUTSIDE = "stays outside of workflows: use it in an activity"
+
+local function builtin(name)
+  if name == "json.null" then
+    return host.null
+  elseif name == "json.array_metatable" then
+    return host.array_metatable
+  end
+  local library, field = string.match(name, "^([^.]+)%.(.+)$")
+  if not library then
+    return rawget(G, name)
+  end
+  return G[library] and G[library][field]
+end
+
+local function make_stub(path, what)
+  local function refuse()
+    error("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE), 2)
+  end
+  return setmetatable({}, {
+    __name = "stub",
+    __metatable = false,
+    __call = refuse,
+    __concat = refuse,
+    __index = refuse,
+    __len = refuse,
+    __newindex = refuse,
+    __pairs = refuse,
+    __tostring = function()
+      return "stub of '" .. path .. "'"
+    end,
+  })
+end
+
+-- Make everything in a snapshot again in this state; returns the function, the rest is in place.
+function host.restore(bytes)
+  local node_count, cell_count, at = unpack_from("<I4I4", bytes)
+  local nodes, kinds, starts = {}, {}, {}
+  local owners = {} -- cell -> {function, upvalue index} that has it already
+
+  local function skip_value(pos)
+    local tag = string.sub(bytes, pos, pos)
+    if tag == "S" then
+      local length = unpack_from("<I4", bytes, pos + 1)
+      return pos + 5 + length
+    elseif tag == "I" or tag == "D" then
+      return pos + 9
+    elseif tag == "R" then
+      return pos + 5
+    end
+    return pos + 1
+  end
+
+  for node = 1, node_count do
+    local kind = string.sub(bytes, at, at)
+    kinds[node] = kind
+    at = at + 1
+    if kind == "f" then
+      local bytecode, count, first = unpack_from("<s4I2", bytes, at)
+      local fn = assert(load(bytecode, "=?", "b", G))
+      nodes[node] = fn
+      at = first
+      for i = 1, count do
+        local cell
+        cell, at = unpack_from("<I4", bytes, at)
+        local owner = owners[cell]
+        if owner then
+          upvaluejoin(fn, i, owner[1], owner[2])
+        else
+          owners[cell] = { fn, i }
+        end
+      end
+    elseif kind == "b" then
+      local name
+      name, at = unpack_from("<s4", bytes, at)
+      nodes[node] = builtin(name) or make_stub(name, "a builtin")
+    elseif kind == "x" then
+      local path, what
+      path, what, at = unpack_from("<s4s4", bytes, at)
+      nodes[node] = make_stub(path, what)
+    else
+      nodes[node] = {}
+      local count
+      count, at = unpack_from("<I4", bytes, at)
+      starts[node] = at
+      for _ = 1, count * 2 + (kind == "t" and 1 or 0) do
+        at = skip_value(at)
+      end
+    end
+  end
+
+  local function read(pos)
+    local tag = string.sub(bytes, pos, pos)
+    if tag == "R" then
+      return nodes[unpack_from("<I4", bytes, pos + 1)], pos + 5
+    elseif tag == "S" then
+      return unpack_from("<s4", bytes, pos + 1)
+    elseif tag == "I" then
+      return unpack_from("<i8", bytes, pos + 1)
+    elseif tag == "D" then
+      return unpack_from("<d", bytes, pos + 1)
+    elseif tag == "G" then
+      return G, pos + 1
+    elseif tag == "N" then
+      return nil, pos + 1
+    end
+    return tag == "T", pos + 1
+  end
+
+  for cell = 1, cell_count do
+    local value
+    value, at = read(at)
+    local owner = owners[cell]
+    setupvalue(owner[1], owner[2], value)
+  end
+
+  local finish = at
+  for node = 1, node_count do
+    local pos = starts[node]
+    if pos then
+      local target = nodes[node]
+      local count = unpack_from("<I4", bytes, pos - 4)
+      for _ = 1, count do
+        local key, value
+        key, pos = read(pos)
+        value, pos = read(pos)
+        rawset(target, key, value)
+      end
+      if kinds[node] == "e" then
+        host.make_error(target)
+      else
+        local metatable = read(pos)
+        if metatable then
+          setmetatable(target, metatable)
+        end
+      end
+    end
+  end
+
+  local fn, own, modules, libraries
+  fn, finish = read(finish)
+  own, finish = read(finish)
+  modules, finish = read(finish)
+  libraries = read(finish)
+  for name, value in next, own do
+    G[name] = value
+  end
+  for name, value in next, modules do
+    host.loaded[name] = value
+  end
+  for library, added in next, libraries do
+    for name, value in next, added do
+      G[library][name] = value
+    end
+  end
+  return fn
+end
