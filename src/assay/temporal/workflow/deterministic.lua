@@ -150,7 +150,10 @@ end
 local function iterate(t)
   local keys, n = ordered_keys(t)
   local i = 0
-  return function()
+  return function(_, last)
+    if last == nil then
+      i = 0 -- a new walk with the same iterator
+    end
     while i < n do
       i = i + 1
       local value = rawget(t, keys[i])
