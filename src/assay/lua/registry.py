@@ -41,7 +41,9 @@ def _describe(library: Library) -> dict[str, Any]:
     classes = []
     for handle in library.handles:
         handle_names[handle.python] = handle.name
-        classes.append({"name": handle.name, "methods": [_declare(method) for method in handle.methods]})
+        methods = [_declare(method) for method in handle.methods]
+        owner = library.owner(handle)
+        classes.append({"name": handle.name, "methods": methods, "owner": owner and owner.name})
     described: dict[str, Any] = {"functions": declared, "classes": classes}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:

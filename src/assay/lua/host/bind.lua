@@ -63,8 +63,18 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
-function host.define_class(name, methods)
-  classes[name] = { __name = name, __index = methods, __call = methods.__call__, __metatable = false, __gc = release }
+-- A handle of a class with an `owner` is a field of a handle of that class, and is called like a method of it.
+function host.define_class(name, methods, owner)
+  local call = methods.__call__
+  if call and owner then
+    function call(handle, first, ...)
+      if handle_classes[first] ~= owner then
+        raise(host.names[methods.__call__] .. ": to be called with a colon, as a method of " .. owner)
+      end
+      return methods.__call__(handle, ...)
+    end
+  end
+  classes[name] = { __name = name, __index = methods, __call = call, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name
   end

@@ -126,7 +126,7 @@ local function fill(target, name)
       local item = class.methods[j]
       methods[item.name] = bound(item, item.title)
     end
-    host.define_class(class.name, methods)
+    host.define_class(class.name, methods, class.owner)
   end
   return entry
 end
