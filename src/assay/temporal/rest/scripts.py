@@ -15,7 +15,8 @@ from assay.temporal.rest.workflows import ExecutionList, History, HistoryOptions
 class ScriptClient(Client):
     """A client for Temporal's HTTP API; its connections open at the first call.
 
-    The sub-objects have the methods of the same names without a colon too: `c:workflows()` is `c.workflows:list()`.
+    Its methods but `health` and `system_info` are an older way to call those of the sub-objects, and so are
+    `c:namespaces()`, `c:workflows()` and `c:schedules()`.
 
     Attributes:
         namespaces: The namespaces of the server.
