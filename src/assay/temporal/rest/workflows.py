@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -238,14 +239,15 @@ class Workflows(Part):
         try:
             async with asyncio.timeout(None if math.isinf(timeout_secs) else timeout_secs + _GRACE):
                 while True:
-                    workflow = await self.get(workflow_id, None, options)
-                    info = _info(workflow)
-                    if info.get("status") not in _OPEN:
+                    workflow = await _unless_busy(self.get(workflow_id, None, options))
+                    if workflow is not None and _info(workflow).get("status") not in _OPEN:
                         return workflow
                     remaining = deadline - time.monotonic()
                     if remaining <= 0:
                         break
-                    await self._wait_for_close(info, remaining, options)
+                    pause = time.monotonic() + min(remaining, _SHORTEST_POLL)
+                    if workflow is None or not await self._poll(_info(workflow), remaining, options):
+                        await asyncio.sleep(pause - time.monotonic())
         except TimeoutError:
             pass
         raise RestError(f"workflow '{workflow_id}' has not ended within {timeout_secs:g} s", kind="timeout")
@@ -271,18 +273,10 @@ class Workflows(Part):
             body["workflowExecution"] = {"runId": run_id}
         return await self._transport.post(f"{self._of(workflow_id, options)}/{action}", body)
 
-    async def _wait_for_close(self, info: dict[str, Any], seconds: float, options: RunOptions | None) -> None:
-        """Wait until a run has ended, or for a while."""
-        import asyncio
-
-        began = time.monotonic()
-        if await self._poll(info, min(seconds, _LONGEST_POLL, self._transport.timeout / 2), options):
-            return
-        await asyncio.sleep(min(began + _SHORTEST_POLL - time.monotonic(), seconds))
-
     async def _poll(self, info: dict[str, Any], seconds: float, options: RunOptions | None) -> bool:
+        """Wait until a run has ended, for as long as the server holds a long poll; returns whether it has."""
         execution = table(info, "execution")
-        workflow_id = execution["workflowId"]
+        workflow_id = str(execution.get("workflowId"))
         if "/" in workflow_id:
             return False
         parameters = {
@@ -290,15 +284,21 @@ class Workflows(Part):
             "waitNewEvent": "true",
             "historyEventFilterType": "HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT",
         }
-        # The server ends a poll a second before its time.
-        headers = {"Grpc-Timeout": f"{math.ceil(seconds * 1000) + 1000}m"}
-        try:
-            answer = await self._transport.get(self._of(workflow_id, options) + "/history", parameters, headers)
-        except RestError as error:
-            if error.kind == "timeout" and error.status is not None:
-                return False  # something between here and the server is less patient
-            raise
-        return bool(items(table(answer, "history"), "events"))
+        seconds = min(seconds, _LONGEST_POLL, self._transport.timeout / 2)
+        headers = {"Grpc-Timeout": f"{math.ceil(seconds * 1000) + 1000}m"}  # the server ends a poll a second before
+        path = self._of(workflow_id, options) + "/history"
+        answer = await _unless_busy(self._transport.get(path, parameters, headers))
+        return answer is not None and bool(items(table(answer, "history"), "events"))
+
+
+async def _unless_busy(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Await an answer; None when the server limits its rate, or when something before it is less patient than we."""
+    try:
+        return await call
+    except RestError as error:
+        if error.status in (429, 504):
+            return None
+        raise
 
 
 def _info(workflow: dict[str, Any]) -> dict[str, Any]:
