@@ -32,10 +32,13 @@ class Script:
 
     def cli(self, *arguments: str) -> Any:
         """Ask the Temporal CLI; returns its JSON output."""
+        return json.loads(self.cli_text(*arguments, "--output", "json"))
+
+    def cli_text(self, *arguments: str) -> str:
+        """Run the Temporal CLI; returns what it printed."""
         temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
-        command = [temporal, *arguments, "--address", self.address, "--output", "json"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        return json.loads(result.stdout)
+        command = [temporal, *arguments, "--address", self.address]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
     def events(self, workflow_id: str) -> list[str]:
         """The types of the events in a workflow's history."""

@@ -8,7 +8,8 @@ import pytest
 from lupa.lua55 import LuaRuntime
 
 from assay.cli import reference
-from assay.lua.reference import page, stub
+from assay.lua.reference import module_stub, page, stub
+from assay.temporal.rest.library import library as rest
 from probe_library import library as probe
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
@@ -24,6 +25,8 @@ def test_the_command_writes_pages_and_annotations(tmp_path: Path) -> None:
     reference.main([str(tmp_path / "pages"), "--stubs", str(tmp_path / "assay.lua")])
     assert {path.name for path in (tmp_path / "pages").iterdir()} == set(reference.pages())
     assert (tmp_path / "assay.lua").read_text(encoding="utf-8") == reference.stubs()
+    module = (tmp_path / "assay.temporal.lua").read_text(encoding="utf-8")
+    assert module == reference.module_stubs()["assay.temporal.lua"]
     with pytest.raises(SystemExit):
         reference.main([])
 
@@ -88,3 +91,25 @@ def test_the_annotations_are_lua_and_declare_every_global() -> None:
         assert declared[library][function] is not None
     assert declared["sleep"] is not None
     assert declared["os"]["time"] is not None
+
+
+def test_a_module_for_require_has_a_file_and_sub_objects() -> None:
+    text = module_stub(rest)
+    for part in (
+        "---@meta assay.temporal\n",
+        "---@field workflows assay.temporal.Workflows The workflows of a namespace.\n",
+        "---@return assay.temporal.Client\nfunction temporal.client(url, options) end",
+        "---@class assay.temporal.Workflows\n---@overload fun(self: assay.temporal.Client, options?: assay.temporal.",
+        "function Workflows:wait_complete(workflow_id, timeout_secs, options) end",
+    ):
+        assert part in text, part
+    assert LuaRuntime().execute(text).client is not None
+    described = page(rest)
+    for part in (
+        "| `schedules` | `assay.temporal.Schedules` | The schedules of a namespace. |",
+        "### `c.workflows:search(query, options?)` → `assay.temporal.ExecutionList`",
+        "### `c:workflows(options?)` → `assay.temporal.ExecutionList`",
+        "### `c:is_workflow_running(workflow_id, options?)` → `boolean`",
+    ):
+        assert part in described, part
+    assert "assay.temporal" not in stub(probe) + reference.stubs()

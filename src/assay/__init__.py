@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.errors import AssayError, DevServerError, LuaError, LuaSyntaxError, ScriptExit, WireError
+    from assay.errors import AssayError, DevServerError, LuaError, LuaSyntaxError, RestError, ScriptExit, WireError
     from assay.runtime import Runtime
 
 __version__ = "0.1.0"
@@ -15,6 +15,7 @@ __all__ = [
     "DevServerError",
     "LuaError",
     "LuaSyntaxError",
+    "RestError",
     "Runtime",
     "ScriptExit",
     "WireError",

@@ -8,11 +8,12 @@ AssayError              anything that assay raises on purpose
 ├── WireError           a Python value that Lua has no word for
 ├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
 └── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
+    └── RestError       Temporal's HTTP API refused a call, or could not be asked
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class AssayError(Exception):
@@ -67,7 +68,28 @@ class ErrorObject(AssayError):
     `origin`, when set, is the exception behind it: it comes back in `LuaError.origin` if Lua lets the error through.
     """
 
+    is_whole: ClassVar[bool] = True
+    """Whether the message stands for itself; else the binding puts the function's name before it."""
+
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
         self.fields = {"message": message, **fields}
         self.origin: BaseException | None = None
+
+
+class RestError(ErrorObject):
+    """Temporal's HTTP API refused a call, or could not be asked.
+
+    `message` is its text. `kind` is "not_found", "timeout", "connection", "tls", "redirect", "answer" (one that makes
+    no sense) or "rpc" (any other refusal). `status` is the answer's HTTP status and `code` the server's gRPC code, each
+    `None` when there was none.
+    """
+
+    is_whole = False
+
+    def __init__(self, message: str, *, kind: str, status: int | None = None, code: int | None = None) -> None:
+        super().__init__(message, kind=kind, status=status, code=code)
+        self.message = message
+        self.kind = kind
+        self.status = status
+        self.code = code

@@ -116,7 +116,7 @@ refuses("a table with a key of type table at the value", { [{}] = 1 })
 refuses("a table with a key of type number at .a", { a = { [1.5] = 1 } })
 refuses("a table with a key of type boolean at the value", { [true] = 1 })
 refuses('a table with both the key 1 and the key "1" at the value', { ["1"] = 1, [1] = 1, x = 1 })
-refuses("a async.Task at [1]", { async.spawn(print) })
+refuses("an async.Task at [1]", { async.spawn(print) })
 local cyclic = { a = {} }
 cyclic.a.b = cyclic
 refuses("a table that contains itself at .a.b", cyclic)

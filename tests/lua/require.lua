@@ -19,6 +19,12 @@ assert.matches(problem, "^require: module 'no%.such' not found:\n\tno file '")
 for _, place in ipairs({ "modules/no/such.lua'", "modules/no/such/init.lua'", "/.assay/modules/no/such.lua'" }) do
   assert.contains(problem, place)
 end
+assert.matches(problem, "\n\tnot a built%-in module %(assay%.temporal[^\n]*%)$")
+
+-- Built-in modules come before files.
+assert(require("assay.temporal") == require("assay.temporal"))
+assert(require("assay.temporal") == package.loaded["assay.temporal"])
+assert.eq(assay, nil, "they are no globals")
 assert.contains(select(2, pcall(require, "broken")), "require: module 'broken': ")
 assert.matches(select(2, pcall(require, "broken")), "broken%.lua:2: ")
 local _, raised = pcall(require, "raises")

@@ -1,12 +1,13 @@
 """The globals of a script: one file is one global, declared as `assay.lua.declare` says.
 
-A module is imported when a script first uses its global.
+A module is imported when a script first uses its global. A name with a dot is no global: a script gets it by `require`.
 """
 
 from __future__ import annotations
 
 LIBRARIES: dict[str, tuple[str, bool]] = {
     "activity": ("assay.temporal.activity", False),
+    "assay.temporal": ("assay.temporal.rest.library", False),
     "assert": ("assay.builtins.assert_", False),
     "async": ("assay.builtins.async_", False),
     "base64": ("assay.builtins.base64", False),

@@ -1,7 +1,7 @@
 """Write the reference pages and the editor's annotations of all builtins.
 
 python -m assay.cli.reference docs/reference
-python -m assay.cli.reference --stubs assay.lua
+python -m assay.cli.reference --stubs assay.lua     (the modules for `require` get files beside it)
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 from assay.builtins import LIBRARIES
 from assay.lua.declare import Library
-from assay.lua.reference import page, stub
+from assay.lua.reference import module_stub, page, stub
 
 LUAS_OWN = ("os",)
 """Globals of Lua that get more functions."""
 
 
 def libraries() -> list[Library]:
-    """Import the libraries of all globals, and the one of `ctx`, sorted by name."""
+    """Import all libraries, and the one of `ctx`, sorted by name."""
     found = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
     return sorted([*found, _ctx()], key=lambda library: library.name)
 
@@ -38,7 +38,11 @@ def pages() -> dict[str, str]:
     """Write all reference pages: file name → text."""
     found = {f"{library.name}.md": page(library) for library in libraries()}
     rows = [f"- [{library.name}]({library.name}.md): {_first_sentence(library.doc)}" for library in libraries()]
-    index = "# Reference\n\nThe globals of a script; `ctx` is what a workflow function gets.\n\n" + "\n".join(rows)
+    index = (
+        "# Reference\n\n"
+        "The globals of a script. `ctx` is what a workflow function gets; a name with a dot is a module for `require`."
+    )
+    index += "\n\n" + "\n".join(rows)
     return {"README.md": index + "\n", **found}
 
 
@@ -48,8 +52,13 @@ def _first_sentence(doc: str) -> str:
 
 def stubs() -> str:
     """Write LuaLS annotations for all globals, in one file."""
-    parts = [stub(library, extends=library.name in LUAS_OWN) for library in libraries()]
+    parts = [stub(library, extends=library.name in LUAS_OWN) for library in libraries() if "." not in library.name]
     return "\n".join(["---@meta\n", *parts])
+
+
+def module_stubs() -> dict[str, str]:
+    """Write LuaLS annotations for the modules for `require`: file name → text."""
+    return {f"{library.name}.lua": module_stub(library) for library in libraries() if "." in library.name}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             _write(os.path.join(options.folder, name), text)
     if options.stubs is not None:
         _write(options.stubs, stubs())
+        for name, text in module_stubs().items():
+            _write(os.path.join(os.path.dirname(options.stubs), name), text)
 
 
 def _write(path: str, text: str) -> None:

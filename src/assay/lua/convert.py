@@ -139,10 +139,8 @@ def _any(value: Any, where: str) -> Any:
 
 
 def _json(value: Any, where: str) -> Json:
-    import json
-
     try:
-        return Json(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+        return Json.of(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise BuiltinError(f"bad {where} (JSON cannot carry it: {error})") from None
 

@@ -119,6 +119,8 @@ class Handle:
         self.name: str = python.lua_name  # type: ignore[attr-defined]
         self.python = python
         self.methods = methods
+        self.fields: Mapping[str, type] = getattr(python, "lua_fields", {})
+        """Handles that the library's Lua file puts into each handle: their names and classes."""
 
 
 class Library:
@@ -159,18 +161,28 @@ class Library:
     def handle(self, cls: C) -> C:
         """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods.
 
-        A `__call__` among them is what a call of the handle itself does; `await_` is called `await` in Lua.
+        Those of its base classes are its methods too. A `__call__` among them is what a call of the handle itself does;
+        `await_` is called `await` in Lua. A field of another handle has that one's prefix and a dot before its own; its
+        `__call__` is called with a colon, as if it were a method of the other.
         """
         lua_name: str = cls.lua_name  # type: ignore[attr-defined]
         prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
         methods = []
-        for attribute, python in vars(cls).items():
+        found: dict[str, Any] = {}
+        for base in cls.__mro__:
+            for attribute, python in vars(base).items():
+                found.setdefault(attribute, python)
+        for attribute, python in found.items():
             if hasattr(python, "_pure"):
                 name = attribute if attribute == "__call__" else attribute.removesuffix("_")
-                title = prefix if name == "__call__" else f"{prefix}:{name}"
+                title = ":".join(prefix.rsplit(".", 1)) if name == "__call__" else f"{prefix}:{name}"
                 methods.append(Function(name, title, python, pure=python._pure, owner=cls))
         self.handles.append(Handle(cls, methods))
         return cls
+
+    def owner(self, handle: Handle) -> Handle | None:
+        """The handle that has this one as a field."""
+        return next((other for other in self.handles if handle.python in other.fields.values()), None)
 
 
 def method(python: F) -> F:

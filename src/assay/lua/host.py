@@ -150,12 +150,17 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
-        if "." in text and text in self.libraries and not text.startswith("_"):
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
+        if text in built_in:
             return (b"library",)
         try:
-            return self._find_module(text)
+            tag, *rest = self._find_module(text)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+        if tag != b"missing":
+            return tag, *rest
+        places = [f"no file '{path}'" for path in rest] + [f"not a built-in module ({', '.join(sorted(built_in))})"]
+        return b"e", "\n\t".join([f"require: module '{text}' not found:", *places]).encode("utf-8", "replace")
 
     def write(self, text: bytes) -> int | None:
         """Write what `print` prints; returns the operation to wait for when the script is over because of it."""
@@ -246,7 +251,8 @@ class Host:
     def _failure(self, function: Function, error: BaseException) -> Outcome:
         title = function.title
         if isinstance(error, ErrorObject):
-            text, sides = self._encode_fields(error.fields)
+            fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
+            text, sides = self._encode_fields(fields)
             origin = 0 if error.origin is None else self._keep(error.origin)
             return b"f", origin, text, *sides
         if isinstance(error, BuiltinError | WireError):

@@ -9,7 +9,10 @@ from assay.lua.state import Outcome
 
 
 def finder(script_folder: str) -> Callable[[str], Outcome]:
-    """A search for modules: the script's `modules/` and its own folder, $ASSAY_MODULES_PATH, ~/.assay/modules."""
+    """A search for modules: the script's `modules/` and its own folder, $ASSAY_MODULES_PATH, ~/.assay/modules.
+
+    It finds a "source" with its path, or says "missing" and where it looked.
+    """
 
     def find(name: str) -> Outcome:
         roots = [os.path.join(script_folder, "modules"), script_folder]
@@ -28,7 +31,6 @@ def finder(script_folder: str) -> Callable[[str], Outcome]:
                         tried.append(path)
                     except OSError as error:
                         return b"e", f"require: {path}: {error.strerror}".encode()
-        where = "".join(f"\n\tno file '{path}'" for path in tried)
-        return b"e", f"require: module '{name}' not found:{where}".encode()
+        return b"missing", *tried
 
     return find

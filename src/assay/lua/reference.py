@@ -134,7 +134,7 @@ def page(library: Library) -> str:
         parts.append("## Constants")
         parts.append("\n".join(f"- `{library.name}.{name}`: {text}" for name, text in library.constants.items()))
     for handle in library.handles:
-        parts += [f"## {handle.name}", Doc(handle.python.__doc__).text]
+        parts += [f"## {handle.name}", Doc(handle.python.__doc__).text, *_table("field", _handle_fields(handle))]
         for method in _public(handle.methods):
             parts += _function_part(method, names, "###")
     for cls, name in _all_tables(names):
@@ -144,6 +144,12 @@ def page(library: Library) -> str:
 
 def _all_tables(names: Types) -> Iterator[tuple[type, str]]:
     yield from sorted(names.tables.items(), key=lambda item: item[1])
+
+
+def _handle_fields(handle: Handle) -> Iterator[tuple[str, str, str, str]]:
+    doc = Doc(handle.python.__doc__)
+    for name, cls in handle.fields.items():
+        yield name, cls.lua_name, "", doc.items.get(name, "")  # type: ignore[attr-defined]
 
 
 def _function_part(function: Function, names: Types, level: str) -> list[str]:
@@ -184,25 +190,36 @@ def _table(first: str, rows: Iterator[tuple[str, str, str, str]]) -> list[str]:
 
 def stub(library: Library, extends: bool = False) -> str:
     """Write the LuaLS annotations of a library. `extends`: its table is one of Lua's own."""
+    return "\n\n".join(_stub_parts(library, library.name, extends)) + "\n"
+
+
+def module_stub(library: Library) -> str:
+    """Write the LuaLS annotations of a module for `require`, which are a file of its own."""
+    table = library.name.rpartition(".")[2]
+    return "\n\n".join([f"---@meta {library.name}", *_stub_parts(library, table, False), f"return {table}"]) + "\n"
+
+
+def _stub_parts(library: Library, table: str, extends: bool) -> list[str]:
     names = Types(library)
+    local = "local " * (table != library.name)
     parts = []
     if library.functions or library.constants:
         head = _comment(Doc(library.doc).text) + ([] if extends else [f"---@class {library.name}lib"])
         if library.entry is not None:
             head.append(f"---@overload {_overload(library.entry, names)}")
-        head += [] if extends else [f"{library.name} = {{}}"]
+        head += [] if extends else [f"{local}{table} = {{}}"]
         parts.append("\n".join(head))
     elif library.entry is not None:
         parts.append(_function_stub(library.entry, names, library.name))
     for name, text in library.constants.items():
-        parts.append("\n".join([*_comment(text), "---@type any", f"{library.name}.{name} = nil"]))
-    parts += [_function_stub(item, names, f"{library.name}.{item.name}") for item in _public(library.functions)]
-    parts += [_handle_stub(handle, names) for handle in library.handles]
+        parts.append("\n".join([*_comment(text), "---@type any", f"{table}.{name} = nil"]))
+    parts += [_function_stub(item, names, f"{table}.{item.name}") for item in _public(library.functions)]
+    parts += [_handle_stub(handle, names, library.owner(handle)) for handle in library.handles]
     for cls, name in _all_tables(names):
         lines = [*_comment(Doc(cls.__doc__).text), f"---@class {name}"]
         lines += [f"---@field {field} {kind} {text}".rstrip() for field, kind, _, text in names.fields(cls)]
         parts.append("\n".join(lines))
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return list(filter(None, parts))
 
 
 def _comment(text: str) -> list[str]:
@@ -213,8 +230,9 @@ def _safe(parameter: Parameter) -> str:
     return parameter.name + "_" * (parameter.name in _LUA_KEYWORDS)
 
 
-def _overload(function: Function, names: Types) -> str:
-    shown = [
+def _overload(function: Function, names: Types, owner: Handle | None = None) -> str:
+    shown = [f"self: {owner.name}"] if owner is not None else []
+    shown += [
         f"...: {names.name(typing.get_args(item.hint)[0])}"
         if item.rest
         else f"{_safe(item)}{'?' * item.optional}: {names.name(item.hint)}"
@@ -240,13 +258,14 @@ def _function_stub(function: Function, names: Types, target: str) -> str:
     return "\n".join([*lines, f"function {target}({', '.join(shown)}) end"])
 
 
-def _handle_stub(handle: Handle, names: Types) -> str:
+def _handle_stub(handle: Handle, names: Types, owner: Handle | None) -> str:
     local = handle.name.rpartition(".")[2].capitalize()
     head = [*_comment(Doc(handle.python.__doc__).text), f"---@class {handle.name}"]
+    head += [f"---@field {name} {kind} {text}".rstrip() for name, kind, _, text in _handle_fields(handle)]
     parts = []
     for method in _public(handle.methods):
         if method.name == "__call__":
-            head.append(f"---@overload {_overload(method, names)}")
+            head.append(f"---@overload {_overload(method, names, owner)}")
         else:
             parts.append(_function_stub(method, names, f"{local}:{method.name}"))
     return "\n\n".join(["\n".join([*head, f"local {local} = {{}}"]), *parts])

@@ -63,7 +63,8 @@ def _describe(library: Library) -> dict[str, Any]:
         handle_names[handle.python] = handle.name
         names = [method.name for method in handle.methods]
         _methods.update((f"{handle.name}:{method.name}", method) for method in handle.methods)
-        classes.append({"name": handle.name, "callable": "__call__" in names})
+        owner = library.owner(handle)
+        classes.append({"name": handle.name, "callable": "__call__" in names, "owner": owner and owner.name})
     described: dict[str, Any] = {"functions": declared, "classes": classes}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:

@@ -24,6 +24,13 @@ MAX_SIDES = 100  # lupa's cost per argument grows with their number
 class Json(bytes):
     """JSON text that crosses as it is: one side wrote it, the other side reads it."""
 
+    @classmethod
+    def of(cls, value: Value) -> Json:
+        """The text of a value. Raises TypeError, ValueError or RecursionError when JSON cannot carry it."""
+        import json
+
+        return cls(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+
 
 def text_or_bytes(raw: bytes) -> str | bytes:
     """The text of a Lua string, or its bytes when it is no UTF-8."""

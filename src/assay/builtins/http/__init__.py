@@ -1,7 +1,8 @@
 """`http`: client and server.
 
-`options` holds the option tables, `headers` the way of headers and parameters, `client` sends, `server` answers by
-`routes`, and streams `events`. Neither aiohttp nor what needs it is imported before the first request.
+`options` holds the option tables, `headers` the way of headers and parameters, `client` sends over `connections`,
+`server` answers by `routes`, and streams `events`. Neither aiohttp nor what needs it is imported before the first
+request.
 """
 
 from __future__ import annotations

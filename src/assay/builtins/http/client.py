@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import ssl
 from dataclasses import fields
 from functools import lru_cache
-from ipaddress import ip_address
-from typing import cast
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import hdrs
 from multidict import MultiMapping
 from yarl import URL
 
-from assay import __version__
+from assay.builtins.http import connections
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.options import ClientOptions, RequestOptions, Response
 from assay.errors import BuiltinError, ErrorObject
@@ -26,7 +22,6 @@ from assay.lua.host import Host
 from assay.lua.values import Json
 
 TIMEOUT = 30.0
-MAX_REDIRECTS = 10
 _DECODED = {"gzip", "deflate", "br", "zstd"}
 _LARGE = 1 << 20  # aiohttp wants bodies beyond this as a file, so that it can write them piece by piece
 
@@ -54,17 +49,17 @@ async def send(
     options = _merge(defaults, given)
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
-    target = _parse(url)
+    target = connections.parse(url)
     headers = header_tables.to_send(options.headers)
     data, content_type = _content(body, options)
     if content_type is not None:
         headers.setdefault(hdrs.CONTENT_TYPE, content_type)
     timeout = _timeout(options.timeout)
-    proxy, proxy_headers = _proxy(target)
+    proxy, proxy_headers = connections.proxy(target)
     if target.scheme == "http":
         headers.update(proxy_headers)  # a request that is not tunnelled is itself the one to the proxy
     try:
-        async with _session(host).request(
+        async with connections.session(host).request(
             method,
             target,
             params=list(header_tables.pairs(options.query or {})),
@@ -72,7 +67,7 @@ async def send(
             data=io.BytesIO(data) if data is not None and len(data) > _LARGE else data,
             timeout=aiohttp.ClientTimeout(total=timeout),
             allow_redirects=options.follow_redirects is not False,
-            max_redirects=MAX_REDIRECTS,
+            max_redirects=connections.MAX_REDIRECTS,
             ssl=_ssl(options),
             proxy=proxy,
             proxy_headers=proxy_headers,
@@ -87,18 +82,6 @@ def check(options: ClientOptions) -> None:
     header_tables.to_send(options.headers)
     _timeout(options.timeout)
     _ssl(options)
-
-
-def _session(host: Host) -> aiohttp.ClientSession:
-    session = host.kept.get("http")
-    if session is None:
-        session = host.kept["http"] = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={hdrs.USER_AGENT: f"assay/{__version__}"},
-            skip_auto_headers=[hdrs.CONTENT_TYPE],
-        )
-    return cast(aiohttp.ClientSession, session)
 
 
 def _merge(defaults: ClientOptions | None, given: RequestOptions | None) -> RequestOptions:
@@ -116,16 +99,6 @@ def _merge(defaults: ClientOptions | None, given: RequestOptions | None) -> Requ
             own = {name.lower() for name in merged["headers"]}
             merged["headers"] |= {name: item for name, item in value.items() if name.lower() not in own}
     return RequestOptions(**merged)
-
-
-def _parse(url: str) -> URL:
-    try:
-        target = URL(url)
-        if target.scheme in ("http", "https") and target.host and target.port is not None:
-            return target
-    except ValueError:
-        pass
-    raise BuiltinError(f"bad argument 'url' (an http:// or https:// URL expected, got {url!r})")
 
 
 def _content(body: bytes | Json | None, options: RequestOptions) -> tuple[bytes | None, str | None]:
@@ -168,27 +141,6 @@ def _trusting(certificates: str) -> ssl.SSLContext:
     return context
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
-    # Not aiohttp's `trust_env`: it takes a thread for each request, sends what ~/.netrc says, and asks a proxy for
-    # this machine's own addresses.
-    host = url.host or ""
-    address = None if _is_loopback(host) or proxy_bypass(host) else getproxies().get(url.scheme)
-    if not address:
-        return None, {}
-    proxy = URL(address if "://" in address else f"http://{address}")
-    if proxy.user is None:
-        return proxy, {}
-    credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
-    return proxy.with_user(None), {hdrs.PROXY_AUTHORIZATION: credentials}
-
-
 def _headers(headers: MultiMapping[str], body: bytes) -> dict[str, str | bytes | list[str | bytes]]:
     table = header_tables.received(headers)
     if body and str(table.get("content-encoding", "")).lower() in _DECODED:
@@ -198,44 +150,7 @@ def _headers(headers: MultiMapping[str], body: bytes) -> dict[str, str | bytes |
 
 
 def _failure(title: str, url: URL, timeout: float | None, error: Exception) -> Exception:
-    place = f"{url.host}:{url.port}"
-    kind = "connection"
-    match error:
-        case TimeoutError():
-            kind, text = "timeout", f"no complete answer from {place} within {timeout:g} s"
-        case aiohttp.TooManyRedirects():
-            kind, text = "redirect", f"more than {MAX_REDIRECTS} redirects from {place}"
-        case aiohttp.RedirectClientError():
-            kind, text = "redirect", f"{place} redirects to a URL that is not HTTP: {error}"
-        case aiohttp.InvalidURL():
-            return BuiltinError(f"bad argument 'url' ({error})")
-        case aiohttp.ClientConnectorCertificateError():
-            kind, text = "tls", f"{place}: {_tls_text(error.certificate_error)}"
-        case aiohttp.ClientConnectorSSLError():
-            kind, text = "tls", f"{place}: {_tls_text(error.os_error)}"
-        case aiohttp.ClientConnectorError():
-            text = f"cannot connect to {error.host}:{error.port}: {_system_text(error.os_error)}"
-        case aiohttp.ServerDisconnectedError():
-            text = f"{place} closed the connection without an answer"
-        case aiohttp.ClientPayloadError():
-            text = f"the answer of {place} broke off"
-        case aiohttp.ClientResponseError():
-            text = f"{place} does not speak HTTP/1.1: {error.message}"
-        case OSError():
-            text = f"{place}: {_system_text(error)}"
-        case _:
-            text = f"{place}: {error}"
+    if isinstance(error, aiohttp.InvalidURL) and not isinstance(error, aiohttp.RedirectClientError):
+        return BuiltinError(f"bad argument 'url' ({error})")
+    kind, text = connections.explain(url, timeout, error)
     return ErrorObject(f"{title} failed: {text}", kind=kind)
-
-
-def _tls_text(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    reason = getattr(error, "reason", None)
-    return f"TLS handshake failed: {(reason or str(error)).lower().replace('_', ' ')}"
-
-
-def _system_text(error: OSError) -> str:
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

@@ -63,8 +63,18 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
--- `call` is what a call of a handle does, if anything.
-function host.define_class(name, methods, call)
+-- `call` is what a call of a handle does, if anything. A handle of a class with an `owner` is a field of a handle of that
+-- class, and is called like a method of it.
+function host.define_class(name, methods, call, owner)
+  if call and owner then
+    local bound = call
+    function call(handle, first, ...)
+      if handle_classes[first] ~= owner then
+        raise(host.names[bound] .. ": to be called with a colon, as a method of " .. owner)
+      end
+      return bound(handle, ...)
+    end
+  end
   classes[name] = { __name = name, __index = methods, __call = call, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name

@@ -5,6 +5,8 @@ local host = ...
 local getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type =
   getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type
 
+local find = string.find
+
 local string_methods = {}
 for name, fn in pairs(string) do
   if name ~= "dump" then -- not for scripts
@@ -62,7 +64,8 @@ function host.describe(v)
   if rawequal(v, host.null) then
     return "json.null"
   elseif host.is_handle(v) then
-    return "a " .. host.is_handle(v)
+    local class = host.is_handle(v)
+    return (find(class, "^[aeiou]") and "an " or "a ") .. class
   elseif kind == "table" and host.is_error(v) then
     return "error"
   end

@@ -137,7 +137,9 @@ local function fill(target, name)
     target[name] = value
   end
   for i = 1, #declared.classes do
-    host.define_class(declared.classes[i].name, methods_of(declared.classes[i]))
+    local class = declared.classes[i]
+    local methods, call = methods_of(class)
+    host.define_class(class.name, methods, call, class.owner)
   end
   return entry
 end
