@@ -35,6 +35,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
+HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 
@@ -46,6 +47,43 @@ class LuaFailureConverter(DefaultFailureConverter):
         """Convert, then replace Python's stack trace by Lua's."""
         super().to_failure(exception, payload_converter, failure)
         failure.stack_trace = getattr(exception, "lua_traceback", "")
+        if failure.message.startswith("Failed decoding") and isinstance(exception.__cause__, BuiltinError):
+            failure.message += f": {exception.__cause__}"  # the SDK hides what the codec said in the cause
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """Convert; a message that was encrypted is back in its place before."""
+        return super().from_failure(_revealed(failure), payload_converter)
+
+
+class HiddenFailureConverter(LuaFailureConverter):
+    """Also moves messages and stack traces where the codec encrypts them."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Convert, then hide the texts of the failure and of its causes."""
+        super().to_failure(exception, payload_converter, failure)
+        level = failure
+        while True:
+            if not level.HasField("encoded_attributes"):
+                texts = {"message": level.message, "stack_trace": level.stack_trace}
+                level.encoded_attributes.CopyFrom(payloads.to_payload(Json(orjson.dumps(texts))))
+                level.message, level.stack_trace = HIDDEN_MESSAGE, ""
+            if not level.HasField("cause"):
+                return
+            level = level.cause
+
+
+def _revealed(failure: Failure) -> Failure:
+    if not failure.HasField("encoded_attributes"):
+        return failure
+    revealed = Failure()
+    revealed.CopyFrom(failure)
+    revealed.ClearField("encoded_attributes")
+    attributes = payloads.from_payload(failure.encoded_attributes)
+    texts = orjson.loads(attributes) if isinstance(attributes, Json) else None
+    if isinstance(texts, dict):
+        revealed.message = str(texts.get("message", failure.message))
+        revealed.stack_trace = str(texts.get("stack_trace", failure.stack_trace))
+    return revealed
 
 
 def to_application_error(error: LuaError) -> ApplicationError:
