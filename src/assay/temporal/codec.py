@@ -27,8 +27,9 @@ _NONCE_SIZE = 12
 
 @dataclass(kw_only=True)
 class CodecOptions:
-    """How payloads are encrypted: inputs, results, signals, queries, details of failures and heartbeats, memos, headers.
+    """How payloads are encrypted.
 
+    That is inputs, results, signals, queries, texts and details of failures, details of heartbeats, memos and headers.
     Search attributes, ids, names and types are not: the server has to read them. The layout is that of Temporal's
     samples for other SDKs: the nonce and the sealed payload under `binary/encrypted`, with the key's id beside it.
 
@@ -71,9 +72,7 @@ class Codec(PayloadCodec):
     def _open(self, payload: Payload) -> Payload:
         key_id = payload.metadata.get(_KEY_ID, b"").decode("utf-8", "replace")
         if self._current is None:
-            raise BuiltinError(
-                f"a payload is encrypted with the key '{key_id}': it takes the option 'codec' to read it"
-            )
+            raise BuiltinError(f"a payload is encrypted with the key '{key_id}': the option 'codec' reads it")
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             known = ", ".join(f"'{known}'" for known in self._ciphers)

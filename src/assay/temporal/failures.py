@@ -79,7 +79,7 @@ def _revealed(failure: Failure) -> Failure:
     revealed.CopyFrom(failure)
     revealed.ClearField("encoded_attributes")
     attributes = payloads.from_payload(failure.encoded_attributes)
-    texts = orjson.loads(attributes) if isinstance(attributes, Json) else None
+    texts = payloads.to_python(attributes) if attributes is not None else None
     if isinstance(texts, dict):
         revealed.message = str(texts.get("message", failure.message))
         revealed.stack_trace = str(texts.get("stack_trace", failure.stack_trace))
@@ -118,7 +118,7 @@ def _details(details: Sequence[Any]) -> Any:
     values = []
     for item in details:
         if isinstance(item, RawValue):
-            values.append(orjson.loads(bytes(payloads.to_json(item))))
+            values.append(payloads.to_python(payloads.to_json(item)))
         else:
             values.append(item)
     return values[0] if len(values) == 1 else values or None

@@ -64,18 +64,19 @@ def _pem(name: str, text: str) -> bytes:
 
 def check(config: TLSConfig) -> None:
     """Raise BuiltinError for certificates that are none, and for a key that does not belong to its certificate."""
-    if not (config.server_root_ca_cert or config.client_cert or config.client_private_key):
+    given = (config.server_root_ca_cert, config.client_cert, config.client_private_key)
+    if all(pem is None for pem in given):
         return
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509 import load_pem_x509_certificates
 
-    if config.server_root_ca_cert:
+    if config.server_root_ca_cert is not None:
         _parse("server_root_ca_cert", "certificates", load_pem_x509_certificates, config.server_root_ca_cert)
-    if not config.client_cert or not config.client_private_key:
-        for name, value in (("client_cert", config.client_cert), ("client_key", config.client_private_key)):
-            if value:
-                raise BuiltinError(f"bad option 'tls.{name}' (a client's certificate and its key go together)")
+    if config.client_cert is None and config.client_private_key is None:
         return
+    if config.client_cert is None or config.client_private_key is None:
+        name = "client_cert" if config.client_cert is None else "client_key"
+        raise BuiltinError(f"missing option 'tls.{name}' (a client's certificate and its key go together)")
     certificates = _parse("client_cert", "certificates", load_pem_x509_certificates, config.client_cert)
     key = _parse("client_key", "private key", lambda pem: load_pem_private_key(pem, None), config.client_private_key)
     if certificates[0].public_key() != key.public_key():
