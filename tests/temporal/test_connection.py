@@ -33,7 +33,7 @@ worker:shutdown()
 
 TRY = """
 local ok, err = pcall(temporal.connect, json.parse(arg[1]))
-print(json.encode({ ok, ok or tostring(err) }))
+print(json.encode({ ok, tostring(err) }))
 """
 
 SECRET = "it-sits-at-toast-2000"
@@ -61,11 +61,10 @@ def mtls_proxy(temporal_server: str, authority: Authority) -> Iterator[TlsProxy]
         yield running
 
 
-def attempt(lua: Script, options: dict[str, Any]) -> str | bool:
-    """What `temporal.connect` says: true, or the error."""
+def attempt(lua: Script, options: dict[str, Any]) -> str | None:
+    """The error of a `temporal.connect`, or none."""
     ok, told = lua.value(TRY, json.dumps(options))
-    assert ok is (told is True)
-    return told
+    return None if ok else str(told)
 
 
 def test_client_and_worker_over_tls(lua: Script, name: str, proxy: TlsProxy, authority: Authority) -> None:
@@ -112,18 +111,18 @@ def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, str
         ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls')"),
         (
             {"tls": {"server_root_ca_cert": "@nowhere.pem"}},
-            "bad option 'tls.server_root_ca_cert' (nowhere.pem: No such",
+            "bad option 'tls.server_root_ca_cert' (nowhere.pem: No",
         ),
         (
             {"tls": {"server_root_ca_cert": "nonsense"}},
-            "bad option 'tls.server_root_ca_cert' (PEM certificates expected",
+            "bad option 'tls.server_root_ca_cert' (PEM certificates",
         ),
         ({"tls": {"server_root_ca_cert": "@empty.pem"}}, "bad option 'tls.server_root_ca_cert' (PEM certificates"),
         ({"tls": {"client_cert": certificate}}, "missing option 'tls.client_key'"),
         ({"tls": {"client_key": key}}, "missing option 'tls.client_cert'"),
         ({"tls": {"client_cert": certificate, "client_key": other_key}}, "it is not the key of 'tls.client_cert'"),
         ({"tls": {"client_cert": certificate, "client_key": certificate}}, "bad option 'tls.client_key' (PEM private"),
-        ({"tls": {"client_cert": key, "client_key": key}}, "bad option 'tls.client_cert' (PEM certificates expected"),
+        ({"tls": {"client_cert": key, "client_key": key}}, "bad option 'tls.client_cert' (PEM certificates"),
         ({"tls": {"ca": "x"}}, "unknown option 'tls.ca'"),
         ({"tls": "yes"}, "bad option 'tls' (boolean or table expected, got string)"),
     ]
@@ -182,12 +181,12 @@ def test_the_environment_configures_everything(
     # An option comes first, one by one.
     before = len(mtls_proxy.received)
     options = {"metadata": {"tic-tac": "toe-2"}, "api_key": "a-cat", "tls": {"domain": "temporal.test"}}
-    assert attempt(lua, options) is True
+    assert attempt(lua, options) is None
     seen = b"".join(map(bytes, mtls_proxy.received[before:]))
     assert in_header("toe-2") in seen
     assert in_header("Bearer a-cat") in seen
     assert in_header(SECRET) not in seen
-    assert attempt(lua, {"url": lua.address, "tls": False}) is True
+    assert attempt(lua, {"url": lua.address, "tls": False}) is None
     lua.command.environment["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = "/nowhere/ca.pem"
     assert "Temporal's configuration: /nowhere/ca.pem: No such file" in str(attempt(lua, {}))
 
@@ -212,7 +211,7 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
     del lua.command.environment["TEMPORAL_ADDRESS"]
     file = write_config(lua.folder, proxy.address, authority)
     before = len(proxy.received)
-    assert attempt(lua, {"config_file": "some.toml", "profile": "cloud"}) is True
+    assert attempt(lua, {"config_file": "some.toml", "profile": "cloud"}) is None
     assert in_header(f"Bearer {SECRET}") in b"".join(map(bytes, proxy.received[before:]))
     assert "127.0.0.1:1: connection refused" in str(attempt(lua, {"config_file": "some.toml"}))
 
@@ -230,7 +229,7 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
     # The environment comes before the file, an option before both.
     lua.command.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:2"
     assert "127.0.0.1:2: connection refused" in str(attempt(lua, {}))
-    assert attempt(lua, {"url": proxy.address}) is True
+    assert attempt(lua, {"url": proxy.address}) is None
 
     assert "bad option 'profile' (no profile 'other' in some.toml)" in str(
         attempt(lua, {"config_file": "some.toml", "profile": "other"})

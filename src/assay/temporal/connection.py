@@ -24,7 +24,7 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, Tele
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
 
 from assay.temporal import configuration, connect_errors
-from assay.temporal.calls import CallsInterceptor
+from assay.temporal.calls import CallLimits
 from assay.temporal.codec import CodecOptions, make_codec
 from assay.temporal.failures import HiddenFailureConverter, LuaFailureConverter
 from assay.temporal.payloads import RawConverter
@@ -128,7 +128,7 @@ async def connect(caller: str, options: ConnectionOptions, *, task_queue: str | 
         service,
         namespace=settings.namespace,
         data_converter=converter,
-        interceptors=[CallsInterceptor(converter)],
+        interceptors=[CallLimits()],
         header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,
     )
 

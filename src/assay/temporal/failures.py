@@ -35,6 +35,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
+UNKNOWN_QUERY = "UnknownQuery"
 HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
@@ -61,6 +62,8 @@ class HiddenFailureConverter(LuaFailureConverter):
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Convert, then hide the texts of the failure and of its causes."""
         super().to_failure(exception, payload_converter, failure)
+        if failure.application_failure_info.type == UNKNOWN_QUERY:
+            return  # it consists of names, which are never encrypted, and a query's failure brings only its message
         level = failure
         while True:
             if not level.HasField("encoded_attributes"):
@@ -195,7 +198,8 @@ def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError
             run_id=error.run_id,
         )
     if isinstance(error, WorkflowQueryFailedError | WorkflowQueryRejectedError):
-        return ErrorObject(f"{title}: {error}", kind="application", type=type(error).__name__)
+        text = str(error) if str(error) != HIDDEN_MESSAGE else "the query failed, and its encrypted error stays there"
+        return ErrorObject(f"{title}: {text}", kind="application", type=type(error).__name__)
     if isinstance(error, WorkflowContinuedAsNewError):
         return ErrorObject(
             f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id
