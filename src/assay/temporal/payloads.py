@@ -31,7 +31,8 @@ def from_payload(payload: Payload) -> Json | None:
         return None
     if encoding == b"binary/plain":
         return Json(b"=" + payload.data)
-    raise BuiltinError(f"a payload with the encoding '{encoding.decode('utf-8', 'replace')}' cannot be read")
+    named = f"with the encoding '{encoding.decode('utf-8', 'replace')}'" if encoding else "without an encoding"
+    raise BuiltinError(f"a payload {named} cannot be read")
 
 
 def to_python(value: Json) -> Value:
