@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import dataclasses
 import json
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from temporalio import activity
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleSpec, WorkflowFailureError
 from temporalio.common import RetryPolicy
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
+import replay
+from assay.temporal.codec import CodecOptions, make_codec
+from assay.temporal.connection import ConnectionOptions, connect
 from command import TIMEOUT, read_until
 from temporal_script import Script
 
@@ -166,11 +178,6 @@ def test_nothing_leaves_in_plain_text(lua: Script, name: str) -> None:
 
 
 async def test_memos_and_schedules_are_encrypted(lua: Script, name: str) -> None:
-    from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleSpec
-
-    from assay.temporal.codec import CodecOptions
-    from assay.temporal.connection import ConnectionOptions, connect
-
     options = CodecOptions(type="aes-gcm", keys=KEYS, current="2026-11")
     client = await connect("test", ConnectionOptions(url=lua.address, codec=options))
     action = ScheduleActionStartWorkflow("W", SECRET, id=name, task_queue=name, memo={"m": SECRET})
@@ -332,16 +339,25 @@ def test_an_encrypted_run_goes_on_in_another_process(lua: Script, name: str) -> 
     assert SECRET not in history(lua, f"{name}-all")
 
 
+def test_an_encrypted_history_replays(lua: Script, name: str) -> None:
+    run(lua, EVERYTHING, name, NEW)
+    history = lua.folder / "history.json"
+    history.write_text(json.dumps(lua.cli("workflow", "show", "--workflow-id", name)), encoding="utf-8")
+    script = lua.command.script(f"arg = {{ {name!r}, 'null' }}\n{WORKER}", "again.lua")
+    for codec, matches in ((NEW, True), (WRONG, False)):
+        result = subprocess.run(
+            [sys.executable, replay.__file__, str(lua.folder / script), str(history)],
+            env=os.environ | {"CODEC": json.dumps(codec)},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert (result.returncode == 0) is matches, result.stderr
+
+
 async def test_a_failure_of_another_sdk_is_read(lua: Script, name: str) -> None:
     """A Python worker with the codec and the SDK's own way to hide messages."""
-    import dataclasses
-
-    from temporalio import activity
-    from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
-    from temporalio.exceptions import ApplicationError
-    from temporalio.worker import Worker
-
-    from assay.temporal.codec import CodecOptions, make_codec
 
     @activity.defn
     async def refuse(text: str) -> str:
@@ -354,8 +370,6 @@ async def test_a_failure_of_another_sdk_is_read(lua: Script, name: str) -> None:
     )
     client = await Client.connect(lua.address, data_converter=converter)
     with lua.command.started(lua.command.script(WORKER + 'print("up")', "worker.lua"), name, json.dumps(NEW)) as worker:
-        import asyncio
-
         await asyncio.to_thread(read_until, worker, "up")
         async with Worker(client, task_queue=f"{name}-python", activities=[refuse]):
             text = (
@@ -375,7 +389,7 @@ async def test_a_failure_of_another_sdk_is_read(lua: Script, name: str) -> None:
                 """
             )
             value = await asyncio.to_thread(run, lua, text, name, NEW)
-        with pytest.raises(Exception, match=r"Workflow execution failed") as raised:
+        with pytest.raises(WorkflowFailureError) as raised:
             await client.execute_workflow(
                 "Crash", id=f"{name}-crash", task_queue=name, retry_policy=RetryPolicy(maximum_attempts=1)
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,3 +302,18 @@ def test_two_workers_of_one_queue(lua: Script, name: str) -> None:
         name,
     )
     assert value == "HEY"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_guide(lua: Script, name: str, block: int) -> None:
+    """The scripts of the guide compile, and run unless they say that they need more than a server."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "connecting.md").read_text()
+    info, script = re.findall(r"^```lua(.*?)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[block]
+    if info:
+        assert info == " no-run"
+        script = f"local function never()\n{script}\nend"
+    lua.command.environment |= {name: b64encode(bytes(32)).decode() for name in ("OLD_KEY", "NEW_KEY")}
+    lua.run("temporal.start({ task_queue = 'nobody', workflow_type = 'W', workflow_id = 'promotion-1' })")
+    result = lua.run(script)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == ("" if info else "RUNNING\n" if block == 0 else "Hello, Jane\n")

@@ -82,10 +82,18 @@ def _sdk_runtime() -> Runtime:
     """The SDK's core, one per process; it reports errors only, what matters comes back as errors anyway."""
     global _runtime
     if _runtime is None:
-        forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+        logger = logging.getLogger("temporalio.core")
+        logger.addFilter(_is_news)
+        forwarding = LogForwardingConfig(logger=logger)
         errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
         _runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=errors, forwarding=forwarding)))
     return _runtime
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nobody else tells it: a call that is tried again comes to an end, only polling goes on for ever."""
+    message = record.getMessage()
+    return "gRPC call" not in message or "gRPC call poll_" in message
 
 
 def data_converter(codec: CodecOptions | None) -> DataConverter:
