@@ -56,7 +56,8 @@ local worker = temporal.worker({
       return activity.heartbeat_details()
     end,
     refuse = function(input)
-      error({ type = "NO", message = "refused " .. SECRET, details = { code = SECRET }, non_retryable = true })
+      error({ type = "UnknownQuery", message = "refused " .. SECRET, details = { code = SECRET },
+        non_retryable = true })
     end,
     open = function() fs.write("token", activity.info().task_token); activity.complete_async() end,
   },
@@ -144,7 +145,7 @@ def test_nothing_leaves_in_plain_text(lua: Script, name: str) -> None:
         "input": [SECRET, 1, 2.5],
         "activity": [SECRET],
         "beat": {"at": SECRET},
-        "refused": [f"refused {SECRET}", SECRET, "NO"],
+        "refused": [f"refused {SECRET}", SECRET, "UnknownQuery"],
         "side": f"{SECRET}-side",
         "child": f"{SECRET}-child",
         "async": f"{SECRET}-async",
@@ -156,7 +157,7 @@ def test_nothing_leaves_in_plain_text(lua: Script, name: str) -> None:
         "client:query_workflow: query 'other' is not registered (registered: broken, state)",
     ]
     refused, crashed = value["failures"]
-    assert refused == [f"activity 'refuse' failed: refused {SECRET}", "activity", "NO", {"code": SECRET}]
+    assert refused == [f"activity 'refuse' failed: refused {SECRET}", "activity", "UnknownQuery", {"code": SECRET}]
     assert crashed[0].endswith(f": crashed: {SECRET}")
     for workflow_id in (name, f"{name}Fail", f"{name}Crash"):
         seen = history(lua, workflow_id)

@@ -21,6 +21,7 @@ _SIGNS = {
     "alertreceived": "it refuses the TLS connection",
 }
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_CLOSED = re.compile(r"hyper::error\((io|canceled|channelclosed)|operation was canceled|connection reset|broken pipe")
 _NAMES = re.compile(r'DnsName\(\\?"([^"\\]*)|IpAddress\(([^)]*)\)')
 
 
@@ -44,7 +45,7 @@ def _told(text: str, settings: Settings) -> str:
     found = _MESSAGE.search(text)
     if "code: Unauthenticated" in text or "code: PermissionDenied" in text:
         return f"it refuses the caller: {found[1] if found else 'no reason given'}"
-    if "hyper::Error(Io" in text:
+    if _CLOSED.search(lowered):
         return f"it closed the connection{_suspicion(settings.tls)}"
     return f"it does not answer as a Temporal server ({found[1]})" if found else text.splitlines()[0]
 

@@ -35,10 +35,16 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
-UNKNOWN_QUERY = "UnknownQuery"
 HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
+
+
+class UnknownQueryError(ApplicationError):
+    """A query that the workflow has not registered. Its message consists of names."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type="UnknownQuery")
 
 
 class LuaFailureConverter(DefaultFailureConverter):
@@ -62,8 +68,8 @@ class HiddenFailureConverter(LuaFailureConverter):
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         """Convert, then hide the texts of the failure and of its causes."""
         super().to_failure(exception, payload_converter, failure)
-        if failure.application_failure_info.type == UNKNOWN_QUERY:
-            return  # it consists of names, which are never encrypted, and a query's failure brings only its message
+        if isinstance(exception, UnknownQueryError):
+            return  # names are never encrypted, and of a failed query only the message comes back
         level = failure
         while True:
             if not level.HasField("encoded_attributes"):
