@@ -287,16 +287,17 @@ def test_connections_are_shared(lua: Script, proxy: TlsProxy, authority: Authori
 def test_two_workers_of_one_queue(lua: Script, name: str) -> None:
     value = lua.value(
         """
-        local first = temporal.worker({ task_queue = arg[1], workflows = {
-          Shout = function(ctx, input) return ctx:execute_activity("upper", input) end } })
-        local second = temporal.worker({ task_queue = arg[1], activities = { upper = string.upper } })
+        local function options()
+          return { task_queue = arg[1], activities = { upper = function(text) return text:upper() end }, workflows = {
+            Shout = function(ctx, input) return ctx:execute_activity("upper", input) end } }
+        end
+        local first, second = temporal.worker(options()), temporal.worker(options())
         local client = temporal.connect()
         client:start_workflow({ task_queue = arg[1], workflow_type = "Shout", workflow_id = arg[1], input = "hey" })
         local result = client:get_result({ workflow_id = arg[1] })
         first:shutdown()
         second:shutdown()
-        local third = temporal.worker({ task_queue = arg[1], activities = { upper = string.upper } })
-        third:shutdown()
+        temporal.worker(options()):shutdown()
         print(json.encode(result))
         """,
         name,
