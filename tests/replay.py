@@ -1,12 +1,14 @@
 """Replay histories cold against a script's workflows: `python replay.py SCRIPT HISTORY.json…`.
 
-Prints a line for each history that does not match and ends with 1 when there is one.
+Prints a line for each history that does not match and ends with 1 when there is one. The environment variable
+CODEC has the `codec` option of the worker, as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import sys
 from contextlib import suppress
@@ -14,14 +16,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 from temporalio.client import WorkflowHistory
-from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
-from assay.temporal.failures import LuaFailureConverter
-from assay.temporal.payloads import RawConverter
+from assay.temporal.codec import CodecOptions
+from assay.temporal.connection import data_converter
 from assay.temporal.worker import Worker
 from assay.temporal.workflow.instance import workflow_class
 
@@ -55,12 +56,12 @@ def read(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text(encoding="utf-8"))
 
 
-async def replay(classes: list[type], histories: list[Path]) -> list[str]:
+async def replay(classes: list[type], histories: list[Path], codec: CodecOptions | None = None) -> list[str]:
     """Replay each history from its first event; returns what does not match."""
     replayer = Replayer(
         workflows=classes,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=DataConverter(payload_converter_class=RawConverter, failure_converter_class=LuaFailureConverter),
+        data_converter=data_converter(codec),
     )
     problems = []
     for path in histories:
@@ -72,7 +73,9 @@ async def replay(classes: list[type], histories: list[Path]) -> list[str]:
 
 def main(script: str, *histories: str) -> int:
     """Replay and report; returns the exit code."""
-    problems = asyncio.run(replay(workflow_classes(Path(script)), [Path(history) for history in histories]))
+    keys = os.environ.get("CODEC")
+    codec = CodecOptions(**json.loads(keys)) if keys else None
+    problems = asyncio.run(replay(workflow_classes(Path(script)), [Path(history) for history in histories], codec))
     for problem in problems:
         sys.stderr.write(problem + "\n")
     sys.stderr.flush()

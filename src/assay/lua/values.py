@@ -22,7 +22,15 @@ MAX_SIDES = 100  # lupa's cost per argument grows with their number
 
 
 class Json(bytes):
-    """JSON text that crosses as it is: one side wrote it, the other side reads it."""
+    """JSON text that crosses as it is: one side wrote it, the other side reads it.
+
+    A string that is no UTF-8 text, which JSON has no word for, crosses as "=" and its bytes when it is the whole value.
+    """
+
+    @property
+    def raw(self) -> bytes | None:
+        """The bytes when the value is a string that is no text."""
+        return bytes(self[1:]) if self[:1] == b"=" else None
 
     @classmethod
     def of(cls, value: Value) -> Json:

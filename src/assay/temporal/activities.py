@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -163,7 +162,7 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
     """The local activity behind `ctx:side_effect`: it calls back into the state of the run."""
 
     async def run(*arguments: RawValue) -> RawValue:
-        run_id, key = (orjson.loads(bytes(text)) for text in payloads.as_json(arguments))
+        run_id, key = map(payloads.to_python, payloads.as_json(arguments))
         host = settings.runs.get(run_id)
         if host is None:
             raise ApplicationError("the run has left this worker", type="RunEvicted")

@@ -7,7 +7,6 @@ import binascii
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-import orjson
 from temporalio import client as sdk
 from temporalio.common import RawValue
 
@@ -120,7 +119,7 @@ async def fail(client: sdk.Client, options: FailOptions) -> None:
     """Fail an activity."""
     value = {"type": options.type, "non_retryable": options.non_retryable, "next_retry_delay": options.next_retry_delay}
     if options.details is not None:
-        value["details"] = orjson.loads(bytes(options.details))
+        value["details"] = payloads.to_python(options.details)
     failure = to_application_error(LuaError(options.message, value))
     call = _handle(client, options).fail(failure, rpc_timeout=seconds(options.rpc_timeout))
     await _tell("client:fail_activity", call)

@@ -1,106 +1,183 @@
-"""Connections to a Temporal server."""
+"""Connections to a Temporal server: what the options and the environment say, made once and shared."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import re
-from dataclasses import dataclass
-from typing import Any
+import threading
+from collections import OrderedDict
+from dataclasses import astuple, dataclass, field
+from datetime import timedelta
+from weakref import WeakKeyDictionary
 
-from assay.errors import BuiltinError, ErrorObject
+from assay.errors import ErrorObject
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client, GrpcCompression
+from temporalio.common import HeaderCodecBehavior
 from temporalio.converter import DataConverter
-from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
 
-from assay.temporal.failures import LuaFailureConverter
+from assay.temporal import configuration, connect_errors
+from assay.temporal.calls import CallLimits
+from assay.temporal.codec import CodecOptions, make_codec
+from assay.temporal.failures import HiddenFailureConverter, LuaFailureConverter
 from assay.temporal.payloads import RawConverter
+from assay.temporal.tls import TlsOptions
 
 CONNECT_TIMEOUT = 8.0
 """Seconds until a server that does not answer is given up."""
 
-_DATA_CONVERTER = DataConverter(payload_converter_class=RawConverter, failure_converter_class=LuaFailureConverter)
+CALL_PATIENCE = 60.0
+"""Seconds for which a call is tried again while the server is away, unless `rpc_timeout` says less."""
+
+_SHARED_AT_MOST = 16
+
 _runtime: Runtime | None = None
+_lock = threading.Lock()
+_shared: OrderedDict[object, ServiceClient] = OrderedDict()
+_served: WeakKeyDictionary[ServiceClient, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
 @dataclass(kw_only=True)
 class ConnectionOptions:
-    """Where the server is.
+    """Where the server is, and who calls.
 
-    What is left out comes from Temporal's environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …, a
-    profile in `temporal.toml`), then from the defaults `localhost:7233` and `default`.
+    What is left out comes from Temporal's environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+    `TEMPORAL_API_KEY`, `TEMPORAL_TLS` and `TEMPORAL_TLS_*`, `TEMPORAL_GRPC_META_*`, and the profile in
+    `temporal.toml`), then from the defaults `localhost:7233` and `default`. The same options share one connection.
+    While the server is away a call is tried again for a minute, or for its `rpc_timeout`.
 
     Attributes:
         url: `host:port` of the server's gRPC frontend, without `http://`.
         namespace: The namespace.
+        api_key: The key that says who calls. It implies `tls`.
         identity: What the server shows as the caller.
+        metadata: gRPC headers for every call: lower-case name → text. They go on top of those of the environment.
+        tls: `true` for TLS with the authorities of the system, a table for certificates, `false` for none although the
+            environment or an API key says so.
+        profile: The profile in `temporal.toml`; `TEMPORAL_PROFILE` or "default" when left out.
+        config_file: The path of the `temporal.toml`; `TEMPORAL_CONFIG_FILE` or the usual one of Temporal's tools when
+            left out.
+        codec: How payloads are encrypted. Clients and workers that share workflows need the same keys.
     """
 
     url: str | None = None
     namespace: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     identity: str | None = None
+    metadata: dict[str, str] | None = field(default=None, repr=False)
+    tls: bool | TlsOptions | None = None
+    profile: str | None = None
+    config_file: str | None = None
+    codec: CodecOptions | None = None
 
 
 def _sdk_runtime() -> Runtime:
     """The SDK's core, one per process; it reports errors only, what matters comes back as errors anyway."""
     global _runtime
     if _runtime is None:
-        forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+        logger = logging.getLogger("temporalio.core")
+        logger.addFilter(_is_news)
+        forwarding = LogForwardingConfig(logger=logger)
         errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
         _runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=errors, forwarding=forwarding)))
     return _runtime
 
 
-async def connect(caller: str, options: ConnectionOptions) -> Client:
-    """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`.
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nobody else tells it: a call that is tried again comes to an end, only polling goes on for ever."""
+    message = record.getMessage()
+    return "gRPC call" not in message or "gRPC call poll_" in message
 
-    Raises BuiltinError or ErrorObject (kind "rpc" or "not_found").
+
+def data_converter(codec: CodecOptions | None) -> DataConverter:
+    """What turns payloads into what Lua reads, and back. Raises BuiltinError for a bad key."""
+    return DataConverter(
+        payload_converter_class=RawConverter,
+        payload_codec=make_codec(codec),
+        failure_converter_class=LuaFailureConverter if codec is None else HiddenFailureConverter,
+    )
+
+
+async def connect(caller: str, options: ConnectionOptions, *, task_queue: str | None = None) -> Client:
+    """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
+
+    Raises BuiltinError or ErrorObject (kind "rpc").
     """
-    config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
-    if options.url is not None:
-        config["target_host"] = options.url
-    if options.namespace is not None:
-        config["namespace"] = options.namespace
-    if options.identity is not None:
-        config["identity"] = options.identity
-    address = config.setdefault("target_host", "localhost:7233")
-    if "://" in address:
-        raise BuiltinError(f"bad option 'url' (host:port without http:// expected, got '{address}')")
-    host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isdigit()):
-        raise BuiltinError(f"bad option 'url' (host:port expected, got '{address}')")
-    connecting = Client.connect(
-        **config,
-        data_converter=_DATA_CONVERTER,
+    converter = data_converter(options.codec)
+    settings = configuration.resolve(options)
+    config = ConnectConfig(
+        target_host=settings.address,
+        api_key=settings.api_key,
+        tls=settings.tls,
+        rpc_metadata=settings.metadata,
+        identity=options.identity or "",
+        retry_config=RetryConfig(
+            max_interval_millis=2000, max_elapsed_time_millis=int(CALL_PATIENCE * 1000), max_retries=0
+        ),
         runtime=_sdk_runtime(),
         grpc_compression=GrpcCompression.NONE,
     )
     try:
-        return await asyncio.wait_for(connecting, CONNECT_TIMEOUT)
-    except TimeoutError:
-        reason = f"no answer within {CONNECT_TIMEOUT:g} s"
-    except RuntimeError as error:
-        reason = _reason(str(error))
-    except RPCError as error:
-        reason = error.message
-        if error.status == RPCStatusCode.NOT_FOUND:
-            namespace = config.get("namespace", "default")
-            raise ErrorObject(f"{caller}: namespace '{namespace}' not found", kind="not_found") from error
-    raise ErrorObject(f"{caller}: cannot connect to the Temporal server at {address}: {reason}", kind="rpc")
+        service = await asyncio.wait_for(_service(config), CONNECT_TIMEOUT)
+        if task_queue is not None and not _take(service, settings.namespace, task_queue):
+            service = await asyncio.wait_for(ServiceClient.connect(config), CONNECT_TIMEOUT)
+    except (TimeoutError, RuntimeError, RPCError) as error:
+        reason = connect_errors.reason(error, settings, CONNECT_TIMEOUT)
+        text = f"{caller}: cannot connect to the Temporal server at {settings.address}: {reason}"
+        raise ErrorObject(text, kind="rpc") from error
+    return Client(
+        service,
+        namespace=settings.namespace,
+        data_converter=converter,
+        interceptors=[CallLimits()],
+        header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,
+    )
 
 
-def _reason(text: str) -> str:
-    """The telling part of the core's message."""
-    lowered = text.lower()
-    for sign in ("connection refused", "connection reset", "timed out", "certificate", "dns error"):
-        if sign in lowered:
-            return sign
-    found = re.search(r'message: "([^"]*)"', text)
-    return f"it does not answer as a Temporal server ({found[1]})" if found else text
+async def _service(config: ConnectConfig) -> ServiceClient:
+    """The shared connection for a configuration: the one that answers, or a new one.
+
+    The SDK's connected client may be used from any thread and event loop: after its first connection a call takes no
+    lock and the answer is delivered to the loop that asked. A client that is still connecting belongs to one loop, so
+    each caller connects one of its own and the first that is done is kept.
+    """
+    tls = astuple(config.tls) if isinstance(config.tls, TLSConfig) else config.tls
+    key = (config.target_host, config.api_key, tls, tuple(sorted(config.rpc_metadata.items())), config.identity)
+    with _lock:
+        known = _shared.get(key)
+        if known is not None:
+            _shared.move_to_end(key)
+    if known is not None and await _answers(known):
+        return known
+    made = await ServiceClient.connect(config)
+    with _lock:
+        if _shared.get(key) is known:
+            _shared[key] = made
+            if len(_shared) > _SHARED_AT_MOST:
+                _shared.popitem(last=False)
+        return _shared.get(key, made)
+
+
+async def _answers(service: ServiceClient) -> bool:
+    try:
+        await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=3))
+    except RPCError:
+        return False
+    return True
+
+
+def _take(service: ServiceClient, namespace: str, task_queue: str) -> bool:
+    """Whether this is the first worker of a task queue on a connection: the SDK refuses a second one there."""
+    with _lock:
+        taken = _served.setdefault(service, set())
+        if (namespace, task_queue) in taken:
+            return False
+        taken.add((namespace, task_queue))
+        return True

@@ -35,8 +35,16 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
+HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
+
+
+class UnknownQueryError(ApplicationError):
+    """A query that the workflow has not registered. Its message consists of names."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type="UnknownQuery")
 
 
 class LuaFailureConverter(DefaultFailureConverter):
@@ -46,6 +54,45 @@ class LuaFailureConverter(DefaultFailureConverter):
         """Convert, then replace Python's stack trace by Lua's."""
         super().to_failure(exception, payload_converter, failure)
         failure.stack_trace = getattr(exception, "lua_traceback", "")
+        if failure.message.startswith("Failed decoding") and isinstance(exception.__cause__, BuiltinError):
+            failure.message += f": {exception.__cause__}"  # the SDK hides what the codec said in the cause
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        """Convert; a message that was encrypted is back in its place before."""
+        return super().from_failure(_revealed(failure), payload_converter)
+
+
+class HiddenFailureConverter(LuaFailureConverter):
+    """Also moves messages and stack traces where the codec encrypts them."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Convert, then hide the texts of the failure and of its causes."""
+        super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception, UnknownQueryError):
+            return  # names are never encrypted, and of a failed query only the message comes back
+        level = failure
+        while True:
+            if not level.HasField("encoded_attributes"):
+                texts = {"message": level.message, "stack_trace": level.stack_trace}
+                level.encoded_attributes.CopyFrom(payloads.to_payload(Json(orjson.dumps(texts))))
+                level.message, level.stack_trace = HIDDEN_MESSAGE, ""
+            if not level.HasField("cause"):
+                return
+            level = level.cause
+
+
+def _revealed(failure: Failure) -> Failure:
+    if not failure.HasField("encoded_attributes"):
+        return failure
+    revealed = Failure()
+    revealed.CopyFrom(failure)
+    revealed.ClearField("encoded_attributes")
+    attributes = payloads.from_payload(failure.encoded_attributes)
+    texts = payloads.to_python(attributes) if attributes is not None else None
+    if isinstance(texts, dict):
+        revealed.message = str(texts.get("message", failure.message))
+        revealed.stack_trace = str(texts.get("stack_trace", failure.stack_trace))
+    return revealed
 
 
 def to_application_error(error: LuaError) -> ApplicationError:
@@ -80,7 +127,7 @@ def _details(details: Sequence[Any]) -> Any:
     values = []
     for item in details:
         if isinstance(item, RawValue):
-            values.append(orjson.loads(bytes(payloads.to_json(item))))
+            values.append(payloads.to_python(payloads.to_json(item)))
         else:
             values.append(item)
     return values[0] if len(values) == 1 else values or None
@@ -157,7 +204,8 @@ def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError
             run_id=error.run_id,
         )
     if isinstance(error, WorkflowQueryFailedError | WorkflowQueryRejectedError):
-        return ErrorObject(f"{title}: {error}", kind="application", type=type(error).__name__)
+        text = str(error) if str(error) != HIDDEN_MESSAGE else "the query failed, and its encrypted error stays there"
+        return ErrorObject(f"{title}: {text}", kind="application", type=type(error).__name__)
     if isinstance(error, WorkflowContinuedAsNewError):
         return ErrorObject(
             f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id

@@ -52,7 +52,7 @@ def _client_methods() -> list[str]:
 
 @library.function()
 async def start(options: StartConnectionOptions) -> Started:
-    """Start a workflow over a connection of its own.
+    """Start a workflow without a client: connect as `temporal.connect` does, and start.
 
     Args:
         options: Where the server is and what to start.

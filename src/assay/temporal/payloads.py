@@ -10,17 +10,19 @@ from temporalio.common import RawValue
 from temporalio.converter import DefaultPayloadConverter, PayloadConverter
 
 from assay.errors import BuiltinError
-from assay.lua.values import Json
+from assay.lua.values import Json, Value, text_or_bytes
 
 
 def to_payload(value: Json | None) -> Payload:
-    """The payload of a value: `json/plain`, or `binary/null` for nil."""
+    """The payload of a value: `json/plain`, `binary/null` for nil, `binary/plain` for a string that is no text."""
     if value is None or value == b"null":
         return Payload(metadata={"encoding": b"binary/null"})
+    if value.raw is not None:
+        return Payload(metadata={"encoding": b"binary/plain"}, data=value.raw)
     return Payload(metadata={"encoding": b"json/plain"}, data=bytes(value))
 
 
-def from_payload(payload: Payload) -> Json | bytes | None:
+def from_payload(payload: Payload) -> Json | None:
     """The value of a payload. Raises BuiltinError for an encoding that is not known."""
     encoding = payload.metadata.get("encoding", b"")
     if encoding in (b"json/plain", b"json/protobuf"):
@@ -28,8 +30,16 @@ def from_payload(payload: Payload) -> Json | bytes | None:
     if encoding == b"binary/null":
         return None
     if encoding == b"binary/plain":
-        return payload.data
-    raise BuiltinError(f"a payload with the encoding '{encoding.decode('utf-8', 'replace')}' cannot be read")
+        return Json(b"=" + payload.data)
+    named = f"with the encoding '{encoding.decode('utf-8', 'replace')}'" if encoding else "without an encoding"
+    raise BuiltinError(f"a payload {named} cannot be read")
+
+
+def to_python(value: Json) -> Value:
+    """The value as plain data."""
+    import orjson
+
+    return orjson.loads(bytes(value)) if value.raw is None else text_or_bytes(value.raw)
 
 
 def arguments(value: Json | None) -> list[RawValue]:
@@ -38,20 +48,9 @@ def arguments(value: Json | None) -> list[RawValue]:
 
 
 def to_json(raw: RawValue) -> Json:
-    """A payload as JSON text; bytes that are no JSON become a string when they are text."""
+    """A payload as JSON text, nil as null."""
     value = from_payload(raw.payload)
-    if value is None:
-        return Json(b"null")
-    if isinstance(value, Json):
-        return value
-    import orjson
-
-    try:
-        return Json(orjson.dumps(value.decode()))
-    except UnicodeDecodeError:
-        raise BuiltinError(
-            "a payload of bytes that are no text cannot be a workflow's or an activity's value"
-        ) from None
+    return Json(b"null") if value is None else value
 
 
 def as_json(values: Iterable[RawValue]) -> list[Json]:

@@ -165,7 +165,7 @@ class Worker:
 
     async def _run(self) -> None:
         options = self._options
-        client = await connect("temporal.worker", options)
+        client = await connect("temporal.worker", options, task_queue=options.task_queue)
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
             await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))

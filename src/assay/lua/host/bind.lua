@@ -5,7 +5,7 @@
 --   "v" values…              results as they are
 --   "t" text, sides…         one result, as wire
 --   "m" text, sides…         several results, as a wire array
---   "j" texts…               results, each as JSON
+--   "j" texts…               results, each as JSON, or "=" and the bytes of a string
 --   "h" class, id            a handle
 --   "k" task id              the results of a task that has ended, as an array, or its error
 --   "r" task id              the results of a task that has ended, or its error
@@ -145,7 +145,7 @@ local function each(text, ...)
   if text == nil then
     return
   end
-  local value, problem = host.decode(text)
+  local value, problem = host.decode_value(text)
   if problem then
     error(problem, 0)
   elseif value == host.null then
@@ -236,7 +236,7 @@ local function collect(name, parameters, count, ...)
     elseif kind == "body" and t == "string" then
       out[i] = "=" .. v
     elseif kind == "json" or (kind == "body" and t == "table") then
-      local text, problem = host.encode(v, "json")
+      local text, problem = host.encode_value(v)
       if not text then
         raise(name .. ": bad argument '" .. parameter[1] .. "' (JSON cannot carry " .. problem .. ")")
       end

@@ -113,7 +113,12 @@ local function ended(id, ok, first, ...)
   elseif delivery ~= "json" and (kind == "string" or kind == "number" or kind == "boolean") then
     return "done", first
   end
-  local text, sides = host.encode(first, delivery)
+  local text, sides
+  if delivery == "json" then
+    text, sides = host.encode_value(first)
+  else
+    text, sides = host.encode(first, delivery)
+  end
   if not text then
     return "unfit", sides
   elseif sides then

@@ -469,3 +469,18 @@ local function decode(text, sides)
 end
 
 host.encode, host.decode, host.is_text = encode, decode, is_text
+
+-- A value on its own, as JSON; a string that JSON cannot carry is "=" and its bytes.
+function host.encode_value(value)
+  if type(value) == "string" and not is_text(value) then
+    return "=" .. value
+  end
+  return encode(value, "json")
+end
+
+function host.decode_value(text)
+  if byte(text) == 61 then
+    return sub(text, 2)
+  end
+  return decode(text)
+end

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Literal, TypeVar
 
-import orjson
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError
@@ -321,7 +320,7 @@ class Context:
         queue = self._host.signals.get(name)
         if not queue:
             return Several((False, None))
-        payload = orjson.loads(bytes(queue.popleft()))
+        payload = payloads.to_python(queue.popleft())
         return Several((True, True if payload is None else payload))
 
     @method

@@ -347,7 +347,7 @@ function host.begin(snapshot, context, ...)
     host.hold(function()
       local arguments = {}
       for i = 1, texts.n do
-        local value = host.decode(texts[i])
+        local value = host.decode_value(texts[i])
         if value ~= host.null then
           arguments[i] = value
         end

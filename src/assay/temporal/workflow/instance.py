@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
-from assay.temporal.failures import to_application_error
+from assay.temporal.failures import UnknownQueryError, to_application_error
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
 
@@ -87,7 +87,7 @@ class Run:
         handler = host.queries.get(name)
         if handler is None:
             known = ", ".join(sorted(host.queries)) or "none"
-            raise ApplicationError(f"query '{name}' is not registered (registered: {known})", type="UnknownQuery")
+            raise UnknownQueryError(f"query '{name}' is not registered (registered: {known})")
         try:
             return RawValue(payloads.to_payload(host.run_copy(handler, payloads.as_json(arguments), live=False)))
         except LuaError as error:

@@ -1,0 +1,114 @@
+"""Encryption of payloads: what leaves the process is AES-GCM, as in Temporal's own encryption samples."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from google.protobuf.message import DecodeError
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadCodec
+
+from assay.errors import BuiltinError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_ENCRYPTED = b"binary/encrypted"
+_KEY_ID = "encryption-key-id"
+_CIPHER = {"encryption-cipher": b"AES/GCM/NoPadding"}
+_KEY_SIZES = (16, 24, 32)
+_NONCE_SIZE = 12
+
+
+@dataclass(kw_only=True)
+class CodecOptions:
+    """How payloads are encrypted.
+
+    That is inputs, results, signals, queries, texts and details of failures, details of heartbeats, memos and headers.
+    Search attributes, ids, names and types are not: the server has to read them. The layout is that of Temporal's
+    samples for other SDKs: the nonce and the sealed payload under `binary/encrypted`, with the key's id beside it.
+
+    Attributes:
+        type: The kind of encryption: AES-GCM.
+        keys: Key id → the key: Base64 of 16, 24 or 32 random bytes. Keep a key as long as something that it
+            encrypted is to be read.
+        current: The id of the key that encrypts. What was not encrypted is still read.
+    """
+
+    type: Literal["aes-gcm"]
+    keys: dict[str, str] = field(repr=False)
+    current: str
+
+
+class Codec(PayloadCodec):
+    """Encrypts with the current key and decrypts with any; without keys it only refuses what is encrypted."""
+
+    def __init__(self, ciphers: Mapping[str, AESGCM], current: str | None) -> None:
+        self._ciphers = ciphers
+        self._current = current
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encrypt each payload as a whole, with its metadata."""
+        if self._current is None:
+            return list(payloads)
+        return [self._seal(self._current, payload) for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Decrypt what is encrypted. Raises BuiltinError, which names the key, when that cannot be done."""
+        return [
+            self._open(payload) if payload.metadata.get("encoding") == _ENCRYPTED else payload for payload in payloads
+        ]
+
+    def _seal(self, key_id: str, payload: Payload) -> Payload:
+        nonce = os.urandom(_NONCE_SIZE)
+        sealed = self._ciphers[key_id].encrypt(nonce, payload.SerializeToString(), None)
+        return Payload(metadata={"encoding": _ENCRYPTED, _KEY_ID: key_id.encode(), **_CIPHER}, data=nonce + sealed)
+
+    def _open(self, payload: Payload) -> Payload:
+        key_id = payload.metadata.get(_KEY_ID, b"").decode("utf-8", "replace")
+        if self._current is None:
+            raise BuiltinError(f"a payload is encrypted with the key '{key_id}': the option 'codec' reads it")
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            known = ", ".join(f"'{known}'" for known in self._ciphers)
+            raise BuiltinError(
+                f"a payload is encrypted with the key '{key_id}', which is not in 'codec.keys' (known: {known})"
+            )
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            data = payload.data
+            return Payload.FromString(cipher.decrypt(data[:_NONCE_SIZE], data[_NONCE_SIZE:], None))
+        except (InvalidTag, ValueError, DecodeError):
+            raise BuiltinError(
+                f"a payload that is encrypted with the key '{key_id}' cannot be read: "
+                "'codec.keys' has another key under this id, or the payload is damaged"
+            ) from None
+
+
+def make_codec(options: CodecOptions | None) -> Codec:
+    """The codec of a connection. Raises BuiltinError for a key that is none."""
+    if options is None:
+        return Codec({}, None)
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    ciphers = {key_id: AESGCM(_key(key_id, text)) for key_id, text in options.keys.items()}
+    if options.current not in ciphers:
+        known = ", ".join(f"'{key_id}'" for key_id in ciphers) or "none"
+        raise BuiltinError(f"bad option 'codec.current' ('codec.keys' has no '{options.current}'; known: {known})")
+    return Codec(ciphers, options.current)
+
+
+def _key(key_id: str, text: str) -> bytes:
+    try:
+        key = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise BuiltinError(f"bad option 'codec.keys.{key_id}' (Base64 expected)") from None
+    if len(key) not in _KEY_SIZES:
+        raise BuiltinError(f"bad option 'codec.keys.{key_id}' (16, 24 or 32 bytes expected, got {len(key)})")
+    return key

@@ -1,0 +1,95 @@
+"""What the connection options and Temporal's environment configuration say together."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from temporalio.envconfig import ClientConfig
+from temporalio.service import TLSConfig
+
+from assay.errors import BuiltinError
+from assay.temporal import tls
+
+if TYPE_CHECKING:
+    from assay.temporal.connection import ConnectionOptions
+
+_HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
+_HEADER_TEXT = re.compile(r"[ -~]*")
+
+
+@dataclass
+class Settings:
+    """Where and how to connect."""
+
+    address: str
+    namespace: str
+    api_key: str | None = field(repr=False)
+    tls: bool | TLSConfig
+    metadata: Mapping[str, str] = field(repr=False)
+
+
+def resolve(options: ConnectionOptions) -> Settings:
+    """The options, and what they leave out. Raises BuiltinError, which names the option and never shows a secret."""
+    known = _environment(options)
+    address = options.url if options.url is not None else known.get("target_host", "localhost:7233")
+    if "://" in address:
+        raise BuiltinError(f"bad option 'url' (host:port without http:// expected, got '{address}')")
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdigit() and int(port) < 65536):
+        raise BuiltinError(f"bad option 'url' (host:port expected, got '{address}')")
+    api_key = options.api_key if options.api_key is not None else known.get("api_key")
+    if api_key is not None and not (api_key and _HEADER_TEXT.fullmatch(api_key)):
+        raise BuiltinError("bad option 'api_key' (it is empty, or holds a line break or another byte that is no text)")
+    secured = tls.merge(known.get("tls"), options.tls)
+    if secured is None:
+        secured = api_key is not None
+    if isinstance(secured, TLSConfig):
+        tls.check(secured)
+    return Settings(
+        address=address,
+        namespace=options.namespace if options.namespace is not None else known.get("namespace", "default"),
+        api_key=api_key,
+        tls=secured,
+        metadata={**known.get("rpc_metadata", {}), **_headers(options.metadata or {})},
+    )
+
+
+def _environment(options: ConnectionOptions) -> Mapping[str, Any]:
+    if options.config_file is not None and not os.path.isfile(options.config_file):
+        raise BuiltinError(f"bad option 'config_file' ({options.config_file}: no such file)")
+    try:
+        return ClientConfig.load_client_connect_config(profile=options.profile, config_file=options.config_file)
+    except OSError as error:
+        raise BuiltinError(f"Temporal's configuration: {error.filename}: {error.strerror}") from None
+    except (RuntimeError, ValueError) as error:
+        raise BuiltinError(_configuration_problem(str(error), options)) from None
+
+
+def _configuration_problem(text: str, options: ConnectionOptions) -> str:
+    """What is wrong with the configuration; a parser's own words would show lines of the file, and so secrets."""
+    if "not found" in text and "rofile" in text:
+        profile = options.profile or os.environ.get("TEMPORAL_PROFILE", "default")
+        return f"bad option 'profile' (no profile '{profile}' in {_file_name(options)})"
+    place = re.search(r"line (\d+), column (\d+)", text)
+    if place:
+        return f"bad option 'config_file' ({_file_name(options)}, line {place[1]}: not TOML that Temporal knows)"
+    return f"Temporal's configuration: {text.splitlines()[0]}"
+
+
+def _file_name(options: ConnectionOptions) -> str:
+    return options.config_file or os.environ.get("TEMPORAL_CONFIG_FILE") or "temporal.toml"
+
+
+def _headers(given: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in given.items():
+        if not _HEADER_NAME.fullmatch(name) or name.endswith("-bin"):
+            raise BuiltinError(
+                f"bad option 'metadata' ('{name}' is no name: lower-case letters, digits and '-', and no end in '-bin')"
+            )
+        if not _HEADER_TEXT.fullmatch(text):
+            raise BuiltinError(f"bad option 'metadata.{name}' (it holds a line break or another byte that is no text)")
+    return given

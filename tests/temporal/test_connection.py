@@ -1,0 +1,320 @@
+"""Where clients and workers connect to, and as whom, on a real server behind a proxy that ends TLS."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from temporal_script import Script
+from tls_proxy import Authority, TlsProxy, in_header
+
+ROUND = """
+local options = json.parse(arg[2])
+local function with(more)
+  local out = {}
+  for k, v in pairs(options) do out[k] = v end
+  for k, v in pairs(more or {}) do out[k] = v end
+  return out
+end
+local worker = temporal.worker(with({
+  task_queue = arg[1],
+  workflows = { Echo = function(ctx, input) return ctx:execute_activity("echo", input) end },
+  activities = { echo = function(input) return input end },
+}))
+local client = temporal.connect(with())
+client:start_workflow({ task_queue = arg[1], workflow_type = "Echo", workflow_id = arg[1], input = { n = 1 } })
+print(json.encode(client:get_result({ workflow_id = arg[1] })))
+worker:shutdown()
+"""
+
+TRY = """
+local ok, err = pcall(temporal.connect, json.parse(arg[1]))
+print(json.encode({ ok, tostring(err) }))
+"""
+
+SECRET = "it-sits-at-toast-2000"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
+
+
+@pytest.fixture(scope="module")
+def proxy(temporal_server: str, authority: Authority) -> Iterator[TlsProxy]:
+    with TlsProxy(temporal_server, authority, "127.0.0.1", "localhost") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def mtls_proxy(temporal_server: str, authority: Authority) -> Iterator[TlsProxy]:
+    with TlsProxy(temporal_server, authority, "temporal.test", wants=authority) as running:
+        yield running
+
+
+def attempt(lua: Script, options: dict[str, Any]) -> str | None:
+    """The error of a `temporal.connect`, or none."""
+    ok, told = lua.value(TRY, json.dumps(options))
+    return None if ok else str(told)
+
+
+def test_client_and_worker_over_tls(lua: Script, name: str, proxy: TlsProxy, authority: Authority) -> None:
+    before = len(proxy.received)
+    options = {"url": proxy.address, "tls": {"server_root_ca_cert": authority.file.read_text()}}
+    assert lua.value(ROUND, name, json.dumps(options)) == {"n": 1}
+    assert len(proxy.received) == before + 1  # the client and the worker share it
+
+
+def test_client_and_worker_over_mutual_tls(
+    lua: Script, name: str, mtls_proxy: TlsProxy, authority: Authority, stranger: Authority
+) -> None:
+    certificate, key = authority.client("someone")
+    tls = {
+        "server_root_ca_cert": f"@{authority.file}",
+        "client_cert": certificate.read_text(),
+        "client_key": f"@{key}",
+        "domain": "temporal.test",
+    }
+    assert lua.value(ROUND, name, json.dumps({"url": mtls_proxy.address, "tls": tls})) == {"n": 1}
+    for left_out, wanted in ((("client_cert", "client_key"), "'tls.client_cert'"), (("domain",), "'tls.domain'")):
+        rest = {option: value for option, value in tls.items() if option not in left_out}
+        told = attempt(lua, {"url": mtls_proxy.address, "tls": rest})
+        assert isinstance(told, str)
+        assert told.startswith(f"temporal.connect: cannot connect to the Temporal server at {mtls_proxy.address}: ")
+        assert wanted in told
+    certificate, key = stranger.client("stranger-client")
+    told = attempt(
+        lua, {"url": mtls_proxy.address, "tls": tls | {"client_cert": f"@{certificate}", "client_key": f"@{key}"}}
+    )
+    assert "'tls.client_cert'" in str(told)
+
+
+def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, stranger: Authority) -> None:
+    certificate, key = (path.read_text() for path in authority.client("one"))
+    _, other_key = (path.read_text() for path in authority.client("two"))
+    (lua.folder / "empty.pem").write_text("")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"tls": {"server_root_ca_cert": f"@{stranger.file}"}}, "is known here ('tls.server_root_ca_cert')"),
+        ({"tls": True}, "is known here ('tls.server_root_ca_cert')"),
+        ({"api_key": SECRET}, "is known here ('tls.server_root_ca_cert')"),  # so it implies TLS
+        ({}, "does it want TLS (option 'tls')?"),
+        ({"api_key": SECRET, "tls": False}, "does it want TLS (option 'tls')?"),
+        ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls')"),
+        (
+            {"tls": {"server_root_ca_cert": "@nowhere.pem"}},
+            "bad option 'tls.server_root_ca_cert' (nowhere.pem: No",
+        ),
+        (
+            {"tls": {"server_root_ca_cert": "nonsense"}},
+            "bad option 'tls.server_root_ca_cert' (PEM certificates",
+        ),
+        ({"tls": {"server_root_ca_cert": "@empty.pem"}}, "bad option 'tls.server_root_ca_cert' (PEM certificates"),
+        ({"tls": {"client_cert": certificate}}, "missing option 'tls.client_key'"),
+        ({"tls": {"client_key": key}}, "missing option 'tls.client_cert'"),
+        ({"tls": {"client_cert": certificate, "client_key": other_key}}, "it is not the key of 'tls.client_cert'"),
+        ({"tls": {"client_cert": certificate, "client_key": certificate}}, "bad option 'tls.client_key' (PEM private"),
+        ({"tls": {"client_cert": key, "client_key": key}}, "bad option 'tls.client_cert' (PEM certificates"),
+        ({"tls": {"ca": "x"}}, "unknown option 'tls.ca'"),
+        ({"tls": "yes"}, "bad option 'tls' (boolean or table expected, got string)"),
+    ]
+    told = lua.value(
+        """
+        local out = {}
+        for i, options in ipairs(json.parse(arg[1])) do
+          local ok, err = pcall(temporal.connect, options)
+          out[i] = tostring(err)
+        end
+        print(json.encode(out))
+        """,
+        json.dumps([{"url": proxy.address, **options} for options, _ in cases]),
+    )
+    for text, (_, wanted) in zip(told, cases, strict=True):
+        assert wanted in text
+        assert SECRET not in text
+        assert key[40:60] not in text
+
+
+def test_api_key_and_metadata_are_sent(lua: Script, name: str, proxy: TlsProxy, authority: Authority) -> None:
+    before = len(proxy.received)
+    options = {
+        "url": proxy.address,
+        "api_key": SECRET,
+        "metadata": {"tic-tac": "toe-0"},
+        "tls": {"server_root_ca_cert": f"@{authority.file}"},
+    }
+    assert lua.value(ROUND, name, json.dumps(options)) == {"n": 1}
+    seen = b"".join(map(bytes, proxy.received[before:]))
+    assert in_header(f"Bearer {SECRET}") in seen
+    assert in_header("tic-tac") in seen
+    assert in_header("toe-0") in seen
+
+
+def test_the_environment_configures_everything(
+    lua: Script, name: str, mtls_proxy: TlsProxy, authority: Authority
+) -> None:
+    certificate, key = authority.client("by-environment")
+    before = len(mtls_proxy.received)
+    lua.command.environment |= {
+        "TEMPORAL_ADDRESS": mtls_proxy.address,
+        "TEMPORAL_NAMESPACE": "default",
+        "TEMPORAL_API_KEY": SECRET,
+        "TEMPORAL_GRPC_META_TIC_TAC": "toe-1",
+        "TEMPORAL_TLS_SERVER_CA_CERT_PATH": str(authority.file),
+        "TEMPORAL_TLS_CLIENT_CERT_PATH": str(certificate),
+        "TEMPORAL_TLS_CLIENT_KEY_DATA": key.read_text(),
+        "TEMPORAL_TLS_SERVER_NAME": "temporal.test",
+    }
+    assert lua.value(ROUND, name, "{}") == {"n": 1}
+    seen = b"".join(map(bytes, mtls_proxy.received[before:]))
+    assert in_header(f"Bearer {SECRET}") in seen
+    assert in_header("toe-1") in seen
+
+    # An option comes first, one by one.
+    before = len(mtls_proxy.received)
+    options = {"metadata": {"tic-tac": "toe-2"}, "api_key": "a-cat", "tls": {"domain": "temporal.test"}}
+    assert attempt(lua, options) is None
+    seen = b"".join(map(bytes, mtls_proxy.received[before:]))
+    assert in_header("toe-2") in seen
+    assert in_header("Bearer a-cat") in seen
+    assert in_header(SECRET) not in seen
+    assert attempt(lua, {"url": lua.address, "tls": False}) is None
+    lua.command.environment["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = "/nowhere/ca.pem"
+    assert "Temporal's configuration: /nowhere/ca.pem: No such file" in str(attempt(lua, {}))
+
+
+def write_config(folder: Path, address: str, authority: Authority) -> Path:
+    file = folder / "some.toml"
+    file.write_text(
+        f"""
+        [profile.default]
+        address = "127.0.0.1:1"
+        [profile.cloud]
+        address = "{address}"
+        namespace = "from-the-file"
+        api_key = "{SECRET}"
+        tls.server_ca_cert_path = "{authority.file}"
+        """
+    )
+    return file
+
+
+def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
+    del lua.command.environment["TEMPORAL_ADDRESS"]
+    file = write_config(lua.folder, proxy.address, authority)
+    before = len(proxy.received)
+    assert attempt(lua, {"config_file": "some.toml", "profile": "cloud"}) is None
+    assert in_header(f"Bearer {SECRET}") in b"".join(map(bytes, proxy.received[before:]))
+    assert "127.0.0.1:1: connection refused" in str(attempt(lua, {"config_file": "some.toml"}))
+
+    lua.command.environment |= {"TEMPORAL_CONFIG_FILE": str(file), "TEMPORAL_PROFILE": "cloud"}
+    text = """
+    local ok, err = pcall(temporal.worker, { task_queue = "q", workflows = { W = function() end } })
+    local client = temporal.connect({ namespace = arg[1] })
+    local missing, other = pcall(client.describe_workflow, client, "x")
+    print(json.encode({ tostring(err), tostring(other) }))
+    """
+    told = lua.value(text, "default")
+    assert "temporal.worker: namespace 'from-the-file' not found" in told[0]
+    assert "not found for ID: x" in told[1] or "workflow not found" in told[1]
+
+    # The environment comes before the file, an option before both.
+    lua.command.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:2"
+    assert "127.0.0.1:2: connection refused" in str(attempt(lua, {}))
+    assert attempt(lua, {"url": proxy.address}) is None
+
+    assert "bad option 'profile' (no profile 'other' in some.toml)" in str(
+        attempt(lua, {"config_file": "some.toml", "profile": "other"})
+    )
+    assert "bad option 'config_file' (none.toml: no such file)" in str(attempt(lua, {"config_file": "none.toml"}))
+    (lua.folder / "broken.toml").write_text(f"[profile.default]\napi_key = {SECRET}\n")
+    told = str(attempt(lua, {"config_file": "broken.toml"}))
+    assert "bad option 'config_file' (broken.toml, line 2: not TOML that Temporal knows)" in told
+    assert SECRET not in told
+
+
+def test_secrets_and_headers_are_checked_and_never_shown(lua: Script) -> None:
+    for options, wanted in (
+        ({"api_key": f"{SECRET}\n"}, "bad option 'api_key' (it is empty, or holds a line break"),
+        ({"api_key": ""}, "bad option 'api_key' (it is empty"),
+        ({"api_key": {"a": SECRET}}, "bad option 'api_key' (string expected, got table)"),
+        ({"metadata": {"x": f"{SECRET}\n"}}, "bad option 'metadata.x' (it holds a line break"),
+        ({"metadata": {"X Y": SECRET}}, "bad option 'metadata' ('X Y' is no name"),
+        ({"metadata": {"x": {"y": SECRET}}}, "bad option 'metadata.x' (string expected, got table)"),
+        ({"api_key": SECRET, "url": "127.0.0.1:1"}, "127.0.0.1:1: connection refused"),
+        ({"url": "127.0.0.1:99999"}, "bad option 'url' (host:port expected"),
+    ):
+        told = str(attempt(lua, options))
+        assert wanted in told
+        assert SECRET not in told
+
+
+def test_connections_are_shared(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
+    before = len(proxy.received)
+    count = lua.value(
+        """
+        local options = json.parse(arg[1])
+        local clients = {}
+        for i = 1, 5 do
+          options.namespace = i == 3 and "elsewhere" or "default"
+          clients[i] = temporal.connect(options)
+        end
+        options.namespace = nil
+        for i = 1, 3 do
+          options.task_queue, options.workflow_type = "nobody", "Nobody"
+          temporal.start(options)
+        end
+        options.task_queue, options.workflow_type, options.identity = nil, nil, "another"
+        temporal.connect(options)
+        print(#clients)
+        """,
+        json.dumps({"url": proxy.address, "tls": {"server_root_ca_cert": f"@{authority.file}"}}),
+    )
+    assert count == 5
+    assert len(proxy.received) == before + 2
+
+
+def test_two_workers_of_one_queue(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local function options()
+          return { task_queue = arg[1], activities = { upper = function(text) return text:upper() end }, workflows = {
+            Shout = function(ctx, input) return ctx:execute_activity("upper", input) end } }
+        end
+        local first, second = temporal.worker(options()), temporal.worker(options())
+        local client = temporal.connect()
+        client:start_workflow({ task_queue = arg[1], workflow_type = "Shout", workflow_id = arg[1], input = "hey" })
+        local result = client:get_result({ workflow_id = arg[1] })
+        first:shutdown()
+        second:shutdown()
+        temporal.worker(options()):shutdown()
+        print(json.encode(result))
+        """,
+        name,
+    )
+    assert value == "HEY"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_guide(lua: Script, name: str, block: int) -> None:
+    """The scripts of the guide compile, and run unless they say that they need more than a server."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "connecting.md").read_text()
+    info, script = re.findall(r"^```lua(.*?)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[block]
+    if info:
+        assert info == " no-run"
+        script = f"local function never()\n{script}\nend"
+    lua.command.environment |= {name: b64encode(bytes(32)).decode() for name in ("OLD_KEY", "NEW_KEY")}
+    lua.run("temporal.start({ task_queue = 'nobody', workflow_type = 'W', workflow_id = 'promotion-1' })")
+    result = lua.run(script)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == ("" if info else "RUNNING\n" if block == 0 else "Hello, Jane\n")
