@@ -19,6 +19,12 @@ assert.matches(problem, "^require: module 'no%.such' not found:\n\tno file '")
 for _, place in ipairs({ "modules/no/such.lua'", "modules/no/such/init.lua'", "/.assay/modules/no/such.lua'" }) do
   assert.contains(problem, place)
 end
+assert.matches(problem, "\n\tno built%-in module 'no%.such'$")
+
+-- Lua's own libraries are there from the start.
+for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os" }) do
+  assert(require(name) == _G[name] and package.loaded[name] == _G[name], name)
+end
 assert.contains(select(2, pcall(require, "broken")), "require: module 'broken': ")
 assert.matches(select(2, pcall(require, "broken")), "broken%.lua:2: ")
 local _, raised = pcall(require, "raises")

@@ -150,12 +150,13 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
-        if "." in text and text in self.libraries and not text.startswith("_"):
-            return (b"library",)
         try:
-            return self._find_module(text)
+            found = self._find_module(text)
         except Exception as error:
-            return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+            found = b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+        if found[0] == b"e" and "." in text and text in self.libraries and not text.startswith("_"):
+            return (b"library",)
+        return found
 
     def write(self, text: bytes) -> int | None:
         """Write what `print` prints; returns the operation to wait for when the script is over because of it."""

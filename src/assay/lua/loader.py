@@ -28,7 +28,7 @@ def finder(script_folder: str) -> Callable[[str], Outcome]:
                         tried.append(path)
                     except OSError as error:
                         return b"e", f"require: {path}: {error.strerror}".encode()
-        where = "".join(f"\n\tno file '{path}'" for path in tried)
+        where = "".join([*(f"\n\tno file '{path}'" for path in tried), f"\n\tno built-in module '{name}'"])
         return b"e", f"require: module '{name}' not found:{where}".encode()
 
     return find
