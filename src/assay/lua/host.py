@@ -150,15 +150,15 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
-        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
-        if text in built_in:
-            return (b"library",)
         try:
             tag, *rest = self._find_module(text)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
         if tag != b"missing":
             return tag, *rest
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
+        if text in built_in:
+            return (b"library",)
         places = [f"no file '{path}'" for path in rest] + [f"not a built-in module ({', '.join(sorted(built_in))})"]
         return b"e", "\n\t".join([f"require: module '{text}' not found:", *places]).encode("utf-8", "replace")
 
@@ -260,6 +260,8 @@ class Host:
         if isinstance(error, OSError) and error.strerror:
             where = b"" if error.filename is None else _file_name(error.filename) + b": "
             return b"e", f"{title}: ".encode() + where + error.strerror.encode()
+        if isinstance(error, RecursionError):
+            return b"e", f"{title}: a value that is nested too deep".encode()
         if not isinstance(error, Exception):
             return self.end(error)
         if self.verbose:

@@ -21,6 +21,10 @@ MIN_INTEGER = -(2**63)
 MAX_SIDES = 100  # lupa's cost per argument grows with their number
 
 
+class Path(bytes):
+    """A path in the file system: any bytes but NUL."""
+
+
 class Json(bytes):
     """JSON text that crosses as it is: one side wrote it, the other side reads it.
 
@@ -100,7 +104,8 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
             text = orjson.dumps(_protect(value), default, options)
     except orjson.JSONEncodeError as error:
         cause = error.__cause__
-        raise WireError(str(cause if isinstance(cause, WireError) else error)) from None
+        problem = str(cause if isinstance(cause, WireError) else error)
+        raise WireError("a value that is nested too deep" if "Recursion" in problem else problem) from None
     return text, sides
 
 
