@@ -20,5 +20,6 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "sleep": ("assay.builtins.sleep", True),
     "temporal": ("assay.temporal.library", False),
     "time": ("assay.builtins.time", True),
+    "ws": ("assay.builtins.ws", False),
 }
 """Global → its module, and whether it is a plain function rather than a table."""
