@@ -11,6 +11,7 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "async": ("assay.builtins.async_", False),
     "base64": ("assay.builtins.base64", False),
     "crypto": ("assay.builtins.crypto", False),
+    "db": ("assay.builtins.db", False),
     "env": ("assay.builtins.env", False),
     "fs": ("assay.builtins.fs", False),
     "http": ("assay.builtins.http", False),
