@@ -144,8 +144,8 @@ class Server:
         )
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
-    def start(self, *command: str | Path) -> None:
-        """Start the server and wait until it listens."""
+    def start(self, ready: str, *command: str | Path) -> None:
+        """Start the server and wait until its log says that it is ready."""
         prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
         def end_with_parent() -> None:
@@ -164,11 +164,9 @@ class Server:
             )
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
+            if ready in (self.folder / "log").read_text():
                 return
-            except OSError:
-                time.sleep(0.02)
+            time.sleep(0.02)
         raise AssertionError((self.folder / "log").read_text())
 
     def stop(self) -> None:
@@ -215,7 +213,17 @@ def postgres() -> Iterator[str]:
         server.run(programs / "initdb", f"--pgdata={data}", "--encoding=UTF8", "--locale=C", *options)
         settings = ("fsync=off", "max_connections=50", f"unix_socket_directories={server.folder}")
         flags = [part for setting in settings for part in ("-c", setting)]
-        server.start(programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(server.port), *flags)
+        server.start(
+            "ready to accept connections",
+            programs / "postgres",
+            "-D",
+            data,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(server.port),
+            *flags,
+        )
         yield f"postgres://tester:s3cret@127.0.0.1:{server.port}/postgres"
     finally:
         server.stop()
@@ -234,7 +242,7 @@ def mariadb() -> Iterator[str]:
         if os.geteuid() == 0:
             os.chown(data, pwd.getpwnam("nobody").pw_uid, -1)
         messages = next((str(path) for path in (share, Path("/usr/share/mysql")) if (path / "charsets").exists()), "")
-        common = [
+        common: list[str | Path] = [
             program,
             "--no-defaults",
             f"--datadir={data}",
@@ -250,7 +258,11 @@ def mariadb() -> Iterator[str]:
         script += "grant all on *.* to tester@'%';\ncreate database test character set utf8mb4;\n"
         server.run(*common, "--bootstrap", "--skip-log-bin", stdin=script.encode())
         server.start(
-            *common, f"--port={server.port}", "--bind-address=127.0.0.1", f"--socket={server.folder / 'socket'}"
+            "ready for connections",
+            *common,
+            f"--port={server.port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={server.folder / 'socket'}",
         )
         yield f"mysql://tester:s3cret@127.0.0.1:{server.port}/test"
     finally:

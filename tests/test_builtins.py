@@ -16,7 +16,7 @@ from command import Command
 from inside import Inside, run
 
 SCRIPTS = Path(__file__).parent / "lua"
-NAMES = ("assert", "async", "base64", "coroutine", "crypto", "env", "errors", "fs", "json", "os", "require")
+NAMES = ("assert", "async", "base64", "coroutine", "crypto", "db", "env", "errors", "fs", "json", "os", "require", "ws")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -44,3 +44,10 @@ def url(request: pytest.FixtureRequest) -> str:
         return f"sqlite://{request.getfixturevalue('tmp_path')}/test.db"
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
+
+
+@pytest.fixture(params=["postgres", "mysql"])
+def server_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind that has a server."""
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found

@@ -90,7 +90,7 @@ class Connection:
         """Run a statement and return how many rows it inserted, updated (changed or not) or deleted.
 
         Args:
-            sql: One statement; without parameters several are allowed in SQLite and PostgreSQL.
+            sql: One statement, or several when there are no parameters; the last one's rows are counted.
             params: An array with the values of its placeholders.
         """
         from assay.builtins.db import transactions
@@ -122,18 +122,18 @@ class Connection:
 
     @method
     async def close(self) -> None:
-        """Close the connections; what runs is cancelled. Closing again is no error."""
+        """Close the connections; statements that run are stopped and fail. Closing again is no error."""
         if self._bound is not None:
             raise BuiltinError("this handle belongs to a transaction, which ends with its function")
-        self._host.kept.pop(self._pool.name, None)
         await self._pool.close()
+        self._host.kept.pop(self._pool.name, None)
 
     def release(self) -> None:
         """Lua has collected the handle."""
-        if self._bound is None and self._host.kept.pop(self._pool.name, None) is not None:
-            import asyncio
+        import asyncio
 
-            self._pool.ending = asyncio.ensure_future(self._pool.close())
+        if self._bound is None and self._pool.name in self._host.kept:
+            self._pool.ending = asyncio.ensure_future(self.close())
 
 
 @library.function()
@@ -171,7 +171,7 @@ async def execute(conn: Connection, sql: str, params: dict[str, Any] | None = No
 
     Args:
         conn: The connection.
-        sql: One statement; without parameters several are allowed in SQLite and PostgreSQL.
+        sql: One statement, or several when there are no parameters; the last one's rows are counted.
         params: An array with the values of its placeholders.
     """
     return await conn.execute(sql, params)

@@ -107,10 +107,11 @@ class MysqlSession:
         try:
             async with self._connection.cursor() as cursor:
                 await cursor.execute(text)
-                if not rows:
-                    return max(cursor.rowcount, 0)
                 names = [column[0] for column in cursor.description or ()]
-                return [_row(names, row) for row in await cursor.fetchall()]
+                result = [_row(names, row) for row in await cursor.fetchall()] if rows else max(cursor.rowcount, 0)
+                while await cursor.nextset():
+                    result = result if rows else max(cursor.rowcount, 0)
+                return result
         except asyncio.CancelledError:
             self._kill()
             raise

@@ -7,8 +7,8 @@ import importlib
 import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from assay.builtins.db import ConnectOptions
@@ -81,21 +81,34 @@ class Pool:
         self._connect_timeout = options.connect_timeout
         self._free = asyncio.Semaphore(options.max_connections)
         self._idle: list[tuple[Session, float]] = []
-        self._used: dict[Session, asyncio.Task[Any] | None] = {}
+        self._running: set[asyncio.Timeout] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self.closed = False
+
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[None]:
+        """Do what a statement needs within the time limit, and until the pool is closed."""
+        try:
+            async with asyncio.timeout(self.timeout) as limit:
+                self._running.add(limit)
+                try:
+                    yield
+                finally:
+                    self._running.discard(limit)
+        except TimeoutError:
+            self.check_open()
+            raise DatabaseError(f"no answer within {self.timeout:g} s", "timeout") from None
 
     async def take(self) -> Session:
         """Wait for a session; `give_back` has to follow."""
-        self._check_open()
+        self.check_open()
         await self._free.acquire()
         try:
-            self._check_open()
+            self.check_open()
             session = await self._find() or await self._open()
         except BaseException:
             self._free.release()
             raise
-        self._used[session] = asyncio.current_task()
         return session
 
     async def _find(self) -> Session | None:
@@ -119,8 +132,7 @@ class Pool:
 
     def give_back(self, session: Session, keep: bool = True) -> None:
         """Let others use a session, if it is worth keeping."""
-        self._used.pop(session, None)
-        if session.lost or self._closed or not keep:
+        if session.lost or self.closed or not keep:
             self._discard(session)
         else:
             self._idle.append((session, time.monotonic()))
@@ -137,21 +149,21 @@ class Pool:
             async with asyncio.timeout(CLEAN_UP):
                 await session.close()
 
-    def _check_open(self) -> None:
-        if self._closed:
+    def check_open(self) -> None:
+        """Raise when the pool is closed."""
+        if self.closed:
             raise DatabaseError("the connection is closed", "closed")
 
     async def close(self) -> None:
-        """Close all sessions; what runs in them is cancelled."""
-        if self._closed:
-            return
-        self._closed = True
-        current = asyncio.current_task()
-        running = [task for task in self._used.values() if task is not None and task is not current]
-        for task in running:
-            task.cancel()
+        """Close all sessions; statements that run are stopped."""
+        self.closed = True
         while self._idle:
             self._discard(self._idle.pop()[0])
+        for limit in self._running:
+            limit.reschedule(0)
+        deadline = time.monotonic() + CLEAN_UP
+        while self._running and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
         if self._closing:
             await asyncio.wait(self._closing)
 

@@ -14,7 +14,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from assay.builtins.db.pool import DatabaseError
 from assay.builtins.db.sql import Dialect, scan
-from assay.lua.values import MAX_INTEGER
+from assay.lua.values import MAX_INTEGER, MIN_INTEGER
 
 _MOST_PREPARED = 100
 _JSON = ("json", "jsonb")
@@ -29,7 +29,7 @@ def connector(url: str) -> Callable[[], Awaitable[PostgresSession]]:
 
     async def connect() -> PostgresSession:
         try:
-            return PostgresSession(await asyncpg.connect(url, timeout=None, statement_cache_size=0))
+            return PostgresSession(await asyncpg.connect(url, timeout=None))
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             code = getattr(error, "sqlstate", None)
             raise DatabaseError(_text(error), "connect", code=code) from None
@@ -165,7 +165,7 @@ def _out(value: Any, kind: str) -> Any:
     if isinstance(value, str):
         return orjson.loads(value) if kind.removesuffix("[]") in _JSON else value
     if isinstance(value, int):
-        return value if abs(value) <= MAX_INTEGER else str(value)
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else str(value)
     if isinstance(value, decimal.Decimal):
         return f"{value:f}"
     if isinstance(value, datetime.date | datetime.time):
@@ -176,7 +176,16 @@ def _out(value: Any, kind: str) -> Any:
         return [_out(item, kind) for item in value]
     if isinstance(value, asyncpg.Record):
         return {name: _out(item, "") for name, item in value.items() if item is not None}
+    if isinstance(value, asyncpg.Range):
+        return _range_text(value, kind)
     return value.as_string() if isinstance(value, asyncpg.BitString) else str(value)
+
+
+def _range_text(value: asyncpg.Range, kind: str) -> str:
+    if value.isempty:
+        return "empty"
+    lower, upper = ("" if edge is None else _out(edge, kind) for edge in (value.lower, value.upper))
+    return f"{'[' if value.lower_inc else '('}{lower},{upper}{']' if value.upper_inc else ')'}"
 
 
 def _in(value: Any, kind: str, where: str) -> Any:

@@ -28,10 +28,14 @@ def connector(url: str) -> Callable[[], Awaitable[SqliteSession]]:
             raise BuiltinError(f"bad argument 'url' (?mode=ro, rw or rwc expected, got ?{query})")
         target = f"file:{quote(unquote(path))}?{query or 'mode=rwc'}"
 
+    # No time-out of SQLite's own: waiting for a lock is done here, where it can be cancelled.
+    settings: dict[str, Any] = {"uri": target != ":memory:", "isolation_level": None, "timeout": 0}
+
     async def connect() -> SqliteSession:
         try:
-            # No time-out of its own: waiting for a lock is done here, where it can be cancelled.
-            connection = await aiosqlite.connect(target, uri=target != ":memory:", isolation_level=None, timeout=0)
+            # The driver's thread cannot be waited for when it fails to connect.
+            await asyncio.to_thread(lambda: sqlite3.connect(target, **settings).close())
+            connection = await aiosqlite.connect(target, **settings)
         except sqlite3.Error as error:
             raise DatabaseError(f"{unquote(path)}: {error}", "connect", code=_code(error)) from None
         connection.row_factory = _row  # type: ignore[assignment]

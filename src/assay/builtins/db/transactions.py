@@ -27,16 +27,17 @@ class Transaction:
         self.session = session
         self.savepoints = 0
         self.ended = False
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
         """Run a statement in it."""
-        async with self._turn:
+        async with self.turn:
             self.check()
             return await self.session.run(sql, params, rows)
 
     def check(self) -> None:
         """Raise when it cannot go on."""
+        self.pool.check_open()
         if self.ended:
             raise DatabaseError("the transaction has ended", "closed")
         if self.session.lost:
@@ -76,7 +77,7 @@ async def run(
             raise BuiltinError(f"bad argument 'params' ({wanted} values expected, got {len(values)}){hint}")
     inside = _find(pool, bound)
     try:
-        async with asyncio.timeout(pool.timeout):
+        async with pool.limited():
             if inside is not None:
                 return await inside.run(sql, values, rows)
             session = await pool.take()
@@ -89,14 +90,8 @@ async def run(
             if not keep:
                 raise DatabaseError("a transaction needs one connection of the pool: use conn:transaction(fn)", "query")
             return result
-    except TimeoutError:
-        raise _timed_out(pool).for_lua(title) from None
     except DatabaseError as error:
         raise error.for_lua(title) from None
-
-
-def _timed_out(pool: Pool) -> DatabaseError:
-    return DatabaseError(f"no answer within {pool.timeout:g} s", "timeout")
 
 
 def _positional(params: dict[str, Any] | None) -> list[Any] | None:
@@ -132,14 +127,12 @@ async def transact(
     try:
         if inside is not None:
             return await _savepoint(host, inside, function, handle)
-        async with asyncio.timeout(pool.timeout):
+        async with pool.limited():
             session = await pool.take()
         try:
             return await _transaction(host, Transaction(pool, session), function, handle)
         finally:
             pool.give_back(session, not session.in_transaction)
-    except TimeoutError:
-        raise _timed_out(pool).for_lua(title) from None
     except DatabaseError as error:
         raise error.for_lua(title) from None
 
@@ -150,12 +143,12 @@ async def _transaction(
     pool, session = transaction.pool, transaction.session
     before = _current.set(transaction)
     try:
-        async with asyncio.timeout(pool.timeout):
+        async with pool.limited():
             await session.begin()
         results, failed = await _call(host, function, handle(transaction))
         transaction.ended = failed  # what it spawned comes too late now
         if not failed:
-            async with asyncio.timeout(pool.timeout), transaction._turn:
+            async with pool.limited(), transaction.turn:
                 try:
                     transaction.check()
                     await session.commit()
@@ -173,16 +166,16 @@ async def _transaction(
 async def _savepoint(
     host: Host, transaction: Transaction, function: LuaFunction, handle: Callable[[Transaction], object]
 ) -> TaskResults:
-    timeout, session = transaction.pool.timeout, transaction.session
+    pool, session = transaction.pool, transaction.session
     transaction.savepoints += 1
     name = f"assay_{transaction.savepoints}"
-    async with asyncio.timeout(timeout):
+    async with pool.limited():
         await transaction.run(f"SAVEPOINT {name}", None, False)
     failed = True
     try:
         results, failed = await _call(host, function, handle(transaction))
         if not failed:
-            async with asyncio.timeout(timeout):
+            async with pool.limited():
                 await transaction.run(f"RELEASE SAVEPOINT {name}", None, False)
         return results
     finally:
