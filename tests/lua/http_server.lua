@@ -85,7 +85,7 @@ server:cancel()
 pcall(server.await, server)
 local ok, problem = pcall(http.get, url .. "/hello")
 expect(ok, false)
-expect(problem.kind, "connection")
+expect(problem.kind, "connect")
 
 -- Waiting works inside the script's own coroutines and protected calls.
 local again = async.spawn(http.serve, _SERVER_PORT, routes)

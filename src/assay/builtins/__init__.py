@@ -12,6 +12,7 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "async": ("assay.builtins.async_", False),
     "base64": ("assay.builtins.base64", False),
     "crypto": ("assay.builtins.crypto", False),
+    "db": ("assay.builtins.db", False),
     "disk": ("assay.builtins.disk", False),
     "env": ("assay.builtins.env", False),
     "fs": ("assay.builtins.fs", False),
@@ -29,5 +30,6 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "time": ("assay.builtins.time", True),
     "toml": ("assay.builtins.toml", False),
     "yaml": ("assay.builtins.yaml", False),
+    "ws": ("assay.builtins.ws", False),
 }
 """Global → its module, and whether it is a plain function rather than a table."""

@@ -75,7 +75,8 @@ class Host:
         self.kept: dict[str, Kept] = {}
         """What builtins keep until the script ends (connections), by a name of their own."""
         self.services: list[Service] = []
-        """What keeps the script alive when its main chunk has ended; see `add_service`."""
+        """What keeps the script alive when its main chunk has ended, or at least ends in order; see `add_service`."""
+        self._in_background: list[Service] = []
         self.on_service: Callable[[], None] | None = None
         """Called when a service is added."""
         self.on_exit: Callable[[], Any] | None = None
@@ -432,22 +433,28 @@ class Host:
 
         return asyncio.run(finish())
 
-    def add_service(self, service: Service) -> None:
-        """Keep the script alive until `service` ends; on the event loop's thread."""
+    def add_service(self, service: Service, *, keeps_alive: bool = True) -> None:
+        """Keep the script alive until `service` ends; on the event loop's thread.
+
+        One that does not keep it alive is only told of a shutdown.
+        """
         self.services.append(service)
+        if not keeps_alive:
+            self._in_background.append(service)
         if self.on_service is not None:
             self.on_service()
 
     def remove_service(self, service: Service) -> None:
         """Forget a service that has ended."""
-        if service in self.services:
-            self.services.remove(service)
+        for services in (self.services, self._in_background):
+            if service in services:
+                services.remove(service)
 
     async def wait_for_services(self) -> None:
         """Wait for what keeps the script alive."""
         self._flush()
-        while self.services:
-            service = self.services[0]
+        while len(self.services) > len(self._in_background):
+            service = next(service for service in self.services if service not in self._in_background)
             await service
             self.remove_service(service)
 

@@ -1,13 +1,13 @@
 """`http`: client and server.
 
-`options` holds the option tables, `headers` the way of headers and parameters, `client` sends over `connections`,
-`server` answers by `routes`, and streams `events`. Neither aiohttp nor what needs it is imported before the first
-request.
+`options` holds the option tables, `headers` the way of headers and parameters. `client` sends `bodies` over a
+`transport`, and `failures` tells what went wrong. `server` answers by `routes`, with `files`, and streams `events`.
+Neither aiohttp nor what needs it is imported before the first request.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import ClientOptions, RequestOptions, Response, ServeOptions
@@ -16,15 +16,22 @@ from assay.lua.declare import Library, method
 from assay.lua.host import Host
 from assay.lua.values import Json
 
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
 library = Library(
     "http",
     """HTTP client and server.
 
     A table body is sent as JSON with its content type, a string as it is and without one; a header that the caller
-    gives replaces the one that would be sent. Connections are kept and used again. Only a failed connection is an
-    error, with a `kind` of "connection", "timeout", "tls" or "redirect"; a response that tells of an error is a
-    response. The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for this machine
-    itself.
+    gives replaces the one that would be sent. Connections are kept and used again. Answers in gzip, deflate, br and
+    zstd are decompressed. The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for
+    this machine itself.
+
+    Only a failed connection is an error; a response that tells of an error is a response. The error's `kind` is "dns"
+    (no such host), "connect" (nobody there, or a proxy that refuses), "tls", "timeout", "redirect" (too many, or to
+    something that is not HTTP), or "protocol" (the answer broke off, or is no HTTP). After "dns", "connect" and "tls"
+    the server has not seen the request.
     """,
 )
 library.handle(Send)
@@ -37,11 +44,10 @@ async def _send(
     url: str,
     body: bytes | Json | None,
     options: RequestOptions | None,
-    defaults: ClientOptions | None = None,
 ) -> Response:
     from assay.builtins.http import client
 
-    return await client.send(host, title, method, url, body, options, defaults)
+    return await client.send(host, title, method, url, body, options)
 
 
 @library.function()
@@ -129,6 +135,21 @@ class Client:
     def __init__(self, host: Host, defaults: ClientOptions) -> None:
         self._host = host
         self._defaults = defaults
+        self._session: ClientSession | None = None
+
+    async def _send(
+        self, title: str, method: str, url: str, body: bytes | Json | None, options: RequestOptions | None
+    ) -> Response:
+        from assay.builtins.http import client
+
+        if self._session is None and self._defaults.cookies:
+            self._session = client.session_with_cookies(self._host)
+        return await client.send(self._host, title, method, url, body, options, self._defaults, self._session)
+
+    def release(self) -> None:
+        """Lua has collected the handle."""
+        if self._session is not None:
+            self._session.detach()
 
     @method
     async def get(self, url: str, options: RequestOptions | None = None) -> Response:
@@ -138,7 +159,7 @@ class Client:
             url: An absolute URL.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:get", "GET", url, None, options, self._defaults)
+        return await self._send("client:get", "GET", url, None, options)
 
     @method
     async def post(self, url: str, body: bytes | Json | None = None, options: RequestOptions | None = None) -> Response:
@@ -149,7 +170,7 @@ class Client:
             body: A string to send as it is, or a table to send as JSON.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:post", "POST", url, body, options, self._defaults)
+        return await self._send("client:post", "POST", url, body, options)
 
     @method
     async def put(self, url: str, body: bytes | Json | None = None, options: RequestOptions | None = None) -> Response:
@@ -160,7 +181,7 @@ class Client:
             body: A string to send as it is, or a table to send as JSON.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:put", "PUT", url, body, options, self._defaults)
+        return await self._send("client:put", "PUT", url, body, options)
 
     @method
     async def patch(
@@ -173,7 +194,7 @@ class Client:
             body: A string to send as it is, or a table to send as JSON.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:patch", "PATCH", url, body, options, self._defaults)
+        return await self._send("client:patch", "PATCH", url, body, options)
 
     @method
     async def delete(self, url: str, options: RequestOptions | None = None) -> Response:
@@ -183,7 +204,7 @@ class Client:
             url: An absolute URL.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:delete", "DELETE", url, None, options, self._defaults)
+        return await self._send("client:delete", "DELETE", url, None, options)
 
     @method
     async def request(self, method: str, url: str, options: RequestOptions | None = None) -> Response:
@@ -194,7 +215,7 @@ class Client:
             url: An absolute URL.
             options: How to send it; what it leaves out is as the client's options say.
         """
-        return await _send(self._host, "client:request", method.upper(), url, None, options, self._defaults)
+        return await self._send("client:request", method.upper(), url, None, options)
 
 
 @library.function(name="client")
@@ -213,17 +234,23 @@ def make_client(host: Host, options: ClientOptions | None = None) -> Client:
 
 @library.function()
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | None = None) -> None:
-    """Answer requests until cancelled; handlers run concurrently, and an error in one is a 500 and a line on stderr.
+    """Answer requests until cancelled or until the process is told to end; handlers run concurrently.
 
-    A handler gets `{method, path, body, headers, query, params}`: `path` percent-decoded, header names in lower case,
-    `query` as it came, `params` decoded. It returns `{status = 200, body, json, headers}`, or `{sse = function(send)}`
-    which sends events, `send{data = …, event = …, id = …, retry = …}`, until it returns. Without a handler the answer
-    is 404, or 405 when another method has one.
+    A handler gets `{method, path, raw_path, body, headers, query, params}`: `path` percent-decoded, `raw_path` as it
+    came, header names in lower case, `query` as it came, `params` decoded. It returns `{status = 200, body, json,
+    headers}`; or `{sse = function(send)}`, which sends events, `send{data = …, event = …, id = …, retry = …}`, until it
+    returns; or `{ws = function(conn)}`, which talks over a WebSocket (see `ws`) until it returns. An error in a handler
+    is a 500 and a log line. A handler whose client goes is cancelled: what it waits for raises an error of kind
+    "cancelled"; the function of a WebSocket is not, but is told by `recv` and `send`. Without a handler the answer is
+    404, or 405 when another method has one.
+
+    On SIGTERM and SIGINT the server accepts no more, streams end, WebSockets are closed with code 1001, handlers get
+    `shutdown_timeout` to end, and then `http.serve` returns; a second signal ends the process at once.
 
     Args:
         port: The port to listen on; 0 picks a free one. The global `_SERVER_PORT` tells it.
-        routes: Method → path → handler. A path that ends in "/*" matches all below it; an exact path beats it, and
-            the longest of several wins.
+        routes: Method → path → handler, or `{static = "folder"}`. A path that ends in "/*" matches all below it; an
+            exact path beats it, and the longest of several wins.
         options: How to serve.
     """
     from assay.builtins.http import server

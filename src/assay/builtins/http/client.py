@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import math
-import ssl
+from contextlib import ExitStack
 from dataclasses import fields
-from functools import lru_cache
-from urllib.parse import urlencode
+from typing import cast
 
 import aiohttp
 from aiohttp import hdrs
 from multidict import MultiMapping
 from yarl import URL
 
-from assay.builtins.http import connections
+from assay import __version__
+from assay.builtins.http import bodies, transport
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.options import ClientOptions, RequestOptions, Response
-from assay.errors import BuiltinError, ErrorObject
+from assay.builtins.http.failures import failure
+from assay.builtins.http.options import RequestOptions, Response, SharedOptions
+from assay.errors import BuiltinError
 from assay.lua.host import Host
 from assay.lua.values import Json
 
-TIMEOUT = 30.0
+MAX_REDIRECTS = 10
 _DECODED = {"gzip", "deflate", "br", "zstd"}
-_LARGE = 1 << 20  # aiohttp wants bodies beyond this as a file, so that it can write them piece by piece
 
 
 async def send(
@@ -33,7 +31,8 @@ async def send(
     url: str,
     body: bytes | Json | None,
     given: RequestOptions | None,
-    defaults: ClientOptions | None = None,
+    defaults: SharedOptions | None = None,
+    over: aiohttp.ClientSession | None = None,
 ) -> Response:
     """Send a request and read the whole response.
 
@@ -45,51 +44,89 @@ async def send(
         body: A string as it is, or JSON; the options may have one instead.
         given: The request's options.
         defaults: The options of its client.
+        over: The session of its client; the host's if left out.
     """
     options = _merge(defaults, given)
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
-    target = connections.parse(url)
+    target = parse(url)
     headers = header_tables.to_send(options.headers)
-    data, content_type = _content(body, options)
-    if content_type is not None:
-        headers.setdefault(hdrs.CONTENT_TYPE, content_type)
-    timeout = _timeout(options.timeout)
-    proxy, proxy_headers = connections.proxy(target)
-    if target.scheme == "http":
-        headers.update(proxy_headers)  # a request that is not tunnelled is itself the one to the proxy
-    try:
-        async with connections.session(host).request(
-            method,
-            target,
-            params=list(header_tables.pairs(options.query or {})),
-            headers=headers,
-            data=io.BytesIO(data) if data is not None and len(data) > _LARGE else data,
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            allow_redirects=options.follow_redirects is not False,
-            max_redirects=connections.MAX_REDIRECTS,
-            ssl=_ssl(options),
-            proxy=proxy,
-            proxy_headers=proxy_headers,
-        ) as response:
-            return Response(response.status, content := await response.read(), _headers(response.headers, content))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _failure(title, target, timeout, error) from error
+    limits = transport.limits(options)
+    redirects = MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
+    if redirects < 0:
+        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {redirects})")
+    with ExitStack() as files:
+        data, content_type = bodies.to_send(body, options, files)
+        if content_type is not None:
+            headers.setdefault(hdrs.CONTENT_TYPE, content_type)
+        try:
+            async with (over or session(host)).request(
+                method,
+                target,
+                params=list(header_tables.pairs(options.query or {})),
+                headers=headers,
+                data=data,
+                timeout=limits.for_aiohttp(),
+                allow_redirects=options.follow_redirects is not False,
+                max_redirects=redirects + 1,
+                ssl=transport.tls(options.verify, options.ca_cert),
+            ) as response:
+                saved, content = None, b""
+                if options.save_to is not None and 200 <= response.status < 300:
+                    saved = await bodies.save(response, options.save_to)
+                else:
+                    content = await response.read()
+                return Response(response.status, content, _headers(response.headers, bool(content or saved)), saved)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise failure(title, target, limits, error) from error
 
 
-def check(options: ClientOptions) -> None:
+def check(options: SharedOptions) -> None:
     """Raise BuiltinError for defaults that no request could use."""
     header_tables.to_send(options.headers)
-    _timeout(options.timeout)
-    _ssl(options)
+    transport.limits(options)
+    transport.tls(options.verify, options.ca_cert)
 
 
-def _merge(defaults: ClientOptions | None, given: RequestOptions | None) -> RequestOptions:
+def session(host: Host) -> aiohttp.ClientSession:
+    """The session of the host, whose connections all others share."""
+    kept = host.kept.get("http")
+    if kept is None:
+        kept = host.kept["http"] = new_session()
+    return cast(aiohttp.ClientSession, kept)
+
+
+def new_session() -> aiohttp.ClientSession:
+    """A session with connections of its own, which keeps no cookies."""
+    return _open(aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar())
+
+
+def session_with_cookies(host: Host) -> aiohttp.ClientSession:
+    """A session of its own that keeps cookies."""
+    connector = session(host).connector
+    assert connector is not None
+    return _open(connector, aiohttp.CookieJar(unsafe=True), connector_owner=False)  # cookies of IP addresses too
+
+
+def _open(
+    connector: aiohttp.BaseConnector, cookies: aiohttp.abc.AbstractCookieJar, connector_owner: bool = True
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=connector_owner,
+        cookie_jar=cookies,
+        headers={hdrs.USER_AGENT: f"assay/{__version__}"},
+        skip_auto_headers=[hdrs.CONTENT_TYPE],
+        request_class=transport.Request,
+    )
+
+
+def _merge(defaults: SharedOptions | None, given: RequestOptions | None) -> RequestOptions:
     given = given or RequestOptions()
     if defaults is None:
         return given
     merged = {field.name: getattr(given, field.name) for field in fields(given)}
-    for field in fields(defaults):
+    for field in fields(SharedOptions):
         value = getattr(defaults, field.name)
         if merged[field.name] is None:
             merged[field.name] = value
@@ -101,56 +138,19 @@ def _merge(defaults: ClientOptions | None, given: RequestOptions | None) -> Requ
     return RequestOptions(**merged)
 
 
-def _content(body: bytes | Json | None, options: RequestOptions) -> tuple[bytes | None, str | None]:
-    contents = [item for item in (body, options.body, options.json) if item is not None]
-    if len(contents) + (options.form is not None) > 1:
-        raise BuiltinError("more than one body: give a body, or one of the options 'body', 'json' and 'form'")
-    if options.form is not None:
-        return urlencode(list(header_tables.pairs(options.form))).encode(), "application/x-www-form-urlencoded"
-    if not contents:
-        return None, None
-    return bytes(contents[0]), "application/json" if isinstance(contents[0], Json) else None
-
-
-def _timeout(seconds: float | None) -> float | None:
-    if seconds is None:
-        return TIMEOUT
-    if not seconds > 0:
-        raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {seconds})")
-    return None if math.isinf(seconds) else seconds
-
-
-def _ssl(options: ClientOptions) -> ssl.SSLContext | bool:
-    if options.verify is False:
-        return False
-    if options.ca_cert is None:
-        return True
-    if not options.ca_cert.startswith("@"):
-        return _trusting(options.ca_cert)
-    with open(options.ca_cert[1:], encoding="ascii", errors="replace") as file:
-        return _trusting(file.read())
-
-
-@lru_cache(maxsize=16)  # a connection can be used again only with the same context
-def _trusting(certificates: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def parse(url: str) -> URL:
     try:
-        context.load_verify_locations(cadata=certificates)
-    except (ssl.SSLError, ValueError):
-        raise BuiltinError("bad option 'ca_cert' (PEM certificates expected)") from None
-    return context
+        target = URL(url)
+        if target.scheme in ("http", "https") and target.host and target.port is not None:
+            return target
+    except ValueError:
+        pass
+    raise BuiltinError(f"bad argument 'url' (an http:// or https:// URL expected, got {url!r})")
 
 
-def _headers(headers: MultiMapping[str], body: bytes) -> dict[str, str | bytes | list[str | bytes]]:
+def _headers(headers: MultiMapping[str], decoded: bool) -> dict[str, str | bytes | list[str | bytes]]:
     table = header_tables.received(headers)
-    if body and str(table.get("content-encoding", "")).lower() in _DECODED:
+    if decoded and str(table.get("content-encoding", "")).lower() in _DECODED:
         del table["content-encoding"]
         table.pop("content-length", None)
     return table
-
-
-def _failure(title: str, url: URL, timeout: float | None, error: Exception) -> Exception:
-    if isinstance(error, aiohttp.InvalidURL) and not isinstance(error, aiohttp.RedirectClientError):
-        return BuiltinError(f"bad argument 'url' ({error})")
-    kind, text = connections.explain(url, timeout, error)
-    return ErrorObject(f"{title} failed: {text}", kind=kind)

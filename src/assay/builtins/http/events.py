@@ -67,4 +67,4 @@ class Send:
         try:
             await self._response.write(text)
         except ConnectionError:
-            raise ErrorObject("send failed: the client has gone", kind="connection") from None
+            raise ErrorObject("send failed: the client has gone", kind="closed") from None

@@ -13,14 +13,19 @@ HeaderValue = str | float | list[str]
 
 
 @dataclass(kw_only=True)
-class ClientOptions:
-    """How to send requests.
+class SharedOptions:
+    """What a request and a client have in common.
 
     Attributes:
         headers: Header name → value, or an array of values; each replaces the one that would be sent otherwise.
         query: Parameter name → value, or an array of values; added to the query of the URL.
         timeout: Seconds for the whole request, the response's body included; 30 when left out, `math.huge` for ever.
-        follow_redirects: Follow up to ten redirects (true when left out).
+        connect_timeout: Seconds to get a connection: name look-up, proxy and TLS included. No limit of its own when
+            left out.
+        read_timeout: Seconds without a byte of the answer. No limit of its own when left out.
+        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303;
+            `Authorization` and `Cookie` headers are not sent to another host.
+        max_redirects: How many redirects to follow; 10 when left out.
         verify: Check the server's TLS certificate (true when left out).
         ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
     """
@@ -28,30 +33,64 @@ class ClientOptions:
     headers: dict[str, HeaderValue] | None = None
     query: dict[str, Scalar | list[Scalar]] | None = None
     timeout: float | None = None
+    connect_timeout: float | None = None
+    read_timeout: float | None = None
     follow_redirects: bool | None = None
+    max_redirects: int | None = None
     verify: bool | None = None
     ca_cert: str | None = None
 
 
 @dataclass(kw_only=True)
-class RequestOptions(ClientOptions):
-    """How to send one request.
+class ClientOptions(SharedOptions):
+    """What the requests of a client use unless they say otherwise.
 
     Attributes:
-        headers: Header name → value, or an array of values; each replaces the one that would be sent otherwise.
-        query: Parameter name → value, or an array of values; added to the query of the URL.
-        timeout: Seconds for the whole request, the response's body included; 30 when left out, `math.huge` for ever.
-        follow_redirects: Follow up to ten redirects (true when left out).
-        verify: Check the server's TLS certificate (true when left out).
-        ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
+        cookies: Keep the cookies that servers set, and send them back.
+    """
+
+    cookies: bool = True
+
+
+@dataclass(kw_only=True)
+class Part:
+    """A part of a multipart form.
+
+    Attributes:
+        name: The field's name.
+        body: The part's content.
+        file: The path of a file to send as the part's content, piece by piece, instead of `body`.
+        filename: The name that the receiver sees; the file's own when left out.
+        content_type: The part's content type; guessed from the file's name when left out.
+    """
+
+    name: str
+    body: bytes | None = None
+    file: str | None = None
+    filename: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(kw_only=True)
+class RequestOptions(SharedOptions):
+    """How to send one request. At most one of `body`, `json`, `form`, `multipart` and `file` says what to send.
+
+    Attributes:
         body: A string to send as it is, or a table to send as JSON.
         json: A value to send as JSON.
         form: Field name → value, or an array of values, to send as an HTML form does.
+        multipart: Parts to send as an HTML form with files does.
+        file: The path of a file to send as it is, piece by piece.
+        save_to: The path of a file that gets the body of an answer with a status of 2xx, piece by piece; folders are
+            made. It appears when the answer is complete. Any other answer has its body in `body`.
     """
 
     body: bytes | Json | None = None
     json: Json | None = None
     form: dict[str, Scalar | list[Scalar]] | None = None
+    multipart: list[Part] | None = None
+    file: str | None = None
+    save_to: str | None = None
 
 
 @dataclass
@@ -60,14 +99,34 @@ class Response:
 
     Attributes:
         status: The HTTP status; one that tells of an error is no Lua error.
-        body: The body's bytes, decompressed.
+        body: The body's bytes, decompressed; "" when they went into a file.
         headers: Lower-case header name → value. Several headers of a name are joined by ", ", but several
             `set-cookie` headers are an array.
+        saved: How many bytes went into the file of `save_to`; absent when none was written.
     """
 
     status: int
     body: bytes
     headers: dict[str, str | bytes | list[str | bytes]]
+    saved: int | None = None
+
+
+@dataclass(kw_only=True)
+class StaticFiles:
+    """A route whose answers are files, with content types, ranges and conditional requests.
+
+    Nothing outside of the folder is answered, links that lead out of it included, nor a name that begins with a dot
+    (`.well-known` excepted).
+
+    Attributes:
+        static: A folder, for a path that ends in "/*"; or a file.
+        index: What is answered for a folder; "" for nothing.
+        headers: Header name → value, or an array of values.
+    """
+
+    static: str
+    index: str = "index.html"
+    headers: dict[str, HeaderValue] | None = None
 
 
 @dataclass(kw_only=True)
@@ -78,10 +137,19 @@ class ServeOptions:
         host: The address to listen on; "0.0.0.0" for all.
         on_listen: Called with the port when the server listens.
         max_body: Bytes that a request's body may have; a longer one is answered with status 413.
-        access_log: Write a line to stderr for each request.
+        max_message: Bytes that a message over a WebSocket may have; a longer one closes it with code 1009.
+        read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
+        idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
+            the connection is closed.
+        shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
+        access_log: Write a log line for each request.
     """
 
     host: str = "127.0.0.1"
     on_listen: LuaFunction | None = None
     max_body: int = 10 * 1024 * 1024
+    max_message: int = 10 * 1024 * 1024
+    read_timeout: float = 30
+    idle_timeout: float = 75
+    shutdown_timeout: float = 10
     access_log: bool = False

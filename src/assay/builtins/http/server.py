@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import errno
 import logging
 import os
+import resource
 import sys
+import traceback
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractAccessLogger
 from multidict import CIMultiDict
 
+from assay.builtins import log
+from assay.builtins.http import files
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import HeaderValue, ServeOptions
+from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
 from assay.builtins.http.routes import Routes, RouteTable
+from assay.builtins.ws import Connection
 from assay.errors import BuiltinError, LuaError
 from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, text_or_bytes
 
-GRACE = 5.0
-"""Seconds that handlers have to end when the server is cancelled."""
+BACKLOG = 2048
+"""How many connections may wait to be accepted."""
 
-_log = logging.getLogger("assay.http")
-_access_log = logging.getLogger("assay.http.access")
 _protocol_log = logging.getLogger("assay.http.protocol")
 _protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered with 400, that is enough
 
@@ -46,6 +53,7 @@ class Reply:
         json: A value to send as JSON instead of `body`.
         headers: Header name → value, or an array of values that are sent as several headers.
         sse: A function that gets `send` and sends server-sent events until it returns.
+        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
     """
 
     status: int = 200
@@ -53,44 +61,71 @@ class Reply:
     json: Json | None = None
     headers: dict[str, HeaderValue] | None = None
     sse: LuaFunction | None = None
+    ws: LuaFunction | None = None
 
 
 _reply = convert.options(Reply)
 
 
-class _BodyTooLargeError(Exception):
-    pass
+class _RefusedError(Exception):
+    """A request that no handler gets to see."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _AccessLog(AbstractAccessLogger):
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        fields = {"client": request.remote, "status": response.status, "bytes": response.body_length}
+        path = request.rel_url.raw_path_qs
+        log.emit("info", f"http.serve: {request.method} {path}", fields | {"seconds": round(time, 4)})
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
-    """Listen on `port` and answer requests until cancelled."""
+    """Listen on `port` and answer requests until cancelled or told to stop."""
     if not 0 <= port <= 65535:
         raise BuiltinError(f"bad argument 'port' (0 to 65535 expected, got {port})")
+    for name in ("read_timeout", "idle_timeout"):
+        if not getattr(options, name) > 0:
+            raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {getattr(options, name):g})")
+    _allow_many_connections()
     service = _Service(host, RouteTable(routes), options)
     server = web.Server(
         service.answer,
         handler_cancellation=True,
         auto_decompress=False,
+        keepalive_timeout=options.idle_timeout,
         logger=_protocol_log,
-        access_log=_enable_access_log() if options.access_log else None,
-        access_log_format='%a "%r" %s %b %Tfs',
+        access_log=_protocol_log if options.access_log else None,
+        access_log_class=_AccessLog,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=GRACE)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, port)
+        site = web.TCPSite(runner, options.host, port, backlog=BACKLOG)
         try:
             await site.start()
         except OSError as error:
             raise _cannot_listen(options.host, port, error) from error
+        host.add_service(service, keeps_alive=False)
         try:
             await _announce(host, runner.addresses[0][1], options)
-            await asyncio.get_running_loop().create_future()
+            await service.stop.wait()
         finally:
             await site.stop()
+            server.pre_shutdown()  # connections end with the answers that are under way
             await service.finish()
     finally:
         await runner.cleanup()
+        service.ended.set_result(None)
+        host.remove_service(service)
+
+
+def _allow_many_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _announce(host: Host, port: int, options: ServeOptions) -> None:
@@ -109,29 +144,40 @@ def _cannot_listen(host: str, port: int, error: OSError) -> BuiltinError:
     return BuiltinError(f"cannot listen on {host}:{port}: {reason}")
 
 
-def _enable_access_log() -> logging.Logger:
-    if not _access_log.hasHandlers():
-        _access_log.addHandler(logging.StreamHandler(sys.stderr))
-    _access_log.setLevel(logging.INFO)
-    return _access_log
-
-
 class _Service:
+    """A server that runs; a service that ends when its handlers have."""
+
     def __init__(self, host: Host, routes: RouteTable, options: ServeOptions) -> None:
         self._host = host
         self._routes = routes
-        self._max_body = options.max_body
+        self._options = options
+        self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[Any]] = set()
         self._streaming: set[asyncio.Task[Any]] = set()
+        self._sockets: set[Connection] = set()
+        self.stop = asyncio.Event()
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def request_shutdown(self) -> None:
+        """Begin to end it; from any thread, more than once."""
+        with suppress(RuntimeError):  # the loop is closed: it has ended
+            self._loop.call_soon_threadsafe(self.stop.set)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.shield(asyncio.wrap_future(self.ended)).__await__()
 
     async def finish(self) -> None:
         """Wait for the handlers that run, for a while; streams end at once."""
         for task in self._streaming:
             task.cancel()
+        closing = [asyncio.ensure_future(socket.leave(1001)) for socket in self._sockets]
         if self._running:
-            await asyncio.wait(self._running, timeout=GRACE)
-        for task in self._running:
+            await asyncio.wait(self._running, timeout=self._options.shutdown_timeout)
+        left = set(self._running)
+        for task in left:
             task.cancel()
+        if left or closing:
+            await asyncio.wait([*left, *closing], timeout=1)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
@@ -140,11 +186,15 @@ class _Service:
         self._running.add(task)
         try:
             return await self._answer(request)
+        except _RefusedError as refusal:
+            response = _plain(refusal.status, str(refusal))
+            response.force_close()
+            return response
         except (BuiltinError, LuaError) as error:
-            problem = error.message if isinstance(error, LuaError) else str(error)
-            _complain(request, problem)
+            _complain(request, error.message if isinstance(error, LuaError) else str(error))
         except Exception as error:
-            _log.debug("http.serve", exc_info=True)
+            if self._host.verbose:
+                traceback.print_exception(error, file=sys.stderr)
             _complain(request, f"{type(error).__name__}: {error}")
         except SystemExit:
             if self._host.on_exit is None:
@@ -155,30 +205,28 @@ class _Service:
         return _plain(500, "internal server error")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = unquote_to_bytes(request.rel_url.raw_path)
+        raw_path = request.rel_url.raw_path
+        path = unquote_to_bytes(raw_path)
         key = path.decode("utf-8", "surrogateescape")
-        handler = self._routes.find(request.method, key)
-        if handler is None:
+        found = self._routes.find(request.method, key)
+        if found is None:
             allowed = self._routes.methods(key)
             if not allowed:
                 return _plain(404, "not found")
             return _plain(405, "method not allowed", {hdrs.ALLOW: ", ".join(allowed)})
-        try:
-            body = await self._read(request)
-        except _BodyTooLargeError:
-            response = _plain(413, f"the body is longer than {self._max_body} bytes")
-            response.force_close()
-            return response
-        query = request.rel_url.raw_query_string
+        target, rest = found
+        if isinstance(target, StaticFiles):
+            return files.answer(target, rest) or _plain(404, "not found")
         table = {
             "method": request.method,
             "path": text_or_bytes(path),
-            "body": body,
+            "raw_path": raw_path,
+            "body": await self._read(request) if request.can_read_body else b"",
             "headers": header_tables.received(request.headers),
-            "query": header_tables.lua_text(query),
-            "params": header_tables.parameters(query),
+            "query": header_tables.lua_text(request.rel_url.raw_query_string),
+            "params": header_tables.parameters(request.rel_url.raw_query_string),
         }
-        result = await self._host.run(handler, (table,), b"call")
+        result = await self._host.run(target, (table,), b"call")
         if not isinstance(result, dict):
             raise BuiltinError(f"the handler returned a {convert.lua_type(result)}, not a response table")
         reply: Reply = _reply(result, "response")
@@ -188,20 +236,28 @@ class _Service:
         for name in _FRAMING:
             headers.popall(name, None)
         headers.setdefault(hdrs.SERVER, "assay")
+        if reply.ws is not None:
+            return await self._upgrade(request, reply.ws, headers)
         if reply.sse is not None:
             return await self._stream(request, reply.sse, reply.status, headers)
         return _complete(reply, headers)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
-        if (request.content_length or 0) > self._max_body:
-            raise _BodyTooLargeError
+        most = self._options.max_body
+        too_long = _RefusedError(413, f"the body is longer than {most} bytes")
+        if (request.content_length or 0) > most:
+            raise too_long
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = bytearray()
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > self._max_body:
-                raise _BodyTooLargeError
+        try:
+            async with asyncio.timeout(self._options.read_timeout):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > most:
+                        raise too_long
+        except TimeoutError:
+            raise _RefusedError(408, "the body took too long to arrive") from None
         return bytes(body)
 
     async def _stream(
@@ -227,6 +283,36 @@ class _Service:
             send.ended = True
         return response
 
+    async def _upgrade(
+        self, request: web.BaseRequest, function: LuaFunction, headers: CIMultiDict[str]
+    ) -> web.StreamResponse:
+        socket = web.WebSocketResponse(max_msg_size=self._options.max_message)
+        if not socket.can_prepare(request):
+            return _plain(426, "a WebSocket upgrade is expected here", {hdrs.UPGRADE: "websocket"})
+        socket.headers.extend(headers)
+        await socket.prepare(request)
+        self._host.load_library(b"ws")
+        connection = Connection(socket, f"{request.remote}")
+        # A task of its own: a client that goes is told by `recv` and `send`, after all that it sent before.
+        task = asyncio.ensure_future(self._converse(request, function, connection))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.shield(task)
+        return socket
+
+    async def _converse(self, request: web.BaseRequest, function: LuaFunction, connection: Connection) -> None:
+        self._sockets.add(connection)
+        code = 1011
+        try:
+            await function(connection)
+            code = 1000
+        except LuaError as error:
+            if not (isinstance(error.value, dict) and error.value.get("kind") == "closed"):
+                _complain(request, error.message)
+        finally:
+            self._sockets.discard(connection)
+            await connection.leave(code)
+
 
 def _complete(reply: Reply, headers: CIMultiDict[str]) -> web.Response:
     body = reply.body
@@ -243,5 +329,4 @@ def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> web
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:
-    line = problem.replace("\r", "\\r").replace("\n", "\\n")
-    _log.error("http.serve: %s %s: %s", request.method, request.rel_url.raw_path, line)
+    log.emit("error", f"http.serve: {request.method} {request.rel_url.raw_path}: {problem}")

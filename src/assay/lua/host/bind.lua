@@ -16,6 +16,7 @@ local host = ...
 
 local getinfo = debug.getinfo
 local isyieldable = coroutine.isyieldable
+local match = string.match
 local mathtype = math.type
 local select, type = select, type
 local unpack = table.unpack
@@ -82,6 +83,9 @@ function host.define_class(name, methods, call, owner)
 end
 
 function host.handle(class, id)
+  if not classes[class] then -- of a library that the script has not used so far: "ws.Connection"
+    host.fill({}, match(class, "^[^.]+"))
+  end
   local handle = {}
   handle_ids[handle], handle_classes[handle] = id, class
   return setmetatable(handle, classes[class])

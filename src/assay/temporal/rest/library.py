@@ -25,9 +25,9 @@ library = Library(
     The HTTP API has a port of its own; the global `temporal` speaks gRPC, and is what starts workflows and runs them.
 
     A call that fails raises an error object: `status` is the HTTP status and `code` the server's gRPC code, where it
-    answered; `kind` is "not_found", "timeout", "connection", "tls", "redirect", "answer" (one that makes no sense) or
-    "rpc" (any other refusal). It prints as its `message`. In workflow code the module is not there: use it in an
-    activity.
+    answered; `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls", "redirect",
+    "answer" (one that makes no sense) or "rpc" (any other refusal). It prints as its `message`. In workflow code the
+    module is not there: use it in an activity.
     """,
     lua=os.path.join(os.path.dirname(__file__), "rest.lua"),
 )
@@ -48,9 +48,9 @@ def make_client(url: str, options: ClientOptions | None = None) -> Client:
 
 @library.function()
 def _client(host: Host, url: str, options: ClientOptions | None = None) -> ScriptClient:
-    from assay.builtins.http import connections
+    from assay.builtins.http import client
 
-    return ScriptClient(url, options, lambda: connections.session(host))
+    return ScriptClient(url, options, lambda: client.session(host))
 
 
 @library.function()

@@ -73,9 +73,9 @@ class Transport:
     def __init__(
         self, url: str, api_key: str | None, timeout: float, session: Callable[[], aiohttp.ClientSession] | None
     ) -> None:
-        from assay.builtins.http import connections
+        from assay.builtins.http import client
 
-        base = connections.parse(url)
+        base = client.parse(url)
         if base.raw_query_string or base.raw_fragment:
             raise BuiltinError(f"bad argument 'url' (a URL without '?' and '#' expected, got {url!r})")
         if not timeout > 0:
@@ -148,30 +148,29 @@ class Transport:
         import aiohttp
         from yarl import URL
 
-        from assay.builtins.http import connections
+        from assay.builtins.http.client import MAX_REDIRECTS
+        from assay.builtins.http.failures import explain
+        from assay.builtins.http.transport import Limits
 
         given = {name: value for name, value in parameters.items() if value is not None}
         query = f"?{urlencode(given, quote_via=quote)}" if given else ""
         url = URL(f"{self._base}{path}{query}", encoded=True)
         place = f"{url.host}:{url.port}"
-        proxy, proxy_headers = connections.proxy(url)
-        timeout = None if math.isinf(self.timeout) else self.timeout
+        limits = Limits(None if math.isinf(self.timeout) else self.timeout, None, None)
         try:
             async with self._session().request(
                 method,
                 url,
-                headers={**self._headers, **headers, **(proxy_headers if url.scheme == "http" else {})},
+                headers={**self._headers, **headers},
                 data=body,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=limits.for_aiohttp(),
                 allow_redirects=method == "GET",  # another method would become a GET
-                max_redirects=connections.MAX_REDIRECTS,
-                proxy=proxy,
-                proxy_headers=proxy_headers,
+                max_redirects=MAX_REDIRECTS + 1,
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            kind, text = connections.explain(url, timeout, error)
-            if isinstance(error, aiohttp.ClientResponseError) and kind == "connection":
+            kind, text = explain(url, limits, error)
+            if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
                 text = (
                     f"{place} does not speak HTTP/1.1; if this is the server's gRPC port, give the address of its HTTP "
                     "API, which has a port of its own"
@@ -184,9 +183,9 @@ class Transport:
         if self._shared is not None:
             return self._shared()
         if self._own is None:
-            from assay.builtins.http import connections
+            from assay.builtins.http import client
 
-            self._own = connections.new_session()
+            self._own = client.new_session()
         return self._own
 
 

@@ -1,0 +1,254 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import orjson
+from asyncpg.prepared_stmt import PreparedStatement
+
+from assay.builtins.db.pool import DatabaseError
+from assay.builtins.db.sql import Dialect, scan
+from assay.lua.values import MAX_INTEGER, MIN_INTEGER
+
+_MOST_PREPARED = 100
+_JSON = ("json", "jsonb")
+_INTEGERS = ("int2", "int4", "int8", "oid")
+_FLOATS = ("float4", "float8")
+_TEXTS = ("text", "varchar", "bpchar", "name", "citext", "xml")
+_UTC = datetime.UTC
+
+
+def connector(url: str) -> Callable[[], Awaitable[PostgresSession]]:
+    """What opens the database that a URL names."""
+
+    async def connect() -> PostgresSession:
+        try:
+            return PostgresSession(await asyncpg.connect(url, timeout=None))
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            code = getattr(error, "sqlstate", None)
+            raise DatabaseError(_text(error), "connect", code=code) from None
+
+    return connect
+
+
+class PostgresSession:
+    """A connection with a server."""
+
+    dialect: Dialect = "postgres"
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._prepared: OrderedDict[str, PreparedStatement] = OrderedDict()
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._connection.is_in_transaction())
+
+    @property
+    def lost(self) -> bool:
+        return bool(self._connection.is_closed())
+
+    async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
+        try:
+            if params is None and not rows:
+                return _count(await self._connection.execute(sql))
+            return await self._run(sql, params, rows)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _failure(error) from None
+
+    async def _run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
+        text = _translated(sql) if params is not None else sql
+        known = text in self._prepared
+        statement = await self._prepare(text)
+        types = statement.get_parameters()
+        if len(types) != len(params or []):
+            raise DatabaseError(f"the statement takes {len(types)} parameters, got {len(params or [])}", "query")
+        values = [
+            _in(value, kind.name, f"parameter {number}")
+            for number, (value, kind) in enumerate(zip(params or [], types, strict=True), 1)
+        ]
+        try:
+            records = await statement.fetch(*values)
+        except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError):
+            self._prepared.pop(text, None)
+            if not known or self.in_transaction:
+                raise
+            return await self._run(sql, params, rows)
+        if not rows:
+            return _count(statement.get_statusmsg())
+        columns = [(column.name, column.type.name) for column in statement.get_attributes()]
+        return [
+            {name: _out(value, kind) for (name, kind), value in zip(columns, record, strict=True) if value is not None}
+            for record in records
+        ]
+
+    async def _prepare(self, text: str) -> PreparedStatement:
+        statement = self._prepared.get(text)
+        if statement is None:
+            statement = await self._connection.prepare(text)
+            self._prepared[text] = statement
+            if len(self._prepared) > _MOST_PREPARED:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(text)
+        return statement
+
+    async def begin(self) -> None:
+        await self.run("BEGIN", None, False)
+
+    async def commit(self) -> None:
+        try:
+            done = await self._connection.execute("COMMIT")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _failure(error) from None
+        if done != "COMMIT":
+            raise DatabaseError("rolled back, because a statement of the transaction had failed", "conflict")
+
+    async def rollback(self) -> None:
+        await self.run("ROLLBACK", None, False)
+
+    async def check(self) -> bool:
+        return not self.lost
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+def _translated(sql: str) -> str:
+    statement = scan(sql, "postgres")
+    if not statement.placeholders or sql[statement.placeholders[0].start] == "$":
+        return sql
+    pieces = statement.pieces()
+    marks = [f"${item.position + 1}" for item in statement.placeholders]
+    return "".join(piece + mark for piece, mark in zip(pieces, [*marks, ""], strict=True))
+
+
+def _count(status: str) -> int:
+    """The number in "UPDATE 3" or "INSERT 0 1"."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, asyncpg.PostgresError):
+        detail = getattr(error, "detail", None)
+        return f"{error.args[0]} ({detail})" if detail else str(error.args[0])
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
+
+
+def _failure(error: Exception) -> DatabaseError:
+    code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
+    kind = "query"
+    if isinstance(error, OSError | asyncpg.PostgresConnectionError) or code in ("57P01", "57P02", "57P03"):
+        kind = "connect"
+    elif code is not None and code.startswith("23"):
+        kind = "constraint"
+    elif code in ("40001", "40P01", "55P03", "25P02"):
+        kind = "conflict"
+    return DatabaseError(_text(error), kind, code=code)
+
+
+# Values -------------------------------------------------------------------------------------------------------
+
+
+def _out(value: Any, kind: str) -> Any:
+    """A value of a column as Lua gets it."""
+    if value is None or isinstance(value, bool | float | bytes):
+        return value
+    if isinstance(value, str):
+        return orjson.loads(value) if kind.removesuffix("[]") in _JSON else value
+    if isinstance(value, int):
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else str(value)
+    if isinstance(value, decimal.Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, list | tuple) and not isinstance(value, asyncpg.Record):
+        return [_out(item, kind) for item in value]
+    if isinstance(value, asyncpg.Record):
+        return {name: _out(item, "") for name, item in value.items() if item is not None}
+    if isinstance(value, asyncpg.Range):
+        return _range_text(value, kind)
+    return value.as_string() if isinstance(value, asyncpg.BitString) else str(value)
+
+
+def _range_text(value: asyncpg.Range, kind: str) -> str:
+    if value.isempty:
+        return "empty"
+    lower, upper = ("" if edge is None else _out(edge, kind) for edge in (value.lower, value.upper))
+    return f"{'[' if value.lower_inc else '('}{lower},{upper}{']' if value.upper_inc else ')'}"
+
+
+def _in(value: Any, kind: str, where: str) -> Any:
+    """A value of Lua as the driver wants it for a type."""
+    if value is None:
+        return None
+    if kind.endswith("[]"):
+        if value == {}:
+            return []
+        if not isinstance(value, list):
+            raise _unfit(value, kind, where)
+        return [_in(item, kind[:-2], where) for item in value]
+    if kind in _JSON:
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, list | dict):
+        raise _unfit(value, kind, where)
+    try:
+        return _scalar(value, kind)
+    except (ValueError, TypeError, ArithmeticError):
+        raise _unfit(value, kind, where) from None
+
+
+def _scalar(value: Any, kind: str) -> Any:
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise TypeError
+    elif kind == "bytea":
+        return value.encode() if isinstance(value, str) else bytes(memoryview(value))
+    elif isinstance(value, bytes):
+        raise TypeError
+    elif kind in _INTEGERS:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise TypeError
+        return int(value)
+    elif kind in _FLOATS:
+        return float(value)
+    elif kind == "numeric":
+        return decimal.Decimal(str(value))
+    elif kind in ("timestamp", "timestamptz"):
+        return _moment(value, kind)
+    elif kind == "date":
+        return datetime.date.fromisoformat(value)
+    elif kind in ("time", "timetz"):
+        return datetime.time.fromisoformat(value)
+    elif kind == "interval":
+        return datetime.timedelta(seconds=float(value))
+    elif kind in _TEXTS:
+        return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return value
+
+
+def _moment(value: Any, kind: str) -> datetime.datetime:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, str):
+        moment = datetime.datetime.fromisoformat(value)
+    else:
+        moment = datetime.datetime.fromtimestamp(value, _UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=_UTC)
+    return moment if kind == "timestamptz" else moment.astimezone(_UTC).replace(tzinfo=None)
+
+
+def _unfit(value: Any, kind: str, where: str) -> DatabaseError:
+    shown = "a table" if isinstance(value, list | dict) else "bytes" if isinstance(value, bytes) else repr(value)
+    return DatabaseError(f"{where}: {shown} is no {kind}", "query", code="22P02")

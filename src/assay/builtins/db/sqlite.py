@@ -1,0 +1,159 @@
+"""SQLite, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, unquote
+
+import aiosqlite
+
+from assay.builtins.db.pool import DatabaseError
+from assay.builtins.db.sql import Dialect, scan
+from assay.errors import BuiltinError
+from assay.lua.values import text_or_bytes
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def connector(url: str) -> Callable[[], Awaitable[SqliteSession]]:
+    """What opens the database that a URL names."""
+    path, _, query = url.partition(":")[2].removeprefix("//").partition("?")
+    if path in ("", ":memory:"):
+        target = ":memory:"
+    else:
+        if query not in ("", "mode=ro", "mode=rw", "mode=rwc"):
+            raise BuiltinError(f"bad argument 'url' (?mode=ro, rw or rwc expected, got ?{query})")
+        target = f"file:{quote(unquote(path))}?{query or 'mode=rwc'}"
+
+    # No time-out of SQLite's own: waiting for a lock is done here, where it can be cancelled.
+    settings: dict[str, Any] = {"uri": target != ":memory:", "isolation_level": None, "timeout": 0}
+
+    async def connect() -> SqliteSession:
+        try:
+            # The driver's thread cannot be waited for when it fails to connect.
+            await asyncio.to_thread(lambda: sqlite3.connect(target, **settings).close())
+            connection = await aiosqlite.connect(target, **settings)
+        except sqlite3.Error as error:
+            raise DatabaseError(f"{unquote(path)}: {error}", "connect", code=_code(error)) from None
+        connection.row_factory = _row  # type: ignore[assignment]
+        connection.text_factory = text_or_bytes
+        return SqliteSession(connection)
+
+    return connect
+
+
+def _row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True) if value is not None}
+
+
+class SqliteSession:
+    """The connection with a database file."""
+
+    dialect: Dialect = "sqlite"
+    lost = False
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
+        if params is None and not rows:
+            count = 0
+            for statement in _split(sql):
+                count = await self._patiently(self._change, statement, [])
+            return count
+        values = [_value(value) for value in params or []]
+        return await self._patiently(self._fetch if rows else self._change, _numbered(sql, params), values)
+
+    async def begin(self) -> None:
+        await self._patiently(self._change, "BEGIN IMMEDIATE", [])
+
+    async def commit(self) -> None:
+        await self._patiently(self._change, "COMMIT", [])
+
+    async def rollback(self) -> None:
+        await self._patiently(self._change, "ROLLBACK", [])
+
+    async def check(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _fetch(self, sql: str, values: list[Any]) -> Any:
+        return await self._connection.execute_fetchall(sql, values)
+
+    async def _change(self, sql: str, values: list[Any]) -> int:
+        async with self._connection.execute(sql, values) as cursor:
+            return max(cursor.rowcount, 0)
+
+    async def _patiently(self, work: Callable[..., Any], sql: str, values: list[Any]) -> Any:
+        """Run a statement, again and again while another process holds the lock."""
+        pause = 0.001
+        while True:
+            try:
+                return await self._stoppably(work(sql, values))
+            except sqlite3.Error as error:
+                number = getattr(error, "sqlite_errorcode", 0)
+                if number & 0xFF not in _BUSY or number == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                    kind = "constraint" if isinstance(error, sqlite3.IntegrityError) else "query"
+                    raise DatabaseError(str(error), kind, code=_code(error)) from None
+            except (OverflowError, ValueError) as error:
+                raise DatabaseError(str(error), "query") from None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.1)
+
+    async def _stoppably(self, work: Any) -> Any:
+        """Wait for the thread; a cancellation stops the statement, and waits for that."""
+        running = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            while not running.done():
+                await self._connection.interrupt()
+                try:
+                    await asyncio.wait([running], timeout=0.01)
+                except asyncio.CancelledError:
+                    continue
+            running.exception()
+            raise
+
+
+def _code(error: sqlite3.Error) -> str | None:
+    return getattr(error, "sqlite_errorname", None)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        import orjson
+
+        return orjson.dumps(value).decode()
+    return value
+
+
+def _numbered(sql: str, params: list[Any] | None) -> str:
+    """The statement with SQLite's own `?1` for `$1`."""
+    statement = scan(sql, "sqlite")
+    if params is None or not any(sql[item.start] == "$" for item in statement.placeholders):
+        return sql
+    pieces = statement.pieces()
+    marks = [f"?{item.position + 1}" for item in statement.placeholders]
+    return "".join(piece + mark for piece, mark in zip(pieces, [*marks, ""], strict=True))
+
+
+def _split(script: str) -> list[str]:
+    """The statements of a script."""
+    statements, pending = [], ""
+    for piece in script.split(";"):
+        pending += piece + ";"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    rest = pending.removesuffix(";")
+    return [*statements, rest] if rest.strip() or not statements else statements

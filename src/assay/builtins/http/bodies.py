@@ -1,0 +1,121 @@
+"""Bodies: what a request sends, and where an answer's goes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import mimetypes
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import hdrs
+
+from assay.builtins.http import headers as header_tables
+from assay.builtins.http.options import Part, RequestOptions
+from assay.errors import BuiltinError
+from assay.lua.values import Json
+
+T = TypeVar("T")
+
+_LARGE = 1 << 20
+"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece; files are written in such."""
+
+
+def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
+    """The body of a request in aiohttp's words, and its content type.
+
+    Args:
+        body: A string as it is, or JSON; the options may have one instead.
+        options: The request's options.
+        files: What closes the files of the body.
+    """
+    given = [body, options.body, options.json, options.form, options.multipart, options.file]
+    if sum(item is not None for item in given) > 1:
+        raise BuiltinError(
+            "more than one body: give a body, or one of the options 'body', 'json', 'form', 'multipart' and 'file'"
+        )
+    if options.form is not None:
+        return urlencode(list(header_tables.pairs(options.form))).encode(), "application/x-www-form-urlencoded"
+    if options.multipart is not None:
+        writer = _multipart(options.multipart, files)
+        return writer, writer.content_type
+    if options.file is not None:
+        return _open(options.file, files), mimetypes.guess_type(options.file)[0]
+    content = next((item for item in (body, options.body, options.json) if item is not None), None)
+    if content is None:
+        return None, None
+    data = bytes(content)
+    return _in_pieces(data), "application/json" if isinstance(content, Json) else None
+
+
+def _open(path: str, files: ExitStack) -> io.BufferedReader:
+    return files.enter_context(open(path, "rb"))
+
+
+def _in_pieces(data: bytes) -> bytes | io.BytesIO:
+    return io.BytesIO(data) if len(data) > _LARGE else data
+
+
+def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
+    writer = aiohttp.MultipartWriter("form-data")
+    for index, part in enumerate(parts, 1):
+        if (part.body is None) == (part.file is None):
+            raise BuiltinError(f"bad option 'multipart.{index}' (either 'body' or 'file' expected)")
+        filename, content_type = part.filename, part.content_type
+        content: Any
+        if part.file is not None:
+            content = _open(part.file, files)
+            filename = filename or os.path.basename(part.file)
+        else:
+            content = _in_pieces(part.body or b"")
+        if content_type is None and filename is not None:
+            content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+        for text in (part.name, filename or "", content_type or ""):
+            if any(character in text for character in '\0\r\n"'):
+                raise BuiltinError(f"bad option 'multipart.{index}' (a quote, a line break or NUL in a name)")
+        payload = writer.append(content)
+        payload.headers.popall(hdrs.CONTENT_DISPOSITION, None)
+        payload.headers.popall(hdrs.CONTENT_TYPE, None)
+        names = {"name": part.name} | ({} if filename is None else {"filename": filename})
+        payload.set_content_disposition("form-data", quote_fields=False, **names)
+        if content_type is not None:
+            payload.headers[hdrs.CONTENT_TYPE] = content_type
+    return writer
+
+
+async def save(response: aiohttp.ClientResponse, path: str) -> int:
+    """Write the body of an answer to a file, which appears when it is complete; returns its length."""
+    partial = f"{path}.{secrets.token_hex(4)}.part"
+    file = await _in_thread(path, _create, partial)
+    length = 0
+    try:
+        with file:
+            pending = bytearray()
+            async for chunk in response.content.iter_any():
+                pending += chunk
+                if len(pending) >= _LARGE:
+                    length += await _in_thread(path, file.write, pending)
+                    pending = bytearray()
+            length += await _in_thread(path, file.write, pending)
+        await _in_thread(path, os.replace, partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    return length
+
+
+def _create(path: str) -> io.FileIO:
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    return open(path, "xb", buffering=0)
+
+
+async def _in_thread(path: str, function: Callable[..., T], *arguments: Any) -> T:
+    try:
+        return await asyncio.to_thread(function, *arguments)
+    except OSError as error:
+        raise BuiltinError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,77 @@
+"""Errors of the network, as a script sees them."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import aiohttp
+from yarl import URL
+
+from assay.builtins.http.transport import Limits
+from assay.errors import BuiltinError, ErrorObject
+
+
+def failure(title: str, url: URL, limits: Limits, error: Exception) -> Exception:
+    """The Lua error for an exception of aiohttp.
+
+    Args:
+        title: The function's name.
+        url: What was asked for.
+        limits: The time limits that held.
+        error: The exception.
+    """
+    if isinstance(error, aiohttp.InvalidURL):
+        return BuiltinError(f"bad argument 'url' ({error})")
+    kind, text = explain(url, limits, error)
+    return ErrorObject(f"{title} failed: {text}", kind=kind)
+
+
+def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
+    """The kind and the text of a failure."""
+    place = f"{url.host}:{url.port}"
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            kind, text = "timeout", f"no connection to {place} within {limits.connect or limits.total:g} s"
+        case aiohttp.SocketTimeoutError():
+            kind, text = "timeout", f"nothing from {place} for {limits.read or limits.total:g} s"
+        case TimeoutError():
+            kind, text = "timeout", f"no complete answer from {place} within {limits.total or 0:g} s"
+        case aiohttp.TooManyRedirects():
+            kind, text = "redirect", f"more than {len(error.history) - 1} redirects from {place}"
+        case aiohttp.RedirectClientError():
+            kind, text = "redirect", f"{place} redirects to a URL that is not HTTP: {error}"
+        case aiohttp.ClientConnectorCertificateError():
+            kind, text = "tls", f"{place}: {_tls_text(error.certificate_error)}"
+        case aiohttp.ClientConnectorSSLError():
+            kind, text = "tls", f"{place}: {_tls_text(error.os_error)}"
+        case aiohttp.ClientConnectorDNSError():
+            kind, text = "dns", f"cannot find {error.host}: {_system_text(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            kind, text = "connect", f"cannot connect to {error.host}:{error.port}: {_system_text(error.os_error)}"
+        case aiohttp.ClientHttpProxyError():
+            kind, text = "connect", f"the proxy does not connect to {place}: {error.status} {error.message}"
+        case aiohttp.ServerDisconnectedError():
+            kind, text = "protocol", f"{place} closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            kind, text = "protocol", f"the answer of {place} broke off"
+        case aiohttp.ClientResponseError():
+            kind, text = "protocol", f"{place} does not speak HTTP/1.1: {error.message}"
+        case OSError():
+            kind, text = "protocol", f"{place}: {_system_text(error)}"
+        case _:
+            kind, text = "protocol", f"{place}: {error}"
+    return kind, text
+
+
+def _tls_text(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    reason = getattr(error, "reason", None)
+    return f"TLS handshake failed: {(reason or str(error)).lower().replace('_', ' ')}"
+
+
+def _system_text(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

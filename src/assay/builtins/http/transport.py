@@ -1,0 +1,106 @@
+"""How a connection is made: its time limits, its trust, its proxy."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict
+from yarl import URL
+
+from assay.builtins.http.options import SharedOptions
+from assay.errors import BuiltinError
+
+TIMEOUT = 30.0
+
+
+class Limits(NamedTuple):
+    """Seconds, or None for no limit: for all, for the connection, between two pieces of the answer."""
+
+    total: float | None
+    connect: float | None
+    read: float | None
+
+    def for_aiohttp(self) -> aiohttp.ClientTimeout:
+        """The same in aiohttp's words."""
+        return aiohttp.ClientTimeout(total=self.total, connect=self.connect, sock_read=self.read)
+
+
+def limits(options: SharedOptions) -> Limits:
+    """The time limits that options ask for."""
+    return Limits(
+        _seconds("timeout", TIMEOUT if options.timeout is None else options.timeout),
+        _seconds("connect_timeout", options.connect_timeout),
+        _seconds("read_timeout", options.read_timeout),
+    )
+
+
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {value})")
+    return None if value is not None and math.isinf(value) else value
+
+
+def tls(verify: bool | None, ca_cert: str | None) -> ssl.SSLContext | bool:
+    """Whom to trust, in aiohttp's words."""
+    if verify is False:
+        return False
+    if ca_cert is None:
+        return True
+    if not ca_cert.startswith("@"):
+        return _trusting(ca_cert)
+    with open(ca_cert[1:], encoding="ascii", errors="replace") as file:
+        return _trusting(file.read())
+
+
+@lru_cache(maxsize=16)  # a connection can be used again only with the same context
+def _trusting(certificates: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cadata=certificates)
+    except (ssl.SSLError, ValueError):
+        raise BuiltinError("bad option 'ca_cert' (PEM certificates expected)") from None
+    return context
+
+
+class Request(aiohttp.ClientRequest):
+    """A request, or one that a redirect led to, by way of the proxy that the environment names for its URL.
+
+    Not aiohttp's `trust_env`: it takes a thread for each request, sends what ~/.netrc says, and asks a proxy for this
+    machine's own addresses.
+    """
+
+    def __init__(self, method: str, url: URL, **options: Any) -> None:
+        proxy, credentials = _proxy(url)
+        if credentials and url.scheme in ("http", "ws"):
+            # A request that is not tunnelled is itself the one to the proxy.
+            options["headers"] = CIMultiDict(options["headers"], **credentials)
+        options |= {"proxy": proxy, "proxy_headers": CIMultiDict(credentials) if credentials else None}
+        super().__init__(method, url, **options)
+
+
+def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
+    host = url.host or ""
+    if _is_loopback(host):
+        return None, {}
+    address = getproxies().get({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
+    if not address or proxy_bypass(f"{host}:{url.port}") or proxy_bypass(host):
+        return None, {}
+    proxy = URL(address if "://" in address else f"http://{address}")
+    if proxy.user is None:
+        return proxy, {}
+    credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+    return proxy.with_user(None), {hdrs.PROXY_AUTHORIZATION: credentials}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,68 @@
+"""The client side of `ws`, over the connections of `http`."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakSet
+
+import aiohttp
+from yarl import URL
+
+from assay.builtins.http import client as http
+from assay.builtins.http import headers as header_tables
+from assay.builtins.http import transport
+from assay.builtins.http.failures import failure
+from assay.builtins.ws import CLOSE_TIMEOUT, Connection, ConnectOptions
+from assay.errors import BuiltinError, ErrorObject
+from assay.lua.host import Host
+
+
+async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
+    """Open a WebSocket."""
+    target = _parse(url)
+    for name in ("timeout", "heartbeat"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {value:g})")
+    headers = header_tables.to_send(options.headers)
+    context = transport.tls(options.verify, options.ca_cert)
+    try:
+        async with asyncio.timeout(options.timeout):
+            socket = await http.session(host).ws_connect(
+                target,
+                headers=headers,
+                protocols=options.protocols or (),
+                heartbeat=options.heartbeat,
+                max_msg_size=options.max_message,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
+                ssl=context,
+            )
+    except aiohttp.WSServerHandshakeError as error:
+        text = f"ws.connect failed: {target.host}:{target.port} answered {error.status}, not with a WebSocket"
+        raise ErrorObject(text, kind="handshake", status=error.status) from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        limits = transport.Limits(options.timeout, None, None)
+        raise failure("ws.connect", target, limits, error) from error
+    connection = Connection(socket, f"{target.host}:{target.port}")
+    host.kept.setdefault("ws", _Open()).sockets.add(connection)  # type: ignore[attr-defined]
+    return connection
+
+
+class _Open:
+    """The connections that are closed when the script ends."""
+
+    def __init__(self) -> None:
+        self.sockets: WeakSet[Connection] = WeakSet()
+
+    async def close(self) -> None:
+        await asyncio.gather(*[connection.leave(1001) for connection in self.sockets])
+
+
+def _parse(url: str) -> URL:
+    try:
+        target = URL(url)
+        if target.scheme in ("ws", "wss") and target.host and target.port is not None:
+            return target
+    except ValueError:
+        pass
+    raise BuiltinError(f"bad argument 'url' (a ws:// or wss:// URL expected, got {url!r})")

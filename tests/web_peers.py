@@ -1,0 +1,135 @@
+"""Scripts on the test's own event loop, and peers for them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from assay.builtins import LIBRARIES
+from assay.errors import LuaError
+from assay.lua.host import Host
+from assay.lua.loader import finder
+
+PATIENCE = 60.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+class Script:
+    """A host whose scripts run on the test's event loop; what they print arrives as lines."""
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[str] = asyncio.Queue()
+        self.host = Host(LIBRARIES, finder("."), lambda text: self.lines.put_nowait(text.decode().rstrip("\n")))
+
+    async def run(self, code: str, *arguments: Any) -> Any:
+        return await self.host.run(self.host.load(code.encode(), "test.lua"), arguments)
+
+    async def line(self) -> str:
+        return await asyncio.wait_for(self.lines.get(), PATIENCE)
+
+    @asynccontextmanager
+    async def serving(self, routes: str, options: str = "") -> AsyncIterator[str]:
+        """Serve `routes`, the text of a Lua table; gives the server's address."""
+        code = f"http.serve(0, {routes}, {{ on_listen = function(port) print(port) end, {options} }})"
+        task = asyncio.ensure_future(self.run(code))
+        try:
+            listening = asyncio.ensure_future(self.line())
+            await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                listening.cancel()
+                task.result()
+            yield f"http://127.0.0.1:{listening.result()}"
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+class Peer:
+    """A server that records what it gets, byte by byte, and answers what it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
+        self.connections = 0
+        self.ended = asyncio.Event()
+        self.answers: list[bytes | Awaitable[None]] = []
+        self.url = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next((int(h[15:]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length:")), 0)
+                self.requests.append(head + await reader.readexactly(length))
+                self.asked.set()
+                answer = self.answers.pop(0) if self.answers else answer_of()
+                if not isinstance(answer, bytes):
+                    await answer
+                    return
+                writer.write(answer)
+                await writer.drain()
+                if b"connection: close" in answer.lower():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.ended.set()
+        finally:
+            writer.close()
+
+    def headers(self, index: int = -1) -> list[str]:
+        """The header lines of a request, name in lower case."""
+        lines = self.requests[index].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        return [name.lower() + ":" + value for name, _, value in (line.partition(":") for line in lines)]
+
+    def body(self, index: int = -1) -> bytes:
+        return self.requests[index].partition(b"\r\n\r\n")[2]
+
+
+def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@asynccontextmanager
+async def listening(peer: Peer, context: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    server = await asyncio.start_server(peer.handle, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    peer.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    yield peer
+    server.close()
+
+
+async def failure(script: Script, call: str, *arguments: Any) -> tuple[str, str]:
+    """The kind and the message of the error that a call raises."""
+    with pytest.raises(LuaError) as caught:
+        await script.run(call, *arguments)
+    return caught.value.value["kind"], caught.value.message
+
+
+@asynccontextmanager
+async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """A connection over which `request` was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(PATIENCE):
+            yield reader
+    finally:
+        writer.close()
+
+
+async def raw(url: str, request: bytes) -> bytes:
+    """What a server answers to `request` until it closes the connection."""
+    async with connected(url, request) as reader:
+        return await reader.read()
