@@ -177,7 +177,7 @@ async def test_nobody_listens() -> None:
         port = unused.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         error = await failure(url, INFO)
-        assert error["kind"] == "connection"
+        assert error["kind"] == "connect"
         assert error["message"] == f"c:system_info: cannot connect to 127.0.0.1:{port}: Connection refused"
         assert await lua(url, "return c:health()") is False
 

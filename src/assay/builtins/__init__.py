@@ -29,7 +29,7 @@ LIBRARIES: dict[str, tuple[str, bool]] = {
     "template": ("assay.builtins.template", False),
     "time": ("assay.builtins.time", True),
     "toml": ("assay.builtins.toml", False),
-    "yaml": ("assay.builtins.yaml", False),
     "ws": ("assay.builtins.ws", False),
+    "yaml": ("assay.builtins.yaml", False),
 }
 """Global → its module, and whether it is a plain function rather than a table."""
