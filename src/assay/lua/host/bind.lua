@@ -18,7 +18,8 @@ local getinfo = debug.getinfo
 local isyieldable = coroutine.isyieldable
 local mathtype = math.type
 local select, type = select, type
-local unpack = table.unpack
+local sub = string.sub
+local concat, unpack = table.concat, table.unpack
 
 -- Raise an error text at the line of the script that called the builtin, whatever private code lies between.
 local function raise(message)
@@ -63,9 +64,19 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
--- `call` is what a call of a handle does, if anything.
-function host.define_class(name, methods, call)
-  classes[name] = { __name = name, __index = methods, __call = call, __metatable = false, __gc = release }
+-- `call` is what a call of a handle does, if anything; `fields` are the methods that the script sees as fields.
+function host.define_class(name, methods, call, fields)
+  local index = methods
+  if fields then
+    function index(handle, key)
+      local method = methods[key]
+      if method and fields[key] then
+        return method(handle)
+      end
+      return method
+    end
+  end
+  classes[name] = { __name = name, __index = index, __call = call, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name
   end
@@ -197,6 +208,29 @@ local fits = {
   end,
 }
 
+-- The ids of an array of handles, as text.
+local function handle_list(name, parameter, class, v)
+  local ids = {}
+  for i = 1, #v do
+    if host.is_handle(v[i]) ~= class then
+      raise(
+        name
+          .. ": bad argument '"
+          .. parameter
+          .. "', item "
+          .. i
+          .. " ("
+          .. class
+          .. " expected, got "
+          .. host.describe(v[i])
+          .. ")"
+      )
+    end
+    ids[i] = handle_ids[v[i]]
+  end
+  return concat(ids, " ")
+end
+
 local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
 
 -- parameters: array of {name, kind, optional}. Returns the arguments for Python: one each, then side strings.
@@ -252,6 +286,8 @@ local function collect(name, parameters, count, ...)
       out[i] = "=" .. v
     elseif host.is_handle(v) == kind then
       out[i] = handle_ids[v]
+    elseif t == "table" and sub(kind, -2) == "[]" and not host.is_handle(v) then
+      out[i] = handle_list(name, parameter[1], sub(kind, 1, -3), v)
     else
       local fit = fits[kind]
       local value = fit and fit(v)
