@@ -79,9 +79,20 @@ temporal.worker({
       local ready = ctx:wait_condition(function() return state.ready end, { timeout = 60 })
       ctx:wait_condition(function() asked = asked + 1 return timer:done() end)
       local function problem(fn) return tostring(select(2, pcall(ctx.wait_condition, ctx, fn))) end
+      local busy, most, done = 0, 0, 0
+      for _ = 1, 5 do
+        ctx:spawn(function()
+          ctx:wait_condition(function() return busy == 0 end, { timeout = 60 })
+          busy = busy + 1
+          most = math.max(most, busy)
+          ctx:execute_activity("echo")
+          busy, done = busy - 1, done + 1
+        end)
+      end
+      ctx:wait_condition(function() return done == 5 end)
       local mine = { code = 5 }
       local _, err = pcall(ctx.wait_condition, ctx, function() error(mine) end)
-      return { timed, at_once, ready, asked < 5, rawequal(err, mine), problem(function() ctx:sleep(1) end),
+      return { timed, at_once, ready, asked < 5, most, rawequal(err, mine), problem(function() ctx:sleep(1) end),
         problem(function() ctx:start_timer(1) end), problem(function() return math.random() end),
         problem(function() return crypto.uuid() end), math.random() < 1, problem("x") }
     end,
@@ -193,9 +204,9 @@ async def test_handlers_that_have_not_finished_are_told(lua: Script, name: str) 
 async def test_conditions(lua: Script, name: str) -> None:
     async with worker(lua, name, MESSAGES) as session:
         assert await session.run("Conditions") == [
-            *(False, True, True, True, True),
-            "worker.lua:69: ctx:sleep: not in a condition, which only reads",
-            "worker.lua:70: ctx:start_timer: not in a condition, which only reads",
+            *(False, True, True, True, 1, True),
+            "worker.lua:80: ctx:sleep: not in a condition, which only reads",
+            "worker.lua:81: ctx:start_timer: not in a condition, which only reads",
             "math.random: not in a condition, which only reads",
             "crypto.uuid: not in a condition, which only reads",
             True,

@@ -18,26 +18,29 @@ class Condition:
         self._host = host
         self._function = function
         self._seen: tuple[int, float] | None = None
+        self._answer = False
         self.error: LuaError | None = None
 
     def is_decided(self) -> bool:
         """Ask whether it holds or has failed; called by the SDK's loop when nothing else can run."""
         host = self._host
         state = host.progress, workflow.time()
-        if state == self._seen:
-            return False
-        host.reading = True
+        if state != self._seen:
+            host.reading = True
+            self._answer = self._ask()
+            host.reading = False
+            host.progress, _ = self._seen = state  # reading is no progress
+        return self._answer
+
+    def _ask(self) -> bool:
         try:
-            return host.run_now(self._function, []) == b"true"
+            return self._host.run_now(self._function, []) == b"true"
         except LuaError as error:
             self.error = error
             return True
         except HostFailure as failure:
-            host.fail(failure)
+            self._host.fail(failure)
             return False
-        finally:
-            host.reading = False
-            host.progress, _ = self._seen = state  # reading is no progress
 
 
 class Conditions:
@@ -60,12 +63,17 @@ class Conditions:
     @method
     async def _wait_condition(self, function: LuaFunction, options: WaitOptions | None = None) -> bool:
         timeout = positive("timeout", options.timeout) if options else None
+        end = None if timeout is None else workflow.time() + timeout.total_seconds()
         condition = Condition(self._host, function)
-        try:
-            if not condition.is_decided():
-                await workflow.wait_condition(condition.is_decided, timeout=timeout)
-        except TimeoutError:
-            return False
+        # Of several that wait for the same, one goes on and may change the answer for the others: they ask once more.
+        while not condition.is_decided():
+            left = None if end is None else end - workflow.time()
+            if left is not None and left <= 0:
+                return False
+            try:
+                await workflow.wait_condition(condition.is_decided, timeout=left)
+            except TimeoutError:
+                return False
         if condition.error is not None:
             raise BuiltinError(condition.error.message)
         return True
