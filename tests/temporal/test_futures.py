@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from temporal_script import Script
 from workflow_session import count_types, worker
 
 FUTURES = """
+local activities = {
+  echo = function(input) return input end,
+  nap = function(seconds) sleep(seconds) return seconds end,
+  fail = function(message) error({ type = "BROKEN", message = message, non_retryable = true }) end,
+}
+-- A replay compares the names of activities, not what they get.
+for i = 1, 20 do
+  activities["echo" .. i], activities["nap" .. i] = activities.echo, activities.nap
+  activities["doze" .. i] = function(input)
+    sleep(math.random() < 0.2 and math.random() * 1.5 or math.random() * 0.06)
+    return input
+  end
+end
+
 temporal.worker({
   task_queue = arg[1] or "replay",
-  activities = {
-    echo = function(input) return input end,
-    nap = function(seconds) sleep(seconds) return seconds end,
-    fail = function(message) error({ type = "BROKEN", message = message, non_retryable = true }) end,
-  },
+  activities = activities,
   workflows = {
     Child = function(ctx, input)
       if input == "wait" then return ctx:wait_signal("go") end
@@ -81,7 +92,8 @@ temporal.worker({
         futures[i] = ctx:spawn(function()
           ctx:execute_activity("nap", math.random(0, 20) / 100)
           order[#order + 1] = i
-          ctx:execute_activity("echo", order)
+          ctx:execute_activity("echo" .. #order, order)
+          ctx:execute_activity("echo" .. i, order)
           ctx:sleep(math.random(0, 20) / 100)
           order[#order + 1] = -i
         end)
@@ -90,19 +102,27 @@ temporal.worker({
       return order
     end,
     Locals = function(ctx, count)
-      local order, futures = {}, {}
+      local futures, pending, ended = {}, {}, 0
       for i = 1, count do
+        pending[i] = ctx:start_local_activity("doze" .. i, i)
         futures[i] = ctx:spawn(function()
-          for step = 1, 3 do
-            ctx:execute_local_activity("nap", ((i * 7 + step * 3) % 5) / 50)
-            order[#order + 1] = i * 10 + step
-            if step == 2 then ctx:execute_activity("echo", order) end
-            ctx:side_effect(function() return math.random(1000) end)
+          for step = 1, 4 do
+            assert(ctx:execute_local_activity("doze" .. i, i * 100 + step) == i * 100 + step)
+            ended = ended + 1
+            if ended % 3 == 0 then ctx:execute_activity("echo" .. i) end
+            if ended % 4 == 0 then assert(ctx:side_effect(function() return i end) == i) end
+            if ended % 5 == 0 then ctx:sleep(0.01) end
           end
         end)
       end
+      while #pending > 0 do
+        local place, value = ctx:await_any(pending)
+        table.remove(pending, place)
+        ctx:execute_local_activity("echo" .. value)
+        if value % 2 == 0 then ctx:execute_activity("echo" .. value) end
+      end
       ctx:await_all(futures)
-      return order
+      return ended
     end,
     Unheard = function(ctx)
       ctx:start_activity("fail", "an activity")
@@ -171,6 +191,12 @@ async def test_500_activities_at_once(lua: Script, name: str) -> None:
 async def test_what_races_replays_in_the_same_order(lua: Script, name: str) -> None:
     async with worker(lua, name, FUTURES) as session:
         races = [await session.start("Race", 12) for _ in range(3)]
-        races += [await session.start("Locals", 6) for _ in range(2)]
         for handle in races:
             assert isinstance(await session.end(handle), list)
+
+
+async def test_local_activities_that_take_several_workflow_tasks(lua: Script, name: str) -> None:
+    async with worker(lua, name, FUTURES) as session:
+        runs = [await session.start("Locals", 8, task_timeout=timedelta(seconds=1)) for _ in range(15)]
+        for handle in runs:
+            assert await session.end(handle) == 32
