@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +22,7 @@ from command import read_until
 from temporal_script import Script
 
 TIMEOUT = 60.0  # generous: the machine may be busy
+MOST_RECORDED = 64_000  # characters of a history that is worth its place in the repository
 REPLAY = Path(__file__).parent / "replay.py"
 
 
@@ -44,6 +48,23 @@ async def replay(lua: Script, histories: list[WorkflowHistory], *, hash_seed: in
 def count_types(history: WorkflowHistory) -> Counter[str]:
     """How many events of each type a history has."""
     return Counter(EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events)
+
+
+def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
+    """Keep a history of each workflow type, and the script that it belongs to; `test_histories.py` replays them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "worker.lua").write_text(script.lstrip(), encoding="utf-8")
+    recorded = set()
+    for history in histories:
+        workflow_type = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
+        text = re.sub(r'"\d+@[^"]*"', '"a worker"', history.to_json())  # process and machine
+        if workflow_type not in recorded and len(text) < MOST_RECORDED:
+            recorded.add(workflow_type)
+            shutil.rmtree(folder / workflow_type, ignore_errors=True)
+            (folder / workflow_type).mkdir()
+            # The file's name is the workflow's id, which children's ids may come from.
+            path = folder / workflow_type / f"{history.workflow_id}.json"
+            path.write_text(json.dumps(json.loads(text), indent=1) + "\n", encoding="utf-8")
 
 
 class Session:
@@ -115,5 +136,8 @@ async def worker(lua: Script, name: str, script: str, *arguments: str, replayed:
     assert process.returncode == 0
     assert "ondeterminism" not in session.stderr
     if replayed:
-        code, problems = await replay(lua, await session.histories(), hash_seed=31)
+        histories = await session.histories()
+        code, problems = await replay(lua, histories, hash_seed=31)
         assert (code, problems) == (0, ""), problems
+        if lua.recordings is not None:
+            record(lua.recordings, script, histories)

@@ -122,8 +122,8 @@ class LocalActivityOptions(_Options):
 class LocalActivities:
     """The local activities of a run: they run at the same time, and their ends are told in the order of their starts.
 
-    The SDK tells of them in the order in which they end, and on a replay in other groups than at first: code that starts
-    something at the end of one would not fit its own history (sdk-python issues 1578 and 1881).
+    The SDK tells of them in the order in which they end, and on a replay in other groups than at first: code that
+    starts something at the end of one would not fit its own history (sdk-python issues 1578 and 1881).
     """
 
     def __init__(self, host: WorkflowHost) -> None:
@@ -239,8 +239,8 @@ class Activities:
     ) -> Future:
         """Start an activity in this worker, without a task queue, and return its future.
 
-        Local activities run at the same time, but end for the workflow in the order in which they were started. They are
-        for steps of less than a few seconds: the workflow hears of nothing else meanwhile.
+        Local activities run at the same time, but end for the workflow in the order in which they were started. They
+        are for steps of less than a few seconds: the workflow hears of nothing else meanwhile.
 
         Args:
             name: The name under which this worker registered it.
