@@ -11,6 +11,11 @@ from assay.temporal.dev_server import DevServer
 from command import Command
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which `tests/histories/` is written."""
+    parser.addoption("--record-histories", action="store_true", help="keep a history of each workflow of these tests")
+
+
 @pytest.fixture
 def assay(tmp_path: Path) -> Command:
     """The `assay` command, run in an empty folder."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
@@ -24,15 +24,16 @@ from assay.lua.loader import finder
 from assay.temporal.codec import CodecOptions
 from assay.temporal.connection import data_converter
 from assay.temporal.worker import Worker
-from assay.temporal.workflow.instance import workflow_class
+from assay.temporal.workflow.instance import Settings, workflow_class
+from assay.temporal.workflow.runner import LuaWorkflowRunner
 
 
 class _Captured(BaseException):
     """Ends a script where its worker would start."""
 
 
-def workflow_classes(script: Path) -> list[type]:
-    """Run a script up to its first `temporal.worker`; returns what the SDK would run for its workflows."""
+def workflow_classes(script: Path) -> tuple[list[type], Settings]:
+    """Run a script up to its first `temporal.worker`; returns what the SDK would run for its workflows, and how."""
     host = Host(LIBRARIES, finder(os.fspath(script.parent)), lambda text: None)
     host.set_arguments(os.fsencode(script))
     captured: list[Worker] = []
@@ -43,11 +44,10 @@ def workflow_classes(script: Path) -> list[type]:
 
     with patch.object(Worker, "start", capture), suppress(_Captured):
         host.run_sync(host.load(script.read_bytes(), script.name), ())
-    return [
-        workflow_class(name, host.snapshot(function, name), worker._settings)
-        for worker in captured
-        for name, function in worker._options.workflows.items()
-    ]
+    worker = captured[0]
+    workflows = worker._options.workflows.items()
+    classes = [workflow_class(name, host.snapshot(function, name), worker._settings) for name, function in workflows]
+    return classes, worker._settings
 
 
 @functools.cache  # the benchmark replays one history many times
@@ -56,11 +56,13 @@ def read(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(path.stem, path.read_text(encoding="utf-8"))
 
 
-async def replay(classes: list[type], histories: list[Path], codec: CodecOptions | None = None) -> list[str]:
+async def replay(
+    classes: list[type], settings: Settings, histories: list[Path], codec: CodecOptions | None = None
+) -> list[str]:
     """Replay each history from its first event; returns what does not match."""
     replayer = Replayer(
         workflows=classes,
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        unsandboxed_workflow_runner=LuaWorkflowRunner(settings),
         data_converter=data_converter(codec),
     )
     problems = []
@@ -75,7 +77,7 @@ def main(script: str, *histories: str) -> int:
     """Replay and report; returns the exit code."""
     keys = os.environ.get("CODEC")
     codec = CodecOptions(**json.loads(keys)) if keys else None
-    problems = asyncio.run(replay(workflow_classes(Path(script)), [Path(history) for history in histories], codec))
+    problems = asyncio.run(replay(*workflow_classes(Path(script)), [Path(history) for history in histories], codec))
     for problem in problems:
         sys.stderr.write(problem + "\n")
     sys.stderr.flush()

@@ -14,7 +14,9 @@ from command import Command
 class Script:
     """The `assay` command in an environment that names a real server, and the Temporal CLI as a witness."""
 
-    def __init__(self, command: Command, address: str) -> None:
+    def __init__(self, command: Command, address: str, recordings: Path | None = None) -> None:
+        """`recordings`: the folder in which histories are kept, if they are."""
+        self.recordings = recordings
         self.command = command
         self.address = address
         self.folder = command.folder

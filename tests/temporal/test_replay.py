@@ -6,8 +6,6 @@ import asyncio
 import random
 import secrets
 import signal
-import subprocess
-import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +17,10 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 
 from command import TIMEOUT, read_until
 from temporal_script import Script
+from workflow_session import count_types, replay
 
 KILLS = 20
 STEPS = 30
-REPLAY = Path(__file__).parent.parent / "replay.py"
 
 JOURNEY = """
 local queue, folder, cached = arg[1] or "replay", arg[2], tonumber(arg[3])
@@ -85,31 +83,6 @@ temporal.worker({
 })
 print("polling")
 """
-
-
-async def replay(lua: Script, histories: list[WorkflowHistory], *, hash_seed: int) -> tuple[int, str]:
-    """Replay histories with `worker.lua` in a process of their own; returns its exit code and stderr."""
-    folder = lua.folder / "histories"
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{history.workflow_id}.json" for history in histories]
-    for path, history in zip(paths, histories, strict=True):
-        path.write_text(history.to_json(), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(REPLAY),
-        str(lua.folder / "worker.lua"),
-        *map(str, paths),
-        env={**lua.command.environment, "PYTHONHASHSEED": str(hash_seed)},
-        stderr=subprocess.PIPE,
-    )
-    _, stderr = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, stderr.decode()
-
-
-def count_types(history: WorkflowHistory) -> Counter[str]:
-    """How many events of each type a history has."""
-    return Counter(EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events)
 
 
 def check_steps(history: WorkflowHistory, folder: Path) -> int:

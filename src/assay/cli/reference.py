@@ -28,9 +28,11 @@ def libraries() -> list[Library]:
 
 def _ctx() -> Library:
     from assay.temporal.workflow.context import Context
+    from assay.temporal.workflow.futures import Future
 
     library = Library("ctx", "What a workflow function gets as its first argument.")
     library.handle(Context)
+    library.handle(Future)
     return library
 
 

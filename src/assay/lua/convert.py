@@ -64,6 +64,8 @@ def kind_of(hint: Any) -> str:
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         return "string"
+    if origin is list and hasattr(typing.get_args(hint)[0], "lua_name"):
+        return f"{typing.get_args(hint)[0].lua_name}[]"
     if origin in (dict, list) or hint in (dict, list):
         return "table"
     if is_union(hint):

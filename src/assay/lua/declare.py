@@ -36,6 +36,7 @@ class Parameter:
         self.kind = "rest" if rest else convert.kind_of(hint)
         self.is_bytes = hint is bytes
         self.is_handle = hasattr(hint, "lua_name")
+        self.is_handle_list = self.kind.endswith("[]")
 
     @cached_property
     def convert(self) -> Callable[[Any, str], Any]:
@@ -57,6 +58,7 @@ class Function:
         pure: bool,
         native: bool = False,
         workflow_bytes: int | None = None,
+        attribute: bool = False,
         owner: type | None = None,
     ) -> None:
         self.name = name
@@ -65,6 +67,7 @@ class Function:
         self.pure = pure
         self.native = native
         self.workflow_bytes = workflow_bytes
+        self.attribute = attribute
         self.owner = owner
         self.doc = python.__doc__ or ""
         self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
@@ -176,22 +179,28 @@ class Library:
     def handle(self, cls: C) -> C:
         """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods.
 
-        Those of its base classes are its methods too. A `__call__` among them is what a call of the handle itself does;
-        `await_` is called `await` in Lua. A field of another handle has that one's prefix and a dot before its own; its
-        `__call__` is called with a colon, as if it were a method of the other.
+        Those of its base classes are its methods too, those of the class itself first. A `__call__` among them is what
+        a call of the handle itself does; `await_` is called `await` in Lua; those that begin with _ are for private Lua
+        code. A field of another handle has that one's prefix and a dot before its own; its `__call__` is called with a
+        colon, as if it were a method of the other.
         """
         lua_name: str = cls.lua_name  # type: ignore[attr-defined]
         prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
         methods = []
-        found: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
         for base in cls.__mro__:
             for attribute, python in vars(base).items():
-                found.setdefault(attribute, python)
-        for attribute, python in found.items():
+                attributes.setdefault(attribute, python)
+        for attribute, python in attributes.items():
             if hasattr(python, "_pure"):
                 name = attribute if attribute == "__call__" else attribute.removesuffix("_")
-                title = ":".join(prefix.rsplit(".", 1)) if name == "__call__" else f"{prefix}:{name}"
-                methods.append(Function(name, title, python, pure=python._pure, owner=cls))
+                field, native = hasattr(python, "_attribute"), hasattr(python, "_native")
+                title = f"{prefix}{'.' if field else ':'}{name.lstrip('_')}"
+                if name == "__call__":
+                    title = ":".join(prefix.rsplit(".", 1))
+                methods.append(
+                    Function(name, title, python, pure=python._pure, native=native, attribute=field, owner=cls)
+                )
         self.handles.append(Handle(cls, methods))
         return cls
 
@@ -206,4 +215,22 @@ def method(python: F) -> F:
     return python
 
 
-__all__ = ["Function", "Handle", "Library", "Parameter", "method"]
+def reader(python: F) -> F:
+    """Mark a method that only reads, and may be called where nothing may happen."""
+    python._pure = True  # type: ignore[attr-defined]
+    return python
+
+
+def attribute(python: F) -> F:
+    """Mark a method that Lua sees as a field of the handle."""
+    python._attribute = True  # type: ignore[attr-defined]
+    return reader(python)
+
+
+def native(python: F) -> F:
+    """Mark a method that private Lua code implements."""
+    python._native = True  # type: ignore[attr-defined]
+    return method(python)
+
+
+__all__ = ["Function", "Handle", "Library", "Parameter", "attribute", "method", "native", "reader"]

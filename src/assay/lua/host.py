@@ -194,6 +194,8 @@ class Host:
             value: Any = raw
             if parameter.is_handle:
                 value = self._handles[raw]
+            elif parameter.is_handle_list:
+                value = [self._handles[int(identity)] for identity in raw.split()]
             elif parameter.kind == "json":
                 value = Json(raw)
             elif parameter.kind == "body":
@@ -237,7 +239,7 @@ class Host:
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
             return b"v", result if values.MIN_INTEGER <= result <= values.MAX_INTEGER else float(result)
-        handle = registry.handle_names.get(type(result))
+        handle = getattr(result, "lua_name", None)
         if handle is not None:
             return b"h", handle.encode(), self._keep(result)
         several = isinstance(result, Several)

@@ -175,11 +175,12 @@ def _function_part(function: Function, names: Types, level: str) -> list[str]:
         rows.append((name, names.name(parameter.hint), default, doc.items.get(parameter.name, "")))
     result = names.result(function)
     notes = ["It waits: only the calling coroutine is suspended."] * function.waits
-    if function.pure:
+    if function.pure and function.owner is None:
         most = f", with at most {function.workflow_bytes // 1024} KiB" if function.workflow_bytes else ""
         notes.append(f"It can be called in a workflow{most}.")
+    called = "" if function.attribute else f"({', '.join(shown)})"
     return [
-        f"{level} `{function.title}({', '.join(shown)})`" + (f" → `{result}`" if result else ""),
+        f"{level} `{function.title}{called}`" + (f" → `{result}`" if result else ""),
         doc.text,
         *_table("argument", iter(rows)),
         " ".join(notes),
@@ -277,6 +278,8 @@ def _handle_stub(handle: Handle, names: Types, owner: Handle | None) -> str:
     for method in _public(handle.methods):
         if method.name == "__call__":
             head.append(f"---@overload {_overload(method, names, owner)}")
+        elif method.attribute:
+            head.append(f"---@field {method.name} {names.result(method)} {Doc(method.doc).text}")
         else:
             parts.append(_function_stub(method, names, f"{local}:{method.name}"))
     return "\n\n".join(["\n".join([*head, f"local {local} = {{}}"]), *parts])

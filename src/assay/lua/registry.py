@@ -13,11 +13,8 @@ if TYPE_CHECKING:
 functions: list[Function] = []
 """Every declared function; Lua calls them by their index."""
 
-handle_names: dict[type, str] = {}
-"""The classes whose objects Lua sees as handles, and their names."""
-
 _methods: dict[str, Function] = {}
-"""The methods of these classes, each by the name of its class, a colon and its own."""
+"""The methods of handles, each by the name of its class, a colon and its own."""
 
 _descriptions: dict[str, bytes] = {}
 _lock = threading.Lock()
@@ -60,11 +57,12 @@ def _describe(library: Library) -> dict[str, Any]:
         declared.append(_declare(library.entry) | {"call": True})
     classes = []
     for handle in library.handles:
-        handle_names[handle.python] = handle.name
         names = [method.name for method in handle.methods]
         _methods.update((f"{handle.name}:{method.name}", method) for method in handle.methods)
         owner = library.owner(handle)
-        classes.append({"name": handle.name, "callable": "__call__" in names, "owner": owner and owner.name})
+        fields = [method.name for method in handle.methods if method.attribute]
+        described_class = {"name": handle.name, "callable": "__call__" in names, "owner": owner and owner.name}
+        classes.append(described_class | ({"fields": fields} if fields else {}))
     described: dict[str, Any] = {"functions": declared, "classes": classes}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.activity import live
 from assay.temporal.failures import to_application_error
-from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.instance import Settings
 
 logger = logging.getLogger(__name__)

@@ -164,6 +164,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     elif isinstance(error, CancelledError | asyncio.CancelledError):
         fields |= {"kind": "cancelled", "details": _details(getattr(error, "details", ()))}
         message = message or "cancelled"
+    elif isinstance(error, WorkflowAlreadyStartedError):
+        fields |= {"kind": "already_started", "workflow_id": error.workflow_id}
+        message = f"workflow '{error.workflow_id}' has already started"
     elif isinstance(error, TerminatedError):
         fields |= {"kind": "terminated", "details": _details(error.details)}
     if inner is not None:

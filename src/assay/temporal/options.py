@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 
 @dataclass
@@ -34,6 +34,29 @@ class RetryPolicyOptions:
             maximum_interval=seconds(self.maximum_interval),
             maximum_attempts=self.maximum_attempts,
             non_retryable_error_types=self.non_retryable_errors,
+        )
+
+
+@dataclass(kw_only=True)
+class PriorityOptions:
+    """Who goes first when workers are busy.
+
+    Attributes:
+        priority_key: From 1, the most urgent, to 5; 3 when left out.
+        fairness_key: Tasks with one key share their turns.
+        fairness_weight: How many turns a key gets, beside others; 1 when left out.
+    """
+
+    priority_key: int | None = None
+    fairness_key: str | None = None
+    fairness_weight: float | None = None
+
+    def to_sdk(self) -> Priority:
+        """The SDK's form."""
+        return Priority(
+            priority_key=self.priority_key,
+            fairness_key=self.fairness_key,
+            fairness_weight=self.fairness_weight,
         )
 
 

@@ -23,7 +23,7 @@ from assay.temporal import logs
 from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import ConnectionOptions, connect
-from assay.temporal.workflow.context import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, workflow_class
 from assay.temporal.workflow.runner import LuaWorkflowRunner

@@ -19,7 +19,8 @@ local isyieldable = coroutine.isyieldable
 local match = string.match
 local mathtype = math.type
 local select, type = select, type
-local unpack = table.unpack
+local sub = string.sub
+local concat, unpack = table.concat, table.unpack
 
 -- Raise an error text at the line of the script that called the builtin, whatever private code lies between.
 local function raise(message)
@@ -64,9 +65,9 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
--- `call` is what a call of a handle does, if anything. A handle of a class with an `owner` is a field of a handle of that
--- class, and is called like a method of it.
-function host.define_class(name, methods, call, owner)
+-- `call` is what a call of a handle does, if anything; `fields` are the methods that the script sees as fields. A handle
+-- of a class with an `owner` is a field of a handle of that class, and is called like a method of it.
+function host.define_class(name, methods, call, fields, owner)
   if call and owner then
     local bound = call
     function call(handle, first, ...)
@@ -76,7 +77,17 @@ function host.define_class(name, methods, call, owner)
       return bound(handle, ...)
     end
   end
-  classes[name] = { __name = name, __index = methods, __call = call, __metatable = false, __gc = release }
+  local index = methods
+  if fields then
+    function index(handle, key)
+      local method = methods[key]
+      if method and fields[key] then
+        return method(handle)
+      end
+      return method
+    end
+  end
+  classes[name] = { __name = name, __index = index, __call = call, __metatable = false, __gc = release }
   classes[name].__tostring = function()
     return name
   end
@@ -211,6 +222,29 @@ local fits = {
   end,
 }
 
+-- The ids of an array of handles, as text.
+local function handle_list(name, parameter, class, v)
+  local ids = {}
+  for i = 1, #v do
+    if host.is_handle(v[i]) ~= class then
+      raise(
+        name
+          .. ": bad argument '"
+          .. parameter
+          .. "', item "
+          .. i
+          .. " ("
+          .. class
+          .. " expected, got "
+          .. host.describe(v[i])
+          .. ")"
+      )
+    end
+    ids[i] = handle_ids[v[i]]
+  end
+  return concat(ids, " ")
+end
+
 local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
 
 -- parameters: array of {name, kind, optional}. Returns the arguments for Python: one each, then side strings.
@@ -266,6 +300,8 @@ local function collect(name, parameters, count, ...)
       out[i] = "=" .. v
     elseif host.is_handle(v) == kind then
       out[i] = handle_ids[v]
+    elseif t == "table" and sub(kind, -2) == "[]" and not host.is_handle(v) then
+      out[i] = handle_list(name, parameter[1], sub(kind, 1, -3), v)
     else
       local fit = fits[kind]
       local value = fit and fit(v)

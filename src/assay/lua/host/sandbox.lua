@@ -95,18 +95,35 @@ local function declaration(name)
   return text ~= "" and host.decode(text, {}) or nil
 end
 
--- The methods of a class, each bound when it is first used.
+-- The method of a class; nil when there is no such method. One that is native is a function of `host` by its title.
+function host.method(class, name)
+  local item = declaration(class .. ":" .. name)
+  if not item then
+    return nil
+  elseif item.index then
+    return bound(item, item.title)
+  end
+  host.names[host[item.title]] = item.title
+  return host[item.title]
+end
+
+-- The methods of a class, each bound when it is first used, what its call does, and which of them are fields. Methods
+-- that begin with _ are for private Lua code.
 local function methods_of(class)
   local methods = setmetatable({}, {
     __index = function(methods, name)
-      local item = type(name) == "string" and declaration(class.name .. ":" .. name)
-      if item then
-        methods[name] = bound(item, item.title)
-        return methods[name]
+      if type(name) == "string" and byte(name) ~= 95 then
+        methods[name] = host.method(class.name, name)
+        return rawget(methods, name)
       end
     end,
   })
-  return methods, class.callable and methods.__call__ or nil
+  local fields
+  for i = 1, #(class.fields or {}) do
+    fields = fields or {}
+    fields[class.fields[i]] = true
+  end
+  return methods, class.callable and host.method(class.name, "__call__") or nil, fields
 end
 
 -- Put the functions of library `name` into `target`; returns what a call of the library itself does.
@@ -138,8 +155,8 @@ local function fill(target, name)
   end
   for i = 1, #declared.classes do
     local class = declared.classes[i]
-    local methods, call = methods_of(class)
-    host.define_class(class.name, methods, call, class.owner)
+    local methods, call, fields = methods_of(class)
+    host.define_class(class.name, methods, call, fields, class.owner)
   end
   return entry
 end

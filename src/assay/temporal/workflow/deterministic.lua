@@ -100,7 +100,9 @@ local function live_random(low, high)
 end
 
 replace("math", "random", function(...)
-  if live then
+  if host.is_reading then
+    error("math.random: not in a condition, which only reads", 2)
+  elseif live then
     return live_random(...)
   end
   return raw_random(...)
@@ -329,6 +331,10 @@ replace("string", "rep", function(s, n, separator)
   end
   return rep(s, n, separator)
 end)
+
+-- Futures and conditions -----------------------------------------------------------------------------------
+
+host.later("concurrency", "ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get")
 
 -- The run ------------------------------------------------------------------------------------------------
 

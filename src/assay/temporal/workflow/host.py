@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os.path
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio import workflow
 
@@ -16,16 +17,21 @@ from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua import registry
 from assay.lua.function import LuaFunction
-from assay.lua.host import Host
+from assay.lua.host import Arguments, Host
 from assay.lua.state import LATE_PARTS, PARTS, Outcome
 from assay.lua.values import Json
+from assay.temporal.failures import to_application_error
+from assay.temporal.workflow.scopes import Scope
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
+    from assay.temporal.workflow.futures import Future
+
+T = TypeVar("T")
 
 _HERE = os.path.dirname(__file__)
 _PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
-_LATE_PARTS = (*LATE_PARTS, os.path.join(_HERE, "patterns"))
+_LATE_PARTS = (*LATE_PARTS, *(os.path.join(_HERE, part) for part in ("patterns", "concurrency")))
 _MAX_WALL = 1.7
 """Seconds after which a busy run gives up whatever its CPU time says: at 2 the SDK would call it a deadlock."""
 _RESERVE = 128 * 1024
@@ -40,7 +46,13 @@ REPLACED: dict[str, Callable[..., Any]] = {
 }
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
-_INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
+_ONLY_READS = "not in a condition, which only reads"
+_NO_IO = "not in a workflow, which does no I/O of its own: use "
+_REFUSED = {
+    "sleep": _NO_IO + "ctx:sleep",
+    "os.exit": "not in a workflow: return from the workflow function",
+    "async.spawn": "not in a workflow: use ctx:spawn",
+}
 
 
 def _ignore(*_arguments: Any) -> None:
@@ -50,6 +62,11 @@ def _ignore(*_arguments: Any) -> None:
 def _no_module(name: str) -> Outcome:
     text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
     return b"e", text.encode()
+
+
+def is_cancellation(error: LuaError) -> bool:
+    """Tell whether an error that Lua let through is that of a cancellation."""
+    return isinstance(error.value, dict) and error.value.get("kind") == "cancelled"
 
 
 @dataclass(kw_only=True)
@@ -65,8 +82,16 @@ class WorkflowLimits:
     cpu_seconds: float = 1
 
 
+@dataclass
+class Update:
+    """What answers an update, and what may reject it before."""
+
+    handler: LuaFunction
+    validator: LuaFunction | None
+
+
 class WorkflowHost(Host):
-    """One run's Lua state, its signals and its query handlers."""
+    """One run's Lua state, its messages and their handlers, and what its tasks have to do with each other."""
 
     def __init__(
         self,
@@ -75,9 +100,11 @@ class WorkflowHost(Host):
         *,
         is_copy: bool = False,
         live: bool = False,
+        suspend: bool = False,
     ) -> None:
         """Make the state.
 
+        `suspend`: an error that a function of the workflow raises keeps the run open.
         `is_copy`: for one function, beside the run; `live`: with the real clock and randomness, outside of the loop.
         """
         self.is_copy = is_copy
@@ -86,9 +113,25 @@ class WorkflowHost(Host):
         self._limited = False
         self._root = 0
         self._step_began = (time.thread_time(), time.monotonic())
+        self._suspend = suspend
         self.signals: dict[str, deque[Json]] = {}
+        """Signals that nobody has taken."""
+        self.signal_handlers: dict[str, LuaFunction] = {}
         self.queries: dict[str, LuaFunction] = {}
+        self.updates: dict[str, Update] = {}
+        self.handlers: Counter[str] = Counter()
+        """The handlers that are running."""
         self.side_effects: dict[int, LuaFunction] = {}
+        self._last_side_effect = 0
+        self.scope = Scope()
+        """What a cancel of the workflow reaches."""
+        self._broken: asyncio.Future[None] | None = None
+        self.unawaited: dict[Future, None] = {}
+        """Futures that have failed and that nobody has waited for."""
+        self.progress = 0
+        """Counts what may have changed the answer of a condition."""
+        self.reading = False
+        """A condition is being asked."""
         super().__init__(
             {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
             _no_module,
@@ -108,7 +151,9 @@ class WorkflowHost(Host):
     def implementation(self, function: Function) -> Callable[..., Any]:
         """Allow what is pure, replace what is not deterministic, refuse the rest."""
         title = function.title
-        if title.startswith("ctx:"):
+        if function.owner is not None:
+            if self.reading and not function.pure:
+                raise BuiltinError(_ONLY_READS)
             return function.python
         if title.startswith("log.") and not self.live and workflow.unsafe.is_replaying():
             return _ignore
@@ -116,8 +161,9 @@ class WorkflowHost(Host):
             return function.python
         replaced = REPLACED.get(title)
         if replaced is None:
-            instead = _INSTEAD.get(title, "use an activity")
-            raise BuiltinError(f"not in a workflow, which does no I/O of its own: {instead}")
+            raise BuiltinError(_REFUSED.get(title, _NO_IO + "an activity"))
+        if self.reading and title != "time":
+            raise BuiltinError(_ONLY_READS)
         return function.python if self.live else replaced
 
     def check_alive(self) -> None:
@@ -129,6 +175,39 @@ class WorkflowHost(Host):
         if isinstance(error, Exception) and not isinstance(error, AssayError | ValueError):
             error = HostFailure(error)
         return super()._failure(function, error)
+
+    # Tasks --------------------------------------------------------------------------------------------------
+
+    async def supervise(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the workflow function. A cancel goes to all tasks; what ends the run in another one is raised here."""
+        broken = self._broken = asyncio.get_running_loop().create_future()
+        task = self.scope.begin(work)
+        while not (task.done() or broken.done()):
+            try:
+                await asyncio.wait((task, broken), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                self.check_alive()
+                self.progress += 1
+                self.scope.cancel(again=True)
+        if broken.done():
+            broken.result()
+        return task.result()
+
+    def fail(self, error: BaseException) -> None:
+        """End the run, or its workflow task, because of what happened in another task than that of its function."""
+        assert self._broken is not None
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def outcome_of(self, error: LuaError) -> BaseException:
+        """What the SDK is to make of an error that Lua let through."""
+        if is_cancellation(error) and workflow.cancellation_reason() is not None:
+            return asyncio.CancelledError()
+        if error.origin is not None:
+            return error.origin
+        return error if self._suspend else to_application_error(error)
+
+    # Lua ----------------------------------------------------------------------------------------------------
 
     def over_budget(self) -> str | None:
         """The text of the CPU limit once the running step has reached it."""
@@ -184,9 +263,17 @@ class WorkflowHost(Host):
             return b"e", b"not enough memory"
         return outcome
 
+    def start(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> int:
+        """Make a task of a function, if its arguments find room; returns its id."""
+        self._check_memory(*arguments)
+        return super().start(function, arguments, delivery)
+
     def step(self, task: int, *answer: Any) -> tuple[Any, ...]:
         """Run a task within the limits; raises HostFailure with WorkflowLimitError when it reaches one."""
+        if self._ending is not None:
+            raise self._ending
         self._check_memory(*answer)
+        self.progress += 1
         self._step_began = (time.thread_time(), time.monotonic())
         try:
             event = super().step(task, *answer)
@@ -240,6 +327,12 @@ class WorkflowHost(Host):
         finally:
             copy.state.close()
 
+    def add_side_effect(self, function: LuaFunction) -> int:
+        """Keep a side effect until it has run; returns its key."""
+        self._last_side_effect += 1
+        self.side_effects[self._last_side_effect] = function
+        return self._last_side_effect
+
     def run_side_effect(self, key: int) -> Json | None:
         """Run a side effect, outside of the workflow's loop."""
         return self.run_copy(self.side_effects.pop(key), [], live=True)
@@ -255,3 +348,11 @@ class HostFailure(BaseException):
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.cause = cause
+
+
+class ContinueAsNew(BaseException):
+    """Carries the order to continue as new past Lua; `order` are the SDK's arguments."""
+
+    def __init__(self, **order: Any) -> None:
+        super().__init__("continue as new")
+        self.order = order

@@ -5,9 +5,9 @@ Only this file knows what drives a run.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import weakref
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +20,10 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import UnknownQueryError, to_application_error
+from assay.temporal.workflow import scopes
 from assay.temporal.workflow.context import Context
-from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.messages import run_handler, take_signal
 
 logger = logging.getLogger(__name__)
 
@@ -47,39 +49,88 @@ class Run:
     def __init__(self, snapshot: bytes, settings: Settings) -> None:
         self._snapshot = snapshot
         self._settings = settings
-        self._host = WorkflowHost(settings.libraries, settings.limits)
+        self._host = WorkflowHost(settings.libraries, settings.limits, suspend=settings.suspend)
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:
         """Run the function to its end."""
         host = self._host
         try:
-            task = host.begin(self._snapshot, Context(host), payloads.as_json(arguments))
-            result = await host.drive(task, host.step(task))
+            result = await host.supervise(self._run(arguments))
         except LuaError as error:
-            if error.origin is not None:
-                raise error.origin from error.origin.__cause__
-            if self._settings.suspend:
-                raise
-            raise to_application_error(error) from None
+            outcome = host.outcome_of(error)
+            raise outcome from outcome.__cause__
         except BuiltinError as error:
             raise ApplicationError(str(error), type="BadInput", non_retryable=True) from None
         except HostFailure as failure:
             raise failure.cause from None
+        except ContinueAsNew as wanted:
+            self._tell_what_is_left()
+            workflow.continue_as_new(**wanted.order)
+        except Exception:
+            self._tell_what_is_left()
+            raise
+        self._tell_what_is_left()
         if result is not None and len(result) > _LARGE:
-            info = workflow.info()
-            logger.warning(
-                "workflow '%s' (%s) returns %d bytes; a Temporal server takes 2 MiB unless it is told otherwise",
-                info.workflow_type,
-                info.workflow_id,
-                len(result),
-            )
+            self._warn("returns %d bytes; a Temporal server takes 2 MiB unless it is told otherwise", len(result))
         return RawValue(payloads.to_payload(result))
 
+    async def _run(self, arguments: Sequence[RawValue]) -> Json | None:
+        host = self._host
+        task = host.begin(self._snapshot, Context(host), payloads.as_json(arguments))
+        result: Json | None = await host.drive(task, host.step(task))
+        return result
+
+    def _warn(self, text: str, *arguments: Any) -> None:
+        info = workflow.info()
+        if not workflow.unsafe.is_replaying():
+            logger.warning(f"workflow '%s' (%s) {text}", info.workflow_type, info.workflow_id, *arguments)
+
+    def _tell_what_is_left(self) -> None:
+        running = ", ".join(f"{title} ({count})" for title, count in sorted((+self._host.handlers).items()))
+        if running:
+            text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
+            self._warn(text, running)
+        for future in self._host.unawaited:
+            self._warn("ended, and nobody had waited for %s that failed: %s", future.title, future.failure())
+
     def signal(self, name: str, arguments: Sequence[RawValue]) -> None:
-        """Keep a signal until it is waited for."""
+        """Give a signal to its handler, or keep it until it is waited for."""
         values = payloads.as_json(arguments)
-        self._host.signals.setdefault(name, deque()).append(values[0] if values else Json(b"null"))
+        take_signal(self._host, name, values[0] if values else Json(b"null"))
+
+    def validate(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Reject an update that nobody answers or that its validator refuses."""
+        host = self._host
+        update = host.updates.get(name)
+        if update is None:
+            known = ", ".join(sorted(host.updates)) or "none"
+            raise ApplicationError(f"update '{name}' is not registered (registered: {known})", type="UnknownUpdate")
+        if update.validator is not None:
+            try:
+                host.run_copy(update.validator, payloads.as_json(arguments), live=False)
+            except LuaError as error:
+                raise to_application_error(error) from None
+
+    async def update(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
+        """Answer an update that was accepted."""
+        host = self._host
+        task = asyncio.current_task()
+        assert task is not None
+        host.scope.add(task)
+        scopes.enter(scopes.Scope(host.scope))
+        try:
+            handler = host.updates[name].handler
+            result = await run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+        except LuaError as error:
+            outcome = host.outcome_of(error)
+            raise outcome from outcome.__cause__
+        except HostFailure as failure:
+            raise failure.cause from None
+        except ContinueAsNew:  # of another task: the run ends here
+            await asyncio.get_running_loop().create_future()
+            raise
+        return RawValue(payloads.to_payload(result))
 
     def query(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
         """Ask a query handler."""
@@ -111,16 +162,28 @@ def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
         result: RawValue = self.run_.query(name, arguments)
         return result
 
-    for function in (run, on_signal, on_query):
+    async def on_update(self: Any, name: str, arguments: Sequence[RawValue]) -> RawValue:
+        result: RawValue = await self.run_.update(name, arguments)
+        return result
+
+    def validate_update(self: Any, name: str, arguments: Sequence[RawValue]) -> None:
+        self.run_.validate(name, arguments)
+
+    for function in (run, on_signal, on_query, on_update, validate_update):
         # The SDK refuses methods whose names show that their class was made inside a function, and a typed `self`.
         function.__qualname__ = f"LuaWorkflow.{function.__name__}"
         del function.__annotations__["self"]
+    # The warning about handlers that have not finished is ours.
+    abandon = workflow.HandlerUnfinishedPolicy.ABANDON
+    update = workflow.update(dynamic=True, unfinished_policy=abandon)(on_update)
     members = {
         "__init__": init,
         "__qualname__": "LuaWorkflow",
         "run": workflow.run(run),
         "on_signal": workflow.signal(dynamic=True)(on_signal),
         "on_query": workflow.query(dynamic=True)(on_query),
+        "on_update": update,
+        "validate_update": update.validator(validate_update),
     }
     cls = type("LuaWorkflow", (), members)
     return workflow.defn(name=name, sandboxed=False)(cls)

@@ -10,10 +10,12 @@ from temporalio import workflow
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.temporal.workflow.context import Context
+from assay.temporal.workflow.futures import Future
 from assay.temporal.workflow.host import WorkflowHost
 
 library = Library("workflow", "Inside a workflow.")
 library.handle(Context)
+library.handle(Future)
 
 
 @library.function(pure=True)

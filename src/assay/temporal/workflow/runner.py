@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 import re
+from collections.abc import Callable
 
+from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import (
+    HandleUpdateInput,
+    UnsandboxedWorkflowRunner,
+    WorkflowInboundInterceptor,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+)
 
 from assay.temporal.workflow.instance import Settings
 
@@ -20,6 +30,39 @@ def _telling_part(message: str) -> str:
     return found[1] if found else message
 
 
+class _Validation(WorkflowInboundInterceptor):
+    """Validates updates of all names: for handlers of all names the SDK leaves that to interceptors."""
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        workflow.instance().validate_update(*input.args)
+
+
+def _in_order(
+    activate: Callable[[WorkflowActivation], WorkflowActivationCompletion], act: WorkflowActivation
+) -> WorkflowActivationCompletion:
+    """Let the workflow function begin, and register its handlers, before the updates come that its first task brings.
+
+    The SDK would handle all messages first: a signal is kept until it is waited for, an update would be rejected.
+    """
+    updates = [job for job in act.jobs if job.HasField("do_update")]
+    if not updates or not any(job.HasField("initialize_workflow") for job in act.jobs):
+        return activate(act)
+    begin, then = WorkflowActivation(), WorkflowActivation()
+    for part, jobs in (begin, [job for job in act.jobs if not job.HasField("do_update")]), (then, updates):
+        part.CopyFrom(act)
+        del part.jobs[:]
+        part.jobs.extend(jobs)
+    begun = activate(begin)
+    if not begun.HasField("successful"):
+        return begun
+    completion = activate(then)
+    if completion.HasField("successful"):
+        begun.successful.commands.extend(completion.successful.commands)
+        begun.successful.used_internal_flags.extend(completion.successful.used_internal_flags)
+        return begun
+    return completion
+
+
 class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
     """Says which event does not match and where in the Lua code the run was."""
 
@@ -29,8 +72,9 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Make an instance whose evictions are looked at."""
+        det = dataclasses.replace(det, interceptor_classes=[*det.interceptor_classes, _Validation])
         instance = super().create_instance(det)
-        activate = instance.activate
+        activate = functools.partial(_in_order, instance.activate)
         info = det.info
 
         def watch(act: WorkflowActivation) -> WorkflowActivationCompletion:

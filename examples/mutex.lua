@@ -1,0 +1,46 @@
+-- A lock between workflows: one workflow owns it and lets one other in at a time, by signals of both.
+-- A holder that dies does not keep it: each turn has a deadline.
+
+local function mutex(ctx, turns)
+  for _ = 1, turns do
+    local request = ctx:wait_signal("lock")
+    -- Signals go to other workflows through an activity; a workflow does not wait for their answer.
+    ctx:execute_activity("signal", { id = request.id, name = "your turn" })
+    ctx:wait_signal("unlock " .. request.id, { timeout = request.seconds })
+  end
+  return turns
+end
+
+local inside, most = 0, 0
+
+local function user(ctx, lock)
+  local id = ctx:workflow_info().workflow_id
+  ctx:execute_activity("signal", { id = lock, name = "lock", input = { id = id, seconds = 60 } })
+  ctx:wait_signal("your turn")
+  ctx:execute_activity("use")
+  ctx:execute_activity("signal", { id = lock, name = "unlock " .. id })
+end
+
+local client = temporal.connect()
+local worker = temporal.worker({
+  task_queue = "mutex",
+  workflows = { Mutex = mutex, User = user },
+  activities = {
+    signal = function(to)
+      client:signal_workflow({ workflow_id = to.id, signal_name = to.name, input = to.input })
+    end,
+    use = function()
+      inside = inside + 1
+      most = math.max(most, inside)
+      sleep(0.05)
+      inside = inside - 1
+    end,
+  },
+})
+
+local lock = client:start_workflow({ task_queue = "mutex", workflow_type = "Mutex", input = 4 }).workflow_id
+for _ = 1, 4 do
+  client:start_workflow({ task_queue = "mutex", workflow_type = "User", input = lock })
+end
+print(client:get_result({ workflow_id = lock }) .. " turns, at most " .. most .. " at a time")
+worker:shutdown()

@@ -1,0 +1,64 @@
+-- A saga: each step says how it is undone; when a later one fails, or somebody cancels, all are undone in reverse order.
+-- The undoing runs in a shield, so that a cancel does not stop it half-way.
+
+local booked = {} -- what the outside world knows
+
+local function trip(ctx, input)
+  local undo = {}
+  local function book(what)
+    -- The way back is noted before the step: it may have happened although its answer never came.
+    table.insert(undo, 1, what)
+    ctx:execute_activity("book", { what = what, full = input.full })
+  end
+
+  local ok, err = pcall(function()
+    book("flight")
+    book("hotel")
+    if input.think then
+      ctx:sleep(input.think)
+    end
+    book("car")
+  end)
+  if ok then
+    return "booked"
+  end
+  ctx:shield(function()
+    for _, what in ipairs(undo) do
+      ctx:execute_activity("cancel", what)
+    end
+  end)
+  error(err, 0)
+end
+
+local worker = temporal.worker({
+  task_queue = "saga",
+  workflows = { Trip = trip },
+  activities = {
+    book = function(order)
+      if order.what == order.full then
+        error({ type = "FULL", message = "no " .. order.what .. " left", non_retryable = true })
+      end
+      booked[order.what] = true
+    end,
+    cancel = function(what)
+      booked[what] = nil -- doing it twice does no harm
+    end,
+  },
+})
+
+local client = temporal.connect()
+local function tell(run)
+  local ok, result = pcall(client.get_result, client, { workflow_id = run.workflow_id })
+  print(ok and result or result.message, "left: " .. json.encode(booked))
+end
+
+tell(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = {} }))
+booked = {}
+tell(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = { full = "car" } }))
+local run = client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = { think = 3600 } })
+while not booked.hotel do
+  sleep(0.05)
+end
+client:cancel_workflow(run.workflow_id)
+tell(run)
+worker:shutdown()

@@ -1,0 +1,82 @@
+"""What all calls out of a workflow have in common: their arguments, their options and their failures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.common import Priority, RawValue, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import FailureError
+
+from assay.errors import BuiltinError
+from assay.lua.values import Json, Value
+from assay.temporal import payloads, search_attributes
+from assay.temporal.failures import to_error_object
+from assay.temporal.options import PriorityOptions, seconds
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class WaitOptions:
+    """How long to wait.
+
+    Attributes:
+        timeout: Seconds; without it as long as it takes.
+    """
+
+    timeout: float | None = None
+
+
+def positive(name: str, value: float | None) -> timedelta | None:
+    """A time option as the SDK wants it."""
+    if value is not None and not 0 < value < float("inf"):
+        raise BuiltinError(f"bad option '{name}' (a positive number of seconds expected, got {value:g})")
+    return seconds(value)
+
+
+def arguments(value: Json | None, several: list[Json] | None) -> list[RawValue]:
+    """The arguments of a call: one input, or the option `args` in its place."""
+    if several is None:
+        return payloads.arguments(value)
+    if value is not None:
+        raise BuiltinError("bad option 'args' (they take the place of the input: give nil for it)")
+    return [RawValue(payloads.to_payload(item)) for item in several]
+
+
+def memo(fields: dict[str, Json] | None) -> dict[str, RawValue] | None:
+    """The fields of a memo."""
+    if fields is None:
+        return None
+    return {name: RawValue(payloads.to_payload(value)) for name, value in fields.items()}
+
+
+def attributes(values: dict[str, Value] | None) -> TypedSearchAttributes | None:
+    """Search attributes as the SDK wants them."""
+    if not values:
+        return None
+    changes = search_attributes.updates(values)
+    return TypedSearchAttributes(
+        [SearchAttributePair(item.key, item.value) for item in changes if item.value is not None]
+    )
+
+
+def priority(given: int | PriorityOptions | None) -> Priority:
+    """The priority of a call."""
+    if given is None:
+        return Priority.default
+    options = PriorityOptions(priority_key=given) if isinstance(given, int) else given
+    try:
+        return options.to_sdk()
+    except (TypeError, ValueError) as error:
+        raise BuiltinError(f"bad option 'priority' ({error})") from None
+
+
+async def answer(call: Awaitable[T]) -> T:
+    """Wait for a call; its failure becomes a Lua error object."""
+    try:
+        return await call
+    except FailureError as error:
+        raise to_error_object(error) from error

@@ -1,0 +1,68 @@
+"""`ctx`: the workflow's time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio import workflow
+
+from assay.errors import BuiltinError
+from assay.lua.declare import method, reader
+from assay.temporal.workflow import scopes
+from assay.temporal.workflow.futures import Future
+from assay.temporal.workflow.host import WorkflowHost
+
+
+@dataclass(kw_only=True)
+class SleepOptions:
+    """How a timer is shown.
+
+    Attributes:
+        summary: What the Web UI and the history show beside it.
+    """
+
+    summary: str | None = None
+
+
+def _check(duration: float) -> float:
+    if not 0 <= duration < float("inf"):
+        raise BuiltinError(f"bad argument 'duration' (a number of at least 0 expected, got {duration:g})")
+    return duration
+
+
+class Clock:
+    """Timers, which outlive this process, and the time, which is the same on every replay."""
+
+    _host: WorkflowHost
+
+    @method
+    async def sleep(self, duration: float, options: SleepOptions | None = None) -> None:
+        """Wait by a timer of the server, which outlives this process.
+
+        Args:
+            duration: Seconds.
+            options: How the timer is shown.
+        """
+        await workflow.sleep(_check(duration), summary=options.summary if options else None)
+
+    @method
+    def start_timer(self, duration: float, options: SleepOptions | None = None) -> Future:
+        """Start a timer of the server and return its future, which gives nothing.
+
+        Args:
+            duration: Seconds.
+            options: How the timer is shown.
+        """
+        scope = scopes.Scope(scopes.current())
+        timer = scope.begin(workflow.sleep(_check(duration), summary=options.summary if options else None))
+        return Future(self._host, "a timer", scope, timer)
+
+    @reader
+    def now(self) -> float:
+        """Return the workflow's time: seconds since 1970-01-01 UTC, the same on every replay."""
+        return workflow.time()
+
+    @reader
+    def is_replaying(self) -> bool:
+        """Tell whether the run is being rebuilt from its history. For logs and metrics only."""
+        return workflow.unsafe.is_replaying()

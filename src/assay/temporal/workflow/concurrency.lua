@@ -1,0 +1,108 @@
+-- Futures and conditions: what of them stays on the Lua side. A future's results, or its error, are fetched once and
+-- kept with it, so that everyone who asks gets the same.
+local host = ...
+
+local error, pcall, rawget, setmetatable, type = error, pcall, rawget, setmetatable, type
+local pack, unpack = table.pack, table.unpack
+
+local await_all, await_any = host.method("Context", "_await_all"), host.method("Context", "_await_any")
+local spawn, wait_condition = host.method("Context", "_spawn"), host.method("Context", "_wait_condition")
+local get_future, take_future = host.method("Future", "_get"), host.method("Future", "_take")
+
+local outcomes = setmetatable({}, { __mode = "k" }) -- future -> true and its results, or false and its error
+
+-- The results of a future that has ended; raises its error.
+local function take(f)
+  local outcome = outcomes[f]
+  if not outcome then
+    outcome = pack(pcall(take_future, f))
+    if not outcome[1] then
+      host.check_limit(outcome[2])
+    end
+    outcomes[f] = outcome
+  end
+  if outcome[1] then
+    return unpack(outcome, 2, outcome.n)
+  end
+  error(outcome[2], 0)
+end
+
+host["future:get"] = function(f)
+  if f == nil or not outcomes[f] then
+    get_future(f)
+  end
+  return take(f)
+end
+
+-- A copy of an array, so that nothing changes it while somebody waits; anything else as it is.
+local function copy(name, futures)
+  if type(futures) ~= "table" or host.is_handle(futures) then
+    return futures
+  elseif rawget(futures, "timeout") ~= nil then
+    error(name .. ": the timeout goes into a table of its own: " .. name .. "({…}, { timeout = seconds })", 3)
+  end
+  local items = {}
+  for i = 1, #futures do
+    items[i] = futures[i]
+  end
+  return items
+end
+
+host["ctx:await_all"] = function(ctx, futures, options)
+  futures = copy("ctx:await_all", futures)
+  local failed = await_all(ctx, futures, options)
+  if failed then
+    take(futures[failed])
+  end
+  local results = {}
+  for i = 1, #futures do
+    results[i] = take(futures[i])
+  end
+  return results
+end
+
+host["ctx:await_any"] = function(ctx, futures, options)
+  futures = copy("ctx:await_any", futures)
+  local first = await_any(ctx, futures, options)
+  if first then
+    return first, take(futures[first])
+  end
+end
+
+local function check_function(name, parameter, fn)
+  if type(fn) ~= "function" then
+    local got = host.describe(fn)
+    error("ctx:" .. name .. ": bad argument '" .. parameter .. "' (function expected, got " .. got .. ")", 3)
+  end
+end
+
+host["ctx:spawn"] = function(ctx, fn, ...)
+  check_function("spawn", "function", fn)
+  return spawn(ctx, host.spawn(fn, ...))
+end
+
+local reading_ends = setmetatable({}, {
+  __close = function()
+    host.is_reading = false
+  end,
+})
+
+host["ctx:wait_condition"] = function(ctx, condition, options)
+  check_function("wait_condition", "condition", condition)
+  local problem
+  local holds = wait_condition(ctx, function()
+    host.is_reading = true
+    local _ <close> = reading_ends -- also when it waits, which Python refuses
+    local ok, value = pcall(condition)
+    if not ok then
+      host.check_limit(value)
+      problem = { value }
+      return true
+    end
+    return value and true or false
+  end, options)
+  if problem then
+    error(problem[1], 0)
+  end
+  return holds
+end

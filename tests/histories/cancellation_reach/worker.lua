@@ -1,0 +1,106 @@
+local function kind(fn, ...)
+  local ok, err = pcall(fn, ...)
+  return ok or err.kind
+end
+local function nap(seconds)
+  while true do
+    activity.heartbeat()
+    sleep(0.05)
+  end
+end
+
+temporal.worker({
+  task_queue = arg[1] or "replay",
+  activities = {
+    nap = nap,
+    tidy = function(seconds)
+      local ok, err = pcall(nap, seconds)
+      sleep(0.2)
+      return "tidied"
+    end,
+    echo = function(input) return input end,
+  },
+  workflows = {
+    Sleeper = function(ctx) ctx:sleep(600) end,
+    Polite = function(ctx)
+      pcall(ctx.sleep, ctx, 600)
+      return "good bye"
+    end,
+    Reach = function(ctx)
+      local seen = {}
+      local function note(what) return function(...) seen[what] = kind(...) end end
+      ctx:on_signal("handled", function() note("handler")(ctx.sleep, ctx, 600) end)
+      ctx:register_update("handled", function() ctx:sleep(600) end)
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
+      local tidy = ctx:start_activity("tidy", 600, { heartbeat_timeout = 1, cancellation_type = "wait_completed" })
+      local timer, child = ctx:start_timer(600), ctx:start_child_workflow("Polite")
+      local shielded = ctx:shield(function() return ctx:start_timer(0.8) end)
+      ctx:spawn(function()
+        ctx:spawn(function() note("nested task")(ctx.sleep, ctx, 600) end)
+        note("task")(act.get, act)
+        note("clean-up in the task")(ctx.sleep, ctx, 0.01)
+      end)
+      note("all")(ctx.await_all, ctx, { timer, child })
+      note("act")(act.get, act)
+      note("timer")(timer.get, timer)
+      note("shielded")(shielded.get, shielded)
+      seen.child, seen.tidy, seen.asked = child:get(), tidy:get(), ctx:is_cancelled()
+      ctx:wait_condition(function() return ctx:all_handlers_finished() end)
+      return seen
+    end,
+    Through = function(ctx) ctx:spawn(function() ctx:sleep(600) end):get() end,
+    ThroughAll = function(ctx)
+      ctx:await_all({ ctx:start_activity("nap", 1, { heartbeat_timeout = 1 }), ctx:start_timer(600) })
+    end,
+    Parent = function(ctx, policy) ctx:execute_child_workflow("Sleeper", nil, {
+      workflow_id = ctx:workflow_info().workflow_id .. "-child", cancellation_type = policy })
+    end,
+    Single = function(ctx)
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
+      local left = ctx:start_activity("nap", 600, { heartbeat_timeout = 1, cancellation_type = "abandon" })
+      local child = ctx:start_child_workflow("Sleeper")
+      local never = ctx:spawn(function() error("it has begun") end)
+      never:cancel()
+      local fn = ctx:spawn(function()
+        local inner = ctx:start_timer(600)
+        local got = kind(ctx.sleep, ctx, 600)
+        return got, kind(inner.get, inner)
+      end)
+      ctx:sleep(0.05)
+      for _, f in ipairs({ act, left, child, fn }) do f:cancel() end
+      local got = { fn:get() }
+      return { kind(act.get, act), kind(left.get, left), kind(child.get, child), kind(never.get, never), got,
+        ctx:is_cancelled() }
+    end,
+    Deadline = function(ctx)
+      local function late(fn)
+        local ok, err = pcall(ctx.with_timeout, ctx, 0.1, fn)
+        return { ok, err.kind, err.type }
+      end
+      local started
+      local results = { ctx:with_timeout(60, function() return ctx:execute_activity("echo", 1), 2 end) }
+      local sleeping = late(function() ctx:sleep(600) end)
+      local activity = late(function()
+        started = ctx:start_timer(600)
+        ctx:execute_activity("nap", 1, { heartbeat_timeout = 1 })
+      end)
+      local nested = late(function() return ctx:with_timeout(600, function() ctx:sleep(600) end) end)
+      local inside = late(function()
+        local ok, err = pcall(ctx.with_timeout, ctx, 0.01, ctx.sleep)
+        error({ kind = "own", type = tostring(err) })
+      end)
+      local caught = { ctx:with_timeout(0.1, function() return kind(ctx.sleep, ctx, 600) end) }
+      local cleaned = late(function()
+        local ok, err = pcall(ctx.sleep, ctx, 600)
+        ctx:sleep(0.3)
+        error(err, 0)
+      end)
+      return { results, sleeping, activity, started:done(), kind(started.get, started), nested, inside[2], caught,
+        cleaned, tostring(select(2, pcall(ctx.with_timeout, ctx, 0, print))) }
+    end,
+    CancelledDeadline = function(ctx)
+      ctx:with_timeout(600, function() ctx:sleep(600) end)
+    end,
+  },
+})
+print("polling")

@@ -1,0 +1,34 @@
+"""Histories of an earlier day still fit the scripts that made them.
+
+`pytest --record-histories -p no:xdist tests/temporal/test_futures.py …` writes `tests/histories/`: for each test file
+the script, and a history of each workflow type. One is recorded for what is new; one that no longer fits is a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import TIMEOUT
+from workflow_session import REPLAY
+
+HISTORIES = Path(__file__).parent.parent / "histories"
+
+
+@pytest.mark.parametrize("topic", sorted(path.name for path in HISTORIES.iterdir()))
+def test_recorded_histories(topic: str, tmp_path: Path) -> None:
+    histories = sorted(map(str, (HISTORIES / topic).glob("*/*.json")))
+    assert histories
+    result = subprocess.run(
+        [sys.executable, REPLAY, HISTORIES / topic / "worker.lua", *histories],
+        env={**os.environ, "PYTHONHASHSEED": "7", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
