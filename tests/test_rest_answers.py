@@ -193,7 +193,7 @@ async def test_nobody_listens() -> None:
         ([http("401 Unauthorized"), b""], False, 3),  # aiohttp asks once more
         ([http("500 Internal Server Error")], False, 1),
         ([http("503 Unavailable", {"code": 14, "message": "soon"})], False, 1),
-        ([http("302 Found", Location="/")], False, 10),
+        ([http("302 Found", Location="/")], False, 11),
         ([b"\0\0\6\4\0"], False, 1),
         ([hang], False, 1),
     ],

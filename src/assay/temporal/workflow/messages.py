@@ -12,6 +12,7 @@ from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
 from assay.lua.host import Several
 from assay.lua.values import Json
+from assay.temporal import payloads
 from assay.temporal.workflow.calls import WaitOptions, positive
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, Update, WorkflowHost
 
