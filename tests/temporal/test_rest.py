@@ -561,7 +561,7 @@ async def test_the_grpc_port_is_named(lua: Script, name: str) -> None:
     rest = Rest(lua, f"http://{lua.address}")
     assert await rest("return c:health()") is False
     error = await rest.error("c:system_info()")
-    assert error["kind"] == "connection"
+    assert error["kind"] == "protocol"
     assert "does not speak HTTP/1.1; if this is the server's gRPC port" in error["message"]
 
 

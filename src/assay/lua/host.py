@@ -155,11 +155,11 @@ class Host:
             tag, *rest = self._find_module(text)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
+        if tag in (b"missing", b"e") and text in built_in:
+            return (b"library",)
         if tag != b"missing":
             return tag, *rest
-        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
-        if text in built_in:
-            return (b"library",)
         places = [f"no file '{path}'" for path in rest] + [f"not a built-in module ({', '.join(sorted(built_in))})"]
         return b"e", "\n\t".join([f"require: module '{text}' not found:", *places]).encode("utf-8", "replace")
 
