@@ -21,6 +21,7 @@ for _, place in ipairs({ "modules/no/such.lua'", "modules/no/such/init.lua'", "/
 end
 assert.matches(problem, "\n\tnot a built%-in module %(assay%.temporal[^\n]*%)$")
 
+-- Built-in modules.
 assert(require("assay.temporal") == require("assay.temporal"))
 assert(require("assay.temporal") == package.loaded["assay.temporal"])
 assert.eq(assay, nil, "they are no globals")

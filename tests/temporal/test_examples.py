@@ -40,7 +40,7 @@ Workflow cancelled\tleft: {}
 
 
 ELSEWHERE = {"cron", "github_webhook", "health_checker", "rest_service"}
-"""What `test_examples_scripts.py` and `test_examples_services.py` run."""
+"""What `test_examples_scripts.py` and `web/test_examples.py` run."""
 
 
 def test_all_examples_are_run() -> None:

@@ -354,3 +354,11 @@ function host.decode(source, given)
   end
   return nil, type(value) == "table" and value[null] or tostring(value)
 end
+
+-- What `host.encode_value` has written.
+function host.decode_value(source)
+  if byte(source) == 61 then
+    return sub(source, 2)
+  end
+  return host.decode(source)
+end

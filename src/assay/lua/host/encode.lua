@@ -323,3 +323,11 @@ function host.encode(value, wanted)
   end
   return nil, type(problem) == "table" and problem[null] or tostring(problem)
 end
+
+-- A value on its own, as JSON; a string that JSON cannot carry is "=" and its bytes.
+function host.encode_value(value)
+  if type(value) == "string" and not is_text(value) then
+    return "=" .. value
+  end
+  return host.encode(value, "json")
+end

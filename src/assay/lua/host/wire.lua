@@ -8,8 +8,8 @@
 -- `encode.lua` writes it and `decode.lua` reads it; here is what both know.
 local host = ...
 
-local byte, find, sub = string.byte, string.find, string.sub
-local type, utf8len = type, utf8.len
+local find = string.find
+local utf8len = utf8.len
 
 host.MAX_DEPTH = 1000 -- of nesting
 
@@ -70,19 +70,4 @@ end
 
 function host.is_text(s)
   return utf8len(s) ~= nil
-end
-
--- A value on its own, as JSON; a string that JSON cannot carry is "=" and its bytes.
-function host.encode_value(value)
-  if type(value) == "string" and not utf8len(value) then
-    return "=" .. value
-  end
-  return host.encode(value, "json")
-end
-
-function host.decode_value(text)
-  if byte(text) == 61 then
-    return sub(text, 2)
-  end
-  return host.decode(text)
 end
