@@ -16,7 +16,10 @@ from command import Command
 from inside import Inside, run
 
 SCRIPTS = Path(__file__).parent / "lua"
-NAMES = ("assert", "async", "base64", "coroutine", "crypto", "env", "errors", "fs", "json", "os", "require")
+NAMES = (
+    *("assert", "async", "base64", "coroutine", "crypto", "disk", "env", "errors", "fs", "json", "markdown", "os"),
+    *("process", "regex", "require", "shell", "template", "toml", "yaml"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
-from assay.lua.values import text_or_bytes
+from assay.lua.values import Path, text_or_bytes
 
 library = Library("fs", "Files and folders. Paths are relative to the working folder of the process.")
 
@@ -83,7 +83,7 @@ class Stat:
 
 
 @library.function()
-def read(path: bytes) -> str:
+def read(path: Path) -> str:
     """Return the content of a file of UTF-8 text.
 
     Args:
@@ -96,7 +96,7 @@ def read(path: bytes) -> str:
 
 
 @library.function()
-def read_bytes(path: bytes) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Return the content of a file as it is.
 
     Args:
@@ -107,7 +107,7 @@ def read_bytes(path: bytes) -> bytes:
 
 
 @library.function()
-def write(path: bytes, text: bytes) -> None:
+def write(path: Path, text: bytes) -> None:
     """Write a file in place of what it held, and make its folders.
 
     Args:
@@ -118,7 +118,7 @@ def write(path: bytes, text: bytes) -> None:
 
 
 @library.function()
-def write_bytes(path: bytes, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write any bytes to a file in place of what it held, and make its folders.
 
     Args:
@@ -131,7 +131,7 @@ def write_bytes(path: bytes, data: bytes) -> None:
 
 
 @library.function()
-def exists(path: bytes) -> bool:
+def exists(path: Path) -> bool:
     """Tell whether there is a file or folder; a symbolic link to nothing is none.
 
     Args:
@@ -141,7 +141,7 @@ def exists(path: bytes) -> bool:
 
 
 @library.function(name="list")
-def list_(path: bytes) -> list[Entry]:
+def list_(path: Path) -> list[Entry]:
     """Return what a folder holds, sorted by name.
 
     Args:
@@ -151,7 +151,7 @@ def list_(path: bytes) -> list[Entry]:
 
 
 @library.function()
-def readdir(path: bytes, options: ReaddirOptions | None = None) -> list[TreeEntry]:
+def readdir(path: Path, options: ReaddirOptions | None = None) -> list[TreeEntry]:
     """Return what a folder and the folders in it hold, each folder before its content, sorted by name.
 
     Args:
@@ -165,7 +165,7 @@ def readdir(path: bytes, options: ReaddirOptions | None = None) -> list[TreeEntr
 
 
 @library.function()
-def glob(pattern: bytes) -> list[str | bytes]:
+def glob(pattern: Path) -> list[str | bytes]:
     """Return the paths that match a pattern, sorted; hidden ones too.
 
     Args:
@@ -180,7 +180,7 @@ def glob(pattern: bytes) -> list[str | bytes]:
 
 
 @library.function()
-def mkdir(path: bytes) -> None:
+def mkdir(path: Path) -> None:
     """Make a folder and the folders above it; one that is there already is no error.
 
     Args:
@@ -190,7 +190,7 @@ def mkdir(path: bytes) -> None:
 
 
 @library.function()
-def remove(path: bytes) -> None:
+def remove(path: Path) -> None:
     """Remove a file, or a folder with all that it holds. A symbolic link is removed, not what it leads to.
 
     Args:
@@ -203,7 +203,7 @@ def remove(path: bytes) -> None:
 
 
 @library.function()
-def copy(source: bytes, target: bytes) -> int:
+def copy(source: Path, target: Path) -> int:
     """Copy a file with its permissions and return its size in bytes.
 
     Args:
@@ -219,7 +219,7 @@ def copy(source: bytes, target: bytes) -> int:
 
 
 @library.function()
-def rename(source: bytes, target: bytes) -> None:
+def rename(source: Path, target: Path) -> None:
     """Rename or move a file or folder within one file system; a file that is there already is replaced.
 
     Args:
@@ -230,7 +230,7 @@ def rename(source: bytes, target: bytes) -> None:
 
 
 @library.function()
-def chmod(path: bytes, mode: str) -> None:
+def chmod(path: Path, mode: str) -> None:
     """Set the permission bits of a file or folder.
 
     Args:
@@ -247,7 +247,7 @@ def chmod(path: bytes, mode: str) -> None:
 
 
 @library.function()
-def stat(path: bytes) -> Stat:
+def stat(path: Path) -> Stat:
     """Return what is known about a file or folder.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
-from assay.lua.values import Json
+from assay.lua.values import Json, Path
 
 Converter = Callable[[Any, str], Any]
 """Converts a plain value, or raises `BuiltinError`; the text says what is checked ("option 'timeout'")."""
@@ -51,6 +51,7 @@ def kind_of(hint: Any) -> str:
     simple = {
         str: "string",
         bytes: "string",
+        Path: "string",
         int: "integer",
         float: "number",
         bool: "boolean",
@@ -98,6 +99,13 @@ def _bytes(value: Any, where: str) -> bytes:
     if isinstance(value, bytes):
         return value
     return _string(value, where).encode()
+
+
+def _path(value: Any, where: str) -> bytes:
+    path = _bytes(value, where)
+    if b"\0" in path:
+        raise BuiltinError(f"bad {where} (a path without NUL expected)")
+    return path
 
 
 def _integer(value: Any, where: str) -> int:
@@ -250,6 +258,7 @@ def _converter(hint: Any) -> Converter:
     simple: dict[Any, Converter] = {
         str: _string,
         bytes: _bytes,
+        Path: _path,
         int: _integer,
         float: _number,
         bool: _boolean,

@@ -260,6 +260,8 @@ class Host:
         if isinstance(error, OSError) and error.strerror:
             where = b"" if error.filename is None else _file_name(error.filename) + b": "
             return b"e", f"{title}: ".encode() + where + error.strerror.encode()
+        if isinstance(error, RecursionError):
+            return b"e", f"{title}: a value that is nested too deep".encode()
         if not isinstance(error, Exception):
             return self.end(error)
         if self.verbose:

@@ -12,10 +12,19 @@ from typing import Any
 
 from assay.lua.declare import Function, Handle, Library, Parameter
 from assay.lua.function import LuaFunction
+from assay.lua.values import Path
 
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
-_WORDS = {str: "string", bytes: "string", int: "integer", float: "number", bool: "boolean", LuaFunction: "function"}
+_WORDS = {
+    str: "string",
+    bytes: "string",
+    Path: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    LuaFunction: "function",
+}
 _LUA_KEYWORDS = frozenset({"do", "elseif", "end", "function", "goto", "local", "nil", "repeat", "then", "until"})
 """The words that Lua reserves and Python does not."""
 
@@ -166,7 +175,9 @@ def _function_part(function: Function, names: Types, level: str) -> list[str]:
         rows.append((name, names.name(parameter.hint), default, doc.items.get(parameter.name, "")))
     result = names.result(function)
     notes = ["It waits: only the calling coroutine is suspended."] * function.waits
-    notes += ["It can be called in a workflow."] * function.pure
+    if function.pure:
+        most = f", with at most {function.workflow_bytes // 1024} KiB" if function.workflow_bytes else ""
+        notes.append(f"It can be called in a workflow{most}.")
     return [
         f"{level} `{function.title}({', '.join(shown)})`" + (f" → `{result}`" if result else ""),
         doc.text,

@@ -21,6 +21,10 @@ MIN_INTEGER = -(2**63)
 MAX_SIDES = 100  # lupa's cost per argument grows with their number
 
 
+class Path(bytes):
+    """A path in the file system: any bytes but NUL."""
+
+
 class Json(bytes):
     """JSON text that crosses as it is: one side wrote it, the other side reads it.
 

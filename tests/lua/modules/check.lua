@@ -11,4 +11,14 @@ function check.raises(expected, fn, ...)
   return problem
 end
 
+-- The same for an error whose text only begins with `expected`.
+function check.fails(expected, fn, ...)
+  local ok, problem = pcall(fn, ...)
+  if ok then
+    error("no error was raised; expected: " .. expected, 2)
+  end
+  assert.eq(tostring(problem):sub(1, #expected), expected)
+  return problem
+end
+
 return check

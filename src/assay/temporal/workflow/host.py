@@ -14,6 +14,7 @@ from temporalio import workflow
 
 from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
+from assay.lua import registry
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.state import LATE_PARTS, PARTS, Outcome
@@ -146,7 +147,12 @@ class WorkflowHost(Host):
             raise HostFailure(WorkflowLimitError(self.memory_limit_text()))
 
     def call(self, index: int, *arguments: Any) -> Outcome:
-        """Run a builtin, unless its outcome might not find room."""
+        """Run a builtin, unless it might take too long or its outcome might not find room."""
+        function = registry.functions[index]
+        most, size = function.workflow_bytes, sum(len(item) for item in arguments if isinstance(item, bytes))
+        if most is not None and size > most:
+            text = f"{function.title}: {size} bytes are too much inside a workflow (at most {most}): use an activity"
+            return b"e", text.encode()
         outcome = super().call(index, *arguments)
         if not self._limited:
             return outcome

@@ -1,0 +1,176 @@
+"""`crypto`: random numbers, hashes, identifiers and JSON Web Tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from assay.errors import BuiltinError
+from assay.lua.declare import Library
+from assay.lua.values import Json, Value
+
+library = Library(
+    "crypto",
+    """Random numbers, hashes, identifiers and JSON Web Tokens.
+
+    The algorithms of tokens are `HS256`, `HS384` and `HS512` with a secret; `RS256`, `RS384`, `RS512`, `PS256`, `PS384`
+    and `PS512` with an RSA key; `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521; `EdDSA` with an
+    Ed25519 or Ed448 key. `none` is none of them.
+    """,
+)
+
+_MOST_RANDOM = 1 << 20
+_ALGORITHMS = {
+    name.replace("_", "-"): name
+    for name in ("sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512")
+}
+
+
+@library.function()
+def random(n: int = 32) -> str:
+    """Return secure random bytes in hexadecimal: two characters for each.
+
+    Args:
+        n: How many bytes, from 1 to 1048576.
+    """
+    import secrets
+
+    if not 1 <= n <= _MOST_RANDOM:
+        raise BuiltinError(f"bad argument 'n' (1 to {_MOST_RANDOM} expected, got {n})")
+    return secrets.token_hex(n)
+
+
+@library.function(pure=True)
+def hash(s: bytes, alg: str = "sha256") -> str:
+    """Return the hash of a string in hexadecimal.
+
+    Args:
+        s: Any bytes.
+        alg: `sha224`, `sha256`, `sha384`, `sha512`, `sha3-224`, `sha3-256`, `sha3-384` or `sha3-512`.
+    """
+    return hashlib.new(_algorithm(alg), s).hexdigest()
+
+
+@library.function(pure=True)
+def hmac(key: bytes, data: bytes, alg: str = "sha256", raw: bool = False) -> bytes:
+    """Return the HMAC of a string.
+
+    Args:
+        key: The secret: any bytes.
+        data: Any bytes.
+        alg: As for `crypto.hash`.
+        raw: Return the bytes themselves and not hexadecimal.
+    """
+    import hmac as implementation
+
+    digest = implementation.digest(key, data, _algorithm(alg))
+    return digest if raw else digest.hex().encode()
+
+
+@dataclass
+class SignOptions:
+    """What else goes into a token.
+
+    Attributes:
+        kid: The id of the key, for the header.
+    """
+
+    kid: str | None = None
+
+
+@dataclass
+class VerifyOptions:
+    """What a token has to be.
+
+    Attributes:
+        algorithm: The one algorithm that is accepted.
+        algorithms: The algorithms that are accepted, in place of `algorithm`. When both are left out: for a PEM key the
+            one that is usual for it (`RS256`, `ES256`, `ES384`, `ES512`, `EdDSA`), for a key set the key's own.
+        audience: Who the token is for: one of these. A token that names an audience is refused without it.
+        issuer: Who made the token: one of these.
+        leeway: Seconds by which clocks may differ.
+        validate_exp: Refuse a token after its `exp`.
+        validate_nbf: Refuse a token before its `nbf`.
+        required_claims: The claims that have to be there; `exp` when left out.
+    """
+
+    algorithm: str | None = None
+    algorithms: list[str] | None = None
+    audience: str | list[str] | None = None
+    issuer: str | list[str] | None = None
+    leeway: float = 0
+    validate_exp: bool = True
+    validate_nbf: bool = True
+    required_claims: list[str] | None = None
+
+
+@dataclass
+class Token:
+    """A token that was taken apart.
+
+    Attributes:
+        header: Its header, with `alg`.
+        claims: Its claims.
+    """
+
+    header: dict[str, Value]
+    claims: dict[str, Value]
+
+
+@library.function()
+def jwt_sign(claims: Json, key: bytes, alg: str = "RS256", options: SignOptions | None = None) -> str:
+    """Return a signed JSON Web Token.
+
+    Args:
+        claims: A table of claims; times (`exp`, `iat`, `nbf`) are seconds since 1970.
+        key: The secret of an `HS…` algorithm, else a private key in PEM.
+        alg: The algorithm.
+        options: What else goes into the token.
+    """
+    from assay.builtins.crypto import jwt
+
+    return jwt.sign(claims, key, alg, options.kid if options else None)
+
+
+@library.function(pure=True)
+def jwt_decode(token: str) -> Token:
+    """Take a token apart WITHOUT looking at its signature; `crypto.jwt_verify` is for tokens from strangers.
+
+    Args:
+        token: The token.
+    """
+    from assay.builtins.crypto import jwt
+
+    header, claims = jwt.decode(token)
+    return Token(header, claims)
+
+
+@library.function()
+def jwt_verify(token: str, key: bytes | dict[str, Value], options: VerifyOptions | None = None) -> Token:
+    """Check a token's signature and claims, and take it apart; an error says what is wrong with it.
+
+    Args:
+        token: The token.
+        key: The secret of an `HS…` algorithm, or a public key or certificate in PEM; or a key set (`{keys = {…}}`, as
+            issuers publish it), in which the token's `kid` picks the key.
+        options: What the token has to be.
+    """
+    from assay.builtins.crypto import jwt
+
+    header, claims = jwt.verify(token, key, options or VerifyOptions())
+    return Token(header, claims)
+
+
+@library.function()
+def uuid() -> str:
+    """Return a random UUID (version 4)."""
+    import uuid as implementation
+
+    return str(implementation.uuid4())
+
+
+def _algorithm(alg: str) -> str:
+    name = _ALGORITHMS.get(alg.lower().replace("_", "-"))
+    if name is None:
+        raise BuiltinError(f"unsupported algorithm '{alg}' (known: {', '.join(_ALGORITHMS)})")
+    return name

@@ -1,0 +1,81 @@
+"""`shell`: commands of the system's shell."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from assay.errors import BuiltinError
+from assay.lua.declare import Library
+from assay.lua.values import Path
+
+library = Library("shell", "Commands of the system's shell.")
+
+
+@dataclass
+class ExecOptions:
+    """How to run a command.
+
+    Attributes:
+        cwd: The folder to run it in.
+        env: Variables to set beside the ones of this process.
+        stdin: What the command reads; nothing when left out.
+        timeout: Seconds after which it is killed, with all the processes that it started.
+    """
+
+    cwd: Path | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    stdin: bytes | None = None
+    timeout: float | None = None
+
+
+@dataclass
+class Result:
+    """How a command ended.
+
+    Attributes:
+        status: Its exit code; 128 plus the number of the signal that ended it; -1 when it timed out.
+        stdout: What it wrote to standard output: any bytes.
+        stderr: What it wrote to standard error: any bytes.
+        timed_out: Whether it was killed because its time was over.
+    """
+
+    status: int
+    stdout: str | bytes
+    stderr: str | bytes
+    timed_out: bool
+
+
+@library.function()
+async def exec(command: bytes, options: ExecOptions | None = None) -> Result:
+    """Run a command with `sh -c` and wait for its end; an exit code other than 0 is no error.
+
+    A process that the command leaves behind keeps the call waiting for as long as it holds standard output or standard
+    error open. When the calling task is cancelled, the command is killed as by a time-out.
+
+    Args:
+        command: The command line.
+        options: How to run it.
+    """
+    from assay.builtins.shell.child import run
+    from assay.lua.values import text_or_bytes
+
+    options = options or ExecOptions()
+    if b"\0" in command:
+        raise BuiltinError("bad argument 'command' (text without NUL expected)")
+    if options.timeout is not None and not options.timeout > 0:
+        raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {options.timeout})")
+    child = await run(command, options.cwd, _environment(options.env), options.stdin, options.timeout)
+    return Result(
+        status=child.status,
+        stdout=text_or_bytes(bytes(child.output[1])),
+        stderr=text_or_bytes(bytes(child.output[2])),
+        timed_out=child.timed_out,
+    )
+
+
+def _environment(extra: dict[str, str]) -> dict[bytes, bytes]:
+    for name, text in extra.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a text without NUL expected)")
+    return {**os.environb, **{name.encode(): text.encode() for name, text in extra.items()}}

@@ -1,0 +1,71 @@
+"""`toml`: parse and encode TOML."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from assay.errors import BuiltinError
+from assay.lua.declare import Library
+from assay.lua.values import Value
+
+library = Library("toml", "Parse and encode TOML 1.0. Dates and times become strings in ISO 8601.")
+
+_WORKFLOW_BYTES = 128 * 1024
+
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
+def parse(text: str) -> dict[str, Value]:
+    """Parse a document; an error names line and column.
+
+    Args:
+        text: TOML text.
+    """
+    import tomllib
+
+    try:
+        return {key: _plain(value) for key, value in tomllib.loads(text).items()}
+    except ValueError as error:
+        raise BuiltinError(str(error)) from None
+
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
+def encode(value: Value) -> str:
+    """Encode a table with named keys as a document, sorted by key.
+
+    TOML has no null: `json.null` is an error that names its place. So is a string that is not UTF-8 text.
+
+    Args:
+        value: The table.
+    """
+    import tomli_w
+
+    if not isinstance(value, dict):
+        raise BuiltinError("bad argument 'value' (a table with named keys expected)")
+    _check(value, "")
+    return tomli_w.dumps(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"an integer of more than 64 bits: {value}")
+    return value
+
+
+def _check(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value, 1):
+            _check(item, f"{path}[{index}]")
+    elif value is None:
+        raise BuiltinError(f"TOML has no null, which is at {path}")
+    elif isinstance(value, bytes):
+        raise BuiltinError(f"TOML cannot carry a string that is not UTF-8 text at {path}")

@@ -1,0 +1,60 @@
+"""`yaml`: parse and encode YAML 1.2."""
+
+from __future__ import annotations
+
+from assay.lua.declare import Library
+from assay.lua.values import Value
+
+library = Library(
+    "yaml",
+    """Parse and encode YAML.
+
+    The types are those of YAML 1.2's core schema: `yes`, `no`, `on`, `off` and dates are strings, and other tags than
+    the core ones are errors. Keys become strings, as in JSON; a null is an absent key in a mapping and `json.null` in
+    a sequence; empty sequences stay arrays.
+    """,
+)
+
+_WORKFLOW_BYTES = 128 * 1024
+
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
+def parse(text: str) -> Value:
+    """Parse one document; nil for an empty one.
+
+    A key that occurs twice, a tag of another schema, aliases that multiply to more than ten times the text, and more
+    than one document are errors that name line and column.
+
+    Args:
+        text: YAML text.
+    """
+    from assay.builtins.yaml import reader
+
+    return reader.read(text)
+
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
+def parse_all(text: str) -> list[Value]:
+    """Parse any number of documents and return an array of them; an empty one is `json.null`.
+
+    Args:
+        text: YAML text.
+    """
+    from assay.builtins.yaml import reader
+
+    return reader.read_all(text)
+
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
+def encode(value: Value) -> str:
+    """Encode a value as one document in block style, with sorted keys.
+
+    Strings that a YAML 1.1 reader would take for something else (`yes`, `2026-11-23`) are quoted. A string that is not
+    UTF-8 text is an error.
+
+    Args:
+        value: A table, string, number or boolean.
+    """
+    from assay.builtins.yaml import writer
+
+    return writer.write(value)

@@ -1,0 +1,174 @@
+"""From YAML text to values, event by event: nothing here recurses, so that no text can exhaust the stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from assay.builtins.yaml.scalars import resolve
+from assay.errors import BuiltinError
+
+MAX_DEPTH = 200
+_CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "null": (type(None),),
+}
+_FREE_ALIASES = 1_000_000  # characters that aliases may add to a text however short it is
+
+
+def read(text: str) -> Any:
+    """Read one document. Raises BuiltinError."""
+    documents = _Reader(text, only_one=True).documents()
+    return documents[0] if documents else None
+
+
+def read_all(text: str) -> list[Any]:
+    """Read all documents. Raises BuiltinError."""
+    return _Reader(text, only_one=False).documents()
+
+
+class _Open:
+    """A mapping or sequence that has begun."""
+
+    def __init__(self, event: Any, container: Any, weight: int) -> None:
+        self.anchor: str | None = event.anchor
+        self.container = container
+        self.weight = weight
+        self.key: str | None = None
+        """In a mapping: the key whose value comes next."""
+
+
+class _Reader:
+    def __init__(self, text: str, only_one: bool) -> None:
+        self._text = text
+        self._only_one = only_one
+        self._most = 10 * len(text) + _FREE_ALIASES
+        self._documents: list[Any] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._weight = 0
+
+    def documents(self) -> list[Any]:
+        try:
+            for event in yaml.parse(self._text, Loader=yaml.CBaseLoader):
+                self._take(event)
+        except yaml.YAMLError as error:
+            raise BuiltinError(_describe(error)) from None
+        return self._documents
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._weigh(1 + len(event.value), event)
+            value = self._scalar(event)
+            self._anchor(event.anchor, value, 1 + len(event.value))
+            self._add(value, event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._alias(event), event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._open(event, {}, "map")
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._open(event, [], "seq")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            ended = self._stack.pop()
+            self._anchor(ended.anchor, ended.container, self._weight - ended.weight)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            if self._documents and self._only_one:
+                raise _at(event, "a second document; yaml.parse_all reads them all")
+            self._begin()
+
+    def _weigh(self, weight: int, event: Any) -> None:
+        self._weight += weight
+        if self._weight > self._most:
+            raise _at(event, "aliases that multiply the text too much")
+
+    def _alias(self, event: Any) -> Any:
+        if event.anchor not in self._anchors:
+            if any(item.anchor == event.anchor for item in self._stack):
+                raise _at(event, f"the alias '{event.anchor}' inside of what it stands for")
+            raise _at(event, f"unknown alias '{event.anchor}'")
+        value, weight = self._anchors[event.anchor]
+        self._weigh(weight, event)
+        return value
+
+    def _open(self, event: Any, container: Any, tag: str) -> None:
+        if event.tag not in (None, "!", _CORE + tag):
+            raise _at(event, _unknown_tag(event.tag))
+        if len(self._stack) == MAX_DEPTH:
+            raise _at(event, f"more than {MAX_DEPTH} levels")
+        opened = _Open(event, container, self._weight)
+        self._weigh(1, event)
+        self._add(container, event)
+        self._stack.append(opened)
+
+    def _anchor(self, name: str | None, value: Any, weight: int) -> None:
+        if name is not None:
+            self._anchors[name] = value, weight
+
+    def _add(self, value: Any, event: Any) -> None:
+        if not self._stack:
+            self._documents.append(value)
+            return
+        parent = self._stack[-1]
+        if isinstance(parent.container, list):
+            parent.container.append(value)
+        elif parent.key is None:
+            parent.key = _key(value, event)
+            if parent.key in parent.container:
+                raise _at(event, f"the key '{parent.key}' a second time")
+        else:
+            parent.container[parent.key] = value
+            parent.key = None
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if event.tag is None:
+            return resolve(text) if event.implicit[0] else text
+        if event.tag == "!":
+            return text
+        kind = event.tag.removeprefix(_CORE)
+        types = _SCALAR_TAGS.get(kind)
+        if types is None or kind == event.tag:
+            raise _at(event, _unknown_tag(event.tag))
+        value = text if kind == "str" else resolve(text)
+        if type(value) not in types:
+            raise _at(event, f"a value that is no !!{kind}")
+        return float(value) if kind == "float" else value
+
+
+def _key(value: Any, event: Any) -> str:
+    if isinstance(value, dict | list):
+        raise _at(event, "a key that is a mapping or a sequence")
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _unknown_tag(tag: str) -> str:
+    name = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
+    return f"the tag {name}, which is not of the core schema"
+
+
+def _at(event: Any, problem: str) -> BuiltinError:
+    return BuiltinError(f"{problem} at line {event.start_mark.line + 1} column {event.start_mark.column + 1}")
+
+
+def _describe(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"the character U+{error.character:04X} is not allowed at position {error.position + 1}"
+    problem = getattr(error, "problem", None)
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if problem is None or mark is None:
+        return " ".join(str(error).split())
+    context = getattr(error, "context", None)
+    text = f"{context}: {problem}" if context else problem
+    return f"{text} at line {mark.line + 1} column {mark.column + 1}"
