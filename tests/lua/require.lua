@@ -21,10 +21,15 @@ for _, place in ipairs({ "modules/no/such.lua'", "modules/no/such/init.lua'", "/
 end
 assert.matches(problem, "\n\tnot a built%-in module %(assay%.temporal[^\n]*%)$")
 
--- Built-in modules come before files.
+-- Built-in modules.
 assert(require("assay.temporal") == require("assay.temporal"))
 assert(require("assay.temporal") == package.loaded["assay.temporal"])
 assert.eq(assay, nil, "they are no globals")
+
+-- Lua's own libraries are there from the start.
+for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os" }) do
+  assert(require(name) == _G[name] and package.loaded[name] == _G[name], name)
+end
 assert.contains(select(2, pcall(require, "broken")), "require: module 'broken': ")
 assert.matches(select(2, pcall(require, "broken")), "broken%.lua:2: ")
 local _, raised = pcall(require, "raises")

@@ -30,18 +30,25 @@ local function spawn_interval(fn, ms)
     error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
   end
   local cancelled = false
-  local function report(value)
-    if not cancelled then
-      internal._failed(host.message_of(value), host.traceback(coroutine.running()))
-    end
-  end
   local task = with_methods(internal._spawn(host.spawn(function()
     repeat
       internal._pause(ms / 1000)
-      xpcall(fn, report)
+      local ok, problem = pcall(fn)
+      if not ok and not cancelled then
+        internal._failed(host.message_of(problem))
+      end
     until cancelled
   end)))
-  local cancel = task.cancel
+  local await, cancel = task.await, task.cancel
+  task.await = function()
+    local ok, results = pcall(await)
+    if ok then
+      return results
+    elseif cancelled and host.is_error(results) and results.kind == "cancelled" then
+      return {}
+    end
+    error(results, 0)
+  end
   task.cancel = function()
     cancelled = true
     return cancel()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os.path
 
+from assay.builtins.log import emit
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.spawned import SpawnedTask, tell
+from assay.lua.spawned import SpawnedTask
 from assay.lua.values import Value
 
 library = Library(
@@ -62,9 +63,10 @@ def spawn(fn: LuaFunction, *arguments: Value) -> Task:
 
 @library.function(native=True)
 def spawn_interval(fn: LuaFunction, ms: float) -> Task:
-    """Call a function again and again, first after one interval. An error is reported on stderr; the calls go on.
+    """Call a function again and again, first after one interval. An error is logged in one line; the calls go on.
 
-    Calls never overlap: the interval is the time between the end of a call and the next. `cancel` ends them.
+    Calls never overlap: the interval is the time between the end of a call and the next. `cancel` ends them, also from
+    within a call; `await` waits for that and returns an empty array.
 
     Args:
         fn: The function; it is called without arguments.
@@ -98,5 +100,5 @@ async def _pause(seconds: float) -> None:
 
 
 @library.function()
-def _failed(message: str, traceback: str) -> None:
-    tell("async.spawn_interval: a call failed", message, traceback)
+def _failed(message: str) -> None:
+    emit("error", f"async.spawn_interval: a call failed: {message}")

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 library = Library("markdown", "HTML from Markdown: CommonMark with tables, strikethrough and task lists.")
 
+_WORKFLOW_BYTES = 8 * 1024  # thousands of open brackets take quadratic time
 
-@library.function(pure=True, workflow_bytes=32 * 1024)
+
+@library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def to_html(text: str) -> str:
     """Return the HTML of a Markdown text.
 

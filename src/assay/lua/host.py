@@ -150,13 +150,13 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
-        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
-        if text in built_in:
-            return (b"library",)
         try:
             tag, *rest = self._find_module(text)
         except Exception as error:
-            return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+            tag, rest = b"e", [f"require: {text}: {error}".encode("utf-8", "replace")]
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
+        if tag != b"source" and text in built_in:
+            return (b"library",)
         if tag != b"missing":
             return tag, *rest
         places = [f"no file '{path}'" for path in rest] + [f"not a built-in module ({', '.join(sorted(built_in))})"]

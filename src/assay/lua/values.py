@@ -104,7 +104,8 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
             text = orjson.dumps(_protect(value), default, options)
     except orjson.JSONEncodeError as error:
         cause = error.__cause__
-        raise WireError(str(cause if isinstance(cause, WireError) else error)) from None
+        problem = str(cause if isinstance(cause, WireError) else error)
+        raise WireError("a value that is nested too deep" if "Recursion" in problem else problem) from None
     return text, sides
 
 

@@ -227,6 +227,9 @@ host.later("snapshot", "snapshot")
 host.later("restore", "restore")
 
 host.loaded = {} -- name -> module
+for _, name in ipairs({ "coroutine", "math", "os", "string", "table", "utf8" }) do
+  host.loaded[name] = G[name]
+end
 G.package = { loaded = host.loaded }
 host.names[G.package] = "package"
 
