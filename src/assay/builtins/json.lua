@@ -1,4 +1,5 @@
 local host = ...
+local find, match, rep, sub = string.find, string.match, string.rep, string.sub
 
 local function parse(text)
   if type(text) ~= "string" then
@@ -9,6 +10,42 @@ local function parse(text)
     error("json.parse: " .. problem, 2)
   end
   return value
+end
+
+-- Indent a JSON text that has no spaces between its parts.
+local function indented(text)
+  local out, n, depth, pos = {}, 0, 0, 1
+  while true do
+    local at = find(text, '[%[%]{},:"]', pos)
+    if not at then
+      out[n + 1] = sub(text, pos)
+      return table.concat(out)
+    end
+    local c = sub(text, at, at)
+    local stop = at
+    if c == '"' then
+      repeat
+        stop = find(text, '"', stop + 1, true)
+        local escapes = #match(sub(text, at, stop - 1), "\\*$")
+      until escapes % 2 == 0
+    elseif find(text, "^[%]}]", at + 1) and (c == "[" or c == "{") then
+      stop = at + 1 -- nothing is in it
+    elseif c == "]" or c == "}" then
+      depth = depth - 1
+      n = n + 1
+      out[n] = sub(text, pos, at - 1) .. "\n" .. rep("  ", depth)
+      pos = at
+    end
+    n = n + 1
+    out[n] = sub(text, pos, stop)
+    if c == ":" then
+      out[n] = out[n] .. " "
+    elseif stop == at and (c == "," or c == "[" or c == "{") then
+      depth = c == "," and depth or depth + 1
+      out[n] = out[n] .. "\n" .. rep("  ", depth)
+    end
+    pos = stop + 1
+  end
 end
 
 local function encode(value, options)
@@ -27,11 +64,11 @@ local function encode(value, options)
     end
     pretty = options.pretty or false
   end
-  local text, problem = host.encode(value, "json", pretty)
+  local text, problem = host.encode(value, "json")
   if not text then
     error("json.encode: JSON cannot carry " .. problem, 2)
   end
-  return text
+  return pretty and indented(text) or text
 end
 
 local function array(t)
@@ -51,7 +88,7 @@ local empty_array = setmetatable({}, {
     error("json.empty_array is a constant", 2)
   end,
 })
-host.constant_array(empty_array)
+host.constant_arrays[empty_array] = true
 host.names[empty_array] = "json.empty_array"
 
 return {

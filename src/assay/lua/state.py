@@ -16,7 +16,7 @@ from lupa.lua55 import LuaMemoryError, LuaRuntime
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
-PARTS = ("wire", "errors", "tasks", "bind", "sandbox")
+PARTS = ("wire", "encode", "decode", "errors", "tasks", "bind", "sandbox")
 LATE_PARTS = ("modules", "snapshot", "restore")
 """What is loaded when it is first needed."""
 LOW_MEMORY = 1 << 20

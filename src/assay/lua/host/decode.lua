@@ -1,0 +1,364 @@
+-- Reads JSON text and the wire.
+local host = ...
+
+local create = table.create
+local byte, char, find, format, gmatch, gsub, match, sub =
+  string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
+local utf8char, huge = utf8.char, math.huge
+local error, pcall, setmetatable, tonumber, tostring, type = error, pcall, setmetatable, tonumber, tostring, type
+
+local MAX_DEPTH, CONTROLS = host.MAX_DEPTH, host.CONTROLS
+local contains, is_text, present = host.contains, host.is_text, host.present
+local null, array_metatable = host.null, host.array_metatable
+
+local BAD_ESCAPE = "\xFF" -- what no text holds
+local UNESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+setmetatable(UNESCAPES, {
+  __index = function()
+    return BAD_ESCAPE
+  end,
+})
+
+-- What stands for an escape and the hexadecimal digits behind it.
+local function unescape(c, digits)
+  if c ~= "u" then
+    return UNESCAPES[c] .. digits
+  end
+  return #digits == 4 and utf8char(tonumber(digits, 16)) or BAD_ESCAPE
+end
+
+-- The character of two halves: the second and third byte of each.
+local function join_surrogates(a, b, c, d)
+  local high = (byte(a) & 0x0F) << 6 | byte(b) & 0x3F
+  return utf8char(0x10000 + (high << 10 | (byte(c) & 0x0F) << 6 | byte(d) & 0x3F))
+end
+
+local function resolve(s, sides)
+  local tag, rest = sub(s, 2, 2), sub(s, 3)
+  if tag == "r" then
+    return sides[tonumber(rest)]
+  elseif tag == "d" then
+    return rest == "nan" and 0.0 / 0.0 or rest == "inf" and huge or -huge
+  elseif tag == "x" then
+    return (gsub(rest, "%x%x", function(pair)
+      return char(tonumber(pair, 16))
+    end))
+  end
+  error("unknown wire form " .. tag)
+end
+
+local MOST_HEADS = 32
+local SHORT = 2000 -- a text in which nothing is expected to come again
+local UNKNOWN = { count = 0 }
+local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
+
+-- What is being decoded. Nothing here calls a script, so there is only ever one at a time.
+local text, sides
+local controls -- the control characters that are in it, which must not be in strings; or nil
+local backslash -- where the first one is, at or behind the string that is read
+-- What the last object under a key was like, which the next one probably is: by turns the texts up to its values, and
+-- their keys. Nil for a short text.
+local heads
+
+local function fail(pos, what)
+  local line, last = 1, 0
+  for newline in gmatch(sub(text, 1, pos - 1), "()\n") do
+    line, last = line + 1, newline
+  end
+  error({ [null] = format("%s at line %d column %d", what, line, pos - last) }, 0)
+end
+
+local function unexpected(pos)
+  local c = sub(text, pos, pos)
+  fail(pos, c == "" and "unexpected end" or "unexpected '" .. c .. "'")
+end
+
+local function unicode(pos)
+  local hex = sub(text, pos, pos + 3)
+  if not find(hex, "^%x%x%x%x$") then
+    fail(pos, "bad \\u escape")
+  end
+  return tonumber(hex, 16)
+end
+
+-- The error of a string whose escapes are bad; `pos` stands behind its opening quote.
+local function bad_string(pos)
+  local stop = find(text, '[\0-\31"\\]', pos)
+  while stop and byte(text, stop) == 92 do
+    local e = sub(text, stop + 1, stop + 1)
+    if e == "u" then
+      if not find(text, "^%x%x%x%x", stop + 2) then
+        fail(stop + 2, "bad \\u escape")
+      end
+      local code = tonumber(sub(text, stop + 2, stop + 5), 16)
+      local low = code & 0xFC00 == 0xD800 and match(text, "^\\u([dD][c-fC-F]%x%x)", stop + 6)
+      if code & 0xF800 == 0xD800 and not low then
+        fail(stop, "half of a surrogate pair")
+      end
+      stop = stop + (low and 10 or 4)
+    elseif UNESCAPES[e] == BAD_ESCAPE then
+      fail(stop, "bad escape")
+    end
+    stop = find(text, '[\0-\31"\\]', stop + 2)
+  end
+  if not stop then
+    fail(#text + 1, "unexpected end in a string")
+  end
+  fail(stop, "control character in a string")
+end
+
+-- Read on where a string has its first escape or is no string. `pos` stands behind the opening quote.
+local function read_escaped(pos, is_key)
+  local stop = pos
+  repeat
+    stop = find(text, '"', stop, true)
+    if not stop then
+      bad_string(pos)
+    end
+    local escapes = stop - 1
+    while byte(text, escapes) == 92 do
+      escapes = escapes - 1
+    end
+    stop = stop + 1
+  until (stop - escapes) & 1 == 0
+  local s = sub(text, pos, stop - 2)
+  if controls and find(s, "[\0-\31]") then
+    bad_string(pos)
+  elseif find(s, "\\u", 1, true) then
+    s = gsub(s, "\\(.)(%x?%x?%x?%x?)", unescape)
+    if find(s, "\xED[\xA0-\xBF]") then
+      s = gsub(s, "\xED([\xA0-\xAF])(.)\xED([\xB0-\xBF])(.)", join_surrogates)
+      if find(s, "\xED[\xA0-\xBF]") then
+        bad_string(pos) -- half of a pair is left
+      end
+    end
+  else
+    s = gsub(s, "\\(.)", UNESCAPES)
+  end
+  if find(s, BAD_ESCAPE, 1, true) then
+    bad_string(pos)
+  elseif sides and byte(s) == 0 and not is_key then
+    return resolve(s, sides), stop
+  end
+  return s, stop
+end
+
+local function read_string(pos, is_key)
+  local stop = find(text, '"', pos, true)
+  if backslash < pos then
+    backslash = find(text, "\\", pos, true) or huge
+  end
+  if not stop or backslash < stop then
+    return read_escaped(pos, is_key)
+  end
+  local s = sub(text, pos, stop - 1)
+  if controls and contains(s, controls) then
+    bad_string(pos)
+  end
+  return s, stop + 1
+end
+
+local function read_any_number(pos)
+  local digits, stop = match(text, "^(-?%d+%.?%d*)()", pos)
+  if not digits then
+    unexpected(pos)
+  elseif find(digits, "^-?0%d") then
+    unexpected(find(text, "0", pos, true) + 1)
+  elseif byte(digits, -1) == 46 then
+    unexpected(stop - 1)
+  end
+  local c = byte(text, stop)
+  if c == 101 or c == 69 then -- e E
+    local exponent, behind = match(text, "^([eE][+-]?%d+)()", stop)
+    if exponent then
+      digits, stop = digits .. exponent, behind
+    end
+  end
+  local number = tonumber(digits)
+  if number == huge or number == -huge then
+    fail(pos, "a number out of range")
+  end
+  return number, stop
+end
+
+-- Most numbers are short integers: they need no string of their own.
+local function read_number(pos)
+  local a, b, c, d, e, f, g = byte(text, pos, pos + 6)
+  if not g or a < 49 or a > 57 then
+    if a == 48 and ENDS_NUMBER[b] then
+      return 0, pos + 1
+    end
+    return read_any_number(pos)
+  elseif ENDS_NUMBER[b] then
+    return a - 48, pos + 1
+  elseif b >= 48 and b <= 57 then
+    if ENDS_NUMBER[c] then
+      return a * 10 + b - 528, pos + 2
+    elseif c >= 48 and c <= 57 then
+      if ENDS_NUMBER[d] then
+        return a * 100 + b * 10 + c - 5328, pos + 3
+      elseif d >= 48 and d <= 57 then
+        if ENDS_NUMBER[e] then
+          return a * 1000 + b * 100 + c * 10 + d - 53328, pos + 4
+        elseif e >= 48 and e <= 57 then
+          if ENDS_NUMBER[f] then
+            return a * 10000 + b * 1000 + c * 100 + d * 10 + e - 533328, pos + 5
+          elseif f >= 48 and f <= 57 and ENDS_NUMBER[g] then
+            return a * 100000 + b * 10000 + c * 1000 + d * 100 + e * 10 + f - 5333328, pos + 6
+          end
+        end
+      end
+    end
+  end
+  return read_any_number(pos)
+end
+
+local read_value
+
+-- The first position at or behind `pos` that is no space, and what stands there.
+local function skip(pos)
+  pos = find(text, "[^ \n\r\t]", pos) or #text + 1
+  return pos, byte(text, pos)
+end
+
+local function read_array(pos, depth, name)
+  local items, n = setmetatable({}, array_metatable), 0
+  local start, c = skip(pos)
+  if c == 93 then
+    return items, start + 1
+  end
+  while true do
+    local value
+    value, pos = read_value(pos, depth, name)
+    n = n + 1
+    items[n] = value == nil and null or value
+    c = byte(text, pos)
+    if c ~= 44 and c ~= 93 then
+      pos, c = skip(pos)
+    end
+    if c == 93 then
+      return items, pos + 1
+    elseif c ~= 44 then
+      unexpected(pos)
+    end
+    pos = pos + 1
+  end
+end
+
+local function read_object(pos, depth, name)
+  local known = heads and heads[name] or UNKNOWN
+  if heads and known == UNKNOWN then
+    known = { count = 0 }
+    heads[name] = known
+  end
+  local object, n = create(0, known.count), 0
+  local c
+  if byte(text, pos) ~= 34 then
+    local start
+    start, c = skip(pos)
+    if c == 125 then
+      return object, start + 1
+    end
+  end
+  while true do
+    local head, key = known[2 * n + 1], nil
+    if head and sub(text, pos, pos + #head - 1) == head then
+      key, pos = known[2 * n + 2], pos + #head
+    else
+      local start = pos
+      pos, c = skip(pos)
+      if c ~= 34 then
+        unexpected(pos)
+      end
+      key, pos = read_string(pos + 1, true)
+      if byte(text, pos) ~= 58 then
+        pos, c = skip(pos)
+        if c ~= 58 then
+          unexpected(pos)
+        end
+      end
+      pos = pos + 1
+      if heads and n < MOST_HEADS then
+        known[2 * n + 1], known[2 * n + 2] = sub(text, start, pos - 1), key
+      end
+    end
+    object[key], pos = read_value(pos, depth, key)
+    n = n + 1
+    c = byte(text, pos)
+    if c ~= 44 and c ~= 125 then
+      pos, c = skip(pos)
+    end
+    if c == 125 then
+      if heads then
+        known.count = n
+      end
+      return object, pos + 1
+    elseif c ~= 44 then
+      unexpected(pos)
+    end
+    pos = pos + 1
+  end
+end
+
+-- Returns the value, nil for null, and the position behind it. `name` is the last key on the way to it.
+function read_value(pos, depth, name)
+  local c = byte(text, pos)
+  if c == 32 then
+    pos = pos + 1
+    c = byte(text, pos)
+  end
+  if c == 32 or c == 10 or c == 13 or c == 9 then
+    pos, c = skip(pos)
+  end
+  if c == 34 then
+    return read_string(pos + 1)
+  elseif c == 123 or c == 91 then
+    if depth >= MAX_DEPTH then
+      fail(pos, "more than " .. MAX_DEPTH .. " levels")
+    end
+    if c == 91 then
+      return read_array(pos + 1, depth + 1, name)
+    end
+    return read_object(pos + 1, depth + 1, name)
+  elseif c == 116 and sub(text, pos, pos + 3) == "true" then
+    return true, pos + 4
+  elseif c == 102 and sub(text, pos, pos + 4) == "false" then
+    return false, pos + 5
+  elseif c == 110 and sub(text, pos, pos + 3) == "null" then
+    return nil, pos + 4
+  end
+  return read_number(pos)
+end
+
+local function decode_root()
+  if not is_text(text) then
+    fail(1, "text that is not UTF-8")
+  end
+  local result, pos = read_value(1, 0, "")
+  pos = find(text, "[^ \n\r\t]", pos)
+  if pos then
+    unexpected(pos)
+  end
+  return result == nil and null or result
+end
+
+-- Returns the value, or nil and a message. `given` are the side strings of the wire.
+function host.decode(source, given)
+  text, sides, heads = source, given, #source > SHORT and {} or nil
+  controls = present(CONTROLS, text)
+  backslash = find(text, "\\", 1, true) or huge
+  local ok, value = pcall(decode_root)
+  text, sides, heads = nil, nil, nil
+  if ok then
+    return value
+  end
+  return nil, type(value) == "table" and value[null] or tostring(value)
+end
+
+-- What `host.encode_value` has written.
+function host.decode_value(source)
+  if byte(source) == 61 then
+    return sub(source, 2)
+  end
+  return host.decode(source)
+end

@@ -1,0 +1,333 @@
+-- Writes JSON text and the wire.
+local host = ...
+
+local concat, sort = table.concat, table.sort
+local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
+local mathtype, huge = math.type, math.huge
+local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
+local error, pcall, tonumber, tostring = error, pcall, tonumber, tostring
+
+local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
+local contains, is_text, present = host.contains, host.is_text, host.present
+local null, array_metatable, constant_arrays = host.null, host.array_metatable, host.constant_arrays
+
+local MAX_SIDES = 100 -- lupa's cost per argument grows with their number
+local LONG_STRING = 4096
+
+local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local function escape(c)
+  return ESCAPES[c] or format("\\u%04x", byte(c))
+end
+
+local function escaped(s)
+  return (gsub(s, SPECIALS.pattern, escape))
+end
+
+local function float_text(v)
+  local text = tostring(v) -- with 15 digits when they are enough, else with 17
+  if #text > 17 then
+    local shorter = format("%.16g", v)
+    if #shorter < #text and find(shorter, "[.e]") and tonumber(shorter) == v then
+      text = shorter
+    end
+  end
+  return text
+end
+
+-- The length of `t` when its keys are exactly 1..n with n > 0, else nil.
+local function sequence_length(t)
+  local count = 0
+  for k in next, t do
+    count = count + 1
+    if k ~= count then
+      -- Out of order, they may still be all there.
+      local n = mathtype(k) == "integer" and rawlen(t) or 0
+      count = 0
+      for key in next, t do
+        if mathtype(key) ~= "integer" or key < 1 or key > n then
+          return nil
+        end
+        count = count + 1
+      end
+      return count == n and n or nil
+    end
+  end
+  return count > 0 and count or nil
+end
+
+-- The length of a table marked as an array, whose holes are nulls; nil when it has other keys or mostly holes.
+local function array_length(t)
+  local count, last = 0, 0
+  for k in next, t do
+    if mathtype(k) ~= "integer" or k < 1 then
+      return nil
+    end
+    count = count + 1
+    last = k > last and k or last
+  end
+  return last <= 4 * count + 16 and last or nil
+end
+
+-- Where in the value an error is: ".a.b[3]", or "the value" for its root.
+local function path_text(path, depth)
+  local out = {}
+  for i = 1, depth do
+    local key = path[i]
+    if mathtype(key) == "integer" then
+      out[i] = "[" .. key .. "]"
+    else
+      out[i] = "." .. tostring(key)
+    end
+  end
+  return depth == 0 and "the value" or concat(out)
+end
+
+-- Look for a string in a value; returns its depth, and has filled the path to it.
+local function find_string(value, wanted, path, depth)
+  if value == wanted then
+    return depth
+  elseif type(value) == "table" then
+    for k, item in next, value do
+      path[depth + 1] = k
+      local found = find_string(item, wanted, path, depth + 1)
+      if found then
+        return found
+      end
+    end
+  end
+end
+
+-- What is being encoded. Nothing here calls a script, so there is only ever one at a time.
+local out -- the pieces of the text
+local strings, places -- the strings, and which piece each is: they are looked at all at once, in the end
+local path, open -- the key and the table of each level
+local foreign -- whether one of these tables may have a metatable of the script
+local root, mode, sides
+
+-- Most objects have the keys of one before them. Walking the keys through a tree finds the shape that is known:
+-- their order, and their texts with what stands before and behind them.
+local SHAPE = {}
+local MOST_KEYS, MOST_NODES = 32, 1000 -- of shapes that are kept
+local shapes, nodes = {}, 0
+
+local SAFE = 2 ^ 53 -- whole numbers below it are written by `concat` as they should be
+
+local function fail(depth, what)
+  error({ [null] = what .. " at " .. path_text(path, depth) }, 0)
+end
+
+local function new_shape(t, depth)
+  local names, count, renamed = {}, 0, {}
+  for k in next, t do
+    local name = k
+    if type(k) ~= "string" then
+      if mathtype(k) ~= "integer" then
+        fail(depth, "a table with a key of type " .. type(k))
+      end
+      name = format("%d", k)
+      if rawget(t, name) ~= nil then
+        fail(depth, "a table with both the key " .. name .. ' and the key "' .. name .. '"')
+      end
+      renamed[name] = k
+    elseif not is_text(k) then
+      fail(depth, "a key that is not UTF-8 text")
+    end
+    count = count + 1
+    names[count] = name
+  end
+  sort(names)
+  local keys, heads, quoted = {}, {}, {}
+  for i = 1, count do
+    local name = names[i]
+    heads[i] = (i > 1 and ',"' or '{"') .. escaped(name) .. '":'
+    quoted[i] = heads[i] .. '"'
+    keys[i] = renamed[name] or name
+  end
+  local shape = { keys = keys, heads = heads, quoted = quoted, count = count }
+  if count <= MOST_KEYS then
+    if nodes > MOST_NODES then
+      shapes, nodes = {}, 0
+    end
+    local node = shapes
+    for k in next, t do
+      if not node[k] then
+        node[k] = {}
+        nodes = nodes + 1
+      end
+      node = node[k]
+    end
+    node[SHAPE] = shape
+  end
+  return shape
+end
+
+local function shape_of(t, depth)
+  local node = shapes
+  for k in next, t do
+    node = node[k]
+    if not node then
+      return new_shape(t, depth)
+    end
+  end
+  return node[SHAPE] or new_shape(t, depth)
+end
+
+-- What a value of no other kind is written as.
+local function scalar_text(v, kind, depth)
+  if kind == "boolean" then
+    return v and "true" or "false"
+  elseif kind == "nil" then
+    return "null"
+  elseif kind == "number" then
+    if mathtype(v) == "integer" then
+      return v
+    elseif v == v and v ~= huge and v ~= -huge then
+      return float_text(v)
+    elseif sides then
+      return '"\\u0000d' .. (v ~= v and "nan" or v > 0 and "inf" or "-inf") .. '"'
+    end
+    fail(depth, v ~= v and "NaN" or "an infinite number")
+  elseif kind == "function" and mode == "call" then
+    return '"\\u0000f' .. host.hold(v) .. '"'
+  end
+  fail(depth, "a " .. kind)
+end
+
+local function side_text(s)
+  if #sides < MAX_SIDES then
+    sides[#sides + 1] = s
+    return "\\u0000r" .. #sides
+  end
+  return "\\u0000x" .. gsub(s, ".", function(c)
+    return format("%02x", byte(c))
+  end)
+end
+
+-- Check a table with a metatable; returns whether it is marked as an array.
+local function check_marked(t, metatable, depth)
+  if host.is_handle(t) then
+    fail(depth, host.describe(t))
+  end
+  local marked = rawequal(metatable, array_metatable)
+  foreign = foreign or not marked
+  return marked or constant_arrays[t]
+end
+
+local function check_open(t, depth)
+  for i = 1, depth do
+    -- `==` is the faster one, but calls what a script may have put into a metatable.
+    if not foreign and open[i] == t or foreign and rawequal(open[i], t) then
+      fail(depth, "a table that contains itself")
+    end
+  end
+  if depth >= MAX_DEPTH then
+    fail(8, "more than " .. MAX_DEPTH .. " levels")
+  end
+  open[depth + 1] = t
+end
+
+-- Write a value behind the `n` pieces and `m` strings that there are; returns how many there are then.
+local function write(v, depth, n, m)
+  local kind = type(v)
+  if kind == "string" then
+    if sides and #v > LONG_STRING and #sides < MAX_SIDES then
+      out[n + 1] = '"' .. side_text(v) .. '"'
+      return n + 1, m
+    end
+    out[n + 1], out[n + 2], out[n + 3] = '"', v, '"'
+    strings[m + 1], places[m + 1] = v, n + 2
+    return n + 3, m + 1
+  elseif kind == "number" and v % 1 == 0 and v < SAFE and v > -SAFE then
+    out[n + 1] = v
+    return n + 1, m
+  elseif kind ~= "table" then
+    out[n + 1] = scalar_text(v, kind, depth)
+    return n + 1, m
+  end
+
+  local metatable = getmetatable(v)
+  if metatable == false and rawequal(v, null) then
+    out[n + 1] = "null"
+    return n + 1, m
+  end
+  local marked = metatable ~= nil and check_marked(v, metatable, depth)
+  check_open(v, depth)
+  local inner = depth + 1
+  local length = sequence_length(v) or marked and array_length(v)
+  if length then
+    for i = 1, length do
+      path[inner] = i
+      out[n + 1] = i > 1 and "," or "["
+      n, m = write(rawget(v, i), inner, n + 1, m)
+    end
+    out[n + 1] = length > 0 and "]" or "[]"
+    return n + 1, m
+  end
+  local shape = shape_of(v, depth)
+  local keys, heads, quoted, count = shape.keys, shape.heads, shape.quoted, shape.count
+  for i = 1, count do
+    local key = keys[i]
+    local item = v[key] -- the key is there: no metamethod is asked
+    if type(item) == "string" and #item <= LONG_STRING then
+      out[n + 1], out[n + 2], out[n + 3] = quoted[i], item, '"'
+      strings[m + 1], places[m + 1] = item, n + 2
+      n, m = n + 3, m + 1
+    else
+      path[inner] = key
+      out[n + 1] = heads[i]
+      n, m = write(item, inner, n + 1, m)
+    end
+  end
+  out[n + 1] = count > 0 and "}" or "{}"
+  return n + 1, m
+end
+
+-- Escape the strings, and move what JSON cannot carry aside.
+local function finish(m)
+  local all = concat(strings, " ", 1, m)
+  if not is_text(all) or sides and find(all, "\0", 1, true) then
+    for i = 1, m do
+      local s = strings[i]
+      if sides and byte(s) == 0 or not is_text(s) then
+        if not sides then
+          fail(find_string(root, s, path, 0), "a string that is not UTF-8 text")
+        end
+        out[places[i]], strings[i] = side_text(s), ""
+      end
+    end
+  end
+  local specials = present(SPECIALS, all)
+  for i = 1, specials and m or 0 do
+    if contains(strings[i], specials) then
+      out[places[i]] = escaped(strings[i])
+    end
+  end
+end
+
+local function encode_root()
+  local n, m = write(root, 0, 0, 0)
+  finish(m)
+  return concat(out, "", 1, n)
+end
+
+-- wanted: "json" (nothing but JSON), "wire" (JSON and side strings), "call" (also functions).
+-- Returns the text and the array of side strings (nil for "json"), or nil and a message.
+function host.encode(value, wanted)
+  root, mode, sides = value, wanted, wanted ~= "json" and {} or nil
+  out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
+  local ok, problem = pcall(encode_root)
+  local aside = sides
+  root, sides, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
+  if ok then
+    return problem, aside
+  end
+  return nil, type(problem) == "table" and problem[null] or tostring(problem)
+end
+
+-- A value on its own, as JSON; a string that JSON cannot carry is "=" and its bytes.
+function host.encode_value(value)
+  if type(value) == "string" and not is_text(value) then
+    return "=" .. value
+  end
+  return host.encode(value, "json")
+end
