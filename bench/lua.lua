@@ -17,7 +17,7 @@ if arg[1] == "json" then
 else
   print(seconds(function()
     local count, primes = 0, {}
-    for i = 2, 120000 do
+    for i = 2, 500000 do
       local is_prime = true
       for j = 1, count do
         local p = primes[j]
@@ -34,13 +34,13 @@ else
       end
     end
     local words = {}
-    for i = 1, 300000 do
+    for i = 1, 1500000 do
       local word = "w" .. i % 1000
       words[word] = (words[word] or 0) + i * 0.5
     end
     local function fib(n)
       return n < 2 and n or fib(n - 1) + fib(n - 2)
     end
-    fib(27)
+    fib(30)
   end))
 end
