@@ -128,7 +128,7 @@ def test_the_command_ends_with_the_exit_code_of_the_script(assay: Command) -> No
 def test_a_module_of_the_user_comes_before_a_built_in_one(assay: Command) -> None:
     (assay.folder / "modules" / "assay").mkdir(parents=True)
     (assay.folder / "modules" / "assay" / "temporal.lua").write_text("return 'mine'")
-    assert assay.run("exec", "-e", "print(require('assay.temporal'))").stdout == "mine\n"
+    assert assay.run("exec", "-e", "print((require('assay.temporal')))").stdout == "mine\n"
 
 
 def test_temporary_folders_are_private() -> None:
