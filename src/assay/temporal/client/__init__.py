@@ -13,7 +13,11 @@ from assay.temporal.client.workflows import WorkflowMethods
 
 
 class Client(StartMethods, MessageMethods, WorkflowMethods, VisibilityMethods, ActivityMethods):
-    """A connection to a Temporal server."""
+    """A connection to a Temporal server.
+
+    Attributes:
+        schedules: The workflows that the server starts again and again.
+    """
 
     lua_name: ClassVar[str] = "temporal.Client"
     lua_fields: ClassVar[dict[str, type]] = {"schedules": Schedules}

@@ -39,7 +39,10 @@ def arguments(options: InputOptions) -> list[RawValue]:
 
 
 def raw(value: Value, option: str) -> RawValue:
-    """A value as a payload; text or not. Raises BuiltinError when JSON cannot carry it."""
+    """A value as a payload. A string that is no text travels as bytes.
+
+    Raises BuiltinError when JSON cannot carry it.
+    """
     if isinstance(value, bytes):
         return RawValue(payloads.to_payload(Json(b"=" + value)))
     try:
