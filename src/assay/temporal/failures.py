@@ -40,7 +40,7 @@ from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
 HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
-NO_ANSWER = "no answer within rpc_timeout"
+NO_ANSWER = "no answer from the server within rpc_timeout"
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 

@@ -30,11 +30,15 @@ def _texts(value: Value, where: str) -> list[str]:
     return [_text(item, where) for item in value]
 
 
+def _float(value: Value, where: str) -> float:
+    return float(convert.converter(float)(value, where))
+
+
 _CONVERTERS: dict[IndexedType, tuple[str, Callable[[str], SearchAttributeKey[Any]], Callable[[Any, str], Any]]] = {
     IndexedType.TEXT: ("Text", SearchAttributeKey.for_text, _text),
     IndexedType.KEYWORD: ("Keyword", SearchAttributeKey.for_keyword, _text),
     IndexedType.INT: ("Int", SearchAttributeKey.for_int, convert.converter(int)),
-    IndexedType.DOUBLE: ("Double", SearchAttributeKey.for_float, convert.converter(float)),
+    IndexedType.DOUBLE: ("Double", SearchAttributeKey.for_float, _float),
     IndexedType.BOOL: ("Bool", SearchAttributeKey.for_bool, convert.converter(bool)),
     IndexedType.DATETIME: ("Datetime", SearchAttributeKey.for_datetime, moment),
     IndexedType.KEYWORD_LIST: ("KeywordList", SearchAttributeKey.for_keyword_list, _texts),
