@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.lua.declare import Function, Handle, Library, Parameter
 from assay.lua.function import LuaFunction
-from assay.lua.values import Path
+from assay.lua.values import Name, Path, Seconds
 
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
@@ -24,6 +24,8 @@ _WORDS = {
     float: "number",
     bool: "boolean",
     LuaFunction: "function",
+    Name: "string",
+    Seconds: "number",
 }
 _LUA_KEYWORDS = frozenset({"do", "elseif", "end", "function", "goto", "local", "nil", "repeat", "then", "until"})
 """The words that Lua reserves and Python does not."""

@@ -11,10 +11,14 @@ from typing import Any
 import orjson
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
+    AsyncActivityCancelledError,
+    RPCTimeoutOrCancelledError,
+    ScheduleAlreadyRunningError,
     WorkflowContinuedAsNewError,
     WorkflowFailureError,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
 )
 from temporalio.common import RawValue
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
@@ -36,6 +40,7 @@ from assay.temporal import payloads
 
 DEFAULT_TYPE = "LuaError"
 HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
+NO_ANSWER = "no answer from the server within rpc_timeout"
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 
@@ -186,6 +191,9 @@ def to_error_object(error: FailureError) -> ErrorObject:
     return raised
 
 
+_SCHEDULER_NOT_FOUND = "workflow not found for ID: temporal-sys-scheduler:"
+"""How the server says that a schedule is not there."""
+
 _RPC_KINDS = {
     RPCStatusCode.NOT_FOUND: "not_found",
     RPCStatusCode.ALREADY_EXISTS: "already_started",
@@ -196,7 +204,7 @@ _RPC_KINDS = {
 
 def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError | None:
     """The Lua error of what a client call raised, or None when it is not one of the SDK's."""
-    if isinstance(error, WorkflowFailureError):
+    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError):
         fields = describe(error.cause)
         return ErrorObject(fields.pop("message"), **fields)
     if isinstance(error, WorkflowAlreadyStartedError):
@@ -206,14 +214,32 @@ def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError
             workflow_id=error.workflow_id,
             run_id=error.run_id,
         )
-    if isinstance(error, WorkflowQueryFailedError | WorkflowQueryRejectedError):
-        text = str(error) if str(error) != HIDDEN_MESSAGE else "the query failed, and its encrypted error stays there"
-        return ErrorObject(f"{title}: {text}", kind="application", type=type(error).__name__)
+    if isinstance(error, ScheduleAlreadyRunningError):
+        return ErrorObject(f"{title}: there is a schedule with this id", kind="already_started")
+    if isinstance(error, WorkflowQueryFailedError):
+        hidden = error.message == HIDDEN_MESSAGE
+        text = "the query failed, and its encrypted error stays there" if hidden else error.message
+        return ErrorObject(f"{title}: {text}", kind="application", type="QueryFailed")
+    if isinstance(error, WorkflowQueryRejectedError):
+        status = "not running" if error.status is None else error.status.name
+        return ErrorObject(
+            f"{title}: the query was rejected, because the workflow is {status}",
+            kind="application",
+            type="QueryRejected",
+            status=status,
+        )
+    if isinstance(error, AsyncActivityCancelledError):
+        return ErrorObject(f"{title}: the activity was cancelled", kind="cancelled")
+    if isinstance(error, RPCTimeoutOrCancelledError):
+        return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
     if isinstance(error, WorkflowContinuedAsNewError):
         return ErrorObject(
             f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id
         )
     if isinstance(error, RPCError):
+        if error.status == RPCStatusCode.CANCELLED and error.message == "Timeout expired":
+            return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
         kind = _RPC_KINDS.get(error.status, "rpc")
-        return ErrorObject(f"{title}: {error.message}", kind=kind, type=error.status.name)
+        message = error.message.replace(_SCHEDULER_NOT_FOUND, "there is no schedule ")
+        return ErrorObject(f"{title}: {message}", kind=kind, type=error.status.name)
     return None

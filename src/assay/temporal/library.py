@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.temporal import connection
-from assay.temporal.client import Client, Started, StartOptions
+from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker import Worker, WorkerOptions
 
@@ -20,8 +20,11 @@ library = Library(
     connection.
     """,
     lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
+    constants={"schedules": "The schedules of the last connection, with the methods of `client.schedules`."},
 )
 library.handle(Client)
+library.handle(Schedules)
+library.handle(WorkflowPages)
 library.handle(Worker)
 
 
@@ -50,6 +53,16 @@ def _client_methods() -> list[str]:
     return [method.name for method in library.handles[0].methods]
 
 
+@library.function(pure=True)
+def _schedule_methods() -> list[str]:
+    return [method.name for method in library.handles[1].methods]
+
+
+@library.function()
+def _schedules(client: Client) -> Schedules:
+    return Schedules(client)
+
+
 @library.function()
 async def start(options: StartConnectionOptions) -> Started:
     """Start a workflow without a client: connect as `temporal.connect` does, and start.
@@ -58,7 +71,9 @@ async def start(options: StartConnectionOptions) -> Started:
         options: Where the server is and what to start.
     """
     client = Client(await connection.connect("temporal.start", options))
-    return await client.start_workflow(options)
+    started = await start_workflow("temporal.start", client, options)
+    client.close()
+    return started
 
 
 @library.function()

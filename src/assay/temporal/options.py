@@ -7,6 +7,11 @@ from datetime import timedelta
 
 from temporalio.common import Priority, RetryPolicy
 
+from assay.errors import BuiltinError
+from assay.lua.values import Seconds
+
+ONE_SECOND = Seconds(1)
+
 
 @dataclass
 class RetryPolicyOptions:
@@ -20,11 +25,23 @@ class RetryPolicyOptions:
         non_retryable_errors: Error types that end the attempts at once.
     """
 
-    initial_interval: float = 1
+    initial_interval: Seconds = ONE_SECOND
     backoff_coefficient: float = 2
-    maximum_interval: float | None = None
+    maximum_interval: Seconds | None = None
     maximum_attempts: int = 0
     non_retryable_errors: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.backoff_coefficient < float("inf"):
+            self._refuse("backoff_coefficient", "a number from 1 up")
+        if not 0 <= self.maximum_attempts < 2**31:
+            self._refuse("maximum_attempts", "a whole number from 0 up")
+        if self.maximum_interval is not None and self.maximum_interval < self.initial_interval:
+            self._refuse("maximum_interval", "at least the initial interval")
+
+    def _refuse(self, option: str, expected: str) -> None:
+        got = getattr(self, option)
+        raise BuiltinError(f"bad option 'retry_policy.{option}' ({expected} expected, got {got:g})")
 
     def to_sdk(self) -> RetryPolicy:
         """The SDK's form."""
@@ -36,27 +53,41 @@ class RetryPolicyOptions:
             non_retryable_error_types=self.non_retryable_errors,
         )
 
+    @classmethod
+    def from_sdk(cls, policy: RetryPolicy) -> RetryPolicyOptions:
+        """What the server has, as options."""
+        longest = policy.maximum_interval
+        return cls(
+            initial_interval=Seconds(policy.initial_interval.total_seconds()),
+            backoff_coefficient=policy.backoff_coefficient,
+            maximum_interval=None if longest is None else Seconds(longest.total_seconds()),
+            maximum_attempts=policy.maximum_attempts,
+            non_retryable_errors=list(policy.non_retryable_error_types or ()) or None,
+        )
+
 
 @dataclass(kw_only=True)
 class PriorityOptions:
-    """Who goes first when workers are busy.
+    """Who goes first when more waits in a task queue than its workers can take.
 
     Attributes:
-        priority_key: From 1, the most urgent, to 5; 3 when left out.
-        fairness_key: Tasks with one key share their turns.
-        fairness_weight: How many turns a key gets, beside others; 1 when left out.
+        priority_key: 1 to 5: a lower number goes first. The server's default, usually 3, when left out.
+        fairness_key: Tasks of one priority are shared out fairly between these keys.
+        fairness_weight: The share of this key.
     """
 
     priority_key: int | None = None
     fairness_key: str | None = None
     fairness_weight: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.priority_key is not None and self.priority_key < 1:
+            raise BuiltinError(f"bad option 'priority.priority_key' (1 to 5 expected, got {self.priority_key})")
+
     def to_sdk(self) -> Priority:
         """The SDK's form."""
         return Priority(
-            priority_key=self.priority_key,
-            fairness_key=self.fairness_key,
-            fairness_weight=self.fairness_weight,
+            priority_key=self.priority_key, fairness_key=self.fairness_key, fairness_weight=self.fairness_weight
         )
 
 

@@ -3,21 +3,32 @@ local _, internal = ...
 
 local client
 
-local library = {}
-
-function library.connect(options)
-  client = internal._connect(options)
+local function connected(name)
+  if not client then
+    error("temporal." .. name .. ": no connection yet: call temporal.connect first", 3)
+  end
   return client
 end
 
-local names = internal._client_methods()
-for i = 1, #names do
-  local name = names[i]
+local library = { constants = { schedules = {} } }
+
+function library.connect(options)
+  local connection = internal._connect(options)
+  connection.schedules = internal._schedules(connection)
+  client = connection
+  return connection
+end
+
+for _, name in ipairs(internal._client_methods()) do
   library[name] = function(...)
-    if not client then
-      error("temporal." .. name .. ": no connection yet: call temporal.connect first", 2)
-    end
-    return client[name](client, ...)
+    return connected(name)[name](client, ...)
+  end
+end
+
+for _, name in ipairs(internal._schedule_methods()) do
+  library.constants.schedules[name] = function(_, ...)
+    local schedules = connected("schedules:" .. name).schedules
+    return schedules[name](schedules, ...)
   end
 end
 

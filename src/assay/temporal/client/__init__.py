@@ -1,0 +1,26 @@
+"""The gRPC client, what `temporal.connect` returns: its methods come from one class for each topic."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from assay.temporal.client.activities import ActivityMethods
+from assay.temporal.client.messages import MessageMethods
+from assay.temporal.client.schedules import Schedules
+from assay.temporal.client.start import Started, StartMethods, StartOptions, start_workflow
+from assay.temporal.client.visibility import VisibilityMethods, WorkflowPages
+from assay.temporal.client.workflows import WorkflowMethods
+
+
+class Client(StartMethods, MessageMethods, WorkflowMethods, VisibilityMethods, ActivityMethods):
+    """A connection to a Temporal server.
+
+    Attributes:
+        schedules: The workflows that the server starts again and again.
+    """
+
+    lua_name: ClassVar[str] = "temporal.Client"
+    lua_fields: ClassVar[dict[str, type]] = {"schedules": Schedules}
+
+
+__all__ = ["Client", "Schedules", "StartOptions", "Started", "WorkflowPages", "start_workflow"]

@@ -1,0 +1,200 @@
+"""When a schedule runs: the option table, the SDK's form, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec
+
+from assay.errors import BuiltinError
+from assay.lua.values import Seconds
+from assay.temporal.client.values import moment, timestamp
+from assay.temporal.options import seconds
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_LIMITS = {
+    "second": (0, 59),
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day_of_month": (1, 31),
+    "month": (1, 12),
+    "year": (2000, 2100),
+    "day_of_week": (0, 6),
+}
+"""The fields of a calendar: the least and the greatest value."""
+_NAMES = {
+    "month": {name: number for number, name in enumerate(_MONTHS, 1)},
+    "day_of_week": {name: number for number, name in enumerate(_DAYS)},
+}
+_RANGE = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
+
+Field = int | str | list[int | str]
+"""A number, a text like "9-17/2", "1,15" or "mon-fri", or an array of them."""
+
+
+@dataclass(kw_only=True)
+class CalendarOptions:
+    """Times of the calendar: those at which every field fits.
+
+    A field is a number, a text such as `"9-17"`, `"*/15"`, `"1,15"` or `"mon-fri"`, or an array of these.
+
+    Attributes:
+        second: 0 to 59.
+        minute: 0 to 59.
+        hour: 0 to 23.
+        day_of_month: 1 to 31; every day when left out.
+        month: 1 to 12, or "jan" to "dec"; every month when left out.
+        year: The year; every year when left out.
+        day_of_week: 0 to 6, or "sun" to "sat"; every day when left out.
+        comment: What it is for.
+    """
+
+    second: Field = 0
+    minute: Field = 0
+    hour: Field = 0
+    day_of_month: Field = "*"
+    month: Field = "*"
+    year: Field = "*"
+    day_of_week: Field = "*"
+    comment: str | None = None
+
+
+@dataclass(kw_only=True)
+class IntervalOptions:
+    """Times that are equally far apart, counted from 1970-01-01 UTC.
+
+    Attributes:
+        every: Seconds from one to the next.
+        offset: Seconds that all of them are later.
+    """
+
+    every: Seconds
+    offset: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise BuiltinError(f"bad option 'every' (seconds from 1 up expected, got {self.every:g})")
+
+
+@dataclass(kw_only=True)
+class SpecOptions:
+    """When a schedule acts: at all these times together. Without any it acts only when it is triggered.
+
+    Attributes:
+        cron: A cron expression, or an array of them. The server keeps them as calendars.
+        intervals: Lengths of time: seconds, or tables with an offset.
+        calendars: Times of the calendar.
+        skip: Times of the calendar at which it does not act.
+        timezone: The time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC when left out.
+        start_at: Not before: seconds since 1970-01-01 UTC, or an ISO 8601 time.
+        end_at: Not after.
+        jitter: Up to so many seconds later, by chance.
+    """
+
+    cron: str | list[str] | None = None
+    intervals: list[Seconds | IntervalOptions] | None = None
+    calendars: list[CalendarOptions] | None = None
+    skip: list[CalendarOptions] | None = None
+    timezone: str | None = None
+    start_at: float | str | None = None
+    end_at: float | str | None = None
+    jitter: Seconds | None = None
+
+
+def to_sdk(spec: SpecOptions) -> ScheduleSpec:
+    """The SDK's form. Raises BuiltinError for what is no time."""
+    cron = [spec.cron] if isinstance(spec.cron, str) else spec.cron or []
+    return ScheduleSpec(
+        cron_expressions=cron,
+        intervals=[_interval(item) for item in spec.intervals or ()],
+        calendars=[_calendar(item, f"spec.calendars.{index}") for index, item in enumerate(spec.calendars or (), 1)],
+        skip=[_calendar(item, f"spec.skip.{index}") for index, item in enumerate(spec.skip or (), 1)],
+        time_zone_name=spec.timezone,
+        start_at=None if spec.start_at is None else moment(spec.start_at, "option 'spec.start_at'"),
+        end_at=None if spec.end_at is None else moment(spec.end_at, "option 'spec.end_at'"),
+        jitter=seconds(spec.jitter),
+    )
+
+
+def _interval(item: float | IntervalOptions) -> ScheduleIntervalSpec:
+    options = item if isinstance(item, IntervalOptions) else IntervalOptions(every=Seconds(item))
+    every = seconds(options.every)
+    assert every is not None
+    return ScheduleIntervalSpec(every=every, offset=seconds(options.offset))
+
+
+def _calendar(calendar: CalendarOptions, option: str) -> ScheduleCalendarSpec:
+    ranges = {name: _ranges(getattr(calendar, name), name, f"{option}.{name}") for name in _LIMITS}
+    if calendar.year == "*":
+        ranges["year"] = []
+    return ScheduleCalendarSpec(**ranges, comment=calendar.comment)
+
+
+def _ranges(value: Field, name: str, option: str) -> list[ScheduleRange]:
+    items = value if isinstance(value, list) else [value]
+    texts = [text.strip() for item in items for text in str(item).split(",")]
+    return [_range(text, name, option) for text in texts]
+
+
+def _range(text: str, name: str, option: str) -> ScheduleRange:
+    least, greatest = _LIMITS[name]
+
+    def number(word: str) -> int:
+        found = _NAMES.get(name, {}).get(word[:3].lower(), None) if word.isalpha() else int(word)
+        if found is None or not least <= found <= greatest:
+            raise ValueError
+        return found
+
+    found = _RANGE.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        first, last, step = found.groups()
+        start = least if first == "*" else number(first)
+        end = number(last) if last else greatest if first == "*" or step else start
+        if end < start or (first == "*" and last) or (step and int(step) < 1):
+            raise ValueError
+    except ValueError:
+        raise BuiltinError(
+            f"bad option '{option}' ({least} to {greatest} expected, or a text like \"{least}-{greatest}\", "
+            f'"*/2", "{least},{greatest}"; got "{text}")'
+        ) from None
+    return ScheduleRange(start, end, int(step or 1))
+
+
+def from_sdk(spec: ScheduleSpec) -> SpecOptions:
+    """The options that make this."""
+    jitter = None if spec.jitter is None else Seconds(spec.jitter.total_seconds())
+    return SpecOptions(
+        cron=list(spec.cron_expressions) or None,
+        intervals=[_interval_options(item) for item in spec.intervals] or None,
+        calendars=[_calendar_options(item) for item in spec.calendars] or None,
+        skip=[_calendar_options(item) for item in spec.skip] or None,
+        timezone=spec.time_zone_name,
+        start_at=timestamp(spec.start_at),
+        end_at=timestamp(spec.end_at),
+        jitter=jitter,
+    )
+
+
+def _interval_options(item: ScheduleIntervalSpec) -> IntervalOptions:
+    offset = None if not item.offset else Seconds(item.offset.total_seconds())
+    return IntervalOptions(every=Seconds(item.every.total_seconds()), offset=offset)
+
+
+def _calendar_options(item: ScheduleCalendarSpec) -> CalendarOptions:
+    fields = {name: _text(getattr(item, name), *_LIMITS[name]) for name in _LIMITS}
+    return CalendarOptions(**fields, comment=item.comment)
+
+
+def _text(ranges: Sequence[ScheduleRange], least: int, greatest: int) -> str:
+    texts = []
+    for item in ranges:
+        text = f"{item.start}" if item.start == item.end else f"{item.start}-{item.end}"
+        if (item.start, item.end) == (least, greatest):
+            text = "*"
+        texts.append(text if item.step == 1 else f"{text}/{item.step}")
+    return ",".join(texts) or "*"

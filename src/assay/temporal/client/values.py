@@ -1,0 +1,116 @@
+"""Lua's values as the SDK's arguments, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+
+from assay.errors import BuiltinError
+from assay.lua.values import Json, Value
+from assay.temporal import payloads
+
+
+@dataclass(kw_only=True)
+class InputOptions:
+    """What is passed along.
+
+    Attributes:
+        input: The one value that is passed along; nothing when left out.
+        args: An array of values, in place of `input`, for what takes several arguments.
+    """
+
+    input: Value = None
+    args: list[Value] | None = None
+
+
+def arguments(options: InputOptions) -> list[RawValue]:
+    """The SDK's arguments. Raises BuiltinError when JSON cannot carry them."""
+    if options.args is None:
+        return [] if options.input is None else [raw(options.input, "input")]
+    if options.input is not None:
+        raise BuiltinError("bad option 'args' ('input' is given too)")
+    return [raw(value, f"args.{index}") for index, value in enumerate(options.args, 1)]
+
+
+def raw(value: Value, option: str) -> RawValue:
+    """A value as a payload. A string that is no text travels as bytes.
+
+    Raises BuiltinError when JSON cannot carry it.
+    """
+    if isinstance(value, bytes):
+        return RawValue(payloads.to_payload(Json(b"=" + value)))
+    try:
+        text = Json(orjson.dumps(_checked(value, option.partition(".")[0], option)))
+    except orjson.JSONEncodeError as error:
+        raise BuiltinError(f"bad option '{option}' (JSON cannot carry it: {error})") from None
+    return RawValue(payloads.to_payload(text))
+
+
+def _checked(value: Value, option: str, path: str) -> Value:
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            _checked(item, option, f"{path}.{key}")
+    elif kind is list:
+        for index, item in enumerate(value, 1):
+            _checked(item, option, f"{path}[{index}]")
+    elif kind is bytes:
+        raise BuiltinError(f"bad option '{option}' (JSON cannot carry a string that is not UTF-8 text at {path})")
+    elif kind is float and (value != value or value in (float("inf"), float("-inf"))):
+        raise BuiltinError(f"bad option '{option}' (JSON cannot carry {value} at {path})")
+    return value
+
+
+def memo(values: dict[str, Value] | None) -> dict[str, RawValue] | None:
+    """A memo as the SDK takes it."""
+    return None if values is None else {name: raw(value, f"memo.{name}") for name, value in values.items()}
+
+
+def result(value: RawValue | None) -> Json:
+    """What a call of the SDK returned, as JSON text."""
+    return Json(b"null") if value is None else payloads.to_json(value)
+
+
+def plain(value: RawValue | Payload) -> Value:
+    """A payload as a plain value; what is neither JSON nor text stays bytes."""
+    payload = value.payload if isinstance(value, RawValue) else value
+    try:
+        found = payloads.from_payload(payload)
+        return None if found is None else payloads.to_python(found)
+    except (BuiltinError, orjson.JSONDecodeError):
+        return payload.data
+
+
+def plain_table(values: Mapping[str, Any]) -> dict[str, Value]:
+    """A table of payloads, such as a memo, as plain values."""
+    return {name: plain(value) for name, value in values.items()}
+
+
+def timestamp(value: datetime | None) -> float | None:
+    """A time as seconds since 1970-01-01 UTC."""
+    return None if value is None else value.timestamp()
+
+
+def timestamps(values: Sequence[datetime]) -> list[float]:
+    """Times as seconds since 1970-01-01 UTC."""
+    return [value.timestamp() for value in values]
+
+
+def moment(value: Value, option: str) -> datetime:
+    """A time of seconds since 1970-01-01 UTC, or of an ISO 8601 text. Raises BuiltinError when it is neither."""
+    try:
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    got = f'"{value}"' if isinstance(value, str) else f"{value}" if isinstance(value, int | float) else "another value"
+    raise BuiltinError(f"bad {option} (seconds since 1970 or an ISO 8601 time expected, got {got})")

@@ -1,0 +1,385 @@
+"""Starting workflows with every option, on a real server; the Temporal CLI tells what the server made of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from temporal_script import Script
+
+ATTRIBUTES = {
+    "ClientText": "Text",
+    "ClientWord": "Keyword",
+    "ClientCount": "Int",
+    "ClientRatio": "Double",
+    "ClientFlag": "Bool",
+    "ClientTime": "Datetime",
+    "ClientWords": "KeywordList",
+}
+
+TRY = """
+local client = temporal.connect()
+local out = {}
+local function try(fn, ...)
+  local ok, err = pcall(fn, client, ...)
+  out[#out + 1] = { ok and "ok" or tostring(err), type(err) == "table" and err.kind or json.null }
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def attributes(temporal_server: str) -> None:
+    """Register search attributes of every type."""
+    temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
+    names = [part for name, kind in ATTRIBUTES.items() for part in ("--name", name, "--type", kind)]
+    command = [temporal, "operator", "search-attribute", "create", *names, "--address", temporal_server]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def decoded(payload: dict[str, Any]) -> Any:
+    """The value of a payload as the CLI shows it in its JSON."""
+    return json.loads(base64.b64decode(payload["data"]))
+
+
+def test_every_start_option_reaches_the_server(lua: Script, name: str, attributes: None) -> None:
+    run = lua.value(
+        """
+        local client = temporal.connect()
+        print(json.encode(client:start_workflow({
+          task_queue = arg[1], workflow_type = "Nobody", workflow_id = arg[1], args = { 1, json.null, { a = {} } },
+          execution_timeout = 3000, run_timeout = 2000, task_timeout = 7.5, start_delay = 900,
+          id_reuse_policy = "reject_duplicate", id_conflict_policy = "fail",
+          retry_policy = { initial_interval = 2, backoff_coefficient = 3, maximum_interval = 60, maximum_attempts = 4,
+            non_retryable_errors = { "NO_GOOD" } },
+          memo = { note = "hello", list = { 1, 2.5 } },
+          search_attributes = { ClientText = "some words", ClientWord = "one", ClientCount = 7, ClientRatio = 1,
+            ClientFlag = true, ClientTime = 1767225600.5, ClientWords = { "a", "b" } },
+          static_summary = "A **summary**", static_details = "More of it",
+          priority = { priority_key = 2, fairness_key = "team", fairness_weight = 1.5 }, rpc_timeout = 30,
+        })))
+        """,
+        name,
+    )
+    described = lua.cli("workflow", "describe", "--workflow-id", name)
+    info, config = described["workflowExecutionInfo"], described["executionConfig"]
+    assert run == {"workflow_id": name, "run_id": info["execution"]["runId"]}
+    assert config["workflowExecutionTimeout"] == "3000s"
+    assert config["workflowRunTimeout"] == "2000s"
+    assert config["defaultWorkflowTaskTimeout"] in ("7.500s", "7.5s")
+    metadata = config["userMetadata"]
+    assert (metadata["summary"], metadata["details"]) == ("A **summary**", "More of it")
+    assert info["priority"] == {"priorityKey": 2, "fairnessKey": "team", "fairnessWeight": 1.5}
+    event = lua.cli("workflow", "show", "--workflow-id", name)["events"][0]["workflowExecutionStartedEventAttributes"]
+    memo = {key: decoded(payload) for key, payload in event["memo"]["fields"].items()}
+    assert memo == {"note": "hello", "list": [1, 2.5]}
+    fields = event["searchAttributes"]["indexedFields"]
+    kinds = {key: base64.b64decode(payload["metadata"]["type"]).decode() for key, payload in fields.items()}
+    assert kinds == ATTRIBUTES
+    values = {key: decoded(payload) for key, payload in fields.items()}
+    assert values.pop("ClientTime").startswith("2026-01-01T00:00:00.5")
+    assert values == {
+        "ClientText": "some words",
+        "ClientWord": "one",
+        "ClientCount": 7,
+        "ClientRatio": 1.0,
+        "ClientFlag": True,
+        "ClientWords": ["a", "b"],
+    }
+    assert event["firstWorkflowTaskBackoff"] == "900s"
+    policy = event["retryPolicy"]
+    assert policy == {
+        "initialInterval": "2s",
+        "backoffCoefficient": 3,
+        "maximumInterval": "60s",
+        "maximumAttempts": 4,
+        "nonRetryableErrorTypes": ["NO_GOOD"],
+    }
+    payloads = event["input"]["payloads"]
+    assert [base64.b64decode(payload["metadata"]["encoding"]) for payload in payloads] == [
+        b"json/plain",
+        b"binary/null",
+        b"json/plain",
+    ]
+    assert decoded(payloads[0]) == 1
+    assert decoded(payloads[2]) == {"a": {}}
+
+
+def test_a_description_has_what_was_given(lua: Script, name: str, attributes: None) -> None:
+    given = {"note": "hello", "list": [1, 2.5, []]}
+    found = lua.value(
+        """
+        local client = temporal.connect()
+        client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody", workflow_id = arg[1], start_delay = 900,
+          memo = { note = "hello", list = { 1, 2.5, json.empty_array } },
+          search_attributes = { ClientTime = "2026-01-01T01:00:00+01:00", ClientWords = { "a" }, ClientRatio = 2,
+            ClientFlag = false, ClientCount = 5 },
+          static_summary = "Short", static_details = "Long" })
+        print(json.encode(client:describe_workflow({ workflow_id = arg[1], rpc_timeout = 30 })))
+        """,
+        name,
+    )
+    assert found["memo"] == given
+    assert found["search_attributes"] == {
+        "ClientTime": 1767225600.0,
+        "ClientWords": ["a"],
+        "ClientRatio": 2.0,
+        "ClientFlag": False,
+        "ClientCount": 5,
+    }
+    assert repr(found["search_attributes"]["ClientRatio"]) == "2.0"
+    assert (found["static_summary"], found["static_details"]) == ("Short", "Long")
+    assert abs(found["execution_time"] - found["start_time"] - 900) < 1
+    assert (found["status"], found["task_queue"], found["pending_activities"]) == ("RUNNING", name, [])
+
+
+def test_search_attributes_are_checked(lua: Script, name: str, attributes: None) -> None:
+    value = lua.value(
+        TRY
+        + """
+        for _, given in ipairs({ { ClientCoun = 1 }, { ClientCount = "x" }, { ClientCount = 1.5 }, { ClientWord = 7 },
+          { ClientFlag = 1 }, { ClientTime = "soon" }, { ClientTime = {} }, { ClientWords = "a" },
+          { ClientWords = { "a", 1 } }, { ClientRatio = true } }) do
+          try(client.start_workflow, { task_queue = arg[1], workflow_type = "W", search_attributes = given })
+        end
+        print(json.encode(out))
+        """,
+        name,
+    )
+    prefix = "client:start_workflow: "
+    expected = [
+        "unknown search attribute 'ClientCoun' (did you mean 'ClientCount'?)",
+        "bad search attribute 'ClientCount' of type Int (integer expected, got string)",
+        "bad search attribute 'ClientCount' of type Int (integer expected, got 1.5)",
+        "bad search attribute 'ClientWord' of type Keyword (string expected, got number)",
+        "bad search attribute 'ClientFlag' of type Bool (boolean expected, got number)",
+        "bad search attribute 'ClientTime' of type Datetime (seconds since 1970 or an ISO 8601 time expected, "
+        'got "soon")',
+        "bad search attribute 'ClientTime' of type Datetime (seconds since 1970 or an ISO 8601 time expected, "
+        "got another value)",
+        "bad search attribute 'ClientWords' of type KeywordList (array of strings expected, got string)",
+        "bad search attribute 'ClientWords' of type KeywordList (string expected, got number)",
+        "bad search attribute 'ClientRatio' of type Double (number expected, got boolean)",
+    ]
+    for (text, _), wanted in zip(value, expected, strict=True):
+        assert prefix + wanted in text
+
+
+def test_an_attribute_that_is_registered_later_is_found(lua: Script, name: str) -> None:
+    late = f"Late{name[-8:]}"
+    script = lua.command.script(
+        """
+        local client = temporal.connect()
+        local function start()
+          return client:start_workflow({ task_queue = arg[1], workflow_type = "W", search_attributes = { [arg[2]] = 1 } })
+        end
+        print(pcall(start))
+        print("ready")
+        while not pcall(start) do sleep(0.1) end
+        """
+    )
+    with lua.command.started(script, name, late) as process:
+        assert process.stdout is not None
+        assert "unknown search attribute" in process.stdout.readline()
+        assert process.stdout.readline() == "ready\n"
+        lua.cli_text("operator", "search-attribute", "create", "--name", late, "--type", "Int")
+        assert process.wait(120) == 0
+
+
+def test_what_happens_when_an_id_is_taken(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local client = temporal.connect()
+        local function start(reuse, conflict)
+          local ok, run = pcall(client.start_workflow, client, { task_queue = arg[1], workflow_type = "Nobody",
+            workflow_id = arg[1], id_reuse_policy = reuse, id_conflict_policy = conflict })
+          return ok and run.run_id or run.kind, run.run_id
+        end
+        local out = {}
+        out[1] = start()
+        out[2] = start(nil, "fail")
+        out[3] = start(nil, "use_existing")
+        out[4] = start(nil, "terminate_existing")
+        out[5] = client:describe_workflow({ workflow_id = arg[1], run_id = out[1] }).status
+        client:terminate_workflow(arg[1])
+        out[6] = start("reject_duplicate")
+        out[7] = start("allow_duplicate_failed_only")
+        client:terminate_workflow(arg[1])
+        out[8] = start("allow_duplicate")
+        print(json.encode(out))
+        """,
+        name,
+    )
+    first, fails, existing, second, status, rejected, third, fourth = value
+    assert (fails, existing, status, rejected) == ("already_started", first, "TERMINATED", "already_started")
+    assert len({first, second, third, fourth}) == 4
+    listed = lua.cli("workflow", "describe", "--workflow-id", name)["workflowExecutionInfo"]
+    assert listed["execution"]["runId"] == fourth
+
+
+def test_signal_with_start_and_cron(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local client = temporal.connect()
+        local function start(word)
+          return client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody", workflow_id = arg[1],
+            input = "in", start_signal = { name = "go", input = { word = word } } }).run_id
+        end
+        local cron = client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody",
+          cron_schedule = "0 12 * * *" })
+        print(json.encode({ start("one"), start("two"), cron.workflow_id }))
+        """,
+        name,
+    )
+    assert value[0] == value[1]
+    events = lua.cli("workflow", "show", "--workflow-id", name)["events"]
+    signals = [
+        event["workflowExecutionSignaledEventAttributes"] for event in events if "SIGNALED" in event["eventType"]
+    ]
+    assert [signal["signalName"] for signal in signals] == ["go", "go"]
+    assert [decoded(signal["input"]["payloads"][0]) for signal in signals] == [{"word": "one"}, {"word": "two"}]
+    cron = lua.cli("workflow", "show", "--workflow-id", value[2])["events"][0]
+    assert cron["workflowExecutionStartedEventAttributes"]["cronSchedule"] == "0 12 * * *"
+
+
+def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: str) -> None:
+    value = lua.value(
+        TRY
+        + """
+        local function with(options)
+          options.task_queue = options.task_queue or "q"
+          options.workflow_type = options.workflow_type or "W"
+          try(client.start_workflow, options)
+        end
+        with({ task_queue = "" }) with({ task_queue = 7 }) with({ workflow_type = "" }) with({ workflow_type = 7 })
+        with({ workflow_id = "" }) with({ workflow_id = 7 }) with({ workflow_id = "\\xff" })
+        with({ run_timeout = -1 }) with({ run_timeout = 0 / 0 }) with({ run_timeout = 1e300 }) with({ rpc_timeout = "1" })
+        with({ input = 1, args = { 1 } }) with({ args = 1 }) with({ args = { { print } } })
+        with({ memo = { a = print } }) with({ memo = { a = { b = 1 / 0 } } }) with({ memo = 1 })
+        with({ id_reuse_policy = "always" }) with({ id_conflict_policy = 1 })
+        with({ retry_policy = { backoff_coefficient = 0.5 } }) with({ retry_policy = { maximum_attempts = -1 } })
+        with({ retry_policy = { initial_interval = 5, maximum_interval = 1 } })
+        with({ retry_policy = { initial_interval = -5 } })
+        with({ priority = { priority_key = 0 } }) with({ start_signal = { input = 1 } })
+        with({ start_signal = "go" }) with({ cron_schedule = "nonsense" })
+        print(json.encode(out))
+        """,
+        name,
+    )
+    expected = [
+        "bad option 'task_queue' (a text that is not empty expected)",
+        "bad option 'task_queue' (string expected, got number)",
+        "bad option 'workflow_type' (a text that is not empty expected)",
+        "bad option 'workflow_type' (string expected, got number)",
+        "bad option 'workflow_id' (a text that is not empty expected)",
+        "bad option 'workflow_id' (string expected, got number)",
+        "bad option 'workflow_id' (UTF-8 text expected, got other bytes)",
+        "bad option 'run_timeout' (a number of seconds from 0 up expected, got -1)",
+        "bad option 'run_timeout' (a number of seconds from 0 up expected, got nan)",
+        "bad option 'run_timeout' (a number of seconds from 0 up expected, got 1e+300)",
+        "bad option 'rpc_timeout' (number expected, got string)",
+        "bad option 'args' ('input' is given too)",
+        "bad option 'args' (array expected, got number)",
+        "bad option 'args.1', item 1 (a function cannot be carried)",
+        "bad option 'memo.a' (a function cannot be carried)",
+        "bad option 'memo' (JSON cannot carry inf at memo.a.b)",
+        "bad option 'memo' (table expected, got number)",
+        "bad option 'id_reuse_policy' (one of \"allow_duplicate\", ",
+        "bad option 'id_conflict_policy' (one of \"fail\", ",
+        "bad option 'retry_policy.backoff_coefficient' (a number from 1 up expected, got 0.5)",
+        "bad option 'retry_policy.maximum_attempts' (a whole number from 0 up expected, got -1)",
+        "bad option 'retry_policy.maximum_interval' (at least the initial interval expected, got 1)",
+        "bad option 'retry_policy.initial_interval' (a number of seconds from 0 up expected, got -5)",
+        "bad option 'priority.priority_key' (1 to 5 expected, got 0)",
+        "missing option 'start_signal.name'",
+        "bad option 'start_signal' (table expected, got string)",
+        "invalid CronSchedule",
+    ]
+    for (text, _), wanted in zip(value, expected, strict=True):
+        assert f"client:start_workflow: {wanted}" in text
+    assert value[-1][1] == "rpc"
+
+
+def test_rpc_timeout_is_an_error_of_kind_timeout(lua: Script, name: str) -> None:
+    value = lua.value(
+        TRY
+        + """
+        local id = client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody" }).workflow_id
+        try(client.query_workflow, { workflow_id = id, query_type = "x", rpc_timeout = 0.2 })
+        try(client.update_workflow, { workflow_id = id, update_name = "x", rpc_timeout = 0.2 })
+        try(client.update_with_start, { update = { update_name = "x" }, rpc_timeout = 0.2,
+          start = { workflow_id = id, task_queue = arg[1], workflow_type = "Nobody" } })
+        try(client.execute_workflow, { task_queue = arg[1], workflow_type = "Nobody", workflow_id = id })
+        print(json.encode(out))
+        """,
+        name,
+    )
+    for (text, kind), method in zip(value[:3], ("query_workflow", "update_workflow", "update_with_start"), strict=True):
+        assert text.startswith(f"client:{method}: no answer from the server within ")
+        assert kind == "timeout"
+    assert value[3][0].startswith("client:execute_workflow: workflow ")
+    assert value[3][1] == "already_started"
+
+
+def test_a_closed_client(lua: Script, name: str) -> None:
+    value = lua.value(
+        TRY
+        + """
+        local schedules = client.schedules
+        local pages = client:each_workflow()
+        client:close()
+        client:close()
+        try(client.describe_workflow, "x")
+        try(client.start_workflow, { task_queue = "q", workflow_type = "W", search_attributes = { A = 1 } })
+        try(client.list_workflows)
+        try(client.each_workflow)
+        try(client.complete_activity, { task_token = "AAAA" })
+        try(function() schedules:get("x") end)
+        try(function() schedules:create({ id = "x", spec = {}, action = { task_queue = "q", workflow_type = "W",
+          search_attributes = { A = 1 } } }) end)
+        try(function() temporal.count_workflows() end)
+        try(function() temporal.schedules:list() end)
+        client = temporal.connect()
+        try(client.count_workflows)
+        print(json.encode(out))
+        """,
+        name,
+    )
+    assert [text.rpartition(": ")[2] for text, _ in value[:-1]] == ["the client is closed"] * 9
+    assert value[5][0].startswith("client.schedules:get: ") or "client.schedules:get: the client" in value[5][0]
+    assert value[-1][0] == "ok"
+
+
+def test_before_any_connection(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local out = {}
+        for _, fn in ipairs({ temporal.start_workflow, temporal.each_workflow, temporal.close, temporal.reset_workflow,
+          function() temporal.schedules:create({}) end }) do
+          out[#out + 1] = select(2, pcall(fn))
+        end
+        print(json.encode(out))
+        """,
+        name,
+    )
+    names = ("start_workflow", "each_workflow", "close", "reset_workflow", "schedules:create")
+    for text, method in zip(value, names, strict=True):
+        assert f"temporal.{method}: no connection yet: call temporal.connect first" in text
+
+
+def test_the_one_shot_start_names_itself(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local options = { task_queue = arg[1], workflow_type = "Nobody", workflow_id = arg[1], memo = { a = 1 } }
+        local run = temporal.start(options)
+        local ok, err = pcall(temporal.start, options)
+        print(json.encode({ run.workflow_id, tostring(err), err.kind, err.run_id == run.run_id }))
+        """,
+        name,
+    )
+    assert value == [name, f"temporal.start: workflow '{name}' has already started", "already_started", True]
