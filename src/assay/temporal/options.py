@@ -26,6 +26,17 @@ class RetryPolicyOptions:
     maximum_attempts: int = 0
     non_retryable_errors: list[str] | None = None
 
+    @classmethod
+    def from_sdk(cls, policy: RetryPolicy) -> RetryPolicyOptions:
+        """The table of the SDK's form."""
+        return cls(
+            initial_interval=policy.initial_interval.total_seconds(),
+            backoff_coefficient=policy.backoff_coefficient,
+            maximum_interval=policy.maximum_interval.total_seconds() if policy.maximum_interval else None,
+            maximum_attempts=policy.maximum_attempts,
+            non_retryable_errors=list(policy.non_retryable_error_types or ()) or None,
+        )
+
     def to_sdk(self) -> RetryPolicy:
         """The SDK's form."""
         return RetryPolicy(

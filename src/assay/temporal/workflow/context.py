@@ -22,6 +22,10 @@ from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
 from assay.temporal.options import RetryPolicyOptions, seconds
 from assay.temporal.workflow.host import WorkflowHost
+from assay.temporal.workflow.info import Info
+from assay.temporal.workflow.others import Others
+from assay.temporal.workflow.randomness import Randomness
+from assay.temporal.workflow.visibility import Visibility
 
 T = TypeVar("T")
 
@@ -74,6 +78,17 @@ class ChildOptions:
 
 
 @dataclass(kw_only=True)
+class SleepOptions:
+    """How a timer is shown.
+
+    Attributes:
+        summary: What the Web UI and the history show beside it.
+    """
+
+    summary: str | None = None
+
+
+@dataclass(kw_only=True)
 class WaitOptions:
     """How long to wait.
 
@@ -82,29 +97,6 @@ class WaitOptions:
     """
 
     timeout: float | None = None
-
-
-@dataclass
-class WorkflowInfo:
-    """What a workflow knows of itself.
-
-    Attributes:
-        workflow_id: Its id.
-        run_id: The id of this run.
-        workflow_type: The name under which it is registered.
-        namespace: The namespace.
-        task_queue: The task queue.
-        attempt: 1, or more when the workflow was tried again.
-        start_time: Seconds since 1970-01-01 UTC.
-    """
-
-    workflow_id: str
-    run_id: str
-    workflow_type: str
-    namespace: str
-    task_queue: str
-    attempt: int
-    start_time: float
 
 
 def _positive(name: str, value: float | None) -> timedelta | None:
@@ -120,7 +112,7 @@ async def _answer(call: Awaitable[T]) -> T:
         raise to_error_object(error) from error
 
 
-class Context:
+class Context(Visibility, Info, Others, Randomness):
     """The first argument of a workflow function."""
 
     lua_name: ClassVar[str] = "Context"
@@ -205,15 +197,16 @@ class Context:
         return True if payload == b"null" else payload
 
     @method
-    async def sleep(self, duration: float) -> None:
+    async def sleep(self, duration: float, options: SleepOptions | None = None) -> None:
         """Wait by a timer of the server, which outlives this process.
 
         Args:
             duration: Seconds.
+            options: How the timer is shown.
         """
         if not 0 <= duration < float("inf"):
             raise BuiltinError(f"bad argument 'duration' (a number of at least 0 expected, got {duration:g})")
-        await workflow.sleep(duration)
+        await workflow.sleep(duration, summary=options.summary if options else None)
 
     @method
     async def side_effect(self, function: LuaFunction) -> Json:
@@ -322,20 +315,6 @@ class Context:
             return Several((False, None))
         payload = payloads.to_python(queue.popleft())
         return Several((True, True if payload is None else payload))
-
-    @method
-    def workflow_info(self) -> WorkflowInfo:
-        """Tell what this run is."""
-        info = workflow.info()
-        return WorkflowInfo(
-            workflow_id=info.workflow_id,
-            run_id=info.run_id,
-            workflow_type=info.workflow_type,
-            namespace=info.namespace,
-            task_queue=info.task_queue,
-            attempt=info.attempt,
-            start_time=info.workflow_start_time.timestamp(),
-        )
 
     @method
     def register_query(self, name: str, handler: LuaFunction) -> None:
