@@ -12,10 +12,12 @@ from typing import Any
 
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
-from assay.lua.values import Json
+from assay.lua.values import Json, Name, Seconds
 
 Converter = Callable[[Any, str], Any]
 """Converts a plain value, or raises `BuiltinError`; the text says what is checked ("option 'timeout'")."""
+
+MAX_SECONDS = 315_576_000_000
 
 
 def lua_type(value: Any) -> str:
@@ -53,6 +55,8 @@ def kind_of(hint: Any) -> str:
         bytes: "string",
         int: "integer",
         float: "number",
+        Name: "string",
+        Seconds: "number",
         bool: "boolean",
         LuaFunction: "function",
         Json: "json",
@@ -94,6 +98,14 @@ def _string(value: Any, where: str) -> str:
     raise _mismatch(where, "string", value)
 
 
+def _name(value: Any, where: str) -> str:
+    if not isinstance(value, str | bytes):
+        raise _mismatch(where, "string", value)
+    if not value:
+        raise BuiltinError(f"bad {where} (a text that is not empty expected)")
+    return _string(value, where)
+
+
 def _bytes(value: Any, where: str) -> bytes:
     if isinstance(value, bytes):
         return value
@@ -112,6 +124,12 @@ def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(where, "number", value)
     return value
+
+
+def _seconds(value: Any, where: str) -> float:
+    if not 0 <= _number(value, where) <= MAX_SECONDS:
+        raise BuiltinError(f"bad {where} (a number of seconds from 0 up expected, got {value:g})")
+    return float(value)
 
 
 def _boolean(value: Any, where: str) -> bool:
@@ -219,7 +237,7 @@ def options(cls: type) -> Converter:
         for key, item in dict(value).items():
             inner = fields.get(key)
             if inner is None:
-                raise BuiltinError(f"unknown option '{prefix}{key}'{_suggest(key, fields)}")
+                raise BuiltinError(f"unknown option '{prefix}{key}'{suggest(key, fields)}")
             values[key] = inner(item, f"option '{prefix}{key}'")
         for name in required:
             if name not in values:
@@ -229,7 +247,8 @@ def options(cls: type) -> Converter:
     return convert
 
 
-def _suggest(key: str, known: typing.Iterable[str]) -> str:
+def suggest(key: str, known: typing.Iterable[str]) -> str:
+    """What follows the name of something unknown: the one that was probably meant, or all that there are."""
     import difflib
 
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
@@ -252,6 +271,8 @@ def _converter(hint: Any) -> Converter:
         bytes: _bytes,
         int: _integer,
         float: _number,
+        Name: _name,
+        Seconds: _seconds,
         bool: _boolean,
         LuaFunction: _function,
         Json: _json,

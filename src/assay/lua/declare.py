@@ -56,6 +56,7 @@ class Function:
         *,
         pure: bool,
         native: bool = False,
+        workflow_bytes: int | None = None,
         owner: type | None = None,
     ) -> None:
         self.name = name
@@ -63,6 +64,7 @@ class Function:
         self.python = python
         self.pure = pure
         self.native = native
+        self.workflow_bytes = workflow_bytes
         self.owner = owner
         self.doc = python.__doc__ or ""
         self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
@@ -138,13 +140,26 @@ class Library:
         self.handles: list[Handle] = []
         self.entry: Function | None = None
 
-    def function(self, *, pure: bool = False, native: bool = False, name: str | None = None) -> Callable[[F], F]:
-        """Declare a function. `pure`: workflows may call it. `native`: the library's Lua file implements it."""
+    def function(
+        self,
+        *,
+        pure: bool = False,
+        native: bool = False,
+        name: str | None = None,
+        workflow_bytes: int | None = None,
+    ) -> Callable[[F], F]:
+        """Declare a function.
+
+        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there.
+        `native`: the library's Lua file implements it.
+        """
 
         def declare(python: F) -> F:
             lua_name = name or python.__name__
             title = f"{self.name}.{lua_name.lstrip('_')}"
-            self.functions.append(Function(lua_name, title, python, pure=pure, native=native))
+            self.functions.append(
+                Function(lua_name, title, python, pure=pure, native=native, workflow_bytes=workflow_bytes)
+            )
             return python
 
         return declare

@@ -12,10 +12,20 @@ from typing import Any
 
 from assay.lua.declare import Function, Handle, Library, Parameter
 from assay.lua.function import LuaFunction
+from assay.lua.values import Name, Seconds
 
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
-_WORDS = {str: "string", bytes: "string", int: "integer", float: "number", bool: "boolean", LuaFunction: "function"}
+_WORDS = {
+    str: "string",
+    bytes: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    LuaFunction: "function",
+    Name: "string",
+    Seconds: "number",
+}
 _LUA_KEYWORDS = frozenset({"do", "elseif", "end", "function", "goto", "local", "nil", "repeat", "then", "until"})
 """The words that Lua reserves and Python does not."""
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, NewType
 
 from assay.errors import WireError
 
 Value = Any
 """Any value that both sides know: None, bool, int, float, str, bytes, list, dict."""
+
+Name = NewType("Name", str)
+"""An option that names something: a string that is not empty, and never a number that would become one."""
+
+Seconds = NewType("Seconds", float)
+"""An option that is a length of time: 0 or more, and not more than the ten thousand years that Temporal knows."""
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
