@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +156,18 @@ def activity_function(
         return RawValue(payloads.to_payload(result))
 
     return activity.defn(name=name)(run)
+
+
+def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:
+    """The SDK's activity for every name that is not registered here: the attempt fails, another worker may know it."""
+    known = ", ".join(sorted(registered)) or "none"
+
+    async def run(arguments: Sequence[RawValue]) -> None:
+        text = f"activity '{activity.info().activity_type}' is not registered (registered: {known})"
+        logger.warning("%s", text)
+        raise ApplicationError(text, type="NotFoundError")
+
+    return activity.defn(dynamic=True)(run)
 
 
 def side_effect_activity(settings: Settings) -> Callable[..., Any]:

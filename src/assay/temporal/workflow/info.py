@@ -119,11 +119,15 @@ def _seconds(value: timedelta | None) -> float | None:
     return None if value is None else value.total_seconds()
 
 
+def _value(raw: RawValue) -> Value:
+    return payloads.to_python(payloads.to_json(raw))
+
+
 def _last_result() -> Value:
     if not workflow.has_last_completion_result():
         return None
     result = workflow.get_last_completion_result()
-    return payloads.to_python(payloads.to_json(result)) if isinstance(result, RawValue) else None
+    return _value(result) if isinstance(result, RawValue) else None
 
 
 class Info:
@@ -146,7 +150,7 @@ class Info:
             continued_run_id=info.continued_run_id or None,
             parent=Parent(info.parent.workflow_id, info.parent.run_id, info.parent.namespace) if info.parent else None,
             root=Root(info.root.workflow_id, info.root.run_id) if info.root else None,
-            memo={name: payloads.to_python(payloads.to_json(RawValue(payload))) for name, payload in info.raw_memo.items()},
+            memo={name: _value(RawValue(payload)) for name, payload in info.raw_memo.items()},
             search_attributes=search_attributes.as_table(info.typed_search_attributes),
             history_length=info.get_current_history_length(),
             history_size=info.get_current_history_size(),

@@ -11,7 +11,7 @@ from temporalio.exceptions import FailureError
 
 from assay.errors import ErrorObject
 from assay.lua.declare import method
-from assay.lua.values import Json
+from assay.lua.values import Json, Name
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
 
@@ -29,9 +29,9 @@ class SignalTarget:
         input: What `ctx:wait_signal` returns there.
     """
 
-    workflow_id: str
-    run_id: str | None = None
-    signal_name: str
+    workflow_id: Name
+    run_id: Name | None = None
+    signal_name: Name
     input: Json | None = None
 
 
@@ -44,8 +44,8 @@ class OtherWorkflow:
         run_id: One run of it; the latest when left out.
     """
 
-    workflow_id: str
-    run_id: str | None = None
+    workflow_id: Name
+    run_id: Name | None = None
 
 
 async def _ask(title: str, workflow_id: str, call: Coroutine[Any, Any, None]) -> None:
