@@ -133,7 +133,11 @@ class Attempt:
 
 
 def activity_function(
-    name: str, function: LuaFunction, script: asyncio.AbstractEventLoop, max_concurrent: int | None = None
+    name: str,
+    function: LuaFunction,
+    script: asyncio.AbstractEventLoop,
+    settings: Settings,
+    max_concurrent: int | None = None,
 ) -> Callable[..., Any]:
     """The SDK's activity for a Lua function, of which `max_concurrent` run at once."""
     turns = contextlib.nullcontext() if max_concurrent is None else asyncio.Semaphore(max_concurrent)
@@ -153,7 +157,7 @@ def activity_function(
             keeping_alive.cancel()
         if attempt.completes_later:
             activity.raise_complete_async()
-        return RawValue(payloads.to_payload(result))
+        return payloads.result(f"the result of activity '{name}'", result, settings.payload_limit)
 
     return activity.defn(name=name)(run)
 
@@ -183,6 +187,6 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
             result = await loop.run_in_executor(None, host.run_side_effect, key)
         except LuaError as error:
             raise to_application_error(error) from None
-        return RawValue(payloads.to_payload(result))
+        return payloads.result("the result of a side effect", result, settings.payload_limit)
 
     return activity.defn(name=SIDE_EFFECT_ACTIVITY)(run)

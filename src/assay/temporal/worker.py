@@ -17,7 +17,7 @@ from temporalio.worker import Worker as SdkWorker
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
-from assay.temporal import logs
+from assay.temporal import logs, payloads
 from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
@@ -71,7 +71,8 @@ class Worker:
             self._workflows.append(workflow_class(name, snapshot, self._settings))
         for name, entry in self._options.activities.items():
             limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
-            self._activities.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
+            made = activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent)
+            self._activities.append(made)
         self._activities += [side_effect_activity(self._settings), unknown_activity(self._options.activities)]
         logs.configure(self._host.verbose)
         give_freed_memory_back()
@@ -96,12 +97,13 @@ class Worker:
         client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
-            await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
+            namespace = await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 text = f"temporal.worker: namespace '{client.namespace}' not found"
                 raise ErrorObject(text, kind="not_found") from error
             raise ErrorObject(f"temporal.worker: {error.message}", kind="rpc") from error
+        self._settings.payload_limit = namespace.namespace_info.limits.blob_size_limit_error or payloads.USUAL_LIMIT
         try:
             worker = SdkWorker(
                 client,

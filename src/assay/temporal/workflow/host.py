@@ -18,6 +18,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.state import LATE_PARTS, PARTS, Outcome
 from assay.lua.values import Json
+from assay.temporal import payloads
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -88,6 +89,7 @@ class WorkflowHost(Host):
         self.signals: dict[str, deque[Json]] = {}
         self.queries: dict[str, LuaFunction] = {}
         self.side_effects: dict[int, LuaFunction] = {}
+        self.payload_limit = payloads.USUAL_LIMIT
         super().__init__(
             {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
             _no_module,
@@ -144,6 +146,15 @@ class WorkflowHost(Host):
         size = sum(len(item) for item in pushed if isinstance(item, bytes))
         if self.state.headroom() < size + _RESERVE:
             raise HostFailure(WorkflowLimitError(self.memory_limit_text()))
+
+    def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
+        # What the server would refuse must not become a command: the workflow task would fail again and again.
+        if function.owner is not None:
+            size = sum(len(item) for item in given if isinstance(item, bytes))
+            problem = payloads.too_large("the input", size, self.payload_limit)
+            if problem is not None:
+                raise BuiltinError(problem)
+        return super()._arguments(function, given)
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin, unless its outcome might not find room."""
