@@ -24,6 +24,7 @@ from temporalio.runtime import (
 )
 
 _URL = re.compile(r"https?://[^/?#\s]+/?(?P<path>\S*)")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]")
 _cores: dict[object, Runtime] = {}
 _lock = threading.Lock()
 
@@ -33,7 +34,8 @@ class MetricsOptions:
     """Where a worker's metrics go: to one of the two. Workers with the same options share it.
 
     Attributes:
-        prometheus: The address (`host:port`) at which the process serves them as `http://host:port/metrics`.
+        prometheus: The IP address and the port at which the process serves them as `http://ADDRESS:PORT/metrics`;
+            "0.0.0.0:9464" for all interfaces.
         otlp: The URL of an OpenTelemetry collector that takes OTLP over HTTP: every second they are sent to its
             `/v1/metrics`, or to the path in the URL if there is one.
         headers: HTTP headers for the collector: name → text.
@@ -51,9 +53,11 @@ class MetricsOptions:
             if self.headers is not None:
                 raise BuiltinError("bad option 'metrics.headers' (they are for 'otlp')")
             host, _, port = self.prometheus.rpartition(":")
-            if not (host and port.isdigit() and 0 < int(port) < 65536):
-                raise BuiltinError(f"bad option 'metrics.prometheus' (host:port expected, got '{self.prometheus}')")
-            return PrometheusConfig(bind_address=self.prometheus)
+            host = "127.0.0.1" if host == "localhost" else host
+            if not (_ADDRESS.fullmatch(host) and port.isdigit() and 0 < int(port) < 65536):
+                got = self.prometheus
+                raise BuiltinError(f"bad option 'metrics.prometheus' (an IP address and :port expected, got '{got}')")
+            return PrometheusConfig(bind_address=f"{host}:{port}")
         assert self.otlp is not None
         found = _URL.fullmatch(self.otlp)
         if found is None:
@@ -80,8 +84,14 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
             try:
                 found = _cores[key] = Runtime(telemetry=TelemetryConfig(logging=log, metrics=config))
             except (ValueError, RuntimeError) as error:
-                raise BuiltinError(f"bad option 'metrics' ({error})") from error
+                raise BuiltinError(f"bad option 'metrics' ({_reason(str(error))})") from error
         return found
+
+
+def _reason(text: str) -> str:
+    """The telling part of the core's message."""
+    text = text.removesuffix(")").partition(" (os error")[0]
+    return text.replace("Failed starting Prometheus exporter", "cannot listen there")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
