@@ -90,7 +90,7 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
 
 def _reason(text: str) -> str:
     """The telling part of the core's message."""
-    text = text.removesuffix(")").partition(" (os error")[0]
+    text = text.partition(" (os error")[0]
     return text.replace("Failed starting Prometheus exporter", "cannot listen there")
 
 

@@ -23,6 +23,7 @@ from assay.temporal.failures import to_error_object
 from assay.temporal.options import RetryPolicyOptions, seconds
 from assay.temporal.workflow.host import WorkflowHost
 from assay.temporal.workflow.info import Info
+from assay.temporal.workflow.nexus import Nexus
 from assay.temporal.workflow.others import Others
 from assay.temporal.workflow.randomness import Randomness
 from assay.temporal.workflow.visibility import Visibility
@@ -112,7 +113,7 @@ async def _answer(call: Awaitable[T]) -> T:
         raise to_error_object(error) from error
 
 
-class Context(Visibility, Info, Others, Randomness):
+class Context(Visibility, Info, Others, Randomness, Nexus):
     """The first argument of a workflow function."""
 
     lua_name: ClassVar[str] = "Context"
