@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
 
-from command import Command
+from command import TIMEOUT, Command
+
+_REPLAY = Path(__file__).parent / "replay.py"
 
 
 class Script:
@@ -41,6 +44,19 @@ class Script:
         temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
         command = [temporal, *arguments, "--address", self.address]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    def replay(self, *workflow_ids: str, script: str = "script.lua") -> None:
+        """Replay the histories of workflows cold with a script, which makes its worker without arguments."""
+        paths = []
+        for workflow_id in workflow_ids:
+            path = self.folder / f"history-{len(list(self.folder.glob('history-*')))}.json"
+            path.write_text(json.dumps(self.cli("workflow", "show", "--workflow-id", workflow_id)))
+            paths.append(str(path))
+        command = [sys.executable, str(_REPLAY), str(self.folder / script), *paths]
+        result = subprocess.run(
+            command, env=self.command.environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+        assert result.returncode == 0, result.stderr
 
     def events(self, workflow_id: str) -> list[str]:
         """The types of the events in a workflow's history."""

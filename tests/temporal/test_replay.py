@@ -9,13 +9,13 @@ import signal
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 
 from command import TIMEOUT, read_until
+from temporal_runs import run_until, until_history_has
 from temporal_script import Script
 from workflow_session import count_types, replay
 
@@ -192,27 +192,6 @@ AS_IT_WAS = STEPWISE.replace("STEP", 'local second = ctx:execute_activity("secon
 CHANGED = STEPWISE.replace("STEP", 'local second = ctx:execute_activity("third")')
 SHORTER = STEPWISE.replace("STEP", "local second = 2")
 BROKEN = STEPWISE.replace("STEP", 'error("a bug")')
-
-
-async def run_until(lua: Script, text: str, name: str, mode: str, condition: Any) -> str:
-    """Run a worker until an awaitable condition is done, and stop it; returns what it wrote to stderr."""
-    script = lua.command.script(text, "worker.lua")
-    with lua.command.started(script, name, mode) as process:
-        await asyncio.to_thread(read_until, process, "polling")
-        await asyncio.wait_for(condition, TIMEOUT)
-        process.send_signal(signal.SIGTERM)
-        _, stderr = await asyncio.to_thread(process.communicate, timeout=TIMEOUT)
-        assert process.returncode == 0, stderr
-        return stderr
-
-
-async def until_history_has(handle: Any, event_type: str, count: int = 1) -> WorkflowHistory:
-    """Wait until a run's history has events of a type."""
-    while True:
-        history: WorkflowHistory = await handle.fetch_history()
-        if count_types(history)[event_type] >= count:
-            return history
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -213,13 +213,12 @@ def test_unregistered_types(lua: Script, name: str) -> None:
     import json
 
     missing, live, status, workflow_id = json.loads(result.stdout)
-    assert "unknown" in missing
-    assert "known" in missing
+    assert missing == "activity 'unknown' failed: activity 'unknown' is not registered (registered: known)"
     assert live == "live"
     assert status == "RUNNING"
     assert "WORKFLOW_TASK_FAILED" in lua.events(workflow_id)
     assert "Nobody" in result.stderr
-    assert "Activity function unknown" in result.stderr
+    assert "warning: activity 'unknown' is not registered (registered: known)" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -230,14 +229,22 @@ def test_bad_options(lua: Script, name: str) -> None:
         local out = {}
         for _, options in ipairs({
           { workflows = { W = noop } },
+          { task_queue = 5, workflows = { W = noop } },
           { task_queue = "", workflows = { W = noop } },
           { task_queue = "q" },
           { task_queue = "q", activites = { a = noop } },
           { task_queue = "q", activities = { a = "noop" } },
+          { task_queue = "q", activities = { noop } },
+          { task_queue = "q", workflows = { [1] = noop } },
           { task_queue = "q", workflows = { ["__temporal_x"] = noop } },
           { task_queue = "q", workflows = { W = noop }, max_concurrent_workflow_tasks = 1 },
           { task_queue = "q", workflows = { W = noop }, on_workflow_error = "retry" },
           { task_queue = "q", workflows = { W = noop }, graceful_shutdown_timeout = "10" },
+          { task_queue = "q", workflows = { W = noop }, metrics = {} },
+          { task_queue = "q", workflows = { W = noop }, metrics = { prometheus = "9464" } },
+          { task_queue = "q", workflows = { W = noop }, metrics = { prometheus = "0.0.0.0:99999" } },
+          { task_queue = "q", workflows = { W = noop }, metrics = { otlp = "collector:4318" } },
+          { task_queue = "q", workflows = { W = noop }, deployment = { name = "d" } },
           { task_queue = "q", workflows = { W = noop }, namespace = "no-such-namespace" },
         }) do
           local ok, err = pcall(temporal.worker, options)
@@ -248,14 +255,22 @@ def test_bad_options(lua: Script, name: str) -> None:
     )
     expected = [
         "temporal.worker: missing option 'task_queue'",
-        "temporal.worker: bad option 'task_queue' (a name expected, got an empty string)",
+        "temporal.worker: bad option 'task_queue' (string expected, got number)",
+        "temporal.worker: bad option 'task_queue' (a text that is not empty expected)",
         "temporal.worker: nothing to run: give 'activities', 'workflows' or both",
         "temporal.worker: unknown option 'activites' (did you mean 'activities'?)",
         "temporal.worker: bad option 'activities.a' (function or table expected, got string)",
+        "temporal.worker: bad option 'activities' (a table of functions by name expected, got an array)",
+        "temporal.worker: bad option 'workflows' (a table of functions by name expected, got an array)",
         "temporal.worker: bad option 'workflows' (the name '__temporal_x' is reserved)",
         "temporal.worker: bad option 'max_concurrent_workflow_tasks' (at least 2 expected, got 1)",
         """temporal.worker: bad option 'on_workflow_error' (one of "fail", "suspend" expected, got "retry")""",
         "temporal.worker: bad option 'graceful_shutdown_timeout' (number expected, got string)",
+        "temporal.worker: bad option 'metrics' (one of 'prometheus' and 'otlp' expected)",
+        "temporal.worker: bad option 'metrics.prometheus' (an IP address and :port expected, got '9464')",
+        "temporal.worker: bad option 'metrics.prometheus' (an IP address and :port expected, got '0.0.0.0:99999')",
+        "temporal.worker: bad option 'metrics.otlp' (an http:// or https:// URL expected, got 'collector:4318')",
+        "temporal.worker: missing option 'deployment.build_id'",
         "temporal.worker: namespace 'no-such-namespace' not found",
     ]
     assert value == expected

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,11 @@ class Attempt:
 
 
 def activity_function(
-    name: str, function: LuaFunction, script: asyncio.AbstractEventLoop, max_concurrent: int | None = None
+    name: str,
+    function: LuaFunction,
+    script: asyncio.AbstractEventLoop,
+    settings: Settings,
+    max_concurrent: int | None = None,
 ) -> Callable[..., Any]:
     """The SDK's activity for a Lua function, of which `max_concurrent` run at once."""
     turns = contextlib.nullcontext() if max_concurrent is None else asyncio.Semaphore(max_concurrent)
@@ -153,9 +157,21 @@ def activity_function(
             keeping_alive.cancel()
         if attempt.completes_later:
             activity.raise_complete_async()
-        return RawValue(payloads.to_payload(result))
+        return payloads.result(f"the result of activity '{name}'", result, settings.payload_limit)
 
     return activity.defn(name=name)(run)
+
+
+def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:
+    """The SDK's activity for every name that is not registered here: the attempt fails, another worker may know it."""
+    known = ", ".join(sorted(registered)) or "none"
+
+    async def run(arguments: Sequence[RawValue]) -> None:
+        text = f"activity '{activity.info().activity_type}' is not registered (registered: {known})"
+        logger.warning("%s", text)
+        raise ApplicationError(text, type="NotFoundError")
+
+    return activity.defn(dynamic=True)(run)
 
 
 def side_effect_activity(settings: Settings) -> Callable[..., Any]:
@@ -171,6 +187,6 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
             result = await loop.run_in_executor(None, host.run_side_effect, key)
         except LuaError as error:
             raise to_application_error(error) from None
-        return RawValue(payloads.to_payload(result))
+        return payloads.result("the result of a side effect", result, settings.payload_limit)
 
     return activity.defn(name=SIDE_EFFECT_ACTIVITY)(run)

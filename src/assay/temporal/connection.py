@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from weakref import WeakKeyDictionary
 
-from assay.errors import ErrorObject
-
-# One thread is enough for the SDK's core beside Python's; it is read when the core starts.
-os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
-
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client, GrpcCompression
 from temporalio.common import HeaderCodecBehavior
 from temporalio.converter import DataConverter
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import Runtime
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
 
+from assay.errors import ErrorObject
 from assay.temporal import configuration, connect_errors
 from assay.temporal.calls import CallLimits
 from assay.temporal.codec import CodecOptions, make_codec
+from assay.temporal.core import core
 from assay.temporal.failures import HiddenFailureConverter, LuaFailureConverter
 from assay.temporal.payloads import RawConverter
 from assay.temporal.tls import TlsOptions
@@ -38,7 +33,6 @@ CALL_PATIENCE = 60.0
 
 _SHARED_AT_MOST = 16
 
-_runtime: Runtime | None = None
 _lock = threading.Lock()
 _shared: OrderedDict[object, ServiceClient] = OrderedDict()
 _served: WeakKeyDictionary[ServiceClient, set[tuple[str, str]]] = WeakKeyDictionary()
@@ -78,24 +72,6 @@ class ConnectionOptions:
     codec: CodecOptions | None = None
 
 
-def _sdk_runtime() -> Runtime:
-    """The SDK's core, one per process; it reports errors only, what matters comes back as errors anyway."""
-    global _runtime
-    if _runtime is None:
-        logger = logging.getLogger("temporalio.core")
-        logger.addFilter(_is_news)
-        forwarding = LogForwardingConfig(logger=logger)
-        errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
-        _runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=errors, forwarding=forwarding)))
-    return _runtime
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nobody else tells it: a call that is tried again comes to an end, only polling goes on for ever."""
-    message = record.getMessage()
-    return "gRPC call" not in message or "gRPC call poll_" in message
-
-
 def data_converter(codec: CodecOptions | None) -> DataConverter:
     """What turns payloads into what Lua reads, and back. Raises BuiltinError for a bad key."""
     return DataConverter(
@@ -105,7 +81,9 @@ def data_converter(codec: CodecOptions | None) -> DataConverter:
     )
 
 
-async def connect(caller: str, options: ConnectionOptions, *, task_queue: str | None = None) -> Client:
+async def connect(
+    caller: str, options: ConnectionOptions, *, task_queue: str | None = None, runtime: Runtime | None = None
+) -> Client:
     """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
 
     Raises BuiltinError or ErrorObject (kind "rpc").
@@ -121,7 +99,7 @@ async def connect(caller: str, options: ConnectionOptions, *, task_queue: str | 
         retry_config=RetryConfig(
             max_interval_millis=2000, max_elapsed_time_millis=int(CALL_PATIENCE * 1000), max_retries=0
         ),
-        runtime=_sdk_runtime(),
+        runtime=runtime or core(),
         grpc_compression=GrpcCompression.NONE,
     )
     try:
@@ -149,7 +127,14 @@ async def _service(config: ConnectConfig) -> ServiceClient:
     each caller connects one of its own and the first that is done is kept.
     """
     tls = astuple(config.tls) if isinstance(config.tls, TLSConfig) else config.tls
-    key = (config.target_host, config.api_key, tls, tuple(sorted(config.rpc_metadata.items())), config.identity)
+    key = (
+        config.target_host,
+        config.api_key,
+        tls,
+        tuple(sorted(config.rpc_metadata.items())),
+        config.identity,
+        config.runtime,
+    )
     with _lock:
         known = _shared.get(key)
         if known is not None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+from nexusrpc import HandlerError
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
     AsyncActivityCancelledError,
@@ -28,6 +29,7 @@ from temporalio.exceptions import (
     CancelledError,
     ChildWorkflowError,
     FailureError,
+    NexusOperationError,
     TerminatedError,
     TimeoutError,
     WorkflowAlreadyStartedError,
@@ -140,7 +142,7 @@ def _details(details: Sequence[Any]) -> Any:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """The fields of the Lua error object of a Temporal error."""
-    cause = error.__cause__ if isinstance(error, FailureError) else None
+    cause = error.__cause__ if isinstance(error, FailureError | HandlerError) else None
     inner = describe(cause) if cause is not None else None
     message = error.message if isinstance(error, FailureError) else str(error)
     fields: dict[str, Any] = {"kind": "application", "cause": inner}
@@ -161,6 +163,18 @@ def describe(error: BaseException) -> dict[str, Any]:
             "retry_state": error.retry_state.name.lower() if error.retry_state is not None else None,
         }
         message = f"child workflow '{error.workflow_type}' failed: {inner['message'] if inner else message}"
+    elif isinstance(error, NexusOperationError):
+        fields |= {
+            "kind": "nexus",
+            "endpoint": error.endpoint,
+            "service": error.service,
+            "operation": error.operation,
+        }
+        message = f"operation '{error.operation}' of Nexus service '{error.service}' failed: "
+        message += inner["message"] if inner else error.message
+    elif isinstance(error, HandlerError):
+        fields |= {"type": (inner and inner.get("type")) or error.raw_error_type, "non_retryable": not error.retryable}
+        message += f": {inner['message']}" if inner else ""
     elif isinstance(error, ApplicationError):
         fields |= {"type": error.type, "details": _details(error.details), "non_retryable": error.non_retryable}
     elif isinstance(error, TimeoutError):

@@ -17,9 +17,6 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if message.startswith(_QUIET):
-            error = record.exc_info[1] if record.exc_info else None
-            if getattr(error, "type", None) == "NotFoundError":  # an activity that nobody registered
-                self._say(record, str(error).removeprefix("NotFoundError: "))
             return
         if self._verbose:
             text = self.format(record)

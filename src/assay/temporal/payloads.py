@@ -8,9 +8,16 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import DefaultPayloadConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json, Value, text_or_bytes
+
+USUAL_LIMIT = 2 << 20
+"""The bytes of a payload that a server takes unless it is told otherwise."""
+
+_AROUND = 1024
+"""What the payload's metadata and its encryption may add."""
 
 
 def to_payload(value: Json | None) -> Payload:
@@ -40,6 +47,22 @@ def to_python(value: Json) -> Value:
     import orjson
 
     return orjson.loads(bytes(value)) if value.raw is None else text_or_bytes(value.raw)
+
+
+def too_large(what: str, size: int, limit: int) -> str | None:
+    """What to say of something that the server would refuse; None when it takes it."""
+    most = limit - _AROUND
+    if size <= most:
+        return None
+    return f"{what} has {size} bytes, the Temporal server takes at most {most}: store it elsewhere and pass its name"
+
+
+def result(what: str, value: Json | None, limit: int) -> RawValue:
+    """A result for the server. Raises ApplicationError, before anything is sent, when it would refuse it."""
+    problem = too_large(what, len(value or b""), limit)
+    if problem is not None:
+        raise ApplicationError(problem, type="PayloadTooLarge", non_retryable=True)
+    return RawValue(to_payload(value))
 
 
 def arguments(value: Json | None) -> list[RawValue]:

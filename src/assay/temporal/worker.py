@@ -7,9 +7,8 @@ import concurrent.futures
 import hashlib
 import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,90 +16,19 @@ from temporalio.worker import Worker as SdkWorker
 
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
-from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.temporal import logs
-from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity
+from assay.temporal import logs, payloads
+from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
-from assay.temporal.connection import ConnectionOptions, connect
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.connection import connect
+from assay.temporal.core import core
+from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, workflow_class
 from assay.temporal.workflow.runner import LuaWorkflowRunner
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
-
-
-@dataclass(kw_only=True)
-class WorkerOptions(ConnectionOptions):
-    """What a worker runs, and for which task queue.
-
-    Attributes:
-        task_queue: The queue that it polls.
-        activities: Name → function, or a table with the function and a limit; it gets the input and returns the
-            result.
-        workflows: Name → function; it gets `ctx` and the input and returns the result.
-        max_concurrent_activities: How many activities run at once.
-        max_concurrent_local_activities: How many local activities and side effects run at once.
-        max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
-        max_cached_workflows: How many runs are kept in memory between their tasks.
-        max_activities_per_second: How many activities this worker starts in a second.
-        max_task_queue_activities_per_second: How many activities the server hands out for the queue in a second.
-        graceful_shutdown_timeout: Seconds that running activities get to end before they are cancelled.
-        workflow_limits: What one run may use.
-        on_workflow_error: "fail": an error that a workflow raises fails it; "suspend": it fails the workflow task
-            only, and a fixed script carries the run on.
-    """
-
-    task_queue: str
-    activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
-    workflows: dict[str, LuaFunction] = field(default_factory=dict)
-    max_concurrent_activities: int | None = None
-    max_concurrent_local_activities: int | None = None
-    max_concurrent_workflow_tasks: int | None = None
-    max_cached_workflows: int = 1000
-    max_activities_per_second: float | None = None
-    max_task_queue_activities_per_second: float | None = None
-    graceful_shutdown_timeout: float = 10
-    workflow_limits: WorkflowLimits | None = None
-    on_workflow_error: Literal["fail", "suspend"] = "fail"
-
-
-_AT_LEAST: dict[str, float] = {
-    "max_concurrent_activities": 1,
-    "max_concurrent_local_activities": 1,
-    "max_concurrent_workflow_tasks": 2,
-    "max_cached_workflows": 0,
-    "max_activities_per_second": 0.001,
-    "max_task_queue_activities_per_second": 0.001,
-    "graceful_shutdown_timeout": 0,
-}
-
-
-def _check(options: WorkerOptions) -> None:
-    if not options.task_queue:
-        raise BuiltinError("bad option 'task_queue' (a name expected, got an empty string)")
-    if not options.activities and not options.workflows:
-        raise BuiltinError("nothing to run: give 'activities', 'workflows' or both")
-    for option, least in _AT_LEAST.items():
-        value = getattr(options, option)
-        if value is not None and not least <= value < float("inf"):
-            raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
-    limits = options.workflow_limits or WorkflowLimits()
-    if not 0.01 <= limits.cpu_seconds <= 1.5:
-        got = f"{limits.cpu_seconds:g}"
-        raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {got})")
-    if not 4 <= limits.memory_mb <= 65536:
-        raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {limits.memory_mb:g})")
-    for group, names in (("activities", options.activities), ("workflows", options.workflows)):
-        for name in names:
-            if not name or name.startswith("__temporal") or name == SIDE_EFFECT_ACTIVITY:
-                raise BuiltinError(f"bad option '{group}' (the name '{name}' is reserved)")
-    for name, entry in options.activities.items():
-        most = entry.max_concurrent if isinstance(entry, LimitedActivity) else None
-        if most is not None and most < 1:
-            raise BuiltinError(f"bad option 'activities.{name}.max_concurrent' (at least 1 expected, got {most})")
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -118,7 +46,7 @@ class Worker:
     lua_prefix: ClassVar[str] = "handle"
 
     def __init__(self, host: Host, options: WorkerOptions) -> None:
-        _check(options)
+        options.check()
         self._host = host
         self._options = options
         self._script = asyncio.get_running_loop()
@@ -143,8 +71,9 @@ class Worker:
             self._workflows.append(workflow_class(name, snapshot, self._settings))
         for name, entry in self._options.activities.items():
             limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
-            self._activities.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
-        self._activities.append(side_effect_activity(self._settings))
+            made = activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent)
+            self._activities.append(made)
+        self._activities += [side_effect_activity(self._settings), unknown_activity(self._options.activities)]
         logs.configure(self._host.verbose)
         give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
@@ -165,31 +94,23 @@ class Worker:
 
     async def _run(self) -> None:
         options = self._options
-        client = await connect("temporal.worker", options, task_queue=options.task_queue)
+        client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
-            await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
+            namespace = await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 text = f"temporal.worker: namespace '{client.namespace}' not found"
                 raise ErrorObject(text, kind="not_found") from error
             raise ErrorObject(f"temporal.worker: {error.message}", kind="rpc") from error
+        self._settings.payload_limit = namespace.namespace_info.limits.blob_size_limit_error or payloads.USUAL_LIMIT
         try:
             worker = SdkWorker(
                 client,
-                task_queue=options.task_queue,
-                build_id=self._fingerprint.hexdigest()[:32],
                 activities=self._activities,
                 workflows=self._workflows,
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
-                max_cached_workflows=options.max_cached_workflows,
-                max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,
-                max_concurrent_activities=options.max_concurrent_activities,
-                max_concurrent_local_activities=options.max_concurrent_local_activities,
-                max_activities_per_second=options.max_activities_per_second,
-                max_task_queue_activities_per_second=options.max_task_queue_activities_per_second,
-                graceful_shutdown_timeout=timedelta(seconds=options.graceful_shutdown_timeout),
-                no_remote_activities=not options.activities,
+                **options.to_sdk(self._fingerprint.hexdigest()[:32]),
             )
         except (ValueError, TypeError) as error:
             raise BuiltinError(str(error)) from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from temporalio import workflow
 
-from assay.lua.declare import method, reader
+from assay.lua.declare import method
 from assay.temporal.workflow.activities import Activities, LocalActivities
 from assay.temporal.workflow.cancellation import Cancellation
 from assay.temporal.workflow.children import Children
@@ -16,33 +15,29 @@ from assay.temporal.workflow.conditions import Conditions
 from assay.temporal.workflow.continuation import Continuation
 from assay.temporal.workflow.futures import Futures
 from assay.temporal.workflow.host import WorkflowHost
+from assay.temporal.workflow.info import Info
 from assay.temporal.workflow.messages import Messages
+from assay.temporal.workflow.nexus import Nexus
+from assay.temporal.workflow.others import Others
+from assay.temporal.workflow.randomness import Randomness
+from assay.temporal.workflow.visibility import Visibility
 
 
-@dataclass
-class WorkflowInfo:
-    """What a workflow knows of itself.
-
-    Attributes:
-        workflow_id: Its id.
-        run_id: The id of this run.
-        workflow_type: The name under which it is registered.
-        namespace: The namespace.
-        task_queue: The task queue.
-        attempt: 1, or more when the workflow was tried again.
-        start_time: Seconds since 1970-01-01 UTC.
-    """
-
-    workflow_id: str
-    run_id: str
-    workflow_type: str
-    namespace: str
-    task_queue: str
-    attempt: int
-    start_time: float
-
-
-class Context(Activities, Children, Futures, Conditions, Messages, Clock, Cancellation, Continuation):
+class Context(
+    Activities,
+    Children,
+    Futures,
+    Conditions,
+    Messages,
+    Clock,
+    Cancellation,
+    Continuation,
+    Visibility,
+    Info,
+    Others,
+    Randomness,
+    Nexus,
+):
     """The first argument of a workflow function."""
 
     lua_name: ClassVar[str] = "Context"
@@ -74,17 +69,3 @@ class Context(Activities, Children, Futures, Conditions, Messages, Clock, Cancel
     def uuid(self) -> str:
         """Return a UUID, the same on every replay."""
         return str(workflow.uuid4())
-
-    @reader
-    def workflow_info(self) -> WorkflowInfo:
-        """Tell what this run is."""
-        info = workflow.info()
-        return WorkflowInfo(
-            workflow_id=info.workflow_id,
-            run_id=info.run_id,
-            workflow_type=info.workflow_type,
-            namespace=info.namespace,
-            task_queue=info.task_queue,
-            attempt=info.attempt,
-            start_time=info.workflow_start_time.timestamp(),
-        )

@@ -20,6 +20,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Arguments, Host
 from assay.lua.state import LATE_PARTS, PARTS, Outcome
 from assay.lua.values import Json
+from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.scopes import Scope
 
@@ -122,6 +123,8 @@ class WorkflowHost(Host):
         self.handlers: Counter[str] = Counter()
         """The handlers that are running."""
         self.side_effects: dict[int, LuaFunction] = {}
+        self.payload_limit = payloads.USUAL_LIMIT
+        """Bytes of the largest payload that the server takes."""
         self._last_side_effect = 0
         self.scope = Scope()
         """What a cancel of the workflow reaches."""
@@ -224,6 +227,15 @@ class WorkflowHost(Host):
         size = sum(len(item) for item in pushed if isinstance(item, bytes))
         if self.state.headroom() < size + _RESERVE:
             raise HostFailure(WorkflowLimitError(self.memory_limit_text()))
+
+    def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
+        # What the server would refuse must not become a command: the workflow task would fail again and again.
+        if function.owner is not None:
+            size = sum(len(item) for item in given if isinstance(item, bytes))
+            problem = payloads.too_large("the input", size, self.payload_limit)
+            if problem is not None:
+                raise BuiltinError(problem)
+        return super()._arguments(function, given)
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin, unless it might take too long or its outcome might not find room."""

@@ -6,7 +6,6 @@ Only this file knows what drives a run.
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,19 +26,19 @@ from assay.temporal.workflow.messages import run_handler, take_signal
 
 logger = logging.getLogger(__name__)
 
-_LARGE = 2 << 20
-
 
 @dataclass
 class Settings:
     """What all workflows of a worker share.
 
-    `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error.
+    `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error;
+    `payload_limit` is what the server takes, once the worker has asked it.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
     limits: WorkflowLimits
     suspend: bool = False
+    payload_limit: int = payloads.USUAL_LIMIT
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
 
 
@@ -50,6 +49,7 @@ class Run:
         self._snapshot = snapshot
         self._settings = settings
         self._host = WorkflowHost(settings.libraries, settings.limits, suspend=settings.suspend)
+        self._host.payload_limit = settings.payload_limit
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:
@@ -71,9 +71,12 @@ class Run:
             self._tell_what_is_left()
             raise
         self._tell_what_is_left()
-        if result is not None and len(result) > _LARGE:
-            self._warn("returns %d bytes; a Temporal server takes 2 MiB unless it is told otherwise", len(result))
-        return RawValue(payloads.to_payload(result))
+        try:
+            return payloads.result("the workflow's result", result, self._settings.payload_limit)
+        except ApplicationError as error:
+            if self._settings.suspend:
+                raise LuaError(error.message) from None
+            raise
 
     async def _run(self, arguments: Sequence[RawValue]) -> Json | None:
         host = self._host
@@ -140,7 +143,8 @@ class Run:
             known = ", ".join(sorted(host.queries)) or "none"
             raise UnknownQueryError(f"query '{name}' is not registered (registered: {known})")
         try:
-            return RawValue(payloads.to_payload(host.run_copy(handler, payloads.as_json(arguments), live=False)))
+            answer = host.run_copy(handler, payloads.as_json(arguments), live=False)
+            return payloads.result("the answer", answer, self._settings.payload_limit)
         except LuaError as error:
             raise to_application_error(error) from None
 

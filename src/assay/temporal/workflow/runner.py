@@ -90,6 +90,14 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
                         _telling_part(removal.message),
                         where,
                     )
+                elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
+                    # Nothing else is said of a command that the server refuses, and the task comes back for ever.
+                    logger.warning(
+                        "workflow '%s' (%s): the server did not take what a workflow task asked for: "
+                        "the last WorkflowTaskFailed event of its history says why",
+                        info.workflow_type,
+                        info.workflow_id,
+                    )
             completion = activate(act)
             if any(job.HasField("remove_from_cache") for job in act.jobs):
                 evicted = self._settings.runs.pop(info.run_id, None)

@@ -1,0 +1,100 @@
+"""The SDK's native core: one for the process, and one more for each place to which metrics go."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from dataclasses import dataclass, field
+
+from assay.errors import BuiltinError
+
+# One thread is enough for the SDK's core beside Python's; it is read when the core starts.
+os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
+
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    OpenTelemetryConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+
+_URL = re.compile(r"https?://[^/?#\s]+/?(?P<path>\S*)")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]")
+_cores: dict[object, Runtime] = {}
+_lock = threading.Lock()
+
+
+@dataclass(kw_only=True)
+class MetricsOptions:
+    """Where a worker's metrics go: to one of the two. Workers with the same options share it.
+
+    Attributes:
+        prometheus: The IP address and the port at which the process serves them as `http://ADDRESS:PORT/metrics`;
+            "0.0.0.0:9464" for all interfaces.
+        otlp: The URL of an OpenTelemetry collector that takes OTLP over HTTP: every second they are sent to its
+            `/v1/metrics`, or to the path in the URL if there is one.
+        headers: HTTP headers for the collector: name → text.
+    """
+
+    prometheus: str | None = None
+    otlp: str | None = None
+    headers: dict[str, str] | None = field(default=None, repr=False)
+
+    def to_sdk(self) -> PrometheusConfig | OpenTelemetryConfig:
+        """The SDK's form. Raises BuiltinError."""
+        if (self.prometheus is None) == (self.otlp is None):
+            raise BuiltinError("bad option 'metrics' (one of 'prometheus' and 'otlp' expected)")
+        if self.prometheus is not None:
+            if self.headers is not None:
+                raise BuiltinError("bad option 'metrics.headers' (they are for 'otlp')")
+            host, _, port = self.prometheus.rpartition(":")
+            host = "127.0.0.1" if host == "localhost" else host
+            if not (_ADDRESS.fullmatch(host) and port.isdigit() and 0 < int(port) < 65536):
+                got = self.prometheus
+                raise BuiltinError(f"bad option 'metrics.prometheus' (an IP address and :port expected, got '{got}')")
+            return PrometheusConfig(bind_address=f"{host}:{port}")
+        assert self.otlp is not None
+        found = _URL.fullmatch(self.otlp)
+        if found is None:
+            raise BuiltinError(f"bad option 'metrics.otlp' (an http:// or https:// URL expected, got '{self.otlp}')")
+        target = self.otlp if found["path"] else f"{self.otlp.rstrip('/')}/v1/metrics"
+        return OpenTelemetryConfig(url=target, headers=self.headers, http=True)
+
+
+def core(metrics: MetricsOptions | None = None) -> Runtime:
+    """The core for a worker or a client. Raises BuiltinError when its metrics cannot be set up.
+
+    It reports errors only: what matters comes back as errors anyway.
+    """
+    config = None if metrics is None else metrics.to_sdk()
+    key = metrics and (metrics.prometheus, metrics.otlp, tuple(sorted((metrics.headers or {}).items())))
+    with _lock:
+        found = _cores.get(key)
+        if found is None:
+            logger = logging.getLogger("temporalio.core")
+            if _is_news not in logger.filters:
+                logger.addFilter(_is_news)
+            errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+            log = LoggingConfig(filter=errors, forwarding=LogForwardingConfig(logger=logger))
+            try:
+                found = _cores[key] = Runtime(telemetry=TelemetryConfig(logging=log, metrics=config))
+            except (ValueError, RuntimeError) as error:
+                raise BuiltinError(f"bad option 'metrics' ({_reason(str(error))})") from error
+        return found
+
+
+def _reason(text: str) -> str:
+    """The telling part of the core's message."""
+    text = text.partition(" (os error")[0]
+    return text.replace("Failed starting Prometheus exporter", "cannot listen there")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nobody else tells it: a call that is tried again comes to an end, only polling goes on for ever."""
+    message = record.getMessage()
+    return "gRPC call" not in message or "gRPC call poll_" in message

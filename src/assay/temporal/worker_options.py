@@ -1,0 +1,141 @@
+"""The option table of a worker, and what is checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import WorkerDeploymentConfig
+
+from assay.errors import BuiltinError
+from assay.lua.function import LuaFunction
+from assay.lua.values import Name
+from assay.temporal.activities import LimitedActivity
+from assay.temporal.connection import ConnectionOptions
+from assay.temporal.core import MetricsOptions
+from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.host import WorkflowLimits
+
+
+@dataclass(kw_only=True)
+class DeploymentOptions:
+    """Which version of which deployment a worker is. The server hands new runs to the version that is set as current.
+
+    Attributes:
+        name: The deployment: what is deployed together, whatever its version.
+        build_id: The version: a commit, a tag, an image.
+        versioning: "pinned": a run stays with the version that began it. "auto_upgrade": it goes on with the current
+            version, which must match its history.
+    """
+
+    name: Name
+    build_id: Name
+    versioning: Literal["pinned", "auto_upgrade"] = "pinned"
+
+    def to_sdk(self) -> WorkerDeploymentConfig:
+        """The SDK's form."""
+        return WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(deployment_name=self.name, build_id=self.build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior[self.versioning.upper()],
+        )
+
+
+@dataclass(kw_only=True)
+class WorkerOptions(ConnectionOptions):
+    """What a worker runs, and for which task queue.
+
+    Attributes:
+        task_queue: The queue that it polls.
+        activities: Name → function, or a table with the function and a limit; it gets the input and returns the
+            result.
+        workflows: Name → function; it gets `ctx` and the input and returns the result.
+        max_concurrent_activities: How many activities run at once.
+        max_concurrent_local_activities: How many local activities and side effects run at once.
+        max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
+        max_cached_workflows: How many runs are kept in memory between their tasks.
+        max_activities_per_second: How many activities this worker starts in a second.
+        max_task_queue_activities_per_second: How many activities the server hands out for the queue in a second.
+        graceful_shutdown_timeout: Seconds that running activities get to end before they are cancelled.
+        deployment: Which version of which deployment the worker is, for Worker Versioning. Without it the server shows
+            a hash of the workflows' code, and hands any run to any worker.
+        workflow_limits: What one run may use.
+        on_workflow_error: "fail": an error that a workflow raises fails it; "suspend": it fails the workflow task
+            only, and a fixed script carries the run on.
+        metrics: Where the worker's metrics go.
+    """
+
+    task_queue: Name
+    activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
+    workflows: dict[str, LuaFunction] = field(default_factory=dict)
+    max_concurrent_activities: int | None = None
+    max_concurrent_local_activities: int | None = None
+    max_concurrent_workflow_tasks: int | None = None
+    max_cached_workflows: int = 1000
+    max_activities_per_second: float | None = None
+    max_task_queue_activities_per_second: float | None = None
+    graceful_shutdown_timeout: float = 10
+    deployment: DeploymentOptions | None = None
+    workflow_limits: WorkflowLimits | None = None
+    on_workflow_error: Literal["fail", "suspend"] = "fail"
+    metrics: MetricsOptions | None = None
+
+    def check(self) -> None:
+        """Raise BuiltinError for what cannot be run."""
+        if not self.activities and not self.workflows:
+            raise BuiltinError("nothing to run: give 'activities', 'workflows' or both")
+        for option, least in _AT_LEAST.items():
+            value = getattr(self, option)
+            if value is not None and not least <= value < float("inf"):
+                raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
+        limits = self.workflow_limits or WorkflowLimits()
+        if not 0.01 <= limits.cpu_seconds <= 1.5:
+            got = f"{limits.cpu_seconds:g}"
+            raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {got})")
+        if not 4 <= limits.memory_mb <= 65536:
+            got = f"{limits.memory_mb:g}"
+            raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {got})")
+        _check_names("activities", self.activities)
+        _check_names("workflows", self.workflows)
+        for name, entry in self.activities.items():
+            most = entry.max_concurrent if isinstance(entry, LimitedActivity) else None
+            if most is not None and most < 1:
+                raise BuiltinError(f"bad option 'activities.{name}.max_concurrent' (at least 1 expected, got {most})")
+
+    def to_sdk(self, build_id: str) -> dict[str, Any]:
+        """The arguments of the SDK's worker, but for what it runs. `build_id`: what is shown without a deployment."""
+        return {
+            "task_queue": self.task_queue,
+            **({"deployment_config": self.deployment.to_sdk()} if self.deployment else {"build_id": build_id}),
+            "max_cached_workflows": self.max_cached_workflows,
+            "max_concurrent_workflow_tasks": self.max_concurrent_workflow_tasks,
+            "max_concurrent_activities": self.max_concurrent_activities,
+            "max_concurrent_local_activities": self.max_concurrent_local_activities,
+            "max_activities_per_second": self.max_activities_per_second,
+            "max_task_queue_activities_per_second": self.max_task_queue_activities_per_second,
+            "graceful_shutdown_timeout": timedelta(seconds=self.graceful_shutdown_timeout),
+            "no_remote_activities": not self.activities,
+        }
+
+
+_AT_LEAST: dict[str, float] = {
+    "max_concurrent_activities": 1,
+    "max_concurrent_local_activities": 1,
+    "max_concurrent_workflow_tasks": 2,
+    "max_cached_workflows": 0,
+    "max_activities_per_second": 0.001,
+    "max_task_queue_activities_per_second": 0.001,
+    "graceful_shutdown_timeout": 0,
+}
+
+
+def _check_names(group: str, names: Iterable[str]) -> None:
+    given = list(names)
+    if given and set(given) == {str(index) for index in range(1, len(given) + 1)}:
+        raise BuiltinError(f"bad option '{group}' (a table of functions by name expected, got an array)")
+    for name in given:
+        if not name or name.startswith("__temporal") or name == SIDE_EFFECT_ACTIVITY:
+            raise BuiltinError(f"bad option '{group}' (the name '{name}' is reserved)")

@@ -1,0 +1,96 @@
+"""Values that are larger than the server takes fail at once, and say so."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from temporal_runs import run_until, until_history_has
+from temporal_script import Script
+
+MOST = 2 * 1024 * 1024 - 1024
+
+SIZES = """
+worker = temporal.worker({ task_queue = arg[1] or "replay", on_workflow_error = arg[2],
+  activities = {
+    make = function(size) return ("x"):rep(size) end,
+    measure = function(text) return #text end,
+  },
+  workflows = {
+    Steps = function(ctx, size)
+      local function failure(method, ...)
+        local ok, err = pcall(ctx[method], ctx, ...)
+        return ok and "no error" or { message = tostring(err), type = err.type, non_retryable = err.non_retryable }
+      end
+      return {
+        made = failure("execute_activity", "make", size),
+        measured = failure("execute_activity", "measure", ("x"):rep(size)),
+        effect = failure("side_effect", function() return ("x"):rep(size) end),
+        child = failure("execute_child_workflow", "Steps", ("x"):rep(size)),
+        signal = failure("signal_workflow", { workflow_id = "x", signal_name = "y", input = ("x"):rep(size) }),
+        memo = failure("upsert_memo", { big = ("x"):rep(size) }),
+        most = ctx:execute_activity("measure", ("x"):rep(2096128 - 64)),
+      }
+    end,
+    Result = function(ctx, size)
+      ctx:register_query("big", function() return ("x"):rep(size) end)
+      ctx:wait_signal("go")
+      return ("x"):rep(size)
+    end,
+  },
+})
+print("polling")
+"""
+
+
+def told(what: str, size: int) -> str:
+    """What is said of something of `size` bytes."""
+    return f"{what} has {size} bytes, the Temporal server takes at most {MOST}: store it elsewhere and pass its name"
+
+
+async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    steps = await client.start_workflow("Steps", MOST, id=name, task_queue=name)
+    stderr = await run_until(lua, SIZES, name, "fail", steps.result())
+    value = await steps.result()
+    assert value["made"] == {
+        "message": "activity 'make' failed: " + told("the result of activity 'make'", MOST + 2),
+        "type": "PayloadTooLarge",
+        "non_retryable": True,
+    }
+    assert value["measured"]["message"].startswith("ctx:execute_activity: the input has ")
+    assert value["effect"]["message"] == told("the result of a side effect", MOST + 2)
+    assert value["child"]["message"].startswith("ctx:execute_child_workflow: the input has ")
+    assert value["signal"]["message"].startswith("ctx:signal_workflow: the input has ")
+    assert value["memo"]["message"].startswith("ctx:upsert_memo: the input has ")
+    assert value["most"] == MOST - 64
+    assert "TMPRL1103" not in stderr
+    events = lua.events(name)
+    assert "WORKFLOW_TASK_FAILED" not in events
+    assert events.count("ACTIVITY_TASK_SCHEDULED") == 2
+    lua.replay(name, script="worker.lua")
+
+
+async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    failed = await client.start_workflow("Result", MOST, id=name, task_queue=name)
+    await failed.signal("go")
+    await run_until(lua, SIZES, name, "fail", until_history_has(failed, "WORKFLOW_EXECUTION_FAILED"))
+    with pytest.raises(WorkflowFailureError) as caught:
+        await failed.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.message == told("the workflow's result", MOST + 2)
+    assert caught.value.cause.type == "PayloadTooLarge"
+    lua.replay(name, script="worker.lua")
+
+
+async def test_it_keeps_a_run_open_that_suspends(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    kept = await client.start_workflow("Result", MOST, id=name, task_queue=name)
+    await kept.signal("go")
+    stderr = await run_until(lua, SIZES, name, "suspend", until_history_has(kept, "WORKFLOW_TASK_FAILED"))
+    assert told("the workflow's result", MOST + 2) in stderr
+    fixed = SIZES.replace('return ("x"):rep(size)\n    end', "return size\n    end")
+    await run_until(lua, fixed, name, "suspend", kept.result())
+    assert await kept.result() == MOST

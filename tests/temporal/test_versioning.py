@@ -1,0 +1,122 @@
+"""Changing the code of workflows that run: Worker Versioning, and patches."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from command import TIMEOUT, read_until
+from temporal_runs import run_until, until_history_has
+from temporal_script import Script
+
+SCRIPT = """
+local queue, build, versioning = arg[1] or "replay", arg[2] or "BUILD", arg[3]
+temporal.worker({ task_queue = queue,
+  deployment = versioning and {
+    name = queue, build_id = build, versioning = versioning ~= "default" and versioning or nil,
+  },
+  activities = { first = function() return "first" end, second = function() return "second" end },
+  workflows = { Steps = function(ctx) STEPS end },
+})
+print("polling")
+"""
+OLD = SCRIPT.replace("STEPS", 'local got = ctx:execute_activity("first") ctx:wait_signal("go") return { build, got }')
+INCOMPATIBLE = SCRIPT.replace("STEPS", 'ctx:wait_signal("go") return { build }')
+PATCHED = SCRIPT.replace(
+    "STEPS",
+    """
+    local got = ctx:execute_activity("first")
+    if ctx:patched("also second") then
+      got = got .. ctx:execute_activity("second")
+    end
+    ctx:wait_signal("go")
+    return { build, got }
+    """,
+)
+
+
+@contextmanager
+def worker(lua: Script, text: str, *arguments: str) -> Iterator[None]:
+    """Run a worker for as long as the block takes."""
+    with lua.command.started(lua.command.script(text, f"{arguments[1]}.lua"), *arguments) as process:
+        read_until(process, "polling")
+        yield
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, stderr) == (0, "")
+
+
+async def set_current(client: Client, deployment: str, build_id: str) -> None:
+    """Make a version the current one of a deployment, as soon as the server has heard of it."""
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace="default", deployment_name=deployment, build_id=build_id
+    )
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            try:
+                await client.workflow_service.set_worker_deployment_current_version(request)
+                return
+            except RPCError:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_pinned_run_stays_with_its_version(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    with worker(lua, OLD, name, "v1", "default"), worker(lua, INCOMPATIBLE, name, "v2", "pinned"):
+        await set_current(client, name, "v1")
+        old = await client.start_workflow("Steps", id=name, task_queue=name)
+        await until_history_has(old, "ACTIVITY_TASK_COMPLETED")
+        await set_current(client, name, "v2")
+        new = await client.start_workflow("Steps", id=f"{name}-new", task_queue=name)
+        await new.signal("go")
+        assert await new.result() == ["v2"]
+        await old.signal("go")
+        assert await old.result() == ["v1", "first"]
+    described = lua.cli("workflow", "describe", "--workflow-id", name)["workflowExecutionInfo"]["versioningInfo"]
+    assert described["behavior"] == "VERSIONING_BEHAVIOR_PINNED"
+    assert described["deploymentVersion"] == {"deploymentName": name, "buildId": "v1"}
+    lua.replay(name, script="v1.lua")
+    lua.replay(f"{name}-new", script="v2.lua")
+
+
+async def test_an_upgraded_run_goes_on_with_the_current_version(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    with worker(lua, PATCHED, name, "v2", "auto_upgrade"):
+        with worker(lua, OLD, name, "v1", "auto_upgrade"):
+            await set_current(client, name, "v1")
+            old = await client.start_workflow("Steps", id=name, task_queue=name)
+            await until_history_has(old, "ACTIVITY_TASK_COMPLETED")
+            await set_current(client, name, "v2")
+        new = await client.start_workflow("Steps", id=f"{name}-new", task_queue=name)
+        await new.signal("go")
+        assert await new.result() == ["v2", "firstsecond"]
+        await old.signal("go")
+        assert await old.result() == ["v2", "first"]
+    lua.replay(name, f"{name}-new", script="v2.lua")
+
+
+async def test_patches_from_the_first_to_the_last_step(lua: Script, name: str) -> None:
+    """A change in four deployments: without it, patched, deprecated, and with nothing but the new way."""
+    deprecated = PATCHED.replace('if ctx:patched("also second") then', 'ctx:deprecate_patch("also second") do')
+    plain = PATCHED.replace('if ctx:patched("also second") then', "do")
+    versions = OLD, PATCHED, deprecated, plain
+    client = await Client.connect(lua.address)
+    handles = []
+    for number, text in enumerate(versions):
+        handle = await client.start_workflow("Steps", id=f"{name}-{number}", task_queue=name)
+        handles.append(handle)
+        done = until_history_has(handle, "ACTIVITY_TASK_COMPLETED", 2 if number else 1)
+        assert await run_until(lua, text, name, str(number), done) == ""
+    # Each run ends with the next version: no version knows anything of a change but its own and the one before.
+    for number, handle in enumerate(handles):
+        await handle.signal("go")
+        following = str(min(number + 1, 3))
+        assert await run_until(lua, versions[int(following)], name, following, handle.result()) == ""
+        assert await handle.result() == [following, "firstsecond" if number else "first"]
+        lua.replay(f"{name}-{number}", script="worker.lua")
