@@ -6,6 +6,7 @@ Only this file knows what drives a run.
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
