@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import hashlib
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -135,10 +135,24 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
+    @property
+    def options(self) -> WorkerOptions:
+        """What it was made with."""
+        return self._options
+
+    @property
+    def settings(self) -> Settings:
+        """What its workflows share."""
+        return self._settings
+
+    def snapshots(self) -> Iterator[tuple[str, bytes]]:
+        """Take the snapshot of each workflow: its name, and what its runs are made of."""
+        for name, function in self._options.workflows.items():
+            yield name, self._host.snapshot(function, f"workflow '{name}'")
+
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
-        for name, function in self._options.workflows.items():
-            snapshot = self._host.snapshot(function, f"workflow '{name}'")
+        for name, snapshot in self.snapshots():
             self._fingerprint.update(snapshot)
             self._workflows.append(workflow_class(name, snapshot, self._settings))
         for name, entry in self._options.activities.items():

@@ -34,12 +34,14 @@ _LARGE = 2 << 20
 class Settings:
     """What all workflows of a worker share.
 
-    `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error.
+    `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error;
+    `parts` are more parts of the private Lua side, for tools that look into runs.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
     limits: WorkflowLimits
     suspend: bool = False
+    parts: tuple[str, ...] = ()
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
 
 
@@ -49,7 +51,9 @@ class Run:
     def __init__(self, snapshot: bytes, settings: Settings) -> None:
         self._snapshot = snapshot
         self._settings = settings
-        self._host = WorkflowHost(settings.libraries, settings.limits, suspend=settings.suspend)
+        self._host = WorkflowHost(
+            settings.libraries, settings.limits, suspend=settings.suspend, more_parts=settings.parts
+        )
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:
