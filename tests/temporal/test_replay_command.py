@@ -79,8 +79,8 @@ def test_a_changed_script_is_shown_where_it_parts(
     assert result.stdout.endswith("1 history replayed: it does not match\n")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Stepwise recorded-")
-    gone = next(line for line in lines if line.startswith("  - "))
-    come = next(line for line in lines if line.startswith("  + "))
+    gone = next(line for line in lines if line.startswith("  -  "))
+    come = next(line for line in lines if line.startswith("  +  "))
     assert expected in gone
     if changed is not NO_TIMER:  # the local activity of its side effect is what comes next
         assert all(part in come for part in actual)

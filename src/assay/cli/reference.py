@@ -15,15 +15,16 @@ from collections.abc import Sequence
 from assay.builtins import LIBRARIES
 from assay.lua.declare import Library
 from assay.lua.reference import module_stub, page, stub
+from assay.testing.library import library as test_library
 
 LUAS_OWN = ("os",)
 """Globals of Lua that get more functions."""
 
 
 def libraries() -> list[Library]:
-    """Import all libraries, and the one of `ctx`, sorted by name."""
+    """Import all libraries, `test` and the one of `ctx`, sorted by name."""
     found = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
-    return sorted([*found, _ctx()], key=lambda library: library.name)
+    return sorted([*found, test_library, _ctx()], key=lambda library: library.name)
 
 
 def _ctx() -> Library:
@@ -42,7 +43,8 @@ def pages() -> dict[str, str]:
     rows = [f"- [{library.name}]({library.name}.md): {_first_sentence(library.doc)}" for library in libraries()]
     index = (
         "# Reference\n\n"
-        "The globals of a script. `ctx` is what a workflow function gets; a name with a dot is a module for `require`."
+        "The globals of a script. `ctx` is what a workflow function gets, `test` is one of test files only; "
+        "a name with a dot is a module for `require`."
     )
     index += "\n\n" + "\n".join(rows)
     return {"README.md": index + "\n", **found}

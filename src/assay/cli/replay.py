@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from assay.temporal.replay.engine import Divergence, Outcome
 
+_COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
 _NAMED = 20  # of the histories that do not match, beside the first
 
 
@@ -115,20 +116,10 @@ def _name(outcome: Outcome) -> str:
 
 
 def _show(divergence: Divergence) -> str:
-    """The divergence as a diff of the history and what the code does."""
-    lines = [f"  {divergence.message}"]
-    if divergence.expected is not None or divergence.actual is not None:
-        steps = [*divergence.before, *filter(None, (divergence.expected, divergence.actual))]
-        width = max(len(step.where) for step in steps)
-        lines += ["", click.style("  --- history", fg="red"), click.style("  +++ script", fg="green")]
-        lines += [f"    {step.where:<{width}}  {step}" for step in divergence.before]
-        expected, actual = divergence.expected, divergence.actual
-        gone = f"  - {expected.where:<{width}}  {expected}" if expected else f"  - {'':<{width}}  (nothing more)"
-        come = f"  + {actual.where:<{width}}  {actual}" if actual else f"  + {'':<{width}}  (nothing)"
-        lines += [click.style(gone, fg="red"), click.style(come, fg="green")]
-    if divergence.where:
-        lines += ["", *(f"  {line}" for line in divergence.where.expandtabs(4).splitlines())]
-    return "\n".join(lines) + "\n"
+    from assay.temporal.replay.show import show
+
+    lines = [click.style(line, fg=_COLOURS.get(line[:3])) for line in show(divergence).splitlines()]
+    return "\n".join(f"  {line}".rstrip() for line in lines) + "\n"
 
 
 @contextlib.contextmanager

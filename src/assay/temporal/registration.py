@@ -52,7 +52,7 @@ class Script(Host):
             raise AssayError(f"cannot read {self.path}: {error.strerror}") from error
         name, *rest = map(os.fsencode, (self.path, *arguments))
         self.set_arguments(name, *rest)
-        self._main = asyncio.ensure_future(self.run(self.load(source, self.path), tuple(rest)))
+        self._main = asyncio.ensure_future(self.run(self.load(source, self.path), tuple(rest), b"keep"))
         far_enough = asyncio.ensure_future(self._far_enough.wait())
         await asyncio.wait((self._main, far_enough), return_when=asyncio.FIRST_COMPLETED)
         far_enough.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -127,6 +127,7 @@ class Worker:
             limits=options.workflow_limits or WorkflowLimits(),
             suspend=options.on_workflow_error == "suspend",
         )
+        self._snapshots: list[tuple[str, bytes]] | None = None
         self._workflows: list[type] = []
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._activities: list[Callable[..., Any]] = []
@@ -145,20 +146,27 @@ class Worker:
         """What its workflows share."""
         return self._settings
 
-    def snapshots(self) -> Iterator[tuple[str, bytes]]:
-        """Take the snapshot of each workflow: its name, and what its runs are made of."""
-        for name, function in self._options.workflows.items():
-            yield name, self._host.snapshot(function, f"workflow '{name}'")
+    def snapshots(self) -> list[tuple[str, bytes]]:
+        """The snapshot of each workflow: its name, and what its runs are made of. Taken once."""
+        if self._snapshots is None:
+            workflows = self._options.workflows.items()
+            self._snapshots = [(name, self._host.snapshot(fn, f"workflow '{name}'")) for name, fn in workflows]
+        return self._snapshots
+
+    def activity_functions(self) -> list[Callable[..., Any]]:
+        """Make the SDK's activities for the options' activities."""
+        made = []
+        for name, entry in self._options.activities.items():
+            limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
+            made.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
+        return made
 
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
         for name, snapshot in self.snapshots():
             self._fingerprint.update(snapshot)
             self._workflows.append(workflow_class(name, snapshot, self._settings))
-        for name, entry in self._options.activities.items():
-            limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
-            self._activities.append(activity_function(name, limited.run, self._script, limited.max_concurrent))
-        self._activities.append(side_effect_activity(self._settings))
+        self._activities = [*self.activity_functions(), side_effect_activity(self._settings)]
         logs.configure(self._host.verbose)
         give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
@@ -203,7 +211,7 @@ class Worker:
                 max_activities_per_second=options.max_activities_per_second,
                 max_task_queue_activities_per_second=options.max_task_queue_activities_per_second,
                 graceful_shutdown_timeout=timedelta(seconds=options.graceful_shutdown_timeout),
-                no_remote_activities=not options.activities,
+                no_remote_activities=len(self._activities) == 1,
             )
         except (ValueError, TypeError) as error:
             raise BuiltinError(str(error)) from error

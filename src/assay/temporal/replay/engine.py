@@ -83,18 +83,12 @@ class _Runner(LuaWorkflowRunner):
         self.watched.mismatch = message
         self.watched.where = where
 
-    def before_eviction(self, host: WorkflowHost) -> None:
-        """Look at a run for the last time."""
-
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Make an instance whose commands are written down."""
         instance = super().create_instance(det)
         activate = instance.activate
 
         def write_down(act: WorkflowActivation) -> WorkflowActivationCompletion:
-            host = self._settings.runs.get(det.info.run_id)
-            if host is not None and any(job.HasField("remove_from_cache") for job in act.jobs):
-                self.before_eviction(host)
             completion = activate(act)
             host = self._settings.runs.get(det.info.run_id)
             if completion.HasField("failed"):
@@ -120,14 +114,14 @@ def _take_calls(host: WorkflowHost) -> list[Call]:
 class Replay:
     """The workflows of a script's workers, ready to be replayed."""
 
-    def __init__(self, workers: Sequence[Worker], more_parts: tuple[str, ...] = ()) -> None:
+    def __init__(self, workers: Sequence[Worker]) -> None:
         """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
         self._runs: weakref.WeakValueDictionary[str, WorkflowHost] = weakref.WeakValueDictionary()
         classes: dict[str, type] = {}
         settings, codec = None, None
         for worker in workers:
             codec = codec or worker.options.codec
-            settings = dataclasses.replace(worker.settings, parts=(TRACE, *more_parts), runs=self._runs)
+            settings = dataclasses.replace(worker.settings, parts=(TRACE,), runs=self._runs)
             for name, snapshot in worker.snapshots():
                 if name in classes:
                     raise AssayError(f"two workers of the script register a workflow '{name}'")
