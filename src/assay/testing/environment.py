@@ -63,11 +63,15 @@ class Server:
             os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
             self._environment = await WorkflowEnvironment.start_time_skipping(
                 test_server_existing_path=find_server(),
-                data_converter=connection._DATA_CONVERTER,
+                data_converter=connection.data_converter(None),
                 runtime=connection._sdk_runtime(),
             )
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
         return self._environment
+
+    async def client(self) -> Client:
+        """Connect to it, as scripts do."""
+        return Client(await connection.connect("test.workflow_env", connection.ConnectionOptions()))
 
     async def stop(self) -> None:
         """Stop it."""
@@ -127,12 +131,12 @@ class _TaskFailures(logging.Handler):
 class TestEnvironment:
     """Workers on the file's server, the workflows that were started, what they called."""
 
-    def __init__(self, host: Host, server: WorkflowEnvironment, options: EnvironmentOptions) -> None:
+    def __init__(self, host: Host, server: WorkflowEnvironment, client: Client, options: EnvironmentOptions) -> None:
         self.calls: list[ActivityCall] = []
         self._host = host
         self._server = server
         self._options = options
-        self._client = Client(server.client)
+        self._client = client
         self._script: Script | None = None
         self._workers: list[Worker] = []
         self._runs: list[Run] = []

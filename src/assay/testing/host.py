@@ -49,7 +49,7 @@ class TestHost(Host):
             raise BuiltinError("only inside of a test")
         logs.configure(verbose=False)
         self.server = self.server or Server()
-        environment = TestEnvironment(self, await self.server.get(), options)
+        environment = TestEnvironment(self, await self.server.get(), await self.server.client(), options)
         self.environments.append(environment)
         try:
             await environment.open(self.folder)
