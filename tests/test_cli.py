@@ -48,6 +48,12 @@ class TestRunning:
         script = assay.script("print((require('helper')))", "app/main.lua")
         assert assay.run(script).stdout == "found\n"
 
+    @pytest.mark.parametrize("value", ["print", "coroutine.create(print)", "setmetatable({}, {__index = error})"])
+    @pytest.mark.parametrize("before", ["", "sleep(0) "])
+    def test_a_script_may_return_anything(self, assay: Command, before: str, value: str) -> None:
+        result = assay.run("exec", "-e", f"{before}return {value}")
+        assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
     def test_python_runs_it_as_a_module(self, assay: Command) -> None:
         with assay.started("exec", "-e", "print(1)", program=("-m", "assay")) as process:
             assert process.communicate(timeout=TIMEOUT) == ("1\n", "")

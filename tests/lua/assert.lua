@@ -52,6 +52,18 @@ check.raises(
   { 1, { a = true, ["b c"] = json.null } },
   { x = 1.5 }
 )
+local order = { id = 7, items = { { name = "bolt", count = 2 }, { name = "nut", count = 3 } }, paid = true, note = "x" }
+local other =
+  { id = 7, items = { { name = "bolt", count = 2 }, { name = "nut", count = 4 } }, paid = true, ["a b"] = 1 }
+local _, difference = pcall(assert.eq, order, other, "message")
+assert.matches(difference, '\n  items%[2%]%.count: 3 != 4\n  note: "x" != %(missing%)$')
+assert.matches(difference, '\n  %["a b"%]: %(missing%) != 1\n')
+local rows, columns = {}, {}
+for i = 1, 30 do
+  rows[i], columns[i] = i, -i
+end
+_, difference = pcall(assert.eq, rows, columns)
+assert.matches(difference, "\n  %[10%]: 10 != %-10\n  …$")
 check.raises("assert.eq failed: {1, self = (itself)} != function", assert.eq, cyclic_a, print)
 check.raises("assert.ne failed: {1} == {1.0}", assert.ne, { 1 }, { 1.0 })
 local named = setmetatable({}, {

@@ -85,9 +85,59 @@ local function shown(value)
   return #text > LONGEST and string.sub(text, 1, LONGEST) .. "…" or text
 end
 
-local function fail(name, what, message)
+local function fail(name, what, message, detail)
   local suffix = message ~= nil and " - " .. host.tostring(message) or ""
-  error("assert." .. name .. " failed: " .. what .. suffix, 3)
+  error("assert." .. name .. " failed: " .. what .. suffix .. (detail or ""), 3)
+end
+
+local EASY_TO_READ = 80 -- bytes of a message that says enough by itself
+local MOST_DIFFERENCES = 10
+
+local function missing_or(value)
+  return value == nil and "(missing)" or show(value)
+end
+
+-- The fields in which two tables differ, one line each.
+local function differences(a, b)
+  local lines, active = {}, {}
+  local function compare(x, y, path)
+    local is_table = type(x) == "table" and type(y) == "table" and not active[x]
+    if equal(x, y) or #lines > MOST_DIFFERENCES then
+      return
+    elseif
+      not is_table
+      or host.is_handle(x)
+      or host.is_handle(y)
+      or rawequal(x, host.null)
+      or rawequal(y, host.null)
+    then
+      lines[#lines + 1] = "\n  " .. path .. ": " .. missing_or(x) .. " != " .. missing_or(y)
+      return
+    end
+    active[x] = true
+    local keys = {}
+    for key in next, x do
+      keys[#keys + 1] = key
+    end
+    for key in next, y do
+      if rawget(x, key) == nil then
+        keys[#keys + 1] = key
+      end
+    end
+    table.sort(keys, less)
+    for i = 1, #keys do
+      local key = keys[i]
+      local plain = type(key) == "string" and string.find(key, "^[%a_][%w_]*$")
+      local inner = plain and (path == "" and key or path .. "." .. key) or path .. "[" .. show(key) .. "]"
+      compare(rawget(x, key), rawget(y, key), inner)
+    end
+    active[x] = nil
+  end
+  compare(a, b, "")
+  if #lines > MOST_DIFFERENCES then
+    lines[#lines] = "\n  …"
+  end
+  return table.concat(lines)
 end
 
 local function bad(name, parameter, expected, value)
@@ -109,7 +159,9 @@ end
 
 function M.eq(a, b, message)
   if not equal(a, b) then
-    fail("eq", shown(a) .. " != " .. shown(b), message)
+    local text = shown(a) .. " != " .. shown(b)
+    local is_hard_to_read = #text > EASY_TO_READ and type(a) == "table" and type(b) == "table"
+    fail("eq", text, message, is_hard_to_read and differences(a, b))
   end
 end
 

@@ -31,7 +31,7 @@ def assert_(value: Value, message: Value = None, *rest: Value) -> Value:
 
 @library.function(pure=True, native=True)
 def eq(a: Value, b: Value, message: str | None = None) -> None:
-    """Check that two values are equal.
+    """Check that two values are equal. Of two large tables the error lists the fields that differ.
 
     Args:
         a: One value.

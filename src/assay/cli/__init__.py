@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from assay.cli.leave import leave
 
-COMMANDS = ("dev", "exec", "run")
+COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types")
 """The commands; each is the attribute `command` of the module of its name."""
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE

@@ -10,6 +10,7 @@ import click
 
 import assay
 from assay.cli import COMMANDS
+from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
 
 
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
     except assay.AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)

@@ -22,3 +22,11 @@ def verbose(command: Callable[..., Any]) -> Callable[..., Any]:
 def script_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the arguments of the script."""
     return click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)(command)
+
+
+def connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--address` and `--namespace` of a server."""
+    command = click.option("--namespace", help="The namespace [TEMPORAL_NAMESPACE or default].")(command)
+    return click.option("--address", metavar="HOST:PORT", help="The server [TEMPORAL_ADDRESS or localhost:7233].")(
+        command
+    )

@@ -14,16 +14,17 @@ from collections.abc import Sequence
 
 from assay.builtins import LIBRARIES
 from assay.lua.declare import Library
-from assay.lua.reference import module_stub, page, stub
+from assay.lua.reference import entries, module_stub, page, stub
+from assay.testing.library import library as test_library
 
 LUAS_OWN = ("os",)
 """Globals of Lua that get more functions."""
 
 
 def libraries() -> list[Library]:
-    """Import all libraries, and the one of `ctx`, sorted by name."""
+    """Import all libraries, `test` and the one of `ctx`, sorted by name."""
     found = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
-    return sorted([*found, _ctx()], key=lambda library: library.name)
+    return sorted([*found, test_library, _ctx()], key=lambda library: library.name)
 
 
 def _ctx() -> Library:
@@ -39,16 +40,23 @@ def _ctx() -> Library:
 def pages() -> dict[str, str]:
     """Write all reference pages: file name → text."""
     found = {f"{library.name}.md": page(library) for library in libraries()}
-    rows = [f"- [{library.name}]({library.name}.md): {_first_sentence(library.doc)}" for library in libraries()]
+    rows = [f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}" for library in libraries()]
     index = (
         "# Reference\n\n"
-        "The globals of a script. `ctx` is what a workflow function gets; a name with a dot is a module for `require`."
+        "The globals of a script. `ctx` is what a workflow function gets, `test` is one of test files only; "
+        "a name with a dot is a module for `require`."
     )
     index += "\n\n" + "\n".join(rows)
     return {"README.md": index + "\n", **found}
 
 
-def _first_sentence(doc: str) -> str:
+def function_rows(library: Library) -> list[tuple[str, str]]:
+    """The functions and methods of a library: each with its arguments, and its first sentence."""
+    return [(entry.title, first_sentence(entry.doc)) for entry in entries(library)]
+
+
+def first_sentence(doc: str) -> str:
+    """The first sentence of a text."""
     return " ".join(doc.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
 
 

@@ -59,7 +59,7 @@ def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: b
     script, *rest = map(os.fsencode, arguments)
     try:
         host.set_arguments(script, *rest)
-        host.run_sync(host.load(source, name), tuple(rest))
+        host.run_sync(host.load(source, name), tuple(rest), b"keep")  # nobody asks what a script returns
     except LuaError as error:
         flush()
         complain("\n".join(filter(None, (_message(error), error.traceback))))

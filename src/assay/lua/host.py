@@ -409,9 +409,9 @@ class Host:
         self._spawned.append(spawned)
         return spawned
 
-    def run_sync(self, function: LuaFunction, arguments: tuple[Any, ...]) -> Any:
+    def run_sync(self, function: LuaFunction, arguments: tuple[Any, ...], delivery: bytes = b"wire") -> Any:
         """Run a function and whatever it waits for, to its end; `asyncio` only when something waits."""
-        task = self.start(function, arguments)
+        task = self.start(function, arguments, delivery)
         event = self.step(task)
         if event[0] != b"wait" and not self.services:
             self._flush()

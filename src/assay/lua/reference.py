@@ -153,6 +153,27 @@ def page(library: Library) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One function: its name with its arguments, its docstring's text, and its part of the page with its tables."""
+
+    title: str
+    doc: str
+    text: str
+
+
+def entries(library: Library) -> Iterator[Entry]:
+    """The functions and methods of a library, one by one."""
+    handles = [method for handle in library.handles for method in _public(handle.methods)]
+    for function in filter(None, [library.entry, *_public(library.functions), *handles]):
+        names = Types(library)
+        parts = _function_part(function, names, "##")
+        for cls, name in _all_tables(names):
+            parts += [f"### {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
+        title = parts[0].removeprefix("## `").partition("`")[0]
+        yield Entry(title, Doc(function.doc).text, "\n\n".join(filter(None, parts)) + "\n")
+
+
 def _all_tables(names: Types) -> Iterator[tuple[type, str]]:
     yield from sorted(names.tables.items(), key=lambda item: item[1])
 

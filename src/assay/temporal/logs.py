@@ -40,6 +40,16 @@ def configure(verbose: bool) -> None:
             logger.propagate = False
 
 
+def silence(verbose: bool) -> None:
+    """Keep the log lines of both to itself, for a command that reports in its own words; all of them if `verbose`."""
+    if verbose:
+        configure(verbose)
+        return
+    for name in ("temporalio", "assay.temporal"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+
+
 def warn(message: str) -> None:
     """Log a warning of the worker's own."""
     logging.getLogger(__name__).warning("%s", message)

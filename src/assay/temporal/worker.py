@@ -55,6 +55,7 @@ class Worker:
             limits=options.workflow_limits or WorkflowLimits(),
             suspend=options.on_workflow_error == "suspend",
         )
+        self._snapshots: list[tuple[str, bytes]] | None = None
         self._workflows: list[type] = []
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._activities: list[Callable[..., Any]] = []
@@ -63,17 +64,38 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
-    async def start(self) -> None:
-        """Connect and start polling. Raises BuiltinError or ErrorObject."""
-        for name, function in self._options.workflows.items():
-            snapshot = self._host.snapshot(function, f"workflow '{name}'")
-            self._fingerprint.update(snapshot)
-            self._workflows.append(workflow_class(name, snapshot, self._settings))
+    @property
+    def options(self) -> WorkerOptions:
+        """What it was made with."""
+        return self._options
+
+    @property
+    def settings(self) -> Settings:
+        """What its workflows share."""
+        return self._settings
+
+    def snapshots(self) -> list[tuple[str, bytes]]:
+        """The snapshot of each workflow: its name, and what its runs are made of. Taken once."""
+        if self._snapshots is None:
+            workflows = self._options.workflows.items()
+            self._snapshots = [(name, self._host.snapshot(fn, f"workflow '{name}'")) for name, fn in workflows]
+        return self._snapshots
+
+    def activity_functions(self) -> list[Callable[..., Any]]:
+        """Make the SDK's activities for the options' activities."""
+        made = []
         for name, entry in self._options.activities.items():
             limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
-            made = activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent)
-            self._activities.append(made)
-        self._activities += [side_effect_activity(self._settings), unknown_activity(self._options.activities)]
+            made.append(activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent))
+        return made
+
+    async def start(self) -> None:
+        """Connect and start polling. Raises BuiltinError or ErrorObject."""
+        for name, snapshot in self.snapshots():
+            self._fingerprint.update(snapshot)
+            self._workflows.append(workflow_class(name, snapshot, self._settings))
+        internal = side_effect_activity(self._settings), unknown_activity(self._options.activities)
+        self._activities = [*self.activity_functions(), *internal]
         logs.configure(self._host.verbose)
         give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()

@@ -102,6 +102,7 @@ class WorkflowHost(Host):
         is_copy: bool = False,
         live: bool = False,
         suspend: bool = False,
+        more_parts: tuple[str, ...] = (),
     ) -> None:
         """Make the state.
 
@@ -139,7 +140,7 @@ class WorkflowHost(Host):
             {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
             _no_module,
             self._print,
-            parts=_PARTS,
+            parts=(*_PARTS, *more_parts),
             late_parts=_LATE_PARTS,
             memory_limit=int(limits.memory_mb * 1024 * 1024),
             hash_seed=_HASH_SEED,

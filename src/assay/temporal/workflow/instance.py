@@ -33,13 +33,15 @@ class Settings:
     """What all workflows of a worker share.
 
     `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error;
-    `payload_limit` is what the server takes, once the worker has asked it.
+    `payload_limit` is what the server takes, once the worker has asked it; `parts` are more parts of the private Lua
+    side, for tools that look into runs.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
     limits: WorkflowLimits
     suspend: bool = False
     payload_limit: int = payloads.USUAL_LIMIT
+    parts: tuple[str, ...] = ()
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
 
 
@@ -49,7 +51,9 @@ class Run:
     def __init__(self, snapshot: bytes, settings: Settings) -> None:
         self._snapshot = snapshot
         self._settings = settings
-        self._host = WorkflowHost(settings.libraries, settings.limits, suspend=settings.suspend)
+        self._host = WorkflowHost(
+            settings.libraries, settings.limits, suspend=settings.suspend, more_parts=settings.parts
+        )
         self._host.payload_limit = settings.payload_limit
         settings.runs[workflow.info().run_id] = self._host
 

@@ -18,6 +18,7 @@ from temporalio.worker import (
     WorkflowInstance,
     WorkflowInstanceDetails,
 )
+from temporalio.workflow import Info
 
 from assay.temporal.workflow.instance import Settings
 
@@ -70,6 +71,16 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
         super().__init__()
         self._settings = settings
 
+    def mismatch(self, info: Info, message: str, where: str) -> None:
+        """Tell of a run that does not match its history: the core's message, and where the run was."""
+        logger.error(
+            "workflow '%s' (%s) does not match its history: %s%s",
+            info.workflow_type,
+            info.workflow_id,
+            message,
+            f"\n{where}" if where else "",
+        )
+
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Make an instance whose evictions are looked at."""
         det = dataclasses.replace(det, interceptor_classes=[*det.interceptor_classes, _Validation])
@@ -82,14 +93,7 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
                 removal = job.remove_from_cache
                 if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
                     host = self._settings.runs.get(info.run_id)
-                    where = f"\n{host.where()}" if host is not None else ""
-                    logger.error(
-                        "workflow '%s' (%s) does not match its history: %s%s",
-                        info.workflow_type,
-                        info.workflow_id,
-                        _telling_part(removal.message),
-                        where,
-                    )
+                    self.mismatch(info, _telling_part(removal.message), "" if host is None else host.where())
                 elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
                     # Nothing else is said of a command that the server refuses, and the task comes back for ever.
                     logger.warning(

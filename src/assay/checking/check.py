@@ -1,0 +1,128 @@
+"""The check of a script: read it, then look at each workflow function and at what it calls."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from assay.checking import rules
+from assay.checking.rules import Body, Finding, Kind
+from assay.checking.tokens import Token, function_body, tokenize
+from assay.errors import LuaError
+from assay.lua import values
+from assay.lua.state import PARTS
+from assay.temporal.registration import Script
+from assay.temporal.worker import Worker
+
+_INSPECT = os.path.join(os.path.dirname(__file__), "inspect")
+_POSITION = re.compile(r"^(.+?):(\d+): (.*)$", re.DOTALL)
+
+
+@dataclass
+class Registered:
+    """What one worker of a script registers."""
+
+    task_queue: str
+    workflows: list[str]
+    activities: list[str]
+
+
+@dataclass
+class Report:
+    """What was found."""
+
+    workers: list[Registered] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is more than warnings."""
+        return any(finding.level == "error" for finding in self.findings)
+
+
+async def check_script(path: str) -> Report:
+    """Check a script. Raises AssayError when it cannot be read."""
+    report = Report()
+    script = Script(path, parts=(*PARTS, _INSPECT))
+    try:
+        await script.read()
+    except LuaError as error:
+        report.findings.append(_of_error(path, error))
+    for worker in script.workers:
+        options = worker.options
+        report.workers.append(Registered(options.task_queue, sorted(options.workflows), sorted(options.activities)))
+        report.findings += _Check(script).worker(worker)
+    report.findings = sorted(set(report.findings), key=lambda finding: (finding.file, finding.line, finding.message))
+    await script.close()
+    return report
+
+
+def _of_error(path: str, error: LuaError) -> Finding:
+    found = _POSITION.match(error.message)
+    if found is None:
+        return Finding(path, 0, "error", "script", error.message)
+    return Finding(found[1], int(found[2]), "error", "script", found[3])
+
+
+class _Check:
+    """The functions of one worker."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._seen: set[tuple[str, int, int]] = set()
+
+    def worker(self, worker: Worker) -> Iterator[Finding]:
+        """Look at every workflow."""
+        activities = set(worker.options.activities)
+        for function in worker.options.workflows.values():
+            yield from self._function(function.id, activities, is_workflow=True)
+
+    def _function(self, identity: int, activities: set[str], *, is_workflow: bool = False) -> Iterator[Finding]:
+        source, first, last, captured = values.decode(self._script.state.invoke(b"inspect", identity), ())
+        if not source.startswith("@") or (source, first, last) in self._seen:
+            return
+        self._seen.add((source, first, last))
+        tokens = function_body(_tokens(source[1:]), first, last)
+        if tokens is None:
+            return
+        body = Body(source[1:], tokens, _kinds(captured), self._global, is_workflow)
+        yield from rules.find_io(body)
+        yield from rules.find_foreign(body)
+        yield from rules.find_bad_calls(body, activities)
+        for called in self._called(body):
+            yield from self._function(called, activities)
+
+    def _global(self, name: str) -> Kind:
+        return _kind(values.decode(self._script.state.invoke(b"inspect_global", name.encode()), ()))
+
+    def _called(self, body: Body) -> Iterator[int]:
+        declared = body.declared
+        for _, name in rules.calls(body):
+            first, _, member = name.partition(".")
+            kind, value = body.kind(first, declared)
+            if kind == "table" and member:
+                kind, value = value.get(member, ("plain", None))
+            if kind == "function":
+                yield value
+
+
+def _kind(described: list[Any]) -> Kind:
+    kind, value = (*described, None)[:2]
+    return (kind, _kinds(value)) if kind == "table" else (kind, value)
+
+
+def _kinds(described: Any) -> dict[str, Kind]:
+    return {name: _kind(item) for name, item in described.items()} if isinstance(described, dict) else {}
+
+
+@lru_cache(maxsize=64)
+def _tokens(path: str) -> list[Token]:
+    try:
+        with open(path, "rb") as file:
+            return tokenize(file.read())
+    except OSError:
+        return []

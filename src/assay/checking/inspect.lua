@@ -1,0 +1,50 @@
+-- Describes functions of a script: where they are, and what they capture.
+local host = ...
+
+local getinfo, getupvalue = debug.getinfo, debug.getupvalue
+local rawget, type = rawget, type
+
+-- What a captured value is: "function" (with its id), "table", "builtin" (with its name), or what a workflow cannot have.
+local function kind_of(value)
+  local kind = type(value)
+  if host.names[value] then
+    return { "builtin", host.names[value] }
+  elseif kind == "function" then
+    return getinfo(value, "S").what == "C" and { "foreign", "a C function" } or { "function", host.hold(value) }
+  elseif kind == "thread" or kind == "userdata" then
+    return { "foreign", kind == "thread" and "a coroutine" or "userdata" }
+  elseif kind == "table" and host.is_handle(value) then
+    return { "foreign", host.describe(value) }
+  elseif kind == "table" and not host.is_error(value) then
+    local fields = {}
+    for key, item in next, value do
+      if type(key) == "string" and (type(item) == "function" or type(item) == "thread" or host.is_handle(item)) then
+        fields[key] = kind_of(item)
+      end
+    end
+    return { "table", fields }
+  end
+  return { "plain" }
+end
+
+-- The held function `id`: its file, its first and last line, and its upvalues and the script's globals by name.
+function host.inspect(id)
+  local fn = host.held(id)
+  local info = getinfo(fn, "S")
+  local captured, i = {}, 1
+  local name, value = getupvalue(fn, i)
+  while name do
+    if name ~= "_ENV" then
+      captured[name] = kind_of(value)
+    end
+    i = i + 1
+    name, value = getupvalue(fn, i)
+  end
+  return (host.encode({ info.source, info.linedefined, info.lastlinedefined, captured }, "wire"))
+end
+
+-- What global `name` is, when the script made it.
+function host.inspect_global(name)
+  local value = rawget(host.globals, name)
+  return (host.encode(kind_of(value), "wire"))
+end

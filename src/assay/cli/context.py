@@ -1,0 +1,57 @@
+"""`assay context`: search the reference from the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.cli.options import verbose
+
+if TYPE_CHECKING:
+    from assay.lua.reference import Entry
+
+_WORD = re.compile(r"[a-z0-9]+")
+_WEIGHTS = (8, 4, 1)  # of a word in the name, in the first sentence, elsewhere
+
+
+@click.command()
+@verbose
+@click.option("-n", "--number", type=click.IntRange(1), default=3, help="How many to show at most [3].")
+@click.argument("query", nargs=-1, required=True)
+def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
+    r"""Search the reference for functions and print the best, with arguments and options.
+
+    \b
+    assay context read a file
+    assay context ctx:wait_signal
+    """
+    from assay.cli import reference
+    from assay.lua.reference import entries
+
+    found = [entry for library in reference.libraries() for entry in entries(library)]
+    words = _WORD.findall(" ".join(query).lower())
+    scored = sorted(((_score(entry, words), -at) for at, entry in enumerate(found)), reverse=True)
+    best = [found[-at] for score, at in scored[:number] if score > 0]
+    if not best:
+        click.echo(f"nothing about '{' '.join(query)}'", err=True)
+        return 1
+    click.echo("\n".join(entry.text for entry in best), nl=False)
+    return 0
+
+
+def _score(entry: Entry, words: list[str]) -> float:
+    name = _WORD.findall(entry.title.lower())
+    first, _, rest = entry.text.lower().partition(".\n")
+    places = (name, _WORD.findall(first), _WORD.findall(rest))
+    score = 0.0
+    for word in words:
+        for place, weight in zip(places, _WEIGHTS, strict=True):
+            if word in place:
+                score += weight
+                break
+            if len(word) > 3 and any(word in other or (len(other) > 3 and other in word) for other in place):
+                score += weight / 2
+                break
+    return score - 0.01 * len(name) if score else 0

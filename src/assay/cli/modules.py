@@ -1,0 +1,27 @@
+"""`assay modules`: list what a script finds without installing anything."""
+
+from __future__ import annotations
+
+import click
+
+from assay.cli.options import verbose
+
+
+@click.command()
+@verbose
+@click.argument("name", required=False)
+def command(name: str | None, verbose: bool) -> int:
+    """List the globals and the built-in modules, one line each; of the one called NAME its functions."""
+    from assay.cli import reference
+
+    libraries = {library.name: library for library in reference.libraries()}
+    if name is None:
+        rows = [(library.name, reference.first_sentence(library.doc)) for library in libraries.values()]
+    elif name in libraries:
+        rows = reference.function_rows(libraries[name])
+    else:
+        raise click.UsageError(f"there is no '{name}' (there are: {', '.join(libraries)})")
+    width = max(len(row[0]) for row in rows)
+    for title, text in rows:
+        click.echo(f"{title:<{width}}  {text}")
+    return 0

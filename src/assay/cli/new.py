@@ -1,0 +1,48 @@
+"""`assay new`: make a project of a worker and its test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from assay.cli.failure import EXIT_USAGE
+from assay.cli.leave import complain
+from assay.cli.options import verbose
+
+_TEMPLATE = Path(__file__).parent / "template"
+STUBS = "assay.lua"
+
+
+@click.command()
+@verbose
+@click.argument("name")
+def command(name: str, verbose: bool) -> int:
+    """Make a project in the new folder NAME.
+
+    It has a worker with one workflow, its test, a client script, a Makefile, and the settings and stubs for the Lua
+    language server. Its tests pass at once: make -C NAME test
+    """
+    folder = Path(name)
+    queue = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
+    if not queue:
+        complain(f"cannot make a project '{name}': its name needs a letter or a digit")
+        return EXIT_USAGE
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        complain(f"cannot make a project in {name}: it exists already")
+        return EXIT_USAGE
+    from assay.cli.reference import stubs
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(_TEMPLATE.iterdir()):
+            target = folder / path.name.replace("dot.", ".")
+            target.write_text(path.read_text(encoding="utf-8").replace("{{queue}}", queue), encoding="utf-8")
+        (folder / ".luals").mkdir()
+        (folder / ".luals" / STUBS).write_text(stubs(), encoding="utf-8")
+    except OSError as error:
+        complain(f"cannot make a project in {name}: {error.strerror}")
+        return EXIT_USAGE
+    click.echo(f"{folder} is ready:\n  cd {folder}\n  assay test\n  assay dev worker.lua")
+    return 0

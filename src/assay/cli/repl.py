@@ -1,0 +1,232 @@
+"""`assay repl`: Lua line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import assay
+from assay.builtins import LIBRARIES
+from assay.cli import interrupted
+from assay.cli.failure import describe
+from assay.cli.interrupt import EXIT_INTERRUPTED
+from assay.cli.leave import complain
+from assay.cli.options import connection, verbose
+from assay.errors import LuaError, LuaSyntaxError
+from assay.lua.function import LuaFunction
+from assay.lua.host import Host
+from assay.lua.loader import finder
+from assay.lua.state import PARTS
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+
+_PART = os.path.join(os.path.dirname(__file__), "repl")
+_NAME = "=(repl)"
+_OPEN = "<eof>"  # how the message ends for code that could go on
+_GREETING = "Lua 5.5, assay {version}. Ctrl-D leaves, Ctrl-C ends what runs, Tab completes."
+
+
+@click.command()
+@verbose
+@click.option("--connect", is_flag=True, help="Connect to a Temporal server: the global 'client'.")
+@connection
+def command(connect: bool, address: str | None, namespace: str | None, verbose: bool) -> int:
+    """Type Lua and see what it gives.
+
+    The value of an expression is printed. What waits (sleep, http, a workflow's result) is waited for. Variables that
+    are to be kept are global. Lines that come through a pipe are run too; an error among them makes the exit code 1.
+    """
+    if not connect and (address or namespace):
+        raise click.UsageError("--address and --namespace belong to --connect")
+    repl = Repl(verbose)
+    first = _connecting(address, namespace) if connect else None
+    try:
+        return asyncio.run(repl.run(first, interactive=sys.stdin.isatty() and sys.stdout.isatty()))
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 1
+
+
+def _connecting(address: str | None, namespace: str | None) -> str:
+    """The code of `--connect`. A JSON text of these is also Lua's."""
+    options = {"url": address, "namespace": namespace}
+    given = ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items() if value is not None)
+    return f"client = temporal.connect({{{given}}})"
+
+
+class Repl:
+    """A Lua state that runs pieces of code one after the other."""
+
+    def __init__(self, verbose: bool) -> None:
+        libraries = {**LIBRARIES, "_.repl": ("assay.cli.interrupted", False)}
+        self.host = Host(libraries, finder("."), self._write, sys.stdout.flush, parts=(*PARTS, _PART))
+        self.host.verbose = verbose
+        self.host.on_exit = lambda: None
+        self._running: asyncio.Task[Any] | None = None
+        self._failed = False
+
+    def _write(self, text: bytes) -> None:
+        sys.stdout.write(text.decode("utf-8", "backslashreplace"))
+        sys.stdout.flush()
+
+    def compile(self, text: str) -> tuple[LuaFunction, int]:
+        """Compile an expression or else statements; returns how many results to leave out, too.
+
+        Raises LuaSyntaxError. A lone `return f()` would be a tail call, whose errors have no line.
+        """
+        try:
+            return self.host.load(f"return nil, {text}\n".encode("utf-8", "surrogateescape"), _NAME), 1
+        except LuaSyntaxError as error:
+            try:
+                return self.host.load(text.encode("utf-8", "surrogateescape"), _NAME), 0
+            except LuaSyntaxError:
+                if error.message.endswith(_OPEN):  # the start of an expression
+                    raise error from None
+                raise
+
+    def is_complete(self, text: str) -> bool:
+        """Whether there is nothing to wait for: the text is code, or has an error before its end."""
+        try:
+            self.compile(text)
+        except LuaSyntaxError as error:
+            return not error.message.endswith(_OPEN)
+        return True
+
+    async def evaluate(self, text: str) -> bool:
+        """Run code and print its results, or its error; returns whether it went well."""
+        interrupted.pressed[0] = False
+        try:
+            function, left_out = self.compile(text)
+            printing = LuaFunction(self.host, self.host.state.invoke(b"printing", function.id, left_out))
+            self._running = asyncio.ensure_future(self.host.run(printing, (), b"keep"))
+            await self._running
+        except LuaError as error:
+            complain(describe(error) if "\n\t(repl)" not in error.traceback else error.message)
+            return False
+        except asyncio.CancelledError:
+            if not interrupted.pressed[0]:
+                raise
+            complain("interrupted")
+            return False
+        finally:
+            self._running = None
+            sys.stdout.flush()
+        return True
+
+    def _interrupt(self, *_signal: Any) -> None:
+        if self._running is None:
+            raise KeyboardInterrupt
+        interrupted.pressed[0] = True
+        self._running.get_loop().call_soon_threadsafe(self._running.cancel)
+
+    async def run(self, first: str | None, *, interactive: bool) -> int:
+        """Run code until there is no more; returns the exit code."""
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            if first is not None and not await self.evaluate(first):
+                return 1
+            return await (self._talk() if interactive else self._read())
+        finally:
+            for service in self.host.services:
+                service.request_shutdown()
+            await self.host.wait_for_services()
+            await self.host.close()
+
+    async def _read(self) -> int:
+        """Run what comes through a pipe."""
+        loop = asyncio.get_running_loop()
+        text, code = "", 0
+        try:
+            while line := await loop.run_in_executor(None, sys.stdin.readline):
+                text += line
+                if text.strip() and self.is_complete(text):
+                    code = code if await self.evaluate(text) else 1
+                    text = ""
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        if text.strip() and not await self.evaluate(text):
+            code = 1
+        return code
+
+    async def _talk(self) -> int:
+        """Run what somebody types."""
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        session = _session(self)
+        sys.stdout.write(_GREETING.format(version=assay.__version__) + "\n")
+        while True:
+            try:
+                with patch_stdout(raw=True):
+                    text = await session.prompt_async("> ", handle_sigint=False)
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return 0
+            if text.strip():
+                await self.evaluate(text)
+
+
+def _history_file() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(base) / "assay" / "history"
+
+
+def _session(repl: Repl) -> PromptSession[str]:
+    """What reads a terminal: with a history, completion, and lines until the code is complete."""
+    from collections.abc import Iterator
+
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.lexers import PygmentsLexer
+    from pygments.lexers.scripting import LuaLexer  # type: ignore[import-untyped]
+
+    class Names(Completer):
+        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+            text = document.text_before_cursor
+            start = len(text)
+            while start and (text[start - 1].isalnum() or text[start - 1] in "_.:"):
+                start -= 1
+            word = text[start:]
+            found: bytes = repl.host.state.invoke(b"complete", word.encode())
+            typed = len(word) - max(word.rfind("."), word.rfind(":")) - 1
+            for name in found.decode("utf-8", "replace").split():
+                yield Completion(name, start_position=-typed)
+
+    bindings = KeyBindings()
+
+    @bindings.add("enter")
+    def enter(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if not buffer.text.strip() or repl.is_complete(buffer.text):
+            buffer.validate_and_handle()
+        else:
+            buffer.insert_text("\n")
+
+    history: History = InMemoryHistory()
+    path = _history_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        history = FileHistory(path)
+    except OSError:
+        pass
+    return PromptSession(
+        history=history,
+        completer=Names(),
+        complete_while_typing=False,
+        key_bindings=bindings,
+        multiline=True,
+        prompt_continuation=lambda width, number, wrapped: ". ",
+        lexer=PygmentsLexer(LuaLexer),
+    )

@@ -1,0 +1,104 @@
+"""`assay test`: run test files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.cli.failure import EXIT_USAGE, tell
+from assay.cli.interrupt import make_interruptible
+from assay.cli.leave import complain
+from assay.cli.options import verbose
+from assay.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.testing.runner import FileResult, TestResult
+
+
+@click.command()
+@verbose
+@click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many files at once [the number of cores].")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60].")
+@click.option("--junit", metavar="FILE", help="Write the results to FILE as JUnit XML.")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+def command(
+    paths: tuple[str, ...],
+    text: str,
+    jobs: int | None,
+    timeout: float,
+    junit: str | None,
+    verbose: bool,
+) -> int:
+    r"""Run Lua tests: the files named *_test.lua in each PATH, or here.
+
+    \b
+    test("adds", function()
+      assert.eq(1 + 1, 2)
+    end)
+
+    test.workflow_env{ script = "worker.lua", activities = { … } } runs workflows on a server that skips time.
+
+    Ends with 0 when all tests pass, 1 when one fails, 2 when there is nothing to run.
+    """
+    make_interruptible()
+    from assay.testing import runner
+
+    try:
+        files = runner.find_files(paths or (".",))
+    except AssayError as error:
+        return tell(error, verbose)
+    began = time.monotonic()
+    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text))
+    ran = [test for result in results for test in result.tests]
+    if not ran:
+        complain(f"no test's name contains '{text}'" if any(result.filtered for result in results) else "no tests")
+        return EXIT_USAGE
+    failed = sum(bool(test.message) for test in ran)
+    if junit is not None:
+        from assay.testing import junit as writer
+
+        try:
+            writer.write(junit, results)
+        except OSError as error:
+            complain(f"cannot write {junit}: {error.strerror}")
+            return EXIT_USAGE
+    summary = f"{len(ran) - failed} passed, {failed} failed"
+    click.secho(summary, fg="red" if failed else "green", bold=True, nl=False)
+    click.echo(f" ({time.monotonic() - began:.1f} s)")
+    return 1 if failed else 0
+
+
+async def _run(files: list[str], jobs: int, limit: float, text: str) -> list[FileResult]:
+    from assay.testing.runner import run_files
+
+    results = []
+    async for result in run_files(files, jobs=jobs, limit=limit, text=text):
+        results.append(result)
+        if result.tests:
+            click.echo(_show(result))
+    return sorted(results, key=lambda result: files.index(result.path))
+
+
+def _show(result: FileResult) -> str:
+    return "\n".join([click.style(result.path, bold=True), *map(_show_test, result.tests), ""])
+
+
+def _show_test(test: TestResult) -> str:
+    name = test.name or "(the file)"
+    if not test.message:
+        return f"  {click.style('ok', fg='green')}    {name} ({test.seconds:.2f} s)"
+    lines = [f"  {click.style('FAIL', fg='red', bold=True)}  {name} ({test.seconds:.2f} s)"]
+    lines += _indented(test.message)
+    lines += _indented(test.traceback.expandtabs(4))
+    if test.output:
+        lines += ["        output:", *_indented(test.output)]
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"        {line}".rstrip() for line in text.splitlines()]

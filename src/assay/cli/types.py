@@ -1,0 +1,31 @@
+"""`assay types`: write the annotations of all globals for the Lua language server."""
+
+from __future__ import annotations
+
+import click
+
+from assay.cli.failure import EXIT_USAGE
+from assay.cli.leave import complain
+from assay.cli.options import verbose
+
+
+@click.command()
+@verbose
+@click.argument("file", required=False)
+def command(file: str | None, verbose: bool) -> int:
+    """Write LuaLS annotations of all globals to FILE, or to standard output.
+
+    Name their folder in the setting "workspace.library" of .luarc.json, and editors complete and check scripts.
+    """
+    from assay.cli.reference import stubs
+
+    if file is None:
+        click.echo(stubs(), nl=False)
+        return 0
+    try:
+        with open(file, "w", encoding="utf-8") as target:
+            target.write(stubs())
+    except OSError as error:
+        complain(f"cannot write {file}: {error.strerror}")
+        return EXIT_USAGE
+    return 0

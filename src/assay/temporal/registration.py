@@ -1,0 +1,117 @@
+"""What a script registers, found by running it up to the point where it would talk to a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from assay.builtins import LIBRARIES
+from assay.errors import AssayError, BuiltinError
+from assay.lua.host import Host
+from assay.lua.loader import finder
+from assay.lua.state import PARTS
+from assay.temporal.client import Client
+from assay.temporal.worker import Worker
+from assay.temporal.worker_options import WorkerOptions
+
+if TYPE_CHECKING:
+    from assay.lua.declare import Function
+
+
+async def _connect(*_options: Any) -> Client:
+    return Client(cast(Any, None))  # a handle to pass around: no method of it is ever run
+
+
+class Script(Host):
+    """A script that is read and not run: its `temporal.worker` only registers.
+
+    What it does before it registers it really does. The reading ends when the main chunk ends, at the first call that
+    needs a Temporal server, and at the first wait after a worker was registered. From then on its functions can be
+    called (activities do what they do).
+    """
+
+    def __init__(
+        self, path: str, *, parts: tuple[str, ...] = PARTS, write: Callable[[bytes], Any] | None = None
+    ) -> None:
+        super().__init__(LIBRARIES, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        self.on_exit = lambda: None
+        self.path = path
+        self.workers: list[Worker] = []
+        self._far_enough = asyncio.Event()
+        self._main: asyncio.Task[Any] | None = None
+        self._closing = False
+
+    async def read(self, arguments: Sequence[str] = ()) -> None:
+        """Run the script as far as it has to. Raises LuaError, or AssayError when there is nothing to read."""
+        try:
+            with open(self.path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
+                source = file.read()
+        except OSError as error:
+            raise AssayError(f"cannot read {self.path}: {error.strerror}") from error
+        name, *rest = map(os.fsencode, (self.path, *arguments))
+        self.set_arguments(name, *rest)
+        self._main = asyncio.ensure_future(self.run(self.load(source, self.path), tuple(rest), b"keep"))
+        far_enough = asyncio.ensure_future(self._far_enough.wait())
+        await asyncio.wait((self._main, far_enough), return_when=asyncio.FIRST_COMPLETED)
+        far_enough.cancel()
+        if self._main.done():
+            self._far_enough.set()
+            with suppress(SystemExit):
+                self._main.result()
+
+    def _stops(self, function: Function) -> bool:
+        module = function.python.__module__
+        of_temporal = module.startswith("assay.temporal.") and module != "assay.temporal.activity"
+        reading = not self._far_enough.is_set()
+        if reading and function.title in ("temporal.worker", "temporal.connect"):
+            return False
+        return function.waits and (of_temporal or (reading and bool(self.workers)))
+
+    def implementation(self, function: Function) -> Callable[..., Any]:
+        """Register in place of `temporal.worker`, and stop where a server is needed."""
+        if self._stops(function):
+            return _refuse if self._far_enough.is_set() else self._stop
+        if function.title == "temporal.worker":
+            return self._register
+        return _connect if function.title == "temporal.connect" else super().implementation(function)
+
+    def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
+        return [] if self._stops(function) else super()._arguments(function, given)
+
+    async def _register(self, host: Host, options: WorkerOptions) -> Worker:
+        worker = Worker(host, options)
+        self.workers.append(worker)
+        return worker
+
+    async def _stop(self) -> None:
+        self._far_enough.set()
+        await asyncio.Event().wait()
+
+    def check_alive(self) -> None:
+        """Let no Lua code of the main chunk run at the end."""
+        if self._closing:
+            raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """End what still runs."""
+        self._closing = True
+        if self._main is not None and not self._main.done():
+            self._main.cancel()
+            await asyncio.wait((self._main,))
+        await super().close()
+
+
+async def _refuse() -> None:
+    raise BuiltinError("there is no Temporal server here: the script was only read for what it registers")
+
+
+async def read_script(path: str, arguments: Sequence[str] = (), *, parts: tuple[str, ...] = PARTS) -> Script:
+    """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
+    script = Script(path, parts=parts)
+    await script.read(arguments)
+    if not script.workers:
+        raise AssayError(f"{path} registers nothing: it has to call temporal.worker")
+    return script

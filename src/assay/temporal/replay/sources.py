@@ -1,0 +1,86 @@
+"""Where histories come from: files (of the Temporal CLI, the Web UI, `client:fetch_history`), or a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+
+from assay.errors import AssayError
+from assay.temporal.connection import ConnectionOptions, connect
+
+
+def history_files(paths: Iterable[str]) -> list[Path]:
+    """The files that `paths` name: each file as it is, of a folder every `.json` in it. Raises AssayError."""
+    found: list[Path] = []
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(path.rglob("*.json"))
+            if not inside:
+                raise AssayError(f"no .json file in the folder {name}")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AssayError(f"cannot read {name}: No such file or directory")
+    return found
+
+
+def read_history(path: Path) -> WorkflowHistory:
+    """Read one history. Raises AssayError when it is none."""
+    try:
+        document: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise AssayError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise AssayError(f"{path} is not JSON: {error}") from None
+    if isinstance(document, list):
+        document = {"events": document}
+    elif isinstance(document, dict) and isinstance(document.get("history"), dict):
+        document = document["history"]
+    try:
+        history = WorkflowHistory.from_json(path.stem, document)
+        started = history.events[0].HasField("workflow_execution_started_event_attributes")
+    except Exception:  # the SDK's parser raises whatever the text makes it raise
+        started = False
+    if not started:
+        raise AssayError(f"{path} is not the history of a workflow")
+    return history
+
+
+async def from_files(paths: Iterable[Path]) -> AsyncIterator[WorkflowHistory]:
+    """Read histories one after the other."""
+    for path in paths:
+        yield read_history(path)
+
+
+async def connect_for(caller: str, address: str | None, namespace: str | None) -> Client:
+    """Connect to a server for a command. Raises AssayError."""
+    return await connect(caller, ConnectionOptions(url=address, namespace=namespace))
+
+
+async def from_server(client: Client, query: str) -> AsyncIterator[WorkflowHistory]:
+    """Fetch the histories of the workflows that a visibility query finds. Raises AssayError."""
+    try:
+        async for execution in client.list_workflows(query):
+            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
+            try:
+                yield await handle.fetch_history()
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:  # it was deleted meanwhile
+                    raise
+    except RPCError as error:
+        raise AssayError(f"the server: {error.message}") from error
+
+
+async def count(client: Client, query: str) -> int:
+    """How many workflows a visibility query finds. Raises AssayError."""
+    try:
+        return (await client.count_workflows(query)).count
+    except RPCError as error:
+        raise AssayError(f"the server: {error.message}") from error

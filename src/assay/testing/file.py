@@ -1,0 +1,144 @@
+"""One test file in a process of its own: `python -m assay.testing.file SETTINGS`, a JSON object.
+
+Each test is told as a line of JSON on standard output as soon as it has ended. What the tests themselves write, on
+both streams, is kept and told with the test that wrote it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from typing import IO, Any
+
+from assay.errors import AssayError, LuaError
+from assay.lua.function import LuaFunction
+from assay.testing.host import TestHost
+
+
+class _Output:
+    """What the tests write, on both streams."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._told = 0
+        os.dup2(self._file.fileno(), 1)
+        os.dup2(self._file.fileno(), 2)
+
+    def take(self) -> str:
+        """What was written since the last time."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        size = os.fstat(self._file.fileno()).st_size
+        text = os.pread(self._file.fileno(), size - self._told, self._told)
+        self._told = size
+        return text.decode("utf-8", "replace")
+
+
+class File:
+    """The run of one file."""
+
+    def __init__(self, settings: dict[str, Any], report: IO[str]) -> None:
+        self._path: str = settings["path"]
+        self._filter: str = settings.get("filter") or ""
+        self._timeout: float = settings["timeout"]
+        self._report = report
+        self._output = _Output()
+        self._host = TestHost(self._path, lambda text: os.write(1, text))
+
+    def _tell(self, **fields: Any) -> None:
+        self._report.write(json.dumps(fields) + "\n")
+        self._report.flush()
+
+    async def run(self) -> None:
+        """Run the file's tests."""
+        host = self._host
+        try:
+            with open(self._path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
+                source = file.read()
+            host.set_arguments(os.fsencode(self._path))
+            await host.run(host.load(source, self._path), ())
+        except LuaError as error:
+            self._tell(event="broken", message=error.message, traceback=error.traceback, output=self._output.take())
+        except OSError as error:
+            self._tell(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="", output="")
+        except SystemExit:
+            self._tell(event="broken", message="os.exit ends the whole file", traceback="", output=self._output.take())
+        else:
+            chosen = {name: fn for name, fn in host.tests.items() if self._filter in name}
+            self._output.take()  # nobody asks what a file writes that has no error
+            self._tell(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
+            for name, function in chosen.items():
+                if not await self._test(name, function):
+                    break
+        if host.server is not None:
+            await host.server.stop()
+        self._tell(event="end")
+
+    async def _test(self, name: str, function: LuaFunction) -> bool:
+        """Run a test; returns whether the next one may run."""
+        host = self._host
+        host.running = name
+        self._tell(event="test", name=name)
+        message, traceback = "", ""
+        began = time.monotonic()
+        exited = False
+        try:
+            await asyncio.wait_for(host.run(function, ()), self._timeout)
+        except LuaError as error:
+            message, traceback = error.message, error.traceback
+        except TimeoutError:
+            message = f"the test has not ended within {self._timeout:g} s"
+            traceback = "\n".join(place for item in host.environments for place in item.where())
+        except SystemExit:
+            exited, message = True, "os.exit ends the whole file"
+        try:
+            problem = await self._close_environments()
+            if problem and not message:
+                message, traceback = problem
+        except AssayError as error:
+            message = message or str(error)
+        host.running = None
+        self._tell(
+            event="result",
+            name=name,
+            message=message,
+            traceback=traceback,
+            seconds=time.monotonic() - began,
+            output=self._output.take(),
+        )
+        return not exited
+
+    async def _close_environments(self) -> tuple[str, str] | None:
+        """End the environments and replay what ran in them; returns what does not match."""
+        from assay.temporal.replay.show import show
+
+        problem = None
+        while self._host.environments:
+            environment = self._host.environments.pop(0)
+            await environment.close()
+            for outcome in await environment.mismatches():
+                assert outcome.divergence is not None
+                problem = problem or (
+                    f"workflow '{outcome.workflow_type}' is not deterministic: replayed, it does not match its history",
+                    show(outcome.divergence),
+                )
+        return problem
+
+
+def main(settings: dict[str, Any]) -> None:
+    """Run a file and end the process."""
+    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # The test server is a child of this process; both are in a process group of their own.
+    signal.signal(signal.SIGTERM, lambda number, frame: os.killpg(0, signal.SIGKILL))
+    asyncio.run(File(settings, report).run())
+    report.close()
+    os._exit(0)  # without the interpreter's teardown, in which the SDK can crash
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,58 @@
+"""The state of a test file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from assay.builtins import LIBRARIES
+from assay.errors import BuiltinError, LuaError
+from assay.lua.function import LuaFunction
+from assay.lua.host import Host
+from assay.lua.loader import finder
+
+if TYPE_CHECKING:
+    from assay.testing.environment import Server, TestEnvironment
+    from assay.testing.library import EnvironmentOptions
+
+TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
+"""The globals of a test file."""
+
+
+class TestHost(Host):
+    """The state of a test file."""
+
+    def __init__(self, path: str, write: Callable[[bytes], Any]) -> None:
+        self.folder = os.path.dirname(path) or "."
+        super().__init__(TEST_LIBRARIES, finder(self.folder), write)
+        self.on_exit = lambda: None
+        self.tests: dict[str, LuaFunction] = {}
+        self.running: str | None = None
+        self.server: Server | None = None
+        self.environments: list[TestEnvironment] = []
+
+    def declare(self, name: str, function: LuaFunction) -> None:
+        """Keep a test."""
+        if self.running is not None:
+            raise BuiltinError("a test cannot declare another")
+        if name in self.tests:
+            raise BuiltinError(f"there is already a test '{name}'")
+        self.tests[name] = function
+
+    async def environment(self, options: EnvironmentOptions) -> TestEnvironment:
+        """Make an environment that ends with the running test."""
+        from assay.temporal import logs
+        from assay.testing.environment import Server, TestEnvironment
+
+        if self.running is None:
+            raise BuiltinError("only inside of a test")
+        logs.configure(verbose=False)
+        self.server = self.server or Server()
+        environment = TestEnvironment(self, await self.server.get(), await self.server.client(), options)
+        self.environments.append(environment)
+        try:
+            await environment.open(self.folder)
+        except LuaError as error:
+            raise BuiltinError(f"{options.script}: {error.message}") from error
+        return environment

@@ -1,0 +1,123 @@
+"""The run of many test files, each in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assay.errors import AssayError
+
+PATTERN = "*_test.lua"
+_MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to tell that it was reached
+_LINE = 64 << 20  # the longest line of a report
+
+
+@dataclass
+class TestResult:
+    """How one test ended; `message` is empty when it passed. `name` is empty for what a file does outside of tests."""
+
+    name: str
+    message: str = ""
+    traceback: str = ""
+    output: str = ""
+    seconds: float = 0
+
+
+@dataclass
+class FileResult:
+    """What the tests of a file gave."""
+
+    path: str
+    tests: list[TestResult] = field(default_factory=list)
+    filtered: int = 0
+
+
+def find_files(paths: Iterable[str]) -> list[str]:
+    """The test files in `paths`: a file as it is, of a folder all `*_test.lua`. Raises AssayError."""
+    found: dict[str, None] = {}
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(item for item in path.rglob(PATTERN) if not _is_hidden(item.relative_to(path)))
+            found |= dict.fromkeys(map(str, inside))
+        elif path.exists():
+            found[name] = None
+        else:
+            raise AssayError(f"cannot read {name}: No such file or directory")
+    if not found:
+        raise AssayError(f"no test files: none is named {PATTERN}")
+    return list(found)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "node_modules" for part in path.parts)
+
+
+async def run_files(paths: list[str], *, jobs: int, limit: float, text: str = "") -> AsyncIterator[FileResult]:
+    """Run test files, `jobs` at once; gives each as it ends. Whatever still runs is killed when the caller leaves.
+
+    `limit`: seconds for one test; `text`: what the names of the tests to run contain.
+    """
+    turns = asyncio.Semaphore(jobs)
+
+    async def run(path: str) -> FileResult:
+        async with turns:
+            return await _run_file(path, limit, text)
+
+    running = [asyncio.ensure_future(run(path)) for path in paths]
+    try:
+        for next_ended in asyncio.as_completed(running):
+            yield await next_ended
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _run_file(path: str, limit: float, text: str) -> FileResult:
+    settings = json.dumps({"path": path, "timeout": limit, "filter": text})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "assay.testing.file", settings),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        limit=_LINE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    result, running, ended = FileResult(path), "", False
+    try:
+        while not ended:
+            try:
+                line = await asyncio.wait_for(process.stdout.readline(), limit + _MARGIN)
+            except TimeoutError:
+                result.tests.append(TestResult(running, "it was stopped: nothing ended it in time"))
+                break
+            if not line:
+                error = (await process.stderr.read()).decode("utf-8", "replace")
+                result.tests.append(TestResult(running, "the process of the file ended unexpectedly", output=error))
+                break
+            fields = json.loads(line)
+            event = fields.pop("event")
+            if event == "test":
+                running = fields["name"]
+            elif event == "found":
+                result.filtered = fields["filtered"]
+            elif event in ("result", "broken"):
+                running = ""
+                result.tests.append(TestResult(fields.pop("name", ""), **fields))
+            else:
+                ended = True
+        return result
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -1,0 +1,182 @@
+"""`assay replay`: histories of a real server against a script, as it was and changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from command import Command
+from temporal_script import Script
+
+WORKER = """
+local client = temporal.connect()
+local names = { "first", "second" }
+temporal.worker({
+  task_queue = arg[1] or "replayed",
+  activities = { first = function() return 1 end, second = function() return 2 end, third = function() return 3 end },
+  workflows = {
+    Stepwise = function(ctx)
+      local results = {}
+      for i, name in ipairs(names) do
+        results[i] = ctx:execute_activity(name)
+      end
+      ctx:sleep(0.01)
+      results[3] = ctx:side_effect(function() return crypto.random(4) end)
+      return results
+    end,
+  },
+})
+print("polling")
+client:start_workflow({ task_queue = arg[1], workflow_type = "Stepwise", workflow_id = arg[1] })
+client:get_result({ workflow_id = arg[1] })
+os.exit(0)
+"""
+OTHER_STEP = WORKER.replace('"second" }', '"third" }')
+NO_TIMER = WORKER.replace("ctx:sleep(0.01)", "")
+ONE_MORE = WORKER.replace("return results", "ctx:execute_activity('third') return results")
+BUG = WORKER.replace("ctx:sleep(0.01)", "local x = results.none.more")
+
+
+@pytest.fixture(scope="module")
+def history(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The history of one run of `WORKER`."""
+    lua = Script(Command(tmp_path_factory.mktemp("recorded")), temporal_server)
+    name = f"recorded-{os.getpid()}"
+    result = lua.run(WORKER, name)
+    assert (result.stdout, result.stderr, result.returncode) == ("polling\n", "", 0)
+    path = lua.folder / "history.json"
+    path.write_text(json.dumps(lua.cli("workflow", "show", "--workflow-id", name)), encoding="utf-8")
+    return path
+
+
+def replay(assay: Command, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return assay.run("replay", assay.script(text, "worker.lua"), *arguments)
+
+
+def test_the_same_script_matches(assay: Command, history: Path) -> None:
+    result = replay(assay, WORKER, str(history))
+    assert (result.stdout, result.stderr, result.returncode) == ("1 history replayed: it matches\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected", "actual"),
+    [
+        (OTHER_STEP, "event 11", ["worker.lua:11", "activity 'third'"]),
+        (NO_TIMER, "event 17", ["the workflow"]),
+        (ONE_MORE, "event ", ["worker.lua:15", "activity 'third'"]),
+        (BUG, "event 17", ["the workflow failed: worker.lua:13: attempt to index a nil value (field 'none')"]),
+    ],
+    ids=["another activity", "a step less", "a step more", "a bug"],
+)
+def test_a_changed_script_is_shown_where_it_parts(
+    assay: Command, history: Path, changed: str, expected: str, actual: list[str]
+) -> None:
+    result = replay(assay, changed, str(history))
+    assert result.stdout.endswith("1 history replayed: it does not match\n")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Stepwise recorded-")
+    gone = next(line for line in lines if line.startswith("  -  "))
+    come = next(line for line in lines if line.startswith("  +  "))
+    assert expected in gone
+    if changed is not NO_TIMER:  # the local activity of its side effect is what comes next
+        assert all(part in come for part in actual)
+    assert (result.stderr, result.returncode) == ("", 1)
+    assert "Traceback" not in result.stdout
+
+
+def test_a_workflow_that_the_script_has_not(assay: Command, history: Path) -> None:
+    result = replay(assay, WORKER.replace("Stepwise =", "Renamed ="), str(history))
+    assert "the script has no workflow 'Stepwise' (it has: Renamed)" in result.stdout
+    assert result.returncode == 1
+
+
+def test_folders_and_other_forms_are_read(assay: Command, history: Path) -> None:
+    folder = assay.folder / "histories"
+    folder.mkdir()
+    events = json.loads(history.read_text(encoding="utf-8"))["events"]
+    (folder / "events.json").write_text(json.dumps(events), encoding="utf-8")
+    (folder / "nested.json").write_text(json.dumps({"history": {"events": events}}), encoding="utf-8")
+    (folder / "open.json").write_text(json.dumps({"events": events[:8]}), encoding="utf-8")
+    result = replay(assay, WORKER, "histories", str(history))
+    assert (result.stdout, result.stderr, result.returncode) == ("4 histories replayed: all match\n", "", 0)
+    result = replay(assay, OTHER_STEP, "histories")
+    assert result.stdout.count("  --- history") == 1
+    assert result.stdout.endswith("3 histories replayed: 2 do not match\n")
+
+
+def test_histories_come_from_a_server(assay: Command, history: Path, temporal_server: str) -> None:
+    workflow_id = f"recorded-{os.getpid()}"
+    query = ("--query", f"WorkflowId = '{workflow_id}'", "--address", temporal_server, "--namespace", "default")
+    result = replay(assay, WORKER, *query)
+    assert (result.stdout, result.stderr, result.returncode) == ("1 history replayed: it matches\n", "", 0)
+    assert replay(assay, OTHER_STEP, *query).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "name histories, or give a --query"),
+        (["x.json", "--query", "true"], "name histories, or give a --query"),
+        (["x.json", "--address", "h:1"], "belong to --query"),
+        (["missing.json"], "cannot read missing.json: No such file or directory"),
+        (["worker.lua"], "worker.lua is not JSON"),
+        (["."], "no .json file in the folder ."),
+        (["--query", "true", "--address", "127.0.0.1:1"], "cannot connect to the Temporal server at 127.0.0.1:1"),
+    ],
+)
+def test_a_wrong_call_is_no_divergence(assay: Command, arguments: list[str], text: str) -> None:
+    result = replay(assay, WORKER, *arguments)
+    assert text in result.stderr
+    assert (result.stdout, result.returncode) == ("", 2)
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("x =", "worker.lua:1: unexpected symbol"),
+        ("error('boom')", "worker.lua:1: boom"),
+        ("print('nothing')", "worker.lua registers nothing"),
+        ("temporal.worker({ task_queue = 'q', activitys = {} })", "unknown option 'activitys'"),
+    ],
+)
+def test_a_script_that_cannot_be_read(assay: Command, history: Path, script: str, text: str) -> None:
+    result = replay(assay, script, str(history))
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (result.stdout, result.returncode) == ("", 2)
+
+
+def test_json_that_is_no_history(assay: Command) -> None:
+    assay.script('{"events": [{"eventId": "x"}]}', "other.json")
+    result = replay(assay, WORKER, "other.json")
+    assert result.stderr == "assay: other.json is not the history of a workflow\n"
+    assert result.returncode == 2
+
+
+def peak(assay: Command, folder: Path) -> int:
+    """The most memory (KiB) that a replay of a folder takes."""
+    process = subprocess.Popen(
+        [assay.path, "replay", "worker.lua", str(folder)], cwd=assay.folder, env=assay.environment
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_memory_does_not_grow_with_the_number_of_histories(
+    assay: Command, history: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assay.script(WORKER, "worker.lua")
+    peaks = []
+    for count in (30, 330):
+        folder = assay.folder / str(count)
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.json").write_bytes(history.read_bytes())
+        peaks.append(peak(assay, folder))
+    assert peaks[1] - peaks[0] < 6 * 1024, peaks

@@ -1,0 +1,86 @@
+"""The command in a terminal of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+
+from command import TIMEOUT, Command
+
+_CODES = re.compile(r"\x1b\[[0-9;?>]*[a-zA-Z]|\x1b[=>]|\r")
+
+
+class Terminal:
+    """What a command shows and what is typed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self.process = process
+        self._screen = screen
+        self.shown = ""
+        self._seen = 0
+
+    def type(self, text: str) -> None:
+        """Type keys."""
+        os.write(self._screen, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """Wait until a text is shown (colours do not count); returns what was shown up to it since the last time."""
+        deadline = time.monotonic() + TIMEOUT
+        while (at := self.shown.find(text, self._seen)) < 0:
+            assert time.monotonic() < deadline, f"{text!r} was not shown, but {self.shown[self._seen :]!r}"
+            if select.select([self._screen], [], [], 0.1)[0]:
+                try:
+                    data = os.read(self._screen, 65536)
+                except OSError:
+                    data = b""
+                assert data, f"it ended before {text!r}: {self.shown!r}"
+                self.shown += _CODES.sub("", data.decode("utf-8", "replace"))
+                if b"\x1b[6n" in data:
+                    self.type("\x1b[1;1R")  # where the cursor is
+        begin, self._seen = self._seen, at + len(text)
+        return self.shown[begin : self._seen]
+
+    def modes(self) -> list[object]:
+        """The terminal's settings."""
+        return termios.tcgetattr(self._screen)
+
+    def wait(self) -> int:
+        """Wait for the end, with an eye on the screen; returns the exit code."""
+        deadline = time.monotonic() + TIMEOUT
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline
+            if select.select([self._screen], [], [], 0.05)[0]:
+                with contextlib.suppress(OSError):
+                    self.shown += _CODES.sub("", os.read(self._screen, 65536).decode("utf-8", "replace"))
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
+    """Start the command on a terminal; it is killed at the end of the block if it still runs."""
+    screen, device = pty.openpty()
+    termios.tcsetwinsize(device, (40, 120))
+    process = subprocess.Popen(
+        [command.path, *arguments],
+        cwd=command.folder,
+        env={**command.environment, "TERM": "xterm-256color"},
+        stdin=device,
+        stdout=device,
+        stderr=device,
+        start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    try:
+        yield Terminal(process, screen)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(device)
+        os.close(screen)

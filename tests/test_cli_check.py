@@ -1,0 +1,160 @@
+"""`assay check`: what is found in worker scripts, and what is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from assay.checking.tokens import arguments, function_body, table_keys, tokenize
+from command import Command
+
+
+def worker(
+    workflow: str, before: str = "", activities: str = "act = function(input) return http.get(input) end"
+) -> str:
+    """A worker script whose workflow has its code in line 5."""
+    return f"""{before}
+temporal.worker({{ task_queue = "q",
+  activities = {{ {activities} }},
+  workflows = {{ W = function(ctx, input)
+    {workflow}
+  end }} }})
+"""
+
+
+CLIENT = "local client = temporal.connect() local box = { client = client, x = 1 }"
+HELPER = "local function helper(x) return fs.read(x) end"
+MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
+
+
+@pytest.mark.parametrize(
+    ("before", "workflow", "finding"),
+    [
+        ("", 'http.get("x")', "5: error: http.get is not for workflows: use an activity"),
+        ("", "sleep(3)", "5: error: sleep is not for workflows: use ctx:sleep"),
+        ("", 'return os.getenv("X")', "5: error: os.getenv is not for workflows: the environment differs"),
+        ("", 'fs.write("x", "y")', "5: error: fs.write is not for workflows"),
+        ("local read = fs.read", 'read "x"', "5: error: fs.read is not for workflows"),
+        (HELPER, "helper(1)", "1: error: fs.read is not for workflows"),
+        (HELPER.replace("local ", ""), "helper(1)", "1: error: fs.read is not for workflows"),
+        (MODULE, "M.load(1)", "3: error: fs.read is not for workflows"),
+        (CLIENT, "client:close()", "5: error: 'client' is a temporal.Client and stays outside of workflows"),
+        (CLIENT, "return box.client", "5: error: 'box.client' is a temporal.Client and stays outside"),
+        ("co = coroutine.create(print)", "coroutine.resume(co)", "5: error: 'co' is a coroutine and stays outside"),
+        ("", 'ctx:execute_activity("atc")', "5: error: no activity 'atc' is registered (did you mean 'act'?)"),
+        ("", 'ctx:wait_signl("x")', "5: error: ctx has no method 'wait_signl' (did you mean 'wait_signal'?)"),
+        ("", 'ctx:wait_signal("x", { timout = 3 })', "5: error: ctx:wait_signal has no option 'timout'"),
+        (
+            "",
+            'ctx:execute_activity("act", { timout = 1 }, { heartbeat_timeout = 1, start_to_close = 2 })',
+            "5: error: ctx:execute_activity has no option 'start_to_close' (did you mean 'start_to_close_timeout'?)",
+        ),
+    ],
+)
+def test_findings(assay: Command, before: str, workflow: str, finding: str) -> None:
+    text = worker(workflow, before)
+    shift = before.count("\n")
+    line, _, rest = finding.partition(":")
+    line = str(int(line) + (shift if line == "5" else 0))
+    result = assay.run("check", assay.script(text))
+    assert f"script.lua:{line}:{rest}" in result.stdout, result.stdout
+    assert (result.stdout.count("error: "), result.stderr, result.returncode) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "workflow"),
+    [
+        ("", 'log.info("x") print(json.encode({ time(), os.time(), crypto.uuid(), base64.encode("x") }))'),
+        ("", "ctx:side_effect(function() return crypto.random(4) end)"),
+        ("", 'local http = { get = print } http.get("x")'),
+        ("", 'for _, fs in ipairs({}) do fs.read("x") end'),
+        ("", 'local function f(http) return http.get("x") end f({ get = print })'),
+        ("", '-- http.get("x")\n    local text = [[ http.get("x") ]] .. "http.get()"'),
+        ("", 'input.http.get("x") input:sleep(3)'),
+        ("", 'ctx:execute_activity("there", nil, { task_queue = "another" })'),
+        ("", "local opts = {} ctx:execute_activity('act', nil, opts) ctx:execute_activity(input.name, input)"),
+        ("", 'ctx:execute_activity("act", { options = { f = function() return { 1, 2 } end } })'),
+        (CLIENT, "local client = 1 return client, input.client, { client = 1 }, box.x"),
+        (HELPER, "if input then local helper = print helper(1) end"),
+        ("local unused = temporal.connect()", "return 1"),
+    ],
+)
+def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, workflow: str) -> None:
+    result = assay.run("check", assay.script(worker(workflow, before)))
+    assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_a_worker_without_activities_has_them_elsewhere(assay: Command) -> None:
+    result = assay.run("check", assay.script(worker('ctx:execute_activity("elsewhere")', activities="")))
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("local x =\n", "script.lua:2: error: unexpected symbol near <eof>"),
+        ("\nerror('boom')", "script.lua:2: error: boom"),
+        ("temporal.worker({ queue = 'q' })", "script.lua:1: error: temporal.worker: unknown option 'queue'"),
+    ],
+)
+def test_a_script_that_does_not_run(assay: Command, text: str, finding: str) -> None:
+    result = assay.run("check", assay.script(text))
+    assert result.stdout.startswith(finding)
+    assert "Traceback" not in result.stdout + result.stderr
+    assert result.returncode == 1
+
+
+def test_json_and_several_scripts(assay: Command) -> None:
+    bad = assay.script(worker("sleep(1)"), "bad.lua")
+    plain = assay.script("print('hidden')", "plain.lua")
+    result = assay.run("check", "--json", bad, plain)
+    first, second = json.loads(result.stdout)
+    assert first["workers"] == [{"task_queue": "q", "workflows": ["W"], "activities": ["act"]}]
+    assert [(item["file"], item["line"], item["level"], item["rule"]) for item in first["findings"]] == [
+        ("bad.lua", 5, "error", "io")
+    ]
+    assert (second["workers"], second["findings"]) == ([], [])
+    assert assay.run("check", plain).stdout == "plain.lua: no worker\n"
+
+
+def test_a_missing_script(assay: Command) -> None:
+    result = assay.run("check", "missing.lua")
+    assert (result.stdout, result.returncode) == ("", 2)
+    assert result.stderr == "assay: cannot read missing.lua: No such file or directory\n"
+
+
+def test_tokens() -> None:
+    tokens = tokenize(b"#!x\nlocal s = 'it\\'s' .. [==[\n]]]==] --[[ \n ]] x = 0x1F // 3 ~= .5")
+    assert [(token.text, token.line) for token in tokens][:5] == [
+        ("local", 2),
+        ("s", 2),
+        ("=", 2),
+        ("it\\'s", 2),
+        ("..", 2),
+    ]
+    assert [(token.text, token.line) for token in tokens][6:] == [
+        ("x", 4),
+        ("=", 4),
+        ("0x1F", 4),
+        ("//", 4),
+        ("3", 4),
+        ("~=", 4),
+        (".5", 4),
+    ]
+
+
+def test_bodies_and_arguments() -> None:
+    text = b"f = function(a)\n if a then repeat x() until y elseif b then z() else w() end\n while 1 do end\nend"
+    tokens = tokenize(text)
+    body = function_body(tokens, 1, 4)
+    assert body is not None
+    assert (body[0].text, body[-1].text, len(body)) == ("(", "end", len(tokens) - 3)
+    assert function_body(tokens, 1, 3) is None
+    call = tokenize(b"f(a, function(b, c) return b, c end, { x = 1, [y] = 2, z; 3 }, 'text')")
+    given = arguments(call, 1)
+    assert [len(part) for part in given] == [1, 11, 15, 1]
+    assert [key.text for key in table_keys(given[2]) or []] == ["x"]
+    assert table_keys(given[0]) is None
+    assert arguments(tokenize(b"f()"), 1) == []
