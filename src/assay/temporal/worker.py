@@ -19,6 +19,7 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
+from assay.lua.loop import new_event_loop
 from assay.temporal import logs
 from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity
 from assay.temporal.allocator import give_freed_memory_back
@@ -103,14 +104,6 @@ def _check(options: WorkerOptions) -> None:
             raise BuiltinError(f"bad option 'activities.{name}.max_concurrent' (at least 1 expected, got {most})")
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 class Worker:
     """A running worker."""
 
@@ -152,7 +145,7 @@ class Worker:
         self._host.add_service(self)
 
     def _main(self) -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             try:
                 runner.run(self._run())
             except BaseException as error:

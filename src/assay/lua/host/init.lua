@@ -18,7 +18,7 @@ end
 private._G = private
 
 local host = { globals = _G }
-host.call, host.cancel, host.load_library, host.find_module, host.write = callbacks()
+host.call, host.cancel, host.let_go, host.load_library, host.find_module, host.write = callbacks()
 
 -- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
 function host.is_private(info)
