@@ -68,9 +68,13 @@ local function all(tasks)
     end
   end
   for i = 1, count do
-    local ok, result = pcall(tasks[i].await)
-    if not ok then
-      error(result, 0)
+    local result = internal._outcome_now(tasks[i])
+    if not result then
+      local ok
+      ok, result = pcall(tasks[i].await)
+      if not ok then
+        error(result, 0)
+      end
     end
     results[i] = result
   end

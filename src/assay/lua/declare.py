@@ -26,10 +26,11 @@ _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
 class Parameter:
     """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
 
-    def __init__(self, name: str, hint: Any, optional: bool, rest: bool) -> None:
+    def __init__(self, name: str, hint: Any, optional: bool, rest: bool, default: Any = None) -> None:
         from assay.lua import convert
 
         self.name = name
+        self.default = default
         self.hint = hint
         self.optional = optional
         self.rest = rest
@@ -84,7 +85,8 @@ class Function:
             hints = typing.get_type_hints(self.python)
             code = self.python.__code__
             names = list(code.co_varnames[: code.co_argcount])
-            first_default = len(names) - len(self.python.__defaults__ or ())
+            defaults = self.python.__defaults__ or ()
+            first_default = len(names) - len(defaults)
             parameters, takes_host = [], False
             for position, name in enumerate(names):
                 if hints.get(name) is Host:
@@ -95,7 +97,9 @@ class Function:
                         parameters.append(Parameter(name, self.owner, False, False))
                     continue
                 hint, nullable = convert.without_none(hints[name])
-                parameters.append(Parameter(name, hint, nullable or position >= first_default, False))
+                has_default = position >= first_default
+                default = defaults[position - first_default] if has_default else None
+                parameters.append(Parameter(name, hint, nullable or has_default, False, default))
             if code.co_flags & _CO_VARARGS:
                 name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
                 parameters.append(Parameter(name, types.GenericAlias(list, hints[name]), True, True))

@@ -15,7 +15,7 @@ from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
 from assay.lua.state import LATE_PARTS, PARTS, Outcome, State
-from assay.lua.values import Json
+from assay.lua.values import Json, Record
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -91,6 +91,7 @@ class Host:
         self._flush = flush
         self._handles: dict[int, Any] = {}
         self._last_id = 0
+        self._collected: list[int] = []
         self._operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
         self._spawned: list[SpawnedTask] = []
         self.tasks: set[SpawnedTask] = set()
@@ -135,6 +136,10 @@ class Host:
         if operation != _NEVER:
             _, coroutine = self._operations.pop(operation)
             coroutine.close()
+
+    def let_go(self, identity: int) -> None:
+        """Remember that Lua has collected a handle."""
+        self._collected.append(identity)
 
     def load_library(self, name: bytes) -> Outcome:
         """Import a library and tell Lua its declaration; or, for `class:method`, that of a method."""
@@ -182,14 +187,14 @@ class Host:
         parameters = function.parameters
         sides = given[len(parameters) :]
         arguments: list[Any] = [self] if function.takes_host else []
-        defaults = function.python.__defaults__ or ()
-        positional = function.python.__code__.co_argcount
         for parameter, raw in zip(parameters, given, strict=False):
             if raw is None:
                 if parameter.rest:
                     continue
-                index = len(arguments) - (positional - len(defaults))
-                arguments.append(defaults[index] if index >= 0 else None)
+                arguments.append(parameter.default)
+                continue
+            if parameter.is_bytes and parameter.kind == "string" and isinstance(raw, bytes):
+                arguments.append(raw)
                 continue
             value: Any = raw
             if parameter.is_handle:
@@ -206,9 +211,6 @@ class Host:
                 value = parameter.convert(raw, f"argument '{parameter.name}'")
             elif isinstance(raw, bytes):
                 value = self._decode(parameter.kind, raw, sides)
-                if parameter.is_bytes and isinstance(value, bytes):
-                    arguments.append(value)
-                    continue
                 value = parameter.convert(value, f"argument '{parameter.name}'")
             if parameter.rest:
                 arguments.extend(value)
@@ -235,6 +237,11 @@ class Host:
             return b"j", bytes(result)
         if isinstance(result, bytes):
             return b"v", result
+        if isinstance(result, Record):
+            parts = result.parts()
+            if parts is not None:
+                return b"s", *parts
+            result = result.plain()
         if isinstance(result, TaskOutcome | TaskResults):
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
@@ -332,17 +339,17 @@ class Host:
         """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
         while self.unheld:
             self.state.invoke(b"unhold", self.unheld.pop(), 1)
-        if self._handles:
-            self._release()
         event = self.state.step(task, *answer)
+        if self._collected:
+            self._release()
         if self._ending is not None:
             raise self._ending
         return event if isinstance(event, tuple) else (event,)
 
     def _release(self) -> None:
         """Forget the objects whose handles Lua has collected."""
-        while (identity := self.state.invoke(b"take_released")) is not None:
-            item = self._handles.pop(identity)
+        while self._collected:
+            item = self._handles.pop(self._collected.pop())
             if hasattr(item, "release"):
                 item.release()
 
@@ -418,6 +425,8 @@ class Host:
             return self.result(event)
         import asyncio
 
+        from assay.lua.loop import new_event_loop
+
         async def finish() -> Any:
             main = asyncio.current_task()
             assert main is not None
@@ -433,7 +442,8 @@ class Host:
             finally:
                 await self.close()
 
-        return asyncio.run(finish())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(finish())
 
     def add_service(self, service: Service, *, keeps_alive: bool = True) -> None:
         """Keep the script alive until `service` ends; on the event loop's thread.

@@ -72,7 +72,19 @@ class SpawnedTask:
         self._awaited = True
         self.host.launch()
         assert self.running is not None
-        await asyncio.wait([self.running])
+        if not self.running.done():
+            await asyncio.wait([self.running])
+        return self._take()
+
+    def outcome_now(self) -> TaskOutcome | None:
+        """The outcome of a task that has ended, for the one who may await it."""
+        if self._awaited or self.running is None or not self.running.done():
+            return None
+        self._awaited = True
+        return self._take()
+
+    def _take(self) -> TaskOutcome:
+        assert self.running is not None
         self.host.failed.discard(self)
         if not self._started:
             raise CANCELLED

@@ -50,6 +50,47 @@ class Json(bytes):
         return cls(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
 
 
+class Record:
+    """A table of strings, numbers and booleans, and of tables of strings, that crosses faster than others of its size.
+
+    Text may have surrogate escapes for bytes that are not UTF-8.
+    """
+
+    __slots__ = ("fields", "tables")
+
+    def __init__(self, fields: dict[str, Any], tables: dict[str, dict[str, str]]) -> None:
+        self.fields = fields
+        self.tables = tables
+
+    def parts(self) -> list[Any] | None:
+        """What Lua puts together again; None when it is too large for that."""
+        if sum(map(len, self.tables.values())) > MAX_SIDES:
+            return None
+        parts: list[Any] = [len(self.fields)]
+        for name, value in self.fields.items():
+            parts += name.encode(), _raw(value)
+        for name, table in self.tables.items():
+            parts += name.encode(), len(table)
+            for key, text in table.items():
+                parts += _raw(key), _raw(text)
+        return parts
+
+    def plain(self) -> dict[str, Any]:
+        """The same as a dictionary."""
+        table = {name: _text(value) for name, value in self.fields.items()}
+        for name, inner in self.tables.items():
+            table[name] = {key.encode("utf-8", "replace").decode(): _text(text) for key, text in inner.items()}
+        return table
+
+
+def _raw(value: Any) -> Any:
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return text_or_bytes(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else value
+
+
 def text_or_bytes(raw: bytes) -> str | bytes:
     """The text of a Lua string, or its bytes when it is no UTF-8."""
     try:

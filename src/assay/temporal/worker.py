@@ -17,6 +17,7 @@ from temporalio.worker import Worker as SdkWorker
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
+from assay.lua.loop import new_event_loop
 from assay.temporal import logs, payloads
 from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
@@ -29,14 +30,6 @@ from assay.temporal.workflow.runner import LuaWorkflowRunner
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 class Worker:
@@ -103,7 +96,7 @@ class Worker:
         self._host.add_service(self)
 
     def _main(self) -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             try:
                 runner.run(self._run())
             except BaseException as error:

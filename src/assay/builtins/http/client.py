@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import fields
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import hdrs
-from multidict import MultiMapping
 from yarl import URL
 
 from assay import __version__
@@ -18,7 +17,7 @@ from assay.builtins.http.failures import failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.errors import BuiltinError
 from assay.lua.host import Host
-from assay.lua.values import Json
+from assay.lua.values import Json, Record
 
 MAX_REDIRECTS = 10
 _DECODED = {"gzip", "deflate", "br", "zstd"}
@@ -76,7 +75,7 @@ async def send(
                     saved = await bodies.save(response, options.save_to)
                 else:
                     content = await response.read()
-                return Response(response.status, content, _headers(response.headers, bool(content or saved)), saved)
+                return _table(response, content, saved)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise failure(title, target, limits, error) from error
 
@@ -148,9 +147,16 @@ def parse(url: str) -> URL:
     raise BuiltinError(f"bad argument 'url' (an http:// or https:// URL expected, got {url!r})")
 
 
-def _headers(headers: MultiMapping[str], decoded: bool) -> dict[str, str | bytes | list[str | bytes]]:
-    table = header_tables.received(headers)
-    if decoded and str(table.get("content-encoding", "")).lower() in _DECODED:
-        del table["content-encoding"]
-        table.pop("content-length", None)
-    return table
+def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None) -> Response:
+    headers: dict[str, Any] = header_tables.joined(response.headers)
+    if (content or saved) and str(headers.get("content-encoding", "")).lower() in _DECODED:
+        del headers["content-encoding"]
+        headers.pop("content-length", None)
+    cookies = response.headers.getall(hdrs.SET_COOKIE, [])
+    if saved is None and len(cookies) < 2:
+        # The usual answer, in the form that crosses fastest.
+        return cast(Response, Record({"status": response.status, "body": content}, {"headers": headers}))
+    headers = {name: header_tables.lua_text(value) for name, value in headers.items()}
+    if len(cookies) > 1:
+        headers["set-cookie"] = [header_tables.lua_text(cookie) for cookie in cookies]
+    return Response(response.status, content, headers, saved)

@@ -46,24 +46,24 @@ def to_send(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
     return headers
 
 
-def received(headers: MultiMapping[str]) -> dict[str, str | bytes | list[str | bytes]]:
-    """The Lua table of received headers."""
-    table: dict[str, str | bytes | list[str | bytes]] = {}
-    for name in dict.fromkeys(name.lower() for name in headers):
-        values = headers.getall(name)
-        if name == "set-cookie" and len(values) > 1:
-            table[name] = [lua_text(value) for value in values]
-        else:
-            table[name] = lua_text("; ".join(values) if name == "cookie" else ", ".join(values))
+def joined(headers: MultiMapping[str]) -> dict[str, str]:
+    """Lower-case header name → value; several values of a name in one."""
+    table: dict[str, str] = {}
+    for given, value in headers.items():
+        name = given.lower()
+        if name in table:
+            value = f"{table[name]}{'; ' if name == 'cookie' else ', '}{value}"
+        table[name] = value
     return table
 
 
 def lua_text(text: str) -> str | bytes:
     """Text that was decoded with surrogate escapes, as Lua gets it: the bytes that came in."""
-    return text_or_bytes(text.encode("utf-8", "surrogateescape"))
+    return text if text.isascii() else text_or_bytes(text.encode("utf-8", "surrogateescape"))
 
 
-def parameters(query: str) -> dict[str, str | bytes]:
+def parameters(query: str) -> dict[str, str]:
     """The decoded parameters of a query string; the last of several with one name counts."""
-    found = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
-    return {name.encode("utf-8", "replace").decode(): lua_text(value) for name, value in found}
+    if not query:
+        return {}
+    return dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))

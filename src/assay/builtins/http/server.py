@@ -31,7 +31,7 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.values import Json, text_or_bytes
+from assay.lua.values import Json, Record, text_or_bytes
 
 BACKLOG = 2048
 """How many connections may wait to be accepted."""
@@ -217,16 +217,16 @@ class _Service:
         target, rest = found
         if isinstance(target, StaticFiles):
             return files.answer(target, rest) or _plain(404, "not found")
-        table = {
+        query = request.rel_url.raw_query_string
+        fields = {
             "method": request.method,
-            "path": text_or_bytes(path),
+            "path": path,
             "raw_path": raw_path,
             "body": await self._read(request) if request.can_read_body else b"",
-            "headers": header_tables.received(request.headers),
-            "query": header_tables.lua_text(request.rel_url.raw_query_string),
-            "params": header_tables.parameters(request.rel_url.raw_query_string),
+            "query": query,
         }
-        result = await self._host.run(target, (table,), b"call")
+        tables = {"headers": header_tables.joined(request.headers), "params": header_tables.parameters(query)}
+        result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
             raise BuiltinError(f"the handler returned a {convert.lua_type(result)}, not a response table")
         reply: Reply = _reply(result, "response")

@@ -27,6 +27,7 @@ class Limits(NamedTuple):
     connect: float | None
     read: float | None
 
+    @lru_cache(maxsize=256)  # noqa: B019 a tuple of numbers
     def for_aiohttp(self) -> aiohttp.ClientTimeout:
         """The same in aiohttp's words."""
         return aiohttp.ClientTimeout(total=self.total, connect=self.connect, sock_read=self.read)
@@ -99,6 +100,7 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
     return proxy.with_user(None), {hdrs.PROXY_AUTHORIZATION: credentials}
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

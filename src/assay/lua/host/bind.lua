@@ -6,6 +6,8 @@
 --   "t" text, sides…         one result, as wire
 --   "m" text, sides…         several results, as a wire array
 --   "j" texts…               results, each as JSON, or "=" and the bytes of a string
+--   "s" count, …             a table of strings and tables of strings: its fields, and then each inner table as its
+--                            name, its count and its fields
 --   "h" class, id            a handle
 --   "k" task id              the results of a task that has ended, as an array, or its error
 --   "r" task id              the results of a task that has ended, or its error
@@ -57,8 +59,13 @@ function host.guard(id)
   return setmetatable({ id = id }, guard_metatable)
 end
 
-function host.take_released()
-  return table.remove(released)
+host.released = released
+
+function host.tell_released()
+  for i = #released, 1, -1 do
+    host.let_go(released[i])
+    released[i] = nil
+  end
 end
 
 function host.is_handle(v)
@@ -172,6 +179,25 @@ local function each(text, ...)
   return value, each(...)
 end
 
+local function fields(parts, from, count)
+  local out = {}
+  for i = from, from + 2 * count - 1, 2 do
+    out[parts[i]] = parts[i + 1]
+  end
+  return out, from + 2 * count
+end
+
+local function record(...)
+  local parts = { ... }
+  local out, position = fields(parts, 2, parts[1])
+  while parts[position] do
+    local name, inner = parts[position], nil
+    inner, position = fields(parts, position + 2, parts[position + 1])
+    out[name] = inner
+  end
+  return out
+end
+
 local function finish(name, tag, ...)
   if tag == "v" then
     return ...
@@ -186,6 +212,8 @@ local function finish(name, tag, ...)
     return (host.decode(text, { select(2, ...) }))
   elseif tag == "j" then
     return each(...)
+  elseif tag == "s" then
+    return record(...)
   elseif tag == "h" then
     return host.handle(...)
   elseif tag == "m" then

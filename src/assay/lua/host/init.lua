@@ -20,7 +20,7 @@ private._G = private
 
 local host = { globals = _G }
 local read_part
-host.call, host.cancel, host.load_library, host.find_module, host.write, read_part = callbacks()
+host.call, host.cancel, host.let_go, host.load_library, host.find_module, host.write, read_part = callbacks()
 
 -- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
 function host.is_private(info)

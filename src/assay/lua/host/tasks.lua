@@ -152,6 +152,9 @@ end
 
 -- Run task `id` until it waits or ends, answering the operation that it waits for.
 function host.step(id, ...)
+  if host.released[1] then
+    host.tell_released()
+  end
   return settle(id, raw_resume(tasks[id], ...))
 end
 
