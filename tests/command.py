@@ -26,7 +26,7 @@ class Command:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ours = ("ASSAY", "PYTHON", "TEMPORAL")
+        ours = ("ASSAY", "OTEL", "PYTHON", "TEMPORAL")
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
         self.environment["HOME"] = self.environment["XDG_CONFIG_HOME"] = str(folder)
 

@@ -9,11 +9,14 @@ from typing import NoReturn
 
 
 def leave(code: int) -> NoReturn:
-    """Flush the standard streams and end the process without interpreter teardown.
+    """Send the last spans, flush the standard streams and end the process without interpreter teardown.
 
     The Temporal SDK's native part crashes now and then when the interpreter is torn down around it; a run must end
     with its own exit code every time.
     """
+    tracing = sys.modules.get("assay.temporal.tracing")
+    if tracing is not None:
+        tracing.flush()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

@@ -17,7 +17,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
 
 from assay.errors import ErrorObject
-from assay.temporal import configuration, connect_errors
+from assay.temporal import configuration, connect_errors, tracing
 from assay.temporal.calls import CallLimits
 from assay.temporal.codec import CodecOptions, make_codec
 from assay.temporal.core import core
@@ -59,6 +59,8 @@ class ConnectionOptions:
         config_file: The path of the `temporal.toml`; `TEMPORAL_CONFIG_FILE` or the usual one of Temporal's tools when
             left out.
         codec: How payloads are encrypted. Clients and workers that share workflows need the same keys.
+        tracing: Send traces to an OpenTelemetry collector, which the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+            `OTEL_SERVICE_NAME`, …) describe. On when they name one, unless this is `false`.
     """
 
     url: str | None = None
@@ -70,6 +72,7 @@ class ConnectionOptions:
     profile: str | None = None
     config_file: str | None = None
     codec: CodecOptions | None = None
+    tracing: bool | None = None
 
 
 def data_converter(codec: CodecOptions | None) -> DataConverter:
@@ -110,11 +113,12 @@ async def connect(
         reason = connect_errors.reason(error, settings, CONNECT_TIMEOUT)
         text = f"{caller}: cannot connect to the Temporal server at {settings.address}: {reason}"
         raise ErrorObject(text, kind="rpc") from error
+    spans = tracing.interceptor(options.tracing)
     return Client(
         service,
         namespace=settings.namespace,
         data_converter=converter,
-        interceptors=[CallLimits()],
+        interceptors=[CallLimits()] if spans is None else [spans, CallLimits()],
         header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,
     )
 

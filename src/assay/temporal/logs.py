@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
-_QUIET = ("Completing activity as failed", "Completing activity as cancelled")
-"""What is told elsewhere: by the worker's own line, or in the workflow's history."""
+_QUIET = ("Completing activity as failed", "Completing activity as cancelled", "Transient error ")
+"""What is told elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
 
 
 class _Handler(logging.Handler):
@@ -33,7 +33,7 @@ class _Handler(logging.Handler):
 
 def configure(verbose: bool) -> None:
     """Send the SDK's and the worker's log lines to stderr, unless someone has configured them already."""
-    for name in ("temporalio", "assay.temporal"):
+    for name in ("temporalio", "assay.temporal", "opentelemetry"):
         logger = logging.getLogger(name)
         if not logger.handlers:
             logger.addHandler(_Handler(verbose))
