@@ -176,7 +176,8 @@ def test_an_attribute_that_is_registered_later_is_found(lua: Script, name: str) 
         """
         local client = temporal.connect()
         local function start()
-          return client:start_workflow({ task_queue = arg[1], workflow_type = "W", search_attributes = { [arg[2]] = 1 } })
+          return client:start_workflow({ task_queue = arg[1], workflow_type = "W",
+            search_attributes = { [arg[2]] = 1 } })
         end
         print(pcall(start))
         print("ready")
@@ -258,7 +259,8 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         end
         with({ task_queue = "" }) with({ task_queue = 7 }) with({ workflow_type = "" }) with({ workflow_type = 7 })
         with({ workflow_id = "" }) with({ workflow_id = 7 }) with({ workflow_id = "\\xff" })
-        with({ run_timeout = -1 }) with({ run_timeout = 0 / 0 }) with({ run_timeout = 1e300 }) with({ rpc_timeout = "1" })
+        with({ run_timeout = -1 }) with({ run_timeout = 0 / 0 }) with({ run_timeout = 1e300 })
+        with({ rpc_timeout = "1" })
         with({ input = 1, args = { 1 } }) with({ args = 1 }) with({ args = { { print } } })
         with({ memo = { a = print } }) with({ memo = { a = { b = 1 / 0 } } }) with({ memo = 1 })
         with({ id_reuse_policy = "always" }) with({ id_conflict_policy = 1 })
