@@ -248,8 +248,8 @@ async def test_a_fetched_history_is_the_clis_and_can_be_replayed(lua: Script, na
     shown = WorkflowHistory.from_json(name, lua.cli("workflow", "show", "--workflow-id", name))
     assert fetched == shown
     assert len(fetched.events) > 15
-    classes = await asyncio.to_thread(workflow_classes, worker)
-    assert await replay(classes, [path]) == []
+    classes, settings = await asyncio.to_thread(workflow_classes, worker)
+    assert await replay(classes, settings, [path]) == []
 
 
 def test_a_reset_starts_again_from_an_event(lua: Script, name: str) -> None:
