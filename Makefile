@@ -28,6 +28,7 @@ lint: install ## Check style and types
 bench: install ## Measure; QUICK=1 for a first impression
 	$(BIN)/python bench/startup.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/worker.py $(if $(QUICK),--quick)
+	$(BIN)/python bench/http.py $(if $(QUICK),--quick)
 
 docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference

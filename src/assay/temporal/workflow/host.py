@@ -15,7 +15,7 @@ from temporalio import workflow
 from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua.function import LuaFunction
-from assay.lua.host import Host
+from assay.lua.host import Arguments, Host
 from assay.lua.state import PARTS, Outcome
 from assay.lua.values import Json
 
@@ -165,6 +165,11 @@ class WorkflowHost(Host):
         if event[0] == b"limit":
             raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
         return event
+
+    def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
+        """Make a task and run it within the limits."""
+        task = self.start(function, arguments, delivery)
+        return task, self.step(task)
 
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
         """Fill the state from a snapshot and make the task of its function; returns the task's id."""
