@@ -358,3 +358,19 @@ async def test_the_raw_path(script: Script) -> None:
     routes = '{ GET = { ["/*"] = function(req) return { body = req.path .. " " .. req.raw_path } end } }'
     async with script.serving(routes) as url, connected(url, b"GET /a%2Fb%20c?d HTTP/1.0\r\n\r\n") as reader:
         assert (await reader.read()).endswith(b"\r\n\r\n/a/b c /a%2Fb%20c")
+
+
+@pytest.mark.parametrize("count", [3, 300])
+async def test_requests_and_answers_of_any_size(script: Script, count: int) -> None:
+    routes = r"""{ GET = {
+      ["/x"] = function(req)
+        local n = 0
+        for key, value in pairs(req.params) do n = n + (value == key .. "\255" and 1 or 0) end
+        return { body = "\0" .. n .. " " .. req.headers.host, status = 203 }
+      end,
+    } }"""
+    query = "&".join(f"k{index}=k{index}%FF" for index in range(count))
+    async with script.serving(routes) as url:
+        answer = await raw(url, f"GET /x?{query} HTTP/1.1\r\nHost: größe\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 203 ")
+    assert answer.endswith(f"\r\n\r\n\0{count} größe".encode())

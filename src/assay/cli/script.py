@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from assay.cli.signals import Signals
 
 COMMAND_LINE = "=(command line)"
+
+_YOUNG_OBJECTS = 10_000
+"""Python's own 700 are looked at again and again while a thousand requests are under way."""
 
 
 def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals: Signals | None = None) -> int:
@@ -43,6 +47,7 @@ def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
 
 
 def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool, signals: Signals | None) -> int:
+    gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     host = Host(LIBRARIES, finder(folder), write, flush)
     host.verbose = verbose

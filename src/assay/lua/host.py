@@ -322,29 +322,43 @@ class Host:
 
     def start(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> int:
         """Make a task of a function; returns its id."""
-        outcome: Outcome
-        if isinstance(arguments, list):
-            outcome = b"j", *map(bytes, arguments)
-        elif all(isinstance(argument, bytes) for argument in arguments):
-            outcome = b"v", *arguments
-        elif len(arguments) == 1:
-            outcome = self._outcome(arguments[0])
-        else:
-            outcome = self._outcome(Several(arguments))
-        task = self.state.invoke(b"start", delivery, function.id, *outcome)
+        task = self.state.invoke(b"start", delivery, function.id, *self._pass(arguments))
         assert isinstance(task, int)
         return task
 
+    def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
+        """Make a task of a function and run it until it waits or ends; returns its id and the event."""
+        self._unhold()
+        task, *event = self.state.invoke(b"run", delivery, function.id, *self._pass(arguments))
+        self._stepped()
+        return task, tuple(event)
+
+    def _pass(self, arguments: Arguments) -> Outcome:
+        if isinstance(arguments, list):
+            return b"j", *map(bytes, arguments)
+        if len(arguments) == 1:
+            return self._outcome(arguments[0])
+        if all(isinstance(argument, bytes) for argument in arguments):
+            return b"v", *arguments
+        return self._outcome(Several(arguments))
+
     def step(self, task: int, *answer: Any) -> tuple[Any, ...]:
         """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
+        self._unhold()
+        event = self.state.step(task, *answer)
+        self._stepped()
+        return event if isinstance(event, tuple) else (event,)
+
+    def _unhold(self) -> None:
         while self.unheld:
             self.state.invoke(b"unhold", self.unheld.pop(), 1)
-        event = self.state.step(task, *answer)
+
+    def _stepped(self) -> None:
+        """Look after a step what Lua code has asked for."""
         if self._collected:
             self._release()
         if self._ending is not None:
             raise self._ending
-        return event if isinstance(event, tuple) else (event,)
 
     def _release(self) -> None:
         """Forget the objects whose handles Lua has collected."""
@@ -358,8 +372,11 @@ class Host:
 
         Raises LuaError when it raises an error, and asyncio.CancelledError when it lets a cancellation through.
         """
-        task = self.start(function, arguments, delivery)
-        return await self.drive(task, self.step(task))
+        task, event = self.begin_task(function, arguments, delivery)
+        if event[0] == b"wait":
+            return await self.drive(task, event)
+        self.launch()
+        return self.result(event)
 
     async def drive(self, task: int, event: tuple[Any, ...]) -> Any:
         """Carry a task from `event` to its end."""
@@ -398,6 +415,9 @@ class Host:
             if len(rest) > 1:
                 return values.decode(rest[1], rest[2:], lambda identity: LuaFunction(self, identity))
             return values.text_or_bytes(rest[0]) if isinstance(rest[0], bytes) else rest[0]
+        if tag == b"flat":
+            plain = [values.text_or_bytes(part) if isinstance(part, bytes) else part for part in rest]
+            return dict(zip(plain[::2], plain[1::2], strict=True))
         message = rest[0].decode("utf-8", "replace")
         if tag == b"unfit":
             raise LuaError(f"the result cannot be carried: {message}")

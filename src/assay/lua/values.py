@@ -68,11 +68,12 @@ class Record:
             return None
         parts: list[Any] = [len(self.fields)]
         for name, value in self.fields.items():
-            parts += name.encode(), _raw(value)
+            raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+            parts += name.encode(), raw
         for name, table in self.tables.items():
             parts += name.encode(), len(table)
             for key, text in table.items():
-                parts += _raw(key), _raw(text)
+                parts += key.encode("utf-8", "surrogateescape"), text.encode("utf-8", "surrogateescape")
         return parts
 
     def plain(self) -> dict[str, Any]:
@@ -81,10 +82,6 @@ class Record:
         for name, inner in self.tables.items():
             table[name] = {key.encode("utf-8", "replace").decode(): _text(text) for key, text in inner.items()}
         return table
-
-
-def _raw(value: Any) -> Any:
-    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:

@@ -11,17 +11,20 @@ local raw_create, isyieldable, raw_close, raw_resume, raw_status, raw_yield, run
   coroutine.status,
   coroutine.yield,
   coroutine.running
-local pack, rawequal, type, unpack, xpcall = table.pack, rawequal, type, table.unpack, xpcall
+local getmetatable, next, pack, rawequal, type, unpack, xpcall =
+  getmetatable, next, table.pack, rawequal, type, table.unpack, xpcall
 
 host.CANNOT_WAIT =
   "cannot wait here: Lua cannot suspend a table.sort comparator, a string.gsub callback or a __tostring metamethod"
 
 local WAIT = {}
+local FLAT = 16 -- parts of a table that crosses as they are
 local tasks = {} -- id -> coroutine
 local roots = setmetatable({}, { __mode = "k" }) -- coroutine -> id of the task that it is the root of
 local blocked = setmetatable({}, { __mode = "k" }) -- user coroutines inside which something waits
 local deliver = {} -- id -> how the outcome leaves: "wire", "call" (wire with functions), "json" or "keep"
 local outcomes = {} -- id -> outcome kept for `host.outcome`
+local first = {} -- id -> what a task that has not begun is resumed with: its function and the arguments
 local last_id = 0
 
 -- A state with limits watches every coroutine from its start.
@@ -47,21 +50,32 @@ local function on_error(value)
   return value
 end
 
-local function spawn(delivery, fn)
+-- What a task runs.
+local function main(fn, ...)
+  return xpcall(fn, on_error, ...)
+end
+
+-- The same, with arguments as an outcome.
+local function call(fn, ...)
+  return fn(host.finish("call", ...))
+end
+
+local function main_of_call(fn, ...)
+  return xpcall(call, on_error, fn, ...)
+end
+
+local function spawn(delivery, body)
   last_id = last_id + 1
-  local co = create(function()
-    return xpcall(fn, on_error)
-  end)
+  local co = create(body)
   tasks[last_id], roots[co], deliver[last_id] = co, last_id, delivery
-  return last_id
+  return last_id, co
 end
 
 -- A task made by Lua code; its outcome stays in Lua.
 function host.spawn(fn, ...)
-  local arguments = pack(...)
-  return spawn("keep", function()
-    return fn(unpack(arguments, 1, arguments.n))
-  end)
+  local id = spawn("keep", main)
+  first[id] = pack(fn, ...)
+  return id
 end
 
 -- The kept outcome of a task: true and its results, or false and its error.
@@ -93,6 +107,23 @@ local function failure(value, traceback)
   return "error", message, traceback, origin, text, unpack(sides)
 end
 
+-- The keys and values of a small table of strings, numbers and booleans, which crosses faster so; else nil.
+local function flat(t)
+  if type(t) ~= "table" or getmetatable(t) then
+    return nil
+  end
+  local parts, count = {}, 0
+  for key, value in next, t do
+    local kind = type(value)
+    if type(key) ~= "string" or kind ~= "string" and kind ~= "number" and kind ~= "boolean" or count == FLAT then
+      return nil
+    end
+    parts[count + 1], parts[count + 2] = key, value
+    count = count + 2
+  end
+  return count > 0 and parts
+end
+
 local function ended(id, ok, first, ...)
   local delivery, co = finish(id)
   if host.limit_reached and host.limit_reached(ok, first) then
@@ -112,6 +143,10 @@ local function ended(id, ok, first, ...)
     return "done"
   elseif delivery ~= "json" and (kind == "string" or kind == "number" or kind == "boolean") then
     return "done", first
+  end
+  local parts = delivery == "call" and flat(first)
+  if parts then
+    return "flat", unpack(parts)
   end
   local text, sides
   if delivery == "json" then
@@ -144,16 +179,29 @@ end
 
 -- Make a task of the held function `id`; its result leaves as `delivery` says, its arguments come as an outcome.
 function host.start(delivery, id, ...)
-  local fn, arguments = host.held(id), pack(...)
-  return spawn(delivery, function()
-    return fn(host.finish("call", unpack(arguments, 1, arguments.n)))
-  end)
+  local task = spawn(delivery, main_of_call)
+  first[task] = pack(host.held(id), ...)
+  return task
+end
+
+-- The same, and its first step.
+function host.run(delivery, id, ...)
+  if host.released[1] then
+    host.tell_released()
+  end
+  local task, co = spawn(delivery, main_of_call)
+  return task, settle(task, raw_resume(co, host.held(id), ...))
 end
 
 -- Run task `id` until it waits or ends, answering the operation that it waits for.
 function host.step(id, ...)
   if host.released[1] then
     host.tell_released()
+  end
+  local arguments = first[id]
+  if arguments then
+    first[id] = nil
+    return settle(id, raw_resume(tasks[id], unpack(arguments, 1, arguments.n)))
   end
   return settle(id, raw_resume(tasks[id], ...))
 end
@@ -165,6 +213,7 @@ end
 
 -- Forget a task that will never be resumed.
 function host.drop(id)
+  first[id] = nil
   local _, co = finish(id)
   raw_close(co)
 end

@@ -296,6 +296,11 @@ class WorkflowHost(Host):
             raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
         return event
 
+    def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
+        """Make a task and run it within the limits."""
+        task = self.start(function, arguments, delivery)
+        return task, self.step(task)
+
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
         """Fill the state from a snapshot and make the task of its function; returns the task's id."""
         self._check_memory(snapshot, *arguments)
