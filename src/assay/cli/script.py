@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 COMMAND_LINE = "=(command line)"
 
 
-def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals: Signals | None = None) -> int:
+def run_file(path: str, arguments: list[str], *, verbose: bool = False) -> int:
     """Run a script; returns the exit code.
 
     Args:
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
-        signals: What handles signals already; made when it is first needed if left out.
     """
     try:
         with open(path, "rb") as file:
@@ -34,18 +33,19 @@ def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals:
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, signals)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
     """Run a piece of Lua code given on the command line; returns the exit code."""
-    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, None)
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose)
 
 
-def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool, signals: Signals | None) -> int:
+def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool) -> int:
     write, flush = _output()
     host = Host(LIBRARIES, finder(folder), write, flush)
     host.verbose = verbose
+    signals: Signals | None = None
 
     def watch_signals() -> None:
         nonlocal signals
