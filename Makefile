@@ -31,7 +31,6 @@ bench: install ## Measure; QUICK=1 for a first impression
 	$(BIN)/python bench/http.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/client.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/worker.py $(if $(QUICK),--quick)
-	$(BIN)/python bench/http.py $(if $(QUICK),--quick)
 
 docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference

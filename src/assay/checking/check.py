@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -44,12 +44,12 @@ class Report:
         return any(finding.level == "error" for finding in self.findings)
 
 
-async def check_script(path: str) -> Report:
+async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
     """Check a script. Raises AssayError when it cannot be read."""
     report = Report()
     script = Script(path, parts=(*PARTS, _INSPECT))
     try:
-        await script.read()
+        await script.read(arguments)
     except LuaError as error:
         report.findings.append(_of_error(path, error))
     for worker in script.workers:
@@ -77,6 +77,7 @@ class _Check:
 
     def worker(self, worker: Worker) -> Iterator[Finding]:
         """Look at every workflow."""
+        worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         activities = set(worker.options.activities)
         for function in worker.options.workflows.values():
             yield from self._function(function.id, activities, is_workflow=True)

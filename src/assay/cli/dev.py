@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 
 import click
 
-from assay.cli import script as runner
 from assay.cli.options import script_arguments, verbose
+from assay.cli.reload import Reloading
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
 from assay.temporal import dev_server
@@ -32,6 +33,9 @@ def command(
 
     A server that the environment or a profile configures, or that answers on localhost:7233, is used instead. Options
     of the script itself follow after --.
+
+    A worker script is started anew when a Lua file in its folder changes. Code that does not run leaves the old worker
+    alone; open workflows are replayed first, and one that does not match the new code is shown.
     """
     configured = configured_address()
     own = any(option is not None for option in (db, port, ui_port))
@@ -39,11 +43,11 @@ def command(
         raise click.UsageError(f"--db, --port and --ui-port have no use: the server {configured} is configured")
     if configured is not None:
         _announce(configured, "configured")
-        return runner.run_file(script, list(arguments), verbose=verbose)
+        return _run(script, list(arguments), verbose)
     usual = f"localhost:{dev_server.USUAL_PORT}"
     if not own and answers(usual):
         _announce(usual, "already running")
-        return runner.run_file(script, list(arguments), verbose=verbose)
+        return _run(script, list(arguments), verbose)
 
     server = DevServer(
         port=port,
@@ -58,12 +62,19 @@ def command(
         _announce(server.address, "in memory" if db is None else f"state in {db}")
         _say("Web UI", server.ui_url)
         _use(server)
-        return runner.run_file(script, list(arguments), verbose=verbose, signals=signals)
+        return _run(script, list(arguments), verbose)
     except DevServerError:
         signals.hold()
         raise
     finally:
         server.stop()
+
+
+def _run(script: str, arguments: list[str], verbose: bool) -> int:
+    async def run() -> int:
+        return await Reloading(script, arguments, verbose).run()
+
+    return asyncio.run(run())
 
 
 def configured_address() -> str | None:
@@ -83,8 +94,6 @@ def answers(address: str) -> bool:
         socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT).close()
     except OSError:
         return False
-
-    import asyncio
 
     from temporalio.service import ConnectConfig, RPCError, ServiceClient
 

@@ -61,6 +61,7 @@ async def _replay(
     script: str, paths: tuple[str, ...], query: str | None, address: str | None, namespace: str | None, verbose: bool
 ) -> int:
     from assay.temporal import logs
+    from assay.temporal.connection import ConnectionOptions
     from assay.temporal.registration import read_script
     from assay.temporal.replay import sources
     from assay.temporal.replay.engine import Replay
@@ -68,7 +69,8 @@ async def _replay(
     logs.silence(verbose)
     histories: AsyncIterator[WorkflowHistory]
     if query is not None:
-        client = await sources.connect_for("assay replay", address, namespace)
+        options = ConnectionOptions(url=address, namespace=namespace)
+        client = await sources.connect_to("assay replay", options)
         total = await sources.count(client, query)
         histories = sources.from_server(client, query)
     else:

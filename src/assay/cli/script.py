@@ -23,14 +23,13 @@ _YOUNG_OBJECTS = 10_000
 """Python's own 700 are looked at again and again while a thousand requests are under way."""
 
 
-def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals: Signals | None = None) -> int:
+def run_file(path: str, arguments: list[str], *, verbose: bool = False) -> int:
     """Run a script; returns the exit code.
 
     Args:
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
-        signals: What handles signals already; made when it is first needed if left out.
     """
     try:
         with open(path, "rb") as file:
@@ -38,19 +37,20 @@ def run_file(path: str, arguments: list[str], *, verbose: bool = False, signals:
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, signals)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
     """Run a piece of Lua code given on the command line; returns the exit code."""
-    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, None)
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose)
 
 
-def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool, signals: Signals | None) -> int:
+def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     host = Host(LIBRARIES, finder(folder), write, flush)
     host.verbose = verbose
+    signals: Signals | None = None
 
     def watch_signals() -> None:
         nonlocal signals

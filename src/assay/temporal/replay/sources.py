@@ -59,15 +59,15 @@ async def from_files(paths: Iterable[Path]) -> AsyncIterator[WorkflowHistory]:
         yield read_history(path)
 
 
-async def connect_for(caller: str, address: str | None, namespace: str | None) -> Client:
+async def connect_to(caller: str, options: ConnectionOptions) -> Client:
     """Connect to a server for a command. Raises AssayError."""
-    return await connect(caller, ConnectionOptions(url=address, namespace=namespace))
+    return await connect(caller, options)
 
 
-async def from_server(client: Client, query: str) -> AsyncIterator[WorkflowHistory]:
+async def from_server(client: Client, query: str, at_most: int | None = None) -> AsyncIterator[WorkflowHistory]:
     """Fetch the histories of the workflows that a visibility query finds. Raises AssayError."""
     try:
-        async for execution in client.list_workflows(query):
+        async for execution in client.list_workflows(query, limit=at_most):
             handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
             try:
                 yield await handle.fetch_history()

@@ -1,0 +1,156 @@
+"""The run of a script that is started anew when its files change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assay.temporal import end_with_parent
+
+_DEBOUNCE = 200  # milliseconds until a burst of changes is over
+_PATIENCE = 2.0  # seconds that the old worker gets before the new one starts beside it
+BROKEN = 3
+"""The exit code of `assay.cli.probe` for a script that cannot take over."""
+NO_WORKER = 4
+"""… for one that has no worker: nothing to replace."""
+
+
+class Reloading:
+    """A script as a child process, replaced when a file changes and the new code can run."""
+
+    def __init__(self, script: str, arguments: list[str], verbose: bool) -> None:
+        self._script = script
+        self._command = ["run", *(["--verbose"] if verbose else []), script, *arguments]
+        self._probe = [script, *arguments]
+        self._child: asyncio.subprocess.Process | None = None
+        self._stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+
+    async def run(self) -> int:
+        """Run until the script ends by itself or by a signal; returns the exit code."""
+        changes: asyncio.Queue[str] = asyncio.Queue()
+        watching = asyncio.ensure_future(_pass_on(self._script, changes))
+        child = self._child = await _start("-m", "assay", *self._command)
+        ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
+        change = asyncio.ensure_future(changes.get())
+        is_reloaded = False
+        try:
+            while True:
+                waiting: set[asyncio.Future[Any]] = {ended, change, self._stop}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if self._stop.done():
+                    had_ended = is_reloaded and self._child.returncode is not None
+                    return self._stop.result() if had_ended else _exit_code(await self._child.wait())
+                if change.done():
+                    if await self._replace(change.result()):
+                        is_reloaded = True
+                        ended.cancel()
+                        ended = asyncio.ensure_future(self._child.wait())
+                    change = asyncio.ensure_future(changes.get())
+                elif not is_reloaded:
+                    return _exit_code(ended.result())
+                else:
+                    _say("Ended", f"the script ended with {_exit_code(ended.result())}; a change starts it again")
+                    ended = asyncio.get_running_loop().create_future()
+        finally:
+            watching.cancel()
+            change.cancel()
+            self._pass(signal.SIGTERM)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self._pass(signal.SIGKILL if self._stop.done() else number)
+        if not self._stop.done():
+            self._stop.set_result(128 + number)
+
+    def _pass(self, number: signal.Signals) -> None:
+        if self._child is not None and self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                self._child.send_signal(number)
+
+    async def _replace(self, changed: str) -> bool:
+        """Start the script anew unless its new code cannot run; returns whether it was started."""
+        probe = await _start("-m", "assay.cli.probe", *self._probe, stderr=asyncio.subprocess.PIPE)
+        _, told = await probe.communicate()
+        if self._stop.done() or probe.returncode == NO_WORKER:
+            return False
+        text = told.decode("utf-8", "replace").rstrip()
+        if probe.returncode == BROKEN:
+            _say("Not reloaded", f"{changed}: the code that runs goes on", "red")
+            click.echo(text, err=True)
+            return False
+        assert self._child is not None
+        self._pass(signal.SIGTERM)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._child.wait(), _PATIENCE)
+        if self._stop.done():
+            return False
+        self._child = await _start("-m", "assay", *self._command)
+        _say("Reloaded", changed, "green")
+        if text:
+            click.echo(text, err=True)
+        return True
+
+
+async def _pass_on(script: str, changes: asyncio.Queue[str]) -> None:
+    try:
+        async for changed in _changes(script):
+            changes.put_nowait(changed)
+    except OSError as error:
+        _say("Not watching", f"changes are not seen: {error}", "yellow")
+
+
+async def _start(*arguments: str, stderr: int | None = None) -> asyncio.subprocess.Process:
+    command = [sys.executable, *arguments]
+    if sys.platform == "linux":
+        command = [sys.executable, "-IS", end_with_parent.__file__, str(os.getpid()), *command]
+    # A session of its own: Ctrl-C comes here first, and is passed on once.
+    return await asyncio.create_subprocess_exec(*command, stderr=stderr, start_new_session=True)
+
+
+async def _changes(script: str) -> AsyncIterator[str]:
+    """The names of Lua files that change, in the script's folder and in what is below it."""
+    from watchfiles import Change, DefaultFilter, awatch
+
+    class LuaFiles(DefaultFilter):
+        def __call__(self, change: Change, path: str) -> bool:
+            is_ours = path.endswith(".lua") and not path.endswith("_test.lua") and change != Change.deleted
+            return is_ours and super().__call__(change, path)
+
+    folder, is_large = _folder(script)
+    async for changes in awatch(
+        folder,
+        watch_filter=LuaFiles(),
+        debounce=_DEBOUNCE,
+        recursive=not is_large,
+        ignore_permission_denied=True,
+    ):
+        yield _names(folder, [path for _, path in changes])
+
+
+def _folder(script: str) -> tuple[Path, bool]:
+    """The folder of a script, and whether it is one in which everything may lie."""
+    folder = Path(script).resolve().parent
+    return folder, folder in (Path.home(), Path("/"), Path(tempfile.gettempdir()).resolve())
+
+
+def _names(folder: Path, paths: list[str]) -> str:
+    return ", ".join(sorted(os.path.relpath(path, folder) for path in paths))
+
+
+def _exit_code(returncode: int) -> int:
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def _say(what: str, text: str, colour: str | None = None) -> None:
+    click.echo(f"{click.style(f'{what:<17}', bold=True, fg=colour)}{text}", err=True)

@@ -1,0 +1,132 @@
+"""`assay dev` and files that change: a worker that is replaced on a real server."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import pytest
+from temporalio.client import Client
+
+from command import TIMEOUT
+from temporal_script import Script
+
+WORKER = """
+local value = require("value")
+temporal.worker({
+  task_queue = "QUEUE",
+  activities = { first = function() return value end, second = function() return value end },
+  workflows = {
+    Short = function(ctx) return ctx:execute_activity("first") end,
+    Long = function(ctx)
+      ctx:execute_activity("first")
+      ctx:wait_signal("go")
+      return "done"
+    end,
+  },
+})
+print("polling " .. value)
+"""
+
+
+FIRST = 'Long = function(ctx)\n      ctx:execute_activity("first")'
+
+
+class Dev:
+    """`assay dev` on a script, line by line."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            threading.Thread(target=self._read, args=(stream,)).start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+
+    def read_until(self, text: str) -> str:
+        """Wait for a line with a text on either stream; returns all lines up to it."""
+        seen, deadline = "", time.monotonic() + TIMEOUT
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no line has {text!r}; there were: {seen}") from None
+            seen += line
+            if text in line:
+                return seen
+
+
+@contextmanager
+def dev(lua: Script, name: str, text: str) -> Iterator[Dev]:
+    lua.command.script("return 'one'", "value.lua")
+    script = lua.command.script(text.replace("QUEUE", name), "worker.lua")
+    with lua.command.started("dev", script) as process:
+        running = Dev(process)
+        running.read_until("polling one")
+        yield running
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+
+
+async def run(lua: Script, name: str, workflow_type: str) -> object:
+    client = await Client.connect(lua.address)
+    handle = await client.start_workflow(workflow_type, id=f"{name}-{time.monotonic()}", task_queue=name)
+    return await handle.result()
+
+
+async def test_new_code_takes_over(lua: Script, name: str) -> None:
+    with dev(lua, name, WORKER) as running:
+        assert await run(lua, name, "Short") == "one"
+        lua.command.script("return 'two'", "value.lua")
+        running.read_until("polling two")
+        assert await run(lua, name, "Short") == "two"
+
+
+async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, name: str) -> None:
+    with dev(lua, name, WORKER) as running:
+        lua.command.script("return 'two", "value.lua")
+        told = running.read_until("unfinished string")
+        assert "Not reloaded     value.lua" in told
+        assert "value.lua:1: " in told
+        assert "Traceback" not in told
+        assert await run(lua, name, "Short") == "one"
+        lua.command.script("return 'three'", "value.lua")
+        running.read_until("polling three")
+        assert await run(lua, name, "Short") == "three"
+
+
+async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    with dev(lua, name, WORKER) as running:
+        handle = await client.start_workflow("Long", id=name, task_queue=name)
+        while (await handle.describe()).history_length < 10:
+            assert running.process.poll() is None
+        changed = WORKER.replace(FIRST, FIRST.replace("first", "second"))
+        lua.command.script(changed.replace("QUEUE", name), "worker.lua")
+        told = running.read_until("+  worker.lua:9")
+        assert f"Long '{name}' is open and does not match the new code:" in told
+        assert "-  event 5       activity 'first'" in told
+        assert "activity 'second'" in told
+        running.read_until("polling one")
+        lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
+        running.read_until("polling one")
+        await handle.signal("go")
+        assert await handle.result() == "done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_the_replaced_worker_too(lua: Script, name: str, number: signal.Signals) -> None:
+    with dev(lua, name, WORKER) as running:
+        lua.command.script("return 'two'", "value.lua")
+        running.read_until("polling two")
+        running.process.send_signal(number)
+        assert running.process.wait(TIMEOUT) == 0
