@@ -47,6 +47,7 @@ class Worker:
             libraries=host.libraries,
             limits=options.workflow_limits or WorkflowLimits(),
             suspend=options.on_workflow_error == "suspend",
+            local_activities=frozenset(options.activities),
         )
         self._snapshots: list[tuple[str, bytes]] | None = None
         self._workflows: list[type] = []
@@ -82,13 +83,16 @@ class Worker:
             made.append(activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent))
         return made
 
+    def unknown_activity(self) -> Callable[..., Any]:
+        """Make the SDK's activity for all other names."""
+        return unknown_activity(self._options.activities)
+
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
         for name, snapshot in self.snapshots():
             self._fingerprint.update(snapshot)
             self._workflows.append(workflow_class(name, snapshot, self._settings))
-        internal = side_effect_activity(self._settings), unknown_activity(self._options.activities)
-        self._activities = [*self.activity_functions(), *internal]
+        self._activities = [*self.activity_functions(), self.unknown_activity(), side_effect_activity(self._settings)]
         logs.configure(self._host.verbose)
         give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()

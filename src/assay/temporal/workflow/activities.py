@@ -253,11 +253,11 @@ class Activities:
         self, name: str, value: Json | None, options: LocalActivityOptions | None
     ) -> tuple[scopes.Scope, asyncio.Task[RawValue]]:
         arguments = (options or LocalActivityOptions()).to_sdk(value)
-        try:
-            return self._local.start(name, **arguments)
-        except ValueError:
+        known = self._host.local_activities
+        if known is not None and name not in known:
             # Not the workflow's fault: a worker that has the activity carries the run on.
-            raise HostFailure(RuntimeError(f"local activity '{name}' is not registered with this worker")) from None
+            raise HostFailure(RuntimeError(f"local activity '{name}' is not registered with this worker"))
+        return self._local.start(name, **arguments)
 
     @method
     async def side_effect(self, function: LuaFunction) -> Json:

@@ -7,7 +7,7 @@ import os.path
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -124,6 +124,8 @@ class WorkflowHost(Host):
         self.handlers: Counter[str] = Counter()
         """The handlers that are running."""
         self.side_effects: dict[int, LuaFunction] = {}
+        self.local_activities: Collection[str] | None = None
+        """The activities that the worker has; None: whatever is asked for, when there is no worker."""
         self.payload_limit = payloads.USUAL_LIMIT
         """Bytes of the largest payload that the server takes."""
         self._last_side_effect = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,13 +34,15 @@ class Settings:
 
     `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error;
     `payload_limit` is what the server takes, once the worker has asked it; `parts` are more parts of the private Lua
-    side, for tools that look into runs.
+    side, for tools that look into runs. `local_activities` are the names that the worker has (None: whatever is asked
+    for).
     """
 
     libraries: Mapping[str, tuple[str, bool]]
     limits: WorkflowLimits
     suspend: bool = False
     payload_limit: int = payloads.USUAL_LIMIT
+    local_activities: Collection[str] | None = None
     parts: tuple[str, ...] = ()
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
 
@@ -55,6 +57,7 @@ class Run:
             settings.libraries, settings.limits, suspend=settings.suspend, more_parts=settings.parts
         )
         self._host.payload_limit = settings.payload_limit
+        self._host.local_activities = settings.local_activities
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:
