@@ -28,7 +28,7 @@ lint: install ## Check style and types
 bench: install ## Measure; QUICK=1 for a first impression
 	$(BIN)/python bench/startup.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/lua.py $(if $(QUICK),--quick)
-	$(BIN)/python bench/http.py $(if $(QUICK),--quick)
+	$(BIN)/python bench/web.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/client.py $(if $(QUICK),--quick)
 	$(BIN)/python bench/worker.py $(if $(QUICK),--quick)
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker as SdkWorker
 
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
@@ -26,7 +25,6 @@ from assay.temporal.core import core
 from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, workflow_class
-from assay.temporal.workflow.runner import LuaWorkflowRunner
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
@@ -112,6 +110,11 @@ class Worker:
             self._ended.set_result(None)
 
     async def _run(self) -> None:
+        # A script that is only a client does without them.
+        from temporalio.worker import Worker as SdkWorker
+
+        from assay.temporal.workflow.runner import LuaWorkflowRunner
+
         options = self._options
         client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
         try:

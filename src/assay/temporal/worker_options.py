@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import WorkerDeploymentConfig
 
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
@@ -18,6 +17,9 @@ from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core import MetricsOptions
 from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.host import WorkflowLimits
+
+if TYPE_CHECKING:
+    from temporalio.worker import WorkerDeploymentConfig
 
 
 @dataclass(kw_only=True)
@@ -37,6 +39,8 @@ class DeploymentOptions:
 
     def to_sdk(self) -> WorkerDeploymentConfig:
         """The SDK's form."""
+        from temporalio.worker import WorkerDeploymentConfig
+
         return WorkerDeploymentConfig(
             version=WorkerDeploymentVersion(deployment_name=self.name, build_id=self.build_id),
             use_worker_versioning=True,
