@@ -4,8 +4,7 @@
 local function mutex(ctx, turns)
   for _ = 1, turns do
     local request = ctx:wait_signal("lock")
-    -- Signals go to other workflows through an activity; a workflow does not wait for their answer.
-    ctx:execute_activity("signal", { id = request.id, name = "your turn" })
+    ctx:signal_workflow({ workflow_id = request.id, signal_name = "your turn" })
     ctx:wait_signal("unlock " .. request.id, { timeout = request.seconds })
   end
   return turns
@@ -15,20 +14,16 @@ local inside, most = 0, 0
 
 local function user(ctx, lock)
   local id = ctx:workflow_info().workflow_id
-  ctx:execute_activity("signal", { id = lock, name = "lock", input = { id = id, seconds = 60 } })
+  ctx:signal_workflow({ workflow_id = lock, signal_name = "lock", input = { id = id, seconds = 60 } })
   ctx:wait_signal("your turn")
   ctx:execute_activity("use")
-  ctx:execute_activity("signal", { id = lock, name = "unlock " .. id })
+  ctx:signal_workflow({ workflow_id = lock, signal_name = "unlock " .. id })
 end
 
-local client = temporal.connect()
 local worker = temporal.worker({
   task_queue = "mutex",
   workflows = { Mutex = mutex, User = user },
   activities = {
-    signal = function(to)
-      client:signal_workflow({ workflow_id = to.id, signal_name = to.name, input = to.input })
-    end,
     use = function()
       inside = inside + 1
       most = math.max(most, inside)
@@ -38,6 +33,7 @@ local worker = temporal.worker({
   },
 })
 
+local client = temporal.connect()
 local lock = client:start_workflow({ task_queue = "mutex", workflow_type = "Mutex", input = 4 }).workflow_id
 for _ = 1, 4 do
   client:start_workflow({ task_queue = "mutex", workflow_type = "User", input = lock })

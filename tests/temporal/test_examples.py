@@ -13,6 +13,9 @@ TESTS = Path(__file__).parent.parent
 EXAMPLES = TESTS.parent / "examples"
 
 PRINTED = {
+    "encryption": "the word is sesame\nCOMPLETED\nunreadable without keys\n",
+    "hello": "Hello, World!\n",
+    "schedule": "report of sales\npaused\n",
     "expense": """\
 ann: waits for a manager
 ann: approved by maya

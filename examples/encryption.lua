@@ -1,0 +1,28 @@
+-- Encryption: worker and client share keys, and the server sees nothing but ciphertext. A client without them can still
+-- see that the workflow ran, and not what it said.
+
+local codec = {
+  type = "aes-gcm",
+  keys = { ["2026-11"] = env.get("KEY_B64") or base64.encode(string.rep("k", 32)) }, -- a real one is random and secret
+  current = "2026-11",
+}
+
+local worker = temporal.worker({
+  task_queue = "encryption",
+  codec = codec,
+  workflows = {
+    Secret = function(_, word)
+      return "the word is " .. word
+    end,
+  },
+})
+
+local client = temporal.connect({ codec = codec })
+local run = client:start_workflow({ task_queue = "encryption", workflow_type = "Secret", input = "sesame" })
+print(client:get_result({ workflow_id = run.workflow_id }))
+
+local stranger = temporal.connect()
+print(stranger:describe_workflow(run.workflow_id).status)
+local readable = pcall(stranger.get_result, stranger, { workflow_id = run.workflow_id })
+print(readable and "readable" or "unreadable without keys")
+worker:shutdown()
