@@ -86,6 +86,13 @@ def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, wo
     assert (result.stderr, result.returncode) == ("", 0)
 
 
+def test_a_future_that_nobody_keeps_is_a_warning(assay: Command) -> None:
+    code = 'ctx:start_activity("act") local kept = ctx:start_activity("act") return { ctx:start_timer(1), kept }'
+    result = assay.run("check", assay.script(worker(code)))
+    assert "script.lua:5: warning: nobody keeps the future of ctx:start_activity" in result.stdout
+    assert (result.stdout.count("warning"), result.returncode) == (1, 0)
+
+
 def test_a_worker_without_activities_has_them_elsewhere(assay: Command) -> None:
     result = assay.run("check", assay.script(worker('ctx:execute_activity("elsewhere")', activities="")))
     assert result.returncode == 0, result.stdout
