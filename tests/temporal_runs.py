@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections import Counter
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from command import TIMEOUT, read_until
 from temporal_script import Script
-
-
-def count_types(history: WorkflowHistory) -> Counter[str]:
-    """How many events of each type a history has."""
-    return Counter(EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events)
+from workflow_session import count_types
 
 
 async def run_until(lua: Script, text: str, name: str, mode: str, condition: Any) -> str:

@@ -40,12 +40,20 @@ def free_port() -> int:
         return port
 
 
+def scrape(address: str) -> str:
+    """What a Prometheus gets there."""
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        text: str = answer.read().decode()
+        return text
+
+
 def test_prometheus_scrapes_a_worker(lua: Script, name: str) -> None:
     address = f"127.0.0.1:{free_port()}"
     with lua.command.started(lua.command.script(WORKER), name, json.dumps({"prometheus": address})) as worker:
         read_until(worker, "done")
-        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
-            text = answer.read().decode()
+        deadline = time.monotonic() + TIMEOUT
+        while (text := scrape(address)).count("temporal_workflow_completed{") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(TIMEOUT) == 0
     for queue in (name, f"{name}-2"):

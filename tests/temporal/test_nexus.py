@@ -52,6 +52,7 @@ temporal.worker({ task_queue = queue, workflows = {
       failure(call, "refuse", "operation"),
       failure(call, "refuse", "service"),
       failure(call, "unknown"),
+      ctx:start_nexus_operation({ endpoint = endpoint, service = "orders", operation = "echo", input = 1 }):get(),
       failure(ctx.execute_nexus_operation, ctx, { service = "orders", operation = "echo" }),
     }
   end,
@@ -69,9 +70,10 @@ async def test_operations_of_a_nexus_service(lua: Script, name: str) -> None:
     handle = await client.start_workflow("Calls", endpoint, id=name, task_queue=name)
     async with Worker(client, task_queue=f"{name}-service", nexus_service_handlers=[Orders()]):
         await run_until(lua, CALLS, name, "", handle.result())
-    echoed, nothing, sold_out, not_found, unknown, missing = await handle.result()
+    echoed, nothing, sold_out, not_found, unknown, awaited, missing = await handle.result()
     assert repr(echoed) == repr([[9007199254740993, 1.0, []], "me"])
     assert nothing[0] is None
+    assert awaited[0] == 1
     assert sold_out["kind"] == not_found["kind"] == unknown["kind"] == "nexus"
     assert sold_out["message"].startswith("operation 'refuse' of Nexus service 'orders' failed: ")
     assert (sold_out["operation"], sold_out["endpoint"]) == ("refuse", endpoint)

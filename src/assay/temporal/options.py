@@ -84,6 +84,15 @@ class PriorityOptions:
         if self.priority_key is not None and self.priority_key < 1:
             raise BuiltinError(f"bad option 'priority.priority_key' (1 to 5 expected, got {self.priority_key})")
 
+    @classmethod
+    def from_sdk(cls, priority: Priority) -> PriorityOptions:
+        """What the server has, as options."""
+        return cls(
+            priority_key=priority.priority_key,
+            fairness_key=priority.fairness_key,
+            fairness_weight=priority.fairness_weight,
+        )
+
     def to_sdk(self) -> Priority:
         """The SDK's form."""
         return Priority(

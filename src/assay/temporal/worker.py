@@ -35,6 +35,8 @@ class Worker:
 
     lua_name: ClassVar[str] = "temporal.Worker"
     lua_prefix: ClassVar[str] = "handle"
+    always_takes_activities: ClassVar[bool] = False
+    """Whether it asks the server for activities although it has none."""
 
     def __init__(self, host: Host, options: WorkerOptions) -> None:
         options.check()
@@ -132,6 +134,7 @@ class Worker:
                 activities=self._activities,
                 workflows=self._workflows,
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
+                no_remote_activities=not (options.activities or self.always_takes_activities),
                 **options.to_sdk(self._fingerprint.hexdigest()[:32]),
             )
         except (ValueError, TypeError) as error:

@@ -121,7 +121,6 @@ class WorkerOptions(ConnectionOptions):
             "max_activities_per_second": self.max_activities_per_second,
             "max_task_queue_activities_per_second": self.max_task_queue_activities_per_second,
             "graceful_shutdown_timeout": timedelta(seconds=self.graceful_shutdown_timeout),
-            "no_remote_activities": not self.activities,
         }
 
 

@@ -87,6 +87,8 @@ class Server:
 class _TestWorker(Worker):
     """A worker that writes down the calls of activities."""
 
+    always_takes_activities = True
+
     def __init__(self, host: Host, options: WorkerOptions, note: Callable[[str, RawValue | None], None]) -> None:
         super().__init__(host, options)
         self._note = note

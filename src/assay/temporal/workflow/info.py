@@ -12,7 +12,7 @@ from assay.lua.declare import reader
 from assay.lua.values import Value
 from assay.temporal import payloads, search_attributes
 from assay.temporal.failures import describe
-from assay.temporal.options import RetryPolicyOptions
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 
 
 @dataclass
@@ -41,21 +41,6 @@ class Root:
 
     workflow_id: str
     run_id: str
-
-
-@dataclass
-class Priority:
-    """Which tasks go first.
-
-    Attributes:
-        priority_key: 1 goes before 2.
-        fairness_key: Among tasks of one priority, keys take turns.
-        fairness_weight: How many turns a key gets.
-    """
-
-    priority_key: int | None
-    fairness_key: str | None
-    fairness_weight: float | None
 
 
 @dataclass
@@ -112,7 +97,7 @@ class WorkflowInfo:
     retry_policy: RetryPolicyOptions | None
     last_result: Value
     last_failure: Value
-    priority: Priority
+    priority: PriorityOptions
 
 
 def _seconds(value: timedelta | None) -> float | None:
@@ -162,5 +147,5 @@ class Info:
             retry_policy=RetryPolicyOptions.from_sdk(info.retry_policy) if info.retry_policy else None,
             last_result=_last_result(),
             last_failure=describe(failure) if failure is not None else None,
-            priority=Priority(info.priority.priority_key, info.priority.fairness_key, info.priority.fairness_weight),
+            priority=PriorityOptions.from_sdk(info.priority),
         )

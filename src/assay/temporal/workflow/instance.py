@@ -141,7 +141,7 @@ class Run:
         except ContinueAsNew:  # of another task: the run ends here
             await asyncio.get_running_loop().create_future()
             raise
-        return RawValue(payloads.to_payload(result))
+        return payloads.result("the answer", result, self._settings.payload_limit)
 
     def query(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
         """Ask a query handler."""

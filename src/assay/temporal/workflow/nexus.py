@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import FailureError
 
 from assay.lua.declare import method
-from assay.lua.values import Json, Name, Seconds
+from assay.lua.values import Json, Name
 from assay.temporal import payloads
-from assay.temporal.failures import to_error_object
-from assay.temporal.options import seconds
+from assay.temporal.workflow import scopes
+from assay.temporal.workflow.calls import answer, positive
+from assay.temporal.workflow.futures import Future
+from assay.temporal.workflow.host import WorkflowHost
 
 
 @dataclass(kw_only=True)
@@ -33,13 +36,15 @@ class NexusOptions:
     service: Name
     operation: Name
     input: Json | None = None
-    schedule_to_close_timeout: Seconds | None = None
+    schedule_to_close_timeout: float | None = None
     headers: dict[str, str] | None = None
     summary: str | None = None
 
 
 class Nexus:
     """Operations of Nexus services."""
+
+    _host: WorkflowHost
 
     @method
     async def execute_nexus_operation(self, options: NexusOptions) -> Json:
@@ -48,16 +53,26 @@ class Nexus:
         Args:
             options: Which operation, and how.
         """
-        client = workflow.create_nexus_client(service=options.service, endpoint=options.endpoint)
-        call = client.execute_operation(
-            options.operation,
-            RawValue(payloads.to_payload(options.input)),
-            output_type=RawValue,
-            schedule_to_close_timeout=seconds(options.schedule_to_close_timeout),
-            headers=options.headers,
-            summary=options.summary,
-        )
-        try:
-            return payloads.to_json(await call)
-        except FailureError as error:
-            raise to_error_object(error) from error
+        return payloads.to_json(await answer(_run(options)))
+
+    @method
+    def start_nexus_operation(self, options: NexusOptions) -> Future:
+        """Start an operation of a Nexus service and return its future.
+
+        Args:
+            options: Which operation, and how.
+        """
+        scope = scopes.Scope(scopes.current())
+        return Future(self._host, f"operation '{options.operation}'", scope, scope.begin(_run(options)))
+
+
+def _run(options: NexusOptions) -> Coroutine[Any, Any, RawValue]:
+    client = workflow.create_nexus_client(service=options.service, endpoint=options.endpoint)
+    return client.execute_operation(
+        options.operation,
+        RawValue(payloads.to_payload(options.input)),
+        output_type=RawValue,
+        schedule_to_close_timeout=positive("schedule_to_close_timeout", options.schedule_to_close_timeout),
+        headers=options.headers,
+        summary=options.summary,
+    )
