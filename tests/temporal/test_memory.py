@@ -54,20 +54,3 @@ def test_many_short_runs_leave_nothing_behind(lua: Script, name: str) -> None:
     )
     # 300 states of these runs that stay behind would take over 60 MB
     assert value[2] - value[0] < 25 * 1024, value
-
-
-def test_a_result_that_no_server_takes_is_warned_of(lua: Script, name: str) -> None:
-    result = lua.run(
-        """
-        local worker = temporal.worker({ task_queue = arg[1],
-          workflows = { Big = function() return ("x"):rep(3e6) end } })
-        local client = temporal.connect()
-        client:start_workflow({ task_queue = arg[1], workflow_type = "Big", workflow_id = arg[1] })
-        while client:describe_workflow(arg[1]).history_length < 4 do sleep(0.05) end
-        client:terminate_workflow(arg[1])
-        worker:shutdown()
-        """,
-        name,
-    )
-    assert result.returncode == 0, result.stderr
-    assert f"workflow 'Big' ({name}) returns 3000002 bytes" in result.stderr
