@@ -146,7 +146,6 @@ def test_options() -> None:
         ("{name = 'n', inner = 5}", "bad option 'inner' (table expected, got number)"),
         ("{'n'}", "bad argument 'value' (a table of named options expected, got an array)"),
         ("{name = {}}", "bad option 'name' (string expected, got table)"),
-        ("{name = 5}", "bad option 'name' (string expected, got number)"),
         ("{name = 'n', count = 1.5}", "bad option 'count' (integer expected, got 1.5)"),
         ("{name = 'n', count = 'x'}", "bad option 'count' (integer expected, got string)"),
         ("{name = 'n', ratio = true}", "bad option 'ratio' (number expected, got boolean)"),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import signal
+
+import pytest
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
 
 from command import read_until
 from temporal_script import Script
@@ -210,8 +218,6 @@ def test_unregistered_types(lua: Script, name: str) -> None:
         name,
     )
     assert result.returncode == 0, result.stderr
-    import json
-
     missing, live, status, workflow_id = json.loads(result.stdout)
     assert missing == "activity 'unknown' failed: activity 'unknown' is not registered (registered: known)"
     assert live == "live"
@@ -308,3 +314,56 @@ def test_sigterm_drains(lua: Script, name: str) -> None:
         read_until(process, "ended")
         assert process.wait(60) == 0
     assert "ACTIVITY_TASK_COMPLETED" in lua.events(name)
+
+
+RATES = """
+local running, most, begun = 0, 0, {}
+local options = json.parse(arg[2])
+options.task_queue = arg[1]
+options.activities = { work = function()
+  begun[#begun + 1] = time()
+  running = running + 1
+  most = math.max(most, running)
+  sleep(0.05)
+  running = running - 1
+end }
+options.workflows = { One = function(ctx) ctx:execute_activity("work") end }
+worker = temporal.worker(options)
+local client = temporal.connect()
+local runs = {}
+for i = 1, 6 do runs[i] = client:start_workflow({ task_queue = arg[1], workflow_type = "One" }).workflow_id end
+for _, id in ipairs(runs) do client:get_result({ workflow_id = id }) end
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "most", "least_seconds"),
+    [
+        ({"max_concurrent_activities": 1}, 1, 0.25),
+        ({"max_activities_per_second": 4}, None, 0.7),
+    ],
+    ids=["concurrent", "per second"],
+)
+def test_limits_on_activities(
+    lua: Script, name: str, options: dict[str, int], most: int | None, least_seconds: float
+) -> None:
+    finish = "print(json.encode({ most = most, took = begun[#begun] - begun[1] })) worker:shutdown()"
+    value = lua.value(RATES + finish, name, json.dumps(options))
+    assert most is None or value["most"] == most
+    assert value["took"] >= least_seconds
+
+
+async def test_the_rate_of_a_task_queue(lua: Script, name: str) -> None:
+    script = lua.command.script(RATES + 'print("done")')
+    client = await Client.connect(lua.address)
+    with lua.command.started(script, name, json.dumps({"max_task_queue_activities_per_second": 123})) as worker:
+        await asyncio.to_thread(read_until, worker, "done")
+        request = DescribeTaskQueueRequest(
+            namespace="default",
+            task_queue=TaskQueue(name=name),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        found = await client.workflow_service.describe_task_queue(request)
+        assert {poller.rate_per_second for poller in found.pollers} == {123}
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0

@@ -120,6 +120,8 @@ class WorkerOptions(ConnectionOptions):
             "max_concurrent_local_activities": self.max_concurrent_local_activities,
             "max_activities_per_second": self.max_activities_per_second,
             "max_task_queue_activities_per_second": self.max_task_queue_activities_per_second,
+            # Activities that come with the answer to a workflow task are not counted.
+            "disable_eager_activity_execution": self.max_activities_per_second is not None,
             "graceful_shutdown_timeout": timedelta(seconds=self.graceful_shutdown_timeout),
         }
 
