@@ -34,7 +34,7 @@ def main() -> None:
     """Measure and print; fails when the ratio is over the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds")
-    rounds = 4 if parser.parse_args().quick else 15
+    rounds = 3 if parser.parse_args().quick else 8
     pairs = []
     with DevServer(ui=False) as server:
         cpu(OURS, server.address), cpu(OFFICIAL, server.address)  # fills the caches

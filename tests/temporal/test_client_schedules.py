@@ -310,7 +310,8 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         "missing option 'spec.intervals.1.every'",
         "Invalid schedule spec: ",
         "Invalid schedule spec: unknown time zone Nowhere/Town",
-        "bad option 'spec.start_at' (seconds since 1970 or an ISO 8601 time expected, got \"tomorrow\")",
+        "bad option 'spec.start_at' (seconds since 1970-01-01 UTC, or ISO 8601 text with a zone expected, "
+        'got "tomorrow")',
         "bad option 'spec.end_at' (number or string expected, got table)",
         "bad option 'overlap' (one of \"skip\", ",
         "bad option 'limited_actions' (a whole number from 0 up expected, got -1)",

@@ -152,19 +152,18 @@ def test_search_attributes_are_checked(lua: Script, name: str, attributes: None)
         name,
     )
     prefix = "client:start_workflow: "
+    moment = "seconds since 1970-01-01 UTC, or ISO 8601 text with a zone"
     expected = [
         "unknown search attribute 'ClientCoun' (did you mean 'ClientCount'?)",
-        "bad search attribute 'ClientCount' of type Int (integer expected, got string)",
-        "bad search attribute 'ClientCount' of type Int (integer expected, got 1.5)",
-        "bad search attribute 'ClientWord' of type Keyword (string expected, got number)",
-        "bad search attribute 'ClientFlag' of type Bool (boolean expected, got number)",
-        "bad search attribute 'ClientTime' of type Datetime (seconds since 1970 or an ISO 8601 time expected, "
-        'got "soon")',
-        "bad search attribute 'ClientTime' of type Datetime (seconds since 1970 or an ISO 8601 time expected, "
-        "got another value)",
-        "bad search attribute 'ClientWords' of type KeywordList (array of strings expected, got string)",
-        "bad search attribute 'ClientWords' of type KeywordList (string expected, got number)",
-        "bad search attribute 'ClientRatio' of type Double (number expected, got boolean)",
+        "bad search attribute 'ClientCount' (integer expected, got string)",
+        "bad search attribute 'ClientCount' (integer expected, got 1.5)",
+        "bad search attribute 'ClientWord' (string expected, got 7)",
+        "bad search attribute 'ClientFlag' (boolean expected, got 1)",
+        f"bad search attribute 'ClientTime' ({moment} expected, got \"soon\")",
+        f"bad search attribute 'ClientTime' ({moment} expected, got table)",
+        "bad search attribute 'ClientWords' (array of strings expected, got string)",
+        "bad search attribute 'ClientWords' (array of strings expected, got table)",
+        "bad search attribute 'ClientRatio' (finite number expected, got boolean)",
     ]
     for (text, _), wanted in zip(value, expected, strict=True):
         assert prefix + wanted in text

@@ -100,6 +100,17 @@ class PriorityOptions:
         )
 
 
+def priority(given: int | PriorityOptions | None) -> Priority:
+    """The SDK's form of a `priority` option. Raises BuiltinError."""
+    if given is None:
+        return Priority.default
+    options = PriorityOptions(priority_key=given) if isinstance(given, int) else given
+    try:
+        return options.to_sdk()
+    except (TypeError, ValueError) as error:
+        raise BuiltinError(f"bad option 'priority' ({error})") from None
+
+
 def seconds(value: float | None) -> timedelta | None:
     """Seconds as the SDK wants them."""
     return None if value is None else timedelta(seconds=value)

@@ -7,7 +7,7 @@ float a Double, a boolean a Bool, an array of strings a KeywordList. A table `{ 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSe
 from assay.errors import BuiltinError
 from assay.lua.convert import lua_type
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER, Value
+from assay.temporal import times
 
 
 def _text(value: Value) -> str | None:
@@ -44,17 +45,6 @@ def _strings(value: Value) -> list[str] | None:
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
-def _time(value: Value) -> datetime | None:
-    try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo is not None else None
-        seconds = _number(value)
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 _TYPES: dict[str, tuple[Callable[[str], SearchAttributeKey[Any]], Callable[[Value], Any], str]] = {
     "keyword": (SearchAttributeKey.for_keyword, _text, "string"),
     "text": (SearchAttributeKey.for_text, _text, "string"),
@@ -62,7 +52,7 @@ _TYPES: dict[str, tuple[Callable[[str], SearchAttributeKey[Any]], Callable[[Valu
     "double": (SearchAttributeKey.for_float, _number, "finite number"),
     "bool": (SearchAttributeKey.for_bool, _boolean, "boolean"),
     "keyword_list": (SearchAttributeKey.for_keyword_list, _strings, "array of strings"),
-    "datetime": (SearchAttributeKey.for_datetime, _time, "seconds since 1970-01-01 UTC, or ISO 8601 text with a zone"),
+    "datetime": (SearchAttributeKey.for_datetime, times.read, times.EXPECTED),
 }
 
 
@@ -84,8 +74,8 @@ def _type_of(name: str, value: Value) -> str:
     )
 
 
-def update(name: str, value: Value) -> SearchAttributeUpdate[Any]:
-    """What sets one attribute; None unsets it. Raises BuiltinError."""
+def update(name: str, value: Value, registered: str | None = None) -> SearchAttributeUpdate[Any]:
+    """What sets one attribute, of its `registered` type where that is known; None unsets it. Raises BuiltinError."""
     if value is None:
         return SearchAttributeKey.for_keyword(name).value_unset()
     if isinstance(value, dict) and set(value) == {"type", "value"}:
@@ -93,7 +83,7 @@ def update(name: str, value: Value) -> SearchAttributeUpdate[Any]:
         if kind not in _TYPES:
             raise BuiltinError(f"bad search attribute '{name}' (its type must be one of {', '.join(_TYPES)})")
     else:
-        kind = _type_of(name, value)
+        kind = registered or _type_of(name, value)
     key, read, expected = _TYPES[kind]
     found = read(value)
     if found is None:
@@ -110,12 +100,12 @@ def updates(values: Mapping[str, Value]) -> list[SearchAttributeUpdate[Any]]:
 
 
 def as_table(attributes: TypedSearchAttributes) -> dict[str, Value]:
-    """The Lua table of attributes; a time is seconds since 1970-01-01 UTC."""
-    return {
-        pair.key.name: pair.value.timestamp()
-        if isinstance(pair.value, datetime)
-        else list(pair.value)
-        if isinstance(pair.value, list | tuple)
-        else pair.value
-        for pair in attributes
-    }
+    """The Lua table of attributes."""
+    return {pair.key.name: as_value(pair.value) for pair in attributes}
+
+
+def as_value(value: Any) -> Value:
+    """The Lua value of one attribute; a time is seconds since 1970-01-01 UTC."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return list(value) if isinstance(value, list | tuple) else value

@@ -10,8 +10,9 @@ from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, Schedu
 
 from assay.errors import BuiltinError
 from assay.lua.values import Seconds
-from assay.temporal.client.values import moment, timestamp
+from assay.temporal import times
 from assay.temporal.options import seconds
+from assay.temporal.times import timestamp
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -89,7 +90,7 @@ class SpecOptions:
         calendars: Times of the calendar.
         skip: Times of the calendar at which it does not act.
         timezone: The time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC when left out.
-        start_at: Not before: seconds since 1970-01-01 UTC, or an ISO 8601 time.
+        start_at: Not before: seconds since 1970-01-01 UTC, or ISO 8601 text with a zone.
         end_at: Not after.
         jitter: Up to so many seconds later, by chance.
     """
@@ -113,8 +114,8 @@ def to_sdk(spec: SpecOptions) -> ScheduleSpec:
         calendars=[_calendar(item, f"spec.calendars.{index}") for index, item in enumerate(spec.calendars or (), 1)],
         skip=[_calendar(item, f"spec.skip.{index}") for index, item in enumerate(spec.skip or (), 1)],
         time_zone_name=spec.timezone,
-        start_at=None if spec.start_at is None else moment(spec.start_at, "option 'spec.start_at'"),
-        end_at=None if spec.end_at is None else moment(spec.end_at, "option 'spec.end_at'"),
+        start_at=None if spec.start_at is None else times.option(spec.start_at, "spec.start_at"),
+        end_at=None if spec.end_at is None else times.option(spec.end_at, "spec.end_at"),
         jitter=seconds(spec.jitter),
     )
 

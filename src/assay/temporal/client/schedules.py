@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from temporalio.client import (
     Schedule,
-    ScheduleActionExecutionStartWorkflow,
-    ScheduleActionResult,
     ScheduleActionStartWorkflow,
     ScheduleBackfill,
-    ScheduleDescription,
     ScheduleHandle,
-    ScheduleListActionStartWorkflow,
-    ScheduleListDescription,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleState,
@@ -24,265 +16,29 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
-from assay.errors import BuiltinError
 from assay.lua.declare import method
-from assay.lua.values import Name, Seconds, Value
-from assay.temporal.client import schedule_spec, search_attributes, values
-from assay.temporal.client.schedule_spec import SpecOptions
-from assay.temporal.client.session import CallOptions, Session, answer
-from assay.temporal.client.start import WorkflowOptions, common_arguments
-from assay.temporal.client.values import moment, timestamp, timestamps
+from assay.lua.values import Name, Value
+from assay.temporal import times
+from assay.temporal.client import schedule_spec, values
+from assay.temporal.client.schedule_info import ScheduleInfo, ScheduleRow, info, row
+from assay.temporal.client.schedule_options import (
+    ActionOptions,
+    BackfillOptions,
+    CreateScheduleOptions,
+    NoteOptions,
+    Overlap,
+    ScheduleTarget,
+    TriggerOptions,
+    UpdateScheduleOptions,
+)
+from assay.temporal.client.session import Session, answer
+from assay.temporal.client.start import common_arguments
 from assay.temporal.client.visibility import ListOptions
-from assay.temporal.options import RetryPolicyOptions, seconds
-
-Overlap = Literal["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"]
-
-
-@dataclass(kw_only=True)
-class ActionOptions(WorkflowOptions):
-    """The workflow that a schedule starts.
-
-    Attributes:
-        workflow_id: Its id, the schedule's when left out; the server appends the time.
-    """
-
-
-@dataclass(kw_only=True)
-class ScheduleTarget(CallOptions):
-    """Which schedule.
-
-    Attributes:
-        id: The schedule.
-    """
-
-    id: Name
-
-
-@dataclass(kw_only=True)
-class NoteOptions(ScheduleTarget):
-    """Which schedule, and why.
-
-    Attributes:
-        note: Why.
-    """
-
-    note: str | None = None
-
-
-@dataclass(kw_only=True)
-class TriggerOptions(ScheduleTarget):
-    """Which schedule is to act now.
-
-    Attributes:
-        overlap: What happens when its workflow is running; by the schedule's own policy when left out.
-    """
-
-    overlap: Overlap | None = None
-
-
-@dataclass(kw_only=True)
-class BackfillOptions(TriggerOptions):
-    """The time that a schedule makes up for.
-
-    Attributes:
-        start_at: Its beginning: seconds since 1970-01-01 UTC, or an ISO 8601 time.
-        end_at: Its end.
-    """
-
-    start_at: float | str
-    end_at: float | str
-
-
-@dataclass(kw_only=True)
-class UpdateScheduleOptions(ScheduleTarget):
-    """What to change in a schedule; what is left out stays as it is.
-
-    Attributes:
-        spec: When it acts.
-        action: The workflow that it starts.
-        overlap: What happens when the workflow of the time before is still running: nothing ("skip"), the next waits
-            ("buffer_one", "buffer_all"), the running one is ended ("cancel_other", "terminate_other"), both run
-            ("allow_all").
-        catchup_window: Seconds that it may be late after the server was down; a year when left out.
-        pause_on_failure: Pause it when a workflow fails or times out.
-        paused: Whether it is paused.
-        note: A text for people.
-        limited_actions: How often it still acts; 0 for no limit.
-        search_attributes: Values by name that queries for schedules can search.
-    """
-
-    spec: SpecOptions | None = None
-    action: ActionOptions | None = None
-    overlap: Overlap | None = None
-    catchup_window: Seconds | None = None
-    pause_on_failure: bool | None = None
-    paused: bool | None = None
-    note: str | None = None
-    limited_actions: int | None = None
-    search_attributes: dict[str, Value] | None = None
-
-    def __post_init__(self) -> None:
-        if self.limited_actions is not None and self.limited_actions < 0:
-            got = self.limited_actions
-            raise BuiltinError(f"bad option 'limited_actions' (a whole number from 0 up expected, got {got})")
-
-
-@dataclass(kw_only=True)
-class CreateScheduleOptions(UpdateScheduleOptions):
-    """A new schedule.
-
-    Attributes:
-        overlap: What happens when the workflow of the time before is still running: nothing ("skip", the default), the
-            next waits ("buffer_one", "buffer_all"), the running one is ended ("cancel_other", "terminate_other"), both
-            run ("allow_all").
-        trigger_immediately: Act once now.
-        memo: Values by name that lists and descriptions show.
-    """
-
-    spec: SpecOptions
-    action: ActionOptions
-    trigger_immediately: bool = False
-    memo: dict[str, Value] | None = None
-
-
-@dataclass(kw_only=True)
-class Action:
-    """The workflow that a schedule starts.
-
-    Attributes:
-        workflow_type: The name that the worker registered.
-        workflow_id: Its id; the server appends the time.
-        task_queue: Where its worker looks for it.
-        args: The values that it gets.
-        execution_timeout: Seconds that it may take with its retries and continuations.
-        run_timeout: Seconds that one run may take.
-        task_timeout: Seconds that one workflow task may take.
-        retry_policy: When it is tried again.
-        memo: Its memo.
-        search_attributes: Its search attributes.
-    """
-
-    workflow_type: str
-    workflow_id: str
-    task_queue: str
-    args: list[Value]
-    execution_timeout: float | None
-    run_timeout: float | None
-    task_timeout: float | None
-    retry_policy: RetryPolicyOptions | None
-    memo: dict[str, Value] | None
-    search_attributes: dict[str, Value] | None
-
-
-@dataclass(kw_only=True)
-class RecentAction:
-    """What a schedule did. Times are seconds since 1970-01-01 UTC.
-
-    Attributes:
-        scheduled_at: When it was due.
-        started_at: When it was done.
-        workflow_id: The workflow that it started.
-        run_id: Its first run.
-    """
-
-    scheduled_at: float
-    started_at: float
-    workflow_id: str
-    run_id: str
-
-
-@dataclass(kw_only=True)
-class RunningAction:
-    """A workflow that a schedule started.
-
-    Attributes:
-        workflow_id: The workflow.
-        run_id: Its first run.
-    """
-
-    workflow_id: str
-    run_id: str
-
-
-@dataclass(kw_only=True)
-class ScheduleRow:
-    """A schedule in a list. Times are seconds since 1970-01-01 UTC.
-
-    Attributes:
-        id: The schedule.
-        workflow_type: The workflow that it starts.
-        paused: Whether it is paused.
-        note: Its text for people.
-        spec: When it acts.
-        recent_actions: What it did last, oldest first.
-        next_action_times: When it acts next.
-        memo: Its memo.
-        search_attributes: Its search attributes.
-    """
-
-    id: str
-    workflow_type: str | None
-    paused: bool
-    note: str | None
-    spec: SpecOptions | None
-    recent_actions: list[RecentAction]
-    next_action_times: list[float]
-    memo: dict[str, Value]
-    search_attributes: dict[str, Value]
-
-
-@dataclass(kw_only=True)
-class ScheduleInfo(ScheduleRow):
-    """What the server knows of a schedule. Times are seconds since 1970-01-01 UTC.
-
-    Attributes:
-        action: The workflow that it starts.
-        overlap: What happens when the workflow of the time before is still running.
-        catchup_window: Seconds that it may be late after the server was down.
-        pause_on_failure: Whether it is paused when a workflow fails or times out.
-        limited_actions: How often it still acts; absent when there is no limit.
-        running: Its workflows that run now.
-        num_actions: How often it has acted.
-        num_actions_missed: How often it was too late to act.
-        num_actions_skipped: How often it did not act because its workflow was running.
-        created_at: When it was made.
-        updated_at: When it was changed last.
-    """
-
-    action: Action
-    overlap: str
-    catchup_window: float | None
-    pause_on_failure: bool
-    limited_actions: int | None
-    running: list[RunningAction]
-    num_actions: int
-    num_actions_missed: int
-    num_actions_skipped: int
-    created_at: float
-    updated_at: float | None
+from assay.temporal.options import seconds
 
 
 def _overlap(overlap: Overlap | None) -> ScheduleOverlapPolicy | None:
     return None if overlap is None else ScheduleOverlapPolicy[overlap.upper()]
-
-
-def _total(length: timedelta | None) -> float | None:
-    return None if length is None else length.total_seconds()
-
-
-def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
-    found = []
-    for result in results:
-        assert isinstance(result.action, ScheduleActionExecutionStartWorkflow)
-        found.append(
-            RecentAction(
-                scheduled_at=result.scheduled_at.timestamp(),
-                started_at=result.started_at.timestamp(),
-                workflow_id=result.action.workflow_id,
-                run_id=result.action.first_execution_run_id,
-            )
-        )
-    return found
 
 
 class Schedules:
@@ -365,59 +121,9 @@ class Schedules:
         where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
 
         async def describe() -> ScheduleInfo:
-            return await self._info(await self._handle(where).describe(rpc_timeout=seconds(where.rpc_timeout)))
+            return await info(await self._handle(where).describe(rpc_timeout=seconds(where.rpc_timeout)))
 
         return await answer("client.schedules:get", describe())
-
-    async def _info(self, found: ScheduleDescription) -> ScheduleInfo:
-        schedule, info = found.schedule, found.info
-        action = schedule.action
-        assert isinstance(action, ScheduleActionStartWorkflow)
-        return ScheduleInfo(
-            id=found.id,
-            workflow_type=action.workflow,
-            paused=schedule.state.paused,
-            note=schedule.state.note,
-            spec=schedule_spec.from_sdk(schedule.spec),
-            action=await self._decoded(action),
-            overlap=schedule.policy.overlap.name.lower(),
-            catchup_window=_total(schedule.policy.catchup_window),
-            pause_on_failure=schedule.policy.pause_on_failure,
-            limited_actions=schedule.state.remaining_actions if schedule.state.limited_actions else None,
-            running=[
-                RunningAction(workflow_id=item.workflow_id, run_id=item.first_execution_run_id)
-                for item in info.running_actions
-                if isinstance(item, ScheduleActionExecutionStartWorkflow)
-            ],
-            recent_actions=_recent(info.recent_actions),
-            next_action_times=timestamps(info.next_action_times),
-            num_actions=info.num_actions,
-            num_actions_missed=info.num_actions_missed_catchup_window,
-            num_actions_skipped=info.num_actions_skipped_overlap,
-            created_at=info.created_at.timestamp(),
-            updated_at=timestamp(info.last_updated_at),
-            memo=values.plain_table(await found.memo()),
-            search_attributes=search_attributes.plain(found.typed_search_attributes),
-        )
-
-    async def _decoded(self, action: ScheduleActionStartWorkflow) -> Action:
-        """The action as the server has it: its values are payloads."""
-        converter = self._session.sdk.data_converter
-        memo = action.memo or {}
-        decoded = await converter.decode([*action.args, *memo.values()])
-        count = len(action.args)
-        return Action(
-            workflow_type=action.workflow,
-            workflow_id=action.id,
-            task_queue=action.task_queue,
-            args=[values.plain(value) for value in decoded[:count]],
-            execution_timeout=_total(action.execution_timeout),
-            run_timeout=_total(action.run_timeout),
-            task_timeout=_total(action.task_timeout),
-            retry_policy=None if action.retry_policy is None else RetryPolicyOptions.from_sdk(action.retry_policy),
-            memo={name: values.plain(value) for name, value in zip(memo, decoded[count:], strict=True)} or None,
-            search_attributes=search_attributes.plain(action.typed_search_attributes) or None,
-        )
 
     @method
     async def list(self, options: ListOptions | None = None) -> list[ScheduleRow]:
@@ -434,7 +140,7 @@ class Schedules:
             )
             listed: list[ScheduleRow] = []
             async for schedule in found:
-                listed.append(await _row(schedule))
+                listed.append(await row(schedule))
                 if len(listed) == given.limit:
                     break
             return listed
@@ -499,8 +205,8 @@ class Schedules:
             options: Which schedule, and from when to when.
         """
         period = ScheduleBackfill(
-            start_at=moment(options.start_at, "option 'start_at'"),
-            end_at=moment(options.end_at, "option 'end_at'"),
+            start_at=times.option(options.start_at, "start_at"),
+            end_at=times.option(options.end_at, "end_at"),
             overlap=_overlap(options.overlap),
         )
         call = self._handle(options).backfill(period, rpc_timeout=seconds(options.rpc_timeout))
@@ -516,19 +222,3 @@ class Schedules:
         where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
         call = self._handle(where).delete(rpc_timeout=seconds(where.rpc_timeout))
         await answer("client.schedules:delete", call)
-
-
-async def _row(found: ScheduleListDescription) -> ScheduleRow:
-    schedule, info = found.schedule, found.info
-    action = schedule.action if schedule is not None else None
-    return ScheduleRow(
-        id=found.id,
-        workflow_type=action.workflow if isinstance(action, ScheduleListActionStartWorkflow) else None,
-        paused=schedule.state.paused if schedule is not None else False,
-        note=schedule.state.note if schedule is not None else None,
-        spec=schedule_spec.from_sdk(schedule.spec) if schedule is not None else None,
-        recent_actions=_recent(info.recent_actions) if info is not None else [],
-        next_action_times=timestamps(info.next_action_times) if info is not None else [],
-        memo=values.plain_table(await found.memo()),
-        search_attributes=search_attributes.plain(found.typed_search_attributes),
-    )

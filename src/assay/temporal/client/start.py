@@ -17,7 +17,7 @@ from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
 from assay.temporal.client.values import InputOptions
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, seconds
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority, seconds
 
 
 @dataclass(kw_only=True)
@@ -34,11 +34,11 @@ class WorkflowOptions(InputOptions):
         retry_policy: When the whole workflow is tried again.
         memo: Values by name that lists and descriptions show; they cannot be searched.
         search_attributes: Values by name that queries can search, each of the type that the server has registered: a
-            string, an integer, a number, a boolean, a time (seconds since 1970-01-01 UTC, or an ISO 8601 text), or an
-            array of strings.
+            string, an integer, a number, a boolean, a time (seconds since 1970-01-01 UTC, or ISO 8601 text with a
+            zone), or an array of strings.
         static_summary: One line about this workflow for the Web UI, in Markdown.
         static_details: More about it, in Markdown.
-        priority: Who goes first when workers are busy.
+        priority: Who goes first when workers are busy: a table, or only its `priority_key`.
     """
 
     task_queue: Name
@@ -52,7 +52,7 @@ class WorkflowOptions(InputOptions):
     search_attributes: dict[str, Value] | None = None
     static_summary: str | None = None
     static_details: str | None = None
-    priority: PriorityOptions | None = None
+    priority: int | PriorityOptions | None = None
 
 
 @dataclass(kw_only=True)
@@ -138,7 +138,7 @@ def common_arguments(options: WorkflowOptions) -> dict[str, Any]:
         "static_details": options.static_details,
     }
     if options.priority is not None:
-        found["priority"] = options.priority.to_sdk()
+        found["priority"] = priority(options.priority)
     return found
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -90,27 +89,3 @@ def plain(value: RawValue | Payload) -> Value:
 def plain_table(values: Mapping[str, Any]) -> dict[str, Value]:
     """A table of payloads, such as a memo, as plain values."""
     return {name: plain(value) for name, value in values.items()}
-
-
-def timestamp(value: datetime | None) -> float | None:
-    """A time as seconds since 1970-01-01 UTC."""
-    return None if value is None else value.timestamp()
-
-
-def timestamps(values: Sequence[datetime]) -> list[float]:
-    """Times as seconds since 1970-01-01 UTC."""
-    return [value.timestamp() for value in values]
-
-
-def moment(value: Value, option: str) -> datetime:
-    """A time of seconds since 1970-01-01 UTC, or of an ISO 8601 text. Raises BuiltinError when it is neither."""
-    try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    got = f'"{value}"' if isinstance(value, str) else f"{value}" if isinstance(value, int | float) else "another value"
-    raise BuiltinError(f"bad {option} (seconds since 1970 or an ISO 8601 time expected, got {got})")

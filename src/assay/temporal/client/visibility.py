@@ -15,10 +15,11 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.host import Several
 from assay.lua.values import Name, Value
-from assay.temporal.client import search_attributes, values
+from assay.temporal import search_attributes
+from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
-from assay.temporal.client.values import timestamp
 from assay.temporal.options import seconds
+from assay.temporal.times import timestamp
 
 
 @dataclass(kw_only=True)
@@ -133,7 +134,7 @@ async def _row(found: WorkflowExecution) -> Description:
         parent_id=found.parent_id,
         parent_run_id=found.parent_run_id,
         memo=values.plain_table(await found.memo()) if found.raw_info.memo.fields else {},
-        search_attributes=search_attributes.plain(found.typed_search_attributes),
+        search_attributes=search_attributes.as_table(found.typed_search_attributes),
     )
 
 
@@ -245,7 +246,7 @@ class VisibilityMethods(Session):
         call = self.sdk.count_workflows(given.query, rpc_timeout=seconds(given.rpc_timeout))
         found = await answer("client:count_workflows", call)
         groups: list[dict[str, Any]] = [
-            {"count": group.count, "values": [search_attributes.plain_value(value) for value in group.group_values]}
+            {"count": group.count, "values": [search_attributes.as_value(value) for value in group.group_values]}
             for group in found.groups
         ]
         return Several((found.count, groups if groups or _grouped(given.query) else None))

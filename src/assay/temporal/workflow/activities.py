@@ -16,9 +16,9 @@ from assay.lua.function import LuaFunction
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
 from assay.temporal.workflow import scopes
-from assay.temporal.workflow.calls import answer, arguments, positive, priority
+from assay.temporal.workflow.calls import answer, arguments, positive
 from assay.temporal.workflow.futures import Future
 from assay.temporal.workflow.host import HostFailure, WorkflowHost
 

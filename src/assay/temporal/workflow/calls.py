@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from temporalio.common import Priority, RawValue, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import FailureError
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json, Value
 from assay.temporal import payloads, search_attributes
 from assay.temporal.failures import to_error_object
-from assay.temporal.options import PriorityOptions, seconds
+from assay.temporal.options import seconds
 
 T = TypeVar("T")
 
@@ -61,17 +61,6 @@ def attributes(values: dict[str, Value] | None) -> TypedSearchAttributes | None:
     return TypedSearchAttributes(
         [SearchAttributePair(item.key, item.value) for item in changes if item.value is not None]
     )
-
-
-def priority(given: int | PriorityOptions | None) -> Priority:
-    """The priority of a call."""
-    if given is None:
-        return Priority.default
-    options = PriorityOptions(priority_key=given) if isinstance(given, int) else given
-    try:
-        return options.to_sdk()
-    except (TypeError, ValueError) as error:
-        raise BuiltinError(f"bad option 'priority' ({error})") from None
 
 
 async def answer(call: Awaitable[T]) -> T:

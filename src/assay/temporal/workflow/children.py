@@ -12,9 +12,9 @@ from temporalio.common import RawValue, WorkflowIDReusePolicy
 from assay.lua.declare import method
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
 from assay.temporal.workflow import scopes
-from assay.temporal.workflow.calls import answer, arguments, attributes, memo, positive, priority
+from assay.temporal.workflow.calls import answer, arguments, attributes, memo, positive
 from assay.temporal.workflow.futures import Future
 from assay.temporal.workflow.host import WorkflowHost
 
