@@ -8,6 +8,7 @@ from temporal_script import Script
 
 CPU = "computed for 0.3 s without waiting (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
+GROW = "while true do t[#t + 1] = { ('x'):rep(1000) .. #t } end"  # full long before the CPU limit
 MAD = {
     "loop": ("while true do end", CPU),
     "pcall": ("while true do pcall(function() while true do end end) end", CPU),
@@ -24,8 +25,8 @@ MAD = {
     "empty": ('return #(""):rep(1 << 60)', None),
     "rep": ('return #("x"):rep(1e10)', MEMORY),
     "caught_rep": ('while true do pcall(string.rep, "x", 1e10) end', MEMORY),
-    "grow": ("local t = {} while true do t[#t + 1] = { #t } end", MEMORY),
-    "caught": ("local t = {} while true do pcall(function() while true do t[#t + 1] = { #t } end end) end", MEMORY),
+    "grow": (f"local t = {{}} {GROW}", MEMORY),
+    "caught": (f"local t = {{}} while true do pcall(function() {GROW} end) end", MEMORY),
     "deep": ("local function f() return 1 + f() end return f()", None),
     "caught_deep": ("local function f() return 1 + f() end while true do pcall(f) end", None),
 }

@@ -47,7 +47,6 @@ class Worker:
             libraries=host.libraries,
             limits=options.workflow_limits or WorkflowLimits(),
             suspend=options.on_workflow_error == "suspend",
-            local_activities=frozenset(options.activities),
         )
         self._snapshots: list[tuple[str, bytes]] | None = None
         self._workflows: list[type] = []
@@ -89,6 +88,8 @@ class Worker:
 
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
+        # Not before: a tool that replays asks for no activity, their results are in the history.
+        self._settings.local_activities = frozenset(self._options.activities)
         for name, snapshot in self.snapshots():
             self._fingerprint.update(snapshot)
             self._workflows.append(workflow_class(name, snapshot, self._settings))
