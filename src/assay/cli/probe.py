@@ -14,6 +14,7 @@ from assay.checking.check import check_script
 from assay.cli.reload import BROKEN, NO_WORKER
 from assay.errors import AssayError
 from assay.temporal import logs
+from assay.temporal.connection import connect
 from assay.temporal.registration import read_script
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
@@ -52,7 +53,7 @@ async def _replay(path: str, arguments: list[str]) -> None:
         options = worker.options
         if not options.workflows:
             continue
-        client = await sources.connect_to("assay dev", options)
+        client = await connect("assay dev", options)
         query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"
         async for outcome in Replay([worker]).run(sources.from_server(client, query, _AT_MOST)):
             if outcome.divergence is not None:

@@ -11,7 +11,6 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import AssayError
-from assay.temporal.connection import ConnectionOptions, connect
 
 
 def history_files(paths: Iterable[str]) -> list[Path]:
@@ -57,11 +56,6 @@ async def from_files(paths: Iterable[Path]) -> AsyncIterator[WorkflowHistory]:
     """Read histories one after the other."""
     for path in paths:
         yield read_history(path)
-
-
-async def connect_to(caller: str, options: ConnectionOptions) -> Client:
-    """Connect to a server for a command. Raises AssayError."""
-    return await connect(caller, options)
 
 
 async def from_server(client: Client, query: str, at_most: int | None = None) -> AsyncIterator[WorkflowHistory]:
