@@ -94,6 +94,16 @@ def test_a_workflow_that_the_script_has_not(assay: Command, history: Path) -> No
     assert result.returncode == 1
 
 
+def test_a_local_activity_that_the_script_has_no_more(assay: Command) -> None:
+    recorded = Path(__file__).parent.parent / "histories" / "steps"
+    without = """
+        local make = temporal.worker
+        function temporal.worker(options) options.activities = {} return make(options) end
+    """
+    result = replay(assay, without + (recorded / "worker.lua").read_text(encoding="utf-8"), str(recorded / "Local"))
+    assert (result.returncode, result.stdout) == (0, "1 history replayed: it matches\n"), result.stderr
+
+
 def test_folders_and_other_forms_are_read(assay: Command, history: Path) -> None:
     folder = assay.folder / "histories"
     folder.mkdir()
