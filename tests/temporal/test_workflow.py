@@ -64,14 +64,17 @@ def test_string_methods_added_by_the_script_come_along(lua: Script, name: str) -
     value = lua.value(
         """
         function string.shout(s) return s:upper() .. "!" end
-        worker = temporal.worker({ task_queue = arg[1],
-          workflows = { Shout = function(ctx, input) return input:shout() end } })
+        string.has = string.find
+        string.parse = json.parse
+        worker = temporal.worker({ task_queue = arg[1], workflows = {
+          Shout = function(ctx, input) return { input:shout(), input:has("y"), ("[1]"):parse() } end,
+        } })
         """
         + START
         + """finish(run("Shout", "hey"))""",
         name,
     )
-    assert value == "HEY!"
+    assert value == ["HEY!", 3, [1]]
 
 
 def test_what_cannot_come_along_names_itself(lua: Script, name: str) -> None:

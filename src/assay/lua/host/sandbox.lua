@@ -65,8 +65,10 @@ end
 
 host.names = setmetatable({}, { __mode = "k" })
 
-for _, name in ipairs({ "coroutine", "math", "os", "string", "table", "utf8" }) do
-  host.names[G[name]] = name
+host.loaded = {} -- name -> module
+host.LIBRARIES = { "coroutine", "math", "os", "string", "table", "utf8" } -- Lua's own
+for _, name in ipairs(host.LIBRARIES) do
+  host.names[G[name]], host.loaded[name] = name, G[name]
 end
 host.names[host.null] = "json.null"
 host.names[host.array_metatable] = "json.array_metatable"
@@ -243,10 +245,6 @@ host.later("modules", "load_chunk", "find_function", "set_arguments", "require")
 host.later("snapshot", "snapshot")
 host.later("restore", "restore")
 
-host.loaded = {} -- name -> module
-for _, name in ipairs({ "coroutine", "math", "os", "string", "table", "utf8" }) do
-  host.loaded[name] = G[name]
-end
 G.package = { loaded = host.loaded }
 host.names[G.package] = "package"
 

@@ -21,7 +21,7 @@ local rawget, rawset, type = rawget, rawset, type
 
 local G = host.globals
 
-local LIBRARIES = { "coroutine", "math", "os", "string", "table", "utf8" }
+local LIBRARIES = host.LIBRARIES
 
 -- What is Lua's own gets its name here; nothing that a script replaced is in this side's copy of the library.
 for name, value in next, _ENV do
