@@ -118,7 +118,7 @@ class Server:
         self._root = root
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
-        self._libraries = ":".join(sorted({str(path.parent) for path in root.glob("**/lib*.so*")}))
+        self._libraries = _library_path(root)
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
 
@@ -130,6 +130,7 @@ class Server:
         copy = self.folder / "programs"
         if not copy.exists():
             shutil.copytree(self._root, copy, symlinks=True)
+            self._libraries = _library_path(copy)
         return copy / path.relative_to(self._root)
 
     def run(self, *command: str | Path, stdin: bytes = b"") -> None:
@@ -185,6 +186,11 @@ class Server:
         if self._libraries:
             environment["LD_LIBRARY_PATH"] = self._libraries
         return {"cwd": self.folder, "env": environment, "user": self._user}
+
+
+def _library_path(root: Path) -> str:
+    """The folders below `root` that have shared libraries, as the dynamic linker wants them."""
+    return ":".join(sorted({str(path.parent) for path in root.glob("**/lib*.so*")}))
 
 
 def _free_port() -> int:
