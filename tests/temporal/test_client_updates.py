@@ -21,14 +21,14 @@ from temporal_script import Script
 class Counter:
     """Counts what its updates add."""
 
-    @workflow.init  # an update that comes with the start is answered before `run` begins
-    def __init__(self, start: int = 0) -> None:
-        self.total = start
+    def __init__(self) -> None:
+        self.total = 0
         self.done = False
         self.released = False
 
     @workflow.run
     async def run(self, start: int = 0) -> int:
+        self.total += start
         await workflow.wait_condition(lambda: self.done)
         return self.total
 
