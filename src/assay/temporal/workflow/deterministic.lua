@@ -6,7 +6,7 @@ local G = host.globals
 local internal = {}
 host.fill(internal, "_.workflow")
 
-host.over_budget, host.memory_limit = internal.over_budget, internal.memory_limit
+host.cpu_spent, host.memory_limit = internal.cpu_spent, internal.memory_limit
 
 local floor = math.floor
 local format, gsub, sub = string.format, string.gsub, string.sub
