@@ -204,8 +204,7 @@ replace_global("pairs", function(t)
   local metatable = getmetatable(t)
   local custom = metatable and rawget(metatable, "__pairs")
   if custom then
-    local iterator, state, first = custom(t)
-    return iterator, state, first
+    return custom(t)
   end
   if type(t) ~= "table" then
     error("bad argument #1 to 'pairs' (table expected, got " .. type(t) .. ")", 2)
