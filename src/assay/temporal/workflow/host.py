@@ -226,12 +226,10 @@ class WorkflowHost(Host):
         """The CPU seconds that the workflow task has taken so far; the text of the limit once it has reached that."""
         began, wall_began = self._began
         spent = time.thread_time() - began
-        if spent >= self._limits.cpu_seconds:
-            limit = f"{self._limits.cpu_seconds:g} s"
-            return f"the workflow computed for {limit} in a workflow task (workflow_limits.cpu_seconds)"
-        if time.monotonic() - wall_began >= _MAX_WALL:
-            return f"the workflow task took {_MAX_WALL} s, for {spent:.1f} s of which it computed: the machine is busy"
-        return spent
+        if spent < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
+            return spent
+        limit = f"{self._limits.cpu_seconds:g} s of CPU, or {_MAX_WALL} s on the clock"
+        return f"a workflow task took more than {limit} (workflow_limits.cpu_seconds)"
 
     def memory_limit_text(self) -> str:
         """The text of the memory limit."""
