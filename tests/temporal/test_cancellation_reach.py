@@ -186,5 +186,5 @@ async def test_deadlines(lua: Script, name: str) -> None:
         assert result == [
             *([1, 2], late, late, True, "cancelled", late),
             *("own", ["cancelled"], late),
-            "ctx:with_timeout: bad argument 'duration' (a positive number of seconds expected, got 0)",
+            "ctx:with_timeout: 0 s are over",
         ]
