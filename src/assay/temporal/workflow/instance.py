@@ -121,7 +121,8 @@ class Run:
             try:
                 host.run_copy(update.validator, payloads.as_json(arguments), live=False)
             except LuaError as error:
-                raise to_application_error(error) from None
+                failure = to_application_error(error)
+                raise failure from failure.__cause__
 
     async def update(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
         """Answer an update that was accepted."""
