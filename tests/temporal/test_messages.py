@@ -107,6 +107,16 @@ temporal.worker({
       ctx:await_all(takers)
       return taken
     end,
+    Who = function(ctx)
+      local before = { ctx:current_update_info() == nil, ctx:cancellation_reason() == nil }
+      ctx:register_update("who", function()
+        ctx:sleep(0.01)
+        local update = ctx:current_update_info()
+        return { update.id, update.name, before }
+      end)
+      pcall(ctx.sleep, ctx, 600)
+      return ctx:cancellation_reason()
+    end,
     Over = function(ctx)
       local timer, done = ctx:start_timer(60), ctx:spawn(function() return "done" end)
       done:get()
@@ -137,6 +147,14 @@ async def test_several_tasks_that_wait_for_one_signal(lua: Script, name: str) ->
         await session.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
         await handle.signal("item", "second")
         assert await session.end(handle) == [[1, "first"], [3, "late"], [2, "second"]]
+
+
+async def test_who_asked_for_what(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Who")
+        assert await handle.execute_update("who", id="an id") == ["an id", "who", [True, True]]
+        await handle.cancel(reason="not needed")
+        assert await session.end(handle) == "not needed"
 
 
 async def test_a_time_that_is_over(lua: Script, name: str) -> None:

@@ -306,7 +306,8 @@ def test_an_error_keeps_its_causes(lua: Script, name: str) -> None:
                 error({ message = "refused", cause = err })
               end
               ctx:register_update("fail", fail)
-              ctx:register_update("reject", print, { validator = function() error({ message = "no", cause = "why" }) end })
+              local function refuse() error({ message = "no", cause = "why" }) end
+              ctx:register_update("reject", print, { validator = refuse })
               ctx:wait_signal("end")
             end,
           },
@@ -327,7 +328,9 @@ def test_an_error_keeps_its_causes(lua: Script, name: str) -> None:
           return causes(client.execute_workflow, { task_queue = arg[1], workflow_type = workflow_type, input = input })
         end
         client:start_workflow({ task_queue = arg[1], workflow_type = "Answers", workflow_id = arg[1] })
-        local function answer(update) return causes(client.update_workflow, { workflow_id = arg[1], update_name = update }) end
+        local function answer(update)
+          return causes(client.update_workflow, { workflow_id = arg[1], update_name = update })
+        end
         finish({ failed("Wraps", "root"), failed("Wraps", "text"), failed("Own"), answer("fail"), answer("reject") })
         """,
         name,

@@ -128,3 +128,8 @@ class Cancellation:
     def is_cancelled(self) -> bool:
         """Tell whether somebody has asked the workflow to cancel."""
         return workflow.cancellation_reason() is not None
+
+    @reader
+    def cancellation_reason(self) -> str | None:
+        """Return the reason of whoever has asked the workflow to cancel, an empty text if there was none; else nil."""
+        return workflow.cancellation_reason()

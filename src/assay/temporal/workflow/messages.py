@@ -29,6 +29,19 @@ class UpdateOptions:
     validator: LuaFunction | None = None
 
 
+@dataclass
+class UpdateInfo:
+    """An update.
+
+    Attributes:
+        id: Its id: that of the client's `update_id`. The same for the same update, whatever run answers it.
+        name: Its name.
+    """
+
+    id: str
+    name: str
+
+
 async def run_handler(host: WorkflowHost, title: str, handler: LuaFunction, arguments: list[Json]) -> Json | None:
     """Run a handler as a task and return its result. Raises LuaError."""
     host.handlers[title] += 1
@@ -147,6 +160,12 @@ class Messages:
             options: How an update is taken.
         """
         self._host.updates[name] = Update(handler, options.validator if options else None)
+
+    @reader
+    def current_update_info(self) -> UpdateInfo | None:
+        """Tell which update the running handler answers; nil elsewhere."""
+        found = workflow.current_update_info()
+        return None if found is None else UpdateInfo(found.id, found.name)
 
     @reader
     def all_handlers_finished(self) -> bool:
