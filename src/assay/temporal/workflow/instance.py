@@ -133,7 +133,8 @@ class Run:
         scopes.enter(scopes.Scope(host.scope))
         try:
             handler = host.updates[name].handler
-            result = await run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+            work = run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+            result = await scopes.to_its_end(work)
         except LuaError as error:
             outcome = host.outcome_of(error)
             raise outcome from outcome.__cause__
