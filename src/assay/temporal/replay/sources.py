@@ -44,12 +44,13 @@ def read_history(path: Path) -> WorkflowHistory:
         document = document["history"]
     try:
         history = WorkflowHistory.from_json(path.stem, document)
-        started = history.events[0].HasField("workflow_execution_started_event_attributes")
+        started = history.events[0].workflow_execution_started_event_attributes
     except Exception:  # the SDK's parser raises whatever the text makes it raise
-        started = False
-    if not started:
+        raise AssayError(f"{path} is not the history of a workflow") from None
+    if not started.workflow_type.name:
         raise AssayError(f"{path} is not the history of a workflow")
-    return history
+    # The name of a file is nobody's id: a workflow that makes ids of its own would not match.
+    return WorkflowHistory(started.workflow_id or path.stem, history.events)
 
 
 async def from_files(paths: Iterable[Path]) -> AsyncIterator[WorkflowHistory]:

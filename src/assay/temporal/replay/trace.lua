@@ -2,6 +2,7 @@
 local host = ...
 
 local getinfo = debug.getinfo
+local find = string.find
 local type = type
 
 local MOST = 1000 -- calls between two looks
@@ -25,14 +26,16 @@ local call = host.call
 
 function host.call(index, ...)
   if count < MOST then
-    local _, first = ...
+    local _, first, options = ...
+    local has_timeout = type(options) == "string" and find(options, '"timeout"', 1, true) ~= nil
     count = count + 1
-    calls[count] = { index, type(first) == "string" and first or "", place() }
+    calls[count] = { index, type(first) == "string" and first or "", has_timeout, place() }
   end
   return call(index, ...)
 end
 
--- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, its line.
+-- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, whether its
+-- options have a timeout, its line.
 local taken = 0
 
 function host.take_call()
@@ -42,5 +45,5 @@ function host.take_call()
     calls, count, taken = {}, 0, 0
     return nil
   end
-  return item[1], item[2], item[3]
+  return item[1], item[2], item[3], item[4]
 end
