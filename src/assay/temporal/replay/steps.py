@@ -240,8 +240,8 @@ def _is_behind(call: Call, kind: str, name: str) -> bool:
 def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, str]:
     """The line of the script that caused each event, by the event's id: of the events of which it is known."""
     lines: dict[tuple[str, str, str], deque[str]] = {}
-    for step in taken:
-        lines.setdefault((step.kind, step.name, step.key), deque()).append(step.where)
+    for mine in taken:
+        lines.setdefault((mine.kind, mine.name, mine.key), deque()).append(mine.where)
     found = {}
     for event in events:
         step = event_step(event)

@@ -2,7 +2,7 @@
 local host = ...
 
 local getinfo = debug.getinfo
-local find = string.find
+local find, sub = string.find, string.sub
 local type = type
 
 local MOST = 1000 -- calls between two looks
@@ -14,7 +14,8 @@ local function place()
   local info = getinfo(level, "Sl")
   while info do
     if info.currentline > 0 and not host.is_private(info) then
-      return info.short_src .. ":" .. info.currentline
+      local name = sub(info.source, 1, 1) == "@" and sub(info.source, 2) or info.short_src
+      return name .. ":" .. info.currentline
     end
     level = level + 1
     info = getinfo(level, "Sl")
