@@ -25,11 +25,15 @@ _ENDS = frozenset({"end", "until", "elseif"})
 
 @dataclass(frozen=True)
 class Token:
-    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it stands for."""
+    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it stands for.
+
+    `at` is where it begins in the source, in bytes.
+    """
 
     kind: str
     text: str
     line: int
+    at: int
 
 
 def tokenize(source: bytes) -> list[Token]:
@@ -47,7 +51,7 @@ def tokenize(source: bytes) -> list[Token]:
                 text = text[1:-1]
             elif kind == "long":
                 kind, text = "string", text.strip("[]=")
-            tokens.append(Token(kind, text, line))
+            tokens.append(Token(kind, text, line, found.start()))
         line += raw.count(b"\n")
     return tokens
 
@@ -57,13 +61,14 @@ def function_body(tokens: Sequence[Token], first_line: int, last_line: int) -> l
     bodies = []
     for start, token in enumerate(tokens):
         if token.line == first_line and token.kind == "name" and token.text == "function":
-            end = _end_of_block(tokens, start)
+            end = end_of_block(tokens, start)
             if end is not None and tokens[end].line == last_line:
                 bodies.append(list(tokens[start + 1 : end + 1]))
     return bodies[0] if len(bodies) == 1 else None
 
 
-def _end_of_block(tokens: Sequence[Token], start: int) -> int | None:
+def end_of_block(tokens: Sequence[Token], start: int) -> int | None:
+    """The index of the token that ends the block which the token at `start` begins; None when none does."""
     depth = 0
     for at in range(start, len(tokens)):
         token = tokens[at]

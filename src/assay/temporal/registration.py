@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,9 +34,14 @@ class Script(Host):
     """
 
     def __init__(
-        self, path: str, *, parts: tuple[str, ...] = PARTS, write: Callable[[bytes], Any] | None = None
+        self,
+        path: str,
+        *,
+        parts: tuple[str, ...] = PARTS,
+        libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+        write: Callable[[bytes], Any] | None = None,
     ) -> None:
-        super().__init__(LIBRARIES, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        super().__init__(libraries, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
@@ -108,9 +113,15 @@ async def _refuse() -> None:
     raise BuiltinError("there is no Temporal server here: the script was only read for what it registers")
 
 
-async def read_script(path: str, arguments: Sequence[str] = (), *, parts: tuple[str, ...] = PARTS) -> Script:
+async def read_script(
+    path: str,
+    arguments: Sequence[str] = (),
+    *,
+    parts: tuple[str, ...] = PARTS,
+    libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts)
+    script = Script(path, parts=parts, libraries=libraries)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} registers nothing: it has to call temporal.worker")

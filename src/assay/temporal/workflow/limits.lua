@@ -34,7 +34,7 @@ local function place()
   return ""
 end
 
-local function hook()
+local function count_hook()
   if not host.limit then
     local over = host.over_budget()
     if not over then
@@ -46,8 +46,9 @@ local function hook()
 end
 
 -- Every coroutine has a hook of its own.
+host.count_hook, host.HOOK_COUNT = count_hook, HOOK_COUNT
 function host.watch(co)
-  sethook(co, hook, "", HOOK_COUNT)
+  sethook(co, count_hook, "", HOOK_COUNT)
 end
 
 local function means_limit(err)
