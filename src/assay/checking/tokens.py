@@ -119,9 +119,9 @@ def _split(tokens: Sequence[Token]) -> list[list[Token]]:
     return parts
 
 
-def table_keys(tokens: Sequence[Token]) -> list[Token] | None:
-    """The names before "=" in a table constructor; None when `tokens` are no table constructor."""
+def table_fields(tokens: Sequence[Token]) -> list[tuple[Token, list[Token]]] | None:
+    """The names before "=" in a table constructor, with their values; None when `tokens` are no table constructor."""
     if len(tokens) < 2 or tokens[0].text != "{" or tokens[-1].text != "}" or len(_group(tokens, 0)) != len(tokens):
         return None
     parts = _split(tokens[1:-1])
-    return [part[0] for part in parts if len(part) > 1 and part[0].kind == "name" and part[1].text == "="]
+    return [(part[0], part[2:]) for part in parts if len(part) > 1 and part[0].kind == "name" and part[1].text == "="]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -14,19 +15,25 @@ from assay.errors import AssayError
 
 
 def history_files(paths: Iterable[str]) -> list[Path]:
-    """The files that `paths` name: each file as it is, of a folder every `.json` in it. Raises AssayError."""
+    """The files that `paths` name: each file as it is, of a folder every `.json` in it, of a pattern what it matches.
+
+    Raises AssayError.
+    """
     found: list[Path] = []
     for name in paths:
         path = Path(name)
-        if path.is_dir():
-            inside = sorted(path.rglob("*.json"))
-            if not inside:
-                raise AssayError(f"no .json file in the folder {name}")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
+        matched = [] if path.exists() else sorted(glob.glob(name, recursive=True))
+        if not (path.exists() or matched):
             raise AssayError(f"cannot read {name}: No such file or directory")
+        for item in map(Path, matched or [name]):
+            found += _inside(item) if item.is_dir() else [item]
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.json"))
+    if not found:
+        raise AssayError(f"no .json file in the folder {folder}")
     return found
 
 
