@@ -12,6 +12,7 @@ import pytest
 
 from command import Command
 from temporal_script import Script
+from terminal import terminal
 
 WORKER = """
 local client = temporal.connect()
@@ -191,6 +192,24 @@ def test_json_that_is_no_history(assay: Command) -> None:
     result = replay(assay, WORKER, "other.json")
     assert result.stderr == "assay: other.json is not the history of a workflow\n"
     assert result.returncode == 2
+
+
+def test_progress_is_shown_on_a_terminal_only(assay: Command, history: Path) -> None:
+    folder = assay.folder / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number}.json").write_bytes(history.read_bytes())
+    assay.script(OTHER_STEP, "worker.lua")
+    with terminal(assay, "replay", "worker.lua", "many", columns=80) as screen:
+        screen.read_until("replaying")
+        screen.read_until("/200")
+        screen.read_until("do not match")
+        assert screen.wait() == 1
+        assert screen.shown.endswith("200 histories replayed: 200 do not match\n")
+        assert "… and 179 more\n" in screen.shown
+    result = assay.run("replay", "worker.lua", "many")
+    assert (result.stderr, result.returncode) == ("", 1)
+    assert "\x1b" not in result.stdout
 
 
 def peak(assay: Command, folder: Path) -> int:
