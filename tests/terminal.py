@@ -63,10 +63,10 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
+def terminal(command: Command, *arguments: str, columns: int = 120) -> Iterator[Terminal]:
     """Start the command on a terminal; it is killed at the end of the block if it still runs."""
     screen, device = pty.openpty()
-    termios.tcsetwinsize(device, (40, 120))
+    termios.tcsetwinsize(device, (40, columns))
     process = subprocess.Popen(
         [command.path, *arguments],
         cwd=command.folder,

@@ -80,9 +80,10 @@ class _Check:
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         activities = set(worker.options.activities)
         for function in worker.options.workflows.values():
-            yield from self._function(function.id, activities, is_workflow=True)
+            yield from self._function(function.id, activities, 0)
 
-    def _function(self, identity: int, activities: set[str], *, is_workflow: bool = False) -> Iterator[Finding]:
+    def _function(self, identity: int, activities: set[str], context_at: int | None) -> Iterator[Finding]:
+        """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""
         source, first, last, captured = values.decode(self._script.state.invoke(b"inspect", identity), ())
         if not source.startswith("@") or (source, first, last) in self._seen:
             return
@@ -90,25 +91,32 @@ class _Check:
         tokens = function_body(_tokens(source[1:]), first, last)
         if tokens is None:
             return
-        body = Body(source[1:], tokens, _kinds(captured), self._global, is_workflow)
+        names = rules.parameters(tokens)
+        context = names[context_at] if context_at is not None and context_at < len(names) else "ctx"
+        body = Body(source[1:], tokens, _kinds(captured), self._global, self._has_module, context)
         yield from rules.find_io(body)
+        yield from rules.find_modules(body)
         yield from rules.find_foreign(body)
         yield from rules.find_bad_calls(body, activities)
-        for called in self._called(body):
-            yield from self._function(called, activities)
+        yield from rules.find_unused_futures(body)
+        for called, position in self._called(body):
+            yield from self._function(called, activities, position)
 
     def _global(self, name: str) -> Kind:
         return _kind(values.decode(self._script.state.invoke(b"inspect_global", name.encode()), ()))
 
-    def _called(self, body: Body) -> Iterator[int]:
+    def _has_module(self, name: str) -> bool:
+        found: bool = self._script.state.invoke(b"has_module", name.encode())
+        return found
+
+    def _called(self, body: Body) -> Iterator[tuple[int, int | None]]:
+        """The functions that are called, and which of their arguments is the `ctx`."""
         declared = body.declared
-        for _, name in rules.calls(body):
-            first, _, member = name.partition(".")
-            kind, value = body.kind(first, declared)
-            if kind == "table" and member:
-                kind, value = value.get(member, ("plain", None))
+        for call in rules.calls(body):
+            kind, value = body.resolve(call.path, declared)
             if kind == "function":
-                yield value
+                given = [[token.text for token in argument] for argument in call.arguments]
+                yield value, given.index([body.context]) if [body.context] in given else None
 
 
 def _kind(described: list[Any]) -> Kind:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from assay.cli.leave import leave
 
-COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types")
+COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types", "workflow")
 """The commands; each is the attribute `command` of the module of its name."""
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE

@@ -11,7 +11,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from assay.errors import BuiltinError, ErrorObject, LuaError
 from assay.lua.declare import attribute, method, native, reader
 from assay.lua.function import LuaFunction
-from assay.lua.spawned import CANCELLED, TaskResults
+from assay.lua.spawned import TaskResults, cancelled
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
@@ -57,7 +57,7 @@ class Future:
     def take(self) -> Json | TaskResults | None:
         """The result, once it has ended; its error is raised."""
         if self.task.cancelled():
-            raise CANCELLED
+            raise cancelled()
         try:
             result = self.task.result()
         except FailureError as error:
@@ -160,7 +160,7 @@ class FunctionFuture(Future):
 
     def take(self) -> Json | TaskResults | None:
         if not self._has_begun:
-            raise CANCELLED
+            raise cancelled()
         return TaskResults(self._id)
 
     def release(self) -> None:

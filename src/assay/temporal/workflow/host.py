@@ -119,6 +119,7 @@ class WorkflowHost(Host):
         self._root = 0
         self.begin_activation()
         self._suspend = suspend
+        self._more_parts = more_parts
         self.signals: dict[str, deque[Json]] = {}
         """Signals that nobody has taken."""
         self.signal_handlers: dict[str, LuaFunction] = {}
@@ -356,7 +357,7 @@ class WorkflowHost(Host):
             snapshot = self.snapshot(function, "a side effect or query handler")
         except MemoryError:
             raise LuaError(self.memory_limit_text()) from None
-        copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live)
+        copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)

@@ -39,17 +39,17 @@ end
 
 local last_spent = 0
 
-local function hook()
+local function count_hook()
   if not host.limit then
     local spent = host.cpu_spent()
     if type(spent) == "number" then
       local since = spent < last_spent and spent or spent - last_spent
       last_spent = spent
-      local hook, _, count = gethook()
+      local hook, mask, count = gethook() -- tools hook more than the count
       if since < QUICK and count < MOST then
-        sethook(hook, "", count * 4)
+        sethook(hook, mask, count * 4)
       elseif since > SLOW and count > FEWEST then
-        sethook(hook, "", count // 4)
+        sethook(hook, mask, count // 4)
       end
       return
     end
@@ -59,8 +59,9 @@ local function hook()
 end
 
 -- Every coroutine has a hook of its own.
+host.count_hook, host.HOOK_COUNT = count_hook, FEWEST
 function host.watch(co)
-  sethook(co, hook, "", FEWEST)
+  sethook(co, count_hook, "", FEWEST)
 end
 
 local function means_limit(err)
