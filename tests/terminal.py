@@ -67,10 +67,11 @@ def terminal(command: Command, *arguments: str, columns: int = 120) -> Iterator[
     """Start the command on a terminal; it is killed at the end of the block if it still runs."""
     screen, device = pty.openpty()
     termios.tcsetwinsize(device, (40, columns))
+    environment = {name: text for name, text in command.environment.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [command.path, *arguments],
         cwd=command.folder,
-        env={**command.environment, "TERM": "xterm-256color"},
+        env={**environment, "TERM": "xterm-256color"},
         stdin=device,
         stdout=device,
         stderr=device,

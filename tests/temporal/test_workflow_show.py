@@ -139,6 +139,16 @@ def test_what_is_shown_fits_a_terminal(release: tuple[Script, str]) -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("columns", [80, 40])
+def test_long_names_and_values_are_cut(assay: Command, columns: int) -> None:
+    [history] = STEPS.glob("Children/*.json")
+    with terminal(assay, "workflow", "show", str(history), str(STEPS / "worker.lua"), columns=columns) as screen:
+        assert screen.wait() == 0
+        lines = screen.shown.splitlines()
+    assert any("✗ child workflow" in line for line in lines)
+    assert max(map(len, lines[3:])) <= max(columns, 43)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text", "code"),
     [

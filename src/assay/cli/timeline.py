@@ -21,6 +21,7 @@ _MARKS = {"completed": ("✓", "green"), "fired": ("✓", "green"), "cancelled":
 _OPEN = ("…", "cyan")
 _BAD = ("✗", "red")
 _INDENT = 23
+_NARROWEST = 20  # columns beside the times
 _LONGEST = 20_000  # characters of a value that are looked at
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -51,23 +52,35 @@ def _mark(state: str) -> tuple[str, str | None]:
 def _entry(entry: Entry, width: int | None) -> Iterable[str]:
     mark, colour = _mark(entry.state)
     took = "" if entry.took is None else show_seconds(entry.took)
-    head = f"{entry.kind} {entry.name}".rstrip()
-    if entry.kind != "workflow" and entry.state not in ("completed", "fired", ""):
-        head += f" {entry.state}" if entry.state not in OPEN else f" ({_waiting(entry.state)})"
-    elif entry.kind == "workflow":
-        head = f"{entry.kind} {entry.state} {entry.name}".rstrip()
-    if entry.attempts > 1:
-        head += f", attempt {entry.attempts}"
-    room = None if width is None else width - _INDENT
-    text = _fit(_clean(head), _values(entry.input), _values(entry.result), room)
-    yield f"{show_seconds(entry.at):>9}  {took:>8}  {click.style(mark, fg=colour)} {text}"
+    room = None if width is None else max(width - _INDENT, _NARROWEST)
     around = " " * _INDENT
+    head, values = _head(entry, room), _fit(_values(entry.input), _values(entry.result), room)
+    if values and (room is None or len(head) + 1 + len(values) <= room):
+        head, values = f"{head} {values}", ""
+    yield f"{show_seconds(entry.at):>9}  {took:>8}  {click.style(mark, fg=colour)} {head}"
+    if values:
+        yield around + values
     for line in _clean(entry.problem).splitlines():
-        for part in textwrap.wrap(line, room or 10_000, break_on_hyphens=False) or [""]:
+        for part in textwrap.wrap(line, room or _LONGEST, break_on_hyphens=False) or [""]:
             yield around + click.style(part, fg="red" if entry.state not in OPEN else "yellow")
     if entry.place:
         source = _source(entry.place)
         yield around + click.style(_cut(f"{_clean(entry.place)}  {source}".rstrip(), room), dim=True)
+
+
+def _head(entry: Entry, room: int | None) -> str:
+    """What it is and how it stands."""
+    before, after = entry.kind, ""
+    if entry.kind == "workflow":
+        before = f"{entry.kind} {entry.state}"
+    elif entry.state in OPEN:
+        after = f" ({_waiting(entry.state)})"
+    elif entry.state not in ("completed", "fired", ""):
+        after = f" {entry.state}"
+    if entry.attempts > 1:
+        after += f", attempt {entry.attempts}"
+    name = _cut(_clean(entry.name), None if room is None else room - len(before) - len(after) - 1)
+    return _cut(f"{before} {name}".rstrip() + after, room)
 
 
 def _waiting(state: str) -> str:
@@ -82,14 +95,16 @@ def _value(value: Value) -> str:
     return _clean(json.dumps(value, ensure_ascii=False)[:_LONGEST])
 
 
-def _fit(head: str, given: str, result: str, room: int | None) -> str:
-    """What goes in and what comes out beside the head, both cut when there is not room for both."""
-    arrow = " → " if result else ""
-    left = None if room is None else max(room - len(head) - len(arrow) - bool(given), 0)
+def _fit(given: str, result: str, room: int | None) -> str:
+    """What went in and what came out, both cut when there is not room for both."""
+    arrow = "→ " if result else ""
+    if given and result:
+        arrow = " → "
+    left = None if room is None else room - len(arrow)
     if left is not None and len(given) + len(result) > left:
         given = _cut(given, max(left - len(result), left // 2 if result else left))
         result = _cut(result, left - len(given))
-    return f"{head} {given}".rstrip() + arrow + result
+    return given + arrow + result
 
 
 def _cut(text: str, room: int | None) -> str:
