@@ -31,9 +31,10 @@ def _say(text: str) -> None:
 async def probe(path: str, arguments: list[str]) -> int:
     """Check a script and replay its open workflows; returns the exit code."""
     report = await check_script(path, arguments)
-    for finding in report.findings:
-        _say(f"{finding.file}:{finding.line}: {finding.level}: {finding.message}")
-    if any(finding.rule == "script" for finding in report.findings):
+    broken = [finding for finding in report.findings if finding.rule == "script"]
+    for finding in broken:  # the script itself tells of the others when it starts
+        _say(f"{finding.file}:{finding.line}: {finding.message}")
+    if broken:
         return BROKEN
     if not report.workers:
         return NO_WORKER

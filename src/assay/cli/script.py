@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.builtins import LIBRARIES
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
-from assay.lua.host import Host
+from assay.lua.host import Host, Service
 from assay.lua.loader import finder
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: b
             signals = Signals()
         signals.watch(host.services)
 
+    def advise(service: Service) -> None:
+        from assay.cli.advice import tell_of
+
+        tell_of(host, service)
+
+    host.before_service = advise
     host.on_service = watch_signals
     script, *rest = map(os.fsencode, arguments)
     try:

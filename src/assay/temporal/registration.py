@@ -12,7 +12,6 @@ from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError
 from assay.lua.host import Host
 from assay.lua.loader import finder
-from assay.lua.state import PARTS
 from assay.temporal.client import Client
 from assay.temporal.worker import Worker
 from assay.temporal.worker_options import WorkerOptions
@@ -33,10 +32,8 @@ class Script(Host):
     called (activities do what they do).
     """
 
-    def __init__(
-        self, path: str, *, parts: tuple[str, ...] = PARTS, write: Callable[[bytes], Any] | None = None
-    ) -> None:
-        super().__init__(LIBRARIES, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+    def __init__(self, path: str, *, write: Callable[[bytes], Any] | None = None) -> None:
+        super().__init__(LIBRARIES, finder(os.path.dirname(path) or "."), write or (lambda text: None))
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
@@ -108,9 +105,9 @@ async def _refuse() -> None:
     raise BuiltinError("there is no Temporal server here: the script was only read for what it registers")
 
 
-async def read_script(path: str, arguments: Sequence[str] = (), *, parts: tuple[str, ...] = PARTS) -> Script:
+async def read_script(path: str, arguments: Sequence[str] = ()) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts)
+    script = Script(path)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} registers nothing: it has to call temporal.worker")
