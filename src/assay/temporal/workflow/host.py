@@ -123,6 +123,10 @@ class WorkflowHost(Host):
         self.updates: dict[str, Update] = {}
         self.handlers: Counter[str] = Counter()
         """The handlers that are running."""
+        self.waits: dict[int, tuple[Function, list[Any], float]] = {}
+        """What each task waits for: the method of `ctx`, its arguments, and the workflow's time then."""
+        self._asked: tuple[Function, list[Any]] | None = None
+        """The last call of a method that waits."""
         self.side_effects: dict[int, LuaFunction] = {}
         self.local_activities: Collection[str] | None = None
         """The activities that the worker has; None: whatever is asked for, when there is no worker."""
@@ -238,7 +242,10 @@ class WorkflowHost(Host):
             problem = payloads.too_large("the input", size, self.payload_limit)
             if problem is not None:
                 raise BuiltinError(problem)
-        return super()._arguments(function, given)
+        arguments = super()._arguments(function, given)
+        if function.waits:
+            self._asked = function, arguments
+        return arguments
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin, unless it might take too long or its outcome might not find room."""
@@ -296,6 +303,11 @@ class WorkflowHost(Host):
             raise HostFailure(WorkflowLimitError(self.memory_limit_text())) from None
         if event[0] == b"limit":
             raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
+        if event[0] == b"wait" and not self.is_copy:
+            assert self._asked is not None
+            self.waits[task] = *self._asked, workflow.time()
+        else:
+            self.waits.pop(task, None)
         return event
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
@@ -311,9 +323,9 @@ class WorkflowHost(Host):
         self._root = task
         return task
 
-    def where(self) -> str:
-        """The Lua traceback of where the run waits."""
-        traceback: bytes = self.state.invoke(b"where", self._root)
+    def where(self, task: int | None = None) -> str:
+        """The Lua traceback of where a task waits; that of the workflow function when none is named."""
+        traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
         return traceback.decode("utf-8", "replace")
 
     def run_now(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
@@ -322,6 +334,7 @@ class WorkflowHost(Host):
         event = self.step(task)
         if event[0] == b"wait":
             self.cancel(event[1])
+            self.waits.pop(task, None)
             self.state.invoke(b"drop", task)
             raise LuaError("it must not wait")
         result = self.result(event)
