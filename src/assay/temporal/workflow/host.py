@@ -199,6 +199,7 @@ class WorkflowHost(Host):
                 self.check_alive()
                 self.progress += 1
                 self.scope.cancel(again=True)
+        self.waits.clear()  # nothing is waited for any more, whatever other tasks were doing
         if broken.done():
             broken.result()
         return task.result()
