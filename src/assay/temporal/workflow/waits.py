@@ -100,10 +100,8 @@ def _describe(function: Function, arguments: list[Any], since: float) -> Iterabl
 
 
 def _of_futures(futures: Iterable[Future]) -> list[tuple[str, float | None]]:
-    open_ones = [future for future in futures if not future.task.done()]
-    return [
-        (future.title.removeprefix("a "), future.until) for future in open_ones if not isinstance(future, FunctionFuture)
-    ]
+    waited_for = [future for future in futures if not (future.task.done() or isinstance(future, FunctionFuture))]
+    return [(future.title.removeprefix("a "), future.until) for future in waited_for]
 
 
 def _end(since: float, options: Any) -> float | None:
