@@ -70,6 +70,7 @@ def command(
     signals = Signals(server.stop)
     try:
         server.start()
+        signals.hold()
         display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
         display.say("Web UI", server.ui_url)
         servers.use(server)

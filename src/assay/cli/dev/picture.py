@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ _FAILURES = 5
 _WAITS = 5  # of one workflow
 _LEAST = 3  # lines for workflows, however low the terminal is
 _DAY = 86400
+_PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
 
 
 @dataclass
@@ -57,7 +59,7 @@ def draw(status: Status, report: Report, width: int, height: int) -> list[str]:
     if failures:
         console.print(Text("recent failures", style="bold"))
         console.print(_grid(list(map(_failure, failures)), width, 0.3, 0.4, 0.4))
-    return text.getvalue().rstrip("\n").split("\n")[:height]
+    return [_PADDING.sub(r"\1", line) for line in text.getvalue().rstrip("\n").split("\n")][:height]
 
 
 def _grid(rows: list[tuple[str | Text, ...]], width: int, *shares: float) -> Table:
@@ -79,9 +81,10 @@ def _head(status: Status, report: Report) -> Iterator[tuple[str | Text, ...]]:
     if status.ui:
         yield Text("Web UI", style="bold"), status.ui
     for queue in report.queues:
-        kinds = (("workflows", queue.workflows), ("activities", queue.activities))
-        registered = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
-        yield Text("task queue", style="bold"), Text.assemble((queue.task_queue, "cyan"), f"  {registered}")
+        yield Text("task queue", style="bold"), Text(queue.task_queue, style="cyan")
+        for kind, names in (("workflows", queue.workflows), ("activities", queue.activities)):
+            if names:
+                yield f"  {kind}", ", ".join(names)
     if status.is_stopping:
         yield Text("stopping", style="bold yellow"), "activities that run may end; Ctrl-C again ends them at once"
     elif status.news is not None:
