@@ -22,7 +22,7 @@ from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer
 
 
-@click.command()
+@click.command(short_help="Run SCRIPT with a Temporal server at hand; reload it when it changes.")
 @verbose
 @click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The server's port [7233, or a free one].")
@@ -44,8 +44,9 @@ def command(
     A server that the environment or a profile configures, or that answers on localhost:7233, is used instead. Options
     of the script itself follow after --.
 
-    A worker script is started anew when a Lua file in its folder changes. Code that does not run leaves the old worker
-    alone; open workflows are replayed first, and one that does not match the new code is shown.
+    On a terminal it shows which workflows are open, what they wait for and what failed. A worker is started anew when
+    a Lua file in its folder changes; code that does not run leaves the old one alone, and open workflows that do not
+    match the new code are told.
     """
     display = Lines() if plain or not is_terminal() else _screen()
     configured = servers.configured_address()
