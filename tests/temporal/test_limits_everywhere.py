@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporal_script import Script
 from workflow_session import Session, worker
 
-CPU = "computed for 0.3 s without waiting (workflow_limits.cpu_seconds)"
+CPU = "computed for 0.3 s in a workflow task (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
 
 PLACES = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os.path
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -39,6 +40,8 @@ _RESERVE = 128 * 1024
 """Bytes that stay free so that small values can always be pushed."""
 
 _HASH_SEED = 20261123
+_PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
+"""Where in a Lua traceback the script is."""
 
 REPLACED: dict[str, Callable[..., Any]] = {
     "time": workflow.time,
@@ -76,7 +79,7 @@ class WorkflowLimits:
 
     Attributes:
         memory_mb: Memory in MiB.
-        cpu_seconds: CPU seconds between two waits; at most 1.5.
+        cpu_seconds: CPU seconds for one workflow task; at most 1.5.
     """
 
     memory_mb: float = 64
@@ -114,7 +117,7 @@ class WorkflowHost(Host):
         self._limits = limits
         self._limited = False
         self._root = 0
-        self._step_began = (time.thread_time(), time.monotonic())
+        self.begin_activation()
         self._suspend = suspend
         self.signals: dict[str, deque[Json]] = {}
         """Signals that nobody has taken."""
@@ -220,12 +223,21 @@ class WorkflowHost(Host):
 
     # Lua ----------------------------------------------------------------------------------------------------
 
+    def begin_activation(self) -> None:
+        """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
+        self._began = (time.thread_time(), time.monotonic())
+
     def over_budget(self) -> str | None:
-        """The text of the CPU limit once the running step has reached it."""
-        began, wall_began = self._step_began
+        """The text of the CPU limit once the workflow task has reached it."""
+        began, wall_began = self._began
         if time.thread_time() - began < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
             return None
-        return f"the workflow computed for {self._limits.cpu_seconds:g} s without waiting (workflow_limits.cpu_seconds)"
+        limit = f"{self._limits.cpu_seconds:g} s"
+        return f"the workflow computed for {limit} in a workflow task (workflow_limits.cpu_seconds)"
+
+    def cpu_spent(self) -> float:
+        """The CPU seconds that the workflow task has taken so far."""
+        return time.thread_time() - self._began[0]
 
     def memory_limit_text(self) -> str:
         """The text of the memory limit."""
@@ -297,19 +309,29 @@ class WorkflowHost(Host):
             raise self._ending
         self._check_memory(*answer)
         self.progress += 1
-        self._step_began = (time.thread_time(), time.monotonic())
+        # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
+        over = self.over_budget()
+        if over is not None:
+            place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
+            raise self._over(f"{over} at {place[1]}" if place else over)
         try:
             event = super().step(task, *answer)
         except MemoryError:
-            raise HostFailure(WorkflowLimitError(self.memory_limit_text())) from None
+            raise self._over(self.memory_limit_text()) from None
         if event[0] == b"limit":
-            raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
+            raise self._over(event[1].decode("utf-8", "replace"))
         if event[0] == b"wait" and not self.is_copy:
             assert self._asked is not None
             self.waits[task] = *self._asked, workflow.time()
         else:
             self.waits.pop(task, None)
         return event
+
+    def _over(self, text: str) -> HostFailure:
+        """What ends the run's tasks, this one and all others, because of a limit."""
+        failure = HostFailure(WorkflowLimitError(text))
+        self._ending = self._ending or failure
+        return failure
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
         """Make a task and run it within the limits."""
@@ -325,7 +347,7 @@ class WorkflowHost(Host):
         return task
 
     def where(self, task: int | None = None) -> str:
-        """The Lua traceback of where a task waits; that of the workflow function when none is named."""
+        """The Lua traceback of where the run, or one of its tasks, waits."""
         traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
         return traceback.decode("utf-8", "replace")
 

@@ -97,11 +97,13 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
         info = det.info
 
         def watch(act: WorkflowActivation) -> WorkflowActivationCompletion:
+            cached = self._settings.runs.get(info.run_id)
+            if cached is not None:
+                cached.begin_activation()
             for job in act.jobs:
                 removal = job.remove_from_cache
                 if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
-                    host = self._settings.runs.get(info.run_id)
-                    self.mismatch(info, _telling_part(removal.message), "" if host is None else host.where())
+                    self.mismatch(info, _telling_part(removal.message), "" if cached is None else cached.where())
                 elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
                     # Nothing else is said of a command that the server refuses, and the task comes back for ever.
                     logger.warning(
