@@ -95,6 +95,7 @@ async def test_the_call_stack_is_that_of_the_lua_code(lua: Script, name: str) ->
         assert [f"script.lua:{line}:" in first for line in (LINE + 1, LINE + 3)] == [True, True]
         assert second.startswith("timer, until 20")
         assert f"script.lua:{LINE + 2}:" in second
+        assert "signal 'go'" in lua.cli_text("workflow", "stack", "--workflow-id", name)
         state = await ask(handle)
         assert state["details"] == "waits for its owner"
         await handle.signal("go", "yes")
