@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections.abc import Iterator
@@ -120,6 +121,20 @@ async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
         assert [line for line in glass.lines if "server" in line or "─" in line] == [
             f"Temporal server  {lua.address} (configured)"
         ]
+
+
+async def test_it_reads_what_is_encrypted(lua: Script, name: str) -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    codec = f"codec = {{ type = 'aes-gcm', keys = {{ a = '{key}' }}, current = 'a' }},"
+    with dev(lua, name, WORKER.replace("activities = {", codec + "activities = {", 1)) as screen:
+        screen.read_until("no workflow is open")
+        await start(lua, name, "Waits")
+        await start(lua, name, "Breaks")
+        screen.read_until("signal 'approve'")
+        screen.read_until("for its owner")
+        screen.read_until("attempt to index")
+        screen.type("\x03")
+        assert screen.wait() == 0
 
 
 async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:

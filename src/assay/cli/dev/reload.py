@@ -33,6 +33,7 @@ class Reloading:
         self._display = display
         self._verbose = verbose
         self._child: asyncio.subprocess.Process | None = None
+        self._probe: asyncio.subprocess.Process | None = None
         self._stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -68,26 +69,22 @@ class Reloading:
         finally:
             watching.cancel()
             change.cancel()
-            self._pass(signal.SIGTERM)
+            _send(self._child, signal.SIGTERM)
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await self._display.start(self._command, verbose=self._verbose)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._pass(signal.SIGKILL if self._stop.done() else number)
+        _send(self._child, signal.SIGKILL if self._stop.done() else number)
+        _send(self._probe, signal.SIGKILL)  # whatever it finds out, nobody waits for it
         if not self._stop.done():
             self._stop.set_result(128 + number)
             self._display.stopping()
 
-    def _pass(self, number: signal.Signals) -> None:
-        if self._child is not None and self._child.returncode is None:
-            with suppress(ProcessLookupError):
-                self._child.send_signal(number)
-
     async def _replace(self, changed: str) -> bool:
         """Start the script anew unless its new code cannot run; returns whether it was started."""
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL}
-        probe = await children.start("-m", "assay.cli.dev.probe", *self._command, **pipes)
+        probe = self._probe = await children.start("-m", "assay.cli.dev.probe", *self._command, **pipes)
         told, _ = await probe.communicate()
         if self._stop.done() or probe.returncode == NO_WORKER:
             return False
@@ -96,7 +93,7 @@ class Reloading:
             self._display.say("Not reloaded", f"{changed}: the code that runs goes on", "red", text)
             return False
         assert self._child is not None
-        self._pass(signal.SIGTERM)
+        _send(self._child, signal.SIGTERM)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._child.wait(), _PATIENCE)
         if self._stop.done():
@@ -114,6 +111,13 @@ class Reloading:
                 changes.put_nowait(changed)
         except OSError as error:
             self._display.say("Not watching", f"changes are not seen: {error}", "yellow")
+
+
+def _send(process: asyncio.subprocess.Process | None, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
+    if process is not None and process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
 
 
 async def _changes(script: str) -> AsyncIterator[str]:
