@@ -1,51 +1,93 @@
--- An expense waits for a human: a manager says yes or no by a signal, and silence is a no after the deadline.
--- Whoever asks sees by a query where it is.
+-- An expense waits for a human who answers over HTTP. The activity that asks for the answer does not wait for it: it
+-- leaves its token with the expense system and ends when that system completes it. Silence is a no after the deadline.
 
-local paid = {}
+local expenses, port = {}, nil -- the expense system: a web service with a table of its own
+local client = temporal.connect()
 
-local function expense(ctx, report)
-  local state = "waits for a manager"
-  ctx:register_query("state", function()
-    return state
-  end)
-  local answer = ctx:wait_signal("decide", { timeout = report.deadline })
-  if not answer then
-    state = "refused: nobody has answered"
-  elseif answer.approved then
-    state = "approved by " .. answer.by
-    ctx:execute_activity("pay", report)
-  else
-    state = "refused by " .. answer.by
-  end
-  return state
+local function status(id)
+  return { status = expenses[id] and 200 or 404, json = expenses[id] and { state = expenses[id].state } or nil }
+end
+local routes = {
+  GET = {
+    ["/expenses/*"] = function(req)
+      return status(req.path:match("[^/]+$"))
+    end,
+  },
+  POST = {
+    ["/expenses"] = function(req)
+      local expense = json.parse(req.body)
+      expenses[expense.id] = { state = "created" }
+      return { status = 201, body = "" }
+    end,
+    ["/expenses/*"] = function(req) -- what somebody decides, or has done
+      local id, change = req.path:match("[^/]+$"), json.parse(req.body)
+      local expense = expenses[id]
+      expense.token = change.token or expense.token
+      expense.state = change.state or expense.state
+      if change.state == "approved" or change.state == "refused" then
+        client:complete_activity({ task_token = expense.token, result = change.state })
+      end
+      return status(id)
+    end,
+  },
+}
+async.spawn(http.serve, 0, routes, {
+  on_listen = function(listening)
+    port = listening
+  end,
+})
+
+local function post(path, body)
+  local response = http.post("http://127.0.0.1:" .. port .. "/expenses" .. path, body)
+  assert(response.status < 300, "the expense system answers " .. response.status)
 end
 
 local worker = temporal.worker({
   task_queue = "expense",
-  workflows = { Expense = expense },
   activities = {
+    create = function(report)
+      post("", { id = report.id })
+    end,
+    ask = function(report)
+      post("/" .. report.id, { token = activity.info().task_token })
+      activity.complete_async()
+    end,
     pay = function(report)
-      paid[report.by] = report.amount
+      post("/" .. report.id, { state = "paid" })
+    end,
+  },
+  workflows = {
+    Expense = function(ctx, report)
+      ctx:execute_activity("create", report)
+      local ok, answer = pcall(ctx.execute_activity, ctx, "ask", report, { schedule_to_close_timeout = report.deadline })
+      if not ok then
+        return answer.cause.kind == "timeout" and "nobody has answered" or error(answer)
+      end
+      if answer == "approved" then
+        ctx:execute_activity("pay", report)
+      end
+      return answer
     end,
   },
 })
 
-local client = temporal.connect()
-local function file(report)
+local function file(id, deadline)
+  local report = { id = id, deadline = deadline }
   return client:start_workflow({ task_queue = "expense", workflow_type = "Expense", input = report }).workflow_id
 end
-local function decide(id, answer)
-  client:signal_workflow({ workflow_id = id, signal_name = "decide", input = answer })
+local function decide(id, state)
+  while not (expenses[id] and expenses[id].token) do
+    sleep(0.02) -- a human takes longer
+  end
+  post("/" .. id, { state = state })
 end
 
-local ann = file({ by = "ann", amount = 120, deadline = 86400 })
-local bob = file({ by = "bob", amount = 9000, deadline = 86400 })
-local cat = file({ by = "cat", amount = 30, deadline = 1 })
-print("ann: " .. client:query_workflow({ workflow_id = ann, query_type = "state" }))
-decide(ann, { approved = true, by = "maya" })
-decide(bob, { approved = false, by = "maya" })
+local ann, bob, cat = file("ann-1", 3600), file("bob-1", 3600), file("cat-1", 1)
+decide("ann-1", "approved")
+decide("bob-1", "refused")
 print("ann: " .. client:get_result({ workflow_id = ann }))
 print("bob: " .. client:get_result({ workflow_id = bob }))
 print("cat: " .. client:get_result({ workflow_id = cat }))
-print("paid: " .. json.encode(paid))
+print("ann is " .. expenses["ann-1"].state)
 worker:shutdown()
+os.exit(0)

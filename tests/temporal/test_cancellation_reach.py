@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from temporal_script import Script
@@ -111,6 +111,16 @@ temporal.worker({
       return { results, sleeping, activity, started:done(), kind(started.get, started), nested, inside[2], caught,
         cleaned, tostring(select(2, pcall(ctx.with_timeout, ctx, 0, print))) }
     end,
+    Late = function(ctx)
+      ctx:register_update("late", function()
+        ctx:shield(function() ctx:wait_signal("go") end)
+        return "answered"
+      end)
+      local function slow() return ctx:shield(function() ctx:sleep(0.3) return 1, 2 end) end
+      local kept = { ctx:with_timeout(0.1, slow) }
+      ctx:shield(function() ctx:wait_signal("end") end)
+      return kept
+    end,
     CancelledDeadline = function(ctx)
       ctx:with_timeout(600, function() ctx:sleep(600) end)
     end,
@@ -166,6 +176,18 @@ async def test_a_cancelled_workflow_is_shown_as_cancelled(lua: Script, name: str
             assert (await child.describe()).status == status
 
 
+async def test_a_cancel_that_comes_too_late(lua: Script, name: str) -> None:
+    async with worker(lua, name, CANCELLATION) as session:
+        handle = await session.start("Late")
+        update = await handle.start_update("late", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+        await handle.cancel()
+        await session.until(handle, "WORKFLOW_EXECUTION_CANCEL_REQUESTED")
+        await handle.signal("go")
+        assert await update.result() == "answered"
+        await handle.signal("end")
+        assert await session.end(handle) == [1, 2]
+
+
 async def test_a_cancel_of_one_future(lua: Script, name: str) -> None:
     async with worker(lua, name, CANCELLATION) as session:
         handle = await session.start("Single")
@@ -186,5 +208,5 @@ async def test_deadlines(lua: Script, name: str) -> None:
         assert result == [
             *([1, 2], late, late, True, "cancelled", late),
             *("own", ["cancelled"], late),
-            "ctx:with_timeout: bad argument 'duration' (a positive number of seconds expected, got 0)",
+            "ctx:with_timeout: 0 s are over",
         ]

@@ -136,7 +136,7 @@ temporal.worker({
       return { problem(ctx.spawn, ctx, "x"), problem(ctx.await_all, ctx, { f, 7 }), problem(ctx.await_any, ctx, {}),
         problem(ctx.await_all, ctx, { f, timeout = 1 }), problem(f.signal, f, "x"),
         problem(async.spawn, function() end), problem(ctx.start_activity, ctx, "echo", 1, { args = { 1 } }),
-        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, -1) }
+        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, 0 / 0) }
     end,
   },
 })
@@ -167,7 +167,7 @@ async def test_futures(lua: Script, name: str) -> None:
             "ctx:start_activity: bad option 'args' (they take the place of the input: give nil for it)",
             "future:get: bad argument 'self' (Future expected, got nil)",
             "ctx:await_any: unknown option 'time' (did you mean 'timeout'?)",
-            "ctx:start_timer: bad argument 'duration' (a number of at least 0 expected, got -1)",
+            "ctx:start_timer: bad argument 'duration' (a number of seconds expected, got nan)",
         ]
 
 

@@ -1,15 +1,45 @@
-"""The scripts of the guides compile; those of one guide belong together and run, unless they say that they cannot."""
+"""The code blocks of README.md and docs/ run as they stand there, but for the names of queues and workflows.
+
+A block that says `no-run` is only compiled. `client.md` and a part of `connecting.md` have tests beside their topics.
+"""
 
 from __future__ import annotations
 
+import configparser
+import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from temporalio.envconfig import ClientConfig
 
+from assay.temporal.dev_server import DevServer, is_free
+from command import TIMEOUT, Command
 from temporal_script import Script
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+ROOT = Path(__file__).parent.parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+GUIDES = {
+    "README.md": ["sh", "lua", "sh", "lua", "sh", "python"],
+    "docs/architecture.md": [],
+    "docs/changing.md": ["lua", "lua", "sh", "", "sh"],
+    "docs/client.md": ["lua"] * 9,  # test_client_guide.py
+    "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
+    "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
+    "docs/first-workflow.md": ["sh", "sh", "json"],
+    "docs/observability.md": ["lua", "lua"],
+    "docs/testing.md": ["lua", "lua", "sh"],
+    "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua"],
+    "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
+}
 QUEUE = """
 local start, workers = temporal.worker, {}
 function temporal.worker(options)
@@ -17,13 +47,232 @@ function temporal.worker(options)
   workers[#workers + 1] = start(options)
 end
 """
+PROMOTION = """
+temporal.worker({
+  task_queue = arg[1] or "replay",
+  activities = { prepare = print, scan = print, deploy = print, notify = print },
+  workflows = {
+    PromotionWorkflow = function(ctx, input)
+      PREPARE
+      STEPS
+      if not ctx:wait_signal("approve", { timeout = 86400 }) then return { status = "timed_out" } end
+      return { status = "done" }
+    end,
+  },
+})
+"""
+
+
+def blocks(guide: str, language: str | None = None) -> list[str]:
+    """The code blocks of a guide in a language, or the languages of all."""
+    found = re.findall(r"^( *)```([^\n]*)\n(.*?)^ *```", (ROOT / guide).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if language is None:
+        return [info.split(" ")[0] for _, info, _ in found]
+    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, info, text in found if info == language]
+
+
+def shell(command: Command, text: str) -> subprocess.CompletedProcess[str]:
+    """Run lines of a shell in the folder of a test."""
+    path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
+    return subprocess.run(
+        ["bash", "-ec", text],
+        cwd=command.folder,
+        env={**command.environment, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def test_no_block_is_forgotten() -> None:
+    guides = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    assert {str(path.relative_to(ROOT)): blocks(str(path)) for path in guides} == GUIDES
 
 
 @pytest.mark.parametrize("guide", ["versioning", "observability"])
 def test_the_scripts_of_a_guide(lua: Script, name: str, guide: str) -> None:
-    text = (DOCS / f"{guide}.md").read_text()
-    blocks = re.findall(r"^```lua(.*?)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert blocks
-    scripts = [f"local function never()\n{script}\nend" if info == " no-run" else script for info, script in blocks]
-    result = lua.run(QUEUE + "\n".join(scripts) + "\nfor _, worker in ipairs(workers) do worker:shutdown() end", name)
+    """They belong together."""
+    scripts = blocks(f"docs/{guide}.md", "lua")
+    never = [f"local function never()\n{script}\nend" for script in blocks(f"docs/{guide}.md", "lua no-run")]
+    end = "for _, worker in ipairs(workers) do worker:shutdown() end"
+    result = lua.run("\n".join([QUEUE, *scripts, *never, end]), name)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_readme(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
+    for script in blocks("README.md", "lua"):
+        file = re.match(r"-- (\S+)\n", script)
+        assert file is not None
+        lua.command.script(script.replace('"hello"', f'"{name}"'), file[1])
+    with lua.command.started("run", "hello.lua"):
+        result = lua.command.run("start.lua", f"{temporal_dev_server.http_url}/api/v1/system-info")
+    assert result.returncode == 0, result.stderr
+    page = json.loads(result.stdout)
+    assert (page["status"], page["approved_by"], page["bytes"] > 10) == (200, "jane", True)
+
+
+def test_the_python_of_the_readme(assay: Command) -> None:
+    for program in blocks("README.md", "python"):
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        assert result.stdout == "3\n"
+
+
+def test_the_commands_of_the_readme(assay: Command) -> None:
+    lines = "".join(blocks("README.md", "sh") + blocks("examples/promotion/README.md", "sh")).splitlines()
+    commands = {line.split("#")[0].strip() for line in lines}
+    makefile = (ROOT / "Makefile").read_text()
+    for target in {line.split()[1] for line in commands if line.startswith("make ")}:
+        assert f"\n{target}:" in makefile
+    names = {line.split()[1].strip(",") for line in commands if re.match(r"(\.venv/bin/)?assay ", line)}
+    assert len(names) > 8
+    for command in names - {"SCRIPT"}:
+        assert assay.run(command, "--help").returncode == 0, command
+
+
+def test_the_first_workflow(lua: Script) -> None:
+    make, start = blocks("docs/first-workflow.md", "sh")
+    *prepare, dev = make.splitlines()
+    assert shell(lua.command, "\n".join(prepare)).returncode == 0
+    lua.command.folder /= "hello"
+    with lua.command.started(*dev.split()[1:]) as process:
+        result = shell(lua.command, start)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == blocks("docs/first-workflow.md", "json")[0]
+
+
+def test_testing(assay: Command) -> None:
+    simple, workflow = blocks("docs/testing.md", "lua")
+    assay.script("local function total(items) return items[1] + items[2] end\n" + simple, "prices_test.lua")
+    assay.script(workflow, "worker_test.lua")
+    worker = PROMOTION.replace("PREPARE", "").replace("STEPS", "")
+    assay.script(worker, "worker.lua")
+    (command,) = blocks("docs/testing.md", "sh")
+    result = shell(assay, command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (assay.folder / "results.xml").read_text().count("<testcase ") == 2
+
+
+def test_changing(lua: Script, name: str) -> None:
+    def renamed(text: str) -> str:
+        return text.replace("promote-7", name).replace('"promotions"', f'"{name}"')
+
+    def change(steps: str, line: int = 0) -> None:
+        prepared = PROMOTION.replace("PREPARE", 'ctx:execute_activity("prepare", input)')
+        before = prepared[: prepared.index("STEPS")].count("\n")
+        lua.command.script("\n" * max(line - before - 1, 0) + prepared.replace("STEPS", steps), "worker.lua")
+
+    change('ctx:execute_activity("deploy", input)')
+    with lua.command.started("worker.lua", name) as process:
+        start = ("--workflow-id", name, "--type", "PromotionWorkflow", "--task-queue", name, "--input", "{}")
+        lua.cli("workflow", "start", *start)
+        deadline = time.monotonic() + TIMEOUT
+        while lua.events(name).count("ACTIVITY_TASK_COMPLETED") < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.terminate()
+        process.wait(TIMEOUT)
+    (lua.folder / "histories").mkdir()
+    live, kept = map(renamed, blocks("docs/changing.md", "sh"))
+    kept = kept.replace("temporal workflow", f"temporal --address {lua.address} workflow")
+    deadline = time.monotonic() + TIMEOUT
+    while "1 history" not in shell(lua.command, live).stdout and time.monotonic() < deadline:
+        time.sleep(0.2)  # lists lag behind
+
+    change('ctx:execute_activity("scan", input)\nctx:execute_activity("deploy", input)', line=31)
+    result = shell(lua.command, live)
+    assert result.returncode == 1
+    shown = re.sub(" +$", "", result.stdout, flags=re.MULTILINE)
+    assert renamed(blocks("docs/changing.md", "")[0]) in shown
+    both, new = blocks("docs/changing.md", "lua")
+    change(both)
+    for command in live, kept:
+        result = shell(lua.command, command)
+        assert (result.returncode, "it matches" in result.stdout + result.stderr) == (0, True), result
+    change(new)
+    assert shell(lua.command, live).returncode == 1  # not while such a run is open
+
+
+def test_the_example_in_the_reference(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
+    """The only one: of the client of the HTTP API."""
+    found = {path.stem: re.findall(r"^    (.*)$", path.read_text(), re.MULTILINE) for path in REFERENCE.glob("*.md")}
+    ((module, lines),) = ((module, lines) for module, lines in found.items() if lines)
+    assert module == "assay.temporal"
+    lua.cli("workflow", "start", "--workflow-id", name, "--type", "Nobody", "--task-queue", name)
+    example = "\n".join(lines).replace("http://localhost:7243", temporal_dev_server.http_url)
+    example = example.replace('"orders"', '"default"')
+    deadline = time.monotonic() + TIMEOUT
+    while f"{name}\tNobody\n" not in (result := lua.run(example)).stdout and time.monotonic() < deadline:
+        assert result.returncode == 0, result.stderr
+    assert f"{name}\tNobody\n" in result.stdout
+
+
+class TestDeploying:
+    """docs/deploy.md"""
+
+    guide = "docs/deploy.md"
+
+    def block(self, language: str) -> str:
+        (text,) = blocks(self.guide, language)
+        return text
+
+    def grace(self, script: str) -> float:
+        found = re.search(r"graceful_shutdown_timeout = (\d+)", script)
+        assert found is not None
+        return float(found[1])
+
+    def test_from_the_checks_to_the_end(self, lua: Script, name: str) -> None:
+        port = next(port for port in range(20_000, 30_000) if is_free(port))
+        commit = "4f2c1d0"
+        script = self.block("lua").replace('"promotions"', f'"{name}"').replace("9464", str(port))
+        lua.command.script(
+            "local activities = { look = print }\n"
+            'local workflows = { Promote = function(ctx) return ctx:wait_signal("go") end }\n' + script,
+            "worker.lua",
+        )
+        lua.command.script('test("nothing", function() end)', "worker_test.lua")
+        lua.command.environment["GIT_COMMIT"] = commit
+        command = re.search(r"^CMD (.*)$", self.block("dockerfile"), re.MULTILINE)
+        assert command is not None
+        _, *arguments = json.loads(command[1])
+        versions = blocks("docs/versioning.md", "sh")[1].replace("promotions", name)
+        versions = versions.replace("temporal worker", f"temporal --address {lua.address} worker")
+        current, ramping, describe = versions.splitlines()
+        with lua.command.started(*arguments) as process:
+            deadline = time.monotonic() + TIMEOUT
+            while shell(lua.command, current).returncode != 0 and time.monotonic() < deadline:
+                time.sleep(0.2)  # the server has not heard of the version
+            lua.cli("workflow", "start", "--workflow-id", name, "--type", "Promote", "--task-queue", name)
+            checks = self.block("sh").replace('"promotions"', f'"{name}"')
+            while "it matches" not in (result := shell(lua.command, checks)).stdout and time.monotonic() < deadline:
+                assert result.returncode == 0, result.stdout + result.stderr
+            assert commit in shell(lua.command, describe).stdout
+            assert ramping.endswith("--percentage 10 --yes")
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, stderr) == (0, "")
+
+    def test_the_files_fit_the_script(self) -> None:
+        script, unit = self.block("lua"), configparser.ConfigParser()
+        unit.read_string(self.block("ini"))
+        assert float(unit["Service"]["TimeoutStopSec"]) > self.grace(script)
+        assert unit["Service"]["ExecStart"].split()[1:] == ["run", "/srv/promotions/worker.lua"]
+        pod = yaml.safe_load(self.block("yaml"))["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] > self.grace(script)
+        (container,) = pod["containers"]
+        assert f':{container["ports"][0]["containerPort"]}"' in script
+        assert {item["name"] for item in container["env"]} == {
+            *("GIT_COMMIT", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY")
+        }
+
+
+@pytest.mark.parametrize("guide", ["docs/connecting.md", "docs/deploy.md"])
+def test_the_profiles(tmp_path: Path, guide: str) -> None:
+    (text,) = blocks(guide, "toml")
+    file = tmp_path / "temporal.toml"
+    file.write_text(text)
+    known = ClientConfig.load(config_source=file, config_file_strict=True, override_env_vars={}).to_dict()
+    for profile, fields in tomllib.loads(text)["profile"].items():
+        assert known[profile].keys() == fields.keys()

@@ -96,10 +96,77 @@ temporal.worker({
         problem(function() ctx:start_timer(1) end), problem(function() return math.random() end),
         problem(function() return crypto.uuid() end), math.random() < 1, problem("x") }
     end,
+    Takers = function(ctx, count)
+      local taken, takers = {}, {}
+      for i = 1, count do
+        takers[i] = ctx:spawn(function()
+          local item = ctx:wait_signal("item", { timeout = i == count and 0.3 or 60 })
+          taken[#taken + 1] = { i, item or "late" }
+        end)
+      end
+      ctx:await_all(takers)
+      return taken
+    end,
+    Who = function(ctx)
+      local before = { ctx:current_update_info() == nil, ctx:cancellation_reason() == nil }
+      ctx:register_update("who", function()
+        ctx:sleep(0.01)
+        local update = ctx:current_update_info()
+        return { update.id, update.name, before }
+      end)
+      pcall(ctx.sleep, ctx, 600)
+      return ctx:cancellation_reason()
+    end,
+    Over = function(ctx)
+      local timer, done = ctx:start_timer(60), ctx:spawn(function() return "done" end)
+      done:get()
+      local none = ctx:wait_signal("item", { timeout = 0 })
+      ctx:wait_condition(function() return ctx:workflow_info().history_length > 3 end)
+      local item, no_more = ctx:wait_signal("item", { timeout = -1 }), ctx:wait_signal("item", { timeout = -1 })
+      local began = ctx:now()
+      ctx:sleep(began - ctx:now() - 5)
+      local _, all = pcall(ctx.await_all, ctx, { timer, done }, { timeout = 0 })
+      local _, late = pcall(ctx.with_timeout, ctx, -2, function() error("begun") end)
+      local _, nan = pcall(ctx.wait_signal, ctx, "item", { timeout = 0 / 0 })
+      return {
+        none == nil, item, no_more == nil, ctx:wait_condition(function() return false end, { timeout = 0 }),
+        ctx:wait_condition(function() return true end, { timeout = 0 }),
+        { ctx:await_any({ timer, done }, { timeout = 0 }) },
+        ctx:await_any({ ctx:start_timer(60) }, { timeout = -1 }) == nil, all.kind, late.kind, nan,
+      }
+    end,
   },
 })
 print("polling")
 """
+
+
+async def test_several_tasks_that_wait_for_one_signal(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Takers", 3, start_signal="item", start_signal_args=["first"])
+        await session.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
+        await handle.signal("item", "second")
+        assert await session.end(handle) == [[1, "first"], [3, "late"], [2, "second"]]
+
+
+async def test_who_asked_for_what(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Who")
+        assert await handle.execute_update("who", id="an id") == ["an id", "who", [True, True]]
+        await handle.cancel(reason="not needed")
+        assert await session.end(handle) == "not needed"
+
+
+async def test_a_time_that_is_over(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Over")
+        await session.until(handle, "TIMER_STARTED")
+        await handle.signal("item", "in time")
+        result = await session.end(handle)
+        assert isinstance(result, list), result
+        assert result[:7] == [True, "in time", True, False, True, [2, "done"], True]
+        assert result[7:9] == ["timeout", "timeout"]
+        assert "ctx:wait_signal: bad option 'timeout' (a number of seconds expected, got nan)" in result[9]
 
 
 def cause(error: WorkflowUpdateFailedError) -> ApplicationError:
@@ -113,7 +180,7 @@ async def test_signal_handlers(lua: Script, name: str) -> None:
         handle = await session.start("Signals", start_signal="early", start_signal_args=["hello"])
         for item in ("a", "b"):
             await handle.signal("item", item)
-        await session.until(handle, "TIMER_FIRED")
+        await session.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
         await handle.signal("item", "c")
         await handle.signal("empty")
         await handle.signal("end")

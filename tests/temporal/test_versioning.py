@@ -40,6 +40,19 @@ PATCHED = SCRIPT.replace(
     """,
 )
 
+LOOP = SCRIPT.replace(
+    "STEPS",
+    """
+    local seen = ... or {}
+    ctx:wait_signal("go")
+    seen[#seen + 1] = build
+    if #seen == 3 then return seen end
+    if #seen == 1 then ctx:continue_as_new(seen) end
+    while not ctx:workflow_info().target_worker_deployment_version_changed do ctx:sleep(0.2) end
+    ctx:continue_as_new(seen, { initial_versioning_behavior = "auto_upgrade" })
+    """,
+).replace("function(ctx)", "function(ctx, ...)")
+
 
 @contextmanager
 def worker(lua: Script, text: str, *arguments: str) -> Iterator[None]:
@@ -83,6 +96,24 @@ async def test_a_pinned_run_stays_with_its_version(lua: Script, name: str) -> No
     assert described["deploymentVersion"] == {"deploymentName": name, "buildId": "v1"}
     lua.replay(name, script="v1.lua")
     lua.replay(f"{name}-new", script="v2.lua")
+
+
+async def test_a_pinned_run_moves_when_it_continues_as_new_and_says_so(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    with worker(lua, LOOP, name, "v1", "pinned"), worker(lua, LOOP, name, "v2", "pinned"):
+        await set_current(client, name, "v1")
+        handle = await client.start_workflow("Steps", id=name, task_queue=name)
+        await until_history_has(handle, "WORKFLOW_TASK_COMPLETED")
+        await set_current(client, name, "v2")
+        run = client.get_workflow_handle(name, run_id=handle.first_execution_run_id)
+        for _ in range(2):
+            await run.signal("go")
+            history = await until_history_has(run, "WORKFLOW_EXECUTION_CONTINUED_AS_NEW")
+            ended = history.events[-1].workflow_execution_continued_as_new_event_attributes
+            run = client.get_workflow_handle(name, run_id=ended.new_execution_run_id)
+            await until_history_has(run, "WORKFLOW_TASK_COMPLETED")
+        await run.signal("go")
+        assert await handle.result() == ["v1", "v1", "v2"]
 
 
 async def test_an_upgraded_run_goes_on_with_the_current_version(lua: Script, name: str) -> None:

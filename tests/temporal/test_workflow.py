@@ -295,14 +295,14 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
             Unfit = function() return print end,
             BadInput = function(ctx) ctx:execute_activity("x", { print }) end,
             BadOption = function(ctx) return ctx:execute_activity("x", nil, { start_to_clos_timeout = 1 }) end,
-            Negative = function(ctx) return ctx:sleep(-1) end,
+            NoNumber = function(ctx) return ctx:sleep(0 / 0) end,
             Table = function(ctx) error({ code = 7 }) end,
           },
         })
         """
         + START
         + """
-        finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("Negative"),
+        finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("NoNumber"),
           run("Table") })
         """,
         name,
@@ -320,6 +320,64 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
     assert "script.lua:5" in failure["stackTrace"]
     assert ".py" not in failure["stackTrace"]
+
+
+def test_an_error_keeps_its_causes(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = {
+            root = function() error({ type = "ROOT", message = "root", details = { 1 }, non_retryable = true }) end,
+            text = function() error({ message = "page", cause = "NO_ROUTE: to host", non_retryable = true }) end,
+          },
+          workflows = {
+            Wraps = function(ctx, activity)
+              local _, err = pcall(ctx.execute_activity, ctx, activity)
+              error({ type = "OUTER", message = "outer", cause = err })
+            end,
+            Own = function() local err = { message = "own" } err.cause = err; error(err) end,
+            Answers = function(ctx)
+              local function fail()
+                local _, err = pcall(ctx.execute_activity, ctx, "root")
+                error({ message = "refused", cause = err })
+              end
+              ctx:register_update("fail", fail)
+              local function refuse() error({ message = "no", cause = "why" }) end
+              ctx:register_update("reject", print, { validator = refuse })
+              ctx:wait_signal("end")
+            end,
+          },
+        })
+        """
+        + START
+        + """
+        local function causes(method, options)
+          local _, err = pcall(method, client, options)
+          local texts = {}
+          while err do
+            texts[#texts + 1] = tostring(err) .. " (" .. err.type .. ")"
+            err = err.cause
+          end
+          return texts
+        end
+        local function failed(workflow_type, input)
+          return causes(client.execute_workflow, { task_queue = arg[1], workflow_type = workflow_type, input = input })
+        end
+        client:start_workflow({ task_queue = arg[1], workflow_type = "Answers", workflow_id = arg[1] })
+        local function answer(update)
+          return causes(client.update_workflow, { workflow_id = arg[1], update_name = update })
+        end
+        finish({ failed("Wraps", "root"), failed("Wraps", "text"), failed("Own"), answer("fail"), answer("reject") })
+        """,
+        name,
+    )
+    root = ["activity 'root' failed: root (ROOT)", "root (ROOT)"]
+    text = ["activity 'text' failed: page (LuaError)", "page (LuaError)", "NO_ROUTE: to host (NO_ROUTE)"]
+    assert value[0] == ["outer (OUTER)", *root]
+    assert value[1] == ["outer (OUTER)", *text]
+    assert value[2] == ["own (LuaError)"]
+    assert value[3] == ["refused (LuaError)", *root]
+    assert value[4] == ["no (LuaError)", "why (LuaError)"]
 
 
 def test_cancellation_ends_as_cancelled(lua: Script, name: str) -> None:

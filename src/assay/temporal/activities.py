@@ -150,7 +150,8 @@ def activity_function(
                 result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
             logger.warning("activity '%s' failed (attempt %d): %s", name, attempt.info.attempt, error.message)
-            raise to_application_error(error) from None
+            failure = to_application_error(error)
+            raise failure from failure.__cause__
         except BuiltinError as error:
             raise ApplicationError(f"activity '{name}': {error}", type="BadInput", non_retryable=True) from None
         finally:
@@ -186,7 +187,8 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
         try:
             result = await loop.run_in_executor(None, host.run_side_effect, key)
         except LuaError as error:
-            raise to_application_error(error) from None
+            failure = to_application_error(error)
+            raise failure from failure.__cause__
         return payloads.result("the result of a side effect", result, settings.payload_limit)
 
     return activity.defn(name=SIDE_EFFECT_ACTIVITY)(run)

@@ -109,8 +109,9 @@ def _revealed(failure: Failure) -> Failure:
 def to_application_error(error: LuaError) -> ApplicationError:
     """The Temporal failure of an uncaught Lua error.
 
-    A table value gives `type`, `message`, `details`, `non_retryable` and `next_retry_delay` (seconds); a text of
-    the form `TYPE: message`, or `TYPE` alone, gives the type.
+    A table value gives `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds) and `cause` (a text,
+    or such a table, as errors that were caught are); a text of the form `TYPE: message`, or `TYPE` alone, gives the
+    type.
     """
     value = error.value if isinstance(error.value, dict) else {}
     message = value.get("message")
@@ -137,6 +138,11 @@ def to_application_error(error: LuaError) -> ApplicationError:
         next_retry_delay=timedelta(seconds=delay) if isinstance(delay, int | float) and delay >= 0 else None,
     )
     failure.lua_traceback = error.traceback  # type: ignore[attr-defined]
+    cause = value.get("cause")
+    if isinstance(cause, dict):
+        failure.__cause__ = to_application_error(LuaError(str(cause.get("message", "")), cause))
+    elif isinstance(cause, str):
+        failure.__cause__ = to_application_error(LuaError(cause))
     return failure
 
 

@@ -125,7 +125,7 @@ temporal.worker({
       return { problem(ctx.spawn, ctx, "x"), problem(ctx.await_all, ctx, { f, 7 }), problem(ctx.await_any, ctx, {}),
         problem(ctx.await_all, ctx, { f, timeout = 1 }), problem(f.signal, f, "x"),
         problem(async.spawn, function() end), problem(ctx.start_activity, ctx, "echo", 1, { args = { 1 } }),
-        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, -1) }
+        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, 0 / 0) }
     end,
   },
 })

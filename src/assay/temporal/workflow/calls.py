@@ -24,10 +24,18 @@ class WaitOptions:
     """How long to wait.
 
     Attributes:
-        timeout: Seconds; without it as long as it takes.
+        timeout: Seconds; without it as long as it takes. With 0, or less, only what is there already counts.
     """
 
     timeout: float | None = None
+
+
+def within(options: WaitOptions | None) -> float | None:
+    """The seconds that a wait may take: not above 0 when a deadline is over, as `deadline - ctx:now()` tells it."""
+    timeout = options.timeout if options else None
+    if timeout is not None and not timeout < float("inf"):
+        raise BuiltinError(f"bad option 'timeout' (a number of seconds expected, got {timeout:g})")
+    return timeout
 
 
 def positive(name: str, value: float | None) -> timedelta | None:

@@ -62,6 +62,10 @@ class Inner:
         return TaskResults(self._id)
 
 
+def _late(duration: float) -> ErrorObject:
+    return ErrorObject(f"ctx:with_timeout: {duration:g} s are over", kind="timeout", type="TIMEOUT")
+
+
 class Cancellation:
     """What a cancellation reaches."""
 
@@ -89,11 +93,13 @@ class Cancellation:
         returns something has done it in time.
 
         Args:
-            duration: Seconds.
+            duration: Seconds; when it is not above 0 the time is over, and the function does not begin.
             function: What to run. It may use every method of `ctx`.
         """
-        if not 0 < duration < float("inf"):
-            raise BuiltinError(f"bad argument 'duration' (a positive number of seconds expected, got {duration:g})")
+        if not duration < float("inf"):
+            raise BuiltinError(f"bad argument 'duration' (a number of seconds expected, got {duration:g})")
+        if duration <= 0:
+            raise _late(duration)
         scope = scopes.Scope(scopes.current())
         inner = Inner(self._host, function, scope)
         is_late = False
@@ -115,10 +121,15 @@ class Cancellation:
             raise asyncio.CancelledError
         if is_late:
             inner.forget()
-            raise ErrorObject(f"ctx:with_timeout: {duration:g} s are over", kind="timeout", type="TIMEOUT")
+            raise _late(duration)
         return inner.results()
 
     @reader
     def is_cancelled(self) -> bool:
         """Tell whether somebody has asked the workflow to cancel."""
         return workflow.cancellation_reason() is not None
+
+    @reader
+    def cancellation_reason(self) -> str | None:
+        """Return the reason of whoever has asked the workflow to cancel, an empty text if there was none; else nil."""
+        return workflow.cancellation_reason()

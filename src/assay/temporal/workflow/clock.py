@@ -25,9 +25,9 @@ class SleepOptions:
 
 
 def _check(duration: float) -> float:
-    if not 0 <= duration < float("inf"):
-        raise BuiltinError(f"bad argument 'duration' (a number of at least 0 expected, got {duration:g})")
-    return duration
+    if not duration < float("inf"):
+        raise BuiltinError(f"bad argument 'duration' (a number of seconds expected, got {duration:g})")
+    return max(duration, 0)
 
 
 class Clock:
@@ -40,7 +40,7 @@ class Clock:
         """Wait by a timer of the server, which outlives this process.
 
         Args:
-            duration: Seconds.
+            duration: Seconds; less than 0 is 0.
             options: How the timer is shown.
         """
         await workflow.sleep(_check(duration), summary=options.summary if options else None)
@@ -50,7 +50,7 @@ class Clock:
         """Start a timer of the server and return its future, which gives nothing.
 
         Args:
-            duration: Seconds.
+            duration: Seconds; less than 0 is 0.
             options: How the timer is shown.
         """
         scope = scopes.Scope(scopes.current())

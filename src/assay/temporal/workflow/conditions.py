@@ -7,7 +7,7 @@ from temporalio import workflow
 from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method, native
 from assay.lua.function import LuaFunction
-from assay.temporal.workflow.calls import WaitOptions, positive
+from assay.temporal.workflow.calls import WaitOptions, within
 from assay.temporal.workflow.host import HostFailure, WorkflowHost
 
 
@@ -62,8 +62,8 @@ class Conditions:
 
     @method
     async def _wait_condition(self, function: LuaFunction, options: WaitOptions | None = None) -> bool:
-        timeout = positive("timeout", options.timeout) if options else None
-        end = None if timeout is None else workflow.time() + timeout.total_seconds()
+        limit = within(options)
+        end = None if limit is None else workflow.time() + limit
         condition = Condition(self._host, function)
         # Of several that wait for the same, one goes on and may change the answer for the others: they ask once more.
         while not condition.is_decided():

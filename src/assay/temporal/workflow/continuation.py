@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from temporalio import workflow
 
@@ -27,6 +28,10 @@ class ContinueOptions:
         retry_policy: When the workflow is tried again.
         memo: Values by name that are shown with it, in place of those of this run.
         search_attributes: Values by name by which it can be found, in place of those of this run.
+        initial_versioning_behavior: Which version of a deployment begins it. A pinned run is continued by its own
+            version when this is left out; "auto_upgrade" takes the current version, "use_ramping_version" the ramping
+            one if there is one.
+        backoff_start_interval: Seconds until its first task.
     """
 
     args: list[Json] | None = None
@@ -37,6 +42,8 @@ class ContinueOptions:
     retry_policy: RetryPolicyOptions | None = None
     memo: dict[str, Json] | None = None
     search_attributes: dict[str, Value] | None = None
+    initial_versioning_behavior: Literal["auto_upgrade", "use_ramping_version"] | None = None
+    backoff_start_interval: float | None = None
 
 
 class Continuation:
@@ -59,6 +66,7 @@ class Continuation:
                 "not in the handler of an update: let the workflow function do it when the handler ended"
             )
         given = options or ContinueOptions()
+        versioning = given.initial_versioning_behavior or "unspecified"
         raise ContinueAsNew(
             args=arguments(input, given.args),
             workflow=given.workflow_type,
@@ -68,4 +76,6 @@ class Continuation:
             retry_policy=given.retry_policy.to_sdk() if given.retry_policy else None,
             memo=memo(given.memo),
             search_attributes=attributes(given.search_attributes),
+            initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior[versioning.upper()],
+            backoff_start_interval=positive("backoff_start_interval", given.backoff_start_interval),
         )

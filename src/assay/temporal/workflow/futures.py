@@ -16,7 +16,7 @@ from assay.lua.values import Json, Value
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
 from assay.temporal.workflow import scopes
-from assay.temporal.workflow.calls import WaitOptions, positive
+from assay.temporal.workflow.calls import WaitOptions, within
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost
 
 
@@ -172,7 +172,7 @@ class FunctionFuture(Future):
             self.host.state.invoke(b"forget", self._id)
 
 
-async def wait_for(futures: list[Future], *, all_of: bool = False, within: float | None = None) -> Future | None:
+async def wait_for(futures: list[Future], *, all_of: bool = False, limit: float | None = None) -> Future | None:
     """Wait until one has ended, or `all_of` them or the first of them has failed.
 
     Returns the one that has ended or failed first, None when all have ended well. Raises TimeoutError. A cancellation
@@ -198,9 +198,11 @@ async def wait_for(futures: list[Future], *, all_of: bool = False, within: float
             return future
     if not pending:
         return None
+    if limit is not None and limit <= 0:
+        raise TimeoutError
     for task in pending:
         task.add_done_callback(look)
-    timer = None if within is None else loop.call_later(within, give_up)
+    timer = None if limit is None else loop.call_later(limit, give_up)
     try:
         return await decided
     except asyncio.CancelledError:
@@ -221,11 +223,6 @@ async def wait_for(futures: list[Future], *, all_of: bool = False, within: float
             task.remove_done_callback(look)
         if timer is not None:
             timer.cancel()
-
-
-def _limit(options: WaitOptions | None) -> float | None:
-    timeout = positive("timeout", options.timeout) if options else None
-    return None if timeout is None else timeout.total_seconds()
 
 
 class Futures:
@@ -265,13 +262,13 @@ class Futures:
 
     @method
     async def _await_all(self, futures: list[Future], options: WaitOptions | None = None) -> int | None:
-        limit = _limit(options)
+        limit = within(options)
         for future in futures:
             future.mark_awaited()
         failed = None
         try:
             if futures:
-                failed = await wait_for(futures, all_of=True, within=limit)
+                failed = await wait_for(futures, all_of=True, limit=limit)
         except TimeoutError:
             text = f"ctx:await_all: they have not all ended within {limit:g} s"
             raise ErrorObject(text, kind="timeout", type="TIMEOUT") from None
@@ -294,11 +291,11 @@ class Futures:
 
     @method
     async def _await_any(self, futures: list[Future], options: WaitOptions | None = None) -> int | None:
-        limit = _limit(options)
+        limit = within(options)
         if not futures:
             raise BuiltinError("bad argument 'futures' (at least one expected)")
         try:
-            ended = await wait_for(futures, within=limit)
+            ended = await wait_for(futures, limit=limit)
         except TimeoutError:
             return None
         assert ended is not None

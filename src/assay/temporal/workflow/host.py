@@ -227,17 +227,14 @@ class WorkflowHost(Host):
         """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
         self._began = (time.thread_time(), time.monotonic())
 
-    def over_budget(self) -> str | None:
-        """The text of the CPU limit once the workflow task has reached it."""
+    def cpu_spent(self) -> float | str:
+        """The CPU seconds that the workflow task has taken so far; the text of the limit once it has reached that."""
         began, wall_began = self._began
-        if time.thread_time() - began < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
-            return None
-        limit = f"{self._limits.cpu_seconds:g} s"
-        return f"the workflow computed for {limit} in a workflow task (workflow_limits.cpu_seconds)"
-
-    def cpu_spent(self) -> float:
-        """The CPU seconds that the workflow task has taken so far."""
-        return time.thread_time() - self._began[0]
+        spent = time.thread_time() - began
+        if spent < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
+            return spent
+        limit = f"{self._limits.cpu_seconds:g} s of CPU, or {_MAX_WALL} s on the clock"
+        return f"a workflow task took more than {limit} (workflow_limits.cpu_seconds)"
 
     def memory_limit_text(self) -> str:
         """The text of the memory limit."""
@@ -310,10 +307,10 @@ class WorkflowHost(Host):
         self._check_memory(*answer)
         self.progress += 1
         # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
-        over = self.over_budget()
-        if over is not None:
+        spent = self.cpu_spent()
+        if isinstance(spent, str):
             place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
-            raise self._over(f"{over} at {place[1]}" if place else over)
+            raise self._over(f"{spent} at {place[1]}" if place else spent)
         try:
             event = super().step(task, *answer)
         except MemoryError:

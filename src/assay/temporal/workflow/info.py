@@ -64,6 +64,8 @@ class WorkflowInfo:
         history_length: The number of events up to the current workflow task.
         history_size: Their size in bytes.
         continue_as_new_suggested: True once the server finds the history long: time for `ctx:continue_as_new`.
+        target_worker_deployment_version_changed: True once another version of the deployment is the one to run on: time
+            to continue as new there (`initial_versioning_behavior`).
         execution_timeout: How long the workflow may take with its retries and continuations.
         run_timeout: How long this run may take.
         task_timeout: How long one workflow task may take.
@@ -90,6 +92,7 @@ class WorkflowInfo:
     history_length: int
     history_size: int
     continue_as_new_suggested: bool
+    target_worker_deployment_version_changed: bool
     execution_timeout: float | None
     run_timeout: float | None
     task_timeout: float
@@ -140,6 +143,7 @@ class Info:
             history_length=info.get_current_history_length(),
             history_size=info.get_current_history_size(),
             continue_as_new_suggested=info.is_continue_as_new_suggested(),
+            target_worker_deployment_version_changed=info.is_target_worker_deployment_version_changed(),
             execution_timeout=_seconds(info.execution_timeout),
             run_timeout=_seconds(info.run_timeout),
             task_timeout=info.task_timeout.total_seconds(),

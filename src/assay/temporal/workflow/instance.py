@@ -122,7 +122,8 @@ class Run:
             try:
                 host.run_copy(update.validator, payloads.as_json(arguments), live=False)
             except LuaError as error:
-                raise to_application_error(error) from None
+                failure = to_application_error(error)
+                raise failure from failure.__cause__
 
     async def update(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
         """Answer an update that was accepted."""
@@ -133,7 +134,8 @@ class Run:
         scopes.enter(scopes.Scope(host.scope))
         try:
             handler = host.updates[name].handler
-            result = await run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+            work = run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+            result = await scopes.to_its_end(work)
         except LuaError as error:
             outcome = host.outcome_of(error)
             raise outcome from outcome.__cause__

@@ -36,7 +36,7 @@ def started(host: Host) -> float:
 def cpu_spent(host: Host) -> float | str:
     """Return the CPU seconds that the workflow task has taken; the limit's text when they are too many."""
     assert isinstance(host, WorkflowHost)
-    return host.over_budget() or host.cpu_spent()
+    return host.cpu_spent()
 
 
 @library.function(pure=True)

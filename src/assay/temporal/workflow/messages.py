@@ -13,7 +13,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Several
 from assay.lua.values import Json
 from assay.temporal import payloads
-from assay.temporal.workflow.calls import WaitOptions, positive
+from assay.temporal.workflow.calls import WaitOptions, within
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, Update, WorkflowHost
 
 
@@ -27,6 +27,19 @@ class UpdateOptions:
     """
 
     validator: LuaFunction | None = None
+
+
+@dataclass
+class UpdateInfo:
+    """An update.
+
+    Attributes:
+        id: Its id: that of the client's `update_id`. The same for the same update, whatever run answers it.
+        name: Its name.
+    """
+
+    id: str
+    name: str
 
 
 async def run_handler(host: WorkflowHost, title: str, handler: LuaFunction, arguments: list[Json]) -> Json | None:
@@ -61,6 +74,21 @@ async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, p
         host.fail(error)
 
 
+async def _has_come(queue: deque[Json], limit: float | None) -> bool:
+    """Wait until a queue has something for the running task; false when `limit` seconds are over first."""
+    end = None if limit is None else workflow.time() + limit
+    while limit is None or limit > 0:
+        try:
+            await workflow.wait_condition(lambda: bool(queue), timeout=limit)
+        except TimeoutError:
+            return False
+        if queue:
+            return True
+        # Of several tasks that wait, all were woken and another one was first.
+        limit = None if end is None else end - workflow.time()
+    return bool(queue)
+
+
 class Messages:
     """What reaches a workflow from outside."""
 
@@ -77,10 +105,7 @@ class Messages:
             options: How long to wait.
         """
         queue = self._host.signals.setdefault(name, deque())
-        timeout = positive("timeout", options.timeout) if options else None
-        try:
-            await workflow.wait_condition(lambda: bool(queue), timeout=timeout)
-        except TimeoutError:
+        if not await _has_come(queue, within(options)):
             return None
         payload = queue.popleft()
         return True if payload == b"null" else payload
@@ -135,6 +160,12 @@ class Messages:
             options: How an update is taken.
         """
         self._host.updates[name] = Update(handler, options.validator if options else None)
+
+    @reader
+    def current_update_info(self) -> UpdateInfo | None:
+        """Tell which update the running handler answers; nil elsewhere."""
+        found = workflow.current_update_info()
+        return None if found is None else UpdateInfo(found.id, found.name)
 
     @reader
     def all_handlers_finished(self) -> bool:

@@ -7,6 +7,8 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from temporalio import workflow
+
 T = TypeVar("T")
 
 _current: contextvars.ContextVar[Scope] = contextvars.ContextVar("scope")
@@ -25,7 +27,7 @@ class Scope:
         """Start a task in this scope; it begins when the running one waits."""
         context = contextvars.copy_context()
         context.run(_current.set, self)
-        task = asyncio.get_running_loop().create_task(work, context=context)
+        task = asyncio.get_running_loop().create_task(to_its_end(work), context=context)
         self.add(task)
         return task
 
@@ -54,6 +56,21 @@ class Scope:
                 member.cancel(again=again)
             else:
                 member.cancel()
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await work. A cancel that it would have met where it waits next came too late when it returns before.
+
+    A task of asyncio would be cancelled all the same, and lose the result.
+    """
+    result = await work
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            workflow.random()  # raises while the run is evicted
+    return result
 
 
 def enter(scope: Scope) -> None:
