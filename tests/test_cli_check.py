@@ -221,3 +221,23 @@ def test_bodies_and_arguments() -> None:
     ]
     assert table_fields(given[0]) is None
     assert arguments(tokenize(b"f()"), 1) == []
+
+
+class TestBeforeAWorkerStarts:
+    def test_what_is_found_is_told_as_warnings(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
+        script = assay.script(worker('ctx:execute_activity("atc") sleep(1)', before="print('once')"))
+        for command in ([script], ["run", script]):
+            result = assay.run(*command)
+            first, second, third = result.stderr.splitlines()[:3]
+            assert first == "script.lua:5: warning: no activity 'atc' is registered (did you mean 'act'?)"
+            assert second == "script.lua:5: warning: sleep is not for workflows: use ctx:sleep"
+            assert "cannot connect to the Temporal server at 127.0.0.1:1" in third
+            assert (result.stdout, result.returncode) == ("once\n", 1)
+
+    def test_a_script_without_a_worker_is_not_looked_at(self, assay: Command) -> None:
+        assay.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+        result = assay.run(assay.script("print('x')"))
+        assert "assay.cli.script" in result.stderr
+        assert "assay.checking" not in result.stderr
+        assert "temporalio" not in result.stderr

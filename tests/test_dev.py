@@ -17,7 +17,7 @@ import pytest
 from temporalio.client import Client
 
 from assay import DevServerError
-from assay.cli.dev import answers
+from assay.cli.dev.servers import answers
 from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer, find_command, is_free
 from command import TIMEOUT, Command, read_until

@@ -14,7 +14,7 @@ from assay.checking.rules import Body, Finding, Kind
 from assay.checking.tokens import Token, function_body, tokenize
 from assay.errors import LuaError
 from assay.lua import values
-from assay.lua.state import PARTS
+from assay.lua.host import Host
 from assay.temporal.registration import Script
 from assay.temporal.worker import Worker
 
@@ -47,15 +47,16 @@ class Report:
 async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
     """Check a script. Raises AssayError when it cannot be read."""
     report = Report()
-    script = Script(path, parts=(*PARTS, _INSPECT))
+    script = Script(path)
     try:
         await script.read(arguments)
     except LuaError as error:
         report.findings.append(_of_error(path, error))
+    check = Check(script)
     for worker in script.workers:
         options = worker.options
         report.workers.append(Registered(options.task_queue, sorted(options.workflows), sorted(options.activities)))
-        report.findings += _Check(script).worker(worker)
+        report.findings += check.worker(worker)
     report.findings = sorted(set(report.findings), key=lambda finding: (finding.file, finding.line, finding.message))
     await script.close()
     return report
@@ -68,15 +69,18 @@ def _of_error(path: str, error: LuaError) -> Finding:
     return Finding(found[1], int(found[2]), "error", "script", found[3])
 
 
-class _Check:
-    """The functions of one worker."""
+class Check:
+    """The workflow functions of a script's workers."""
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    def __init__(self, host: Host) -> None:
+        """`host` has the script's functions."""
+        self._state = host.state
+        self._state.add_part(_INSPECT)
         self._seen: set[tuple[str, int, int]] = set()
 
     def worker(self, worker: Worker) -> Iterator[Finding]:
-        """Look at every workflow."""
+        """Look at every workflow of a worker, which need not have started."""
+        self._seen.clear()
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         activities = set(worker.options.activities)
         for function in worker.options.workflows.values():
@@ -84,7 +88,7 @@ class _Check:
 
     def _function(self, identity: int, activities: set[str], context_at: int | None) -> Iterator[Finding]:
         """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""
-        source, first, last, captured = values.decode(self._script.state.invoke(b"inspect", identity), ())
+        source, first, last, captured = values.decode(self._state.invoke(b"inspect", identity), ())
         if not source.startswith("@") or (source, first, last) in self._seen:
             return
         self._seen.add((source, first, last))
@@ -103,10 +107,10 @@ class _Check:
             yield from self._function(called, activities, position)
 
     def _global(self, name: str) -> Kind:
-        return _kind(values.decode(self._script.state.invoke(b"inspect_global", name.encode()), ()))
+        return _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))
 
     def _has_module(self, name: str) -> bool:
-        found: bool = self._script.state.invoke(b"has_module", name.encode())
+        found: bool = self._state.invoke(b"has_module", name.encode())
         return found
 
     def _called(self, body: Body) -> Iterator[tuple[int, int | None]]:

@@ -40,7 +40,7 @@ def command(
     fail_under: float | None,
     verbose: bool,
 ) -> int:
-    r"""Run Lua tests: the files named *_test.lua in each PATH, or here.
+    """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
     \b
     test("adds", function()
@@ -50,7 +50,7 @@ def command(
     test.workflow_env{ script = "worker.lua", activities = { … } } runs workflows on a server that skips time.
 
     Ends with 0 when all tests pass, 1 when one fails, 2 when there is nothing to run.
-    """
+    """  # noqa: D301 click wants the character, for lines that it leaves as they are
     make_interruptible()
     from assay.testing import runner
 

@@ -77,6 +77,8 @@ class Host:
         self.services: list[Service] = []
         """What keeps the script alive when its main chunk has ended, or at least ends in order; see `add_service`."""
         self._in_background: list[Service] = []
+        self.before_service: Callable[[Service], None] | None = None
+        """Called with a service that is about to start."""
         self.on_service: Callable[[], None] | None = None
         """Called when a service is added."""
         self.on_exit: Callable[[], Any] | None = None

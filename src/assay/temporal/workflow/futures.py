@@ -33,6 +33,8 @@ class Future:
         self.task = task
         self._scope = scope
         self._is_awaited = False
+        self.until: float | None = None
+        """The workflow's time at which a timer ends."""
         task.add_done_callback(self._ended)
 
     def _ended(self, _task: asyncio.Future[Any]) -> None:

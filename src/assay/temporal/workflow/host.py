@@ -127,6 +127,10 @@ class WorkflowHost(Host):
         self.updates: dict[str, Update] = {}
         self.handlers: Counter[str] = Counter()
         """The handlers that are running."""
+        self.waits: dict[int, tuple[Function, list[Any], float]] = {}
+        """What each task waits for: the method of `ctx`, its arguments, and the workflow's time then."""
+        self._asked: tuple[Function, list[Any]] | None = None
+        """The last call of a method that waits."""
         self.side_effects: dict[int, LuaFunction] = {}
         self.local_activities: Collection[str] | None = None
         """The activities that the worker has; None: whatever is asked for, when there is no worker."""
@@ -199,6 +203,7 @@ class WorkflowHost(Host):
                 self.check_alive()
                 self.progress += 1
                 self.scope.cancel(again=True)
+        self.waits.clear()  # nothing is waited for any more, whatever other tasks were doing
         if broken.done():
             broken.result()
         return task.result()
@@ -248,7 +253,10 @@ class WorkflowHost(Host):
             problem = payloads.too_large("the input", size, self.payload_limit)
             if problem is not None:
                 raise BuiltinError(problem)
-        return super()._arguments(function, given)
+        arguments = super()._arguments(function, given)
+        if function.waits:
+            self._asked = function, arguments
+        return arguments
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin, unless it might take too long or its outcome might not find room."""
@@ -310,6 +318,11 @@ class WorkflowHost(Host):
             raise self._over(self.memory_limit_text()) from None
         if event[0] == b"limit":
             raise self._over(event[1].decode("utf-8", "replace"))
+        if event[0] == b"wait" and not self.is_copy:
+            assert self._asked is not None
+            self.waits[task] = *self._asked, workflow.time()
+        else:
+            self.waits.pop(task, None)
         return event
 
     def _over(self, text: str) -> HostFailure:
@@ -342,6 +355,7 @@ class WorkflowHost(Host):
         event = self.step(task)
         if event[0] == b"wait":
             self.cancel(event[1])
+            self.waits.pop(task, None)
             self.state.invoke(b"drop", task)
             raise LuaError("it must not wait")
         result = self.result(event)
