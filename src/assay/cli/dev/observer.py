@@ -35,6 +35,7 @@ _PATIENCE = timedelta(seconds=5)  # for the answer of a run
 _SOON = 0.5  # seconds for which a look waits for it
 _AGAIN = 15.0  # seconds until a run is asked again that has not answered
 _FAILURES = 20
+_THREAD = "assay-observer"
 _CLOSED_BADLY = "ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')"
 
 
@@ -43,9 +44,6 @@ def observe(services: list[Service], reports: IO[bytes]) -> None:
     if not any(thread.name == _THREAD for thread in threading.enumerate()):
         observer = _Observer(services, reports)
         threading.Thread(target=asyncio.run, args=(observer.run(),), name=_THREAD, daemon=True).start()
-
-
-_THREAD = "assay-observer"
 
 
 @dataclass
@@ -83,6 +81,8 @@ class _Observer:
         self._began = datetime.now(UTC)
         self._watches: dict[int, _Watch] = {}
         self._failures: OrderedDict[tuple[str, ...], Failure] = OrderedDict()
+        self._closed: set[str] = set()
+        """The runs whose end has been looked at."""
 
     async def run(self) -> None:
         """Report again and again, until nobody listens."""
@@ -120,12 +120,13 @@ class _Observer:
         query = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
         rows = [row async for row in watch.client.list_workflows(query, limit=_SHOWN, page_size=_SHOWN)]
         if len(rows) == _SHOWN:
-            report.more += (await watch.client.count_workflows(query)).count - _SHOWN
+            report.more += max(0, (await watch.client.count_workflows(query)).count - _SHOWN)
         watch.known = {row.run_id: watch.known[row.run_id] for row in rows if row.run_id in watch.known}
         report.runs += [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows)) if run]
         closed = f"TaskQueue = '{queue}' AND {_CLOSED_BADLY} AND CloseTime >= '{watch.began.isoformat()}'"
         async for row in watch.client.list_workflows(closed, limit=_FAILURES, page_size=_FAILURES):
-            if (row.run_id,) not in self._failures:
+            if row.run_id not in self._closed:
+                self._closed.add(row.run_id)
                 self._remember((row.run_id,), await failures.of_workflow(watch.client, row))
 
     def _remember(self, key: tuple[str, ...], failure: Failure | None) -> None:
@@ -172,11 +173,14 @@ class _Observer:
         self, client: Client, row: WorkflowExecution, described: DescribeWorkflowExecutionResponse, run: Run
     ) -> None:
         """Say how the activities fare that a run waits for."""
+        left = list(run.waits)
         for pending in described.pending_activities:
             what = f"activity '{pending.activity_type.name}'"
-            wait = next((wait for wait in run.waits if wait.what == what and not wait.note), None)
+            wait = next((wait for wait in left if wait.what == what), None)
             if wait is None:
                 run.waits.append(wait := Wait(what))
+            else:
+                left.remove(wait)
             wait.attempt = pending.attempt
             is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
             if is_scheduled and pending.attempt > 1:
