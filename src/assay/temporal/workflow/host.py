@@ -116,8 +116,8 @@ class WorkflowHost(Host):
         self._root = 0
         self._step_began = (time.thread_time(), time.monotonic())
         self._suspend = suspend
-        self.signals: dict[str, deque[Json]] = {}
-        """Signals that nobody has taken."""
+        self.signals: dict[str, deque[list[Json]]] = {}
+        """The arguments of signals that nobody has taken: one each, but from other SDKs maybe several."""
         self.signal_handlers: dict[str, LuaFunction] = {}
         self.queries: dict[str, LuaFunction] = {}
         self.updates: dict[str, Update] = {}
