@@ -250,6 +250,17 @@ async def test_waiting_is_patient_with_an_impatient_proxy_and_does_not_hammer() 
         assert b"\r\nGrpc-Timeout: 16000m\r\n" in peer.requests[1]
 
 
+async def test_waiting_for_a_workflow_that_lists_do_not_show_yet() -> None:
+    row = {"execution": {"workflowId": "a/b", "runId": "r"}, "status": "WORKFLOW_EXECUTION_STATUS_COMPLETED"}
+    async with Peer(http(OK, {}), http(OK, {"executions": [row]})).listening() as peer:
+        found = await lua(peer.url, "return c.workflows:wait_complete('a/b', 10)")
+        assert found == {"workflowExecutionInfo": row}
+    async with Peer(http(OK, {})).listening() as peer:
+        error = await failure(peer.url, "c.workflows:wait_complete('a/b', 60)")
+        assert (error["kind"], error["status"]) == ("not_found", 404)
+        assert 2 < len(peer.requests) < 12
+
+
 @pytest.mark.parametrize("answers", [(hang,), (described(), hang)])
 async def test_waiting_ends_in_time_when_the_server_hangs(answers: tuple[Answer, ...]) -> None:
     async with Peer(*answers).listening() as peer:

@@ -107,6 +107,14 @@ temporal.worker({
       ctx:await_all(takers)
       return taken
     end,
+    Several = function(ctx)
+      local seen = {}
+      ctx:on_signal("handled", function(...) seen[1] = { ... } end)
+      seen[2] = { ctx:wait_signal("waited") }
+      ctx:wait_signal("end")
+      seen[3] = { ctx:poll_signal("polled") }
+      return seen
+    end,
     Who = function(ctx)
       local before = { ctx:current_update_info() == nil, ctx:cancellation_reason() == nil }
       ctx:register_update("who", function()
@@ -147,6 +155,16 @@ async def test_several_tasks_that_wait_for_one_signal(lua: Script, name: str) ->
         await session.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
         await handle.signal("item", "second")
         assert await session.end(handle) == [[1, "first"], [3, "late"], [2, "second"]]
+
+
+async def test_signals_with_several_arguments(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Several")
+        for signal in ("handled", "waited", "polled"):
+            await handle.signal(signal, args=[1, {"two": []}, False, "four"])
+        await handle.signal("end")
+        arguments = [1, {"two": []}, False, "four"]
+        assert await session.end(handle) == [arguments, arguments, [True, *arguments]]
 
 
 async def test_who_asked_for_what(lua: Script, name: str) -> None:

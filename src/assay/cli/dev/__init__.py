@@ -22,7 +22,7 @@ from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer
 
 
-@click.command(short_help="Run SCRIPT with a Temporal server at hand; reload it when it changes.")
+@click.command(short_help="Run SCRIPT with a Temporal server, anew when it changes.")
 @verbose
 @click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The server's port [7233, or a free one].")

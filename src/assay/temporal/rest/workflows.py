@@ -20,6 +20,7 @@ RUNNING = "WORKFLOW_EXECUTION_STATUS_RUNNING"
 _OPEN = (RUNNING, "WORKFLOW_EXECUTION_STATUS_PAUSED")
 _LONGEST_POLL = 20.0  # seconds that the server holds a long poll
 _SHORTEST_POLL = 0.5  # seconds between two polls that nothing has ended
+_LISTS_LAG = 3.0  # seconds after which a new workflow is in lists, where one whose id has a slash is looked up
 _GRACE = 0.5  # seconds that the last answer may take after the end of the time
 
 
@@ -235,11 +236,12 @@ class Workflows(Part):
 
         if not timeout_secs >= 0:
             raise BuiltinError(f"bad argument 'timeout_secs' (a number from 0 up expected, got {timeout_secs})")
-        deadline = time.monotonic() + timeout_secs
+        began = time.monotonic()
+        deadline = began + timeout_secs
         try:
             async with asyncio.timeout(None if math.isinf(timeout_secs) else timeout_secs + _GRACE):
                 while True:
-                    workflow = await _unless_busy(self.get(workflow_id, None, options))
+                    workflow = await self._found(workflow_id, options, began)
                     if workflow is not None and _info(workflow).get("status") not in _OPEN:
                         return workflow
                     remaining = deadline - time.monotonic()
@@ -272,6 +274,15 @@ class Workflows(Part):
         if run_id is not None:
             body["workflowExecution"] = {"runId": run_id}
         return await self._transport.post(f"{self._of(workflow_id, options)}/{action}", body)
+
+    async def _found(self, workflow_id: str, options: RunOptions | None, began: float) -> dict[str, Any] | None:
+        """What `get` says; None when the server is busy, or when the workflow may be too new for lists."""
+        try:
+            return await _unless_busy(self.get(workflow_id, None, options))
+        except RestError as error:
+            if error.kind != "not_found" or "/" not in workflow_id or time.monotonic() - began > _LISTS_LAG:
+                raise
+            return None
 
     async def _poll(self, info: dict[str, Any], seconds: float, options: RunOptions | None) -> bool:
         """Wait until a run has ended, for as long as the server holds a long poll; returns whether it has."""

@@ -120,8 +120,8 @@ class WorkflowHost(Host):
         self.begin_activation()
         self._suspend = suspend
         self._more_parts = more_parts
-        self.signals: dict[str, deque[Json]] = {}
-        """Signals that nobody has taken."""
+        self.signals: dict[str, deque[list[Json]]] = {}
+        """The arguments of signals that nobody has taken: one each, but from other SDKs maybe several."""
         self.signal_handlers: dict[str, LuaFunction] = {}
         self.queries: dict[str, LuaFunction] = {}
         self.updates: dict[str, Update] = {}

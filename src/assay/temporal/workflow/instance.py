@@ -108,8 +108,7 @@ class Run:
 
     def signal(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Give a signal to its handler, or keep it until it is waited for."""
-        values = payloads.as_json(arguments)
-        take_signal(self._host, name, values[0] if values else Json(b"null"))
+        take_signal(self._host, name, payloads.as_json(arguments) or [Json(b"null")])
 
     def validate(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Reject an update that nobody answers or that its validator refuses."""

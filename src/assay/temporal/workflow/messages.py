@@ -11,7 +11,7 @@ from assay.errors import LuaError
 from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
 from assay.lua.host import Several
-from assay.lua.values import Json
+from assay.lua.values import Json, Value
 from assay.temporal import payloads
 from assay.temporal.workflow.calls import WaitOptions, within
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, Update, WorkflowHost
@@ -55,26 +55,26 @@ async def run_handler(host: WorkflowHost, title: str, handler: LuaFunction, argu
         host.progress += 1
 
 
-def take_signal(host: WorkflowHost, name: str, payload: Json) -> None:
+def take_signal(host: WorkflowHost, name: str, arguments: list[Json]) -> None:
     """Give a signal to its handler, or keep it until it is waited for."""
     host.progress += 1
     handler = host.signal_handlers.get(name)
     if handler is None:
-        host.signals.setdefault(name, deque()).append(payload)
+        host.signals.setdefault(name, deque()).append(arguments)
     else:
-        host.scope.begin(_handle_signal(host, f"signal '{name}'", handler, payload))
+        host.scope.begin(_handle_signal(host, f"signal '{name}'", handler, arguments))
 
 
-async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, payload: Json) -> None:
+async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, arguments: list[Json]) -> None:
     try:
-        await run_handler(host, title, handler, [payload])
+        await run_handler(host, title, handler, arguments)
     except LuaError as error:
         host.fail(host.outcome_of(error))
     except (HostFailure, ContinueAsNew) as error:
         host.fail(error)
 
 
-async def _has_come(queue: deque[Json], limit: float | None) -> bool:
+async def _has_come(queue: deque[list[Json]], limit: float | None) -> bool:
     """Wait until a queue has something for the running task; false when `limit` seconds are over first."""
     end = None if limit is None else workflow.time() + limit
     while limit is None or limit > 0:
@@ -89,16 +89,21 @@ async def _has_come(queue: deque[Json], limit: float | None) -> bool:
     return bool(queue)
 
 
+def _value(payload: Json) -> Value:
+    return True if payload == b"null" else payloads.to_python(payload)
+
+
 class Messages:
     """What reaches a workflow from outside."""
 
     _host: WorkflowHost
 
     @method
-    async def wait_signal(self, name: str, options: WaitOptions | None = None) -> Json | bool | None:
+    async def wait_signal(self, name: str, options: WaitOptions | None = None) -> Json | Several | bool | None:
         """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
 
-        Signals are kept in order until they are waited for.
+        Signals are kept in order until they are waited for. What another SDK sends with several arguments comes as
+        several results.
 
         Args:
             name: The signal.
@@ -107,7 +112,9 @@ class Messages:
         queue = self._host.signals.setdefault(name, deque())
         if not await _has_come(queue, within(options)):
             return None
-        payload = queue.popleft()
+        payload, *more = queue.popleft()
+        if more:
+            return Several((_value(payload), *map(payloads.to_python, more)))
         return True if payload == b"null" else payload
 
     @method
@@ -120,8 +127,8 @@ class Messages:
         queue = self._host.signals.get(name)
         if not queue:
             return Several((False, None))
-        payload = payloads.to_python(queue.popleft())
-        return Several((True, True if payload is None else payload))
+        payload, *more = queue.popleft()
+        return Several((True, _value(payload), *map(payloads.to_python, more)))
 
     @method
     def on_signal(self, name: str, handler: LuaFunction) -> None:
@@ -135,8 +142,8 @@ class Messages:
         """
         host = self._host
         host.signal_handlers[name] = handler
-        for payload in host.signals.pop(name, ()):
-            take_signal(host, name, payload)
+        for arguments in host.signals.pop(name, ()):
+            take_signal(host, name, arguments)
 
     @method
     def register_query(self, name: str, handler: LuaFunction) -> None:
