@@ -17,10 +17,10 @@ from assay.builtins.http.failures import failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.errors import BuiltinError
 from assay.lua.host import Host
-from assay.lua.values import Json, Record
+from assay.lua.values import Json, Record, text_or_bytes
 
 MAX_REDIRECTS = 10
-_DECODED = {"gzip", "deflate", "br", "zstd"}
+_DECODED = (b"gzip", b"deflate", b"br", b"zstd")
 
 
 async def send(
@@ -148,15 +148,15 @@ def parse(url: str) -> URL:
 
 
 def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None) -> Response:
-    headers: dict[str, Any] = header_tables.joined(response.headers)
-    if (content or saved) and str(headers.get("content-encoding", "")).lower() in _DECODED:
-        del headers["content-encoding"]
-        headers.pop("content-length", None)
-    cookies = response.headers.getall(hdrs.SET_COOKIE, [])
+    headers = header_tables.joined(response.raw_headers)
+    if (content or saved) and headers.get(b"content-encoding", b"").lower() in _DECODED:
+        del headers[b"content-encoding"]
+        headers.pop(b"content-length", None)
+    cookies = [value for name, value in response.raw_headers if name.lower() == b"set-cookie"]
     if saved is None and len(cookies) < 2:
         # The usual answer, in the form that crosses fastest.
-        return cast(Response, Record({"status": response.status, "body": content}, {"headers": headers}))
-    headers = {name: header_tables.lua_text(value) for name, value in headers.items()}
+        return cast(Response, Record({b"status": response.status, b"body": content}, {b"headers": headers}))
+    table: dict[str, Any] = {name.decode("latin-1"): text_or_bytes(value) for name, value in headers.items()}
     if len(cookies) > 1:
-        headers["set-cookie"] = [header_tables.lua_text(cookie) for cookie in cookies]
-    return Response(response.status, content, headers, saved)
+        table["set-cookie"] = [text_or_bytes(cookie) for cookie in cookies]
+    return Response(response.status, content, table, saved)
