@@ -435,7 +435,10 @@ async def test_responses(script: Script, web: aiohttp.ClientSession) -> None:
         ("return { json = { 0/0 } }", "bad option 'json' (JSON cannot carry it: Out of range float values"),
         ("return { json = print }", "bad option 'json' (JSON cannot carry it: a function)"),
         ('return { headers = { ["a b"] = "c" } }', "bad header name 'a b'"),
-        ('return { headers = { a = "b\\nc: d" } }', "bad header 'a' (a line break or another control character in its value)"),
+        (
+            'return { headers = { a = "b\\nc: d" } }',
+            "bad header 'a' (a line break or another control character in its value)",
+        ),
         ("return { body = coroutine.create(print) }", "the result cannot be carried: a thread at .body"),
     ],
 )
