@@ -41,18 +41,18 @@ class Answer(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Send it."""
-        body, version = self._content, request.version
+        version, head_only = request.version, request.method == hdrs.METH_HEAD
+        body = b"" if self.status in _WITHOUT_BODY else self._content
         lines = f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}\r\n"
         names = set()
         for name, value in self._given:
             names.add(name.lower())
             lines += f"{name}: {value}\r\n"
+            if value.lower() == "close" and name.lower() == "connection":
+                self.force_close()
         if body and "content-type" not in names:
             lines += f"Content-Type: {self._default_type or _guess(body)}\r\n"
-        head_only = request.method == hdrs.METH_HEAD
-        if self.status in _WITHOUT_BODY:
-            body = b""
-        elif body or not head_only:
+        if body or not (head_only or self.status in _WITHOUT_BODY):
             lines += f"Content-Length: {len(body)}\r\n"
         if "date" not in names:
             lines += _date_line(int(time.time()))

@@ -191,7 +191,7 @@ class _Service:
             response.force_close()
             return response
         except (BuiltinError, LuaError) as error:
-            _complain(request, error.message if isinstance(error, LuaError) else str(error))
+            _complain(request, error.report if isinstance(error, LuaError) else str(error))
         except Exception as error:
             if self._host.verbose:
                 traceback.print_exception(error, file=sys.stderr)
@@ -240,6 +240,8 @@ class _Service:
             return await self._upgrade(request, reply.ws, headers)
         if reply.sse is not None:
             return await self._stream(request, reply.sse, reply.status, headers)
+        if result.get("json", reply) is None:
+            reply.json = Json(b"null")
         if reply.json is not None:
             return Answer(reply.status, bytes(reply.json), "application/json", headers)
         return Answer(reply.status, reply.body, None, headers)
@@ -281,7 +283,7 @@ class _Service:
             await function(send)
         except LuaError as error:
             if request.transport is not None and not request.transport.is_closing():
-                _complain(request, error.message)
+                _complain(request, error.report)
         finally:
             self._streaming.discard(task)
             send.ended = True
@@ -313,7 +315,7 @@ class _Service:
             code = 1000
         except LuaError as error:
             if not (isinstance(error.value, dict) and error.value.get("kind") == "closed"):
-                _complain(request, error.message)
+                _complain(request, error.report)
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
