@@ -37,6 +37,15 @@ class LuaError(AssayError):
         self.traceback = traceback
         self.origin = origin
 
+    @property
+    def report(self) -> str:
+        """What to tell a reader: the message, with the data of an error table that has no text of its own."""
+        if isinstance(self.value, dict | list) and self.message.startswith("(error object"):
+            import json
+
+            return f"{self.message} {json.dumps(self.value, default=repr, ensure_ascii=False)}"
+        return self.message
+
 
 class LuaSyntaxError(LuaError):
     """Lua source that does not parse."""

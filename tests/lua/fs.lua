@@ -68,6 +68,12 @@ for _, pattern in ipairs({ "a**", "**b/c", "***", "[a", "x[!", "x[]" }) do
   assert.matches(problem, "^fs.glob: bad pattern '", pattern)
 end
 assert.eq(fs.glob("[]]"), {})
+-- Links that lead back end no search.
+shell.exec("mkdir -p loops/sub && cd loops && touch sub/found && ln -s . one && ln -s . two && ln -s .. sub/up", {
+  cwd = root,
+})
+assert.eq(glob("loops/**/found"), { "loops/sub/found" })
+assert.eq(glob("loops/one/sub/*"), { "loops/one/sub/found", "loops/one/sub/up" })
 
 -- Names that are not UTF-8.
 fs.write(at("odd/\xff\xfe"), "odd")

@@ -224,6 +224,28 @@ def routes(site: Path) -> str:
     }} }}"""
 
 
+async def test_when_a_connection_is_kept(script: Script) -> None:
+    routes = """{ GET = {
+      ["/"] = function() return { body = "x" } end,
+      ["/last"] = function() return { body = "x", headers = { Connection = "close" } } end,
+    } }"""
+    async with script.serving(routes) as url:
+        # `raw` reads up to the end of the connection.
+        for request, answer, told in (
+            ("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"HTTP/1.1", [b"Connection: close"]),
+            ("GET /last HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1", [b"Connection: close"]),
+            ("GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0", []),
+            (
+                "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+                b"HTTP/1.0",
+                [b"Connection: keep-alive"],
+            ),
+        ):
+            received = await raw(url, request.encode())
+            assert received.startswith(answer + b" 200 OK\r\n")
+            assert [line for line in received.split(b"\r\n") if line.startswith(b"Connection")] == told
+
+
 async def test_files(script: Script, web: aiohttp.ClientSession, site: Path) -> None:
     async with script.serving(routes(site)) as url:
 
@@ -246,7 +268,7 @@ async def test_files(script: Script, web: aiohttp.ClientSession, site: Path) -> 
         assert (await get("/s/a%20b.txt", Range="bytes=20-"))[0] == 416
         async with web.head(f"{url}/s/a%20b.txt") as response:
             assert (response.status, response.headers["Content-Length"]) == (200, "10")
-            assert response.headers["Cache-Control"] == "max-age=5"
+            assert (response.headers["Cache-Control"], response.headers["Server"]) == ("max-age=5", "assay")
             etag = response.headers["ETag"]
         assert (await get("/s/a%20b.txt", If_None_Match=etag))[:2] == (304, b"")
 

@@ -85,7 +85,7 @@ def _run(
         host.run_sync(host.load(source, name), tuple(rest), b"keep")  # nobody asks what a script returns
     except LuaError as error:
         flush()
-        complain("\n".join(filter(None, (_message(error), error.traceback))))
+        complain("\n".join(filter(None, (error.report, error.traceback))))
         return 1
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
@@ -101,15 +101,6 @@ def _run(
         if signals is not None:
             signals.script_ended()
     return 0
-
-
-def _message(error: LuaError) -> str:
-    """The text of an error, with the data of one that is a table without a text."""
-    if isinstance(error.value, dict | list) and error.message.startswith("(error object"):
-        import json
-
-        return f"{error.message} {json.dumps(error.value, default=repr, ensure_ascii=False)}"
-    return error.message
 
 
 def _output() -> tuple[Callable[[bytes], Any], Callable[[], Any]]:

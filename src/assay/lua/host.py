@@ -231,6 +231,11 @@ class Host:
     # Outcomes -----------------------------------------------------------------------------------------------
 
     def _outcome(self, result: Any) -> Outcome:
+        if isinstance(result, Record):
+            parts = result.parts()
+            if parts is not None:
+                return b"s", *parts
+            result = result.plain()
         if result is None or isinstance(result, bool | float):
             return b"v", result
         if isinstance(result, str):
@@ -239,11 +244,6 @@ class Host:
             return b"j", bytes(result)
         if isinstance(result, bytes):
             return b"v", result
-        if isinstance(result, Record):
-            parts = result.parts()
-            if parts is not None:
-                return b"s", *parts
-            result = result.plain()
         if isinstance(result, TaskOutcome | TaskResults):
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
@@ -331,9 +331,9 @@ class Host:
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
         """Make a task of a function and run it until it waits or ends; returns its id and the event."""
         self._unhold()
-        task, *event = self.state.invoke(b"run", delivery, function.id, *self._pass(arguments))
+        event: tuple[Any, ...] = self.state.invoke(b"run", delivery, function.id, *self._pass(arguments))
         self._stepped()
-        return task, tuple(event)
+        return event[0], event[1:]
 
     def _pass(self, arguments: Arguments) -> Outcome:
         if isinstance(arguments, list):
@@ -408,7 +408,9 @@ class Host:
 
     def result(self, event: tuple[Any, ...]) -> Any:
         """The result that the last event of a task carries; raises LuaError for an error."""
-        tag, *rest = event
+        tag, rest = event[0], event[1:]
+        if tag == b"fields":
+            return values.fields(rest)
         if tag == b"json":
             return Json(rest[0])
         if tag == b"done":
@@ -417,9 +419,6 @@ class Host:
             if len(rest) > 1:
                 return values.decode(rest[1], rest[2:], lambda identity: LuaFunction(self, identity))
             return values.text_or_bytes(rest[0]) if isinstance(rest[0], bytes) else rest[0]
-        if tag == b"flat":
-            plain = [values.text_or_bytes(part) if isinstance(part, bytes) else part for part in rest]
-            return dict(zip(plain[::2], plain[1::2], strict=True))
         message = rest[0].decode("utf-8", "replace")
         if tag == b"unfit":
             raise LuaError(f"the result cannot be carried: {message}")

@@ -116,7 +116,7 @@ class SpawnedTask:
     def complain(self) -> None:
         """Tell of an error that nobody awaited."""
         if self._error is not None and not self._awaited:
-            tell("async: a spawned task failed and nobody awaited it", self._error.message, self._error.traceback)
+            tell("async: a spawned task failed and nobody awaited it", self._error.report, self._error.traceback)
 
 
 def tell(what: str, message: str, traceback: Any) -> None:

@@ -45,47 +45,71 @@ class Json(bytes):
     @classmethod
     def of(cls, value: Value) -> Json:
         """The text of a value. Raises TypeError, ValueError or RecursionError when JSON cannot carry it."""
+        import orjson
+
+        try:
+            text = orjson.dumps(value)
+        except TypeError:
+            text = b"null"
+        if b"null" not in text:
+            return cls(text)
+        # It may be a float that is not finite, or nesting that is too deep for orjson.
         import json
 
-        return cls(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse)
+        return cls(written.encode())
+
+
+def _refuse(item: Any) -> Any:
+    raise TypeError("bytes that are not UTF-8" if isinstance(item, bytes) else "a function")
 
 
 class Record:
     """A table of strings, numbers and booleans, and of tables of strings, that crosses faster than others of its size.
 
-    Text may have surrogate escapes for bytes that are not UTF-8.
+    Its texts are bytes, as Lua has them.
     """
 
     __slots__ = ("fields", "tables")
 
-    def __init__(self, fields: dict[str, Any], tables: dict[str, dict[str, str]]) -> None:
+    def __init__(self, fields: dict[bytes, Any], tables: dict[bytes, dict[bytes, bytes]]) -> None:
         self.fields = fields
         self.tables = tables
 
     def parts(self) -> list[Any] | None:
         """What Lua puts together again; None when it is too large for that."""
-        if sum(map(len, self.tables.values())) > MAX_SIDES:
-            return None
         parts: list[Any] = [len(self.fields)]
-        for name, value in self.fields.items():
-            raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-            parts += name.encode(), raw
+        for item in self.fields.items():
+            parts += item
         for name, table in self.tables.items():
-            parts += name.encode(), len(table)
-            for key, text in table.items():
-                parts += key.encode("utf-8", "surrogateescape"), text.encode("utf-8", "surrogateescape")
-        return parts
+            parts += name, len(table)
+            for item in table.items():
+                parts += item
+        return parts if len(parts) < 2 * MAX_SIDES else None
 
     def plain(self) -> dict[str, Any]:
         """The same as a dictionary."""
-        table = {name: _text(value) for name, value in self.fields.items()}
+        table = {name.decode(): _plain(value) for name, value in self.fields.items()}
         for name, inner in self.tables.items():
-            table[name] = {key.encode("utf-8", "replace").decode(): _text(text) for key, text in inner.items()}
+            table[name.decode()] = {key.decode("utf-8", "replace"): text_or_bytes(text) for key, text in inner.items()}
         return table
 
 
-def _text(value: Any) -> Any:
-    return text_or_bytes(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else value
+def fields(parts: Sequence[Any]) -> dict[str, Any]:
+    """The table that came as a count, so many keys and values, and then each inner table as its name and the same."""
+    table: dict[str, Any] = {}
+    stop = 1 + 2 * parts[0]
+    for position in range(1, stop, 2):
+        table[_plain(parts[position])] = _plain(parts[position + 1])
+    while stop < len(parts):
+        name, first = _plain(parts[stop]), stop + 2
+        stop = first + 2 * parts[stop + 1]
+        table[name] = {_plain(parts[at]): _plain(parts[at + 1]) for at in range(first, stop, 2)}
+    return table
+
+
+def _plain(value: Any) -> Any:
+    return text_or_bytes(value) if isinstance(value, bytes) else value
 
 
 def text_or_bytes(raw: bytes) -> str | bytes:

@@ -7,7 +7,8 @@ Neither aiohttp nor what needs it is imported before the first request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import ClientOptions, RequestOptions, Response, ServeOptions
@@ -37,17 +38,17 @@ library = Library(
 library.handle(Send)
 
 
-async def _send(
+def _send(
     host: Host,
     title: str,
     method: str,
     url: str,
     body: bytes | Json | None,
     options: RequestOptions | None,
-) -> Response:
+) -> Coroutine[Any, Any, Response]:
     from assay.builtins.http import client
 
-    return await client.send(host, title, method, url, body, options)
+    return client.send(host, title, method, url, body, options)
 
 
 @library.function()
@@ -137,14 +138,14 @@ class Client:
         self._defaults = defaults
         self._session: ClientSession | None = None
 
-    async def _send(
+    def _send(
         self, title: str, method: str, url: str, body: bytes | Json | None, options: RequestOptions | None
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         from assay.builtins.http import client
 
         if self._session is None and self._defaults.cookies:
             self._session = client.session_with_cookies(self._host)
-        return await client.send(self._host, title, method, url, body, options, self._defaults, self._session)
+        return client.send(self._host, title, method, url, body, options, self._defaults, self._session)
 
     def release(self) -> None:
         """Lua has collected the handle."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp import hdrs
+from multidict import CIMultiDict
 from yarl import URL
 
 from assay import __version__
@@ -17,10 +18,11 @@ from assay.builtins.http.failures import failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.errors import BuiltinError
 from assay.lua.host import Host
-from assay.lua.values import Json, Record
+from assay.lua.values import Json, Record, text_or_bytes
 
 MAX_REDIRECTS = 10
-_DECODED = {"gzip", "deflate", "br", "zstd"}
+_NOTHING = RequestOptions()
+_DECODED = (b"gzip", b"deflate", b"br", b"zstd")
 
 
 async def send(
@@ -45,39 +47,54 @@ async def send(
         defaults: The options of its client.
         over: The session of its client; the host's if left out.
     """
-    options = _merge(defaults, given)
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
+    if body is None and given is None and defaults is None:
+        return await _exchange(host, title, method, parse(url), _NOTHING, None, CIMultiDict(), over)
+    options = _merge(defaults, given)
     target = parse(url)
     headers = header_tables.to_send(options.headers)
-    limits = transport.limits(options)
-    redirects = MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
-    if redirects < 0:
-        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {redirects})")
     with ExitStack() as files:
         data, content_type = bodies.to_send(body, options, files)
         if content_type is not None:
             headers.setdefault(hdrs.CONTENT_TYPE, content_type)
-        try:
-            async with (over or session(host)).request(
-                method,
-                target,
-                params=list(header_tables.pairs(options.query or {})),
-                headers=headers,
-                data=data,
-                timeout=limits.for_aiohttp(),
-                allow_redirects=options.follow_redirects is not False,
-                max_redirects=redirects + 1,
-                ssl=transport.tls(options.verify, options.ca_cert),
-            ) as response:
-                saved, content = None, b""
-                if options.save_to is not None and 200 <= response.status < 300:
-                    saved = await bodies.save(response, options.save_to)
-                else:
-                    content = await response.read()
-                return _table(response, content, saved)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise failure(title, target, limits, error) from error
+        return await _exchange(host, title, method, target, options, data, headers, over)
+
+
+async def _exchange(
+    host: Host,
+    title: str,
+    method: str,
+    target: URL,
+    options: RequestOptions,
+    data: Any,
+    headers: CIMultiDict[str],
+    over: aiohttp.ClientSession | None,
+) -> Response:
+    limits = transport.limits(options)
+    redirects = MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
+    if redirects < 0:
+        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {redirects})")
+    try:
+        async with (over or session(host)).request(
+            method,
+            target,
+            params=list(header_tables.pairs(options.query)) if options.query else None,
+            headers=headers,
+            data=data,
+            timeout=limits.for_aiohttp(),
+            allow_redirects=options.follow_redirects is not False,
+            max_redirects=redirects + 1,
+            ssl=transport.tls(options.verify, options.ca_cert),
+        ) as response:
+            saved, content = None, b""
+            if options.save_to is not None and 200 <= response.status < 300:
+                saved = await bodies.save(response, options.save_to)
+            else:
+                content = await response.read()
+            return _table(response, content, saved)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise failure(title, target, limits, error) from error
 
 
 def check(options: SharedOptions) -> None:
@@ -148,15 +165,15 @@ def parse(url: str) -> URL:
 
 
 def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None) -> Response:
-    headers: dict[str, Any] = header_tables.joined(response.headers)
-    if (content or saved) and str(headers.get("content-encoding", "")).lower() in _DECODED:
-        del headers["content-encoding"]
-        headers.pop("content-length", None)
-    cookies = response.headers.getall(hdrs.SET_COOKIE, [])
-    if saved is None and len(cookies) < 2:
+    headers = header_tables.joined(response.raw_headers)
+    if (content or saved) and headers.get(b"content-encoding", b"").lower() in _DECODED:
+        del headers[b"content-encoding"]
+        headers.pop(b"content-length", None)
+    if saved is None and b"set-cookie" not in headers:
         # The usual answer, in the form that crosses fastest.
-        return cast(Response, Record({"status": response.status, "body": content}, {"headers": headers}))
-    headers = {name: header_tables.lua_text(value) for name, value in headers.items()}
+        return cast(Response, Record({b"status": response.status, b"body": content}, {b"headers": headers}))
+    table: dict[str, Any] = {name.decode("latin-1"): text_or_bytes(value) for name, value in headers.items()}
+    cookies = [text_or_bytes(value) for name, value in response.raw_headers if name.lower() == b"set-cookie"]
     if len(cookies) > 1:
-        headers["set-cookie"] = [header_tables.lua_text(cookie) for cookie in cookies]
-    return Response(response.status, content, headers, saved)
+        table["set-cookie"] = cookies
+    return Response(response.status, content, table, saved)

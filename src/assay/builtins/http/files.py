@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from assay.builtins.http import headers as header_tables
+from assay.builtins.http.answers import SERVER
 from assay.builtins.http.options import StaticFiles
 
 
@@ -21,7 +22,9 @@ def answer(target: StaticFiles, rest: str) -> web.StreamResponse | None:
     path = _find(target, rest)
     if path is None:
         return None
-    return web.FileResponse(path, headers=header_tables.to_send(target.headers))
+    headers = header_tables.to_send(target.headers)
+    headers.setdefault(hdrs.SERVER, SERVER)
+    return web.FileResponse(path, headers=headers)
 
 
 def _find(target: StaticFiles, rest: str) -> str | None:

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict
 
 from assay.builtins.http.options import HeaderValue, Scalar
 from assay.errors import BuiltinError
-from assay.lua.values import text_or_bytes
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE = re.compile(r"[\0\r\n]")
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+"""Headers as they came."""
 
 
 def is_token(text: str) -> bool:
@@ -34,36 +36,36 @@ def pairs(table: Mapping[str, Scalar | list[Scalar]] | Mapping[str, HeaderValue]
             yield name, _text(item)
 
 
-def to_send(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
+def checked(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
     """The headers that a Lua table means; raises BuiltinError for one that HTTP cannot carry."""
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in pairs(table or {}):
+    headers = list(pairs(table or {}))
+    for name, value in headers:
         if not is_token(name):
             raise BuiltinError(f"bad header name {name!r}")
         if _UNSAFE.search(value):
-            raise BuiltinError(f"bad header '{name}' (a line break or NUL in its value)")
-        headers.add(name, value)
+            raise BuiltinError(f"bad header '{name}' (a control character in its value)")
     return headers
 
 
-def joined(headers: MultiMapping[str]) -> dict[str, str]:
+def to_send(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
+    """The same in aiohttp's words."""
+    return CIMultiDict(checked(table))
+
+
+def joined(headers: RawHeaders) -> dict[bytes, bytes]:
     """Lower-case header name → value; several values of a name in one."""
-    table: dict[str, str] = {}
-    for given, value in headers.items():
+    table: dict[bytes, bytes] = {}
+    for given, value in headers:
         name = given.lower()
         if name in table:
-            value = f"{table[name]}{'; ' if name == 'cookie' else ', '}{value}"
+            value = table[name] + (b"; " if name == b"cookie" else b", ") + value
         table[name] = value
     return table
 
 
-def lua_text(text: str) -> str | bytes:
-    """Text that was decoded with surrogate escapes, as Lua gets it: the bytes that came in."""
-    return text if text.isascii() else text_or_bytes(text.encode("utf-8", "surrogateescape"))
-
-
-def parameters(query: str) -> dict[str, str]:
+def parameters(query: str) -> dict[bytes, bytes]:
     """The decoded parameters of a query string; the last of several with one name counts."""
     if not query:
         return {}
-    return dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    return {name.encode("utf-8", "surrogateescape"): value.encode("utf-8", "surrogateescape") for name, value in pairs}

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from multidict import CIMultiDict
 from assay.builtins import log
 from assay.builtins.http import files
 from assay.builtins.http import headers as header_tables
+from assay.builtins.http.answers import SERVER, Answer
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
 from assay.builtins.http.routes import Routes, RouteTable
@@ -31,7 +32,7 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.values import Json, Record, text_or_bytes
+from assay.lua.values import Json, Record
 
 BACKLOG = 2048
 """How many connections may wait to be accepted."""
@@ -39,8 +40,7 @@ BACKLOG = 2048
 _protocol_log = logging.getLogger("assay.http.protocol")
 _protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered with 400, that is enough
 
-_DEFAULT_TYPE = "text/plain; charset=utf-8"
-_FRAMING = (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING)  # what the server itself has to decide
+_FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
 
 
 @dataclass(kw_only=True)
@@ -191,7 +191,7 @@ class _Service:
             response.force_close()
             return response
         except (BuiltinError, LuaError) as error:
-            _complain(request, error.message if isinstance(error, LuaError) else str(error))
+            _complain(request, error.report if isinstance(error, LuaError) else str(error))
         except Exception as error:
             if self._host.verbose:
                 traceback.print_exception(error, file=sys.stderr)
@@ -213,34 +213,38 @@ class _Service:
             allowed = self._routes.methods(key)
             if not allowed:
                 return _plain(404, "not found")
-            return _plain(405, "method not allowed", {hdrs.ALLOW: ", ".join(allowed)})
+            return _plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
         target, rest = found
         if isinstance(target, StaticFiles):
             return files.answer(target, rest) or _plain(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
-            "method": request.method,
-            "path": path,
-            "raw_path": raw_path,
-            "body": await self._read(request) if request.can_read_body else b"",
-            "query": query,
+            b"method": request.method.encode(),
+            b"path": path,
+            b"raw_path": raw_path.encode(),
+            b"body": await self._read(request) if request.can_read_body else b"",
+            b"query": query.encode(),
         }
-        tables = {"headers": header_tables.joined(request.headers), "params": header_tables.parameters(query)}
+        tables = {
+            b"headers": header_tables.joined(request.raw_headers),
+            b"params": header_tables.parameters(query),
+        }
         result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
             raise BuiltinError(f"the handler returned a {convert.lua_type(result)}, not a response table")
         reply: Reply = _reply(result, "response")
         if not 200 <= reply.status <= 599:
             raise BuiltinError(f"bad option 'status' (200 to 599 expected, got {reply.status})")
-        headers = header_tables.to_send(reply.headers)
-        for name in _FRAMING:
-            headers.popall(name, None)
-        headers.setdefault(hdrs.SERVER, "assay")
+        headers = [pair for pair in header_tables.checked(reply.headers) if pair[0].lower() not in _FRAMING]
         if reply.ws is not None:
             return await self._upgrade(request, reply.ws, headers)
         if reply.sse is not None:
             return await self._stream(request, reply.sse, reply.status, headers)
-        return _complete(reply, headers)
+        if result.get("json", reply) is None:
+            reply.json = Json(b"null")
+        if reply.json is not None:
+            return Answer(reply.status, bytes(reply.json), "application/json", headers)
+        return Answer(reply.status, reply.body, None, headers)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         most = self._options.max_body
@@ -261,8 +265,10 @@ class _Service:
         return bytes(body)
 
     async def _stream(
-        self, request: web.BaseRequest, function: LuaFunction, status: int, headers: CIMultiDict[str]
+        self, request: web.BaseRequest, function: LuaFunction, status: int, given: list[tuple[str, str]]
     ) -> web.StreamResponse:
+        headers = CIMultiDict(given)
+        headers.setdefault(hdrs.SERVER, SERVER)
         headers.setdefault(hdrs.CONTENT_TYPE, "text/event-stream")
         headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
         response = web.StreamResponse(status=status, headers=headers)
@@ -277,19 +283,20 @@ class _Service:
             await function(send)
         except LuaError as error:
             if request.transport is not None and not request.transport.is_closing():
-                _complain(request, error.message)
+                _complain(request, error.report)
         finally:
             self._streaming.discard(task)
             send.ended = True
         return response
 
     async def _upgrade(
-        self, request: web.BaseRequest, function: LuaFunction, headers: CIMultiDict[str]
+        self, request: web.BaseRequest, function: LuaFunction, headers: list[tuple[str, str]]
     ) -> web.StreamResponse:
         socket = web.WebSocketResponse(max_msg_size=self._options.max_message)
         if not socket.can_prepare(request):
-            return _plain(426, "a WebSocket upgrade is expected here", {hdrs.UPGRADE: "websocket"})
+            return _plain(426, "a WebSocket upgrade is expected here", [(hdrs.UPGRADE, "websocket")])
         socket.headers.extend(headers)
+        socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
         self._host.load_library(b"ws")
         connection = Connection(socket, f"{request.remote}")
@@ -308,24 +315,14 @@ class _Service:
             code = 1000
         except LuaError as error:
             if not (isinstance(error.value, dict) and error.value.get("kind") == "closed"):
-                _complain(request, error.message)
+                _complain(request, error.report)
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
 
 
-def _complete(reply: Reply, headers: CIMultiDict[str]) -> web.Response:
-    body = reply.body
-    content_type = _DEFAULT_TYPE if isinstance(text_or_bytes(body), str) else "application/octet-stream"
-    if reply.json is not None:
-        body, content_type = bytes(reply.json), "application/json"
-    if body:
-        headers.setdefault(hdrs.CONTENT_TYPE, content_type)
-    return web.Response(status=reply.status, headers=headers, body=body)
-
-
-def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    return _complete(Reply(status=status, body=text.encode()), CIMultiDict({hdrs.SERVER: "assay"} | (headers or {})))
+def _plain(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+    return Answer(status, text.encode(), None, headers)
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:

@@ -35,10 +35,15 @@ class Limits(NamedTuple):
 
 def limits(options: SharedOptions) -> Limits:
     """The time limits that options ask for."""
+    return _limits(options.timeout, options.connect_timeout, options.read_timeout)
+
+
+@lru_cache(maxsize=256)
+def _limits(total: float | None, connect: float | None, read: float | None) -> Limits:
     return Limits(
-        _seconds("timeout", TIMEOUT if options.timeout is None else options.timeout),
-        _seconds("connect_timeout", options.connect_timeout),
-        _seconds("read_timeout", options.read_timeout),
+        _seconds("timeout", TIMEOUT if total is None else total),
+        _seconds("connect_timeout", connect),
+        _seconds("read_timeout", read),
     )
 
 
@@ -82,7 +87,8 @@ class Request(aiohttp.ClientRequest):
         if credentials and url.scheme in ("http", "ws"):
             # A request that is not tunnelled is itself the one to the proxy.
             options["headers"] = CIMultiDict(options["headers"], **credentials)
-        options |= {"proxy": proxy, "proxy_headers": CIMultiDict(credentials) if credentials else None}
+        options["proxy"] = proxy
+        options["proxy_headers"] = CIMultiDict(credentials) if credentials else None
         super().__init__(method, url, **options)
 
 

@@ -18,7 +18,7 @@ host.CANNOT_WAIT =
   "cannot wait here: Lua cannot suspend a table.sort comparator, a string.gsub callback or a __tostring metamethod"
 
 local WAIT = {}
-local FLAT = 16 -- parts of a table that crosses as they are
+local MOST_PARTS = 64 -- of a table that crosses as a record
 local tasks = {} -- id -> coroutine
 local roots = setmetatable({}, { __mode = "k" }) -- coroutine -> id of the task that it is the root of
 local blocked = setmetatable({}, { __mode = "k" }) -- user coroutines inside which something waits
@@ -107,21 +107,45 @@ local function failure(value, traceback)
   return "error", message, traceback, origin, text, unpack(sides)
 end
 
--- The keys and values of a small table of strings, numbers and booleans, which crosses faster so; else nil.
-local function flat(t)
-  if type(t) ~= "table" or getmetatable(t) then
-    return nil
-  end
-  local parts, count = {}, 0
+-- Append the keys and values of `t`, whose keys are strings, to `parts`, which has `count` of them. Tables among the
+-- values are left to `inner`, if there is one. Returns the new count; nil when `t` has something else or too much.
+local function append(parts, count, t, inner)
   for key, value in next, t do
     local kind = type(value)
-    if type(key) ~= "string" or kind ~= "string" and kind ~= "number" and kind ~= "boolean" or count == FLAT then
+    if type(key) ~= "string" or count > MOST_PARTS then
+      return nil
+    elseif kind == "string" or kind == "number" or kind == "boolean" then
+      parts[count + 1], parts[count + 2] = key, value
+      count = count + 2
+    elseif kind == "table" and inner and next(value) ~= nil and not getmetatable(value) then
+      inner[#inner + 1] = key
+    else
       return nil
     end
-    parts[count + 1], parts[count + 2] = key, value
-    count = count + 2
   end
-  return count > 0 and parts
+  return count
+end
+
+-- A small table of plain things, and of tables of these, as a record (see `bind.lua`): it crosses faster so. Else nil.
+local function fields(t)
+  if type(t) ~= "table" or next(t) == nil or getmetatable(t) then
+    return nil
+  end
+  local parts, inner = { 0 }, {}
+  local count = append(parts, 1, t, inner)
+  if not count then
+    return nil
+  end
+  parts[1] = (count - 1) // 2
+  for i = 1, #inner do
+    local start = count
+    count = append(parts, start + 2, t[inner[i]])
+    if not count then
+      return nil
+    end
+    parts[start + 1], parts[start + 2] = inner[i], (count - start - 2) // 2
+  end
+  return parts
 end
 
 local function ended(id, ok, first, ...)
@@ -144,9 +168,9 @@ local function ended(id, ok, first, ...)
   elseif delivery ~= "json" and (kind == "string" or kind == "number" or kind == "boolean") then
     return "done", first
   end
-  local parts = delivery == "call" and flat(first)
+  local parts = delivery == "call" and fields(first)
   if parts then
-    return "flat", unpack(parts)
+    return "fields", unpack(parts)
   end
   local text, sides
   if delivery == "json" then

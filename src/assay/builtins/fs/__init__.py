@@ -170,13 +170,12 @@ def glob(pattern: Path) -> list[str | bytes]:
 
     Args:
         pattern: A path in which `*` stands for any characters but `/`, `?` for one, `[a-z]` and `[!a-z]` for one of
-            a set, and `**`, as a whole component, for any number of folders.
+            a set, and `**`, as a whole component, for any number of folders; it goes through no symbolic links.
     """
-    import glob as implementation
+    from assay.builtins.fs import pattern as implementation
 
     _check_pattern(pattern)
-    found = implementation.glob(pattern, recursive=True, include_hidden=True)
-    return [text_or_bytes(path) for path in sorted({path.rstrip(b"/") or b"/" for path in found})]
+    return [text_or_bytes(path) for path in sorted(set(implementation.find(pattern)))]
 
 
 @library.function()
