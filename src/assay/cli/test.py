@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 @click.command()
 @verbose
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
-@click.option("--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run so many files at once [the number of cores].")
-@click.option("--timeout", metavar="N", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60].")
+@click.option(
+    "--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run so many files at once [the number of cores]."
+)
+@click.option(
+    "--timeout", metavar="N", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60]."
+)
 @click.option("--junit", metavar="FILE", help="Write the results to FILE as JUnit XML.")
 @click.option("--coverage", is_flag=True, help="Show which lines of the scripts and modules ran.")
 @click.option("--lcov", metavar="FILE", help="Write the coverage to FILE, in lcov's format.")
-@click.option("--fail-under", metavar="N", type=click.FloatRange(0, 100), help="Fail when fewer percent of the lines ran.")
+@click.option(
+    "--fail-under", metavar="N", type=click.FloatRange(0, 100), help="Fail when fewer percent of the lines ran."
+)
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 def command(
     paths: tuple[str, ...],
