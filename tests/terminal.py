@@ -23,8 +23,13 @@ class Terminal:
     def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
         self.process = process
         self._screen = screen
+        self.raw = b""
         self.shown = ""
         self._seen = 0
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size, of which the command is told."""
+        termios.tcsetwinsize(self._screen, (lines, columns))
 
     def type(self, text: str) -> None:
         """Type keys."""
@@ -41,6 +46,7 @@ class Terminal:
                 except OSError:
                     data = b""
                 assert data, f"it ended before {text!r}: {self.shown!r}"
+                self.raw += data
                 self.shown += _CODES.sub("", data.decode("utf-8", "replace"))
                 if b"\x1b[6n" in data:
                     self.type("\x1b[1;1R")  # where the cursor is
@@ -57,20 +63,31 @@ class Terminal:
         while self.process.poll() is None:
             assert time.monotonic() < deadline
             if select.select([self._screen], [], [], 0.05)[0]:
-                with contextlib.suppress(OSError):
-                    self.shown += _CODES.sub("", os.read(self._screen, 65536).decode("utf-8", "replace"))
+                self._take()
+        while select.select([self._screen], [], [], 0)[0] and self._take():
+            pass
         return self.process.returncode
+
+    def _take(self) -> bool:
+        try:
+            data = os.read(self._screen, 65536)
+        except OSError:
+            return False
+        self.raw += data
+        self.shown += _CODES.sub("", data.decode("utf-8", "replace"))
+        return True
 
 
 @contextlib.contextmanager
-def terminal(command: Command, *arguments: str) -> Iterator[Terminal]:
+def terminal(command: Command, *arguments: str, columns: int = 120, lines: int = 40) -> Iterator[Terminal]:
     """Start the command on a terminal; it is killed at the end of the block if it still runs."""
     screen, device = pty.openpty()
-    termios.tcsetwinsize(device, (40, 120))
+    termios.tcsetwinsize(device, (lines, columns))
+    environment = {name: text for name, text in command.environment.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [command.path, *arguments],
         cwd=command.folder,
-        env={**command.environment, "TERM": "xterm-256color"},
+        env={**environment, "TERM": "xterm-256color"},
         stdin=device,
         stdout=device,
         stderr=device,

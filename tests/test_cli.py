@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.cli import COMMANDS
 from command import TIMEOUT, Command, read_until
 
 STUB = (os.path.join(os.path.dirname(__file__), "stub_service.py"),)
@@ -126,6 +127,16 @@ class TestErrors:
 
 
 class TestHelp:
+    @pytest.mark.parametrize("name", [None, *COMMANDS])
+    def test_it_fits_on_a_screen(self, assay: Command, name: str | None) -> None:
+        result = assay.run(*filter(None, [name]), "--help")
+        assert (result.stderr, result.returncode) == ("", 0)
+        lines = result.stdout.splitlines()
+        assert len(lines) < 24, "a prompt stands below it"
+        assert max(map(len, lines)) <= 80
+        assert "\\b" not in result.stdout
+        assert not any(line.endswith("...") for line in lines[2:]), "cut"
+
     def test_version(self, assay: Command) -> None:
         from assay import __version__
 

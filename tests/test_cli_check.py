@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from assay.checking.tokens import arguments, function_body, table_keys, tokenize
+from assay.checking.tokens import arguments, function_body, table_fields, tokenize
 from command import Command
 
 
@@ -50,6 +50,19 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
             'ctx:execute_activity("act", { timout = 1 }, { heartbeat_timeout = 1, start_to_close = 2 })',
             "5: error: ctx:execute_activity has no option 'start_to_close' (did you mean 'start_to_close_timeout'?)",
         ),
+        ("local m = { sub = { read = fs.read } }", 'm.sub.read("x")', "5: error: fs.read is not for workflows"),
+        ("", "pcall(sleep, 3)", "5: error: sleep is not for workflows: use ctx:sleep"),
+        ("", 'require("late")', "5: error: module 'late' is not loaded when the worker is made"),
+        (
+            'local function h(n, c) c:execute_activity("atc") end',
+            "h(1, ctx)",
+            "1: error: no activity 'atc' is registered",
+        ),
+        (
+            "",
+            'ctx:execute_activity("act", nil, { retry_policy = { maximum_atempts = 3 } })',
+            "5: error: ctx:execute_activity has no option 'retry_policy.maximum_atempts' (did you mean",
+        ),
     ],
 )
 def test_findings(assay: Command, before: str, workflow: str, finding: str) -> None:
@@ -78,6 +91,12 @@ def test_findings(assay: Command, before: str, workflow: str, finding: str) -> N
         (CLIENT, "local client = 1 return client, input.client, { client = 1 }, box.x"),
         (HELPER, "if input then local helper = print helper(1) end"),
         ("local unused = temporal.connect()", "return 1"),
+        (
+            "local t = { { read = 1 } } t.self = t",
+            "pcall(print, t) pcall(function() return 1 end) local _ = ctx:start_timer(1)",
+        ),
+        ("local loaded = require('string')", "return require('string').rep('x', 3)"),
+        ("", 'ctx:execute_activity("act", nil, { retry_policy = input.policy, args = { maximum_atempts = 1 } })'),
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, workflow: str) -> None:
@@ -91,6 +110,41 @@ def test_a_future_that_nobody_keeps_is_a_warning(assay: Command) -> None:
     result = assay.run("check", assay.script(worker(code)))
     assert "script.lua:5: warning: nobody keeps the future of ctx:start_activity" in result.stdout
     assert (result.stdout.count("warning"), result.returncode) == (1, 0)
+
+
+def test_a_future_that_nothing_uses_is_a_warning(assay: Command) -> None:
+    code = 'local lost = ctx:start_timer(1) local kept = ctx:start_activity("act") return kept:get()'
+    result = assay.run("check", assay.script(worker(code)))
+    assert "script.lua:5: warning: the future 'lost' of ctx:start_timer is never used" in result.stdout
+    assert (result.stdout.count("warning"), result.returncode) == (1, 0)
+
+
+def test_the_context_has_any_name(assay: Command) -> None:
+    text = """
+    local function Order(c, input)
+      c:execute_activity("nope")
+    end
+    temporal.worker({ task_queue = "q", activities = { act = print }, workflows = { Order = Order } })
+    """
+    result = assay.run("check", assay.script(text))
+    assert "script.lua:3: error: no activity 'nope' is registered" in result.stdout
+
+
+def test_a_script_that_serves_listens_to_nobody(assay: Command) -> None:
+    serve = "http.serve(1, {}, { on_listen = function() fs.write('heard', '') end })"  # a port that nobody may have
+    result = assay.run("check", assay.script(serve))
+    assert (result.stdout, result.stderr, result.returncode) == ("script.lua: no worker\n", "", 0)
+    text = f"async.spawn(function() {serve} end) sleep(0)" + worker("return 1")
+    result = assay.run("check", assay.script(text))
+    assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
+    assert not (assay.folder / "heard").exists()
+
+
+def test_a_script_may_end_itself(assay: Command) -> None:
+    result = assay.run("check", assay.script("log.error('usage') os.exit(64)"))
+    assert (result.stdout, result.returncode) == ("script.lua: no worker\n", 0)
+    assert result.stderr.endswith("usage\n")
+    assert "Traceback" not in result.stderr
 
 
 def test_a_worker_without_activities_has_them_elsewhere(assay: Command) -> None:
@@ -162,6 +216,28 @@ def test_bodies_and_arguments() -> None:
     call = tokenize(b"f(a, function(b, c) return b, c end, { x = 1, [y] = 2, z; 3 }, 'text')")
     given = arguments(call, 1)
     assert [len(part) for part in given] == [1, 11, 15, 1]
-    assert [key.text for key in table_keys(given[2]) or []] == ["x"]
-    assert table_keys(given[0]) is None
+    assert [(key.text, [token.text for token in value]) for key, value in table_fields(given[2]) or []] == [
+        ("x", ["1"])
+    ]
+    assert table_fields(given[0]) is None
     assert arguments(tokenize(b"f()"), 1) == []
+
+
+class TestBeforeAWorkerStarts:
+    def test_what_is_found_is_told_as_warnings(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
+        script = assay.script(worker('ctx:execute_activity("atc") sleep(1)', before="print('once')"))
+        for command in ([script], ["run", script]):
+            result = assay.run(*command)
+            first, second, third = result.stderr.splitlines()[:3]
+            assert first == "script.lua:5: warning: no activity 'atc' is registered (did you mean 'act'?)"
+            assert second == "script.lua:5: warning: sleep is not for workflows: use ctx:sleep"
+            assert "cannot connect to the Temporal server at 127.0.0.1:1" in third
+            assert (result.stdout, result.returncode) == ("once\n", 1)
+
+    def test_a_script_without_a_worker_is_not_looked_at(self, assay: Command) -> None:
+        assay.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+        result = assay.run(assay.script("print('x')"))
+        assert "assay.cli.script" in result.stderr
+        assert "assay.checking" not in result.stderr
+        assert "temporalio" not in result.stderr

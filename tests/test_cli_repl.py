@@ -34,6 +34,11 @@ class TestPiped:
         result = pipe(assay, "for i = 1, 2 do\n  print(i)\nend\nfunction f(a,\n  b)\n  return a + b\nend\nf(1,\n2)")
         assert (result.stdout, result.stderr, result.returncode) == ("1\n2\n3\n", "", 0)
 
+    def test_a_text_that_is_not_closed_is_an_error_at_once(self, assay: Command) -> None:
+        result = pipe(assay, "'abc\nprint('after')\n")
+        assert result.stdout == "after\n"
+        assert "unfinished string near ''abc'" in result.stderr
+
     def test_it_waits_as_scripts_do(self, assay: Command) -> None:
         text = "t = async.spawn(function() sleep(0.01) return 7 end)\nt:await()\n(require('helper'))\n"
         assay.script("return { found = true }", "helper.lua")
@@ -95,6 +100,50 @@ class TestPiped:
 
 
 class TestTerminal:
+    def test_what_is_pasted_may_end_with_an_expression(self, assay: Command) -> None:
+        with terminal(assay, "repl") as screen:
+            screen.read_until(">")
+            screen.type("\x1b[200~local x = 5\nlocal function f()\n  return x\nend\nf(\n) + 1\x1b[201~\r")
+            screen.read_until("6")
+            screen.read_until(">")
+            screen.type("\x1b[200~for i = 1, 2 do\nprint('turn', i)\x1b[201~\r")
+            screen.type("end\r")
+            screen.read_until("turn\t2")
+            screen.type("\x04")
+            assert screen.wait() == 0
+
+    def test_methods_of_the_client_and_of_texts_are_completed(self, assay: Command, temporal_server: str) -> None:
+        with terminal(assay, "repl", "--connect", "--address", temporal_server) as screen:
+            screen.read_until(">")
+            screen.type("client:count_work\t")
+            screen.read_until("flows")
+            screen.type("({})\r")
+            screen.read_until("0\tnil")
+            screen.read_until(">")
+            screen.type("'=' .. ('ab'):rev\t")
+            screen.read_until("erse")
+            screen.type("()\r")
+            screen.read_until('"=ba"')
+            screen.read_until(">")
+            screen.type("client.schedules:trig\t")
+            screen.read_until("ger")
+            screen.type("\x03")
+            screen.read_until(">")
+            screen.type("t = {['a b'] = 1, only_one = 2}\rt.\t")
+            screen.read_until("only_one")
+            screen.type("\r")
+            screen.read_until("2")
+            screen.type("\x04")
+            assert screen.wait() == 0
+
+    def test_the_history_is_for_its_owner_only(self, assay: Command) -> None:
+        assay.environment["XDG_STATE_HOME"] = str(assay.folder)
+        with terminal(assay, "repl") as screen:
+            screen.read_until(">")
+            screen.type("\x04")
+            assert screen.wait() == 0
+        assert (assay.folder / "assay" / "history").stat().st_mode & 0o777 == 0o600
+
     def test_a_session(self, assay: Command) -> None:
         assay.environment["XDG_STATE_HOME"] = str(assay.folder / "state")
         with terminal(assay, "repl") as screen:

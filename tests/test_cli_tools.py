@@ -103,9 +103,9 @@ class TestContext:
         assert (result.stdout, result.stderr, result.returncode) == ("", "nothing about 'zzzz'\n", 1)
 
 
-@pytest.mark.parametrize("command", ["check", "context", "modules", "new", "replay", "test", "types"])
+@pytest.mark.parametrize("command", ["check", "context", "modules", "new", "replay", "test", "types", "workflow show"])
 def test_help_fits_on_a_screen(assay: Command, command: str) -> None:
-    result = assay.run(command, "--help")
+    result = assay.run(*command.split(), "--help")
     assert result.stdout.startswith(f"Usage: assay {command} ")
     assert "--verbose" in result.stdout
     assert len(result.stdout.splitlines()) <= 24

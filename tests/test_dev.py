@@ -17,7 +17,7 @@ import pytest
 from temporalio.client import Client
 
 from assay import DevServerError
-from assay.cli.dev import answers
+from assay.cli.dev.servers import answers
 from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer, find_command, is_free
 from command import TIMEOUT, Command, read_until
@@ -96,13 +96,17 @@ class TestCommand:
     def test_a_signal_stops_a_server_that_is_starting(
         self, assay: Command, ports: tuple[int, int], number: signal.Signals
     ) -> None:
-        with assay.started("dev", assay.script(WAIT), "--port", str(ports[0])) as process:
-            wait_for(lambda: [child.name() for child in psutil.Process(process.pid).children()] == ["temporal"])
-            process.send_signal(number)
-            assert process.wait(TIMEOUT) == 128 + number
-            assert process.stderr is not None
-            assert process.stderr.read() == ""
-            assert is_free(ports[0])
+        for _ in range(5):
+            with assay.started("dev", assay.script(WAIT), "--port", str(ports[0])) as process:
+                wait_for(lambda: [child.name() for child in psutil.Process(process.pid).children()] == ["temporal"])
+                process.send_signal(number)
+                assert process.wait(TIMEOUT) == 128 + number
+                assert process.stderr is not None
+                stderr = process.stderr.read()
+                assert is_free(ports[0])
+            if not stderr.startswith("Temporal server"):  # on a busy machine it can have started before the signal
+                break
+        assert stderr == ""
 
     def test_a_worker_drains_before_the_server_stops(self, assay: Command, ports: tuple[int, int]) -> None:
         script = assay.script(

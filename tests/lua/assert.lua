@@ -62,6 +62,13 @@ local rows, columns = {}, {}
 for i = 1, 30 do
   rows[i], columns[i] = i, -i
 end
+local poem = "first line\nsecond line\n" .. ("more\n"):rep(20)
+_, difference = pcall(assert.eq, poem, (poem:gsub("second", "third")))
+assert.matches(difference, '\n  line 2: "second line" != "third line"$')
+_, difference = pcall(assert.eq, poem, poem .. "x")
+assert.matches(difference, '\n  line 23: "" != "x"$')
+_, difference = pcall(assert.eq, ("a"):rep(99) .. "b" .. ("c"):rep(99), ("a"):rep(99) .. ("c"):rep(99))
+assert.matches(difference, '\n  at byte 100: …"a+bc+"… != …"a+c+"…$')
 _, difference = pcall(assert.eq, rows, columns)
 assert.matches(difference, "\n  %[10%]: 10 != %-10\n  …$")
 check.raises("assert.eq failed: {1, self = (itself)} != function", assert.eq, cyclic_a, print)

@@ -234,7 +234,7 @@ coroutine.wrap(function()
 end)()
 assert.eq(coroutine.status(main), "running")
 for _, name in ipairs({ "resume", "status", "close" }) do
-  check.raises("bad argument #1 to '" .. name .. "' (coroutine expected)", coroutine[name], 5)
+  check.raises("bad argument #1 to '" .. name .. "' (coroutine expected, got number)", coroutine[name], 5)
 end
 check.raises("bad argument #1 to 'wrap' (function expected)", coroutine.wrap, 5)
 local closable = coroutine.create(function()

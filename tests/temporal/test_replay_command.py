@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from command import Command
 from temporal_script import Script
+from terminal import terminal
 
 WORKER = """
 local client = temporal.connect()
@@ -118,6 +120,31 @@ def test_folders_and_other_forms_are_read(assay: Command, history: Path) -> None
     assert result.stdout.endswith("3 histories replayed: 2 do not match\n")
 
 
+def test_patterns_are_read(assay: Command, history: Path) -> None:
+    (assay.folder / "deep" / "er").mkdir(parents=True)
+    for name in ("deep/a.json", "deep/er/b.json", "deep/er/note.txt"):
+        (assay.folder / name).write_bytes(history.read_bytes())
+    assert replay(assay, WORKER, "deep/**/*.json").stdout == "2 histories replayed: all match\n"
+    assert replay(assay, WORKER, "deep/*").stdout == "2 histories replayed: all match\n"
+    assert "cannot read none*.json" in replay(assay, WORKER, "none*.json").stderr
+
+
+def test_a_file_may_have_any_name(assay: Command) -> None:
+    recorded = Path(__file__).parent.parent / "histories" / "steps"
+    [children] = recorded.glob("Children/*.json")  # it makes an id of its own
+    (assay.folder / "renamed.json").write_bytes(children.read_bytes())
+    result = replay(assay, (recorded / "worker.lua").read_text(encoding="utf-8"), "renamed.json")
+    assert result.stdout == "1 history replayed: it matches\n", result.stdout
+
+
+def test_another_id_of_a_child_is_shown(assay: Command) -> None:
+    recorded = Path(__file__).parent.parent / "histories" / "steps"
+    text = (recorded / "worker.lua").read_text(encoding="utf-8").replace('"-child"', '"-other"')
+    result = replay(assay, text, str(recorded / "Children"))
+    assert re.search(r"^  -  event 5 +child workflow 'Child': \S+-child$", result.stdout, re.MULTILINE), result.stdout
+    assert re.search(r"^  \+  worker\.lua:45 +child workflow 'Child': \S+-other$", result.stdout, re.MULTILINE)
+
+
 def test_histories_come_from_a_server(assay: Command, history: Path, temporal_server: str) -> None:
     workflow_id = f"recorded-{os.getpid()}"
     query = ("--query", f"WorkflowId = '{workflow_id}'", "--address", temporal_server, "--namespace", "default")
@@ -165,6 +192,24 @@ def test_json_that_is_no_history(assay: Command) -> None:
     result = replay(assay, WORKER, "other.json")
     assert result.stderr == "assay: other.json is not the history of a workflow\n"
     assert result.returncode == 2
+
+
+def test_progress_is_shown_on_a_terminal_only(assay: Command, history: Path) -> None:
+    folder = assay.folder / "many"
+    folder.mkdir()
+    for number in range(200):
+        (folder / f"{number}.json").write_bytes(history.read_bytes())
+    assay.script(OTHER_STEP, "worker.lua")
+    with terminal(assay, "replay", "worker.lua", "many", columns=80) as screen:
+        screen.read_until("replaying")
+        screen.read_until("/200")
+        screen.read_until("do not match")
+        assert screen.wait() == 1
+        assert screen.shown.endswith("200 histories replayed: 200 do not match\n")
+        assert "… and 179 more\n" in screen.shown
+    result = assay.run("replay", "worker.lua", "many")
+    assert (result.stderr, result.returncode) == ("", 1)
+    assert "\x1b" not in result.stdout
 
 
 def peak(assay: Command, folder: Path) -> int:

@@ -33,6 +33,10 @@ worker = temporal.worker({ task_queue = arg[1] or "replay", on_workflow_error = 
         most = ctx:execute_activity("measure", ("x"):rep(2096128 - 64)),
       }
     end,
+    Failure = function(_, what)
+      local large = ("x"):rep(3e6)
+      error(what == "text" and large or { type = "LARGE", message = "m", details = { large } })
+    end,
     Result = function(ctx, size)
       ctx:register_query("big", function() return ("x"):rep(size) end)
       ctx:wait_signal("go")
@@ -94,3 +98,21 @@ async def test_it_keeps_a_run_open_that_suspends(lua: Script, name: str) -> None
     fixed = SIZES.replace('return ("x"):rep(size)\n    end', "return size\n    end")
     await run_until(lua, fixed, name, "suspend", kept.result())
     assert await kept.result() == MOST
+
+
+@pytest.mark.parametrize("what", ["text", "details"])
+async def test_an_error_that_is_too_large(lua: Script, name: str, what: str) -> None:
+    client = await Client.connect(lua.address)
+    handle = await client.start_workflow("Failure", what, id=name, task_queue=name)
+    await run_until(lua, SIZES, name, "fail", until_history_has(handle, "WORKFLOW_EXECUTION_FAILED"))
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    if what == "text":
+        assert cause.message.endswith("x… (of 3000015 characters)")
+        assert len(cause.message) < 70_000
+    else:
+        left_out = "its details, 3000004 bytes, are left out: the Temporal server takes at most 1572864"
+        assert cause.message == f"m ({left_out})"
+        assert (cause.type, cause.details) == ("LARGE", ())

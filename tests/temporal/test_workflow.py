@@ -99,6 +99,42 @@ def test_what_cannot_come_along_names_itself(lua: Script, name: str) -> None:
     assert "'co' is a thread and stays outside of workflows: use it in an activity" in value[1]
 
 
+def test_a_stub_is_never_taken_for_data(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local client = temporal.connect()
+        local iterator = coroutine.wrap(function() coroutine.yield(1) end)
+        local worker = temporal.worker({ task_queue = arg[1], activities = { echo = function(x) return x end },
+          workflows = { W = function(ctx)
+            local out = {}
+            for i, fn in ipairs({
+              function() ctx:execute_activity("echo", { deep = { client } }) end,
+              function() json.encode(client) end,
+              function() coroutine.resume(client) end,
+              function() for _ in iterator do end end,
+              function() for _ in pairs(client) do end end,
+              function() return client end,
+            }) do
+              local ok, value = pcall(fn)
+              out[i] = ok and json.encode({ pcall(json.encode, value) }) or value
+            end
+            return out
+          end } })
+        print(json.encode(client:execute_workflow({ task_queue = arg[1], workflow_type = "W" })))
+        worker:shutdown()
+        """,
+        name,
+    )
+    outside = "stays outside of workflows: use it in an activity"
+    assert value[0].endswith("bad argument 'input' (JSON cannot carry a stub of 'client' at .deep[1])")
+    assert value[1].endswith("JSON cannot carry a stub of 'client' at the value")
+    assert value[2].endswith("bad argument #1 to 'resume' (coroutine expected, got a stub of 'client')")
+    assert f": 'iterator' is a function made by a library and {outside}" in value[3]
+    assert f": 'client' is a temporal.Client and {outside}" in value[4]
+    assert "?" not in value[4]
+    assert value[5].startswith("[false,")
+
+
 def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     value = lua.value(
@@ -173,7 +209,7 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
     assert 1.4 < value["later"] < 60
     assert value["date"] == "1970-01-02 00:00:00"
     assert value["epoch"] == 86400
-    assert value["tables"] == ["table: 0x00000001", "function: 0x00000002", "table: 0x00000003"]
+    assert value["tables"] == ["table: 0x00000002", "function: 0x00000003", "table: 0x00000004"]
     assert value["stable"] is True
     assert abs(value["info"]) < 60
 
@@ -411,4 +447,4 @@ def test_what_side_effects_and_queries_write_is_gone(lua: Script, name: str) -> 
         """,
         name,
     )
-    assert value == [[[5, 2], [5, 2]], [0, 1, "table: 0x00000001"]]
+    assert value == [[[5, 2], [5, 2]], [0, 1, "table: 0x00000002"]]

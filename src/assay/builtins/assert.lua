@@ -1,5 +1,7 @@
 local host = ...
 
+local byte, find = string.byte, string.find
+
 local LONGEST = 1000 -- bytes of a value in a message
 
 -- Whether two values are equal by what they hold. `seen` has the pairs that are being compared, for cycles.
@@ -140,6 +142,35 @@ local function differences(a, b)
   return table.concat(lines)
 end
 
+-- Line `number` of a text; nil when it has fewer.
+local function line_of(text, number)
+  local count = 0
+  for line in string.gmatch(text .. "\n", "(.-)\n") do
+    count = count + 1
+    if count == number then
+      return line
+    end
+  end
+end
+
+local AROUND = 30 -- bytes before and after the first difference
+
+-- Where two texts differ first: the lines, or what is around in texts of one line.
+local function text_difference(a, b)
+  local at = 1
+  while byte(a, at) == byte(b, at) do
+    at = at + 1
+  end
+  if find(a, "\n", 1, true) or find(b, "\n", 1, true) then
+    local _, before = string.gsub(string.sub(a, 1, at - 1), "\n", "")
+    local mine, other = line_of(a, before + 1), line_of(b, before + 1)
+    return "\n  line " .. before + 1 .. ": " .. missing_or(mine) .. " != " .. missing_or(other)
+  end
+  local first = at > AROUND and at - AROUND or 1
+  local mine, other = string.sub(a, first, at + AROUND), string.sub(b, first, at + AROUND)
+  return "\n  at byte " .. at .. ": …" .. show(mine) .. "… != …" .. show(other) .. "…"
+end
+
 local function bad(name, parameter, expected, value)
   local problem = " (" .. expected .. " expected, got " .. host.describe(value) .. ")"
   error("assert." .. name .. ": bad argument '" .. parameter .. "'" .. problem, 3)
@@ -160,8 +191,11 @@ end
 function M.eq(a, b, message)
   if not equal(a, b) then
     local text = shown(a) .. " != " .. shown(b)
-    local is_hard_to_read = #text > EASY_TO_READ and type(a) == "table" and type(b) == "table"
-    fail("eq", text, message, is_hard_to_read and differences(a, b))
+    local detail
+    if #text > EASY_TO_READ and type(a) == type(b) then
+      detail = type(a) == "table" and differences(a, b) or type(a) == "string" and text_difference(a, b)
+    end
+    fail("eq", text, message, detail)
   end
 end
 

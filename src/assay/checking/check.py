@@ -14,7 +14,7 @@ from assay.checking.rules import Body, Finding, Kind
 from assay.checking.tokens import Token, function_body, tokenize
 from assay.errors import LuaError
 from assay.lua import values
-from assay.lua.state import PARTS
+from assay.lua.host import Host
 from assay.temporal.registration import Script
 from assay.temporal.worker import Worker
 
@@ -47,15 +47,16 @@ class Report:
 async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
     """Check a script. Raises AssayError when it cannot be read."""
     report = Report()
-    script = Script(path, parts=(*PARTS, _INSPECT))
+    script = Script(path)
     try:
         await script.read(arguments)
     except LuaError as error:
         report.findings.append(_of_error(path, error))
+    check = Check(script)
     for worker in script.workers:
         options = worker.options
         report.workers.append(Registered(options.task_queue, sorted(options.workflows), sorted(options.activities)))
-        report.findings += _Check(script).worker(worker)
+        report.findings += check.worker(worker)
     report.findings = sorted(set(report.findings), key=lambda finding: (finding.file, finding.line, finding.message))
     await script.close()
     return report
@@ -68,47 +69,58 @@ def _of_error(path: str, error: LuaError) -> Finding:
     return Finding(found[1], int(found[2]), "error", "script", found[3])
 
 
-class _Check:
-    """The functions of one worker."""
+class Check:
+    """The workflow functions of a script's workers."""
 
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    def __init__(self, host: Host) -> None:
+        """`host` has the script's functions."""
+        self._state = host.state
+        self._state.add_part(_INSPECT)
         self._seen: set[tuple[str, int, int]] = set()
 
     def worker(self, worker: Worker) -> Iterator[Finding]:
-        """Look at every workflow."""
+        """Look at every workflow of a worker, which need not have started."""
+        self._seen.clear()
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         activities = set(worker.options.activities)
         for function in worker.options.workflows.values():
-            yield from self._function(function.id, activities, is_workflow=True)
+            yield from self._function(function.id, activities, 0)
 
-    def _function(self, identity: int, activities: set[str], *, is_workflow: bool = False) -> Iterator[Finding]:
-        source, first, last, captured = values.decode(self._script.state.invoke(b"inspect", identity), ())
+    def _function(self, identity: int, activities: set[str], context_at: int | None) -> Iterator[Finding]:
+        """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""
+        source, first, last, captured = values.decode(self._state.invoke(b"inspect", identity), ())
         if not source.startswith("@") or (source, first, last) in self._seen:
             return
         self._seen.add((source, first, last))
         tokens = function_body(_tokens(source[1:]), first, last)
         if tokens is None:
             return
-        body = Body(source[1:], tokens, _kinds(captured), self._global, is_workflow)
+        names = rules.parameters(tokens)
+        context = names[context_at] if context_at is not None and context_at < len(names) else "ctx"
+        body = Body(source[1:], tokens, _kinds(captured), self._global, self._has_module, context)
         yield from rules.find_io(body)
+        yield from rules.find_modules(body)
         yield from rules.find_foreign(body)
         yield from rules.find_bad_calls(body, activities)
-        for called in self._called(body):
-            yield from self._function(called, activities)
+        yield from rules.find_unused_futures(body)
+        for called, position in self._called(body):
+            yield from self._function(called, activities, position)
 
     def _global(self, name: str) -> Kind:
-        return _kind(values.decode(self._script.state.invoke(b"inspect_global", name.encode()), ()))
+        return _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))
 
-    def _called(self, body: Body) -> Iterator[int]:
+    def _has_module(self, name: str) -> bool:
+        found: bool = self._state.invoke(b"has_module", name.encode())
+        return found
+
+    def _called(self, body: Body) -> Iterator[tuple[int, int | None]]:
+        """The functions that are called, and which of their arguments is the `ctx`."""
         declared = body.declared
-        for _, name in rules.calls(body):
-            first, _, member = name.partition(".")
-            kind, value = body.kind(first, declared)
-            if kind == "table" and member:
-                kind, value = value.get(member, ("plain", None))
+        for call in rules.calls(body):
+            kind, value = body.resolve(call.path, declared)
             if kind == "function":
-                yield value
+                given = [[token.text for token in argument] for argument in call.arguments]
+                yield value, given.index([body.context]) if [body.context] in given else None
 
 
 def _kind(described: list[Any]) -> Kind:

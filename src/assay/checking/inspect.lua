@@ -4,8 +4,10 @@ local host = ...
 local getinfo, getupvalue = debug.getinfo, debug.getupvalue
 local rawget, type = rawget, type
 
+local DEEPEST = 3 -- tables in tables that are looked into
+
 -- What a captured value is: "function" (with its id), "table", "builtin" (with its name), or what a workflow cannot have.
-local function kind_of(value)
+local function kind_of(value, depth)
   local kind = type(value)
   if host.names[value] then
     return { "builtin", host.names[value] }
@@ -18,8 +20,9 @@ local function kind_of(value)
   elseif kind == "table" and not host.is_error(value) then
     local fields = {}
     for key, item in next, value do
-      if type(key) == "string" and (type(item) == "function" or type(item) == "thread" or host.is_handle(item)) then
-        fields[key] = kind_of(item)
+      local is_told = type(item) == "function" or type(item) == "thread" or host.is_handle(item)
+      if type(key) == "string" and (is_told or type(item) == "table" and depth < DEEPEST) then
+        fields[key] = kind_of(item, depth + 1)
       end
     end
     return { "table", fields }
@@ -35,7 +38,7 @@ function host.inspect(id)
   local name, value = getupvalue(fn, i)
   while name do
     if name ~= "_ENV" then
-      captured[name] = kind_of(value)
+      captured[name] = kind_of(value, 1)
     end
     i = i + 1
     name, value = getupvalue(fn, i)
@@ -46,5 +49,10 @@ end
 -- What global `name` is, when the script made it.
 function host.inspect_global(name)
   local value = rawget(host.globals, name)
-  return (host.encode(kind_of(value), "wire"))
+  return (host.encode(kind_of(value, 1), "wire"))
+end
+
+-- Whether a module is loaded.
+function host.has_module(name)
+  return host.loaded[name] ~= nil
 end

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from assay.builtins import LIBRARIES
-from assay.checking.tokens import Token, arguments, table_keys
+from assay.checking.tokens import Token, arguments, table_fields
 from assay.lua.declare import Function, Library
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import REPLACED
@@ -41,30 +40,50 @@ class Finding:
 
 @dataclass(frozen=True)
 class Body:
-    """The source of a function, and what the names in it stand for that it does not declare itself."""
+    """The source of a function, and what the names in it stand for that it does not declare itself.
+
+    `context` is what it calls its `ctx`.
+    """
 
     file: str
     tokens: Sequence[Token]
     captured: Mapping[str, Kind]
     global_kind: Callable[[str], Kind]
-    is_workflow: bool
+    has_module: Callable[[str], bool]
+    context: str
 
     @property
     def declared(self) -> set[str]:
         """The names that are declared anywhere inside."""
         return set(_declared(self.tokens))
 
-    @property
-    def context(self) -> str:
-        """What the function calls its `ctx`."""
-        first = self.tokens[1] if self.is_workflow and len(self.tokens) > 1 else None
-        return first.text if first is not None and first.kind == "name" else "ctx"
-
     def kind(self, name: str, declared: set[str]) -> Kind:
         """What a name stands for."""
         if name in declared:
             return ("local", None)
         return self.captured.get(name) or self.global_kind(name)
+
+    def resolve(self, path: Sequence[str], declared: set[str]) -> Kind:
+        """What a name with its fields stands for."""
+        kind, value = self.kind(path[0], declared)
+        for at, name in enumerate(path[1:], 1):
+            if kind == "builtin":
+                return kind, ".".join([value, *path[at:]])
+            kind, value = value.get(name, ("plain", None)) if kind == "table" else ("plain", None)
+        return kind, value
+
+
+def parameters(tokens: Sequence[Token]) -> list[str]:
+    """The names of a function's parameters; `tokens` begin with its name or with its parameters."""
+    names: list[str] = []
+    is_inside = False
+    for token in tokens:
+        if token.text == ")":
+            break
+        if is_inside and token.kind == "name":
+            names.append(token.text)
+        is_inside = is_inside or token.text == "("
+    return names
 
 
 def _declared(tokens: Sequence[Token]) -> Iterator[str]:
@@ -104,17 +123,35 @@ def _methods() -> dict[str, Function]:
     return {method.name: method for method in library.handles[0].methods}
 
 
-def calls(body: Body) -> Iterator[tuple[int, str]]:
-    """The names that are called: the index of their first token, and the name with its field ("http.get")."""
+@dataclass(frozen=True)
+class LuaCall:
+    """A call of a name: the name with its fields (`a.b:c` has three), and its arguments."""
+
+    path: list[str]
+    line: int
+    is_method: bool
+    arguments: list[list[Token]]
+
+
+def calls(body: Body) -> Iterator[LuaCall]:
+    """The calls of names."""
     tokens = body.tokens
     for at, token in enumerate(tokens):
-        if token.kind != "name" or at + 1 >= len(tokens) or (at > 0 and tokens[at - 1].text in (".", ":", "function")):
+        if token.kind != "name" or (at > 0 and tokens[at - 1].text in (".", ":", "function")):
             continue
-        after = tokens[at + 1]
-        if _opens_call(after):
-            yield at, token.text
-        elif after.text == "." and at + 3 < len(tokens) and _opens_call(tokens[at + 3]):
-            yield at, f"{token.text}.{tokens[at + 2].text}"
+        path, after = _dotted(tokens, at)
+        if after < len(tokens) and _opens_call(tokens[after]):
+            yield LuaCall(path, token.line, tokens[after - 2].text == ":", arguments(tokens, after))
+
+
+def _dotted(tokens: Sequence[Token], at: int) -> tuple[list[str], int]:
+    """The name at `at` with its fields, and the index behind it."""
+    path = [tokens[at].text]
+    at += 1
+    while at + 1 < len(tokens) and tokens[at].text in (".", ":") and tokens[at + 1].kind == "name":
+        path.append(tokens[at + 1].text)
+        at += 2
+    return path, at
 
 
 def _opens_call(token: Token) -> bool:
@@ -124,15 +161,36 @@ def _opens_call(token: Token) -> bool:
 def find_io(body: Body) -> Iterator[Finding]:
     """Calls of builtins that a workflow refuses."""
     declared = body.declared
-    for at, name in calls(body):
-        first, _, field = name.partition(".")
-        kind, builtin = body.kind(first, declared)
+    for call in calls(body):
+        kind, title = body.resolve(call.path, declared)
+        if (
+            kind == "builtin"
+            and title in ("pcall", "xpcall")
+            and call.arguments
+            and call.arguments[0][0].kind == "name"
+        ):
+            path, after = _dotted(call.arguments[0], 0)
+            if after == len(call.arguments[0]):
+                kind, title = body.resolve(path, declared)
         if kind != "builtin":
             continue
-        title = f"{builtin}.{field}" if field else str(builtin)
         advice = _LUAS.get(title) or _refusal(title)
         if advice:
-            yield Finding(body.file, body.tokens[at].line, "error", "io", f"{title} is not for workflows: {advice}")
+            yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
+
+
+def find_modules(body: Body) -> Iterator[Finding]:
+    """Modules that a workflow requires too late: it finds only what was loaded when its worker was made."""
+    for call in calls(body):
+        literal = _literal(call.arguments)
+        if call.path == ["require"] and literal is not None and not body.has_module(literal):
+            text = f"module '{literal}' is not loaded when the worker is made: require it outside of the workflow"
+            yield Finding(body.file, call.line, "error", "module", text)
+
+
+def _literal(given: Sequence[Sequence[Token]]) -> str | None:
+    """The first of some arguments, if it is a string."""
+    return given[0][0].text if given and len(given[0]) == 1 and given[0][0].kind == "string" else None
 
 
 def _refusal(title: str) -> str | None:
@@ -190,9 +248,9 @@ def find_bad_calls(body: Body, activities: set[str]) -> Iterator[Finding]:
             yield Finding(body.file, method.line, "error", "method", text)
             continue
         yield from _bad_options(body.file, function, given)
-        options = table_keys(given[2]) if len(given) > 2 else []
-        elsewhere = options is None or any(key.text == "task_queue" for key in options)
-        literal = given[0][0].text if given and len(given[0]) == 1 and given[0][0].kind == "string" else None
+        options = table_fields(given[2]) if len(given) > 2 else []
+        elsewhere = options is None or any(key.text == "task_queue" for key, _ in options)
+        literal = _literal(given)
         is_checked = method.text in ACTIVITY_CALLS and bool(activities) and not elsewhere
         if is_checked and literal is not None and literal not in activities:
             text = f"no activity '{literal}' is registered" + _nearest(literal, activities)
@@ -202,16 +260,40 @@ def find_bad_calls(body: Body, activities: set[str]) -> Iterator[Finding]:
             yield Finding(body.file, method.line, "warning", "future", text)
 
 
-def _bad_options(file: str, function: Function, given: Sequence[Sequence[Token]]) -> Iterator[Finding]:
-    parameters = [item for item in function.parameters if item.name != "self"]
-    for parameter, tokens in zip(parameters, given, strict=False):
-        if not (dataclasses.is_dataclass(parameter.hint) and isinstance(parameter.hint, type)):
+def find_unused_futures(body: Body) -> Iterator[Finding]:
+    """Futures in a variable that nothing else names; `_` says that this is meant so."""
+    tokens = body.tokens
+    for at in range(len(tokens) - 5):
+        texts = [token.text for token in tokens[at : at + 6]]
+        if texts[0] != "local" or texts[2:5] != ["=", body.context, ":"] or texts[5] not in _FUTURES:
             continue
-        known = {field.name for field in dataclasses.fields(parameter.hint)}
-        for key in table_keys(tokens) or []:
-            if key.text not in known:
-                text = f"{function.title} has no option '{key.text}'" + _nearest(key.text, known)
-                yield Finding(file, key.line, "error", "option", text)
+        name = texts[1]
+        is_named = sum(token.kind == "name" and token.text == name for token in tokens) > 1
+        if not is_named and not name.startswith("_"):
+            text = f"the future '{name}' of ctx:{texts[5]} is never used: its failure is never seen"
+            yield Finding(body.file, tokens[at].line, "warning", "future", text)
+
+
+def _bad_options(file: str, function: Function, given: Sequence[Sequence[Token]]) -> Iterator[Finding]:
+    expected = [item for item in function.parameters if item.name != "self"]
+    for parameter, tokens in zip(expected, given, strict=False):
+        for key, path, known in _unknown(parameter.hint, tokens, ""):
+            text = f"{function.title} has no option '{path}'" + _nearest(key.text, known)
+            yield Finding(file, key.line, "error", "option", text)
+
+
+def _unknown(hint: Any, tokens: Sequence[Token], outer: str) -> Iterator[tuple[Token, str, set[str]]]:
+    """Keys of a table that are no options: the key, the option with those around it, and which there are."""
+    option_types = [item for item in (hint, *get_args(hint)) if isinstance(item, type) and is_dataclass(item)]
+    if len(option_types) != 1:
+        return
+    hints = get_type_hints(option_types[0])
+    known = {field.name for field in fields(option_types[0])}
+    for key, value in table_fields(tokens) or []:
+        if key.text not in known:
+            yield key, outer + key.text, known
+        else:
+            yield from _unknown(hints[key.text], value, f"{outer}{key.text}.")
 
 
 def _nearest(name: str, known: Any) -> str:

@@ -25,11 +25,15 @@ _ENDS = frozenset({"end", "until", "elseif"})
 
 @dataclass(frozen=True)
 class Token:
-    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it stands for."""
+    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it stands for.
+
+    `at` is where it begins in the source, in bytes.
+    """
 
     kind: str
     text: str
     line: int
+    at: int
 
 
 def tokenize(source: bytes) -> list[Token]:
@@ -47,7 +51,7 @@ def tokenize(source: bytes) -> list[Token]:
                 text = text[1:-1]
             elif kind == "long":
                 kind, text = "string", text.strip("[]=")
-            tokens.append(Token(kind, text, line))
+            tokens.append(Token(kind, text, line, found.start()))
         line += raw.count(b"\n")
     return tokens
 
@@ -57,13 +61,14 @@ def function_body(tokens: Sequence[Token], first_line: int, last_line: int) -> l
     bodies = []
     for start, token in enumerate(tokens):
         if token.line == first_line and token.kind == "name" and token.text == "function":
-            end = _end_of_block(tokens, start)
+            end = end_of_block(tokens, start)
             if end is not None and tokens[end].line == last_line:
                 bodies.append(list(tokens[start + 1 : end + 1]))
     return bodies[0] if len(bodies) == 1 else None
 
 
-def _end_of_block(tokens: Sequence[Token], start: int) -> int | None:
+def end_of_block(tokens: Sequence[Token], start: int) -> int | None:
+    """The index of the token that ends the block which the token at `start` begins; None when none does."""
     depth = 0
     for at in range(start, len(tokens)):
         token = tokens[at]
@@ -114,9 +119,9 @@ def _split(tokens: Sequence[Token]) -> list[list[Token]]:
     return parts
 
 
-def table_keys(tokens: Sequence[Token]) -> list[Token] | None:
-    """The names before "=" in a table constructor; None when `tokens` are no table constructor."""
+def table_fields(tokens: Sequence[Token]) -> list[tuple[Token, list[Token]]] | None:
+    """The names before "=" in a table constructor, with their values; None when `tokens` are no table constructor."""
     if len(tokens) < 2 or tokens[0].text != "{" or tokens[-1].text != "}" or len(_group(tokens, 0)) != len(tokens):
         return None
     parts = _split(tokens[1:-1])
-    return [part[0] for part in parts if len(part) > 1 and part[0].kind == "name" and part[1].text == "="]
+    return [(part[0], part[2:]) for part in parts if len(part) > 1 and part[0].kind == "name" and part[1].text == "="]

@@ -1,7 +1,11 @@
-"""The command line: one file per command.
+"""The command line: one file, or folder, per command.
 
 Running a script takes the short way in `main`: no module is imported that the script does not need. Everything else
-(other commands, options, help, usage errors) is `assay.cli.commands`.
+(other commands, options, help, usage errors) is `commands.py`.
+
+What several commands share: `script.py` runs a script, with `advice.py` before its worker starts and `signals.py` for
+its end; `options.py`; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`,
+the end of every run; `reference.py`, the declarations of all libraries as pages and as annotations.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import NoReturn
 
 from assay.cli.leave import leave
 
-COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types")
+COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types", "workflow")
 """The commands; each is the attribute `command` of the module of its name."""
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE

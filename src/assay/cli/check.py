@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command()
+@click.command(short_help="Check worker scripts before they run.")
 @verbose
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -49,6 +50,8 @@ class Commands(click.Group):
 def group(ctx: click.Context, verbose: bool) -> None:
     """Run Lua scripts whose plain functions are durable Temporal workflows."""
     ctx.obj = verbose
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 def main(arguments: list[str]) -> int:

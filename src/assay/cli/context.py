@@ -16,17 +16,17 @@ _WORD = re.compile(r"[a-z0-9]+")
 _WEIGHTS = (8, 4, 1)  # of a word in the name, in the first sentence, elsewhere
 
 
-@click.command()
+@click.command(short_help="Search the reference.")
 @verbose
 @click.option("-n", "--number", type=click.IntRange(1), default=3, help="How many to show at most [3].")
 @click.argument("query", nargs=-1, required=True)
 def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
-    r"""Search the reference for functions and print the best, with arguments and options.
+    """Search the reference for functions and print the best, with arguments and options.
 
     \b
     assay context read a file
     assay context ctx:wait_signal
-    """
+    """  # noqa: D301 click wants the character, for lines that it leaves as they are
     from assay.cli import reference
     from assay.lua.reference import entries
 

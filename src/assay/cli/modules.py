@@ -7,7 +7,7 @@ import click
 from assay.cli.options import verbose
 
 
-@click.command()
+@click.command(short_help="List the globals and the built-in modules.")
 @verbose
 @click.argument("name", required=False)
 def command(name: str | None, verbose: bool) -> int:

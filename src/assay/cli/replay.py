@@ -41,8 +41,9 @@ def command(
 ) -> int:
     """Replay histories against the workflows that SCRIPT registers.
 
-    A HISTORY is a JSON file of `temporal workflow show -o json`, of the Web UI or of client:fetch_history, or a folder
-    of them. Open workflows may be among them. With --query the histories come from a server.
+    A HISTORY is a JSON file of `temporal workflow show -o json`, of the Web UI or of client:fetch_history, a folder of
+    them, or a pattern ('histories/**/*.json'). Open workflows may be among them. With --query the histories come from
+    a server.
 
     Ends with 0 when every history matches, 1 when one does not, 2 when something else is wrong.
     """

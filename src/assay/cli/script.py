@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.builtins import LIBRARIES
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
-from assay.lua.host import Host
+from assay.lua.host import Host, Service
 from assay.lua.loader import finder
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ _YOUNG_OBJECTS = 10_000
 """Python's own 700 are looked at again and again while a thousand requests are under way."""
 
 
-def run_file(path: str, arguments: list[str], *, verbose: bool = False) -> int:
+def run_file(
+    path: str, arguments: list[str], *, verbose: bool = False, observe: Callable[[list[Service]], None] | None = None
+) -> int:
     """Run a script; returns the exit code.
 
     Args:
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
+        observe: Called with the script's services whenever one of them has started.
     """
     try:
         with open(path, "rb") as file:
@@ -37,7 +40,7 @@ def run_file(path: str, arguments: list[str], *, verbose: bool = False) -> int:
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, observe)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
@@ -45,7 +48,14 @@ def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
     return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose)
 
 
-def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: bool) -> int:
+def _run(
+    source: bytes,
+    name: str,
+    arguments: list[str],
+    folder: str,
+    verbose: bool,
+    observe: Callable[[list[Service]], None] | None = None,
+) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     host = Host(LIBRARIES, finder(folder), write, flush)
@@ -59,7 +69,15 @@ def _run(source: bytes, name: str, arguments: list[str], folder: str, verbose: b
 
             signals = Signals()
         signals.watch(host.services)
+        if observe is not None:
+            observe(host.services)
 
+    def advise(service: Service) -> None:
+        from assay.cli.advice import tell_of
+
+        tell_of(host, service)
+
+    host.before_service = advise
     host.on_service = watch_signals
     script, *rest = map(os.fsencode, arguments)
     try:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Run so many files at once [the number of cores].")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60].")
 @click.option("--junit", metavar="FILE", help="Write the results to FILE as JUnit XML.")
+@click.option("--coverage", is_flag=True, help="Show which lines of the scripts and modules ran.")
+@click.option("--lcov", metavar="FILE", help="Write the coverage to FILE, in lcov's format.")
+@click.option("--fail-under", type=click.FloatRange(0, 100), help="Fail when fewer percent of the lines ran.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 def command(
     paths: tuple[str, ...],
@@ -32,9 +35,12 @@ def command(
     jobs: int | None,
     timeout: float,
     junit: str | None,
+    coverage: bool,
+    lcov: str | None,
+    fail_under: float | None,
     verbose: bool,
 ) -> int:
-    r"""Run Lua tests: the files named *_test.lua in each PATH, or here.
+    """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
     \b
     test("adds", function()
@@ -44,7 +50,7 @@ def command(
     test.workflow_env{ script = "worker.lua", activities = { … } } runs workflows on a server that skips time.
 
     Ends with 0 when all tests pass, 1 when one fails, 2 when there is nothing to run.
-    """
+    """  # noqa: D301 click wants the character, for lines that it leaves as they are
     make_interruptible()
     from assay.testing import runner
 
@@ -53,7 +59,8 @@ def command(
     except AssayError as error:
         return tell(error, verbose)
     began = time.monotonic()
-    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text))
+    coverage = coverage or lcov is not None or fail_under is not None
+    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage))
     ran = [test for result in results for test in result.tests]
     if not ran:
         complain(f"no test's name contains '{text}'" if any(result.filtered for result in results) else "no tests")
@@ -67,17 +74,26 @@ def command(
         except OSError as error:
             complain(f"cannot write {junit}: {error.strerror}")
             return EXIT_USAGE
+    is_covered = True
+    if coverage:
+        from assay.cli import coverage as report
+
+        try:
+            is_covered = report.tell(results, lcov, fail_under)
+        except OSError as error:
+            complain(f"cannot write {lcov}: {error.strerror}")
+            return EXIT_USAGE
     summary = f"{len(ran) - failed} passed, {failed} failed"
     click.secho(summary, fg="red" if failed else "green", bold=True, nl=False)
     click.echo(f" ({time.monotonic() - began:.1f} s)")
-    return 1 if failed else 0
+    return 1 if failed or not is_covered else 0
 
 
-async def _run(files: list[str], jobs: int, limit: float, text: str) -> list[FileResult]:
+async def _run(files: list[str], jobs: int, limit: float, text: str, coverage: bool) -> list[FileResult]:
     from assay.testing.runner import run_files
 
     results = []
-    async for result in run_files(files, jobs=jobs, limit=limit, text=text):
+    async for result in run_files(files, jobs=jobs, limit=limit, text=text, coverage=coverage):
         results.append(result)
         if result.tests:
             click.echo(_show(result))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
-from assay.lua.spawned import CANCELLED, SpawnedTask, TaskOutcome, TaskResults
+from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE_PARTS, PARTS, Outcome, State
 from assay.lua.values import Json, Record
 
@@ -77,6 +77,8 @@ class Host:
         self.services: list[Service] = []
         """What keeps the script alive when its main chunk has ended, or at least ends in order; see `add_service`."""
         self._in_background: list[Service] = []
+        self.before_service: Callable[[Service], None] | None = None
+        """Called with a service that is about to start."""
         self.on_service: Callable[[], None] | None = None
         """Called when a service is added."""
         self.on_exit: Callable[[], Any] | None = None
@@ -382,7 +384,7 @@ class Host:
         """Carry a task from `event` to its end."""
         import asyncio
 
-        cancelled = False
+        was_cancelled = False
         self.launch()
         while event[0] == b"wait":
             self._flush()
@@ -391,8 +393,8 @@ class Host:
                 answer = self._outcome(await awaitable)
             except asyncio.CancelledError:
                 self.check_alive()
-                cancelled = True
-                answer = self._failure(function, CANCELLED)
+                was_cancelled = True
+                answer = self._failure(function, cancelled())
             except Exception as error:
                 answer = self._failure(function, error)
             event = self.step(task, *answer)
@@ -400,7 +402,7 @@ class Host:
         try:
             return self.result(event)
         except LuaError as error:
-            if cancelled and isinstance(error.value, dict) and error.value.get("kind") == "cancelled":
+            if was_cancelled and isinstance(error.value, dict) and error.value.get("kind") == "cancelled":
                 raise asyncio.CancelledError from error
             raise
 

@@ -51,6 +51,12 @@ def describe_method(name: str) -> bytes:
     return text
 
 
+def method_names(name: str) -> list[str]:
+    """The public methods of the handles of a class whose library was imported."""
+    found = (key.partition(":") for key in _methods)
+    return sorted(method for owner, _, method in found if owner == name and not method.startswith("_"))
+
+
 def _describe(library: Library) -> dict[str, Any]:
     declared = [_declare(function) for function in library.functions]
     if library.entry is not None:

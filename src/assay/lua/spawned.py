@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from assay.lua.host import Host
 
-CANCELLED = ErrorObject("cancelled", kind="cancelled")
+
+def cancelled() -> ErrorObject:
+    """The error of a cancellation: a new one each time, because one that is raised keeps the frames that it passes."""
+    return ErrorObject("cancelled", kind="cancelled")
 
 
 class TaskOutcome(int):
@@ -87,7 +90,7 @@ class SpawnedTask:
         assert self.running is not None
         self.host.failed.discard(self)
         if not self._started:
-            raise CANCELLED
+            raise cancelled()
         if not self.running.cancelled():
             self.running.result()
         return TaskOutcome(self.id)

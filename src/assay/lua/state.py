@@ -142,6 +142,10 @@ class State:
         used: int = self._runtime.get_memory_used()
         return used if used < 1 << 62 else 0  # lupa's count can fall below zero and wrap
 
+    def add_part(self, part: str) -> None:
+        """Load one more part of the private side, of a tool that not every script needs."""
+        self.invoke(b"add_part", read_part(part))
+
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name. Raises MemoryError when the state's limit is reached."""
         function = self._functions.get(name)

@@ -43,6 +43,10 @@ from assay.temporal import payloads
 DEFAULT_TYPE = "LuaError"
 HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 NO_ANSWER = "no answer from the server within rpc_timeout"
+MOST_TEXT = 64 * 1024
+"""Characters of an error's message: the server refuses a failure that is too large, again and again."""
+MOST_DETAILS = payloads.USUAL_LIMIT - 8 * MOST_TEXT
+"""Bytes of an error's details, beside the message in UTF-8 and the traceback."""
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 
@@ -119,6 +123,12 @@ def to_application_error(error: LuaError) -> ApplicationError:
     # A table that says nothing of itself is all details.
     given = value.get("details") if "details" in value or "message" in value or "type" in value else error.value
     details = [] if given is None else [RawValue(payloads.to_payload(Json(orjson.dumps(given))))]
+    if len(text) > MOST_TEXT:
+        text = f"{text[:MOST_TEXT]}… (of {len(text)} characters)"
+    size = sum(len(item.payload.data) for item in details)
+    if size > MOST_DETAILS:
+        text += f" (its details, {size} bytes, are left out: the Temporal server takes at most {MOST_DETAILS})"
+        details = []
     delay = value.get("next_retry_delay")
     failure = ApplicationError(
         text,

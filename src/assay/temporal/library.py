@@ -85,6 +85,8 @@ async def worker(host: Host, options: WorkerOptions) -> Worker:
         options: Where the server is, the task queue, and what the worker runs.
     """
     running = Worker(host, options)
+    if host.before_service is not None:
+        host.before_service(running)
     await running.start()
     return running
 

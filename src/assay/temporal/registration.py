@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError
+from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.state import PARTS
@@ -34,9 +35,14 @@ class Script(Host):
     """
 
     def __init__(
-        self, path: str, *, parts: tuple[str, ...] = PARTS, write: Callable[[bytes], Any] | None = None
+        self,
+        path: str,
+        *,
+        parts: tuple[str, ...] = PARTS,
+        libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+        write: Callable[[bytes], Any] | None = None,
     ) -> None:
-        super().__init__(LIBRARIES, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        super().__init__(libraries, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
@@ -53,14 +59,17 @@ class Script(Host):
             raise AssayError(f"cannot read {self.path}: {error.strerror}") from error
         name, *rest = map(os.fsencode, (self.path, *arguments))
         self.set_arguments(name, *rest)
-        self._main = asyncio.ensure_future(self.run(self.load(source, self.path), tuple(rest), b"keep"))
+        self._main = asyncio.ensure_future(self._run_main(self.load(source, self.path), tuple(rest)))
         far_enough = asyncio.ensure_future(self._far_enough.wait())
         await asyncio.wait((self._main, far_enough), return_when=asyncio.FIRST_COMPLETED)
         far_enough.cancel()
         if self._main.done():
             self._far_enough.set()
-            with suppress(SystemExit):
-                self._main.result()
+            self._main.result()
+
+    async def _run_main(self, chunk: LuaFunction, arguments: tuple[bytes, ...]) -> None:
+        with suppress(SystemExit):  # which would go through the event loop
+            await self.run(chunk, arguments, b"keep")
 
     def _stops(self, function: Function) -> bool:
         module = function.python.__module__
@@ -76,6 +85,8 @@ class Script(Host):
             return _refuse if self._far_enough.is_set() else self._stop
         if function.title == "temporal.worker":
             return self._register
+        if function.title == "http.serve":
+            return self._serve
         return _connect if function.title == "temporal.connect" else super().implementation(function)
 
     def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
@@ -85,6 +96,12 @@ class Script(Host):
         worker = Worker(host, options)
         self.workers.append(worker)
         return worker
+
+    async def _serve(self, *_arguments: Any) -> None:
+        """Listen to nobody; a main chunk that serves comes to nothing else."""
+        if asyncio.current_task() is self._main:
+            self._far_enough.set()
+        await asyncio.Event().wait()
 
     async def _stop(self) -> None:
         self._far_enough.set()
@@ -108,9 +125,15 @@ async def _refuse() -> None:
     raise BuiltinError("there is no Temporal server here: the script was only read for what it registers")
 
 
-async def read_script(path: str, arguments: Sequence[str] = (), *, parts: tuple[str, ...] = PARTS) -> Script:
+async def read_script(
+    path: str,
+    arguments: Sequence[str] = (),
+    *,
+    parts: tuple[str, ...] = PARTS,
+    libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts)
+    script = Script(path, parts=parts, libraries=libraries)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} registers nothing: it has to call temporal.worker")

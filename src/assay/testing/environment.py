@@ -23,8 +23,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
 from assay.lua.host import Host
+from assay.lua.state import PARTS
 from assay.lua.values import Name
 from assay.temporal import connection
 from assay.temporal.client import Client, StartOptions
@@ -36,6 +38,7 @@ from assay.temporal.registration import Script, read_script
 from assay.temporal.replay.engine import Outcome, Replay
 from assay.temporal.worker import Worker
 from assay.temporal.worker_options import WorkerOptions
+from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
 
 T = TypeVar("T")
@@ -141,7 +144,9 @@ class _TaskFailures(logging.Handler):
 class TestEnvironment:
     """Workers on the file's server, the workflows that were started, what they called."""
 
-    def __init__(self, host: Host, server: WorkflowEnvironment, client: Client, options: EnvironmentOptions) -> None:
+    def __init__(
+        self, host: TestHost, server: WorkflowEnvironment, client: Client, options: EnvironmentOptions
+    ) -> None:
         self.calls: list[ActivityCall] = []
         self._host = host
         self._server = server
@@ -163,7 +168,12 @@ class TestEnvironment:
         if options.script is None and not options.workflows:
             raise BuiltinError("nothing to test: give 'script', 'workflows' or both")
         if options.script is not None:
-            self._script = await read_script(_join(folder, options.script), options.arguments)
+            self._script = await read_script(
+                _join(folder, options.script),
+                options.arguments,
+                parts=(*PARTS, *self._host.more_parts),
+                libraries={**LIBRARIES, **self._host.more_libraries},
+            )
             for worker in self._script.workers:
                 given = replace(
                     WorkerOptions(task_queue=worker.options.task_queue),
@@ -179,6 +189,7 @@ class TestEnvironment:
             )
             self._workers.append(_TestWorker(self._host, inline, self._note))
         for worker in self._workers:
+            worker.settings.parts = self._host.more_parts
             await worker.start()
             self._host.remove_service(worker)
         for name in ("temporalio", "assay.temporal"):

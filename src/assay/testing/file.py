@@ -48,7 +48,8 @@ class File:
         self._timeout: float = settings["timeout"]
         self._report = report
         self._output = _Output()
-        self._host = TestHost(self._path, lambda text: os.write(1, text))
+        self._coverage: bool = settings["coverage"]
+        self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage)
 
     def _tell(self, **fields: Any) -> None:
         self._report.write(json.dumps(fields) + "\n")
@@ -77,6 +78,11 @@ class File:
                     break
         if host.server is not None:
             await host.server.stop()
+        if self._coverage:
+            from assay.testing import coverage
+
+            found = coverage.collect(host.state, self._path)
+            self._tell(event="coverage", files=coverage.as_json(found))
         self._tell(event="end")
 
     async def _test(self, name: str, function: LuaFunction) -> bool:

@@ -11,6 +11,7 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import finder
+from assay.lua.state import PARTS
 
 if TYPE_CHECKING:
     from assay.testing.environment import Server, TestEnvironment
@@ -23,9 +24,18 @@ TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
 class TestHost(Host):
     """The state of a test file."""
 
-    def __init__(self, path: str, write: Callable[[bytes], Any]) -> None:
+    def __init__(self, path: str, write: Callable[[bytes], Any], *, coverage: bool = False) -> None:
         self.folder = os.path.dirname(path) or "."
-        super().__init__(TEST_LIBRARIES, finder(self.folder), write)
+        self.more_parts: tuple[str, ...] = ()
+        """What all states of the file have beside the usual parts of the private side."""
+        self.more_libraries: dict[str, tuple[str, bool]] = {}
+        if coverage:
+            from assay.testing.coverage import LIBRARIES as COVERAGE
+            from assay.testing.coverage import PART
+
+            self.more_parts, self.more_libraries = (PART,), COVERAGE
+        libraries = {**TEST_LIBRARIES, **self.more_libraries}
+        super().__init__(libraries, finder(self.folder), write, parts=(*PARTS, *self.more_parts))
         self.on_exit = lambda: None
         self.tests: dict[str, LuaFunction] = {}
         self.running: str | None = None

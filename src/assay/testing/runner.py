@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.errors import AssayError
+from assay.testing.coverage import FileCoverage, from_json
 
 PATTERN = "*_test.lua"
 _MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to tell that it was reached
@@ -37,6 +38,7 @@ class FileResult:
     path: str
     tests: list[TestResult] = field(default_factory=list)
     filtered: int = 0
+    coverage: list[FileCoverage] = field(default_factory=list)
 
 
 def find_files(paths: Iterable[str]) -> list[str]:
@@ -60,16 +62,18 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part == "node_modules" for part in path.parts)
 
 
-async def run_files(paths: list[str], *, jobs: int, limit: float, text: str = "") -> AsyncIterator[FileResult]:
+async def run_files(
+    paths: list[str], *, jobs: int, limit: float, text: str = "", coverage: bool = False
+) -> AsyncIterator[FileResult]:
     """Run test files, `jobs` at once; gives each as it ends. Whatever still runs is killed when the caller leaves.
 
-    `limit`: seconds for one test; `text`: what the names of the tests to run contain.
+    `limit`: seconds for one test; `text`: what the names of the tests to run contain; `coverage`: look which lines run.
     """
     turns = asyncio.Semaphore(jobs)
 
     async def run(path: str) -> FileResult:
         async with turns:
-            return await _run_file(path, limit, text)
+            return await _run_file(path, limit, text, coverage)
 
     running = [asyncio.ensure_future(run(path)) for path in paths]
     try:
@@ -81,8 +85,8 @@ async def run_files(paths: list[str], *, jobs: int, limit: float, text: str = ""
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _run_file(path: str, limit: float, text: str) -> FileResult:
-    settings = json.dumps({"path": path, "timeout": limit, "filter": text})
+async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileResult:
+    settings = json.dumps({"path": path, "timeout": limit, "filter": text, "coverage": coverage})
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "assay.testing.file", settings),
         stdin=asyncio.subprocess.DEVNULL,
@@ -111,6 +115,8 @@ async def _run_file(path: str, limit: float, text: str) -> FileResult:
                 running = fields["name"]
             elif event == "found":
                 result.filtered = fields["filtered"]
+            elif event == "coverage":
+                result.coverage = from_json(fields["files"])
             elif event in ("result", "broken"):
                 running = ""
                 result.tests.append(TestResult(fields.pop("name", ""), **fields))

@@ -68,8 +68,14 @@ function host.tell_released()
   end
 end
 
+-- The class of a handle, or nil.
 function host.is_handle(v)
   return handle_classes[v]
+end
+
+-- Let a table that stands for something else be told like a handle, and never be taken for data.
+function host.set_class(v, class)
+  handle_classes[v] = class
 end
 
 -- `call` is what a call of a handle does, if anything; `fields` are the methods that the script sees as fields. A handle

@@ -36,10 +36,14 @@ function host.later(part, ...)
   end
 end
 
+function host.add_part(code)
+  load(code, "=[assay]", "bt", private)(host)
+end
+
 setmetatable(host, {
   __index = function(_, name)
     if late[name] then
-      load(read_part(late[name]), "=[assay]", "bt", private)(host)
+      host.add_part(read_part(late[name]))
       return private.rawget(host, name)
     end
   end,

@@ -26,7 +26,9 @@ local function make_stub(path, what)
   local function refuse()
     error("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE), 2)
   end
-  return setmetatable({}, {
+  local stub = {}
+  host.set_class(stub, "stub of '" .. path .. "'")
+  return setmetatable(stub, {
     __name = "stub",
     __metatable = false,
     __call = refuse,

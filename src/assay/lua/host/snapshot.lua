@@ -166,8 +166,11 @@ function host.snapshot(id)
     if name then
       return pack("<c1s4", "b", name)
     elseif kind == "function" then
-      if getinfo(value, "S").what == "C" then
+      local info = getinfo(value, "S")
+      if info.what == "C" then
         return stub(path, "a C function")
+      elseif host.is_private(info) then -- what `coroutine.wrap` has made, for one
+        return stub(path, "a function made by a library")
       end
       return write_function(value, path)
     elseif kind ~= "table" then

@@ -236,7 +236,7 @@ end
 
 local function check(co, name)
   if type(co) ~= "thread" then
-    error("bad argument #1 to '" .. name .. "' (coroutine expected)", 3)
+    error("bad argument #1 to '" .. name .. "' (coroutine expected, got " .. host.describe(co) .. ")", 3)
   end
 end
 

@@ -20,7 +20,7 @@ from assay.errors import AssayError
 from assay.lua import registry
 from assay.temporal import connection
 from assay.temporal.core import core
-from assay.temporal.replay.steps import Call, Step, command_steps, event_step, history_steps
+from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
 from assay.temporal.worker import Worker
 from assay.temporal.workflow.host import WorkflowHost
 from assay.temporal.workflow.instance import Settings, workflow_class
@@ -63,13 +63,33 @@ class Outcome:
 
 
 @dataclass
+class Trace:
+    """What a replay tells of one run.
+
+    Attributes:
+        divergence: Where the run parts from its history, None when it does not.
+        places: The line of the script behind an event, by the event's id.
+        waits: The Lua traceback of where the workflow function waits; empty when it has ended or does not match.
+    """
+
+    divergence: Divergence | None
+    places: dict[int, str]
+    waits: str
+
+
+@dataclass
 class _Watched:
     """What was seen of the run that is replayed."""
 
-    steps: list[Step] = field(default_factory=list)
+    taken: Taken = field(default_factory=Taken)
     mismatch: str = ""
     failure: str = ""
     where: str = ""
+
+    @property
+    def ordered(self) -> list[Step]:
+        """The steps that are compared."""
+        return [step for step in self.taken.steps if step.ordered]
 
 
 class _Runner(LuaWorkflowRunner):
@@ -90,13 +110,16 @@ class _Runner(LuaWorkflowRunner):
         activate = instance.activate
 
         def write_down(act: WorkflowActivation) -> WorkflowActivationCompletion:
+            host = self._settings.runs.get(det.info.run_id)
+            if host is not None and any(job.HasField("remove_from_cache") for job in act.jobs):
+                self.watched.where = self.watched.where or host.where()
             completion = activate(act)
             host = self._settings.runs.get(det.info.run_id)
             if completion.HasField("failed"):
                 self.watched.failure = completion.failed.failure.message
                 self.watched.where = "" if host is None else host.where()
             elif host is not None:
-                self.watched.steps += command_steps(completion.successful.commands, _take_calls(host))
+                self.watched.taken.add(act.history_length, completion.successful.commands, _take_calls(host))
             return completion
 
         instance.activate = write_down  # type: ignore[method-assign]
@@ -106,9 +129,9 @@ class _Runner(LuaWorkflowRunner):
 def _take_calls(host: WorkflowHost) -> list[Call]:
     calls = []
     while call := host.state.invoke(b"take_call"):
-        index, first, place = call
+        index, first, has_timeout, place = call
         title = registry.functions[index].title
-        calls.append(Call(title, first.decode("utf-8", "replace"), place.decode("utf-8", "replace")))
+        calls.append(Call(title, first.decode("utf-8", "replace"), has_timeout, place.decode("utf-8", "replace")))
     return calls
 
 
@@ -144,6 +167,17 @@ class Replay:
             async for result in results:
                 yield self._outcome(result.history, result.replay_failure)
 
+    async def trace(self, history: WorkflowHistory) -> Trace:
+        """Replay one history and tell which lines of the script caused its events."""
+
+        async def only() -> AsyncIterator[WorkflowHistory]:
+            yield history
+
+        [outcome] = [outcome async for outcome in self.run(only())]
+        watched = self.runner.watched
+        waits = watched.where if outcome.divergence is None else ""
+        return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
+
     async def _begin_each(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
         async for history in histories:
             self.runner.watched = _Watched()
@@ -171,13 +205,13 @@ class Replay:
         if not watched.mismatch:
             return Divergence(watched.failure or str(failure), [], None, None, watched.where)
         message = _CODE.sub("", watched.mismatch)
-        expected = list(history_steps(history.events))
+        expected, actual = list(history_steps(history.events)), watched.ordered
         at = next(
-            (i for i, pair in enumerate(zip(expected, watched.steps, strict=False)) if not pair[0].matches(pair[1])),
-            min(len(expected), len(watched.steps)),
+            (i for i, pair in enumerate(zip(expected, actual, strict=False)) if not pair[0].matches(pair[1])),
+            min(len(expected), len(actual)),
         )
         theirs: Any = expected[at] if at < len(expected) else None
-        ours = watched.steps[at] if at < len(watched.steps) else None
+        ours = actual[at] if at < len(actual) else None
         named = _EVENT.search(message)
         if theirs is None and named is not None:
             theirs = next((event_step(event) for event in history.events if event.event_id == int(named[1])), None)

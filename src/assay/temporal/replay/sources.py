@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -14,19 +15,25 @@ from assay.errors import AssayError
 
 
 def history_files(paths: Iterable[str]) -> list[Path]:
-    """The files that `paths` name: each file as it is, of a folder every `.json` in it. Raises AssayError."""
+    """The files that `paths` name: each file as it is, of a folder every `.json` in it, of a pattern what it matches.
+
+    Raises AssayError.
+    """
     found: list[Path] = []
     for name in paths:
         path = Path(name)
-        if path.is_dir():
-            inside = sorted(path.rglob("*.json"))
-            if not inside:
-                raise AssayError(f"no .json file in the folder {name}")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
+        matched = [] if path.exists() else sorted(glob.glob(name, recursive=True))
+        if not (path.exists() or matched):
             raise AssayError(f"cannot read {name}: No such file or directory")
+        for item in map(Path, matched or [name]):
+            found += _inside(item) if item.is_dir() else [item]
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.json"))
+    if not found:
+        raise AssayError(f"no .json file in the folder {folder}")
     return found
 
 
@@ -44,12 +51,13 @@ def read_history(path: Path) -> WorkflowHistory:
         document = document["history"]
     try:
         history = WorkflowHistory.from_json(path.stem, document)
-        started = history.events[0].HasField("workflow_execution_started_event_attributes")
+        started = history.events[0].workflow_execution_started_event_attributes
     except Exception:  # the SDK's parser raises whatever the text makes it raise
-        started = False
-    if not started:
+        raise AssayError(f"{path} is not the history of a workflow") from None
+    if not started.workflow_type.name:
         raise AssayError(f"{path} is not the history of a workflow")
-    return history
+    # The name of a file is nobody's id: a workflow that makes ids of its own would not match.
+    return WorkflowHistory(started.workflow_id or path.stem, history.events)
 
 
 async def from_files(paths: Iterable[Path]) -> AsyncIterator[WorkflowHistory]:

@@ -2,115 +2,250 @@
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it is, the name in it, where it was seen (an event, or a line of the script), and a detail."""
+    """One step: what it is, the name in it, where it was seen (an event, or a line of the script), and a detail.
+
+    `key` tells steps of one kind apart: an activity's or a child's id, the number of a timer. Steps that are not
+    `ordered` (local activities, patches, …) come into a history in an order of their own.
+    """
 
     kind: str
     name: str = ""
     where: str = ""
     detail: str = ""
+    key: str = ""
+    ordered: bool = True
 
     def __str__(self) -> str:
         return self.kind + (f" '{self.name}'" if self.name else "") + (f": {self.detail}" if self.detail else "")
 
     def matches(self, other: Step) -> bool:
         """Whether both are the same step."""
-        return (self.kind, self.name) == (other.kind, other.name)
+        return (self.kind, self.name, self.key) == (other.kind, other.name, other.key)
 
+
+_ACTIVITY = "activity"
+_NEXUS = "Nexus operation"
+_CHILD = "child workflow"
+_TIMER = "timer"
+_SIGNAL = "signal to another workflow"
+_CANCEL = "cancellation of another workflow"
+_COMPLETED = "the workflow completed"
+_FAILED = "the workflow failed"
+_CANCELLED = "the workflow cancelled"
+_AS_NEW = "the run continued as new"
+_LOCAL = "local activity or side effect"
+_PATCH = "patch"
+_ATTRIBUTES = "search attributes"
+_MEMO = "memo"
 
 _COMMANDS = {
-    "schedule_activity": ("activity", "activity_type"),
-    "schedule_nexus_operation": ("Nexus operation", "operation"),
-    "start_child_workflow_execution": ("child workflow", "workflow_type"),
-    "start_timer": ("timer", ""),
-    "signal_external_workflow_execution": ("signal to another workflow", "signal_name"),
-    "request_cancel_external_workflow_execution": ("cancellation of another workflow", ""),
-    "complete_workflow_execution": ("the workflow completed", ""),
-    "fail_workflow_execution": ("the workflow failed", ""),
-    "cancel_workflow_execution": ("the workflow cancelled", ""),
-    "continue_as_new_workflow_execution": ("the run continued as new", ""),
+    "schedule_activity": (_ACTIVITY, "activity_type", "activity_id"),
+    "schedule_nexus_operation": (_NEXUS, "operation", ""),
+    "start_child_workflow_execution": (_CHILD, "workflow_type", "workflow_id"),
+    "start_timer": (_TIMER, "", "seq"),
+    "signal_external_workflow_execution": (_SIGNAL, "signal_name", ""),
+    "request_cancel_external_workflow_execution": (_CANCEL, "", ""),
+    "complete_workflow_execution": (_COMPLETED, "", ""),
+    "fail_workflow_execution": (_FAILED, "", ""),
+    "cancel_workflow_execution": (_CANCELLED, "", ""),
+    "continue_as_new_workflow_execution": (_AS_NEW, "", ""),
+    "schedule_local_activity": (_LOCAL, "activity_type", "seq"),
+    "set_patch_marker": (_PATCH, "patch_id", ""),
+    "upsert_workflow_search_attributes": (_ATTRIBUTES, "", ""),
+    "modify_workflow_properties": (_MEMO, "", ""),
 }
-"""The commands that are compared: kind, and the field with the name. The others (local activities, patches, …) come
-in an order of their own."""
+"""Commands that are steps: kind, and the fields with the name and the key."""
 
 _EVENTS = {
-    "activity_task_scheduled_event_attributes": ("activity", "activity_type.name"),
-    "nexus_operation_scheduled_event_attributes": ("Nexus operation", "operation"),
-    "start_child_workflow_execution_initiated_event_attributes": ("child workflow", "workflow_type.name"),
-    "timer_started_event_attributes": ("timer", ""),
-    "signal_external_workflow_execution_initiated_event_attributes": ("signal to another workflow", "signal_name"),
-    "request_cancel_external_workflow_execution_initiated_event_attributes": ("cancellation of another workflow", ""),
-    "workflow_execution_completed_event_attributes": ("the workflow completed", ""),
-    "workflow_execution_failed_event_attributes": ("the workflow failed", ""),
-    "workflow_execution_canceled_event_attributes": ("the workflow cancelled", ""),
-    "workflow_execution_continued_as_new_event_attributes": ("the run continued as new", ""),
+    "activity_task_scheduled_event_attributes": (_ACTIVITY, "activity_type.name", "activity_id"),
+    "nexus_operation_scheduled_event_attributes": (_NEXUS, "operation", ""),
+    "start_child_workflow_execution_initiated_event_attributes": (_CHILD, "workflow_type.name", "workflow_id"),
+    "timer_started_event_attributes": (_TIMER, "", "timer_id"),
+    "signal_external_workflow_execution_initiated_event_attributes": (_SIGNAL, "signal_name", ""),
+    "request_cancel_external_workflow_execution_initiated_event_attributes": (_CANCEL, "", ""),
+    "workflow_execution_completed_event_attributes": (_COMPLETED, "", ""),
+    "workflow_execution_failed_event_attributes": (_FAILED, "", ""),
+    "workflow_execution_canceled_event_attributes": (_CANCELLED, "", ""),
+    "workflow_execution_continued_as_new_event_attributes": (_AS_NEW, "", ""),
+    "upsert_workflow_search_attributes_event_attributes": (_ATTRIBUTES, "", ""),
+    "workflow_properties_modified_event_attributes": (_MEMO, "", ""),
 }
 
-_CALLS = {
-    "timer": ("ctx:sleep", "ctx:wait_signal", "ctx:start_timer", "ctx:wait_condition", "ctx:with_timeout"),
-    "the run continued as new": ("ctx:continue_as_new",),
-}
+_UNORDERED = frozenset({_LOCAL, _PATCH, _ATTRIBUTES, _MEMO})
 
-_MARKERS = {"core_patch": "patch", "core_local_activity": "local activity or side effect"}
+_TAKEN_BACK = {
+    "cancel_timer": "start_timer",
+    "request_cancel_activity": "schedule_activity",
+    "cancel_child_workflow_execution": "start_child_workflow_execution",
+}
+"""Commands that, in the same workflow task, undo another one: it never reaches the history."""
+
+_CALLS: dict[str, tuple[str, ...]] = {
+    _ACTIVITY: ("ctx:execute_activity", "ctx:start_activity"),
+    _LOCAL: ("ctx:execute_local_activity", "ctx:start_local_activity"),
+    _NEXUS: ("ctx:execute_nexus_operation", "ctx:start_nexus_operation"),
+    _CHILD: ("ctx:execute_child_workflow", "ctx:start_child_workflow"),
+    _TIMER: ("ctx:sleep", "ctx:start_timer", "ctx:with_timeout"),
+    _SIGNAL: ("ctx:signal_workflow", "future:signal"),
+    _CANCEL: ("ctx:cancel_workflow",),
+    _AS_NEW: ("ctx:continue_as_new",),
+    _PATCH: ("ctx:patched", "ctx:deprecate_patch"),
+    _ATTRIBUTES: ("ctx:upsert_search_attributes",),
+    _MEMO: ("ctx:upsert_memo",),
+}
+"""The calls behind the steps of a kind."""
+_TIMED_WAITS = ("ctx:wait_signal", "ctx:wait_condition", "ctx:await_all", "ctx:await_any")
+"""They start a timer when they have a timeout."""
+_NAMED = frozenset({_ACTIVITY, _LOCAL, _CHILD, _PATCH})
+"""Steps whose name is the first argument of the call behind them."""
+
+
+def _field(message: object, path: str) -> str:
+    value = message
+    for part in filter(None, path.split(".")):
+        value = getattr(value, part)
+    return str(value) if path else ""
 
 
 def event_step(event: HistoryEvent) -> Step | None:
     """The step that an event records, None when the server made it by itself."""
     attributes = event.WhichOneof("attributes") or ""
+    where = f"event {event.event_id}"
     if attributes == "marker_recorded_event_attributes":
-        name = event.marker_recorded_event_attributes.marker_name
-        return Step(_MARKERS.get(name, f"marker '{name}'"), where=f"event {event.event_id}")
+        return _marker_step(event.marker_recorded_event_attributes, where)
     if attributes not in _EVENTS:
         return None
-    kind, path = _EVENTS[attributes]
+    kind, name, key = _EVENTS[attributes]
     value = getattr(event, attributes)
-    for part in filter(None, path.split(".")):
-        value = getattr(value, part)
-    return Step(kind, value if path else "", f"event {event.event_id}")
+    found = _field(value, key)
+    return Step(kind, _field(value, name), where, found if kind == _CHILD else "", found, kind not in _UNORDERED)
+
+
+def marker_data(marker: MarkerRecordedEventAttributes) -> dict[str, object]:
+    """What the SDK's core writes into a marker of a local activity or a patch."""
+    for name in ("data", "patch-data"):
+        for payload in marker.details[name].payloads if name in marker.details else ():
+            try:
+                found = json.loads(payload.data)
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                return found
+    return {}
+
+
+def _marker_step(marker: MarkerRecordedEventAttributes, where: str) -> Step:
+    data = marker_data(marker)
+    if marker.marker_name == "core_local_activity":
+        name = str(data.get("activity_type", ""))
+        return Step(_LOCAL, _unless_hidden(name), where, key=str(data.get("seq", "")), ordered=False)
+    if marker.marker_name == "core_patch":
+        return Step(_PATCH, str(data.get("id", "")), where, ordered=False)
+    return Step(f"marker '{marker.marker_name}'", where=where, ordered=False)
+
+
+def _unless_hidden(activity: str) -> str:
+    return "" if activity == SIDE_EFFECT_ACTIVITY else activity
 
 
 def history_steps(events: Iterable[HistoryEvent]) -> Iterator[Step]:
     """The steps of a history that are compared."""
     for event in events:
         step = event_step(event)
-        if step is not None and event.WhichOneof("attributes") in _EVENTS:
+        if step is not None and step.ordered:
             yield step
 
 
 @dataclass(frozen=True)
 class Call:
-    """A builtin that the script called: its name, its first argument if that is a text, its line."""
+    """A builtin that the script called: its name, its first argument if that is a text, its line.
+
+    `has_timeout` tells whether its options have a timeout.
+    """
 
     title: str
     first: str
+    has_timeout: bool
     place: str
 
 
-def command_steps(commands: Iterable[WorkflowCommand], calls: Iterable[Call]) -> Iterator[Step]:
-    """The steps of the commands of one workflow task that are compared, with the lines of the `calls` behind them."""
-    left = list(calls)
-    for command in commands:
-        variant = command.WhichOneof("variant") or ""
-        if variant not in _COMMANDS:
-            continue
-        kind, field = _COMMANDS[variant]
-        name = getattr(getattr(command, variant), field) if field else ""
-        behind = next((call for call in left if _is_behind(call, kind, name)), None)
-        if behind is not None:
-            left.remove(behind)
-        detail = command.fail_workflow_execution.failure.message if variant == "fail_workflow_execution" else ""
-        yield Step(kind, name, behind.place if behind else "", detail)
+class Taken:
+    """The steps that a run takes, from its commands."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._task = -1
+        self._numbered: dict[tuple[str, int], Step] = {}
+        self._late: list[Call] = []
+
+    def add(self, task: int, commands: Iterable[WorkflowCommand], calls: Iterable[Call]) -> None:
+        """Add the commands of one activation, with the lines of the `calls` behind them.
+
+        `task` tells the workflow tasks of a run apart, of which each may have several activations.
+        """
+        if task != self._task:
+            self._task, self._numbered = task, {}
+        left = self._late + list(calls)
+        for command in commands:
+            variant = command.WhichOneof("variant") or ""
+            value = getattr(command, variant)
+            if variant in _COMMANDS:
+                step = _command_step(variant, value, left)
+                self.steps.append(step)
+                self._numbered[variant, getattr(value, "seq", 0)] = step
+            elif variant in _TAKEN_BACK:
+                number = value.child_workflow_seq if variant == "cancel_child_workflow_execution" else value.seq
+                undone = self._numbered.pop((_TAKEN_BACK[variant], number), None)
+                if undone is not None:
+                    self.steps = [step for step in self.steps if step is not undone]
+                elif variant == "cancel_child_workflow_execution":
+                    self.steps.append(Step(_CANCEL))
+        # A signal to a child becomes a command when the child has started.
+        self._late = [call for call in left if call.title == "future:signal"]
+
+
+def _command_step(variant: str, value: object, calls: list[Call]) -> Step:
+    kind, name_field, key_field = _COMMANDS[variant]
+    name, key = _unless_hidden(_field(value, name_field)), _field(value, key_field)
+    behind = next((call for call in calls if _is_behind(call, kind, name)), None)
+    if behind is not None:
+        calls.remove(behind)
+    detail = key if kind == _CHILD else ""
+    if variant == "fail_workflow_execution":
+        detail = _field(value, "failure.message")
+    return Step(kind, name, behind.place if behind else "", detail, key, kind not in _UNORDERED)
 
 
 def _is_behind(call: Call, kind: str, name: str) -> bool:
-    if name:
-        return call.title.startswith("ctx:") and call.first == name
-    return call.title in _CALLS.get(kind, ())
+    if kind == _LOCAL and not name:
+        return call.title == "ctx:side_effect"
+    if kind == _TIMER and call.has_timeout and call.title in _TIMED_WAITS:
+        return True
+    return call.title in _CALLS.get(kind, ()) and (kind not in _NAMED or call.first == name)
+
+
+def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, str]:
+    """The line of the script that caused each event, by the event's id: of the events of which it is known."""
+    lines: dict[tuple[str, str, str], deque[str]] = {}
+    for mine in taken:
+        lines.setdefault((mine.kind, mine.name, mine.key), deque()).append(mine.where)
+    found = {}
+    for event in events:
+        step = event_step(event)
+        queue = lines.get((step.kind, step.name, step.key)) if step is not None else None
+        if queue:
+            found[event.event_id] = queue.popleft()
+    return {event: place for event, place in found.items() if place}

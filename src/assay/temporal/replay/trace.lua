@@ -2,6 +2,7 @@
 local host = ...
 
 local getinfo = debug.getinfo
+local find, sub = string.find, string.sub
 local type = type
 
 local MOST = 1000 -- calls between two looks
@@ -13,7 +14,8 @@ local function place()
   local info = getinfo(level, "Sl")
   while info do
     if info.currentline > 0 and not host.is_private(info) then
-      return info.short_src .. ":" .. info.currentline
+      local name = sub(info.source, 1, 1) == "@" and sub(info.source, 2) or info.short_src
+      return name .. ":" .. info.currentline
     end
     level = level + 1
     info = getinfo(level, "Sl")
@@ -25,14 +27,16 @@ local call = host.call
 
 function host.call(index, ...)
   if count < MOST then
-    local _, first = ...
+    local _, first, options = ...
+    local has_timeout = type(options) == "string" and find(options, '"timeout"', 1, true) ~= nil
     count = count + 1
-    calls[count] = { index, type(first) == "string" and first or "", place() }
+    calls[count] = { index, type(first) == "string" and first or "", has_timeout, place() }
   end
   return call(index, ...)
 end
 
--- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, its line.
+-- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, whether its
+-- options have a timeout, its line.
 local taken = 0
 
 function host.take_call()
@@ -42,5 +46,5 @@ function host.take_call()
     calls, count, taken = {}, 0, 0
     return nil
   end
-  return item[1], item[2], item[3]
+  return item[1], item[2], item[3], item[4]
 end

@@ -55,7 +55,9 @@ class Clock:
         """
         scope = scopes.Scope(scopes.current())
         timer = scope.begin(workflow.sleep(_check(duration), summary=options.summary if options else None))
-        return Future(self._host, "a timer", scope, timer)
+        future = Future(self._host, "a timer", scope, timer)
+        future.until = workflow.time() + duration
+        return future
 
     @reader
     def now(self) -> float:

@@ -6,7 +6,7 @@ local G = host.globals
 local internal = {}
 host.fill(internal, "_.workflow")
 
-host.over_budget, host.memory_limit = internal.over_budget, internal.memory_limit
+host.cpu_spent, host.memory_limit = internal.cpu_spent, internal.memory_limit
 
 local floor = math.floor
 local format, gsub, sub = string.format, string.gsub, string.sub
@@ -115,33 +115,67 @@ replace("math", "randomseed", function(...)
   return raw_randomseed(...)
 end)
 
+-- Objects: numbered in an order that a replay repeats, in place of their addresses ------------------------------
+
+local numbers, last_number = raw_setmetatable({}, { __mode = "k" }), 0
+
+local function number_of(object)
+  local number = numbers[object]
+  if not number then
+    number = last_number + 1
+    numbers[object], last_number = number, number
+  end
+  return number
+end
+
+local make_handle, create = host.handle, G.coroutine.create
+
+function host.handle(class, id)
+  local handle = make_handle(class, id)
+  number_of(handle)
+  return handle
+end
+
+replace("coroutine", "create", function(fn)
+  local co = create(fn)
+  number_of(co)
+  return co
+end)
+
 -- Order of tables: keys sorted, not hashed -------------------------------------------------------------
 
 local RANK = { number = 1, string = 2, boolean = 3 }
 
 local function less(a, b)
-  local ta, tb = type(a), type(b)
-  if ta ~= tb then
-    return RANK[ta] < RANK[tb]
-  elseif ta == "boolean" then
+  local rank_a, rank_b = RANK[type(a)] or 4, RANK[type(b)] or 4
+  if rank_a ~= rank_b then
+    return rank_a < rank_b
+  elseif rank_a == 3 then
     return not a and b
+  elseif rank_a == 4 then
+    return numbers[a] < numbers[b]
   end
   return a < b
 end
 
--- The keys of `t` in order, and their number.
-local function ordered_keys(t)
-  local keys, n, in_order, objects = {}, 0, true, 0
+local NO_ORDER = "several keys are plain tables or functions, which have no order that a replay could repeat"
+
+-- The keys of `t` in order, and their number; an error is told at `level`.
+local function ordered_keys(t, level)
+  local keys, n, in_order, stranger = {}, 0, true, nil
   for key in next, t do
     n = n + 1
     keys[n] = key
     in_order = in_order and key == n
-    if not RANK[type(key)] then
-      objects = objects + 1
+    if not RANK[type(key)] and not numbers[key] then
+      if stranger then
+        error("pairs: " .. NO_ORDER, level + 1)
+      end
+      stranger = key
     end
   end
-  if objects > 1 or (objects == 1 and n > 1) then
-    error("pairs: a table with tables or functions as keys has no order that a replay could repeat", 3)
+  if stranger then
+    number_of(stranger)
   end
   if not in_order and n > 1 then
     sort(keys, less)
@@ -150,7 +184,7 @@ local function ordered_keys(t)
 end
 
 local function iterate(t)
-  local keys, n = ordered_keys(t)
+  local keys, n = ordered_keys(t, 3)
   local i = 0
   return function(_, last)
     if last == nil then
@@ -170,8 +204,7 @@ replace_global("pairs", function(t)
   local metatable = getmetatable(t)
   local custom = metatable and rawget(metatable, "__pairs")
   if custom then
-    local iterator, state, first = custom(t)
-    return iterator, state, first
+    return custom(t)
   end
   if type(t) ~= "table" then
     error("bad argument #1 to 'pairs' (table expected, got " .. type(t) .. ")", 2)
@@ -194,7 +227,7 @@ replace_global("next", function(t, key)
     walked = nil
   end
   if not rawequal(walked, t) or (key ~= nil and not walked_places[key]) then
-    walked, walked_keys, walked_places = t, ordered_keys(t), {}
+    walked, walked_keys, walked_places = t, ordered_keys(t, 2), {}
     for i = 1, #walked_keys do
       walked_places[walked_keys[i]] = i
     end
@@ -252,9 +285,7 @@ replace("table", "sort", function(t, before)
   end
 end)
 
--- Addresses: objects are numbered as they are first printed ----------------------------------------------
-
-local numbers, last_number = raw_setmetatable({}, { __mode = "k" }), 0
+-- Addresses: a number is shown in their place ------------------------------------------------------------
 
 local function deterministic_tostring(value)
   local kind = type(value)
@@ -263,12 +294,8 @@ local function deterministic_tostring(value)
     if metatable and rawget(metatable, "__tostring") then
       return raw_tostring(value)
     end
-    if not numbers[value] then
-      last_number = last_number + 1
-      numbers[value] = last_number
-    end
     local name = metatable and rawget(metatable, "__name")
-    return format("%s: 0x%08x", type(name) == "string" and name or kind, numbers[value])
+    return format("%s: 0x%08x", type(name) == "string" and name or kind, number_of(value))
   end
   return raw_tostring(value)
 end
@@ -303,6 +330,9 @@ replace_global("setmetatable", function(t, metatable)
   if type(metatable) == "table" then
     rawset(metatable, "__gc", nil)
     rawset(metatable, "__mode", nil)
+    if type(t) == "table" then
+      number_of(t)
+    end
   end
   return raw_setmetatable(t, metatable)
 end)

@@ -11,7 +11,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from assay.errors import BuiltinError, ErrorObject, LuaError
 from assay.lua.declare import attribute, method, native, reader
 from assay.lua.function import LuaFunction
-from assay.lua.spawned import CANCELLED, TaskResults
+from assay.lua.spawned import TaskResults, cancelled
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
@@ -33,6 +33,8 @@ class Future:
         self.task = task
         self._scope = scope
         self._is_awaited = False
+        self.until: float | None = None
+        """The workflow's time at which a timer ends."""
         task.add_done_callback(self._ended)
 
     def _ended(self, _task: asyncio.Future[Any]) -> None:
@@ -57,7 +59,7 @@ class Future:
     def take(self) -> Json | TaskResults | None:
         """The result, once it has ended; its error is raised."""
         if self.task.cancelled():
-            raise CANCELLED
+            raise cancelled()
         try:
             result = self.task.result()
         except FailureError as error:
@@ -160,7 +162,7 @@ class FunctionFuture(Future):
 
     def take(self) -> Json | TaskResults | None:
         if not self._has_begun:
-            raise CANCELLED
+            raise cancelled()
         return TaskResults(self._id)
 
     def release(self) -> None:

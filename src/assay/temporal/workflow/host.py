@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os.path
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -39,6 +40,8 @@ _RESERVE = 128 * 1024
 """Bytes that stay free so that small values can always be pushed."""
 
 _HASH_SEED = 20261123
+_PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
+"""Where in a Lua traceback the script is."""
 
 REPLACED: dict[str, Callable[..., Any]] = {
     "time": workflow.time,
@@ -76,7 +79,7 @@ class WorkflowLimits:
 
     Attributes:
         memory_mb: Memory in MiB.
-        cpu_seconds: CPU seconds between two waits; at most 1.5.
+        cpu_seconds: CPU seconds for one workflow task; at most 1.5.
     """
 
     memory_mb: float = 64
@@ -114,8 +117,9 @@ class WorkflowHost(Host):
         self._limits = limits
         self._limited = False
         self._root = 0
-        self._step_began = (time.thread_time(), time.monotonic())
+        self.begin_activation()
         self._suspend = suspend
+        self._more_parts = more_parts
         self.signals: dict[str, deque[list[Json]]] = {}
         """The arguments of signals that nobody has taken: one each, but from other SDKs maybe several."""
         self.signal_handlers: dict[str, LuaFunction] = {}
@@ -123,6 +127,10 @@ class WorkflowHost(Host):
         self.updates: dict[str, Update] = {}
         self.handlers: Counter[str] = Counter()
         """The handlers that are running."""
+        self.waits: dict[int, tuple[Function, list[Any], float]] = {}
+        """What each task waits for: the method of `ctx`, its arguments, and the workflow's time then."""
+        self._asked: tuple[Function, list[Any]] | None = None
+        """The last call of a method that waits."""
         self.side_effects: dict[int, LuaFunction] = {}
         self.local_activities: Collection[str] | None = None
         """The activities that the worker has; None: whatever is asked for, when there is no worker."""
@@ -195,6 +203,7 @@ class WorkflowHost(Host):
                 self.check_alive()
                 self.progress += 1
                 self.scope.cancel(again=True)
+        self.waits.clear()  # nothing is waited for any more, whatever other tasks were doing
         if broken.done():
             broken.result()
         return task.result()
@@ -215,12 +224,18 @@ class WorkflowHost(Host):
 
     # Lua ----------------------------------------------------------------------------------------------------
 
-    def over_budget(self) -> str | None:
-        """The text of the CPU limit once the running step has reached it."""
-        began, wall_began = self._step_began
-        if time.thread_time() - began < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
-            return None
-        return f"the workflow computed for {self._limits.cpu_seconds:g} s without waiting (workflow_limits.cpu_seconds)"
+    def begin_activation(self) -> None:
+        """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
+        self._began = (time.thread_time(), time.monotonic())
+
+    def cpu_spent(self) -> float | str:
+        """The CPU seconds that the workflow task has taken so far; the text of the limit once it has reached that."""
+        began, wall_began = self._began
+        spent = time.thread_time() - began
+        if spent < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
+            return spent
+        limit = f"{self._limits.cpu_seconds:g} s of CPU, or {_MAX_WALL} s on the clock"
+        return f"a workflow task took more than {limit} (workflow_limits.cpu_seconds)"
 
     def memory_limit_text(self) -> str:
         """The text of the memory limit."""
@@ -238,7 +253,10 @@ class WorkflowHost(Host):
             problem = payloads.too_large("the input", size, self.payload_limit)
             if problem is not None:
                 raise BuiltinError(problem)
-        return super()._arguments(function, given)
+        arguments = super()._arguments(function, given)
+        if function.waits:
+            self._asked = function, arguments
+        return arguments
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin, unless it might take too long or its outcome might not find room."""
@@ -289,14 +307,29 @@ class WorkflowHost(Host):
             raise self._ending
         self._check_memory(*answer)
         self.progress += 1
-        self._step_began = (time.thread_time(), time.monotonic())
+        # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
+        spent = self.cpu_spent()
+        if isinstance(spent, str):
+            place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
+            raise self._over(f"{spent} at {place[1]}" if place else spent)
         try:
             event = super().step(task, *answer)
         except MemoryError:
-            raise HostFailure(WorkflowLimitError(self.memory_limit_text())) from None
+            raise self._over(self.memory_limit_text()) from None
         if event[0] == b"limit":
-            raise HostFailure(WorkflowLimitError(event[1].decode("utf-8", "replace")))
+            raise self._over(event[1].decode("utf-8", "replace"))
+        if event[0] == b"wait" and not self.is_copy:
+            assert self._asked is not None
+            self.waits[task] = *self._asked, workflow.time()
+        else:
+            self.waits.pop(task, None)
         return event
+
+    def _over(self, text: str) -> HostFailure:
+        """What ends the run's tasks, this one and all others, because of a limit."""
+        failure = HostFailure(WorkflowLimitError(text))
+        self._ending = self._ending or failure
+        return failure
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
         """Make a task and run it within the limits."""
@@ -311,9 +344,9 @@ class WorkflowHost(Host):
         self._root = task
         return task
 
-    def where(self) -> str:
-        """The Lua traceback of where the run waits."""
-        traceback: bytes = self.state.invoke(b"where", self._root)
+    def where(self, task: int | None = None) -> str:
+        """The Lua traceback of where the run, or one of its tasks, waits."""
+        traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
         return traceback.decode("utf-8", "replace")
 
     def run_now(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
@@ -322,6 +355,7 @@ class WorkflowHost(Host):
         event = self.step(task)
         if event[0] == b"wait":
             self.cancel(event[1])
+            self.waits.pop(task, None)
             self.state.invoke(b"drop", task)
             raise LuaError("it must not wait")
         result = self.result(event)
@@ -337,7 +371,7 @@ class WorkflowHost(Host):
             snapshot = self.snapshot(function, "a side effect or query handler")
         except MemoryError:
             raise LuaError(self.memory_limit_text()) from None
-        copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live)
+        copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)

@@ -24,6 +24,7 @@ from assay.temporal.workflow import scopes
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost, WorkflowLimits
 from assay.temporal.workflow.messages import run_handler, take_signal
+from assay.temporal.workflow.waits import STACK_QUERY, stack, state
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +158,10 @@ class Run:
         except LuaError as error:
             raise to_application_error(error) from None
 
+    def answer_tool(self, query: str) -> Any:
+        """Tell what the run waits for."""
+        return stack(self._host) if query == STACK_QUERY else state(self._host)
+
 
 def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
     """The class that the SDK runs for the Lua function in `snapshot`."""
@@ -182,6 +187,9 @@ def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
     def validate_update(self: Any, name: str, arguments: Sequence[RawValue]) -> None:
         self.run_.validate(name, arguments)
 
+    def answer_tool(self: Any, query: str) -> Any:
+        return self.run_.answer_tool(query)
+
     for function in (run, on_signal, on_query, on_update, validate_update):
         # The SDK refuses methods whose names show that their class was made inside a function, and a typed `self`.
         function.__qualname__ = f"LuaWorkflow.{function.__name__}"
@@ -197,6 +205,7 @@ def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
         "on_query": workflow.query(dynamic=True)(on_query),
         "on_update": update,
         "validate_update": update.validator(validate_update),
+        "answer_tool": answer_tool,
     }
     cls = type("LuaWorkflow", (), members)
     return workflow.defn(name=name, sandboxed=False)(cls)

@@ -33,10 +33,10 @@ def started(host: Host) -> float:
 
 
 @library.function(pure=True)
-def over_budget(host: Host) -> str | None:
-    """Tell when the run has computed for too long: the limit's text."""
+def cpu_spent(host: Host) -> float | str:
+    """Return the CPU seconds that the workflow task has taken; the limit's text when they are too many."""
     assert isinstance(host, WorkflowHost)
-    return host.over_budget()
+    return host.cpu_spent()
 
 
 @library.function(pure=True)

@@ -1,15 +1,18 @@
--- Limits of a run: CPU between two waits, memory, the depth of calls. What goes over one cannot be caught by the
+-- Limits of a run: CPU in a workflow task, memory, the depth of calls. What goes over one cannot be caught by the
 -- script: the wrappers below raise it again, and the hook goes on firing.
 local host = ...
 
 local G = host.globals
-local sethook = debug.sethook
+local gethook, sethook = debug.gethook, debug.sethook
 local getinfo = debug.getinfo
 local find = string.find
 local raw_pcall, raw_xpcall = pcall, xpcall
 local type = type
 
-local HOOK_COUNT = 10000 -- instructions between two looks at the clock
+-- Instructions between two looks at the clock: few at first, and where they turn out to be slow, because one that calls C
+-- can take milliseconds.
+local FEWEST, MOST = 400, 6400
+local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
 local MOST_MOVED = 1e7
 
 local LIMIT = setmetatable({}, {
@@ -34,20 +37,31 @@ local function place()
   return ""
 end
 
-local function hook()
+local last_spent = 0
+
+local function count_hook()
   if not host.limit then
-    local over = host.over_budget()
-    if not over then
+    local spent = host.cpu_spent()
+    if type(spent) == "number" then
+      local since = spent < last_spent and spent or spent - last_spent
+      last_spent = spent
+      local hook, mask, count = gethook() -- tools hook more than the count
+      if since < QUICK and count < MOST then
+        sethook(hook, mask, count * 4)
+      elseif since > SLOW and count > FEWEST then
+        sethook(hook, mask, count // 4)
+      end
       return
     end
-    host.limit = over .. place()
+    host.limit = spent .. place()
   end
   error(LIMIT, 0)
 end
 
 -- Every coroutine has a hook of its own.
+host.count_hook, host.HOOK_COUNT = count_hook, FEWEST
 function host.watch(co)
-  sethook(co, hook, "", HOOK_COUNT)
+  sethook(co, count_hook, "", FEWEST)
 end
 
 local function means_limit(err)

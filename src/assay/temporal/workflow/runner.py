@@ -7,11 +7,13 @@ import functools
 import logging
 import re
 from collections.abc import Callable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import (
+    HandleQueryInput,
     HandleUpdateInput,
     UnsandboxedWorkflowRunner,
     WorkflowInboundInterceptor,
@@ -21,6 +23,7 @@ from temporalio.worker import (
 from temporalio.workflow import Info
 
 from assay.temporal.workflow.instance import Settings
+from assay.temporal.workflow.waits import STACK_QUERY, STATE_QUERY
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +34,13 @@ def _telling_part(message: str) -> str:
     return found[1] if found else message
 
 
-class _Validation(WorkflowInboundInterceptor):
-    """Validates updates of all names: for handlers of all names the SDK leaves that to interceptors."""
+class _Messages(WorkflowInboundInterceptor):
+    """What handlers of all names cannot do: validate updates, and answer the questions of tools in Lua's terms."""
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:
+        if input.query in (STATE_QUERY, STACK_QUERY):
+            return workflow.instance().answer_tool(input.query)
+        return await super().handle_query(input)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         workflow.instance().validate_update(*input.args)
@@ -83,17 +91,19 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Make an instance whose evictions are looked at."""
-        det = dataclasses.replace(det, interceptor_classes=[*det.interceptor_classes, _Validation])
+        det = dataclasses.replace(det, interceptor_classes=[*det.interceptor_classes, _Messages])
         instance = super().create_instance(det)
         activate = functools.partial(_in_order, instance.activate)
         info = det.info
 
         def watch(act: WorkflowActivation) -> WorkflowActivationCompletion:
+            cached = self._settings.runs.get(info.run_id)
+            if cached is not None:
+                cached.begin_activation()
             for job in act.jobs:
                 removal = job.remove_from_cache
                 if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
-                    host = self._settings.runs.get(info.run_id)
-                    self.mismatch(info, _telling_part(removal.message), "" if host is None else host.where())
+                    self.mismatch(info, _telling_part(removal.message), "" if cached is None else cached.where())
                 elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
                     # Nothing else is said of a command that the server refuses, and the task comes back for ever.
                     logger.warning(

@@ -1,4 +1,8 @@
-"""`assay repl`: Lua line by line."""
+"""`assay repl`: Lua line by line.
+
+This file runs what was typed; `session.py` reads a terminal; `repl.lua` shows values and knows names;
+`inside.py` is what that asks.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,29 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 import click
 
 import assay
 from assay.builtins import LIBRARIES
-from assay.cli import interrupted
 from assay.cli.failure import describe
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
+from assay.cli.repl import inside
 from assay.errors import LuaError, LuaSyntaxError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.state import PARTS
 
-if TYPE_CHECKING:
-    from prompt_toolkit import PromptSession
-
 _PART = os.path.join(os.path.dirname(__file__), "repl")
 _NAME = "=(repl)"
 _OPEN = "<eof>"  # how the message ends for code that could go on
+_VALUE = "return nil, "
+_LAST_LINES = 20  # among which an expression at the end may begin
 _GREETING = "Lua 5.5, assay {version}. Ctrl-D leaves, Ctrl-C ends what runs, Tab completes."
 
 
@@ -65,7 +68,7 @@ class Repl:
     """A Lua state that runs pieces of code one after the other."""
 
     def __init__(self, verbose: bool) -> None:
-        libraries = {**LIBRARIES, "_.repl": ("assay.cli.interrupted", False)}
+        libraries = {**LIBRARIES, "_.repl": ("assay.cli.repl.inside", False)}
         self.host = Host(libraries, finder("."), self._write, sys.stdout.flush, parts=(*PARTS, _PART))
         self.host.verbose = verbose
         self.host.on_exit = lambda: None
@@ -77,19 +80,29 @@ class Repl:
         sys.stdout.flush()
 
     def compile(self, text: str) -> tuple[LuaFunction, int]:
-        """Compile an expression or else statements; returns how many results to leave out, too.
+        """Compile an expression, or statements, or statements and an expression in the last lines.
 
-        Raises LuaSyntaxError. A lone `return f()` would be a tail call, whose errors have no line.
+        Returns how many results to leave out, too: a lone `return f()` would be a tail call, whose errors have no line.
+        Raises LuaSyntaxError.
         """
         try:
-            return self.host.load(f"return nil, {text}\n".encode("utf-8", "surrogateescape"), _NAME), 1
+            return self._load(_VALUE + text), 1
         except LuaSyntaxError as error:
             try:
-                return self.host.load(text.encode("utf-8", "surrogateescape"), _NAME), 0
-            except LuaSyntaxError:
+                return self._load(text), 0
+            except LuaSyntaxError as problem:
                 if error.message.endswith(_OPEN):  # the start of an expression
                     raise error from None
+                if not problem.message.endswith(_OPEN):
+                    raise
+                lines = text.splitlines(keepends=True)
+                for at in range(len(lines) - 1, max(0, len(lines) - _LAST_LINES), -1):
+                    with suppress(LuaSyntaxError):
+                        return self._load("".join((*lines[:at], _VALUE, *lines[at:]))), 1
                 raise
+
+    def _load(self, text: str) -> LuaFunction:
+        return self.host.load(f"{text}\n".encode("utf-8", "surrogateescape"), _NAME)
 
     def is_complete(self, text: str) -> bool:
         """Whether there is nothing to wait for: the text is code, or has an error before its end."""
@@ -99,9 +112,14 @@ class Repl:
             return not error.message.endswith(_OPEN)
         return True
 
+    def names(self, text: str) -> list[str]:
+        """The names that can follow the start of an expression: "js" -> "json", "json.en" -> "encode"."""
+        found: bytes = self.host.state.invoke(b"complete", text.encode("utf-8", "surrogateescape"))
+        return found.decode().split()
+
     async def evaluate(self, text: str) -> bool:
         """Run code and print its results, or its error; returns whether it went well."""
-        interrupted.pressed[0] = False
+        inside.pressed[0] = False
         try:
             function, left_out = self.compile(text)
             printing = LuaFunction(self.host, self.host.state.invoke(b"printing", function.id, left_out))
@@ -111,7 +129,7 @@ class Repl:
             complain(describe(error) if "\n\t(repl)" not in error.traceback else error.message)
             return False
         except asyncio.CancelledError:
-            if not interrupted.pressed[0]:
+            if not inside.pressed[0]:
                 raise
             complain("interrupted")
             return False
@@ -123,7 +141,7 @@ class Repl:
     def _interrupt(self, *_signal: Any) -> None:
         if self._running is None:
             raise KeyboardInterrupt
-        interrupted.pressed[0] = True
+        inside.pressed[0] = True
         self._running.get_loop().call_soon_threadsafe(self._running.cancel)
 
     async def run(self, first: str | None, *, interactive: bool) -> int:
@@ -160,7 +178,9 @@ class Repl:
         """Run what somebody types."""
         from prompt_toolkit.patch_stdout import patch_stdout
 
-        session = _session(self)
+        from assay.cli.repl.session import make_session
+
+        session = make_session(self.is_complete, self.names)
         sys.stdout.write(_GREETING.format(version=assay.__version__) + "\n")
         while True:
             try:
@@ -172,61 +192,3 @@ class Repl:
                 return 0
             if text.strip():
                 await self.evaluate(text)
-
-
-def _history_file() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return Path(base) / "assay" / "history"
-
-
-def _session(repl: Repl) -> PromptSession[str]:
-    """What reads a terminal: with a history, completion, and lines until the code is complete."""
-    from collections.abc import Iterator
-
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-    from prompt_toolkit.document import Document
-    from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-    from prompt_toolkit.lexers import PygmentsLexer
-    from pygments.lexers.scripting import LuaLexer  # type: ignore[import-untyped]
-
-    class Names(Completer):
-        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-            text = document.text_before_cursor
-            start = len(text)
-            while start and (text[start - 1].isalnum() or text[start - 1] in "_.:"):
-                start -= 1
-            word = text[start:]
-            found: bytes = repl.host.state.invoke(b"complete", word.encode())
-            typed = len(word) - max(word.rfind("."), word.rfind(":")) - 1
-            for name in found.decode("utf-8", "replace").split():
-                yield Completion(name, start_position=-typed)
-
-    bindings = KeyBindings()
-
-    @bindings.add("enter")
-    def enter(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if not buffer.text.strip() or repl.is_complete(buffer.text):
-            buffer.validate_and_handle()
-        else:
-            buffer.insert_text("\n")
-
-    history: History = InMemoryHistory()
-    path = _history_file()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        history = FileHistory(path)
-    except OSError:
-        pass
-    return PromptSession(
-        history=history,
-        completer=Names(),
-        complete_while_typing=False,
-        key_bindings=bindings,
-        multiline=True,
-        prompt_continuation=lambda width, number, wrapped: ". ",
-        lexer=PygmentsLexer(LuaLexer),
-    )

@@ -109,9 +109,11 @@ end
 
 local function names_in(value, into)
   if host.is_handle(value) then
-    value = debug_metatable(value).__index
-  end
-  if type(value) ~= "table" or rawequal(value, host.null) then
+    for _, name in ipairs(internal.methods(host.is_handle(value))) do
+      into[#into + 1] = name
+    end
+    return
+  elseif type(value) ~= "table" or rawequal(value, host.null) then
     return
   end
   for key in pairs(value) do -- loads a builtin that nobody has used yet
@@ -127,9 +129,6 @@ function host.complete(text)
   local value, found, fits = host.globals, {}, { [0] = 0 }
   for key in string.gmatch(path, "[%w_]+") do
     local ok, item = pcall(function()
-      if host.is_handle(value) then
-        return nil
-      end
       return value[key]
     end)
     value = ok and item or nil
@@ -139,7 +138,7 @@ function host.complete(text)
   end
   pcall(names_in, value, found)
   for i = 1, #found do
-    if string.sub(found[i], 1, #start) == start and string.sub(found[i], 1, 1) ~= "_" then
+    if string.sub(found[i], 1, #start) == start and find(found[i], "^%a[%w_]*$") then
       fits[#fits + 1] = found[i]
     end
   end

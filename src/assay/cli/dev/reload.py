@@ -5,33 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import click
-
-from assay.temporal import end_with_parent
+from assay.cli.dev import children
+from assay.cli.dev.display import Display
 
 _DEBOUNCE = 200  # milliseconds until a burst of changes is over
 _PATIENCE = 2.0  # seconds that the old worker gets before the new one starts beside it
 BROKEN = 3
-"""The exit code of `assay.cli.probe` for a script that cannot take over."""
+"""The exit code of `probe.py` for a script that cannot take over."""
 NO_WORKER = 4
 """… for one that has no worker: nothing to replace."""
+DIVERGED = 5
+"""… for one that can take over although open workflows do not match it."""
 
 
 class Reloading:
     """A script as a child process, replaced when a file changes and the new code can run."""
 
-    def __init__(self, script: str, arguments: list[str], verbose: bool) -> None:
+    def __init__(self, script: str, arguments: list[str], display: Display, verbose: bool) -> None:
         self._script = script
-        self._command = ["run", *(["--verbose"] if verbose else []), script, *arguments]
-        self._probe = [script, *arguments]
+        self._command = [script, *arguments]
+        self._display = display
+        self._verbose = verbose
         self._child: asyncio.subprocess.Process | None = None
+        self._probe: asyncio.subprocess.Process | None = None
         self._stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -40,8 +42,8 @@ class Reloading:
     async def run(self) -> int:
         """Run until the script ends by itself or by a signal; returns the exit code."""
         changes: asyncio.Queue[str] = asyncio.Queue()
-        watching = asyncio.ensure_future(_pass_on(self._script, changes))
-        child = self._child = await _start("-m", "assay", *self._command)
+        watching = asyncio.ensure_future(self._pass_on(changes))
+        child = self._child = await self._start()
         ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
         change = asyncio.ensure_future(changes.get())
         is_reloaded = False
@@ -61,61 +63,61 @@ class Reloading:
                 elif not is_reloaded:
                     return _exit_code(ended.result())
                 else:
-                    _say("Ended", f"the script ended with {_exit_code(ended.result())}; a change starts it again")
+                    code = _exit_code(ended.result())
+                    self._display.say("Ended", f"the script ended with {code}; a change starts it again", "yellow")
                     ended = asyncio.get_running_loop().create_future()
         finally:
             watching.cancel()
             change.cancel()
-            self._pass(signal.SIGTERM)
+            _send(self._child, signal.SIGTERM)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        return await self._display.start(self._command, verbose=self._verbose)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._pass(signal.SIGKILL if self._stop.done() else number)
+        _send(self._child, signal.SIGKILL if self._stop.done() else number)
+        _send(self._probe, signal.SIGKILL)  # whatever it finds out, nobody waits for it
         if not self._stop.done():
             self._stop.set_result(128 + number)
-
-    def _pass(self, number: signal.Signals) -> None:
-        if self._child is not None and self._child.returncode is None:
-            with suppress(ProcessLookupError):
-                self._child.send_signal(number)
+            self._display.stopping()
 
     async def _replace(self, changed: str) -> bool:
         """Start the script anew unless its new code cannot run; returns whether it was started."""
-        probe = await _start("-m", "assay.cli.probe", *self._probe, stderr=asyncio.subprocess.PIPE)
-        _, told = await probe.communicate()
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL}
+        probe = self._probe = await children.start("-m", "assay.cli.dev.probe", *self._command, **pipes)
+        told, _ = await probe.communicate()
         if self._stop.done() or probe.returncode == NO_WORKER:
             return False
         text = told.decode("utf-8", "replace").rstrip()
         if probe.returncode == BROKEN:
-            _say("Not reloaded", f"{changed}: the code that runs goes on", "red")
-            click.echo(text, err=True)
+            self._display.say("Not reloaded", f"{changed}: the code that runs goes on", "red", text)
             return False
         assert self._child is not None
-        self._pass(signal.SIGTERM)
+        _send(self._child, signal.SIGTERM)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._child.wait(), _PATIENCE)
         if self._stop.done():
             return False
-        self._child = await _start("-m", "assay", *self._command)
-        _say("Reloaded", changed, "green")
-        if text:
-            click.echo(text, err=True)
+        self._child = await self._start()
+        if probe.returncode == DIVERGED:
+            self._display.say("Reloaded", f"{changed}; open workflows do not match it", "yellow", text)
+        else:
+            self._display.say("Reloaded", changed, "green", text)
         return True
 
+    async def _pass_on(self, changes: asyncio.Queue[str]) -> None:
+        try:
+            async for changed in _changes(self._script):
+                changes.put_nowait(changed)
+        except OSError as error:
+            self._display.say("Not watching", f"changes are not seen: {error}", "yellow")
 
-async def _pass_on(script: str, changes: asyncio.Queue[str]) -> None:
-    try:
-        async for changed in _changes(script):
-            changes.put_nowait(changed)
-    except OSError as error:
-        _say("Not watching", f"changes are not seen: {error}", "yellow")
 
-
-async def _start(*arguments: str, stderr: int | None = None) -> asyncio.subprocess.Process:
-    command = [sys.executable, *arguments]
-    if sys.platform == "linux":
-        command = [sys.executable, "-IS", end_with_parent.__file__, str(os.getpid()), *command]
-    # A session of its own: Ctrl-C comes here first, and is passed on once.
-    return await asyncio.create_subprocess_exec(*command, stderr=stderr, start_new_session=True)
+def _send(process: asyncio.subprocess.Process | None, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
+    if process is not None and process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
 
 
 async def _changes(script: str) -> AsyncIterator[str]:
@@ -145,12 +147,8 @@ def _folder(script: str) -> tuple[Path, bool]:
 
 
 def _names(folder: Path, paths: list[str]) -> str:
-    return ", ".join(sorted(os.path.relpath(path, folder) for path in paths))
+    return ", ".join(sorted({os.path.relpath(path, folder) for path in paths}))
 
 
 def _exit_code(returncode: int) -> int:
     return returncode if returncode >= 0 else 128 - returncode
-
-
-def _say(what: str, text: str, colour: str | None = None) -> None:
-    click.echo(f"{click.style(f'{what:<17}', bold=True, fg=colour)}{text}", err=True)

@@ -1,0 +1,27 @@
+"""What `assay check` finds in a worker's workflows, told before a script starts the worker."""
+
+from __future__ import annotations
+
+import sys
+
+from assay.checking.check import Check
+from assay.lua.host import Host, Service
+from assay.temporal.worker import Worker
+
+
+def tell_of(host: Host, service: Service) -> None:
+    """Warn on stderr of what a worker that is about to start registers: one line for each finding.
+
+    Nothing here keeps a worker from starting: what reads source text can be mistaken.
+    """
+    if not isinstance(service, Worker):
+        return
+    try:
+        findings = set(Check(host).worker(service))
+    except Exception:
+        if host.verbose:
+            raise
+        return
+    for finding in sorted(findings, key=lambda finding: (finding.file, finding.line, finding.message)):
+        sys.stderr.write(f"{finding.file}:{finding.line}: warning: {finding.message}\n")
+    sys.stderr.flush()

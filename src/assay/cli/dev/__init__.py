@@ -1,0 +1,104 @@
+"""`assay dev`: run a script with a Temporal server at hand, and start it anew when it changes.
+
+`servers.py` finds the server, `reload.py` keeps the script running. The script is a process of its own: `assay run`
+when the output is no terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports what
+`screen.py` shows. `probe.py` is the process that tries changed code first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import click
+
+from assay.cli.dev import servers
+from assay.cli.dev.display import Display, Lines
+from assay.cli.dev.reload import Reloading
+from assay.cli.options import script_arguments, verbose
+from assay.cli.signals import Signals
+from assay.errors import DevServerError
+from assay.temporal import dev_server
+from assay.temporal.dev_server import DevServer
+
+
+@click.command(short_help="Run SCRIPT with a Temporal server at hand; reload it when it changes.")
+@verbose
+@click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The server's port [7233, or a free one].")
+@click.option("--ui-port", type=click.IntRange(1, 65535), help="The Web UI's port [8233, or a free one].")
+@click.option("--plain", is_flag=True, help="Write plain lines on a terminal too.")
+@click.argument("script")
+@script_arguments
+def command(
+    script: str,
+    arguments: tuple[str, ...],
+    db: str | None,
+    port: int | None,
+    ui_port: int | None,
+    plain: bool,
+    verbose: bool,
+) -> int:
+    """Run SCRIPT with an embedded Temporal server that lives as long as it does.
+
+    A server that the environment or a profile configures, or that answers on localhost:7233, is used instead. Options
+    of the script itself follow after --.
+
+    On a terminal it shows which workflows are open, what they wait for and what failed. A worker is started anew when
+    a Lua file in its folder changes; code that does not run leaves the old one alone, and open workflows that do not
+    match the new code are told.
+    """
+    display = Lines() if plain or not is_terminal() else _screen()
+    configured = servers.configured_address()
+    own = any(option is not None for option in (db, port, ui_port))
+    if configured is not None and own:
+        raise click.UsageError(f"--db, --port and --ui-port have no use: the server {configured} is configured")
+    if configured is not None:
+        display.say("Temporal server", f"{configured} (configured)")
+        return _run(script, list(arguments), display, verbose)
+    usual = f"localhost:{dev_server.USUAL_PORT}"
+    if not own and servers.answers(usual):
+        display.say("Temporal server", f"{usual} (already running)")
+        return _run(script, list(arguments), display, verbose)
+
+    server = DevServer(
+        port=port,
+        ui_port=ui_port,
+        db=db,
+        namespace=os.environ.get("TEMPORAL_NAMESPACE") or "default",
+        usual_ports=True,
+    )
+    signals = Signals(server.stop)
+    try:
+        server.start()
+        signals.hold()
+        display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
+        display.say("Web UI", server.ui_url)
+        servers.use(server)
+        return _run(script, list(arguments), display, verbose)
+    except DevServerError:
+        signals.hold()
+        raise
+    finally:
+        server.stop()
+
+
+def is_terminal() -> bool:
+    """Whether there is a screen to draw on."""
+    return os.isatty(1) and os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _screen() -> Display:
+    from assay.cli.dev.screen import Screen
+
+    return Screen()
+
+
+def _run(script: str, arguments: list[str], display: Display, verbose: bool) -> int:
+    async def run() -> int:
+        try:
+            return await Reloading(script, arguments, display, verbose).run()
+        finally:
+            display.close()
+
+    return asyncio.run(run())

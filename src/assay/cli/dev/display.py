@@ -1,0 +1,47 @@
+"""How `assay dev` shows what goes on: as lines here, on a terminal as the live screen of `screen.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import click
+
+from assay.cli.dev import children
+
+
+class Display(Protocol):
+    """Where the script's output and the news of its reloads go."""
+
+    async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
+        """Start the script, given as its path and its arguments, as a process whose output is shown."""
+
+    def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
+        """Tell some news in a line, and more of it in lines of its own."""
+
+    def stopping(self) -> None:
+        """Say that the end has begun."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class Lines:
+    """Plain lines: the news on stderr; the script's output goes where it goes without `assay dev`."""
+
+    async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
+        """Start the script."""
+        return await children.start("-m", "assay", "run", *(["--verbose"] if verbose else []), *arguments)
+
+    def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
+        """Write the news."""
+        click.echo(f"{click.style(f'{what:<17}', bold=True, fg=colour)}{text}", err=True)
+        if more:
+            click.echo(more, err=True)
+
+    def stopping(self) -> None:
+        """Nothing to say: the script tells of its end."""
+
+    def close(self) -> None:
+        """Nothing to put right."""

@@ -1,0 +1,204 @@
+"""Looks at the open workflows of a script's workers and reports them, from inside the script's process.
+
+Here because only the workers know how to reach the server and how to decrypt what it keeps. The server says which
+workflows are open, how their activities fare and how workflows ended; what an open run waits for, it says itself in
+answer to a query (`temporal/workflow/waits.py`), also after a restart: the query makes the worker replay it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError
+
+from assay.cli.dev import failures
+from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
+from assay.lua.host import Service
+from assay.temporal import payloads
+from assay.temporal.connection import connect
+from assay.temporal.worker import Worker
+from assay.temporal.workflow.waits import STATE_QUERY
+
+_INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes
+_SHARE = 10  # a look is to take a tenth of the time
+_SHOWN = 30  # workflows of a task queue that are looked at
+_PATIENCE = timedelta(seconds=5)  # for the answer of a run
+_SOON = 0.5  # seconds for which a look waits for it
+_AGAIN = 15.0  # seconds until a run is asked again that has not answered
+_FAILURES = 20
+_CLOSED_BADLY = "ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')"
+
+
+def observe(services: list[Service], reports: IO[bytes]) -> None:
+    """Begin to report, unless somebody does already."""
+    if not any(thread.name == _THREAD for thread in threading.enumerate()):
+        observer = _Observer(services, reports)
+        threading.Thread(target=asyncio.run, args=(observer.run(),), name=_THREAD, daemon=True).start()
+
+
+_THREAD = "assay-observer"
+
+
+@dataclass
+class _Known:
+    """What a run has answered, and how long its history was when it was asked; nothing when it did not answer."""
+
+    length: int = 0
+    asked: float = 0
+    asking: asyncio.Task[None] | None = None
+    waits: list[Wait] | None = None
+    details: str = ""
+
+    def is_old(self, length: int) -> bool:
+        """Whether to ask (again)."""
+        if self.asking is not None and not self.asking.done():
+            return False
+        return self.length != length or (self.waits is None and time.monotonic() > self.asked + _AGAIN)
+
+
+@dataclass
+class _Watch:
+    """A worker with its connection, and what is known of its workflows."""
+
+    worker: Worker
+    client: Client
+    began: datetime
+    known: dict[str, _Known] = field(default_factory=dict)
+    """By the run's id."""
+
+
+class _Observer:
+    def __init__(self, services: list[Service], reports: IO[bytes]) -> None:
+        self._services = services
+        self._reports = reports
+        self._began = datetime.now(UTC)
+        self._watches: dict[int, _Watch] = {}
+        self._failures: OrderedDict[tuple[str, ...], Failure] = OrderedDict()
+
+    async def run(self) -> None:
+        """Report again and again, until nobody listens."""
+        while True:
+            began = time.monotonic()
+            report = await self._look()
+            try:
+                self._reports.write(report.to_line())
+            except OSError:
+                return
+            least, most = _INTERVAL
+            await asyncio.sleep(min(max(least, _SHARE * (time.monotonic() - began)), most))
+
+    async def _look(self) -> Report:
+        report = Report()
+        for worker in [service for service in list(self._services) if isinstance(service, Worker)]:
+            options = worker.options
+            report.queues.append(Queue(options.task_queue, sorted(options.workflows), sorted(options.activities)))
+            try:
+                await self._look_at(await self._watch(worker), report)
+            except Exception as error:  # the reports go on, whatever becomes of a look
+                report.problem = str(error) or type(error).__name__
+        report.failures = sorted(self._failures.values(), key=lambda failure: -failure.time)
+        return report
+
+    async def _watch(self, worker: Worker) -> _Watch:
+        watch = self._watches.get(id(worker))
+        if watch is None:
+            client = await connect("assay dev", worker.options)
+            watch = self._watches[id(worker)] = _Watch(worker, client, self._began)
+        return watch
+
+    async def _look_at(self, watch: _Watch, report: Report) -> None:
+        queue = watch.worker.options.task_queue.replace("'", "''")
+        query = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
+        rows = [row async for row in watch.client.list_workflows(query, limit=_SHOWN, page_size=_SHOWN)]
+        if len(rows) == _SHOWN:
+            report.more += (await watch.client.count_workflows(query)).count - _SHOWN
+        watch.known = {row.run_id: watch.known[row.run_id] for row in rows if row.run_id in watch.known}
+        report.runs += [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows)) if run]
+        closed = f"TaskQueue = '{queue}' AND {_CLOSED_BADLY} AND CloseTime >= '{watch.began.isoformat()}'"
+        async for row in watch.client.list_workflows(closed, limit=_FAILURES, page_size=_FAILURES):
+            if (row.run_id,) not in self._failures:
+                self._remember((row.run_id,), await failures.of_workflow(watch.client, row))
+
+    def _remember(self, key: tuple[str, ...], failure: Failure | None) -> None:
+        """Keep a failure in the place of an earlier one of the same thing."""
+        if failure is not None:
+            self._failures[key] = failure
+            self._failures.move_to_end(key)
+            if len(self._failures) > _FAILURES:
+                self._failures.popitem(last=False)
+
+    async def _run(self, watch: _Watch, row: WorkflowExecution) -> Run | None:
+        try:
+            described = (await watch.client.get_workflow_handle(row.id, run_id=row.run_id).describe()).raw_description
+        except RPCError:  # it has ended meanwhile, or is older than what the server keeps
+            return None
+        run = Run(row.workflow_type, row.id)
+        task = described.pending_workflow_task
+        if task.attempt > 1:
+            failure = await failures.of_workflow_task(watch.client, row)
+            self._remember((row.run_id, "task"), failure)
+            wait = Wait("workflow task", attempt=task.attempt)
+            if failure is not None:
+                wait.where, wait.note = failure.where, failure.message
+            run.waits.append(wait)
+            return run
+        known = await self._ask(watch, row, described.workflow_execution_info.history_length)
+        run.details = known.details.strip().partition("\n")[0]
+        run.waits = [Wait(wait.what, wait.until, wait.where) for wait in known.waits or ()]
+        await self._add_activities(watch.client, row, described, run)
+        for child in described.pending_children if known.waits is None else ():
+            run.waits.append(Wait(f"child workflow '{child.workflow_type_name}'"))
+        return run
+
+    async def _ask(self, watch: _Watch, row: WorkflowExecution, length: int) -> _Known:
+        """What a run says of itself; asked when its history has grown since the last answer."""
+        known = watch.known.setdefault(row.run_id, _Known())
+        if known.is_old(length):
+            known.length, known.asked = length, time.monotonic()
+            known.asking = asyncio.create_task(_query(watch.client, row, known))
+            await asyncio.wait((known.asking,), timeout=_SOON)
+        return known
+
+    async def _add_activities(
+        self, client: Client, row: WorkflowExecution, described: DescribeWorkflowExecutionResponse, run: Run
+    ) -> None:
+        """Say how the activities fare that a run waits for."""
+        for pending in described.pending_activities:
+            what = f"activity '{pending.activity_type.name}'"
+            wait = next((wait for wait in run.waits if wait.what == what and not wait.note), None)
+            if wait is None:
+                run.waits.append(wait := Wait(what))
+            wait.attempt = pending.attempt
+            is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+            if is_scheduled and pending.attempt > 1:
+                wait.again = pending.next_attempt_schedule_time.ToDatetime(UTC).timestamp()
+            elif is_scheduled:
+                wait.note = "in the queue"
+            if pending.HasField("last_failure"):
+                failure = await failures.of_failure(
+                    client,
+                    pending.last_failure,
+                    f"{row.workflow_type} {row.id}: {what}, attempt {pending.attempt - 1}",
+                    pending.last_attempt_complete_time.ToDatetime(UTC),
+                )
+                self._remember((row.run_id, pending.activity_id), failure)
+                wait.note = f"{failure.where}: {failure.message}" if failure.where else failure.message
+
+
+async def _query(client: Client, row: WorkflowExecution, known: _Known) -> None:
+    handle = client.get_workflow_handle(row.id, run_id=row.run_id)
+    try:
+        raw = await handle.query(STATE_QUERY, rpc_timeout=_PATIENCE)
+        state: Any = payloads.to_python(payloads.to_json(raw))
+        known.waits, known.details = [Wait(**wait) for wait in state["waits"]], state["details"]
+    except Exception:  # it is busy, or has ended; and a worker of another kind answers as it likes
+        known.waits = None

@@ -1,0 +1,70 @@
+"""Whether changed code can take over: `python -m assay.cli.dev.probe SCRIPT ARGS…`.
+
+Says on stdout what is wrong: the script's error, or the open workflows that the new code does not match; stderr is the
+script's own. Ends with 0 or with a code of `reload.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from assay.cli.dev.reload import BROKEN, DIVERGED, NO_WORKER
+from assay.cli.failure import describe
+from assay.errors import AssayError
+from assay.temporal import logs
+from assay.temporal.connection import connect
+from assay.temporal.registration import Script
+from assay.temporal.replay import sources
+from assay.temporal.replay.engine import Replay
+from assay.temporal.replay.show import show
+
+_AT_MOST = 100  # open workflows of a task queue
+_SECONDS = 10.0  # for all of them
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+async def probe(path: str, arguments: list[str]) -> int:
+    """Read a script and replay its open workflows; returns the exit code."""
+    script = Script(path)
+    try:
+        await script.read(arguments)
+    except AssayError as error:
+        _say(describe(error))
+        return BROKEN
+    if not script.workers:
+        return NO_WORKER
+    try:
+        return 0 if await asyncio.wait_for(_all_match(script), _SECONDS) else DIVERGED
+    except TimeoutError:
+        _say(f"open workflows: not all of them could be replayed within {_SECONDS:g} s")
+    except AssayError as error:
+        _say(f"open workflows: {error}")
+    return 0
+
+
+async def _all_match(script: Script) -> bool:
+    all_match = True
+    for worker in script.workers:
+        options = worker.options
+        if not options.workflows:
+            continue
+        client = await connect("assay dev", options)
+        query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"
+        async for outcome in Replay([worker]).run(sources.from_server(client, query, _AT_MOST)):
+            if outcome.divergence is not None:
+                all_match = False
+                _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open and does not match the new code:")
+                _say("\n".join(f"  {line}".rstrip() for line in show(outcome.divergence).splitlines()))
+    return all_match
+
+
+if __name__ == "__main__":
+    logs.silence(verbose=False)
+    code = asyncio.run(probe(sys.argv[1], sys.argv[2:]))
+    sys.stdout.flush()
+    os._exit(code)  # without the interpreter's teardown, in which the SDK can crash

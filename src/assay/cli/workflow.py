@@ -1,0 +1,102 @@
+"""`assay workflow`: look at a run. What the Temporal CLI does as well is left to it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.cli.failure import describe
+from assay.cli.interrupt import make_interruptible
+from assay.cli.leave import complain
+from assay.cli.options import connection, verbose
+from assay.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.temporal.replay.engine import Divergence
+    from assay.temporal.timeline.entries import Timeline
+
+
+@click.group()
+def command() -> None:
+    """Look at a workflow. To start, signal or query one, use the Temporal CLI."""
+
+
+@command.command("show")
+@verbose
+@click.option("--run-id", metavar="RUN", help="The run [the latest].")
+@click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON.")
+@connection
+@click.argument("workflow")
+@click.argument("script", required=False)
+def show(
+    workflow: str,
+    script: str | None,
+    run_id: str | None,
+    as_json: bool,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+) -> int:
+    """Show what a run did, when, and for how long.
+
+    WORKFLOW is a workflow's id, or a file NAME.json with a history. With SCRIPT the history is replayed against its
+    workflows, and each step is shown with the line of Lua that caused it.
+
+    Ends with 0, or with 1 when there is no such workflow or it cannot be read.
+    """
+    is_file = workflow.endswith(".json") and Path(workflow).is_file()
+    if is_file and (address or namespace or run_id):
+        raise click.UsageError("--address, --namespace and --run-id have no use: the history comes from a file")
+    make_interruptible()
+    try:
+        timeline, divergence = asyncio.run(_read(workflow, script, run_id, is_file, address, namespace, verbose))
+    except AssayError as error:
+        if verbose:
+            sys.excepthook(type(error), error, error.__traceback__)
+        complain(describe(error))
+        return 1
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(timeline), indent=2, ensure_ascii=False, default=str))
+    else:
+        from assay.cli.timeline import show
+
+        click.echo(show(timeline, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    if divergence is not None:
+        complain(f"{script} does not match this history, so lines are missing: {divergence.message}")
+    return 0
+
+
+async def _read(
+    workflow: str,
+    script: str | None,
+    run_id: str | None,
+    is_file: bool,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+) -> tuple[Timeline, Divergence | None]:
+    from assay.temporal import logs
+    from assay.temporal.connection import ConnectionOptions, connect
+    from assay.temporal.registration import read_script
+    from assay.temporal.timeline import reading
+
+    logs.silence(verbose)
+    if is_file:
+        recorded = reading.from_file(Path(workflow))
+    else:
+        client = await connect("assay workflow show", ConnectionOptions(url=address, namespace=namespace))
+        recorded = await reading.from_server(client, workflow, run_id)
+    if script is None:
+        return await reading.read(recorded, None)
+    read = await read_script(script)
+    try:
+        return await reading.read(recorded, read)
+    finally:
+        await read.close()

@@ -1,0 +1,385 @@
+"""The entries of a timeline: what a history's events tell, one entry for each thing that was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import PendingActivityState, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+
+from assay.lua.values import Value
+from assay.temporal.replay.steps import marker_data
+from assay.temporal.timeline import payloads
+from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+
+OPEN = frozenset({"scheduled", "started", "waiting"})
+"""States of what has not ended."""
+
+
+@dataclass
+class Entry:
+    """One thing that happened, or that began and may have ended.
+
+    Attributes:
+        event_id: The event that began it.
+        at: Seconds since the start of the run.
+        kind: What it is: "activity", "timer", "signal", …
+        name: Which one.
+        input: What it got: a list of values.
+        state: How it stands: "completed", "failed", …; empty for what has no duration.
+        took: Seconds from the beginning to the end; None without an end.
+        attempts: How often it was tried.
+        result: What came of it: a list of values.
+        problem: Why it failed, or why it was tried again.
+        place: The line of the script that caused it, as `file:line`.
+    """
+
+    event_id: int
+    at: float
+    kind: str
+    name: str = ""
+    input: list[Value] = field(default_factory=list)
+    state: str = ""
+    took: float | None = None
+    attempts: int = 1
+    result: list[Value] = field(default_factory=list)
+    problem: str = ""
+    place: str = ""
+
+
+@dataclass
+class Timeline:
+    """A run.
+
+    Attributes:
+        workflow_id: The workflow.
+        run_id: The run.
+        workflow_type: The name under which the worker registers it.
+        task_queue: Where its worker looks for it.
+        status: "running", "completed", "failed", "cancelled", "terminated", "timed out" or "continued as new".
+        started: When it began, in seconds since 1970-01-01 UTC.
+        took: Seconds until its end; None while it runs.
+        entries: What happened, in the order of the beginnings.
+        waits: The Lua traceback of where it waits, where that is known.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    task_queue: str
+    status: str
+    started: float
+    took: float | None
+    entries: list[Entry]
+    waits: str = ""
+
+
+_ENDS = {
+    "activity_task_completed": ("scheduled_event_id", "completed"),
+    "activity_task_failed": ("scheduled_event_id", "failed"),
+    "activity_task_timed_out": ("scheduled_event_id", "timed out"),
+    "activity_task_canceled": ("scheduled_event_id", "cancelled"),
+    "timer_fired": ("started_event_id", "fired"),
+    "timer_canceled": ("started_event_id", "cancelled"),
+    "start_child_workflow_execution_failed": ("initiated_event_id", "not started"),
+    "child_workflow_execution_completed": ("initiated_event_id", "completed"),
+    "child_workflow_execution_failed": ("initiated_event_id", "failed"),
+    "child_workflow_execution_canceled": ("initiated_event_id", "cancelled"),
+    "child_workflow_execution_timed_out": ("initiated_event_id", "timed out"),
+    "child_workflow_execution_terminated": ("initiated_event_id", "terminated"),
+    "external_workflow_execution_signaled": ("initiated_event_id", "completed"),
+    "signal_external_workflow_execution_failed": ("initiated_event_id", "failed"),
+    "external_workflow_execution_cancel_requested": ("initiated_event_id", "completed"),
+    "request_cancel_external_workflow_execution_failed": ("initiated_event_id", "failed"),
+    "nexus_operation_completed": ("scheduled_event_id", "completed"),
+    "nexus_operation_failed": ("scheduled_event_id", "failed"),
+    "nexus_operation_canceled": ("scheduled_event_id", "cancelled"),
+    "nexus_operation_timed_out": ("scheduled_event_id", "timed out"),
+    "workflow_execution_update_completed": ("accepted_event_id", "completed"),
+}
+"""Events that end what another event began: the field with that event's id, and the state from then on."""
+
+_STATUSES = {
+    "workflow_execution_completed": "completed",
+    "workflow_execution_failed": "failed",
+    "workflow_execution_canceled": "cancelled",
+    "workflow_execution_terminated": "terminated",
+    "workflow_execution_timed_out": "timed out",
+    "workflow_execution_continued_as_new": "continued as new",
+}
+
+_UNTOLD = frozenset(
+    {
+        "workflow_task_scheduled",
+        "workflow_task_started",
+        "workflow_task_completed",
+        "activity_task_cancel_requested",
+        "nexus_operation_cancel_requested",
+        "nexus_operation_cancel_request_completed",
+        "workflow_execution_update_admitted",
+        "",
+    }
+)
+
+
+class _Builder:
+    """Takes events in their order."""
+
+    def __init__(self, first: HistoryEvent) -> None:
+        self._zero = first.event_time.ToMicroseconds()
+        self.entries: list[Entry] = []
+        self.status = "running"
+        self.took: float | None = None
+        self._open: dict[int, Entry] = {}
+        self._activities: dict[str, Entry] = {}
+
+    def _seconds(self, event: HistoryEvent) -> float:
+        return (event.event_time.ToMicroseconds() - self._zero) / 1e6
+
+    def take(self, event: HistoryEvent) -> None:
+        """Take the next event."""
+        attributes = event.WhichOneof("attributes") or ""
+        name = attributes.removesuffix("_event_attributes")
+        value: Any = getattr(event, attributes) if attributes else None
+        if name in _ENDS:
+            reference, state = _ENDS[name]
+            self._end(event, value, getattr(value, reference), state)
+        elif name == "activity_task_started":
+            entry = self._open.get(value.scheduled_event_id)
+            if entry is not None:
+                entry.state, entry.attempts = "started", value.attempt
+                entry.problem = payloads.problem(value.last_failure)
+        elif name in ("child_workflow_execution_started", "nexus_operation_started"):
+            begun = value.initiated_event_id if "child" in name else value.scheduled_event_id
+            if begun in self._open:
+                self._open[begun].state = "started"
+        elif name in _STATUSES:
+            self._close(event, value, _STATUSES[name])
+        elif name not in _UNTOLD:
+            self._begin(event, name, value)
+
+    def _begin(self, event: HistoryEvent, name: str, value: Any) -> None:
+        entry = Entry(event.event_id, self._seconds(event), "")
+        _BEGINS.get(name, _other)(entry, value)
+        entry.kind = entry.kind or name.removeprefix("workflow_").replace("_", " ")
+        summary = payloads.values([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
+        if summary and isinstance(summary[0], str):
+            entry.name = f"{entry.name} ({summary[0]})" if entry.name else summary[0]
+        if entry.kind == "search attributes" and entry.input == [{}]:
+            return
+        self.entries.append(entry)
+        if entry.state in OPEN:
+            self._open[event.event_id] = entry
+        if entry.kind == "activity":
+            self._activities[value.activity_id] = entry
+
+    def _end(self, event: HistoryEvent, value: Any, begun: int, state: str) -> None:
+        entry = self._open.pop(begun, None)
+        if entry is None:
+            return
+        entry.took = self._seconds(event) - entry.at
+        entry.state = state
+        fields = value.DESCRIPTOR.fields_by_name
+        if "outcome" in fields:
+            if value.outcome.HasField("failure"):
+                entry.state, entry.problem = "failed", payloads.problem(value.outcome.failure)
+            else:
+                entry.result = payloads.values(value.outcome.success)
+        elif state == "completed":
+            entry.problem = ""
+        if "result" in fields:
+            found = value.result
+            entry.result = payloads.values([found] if entry.kind == "Nexus operation" else found)
+        if "failure" in fields:
+            entry.problem = payloads.problem(value.failure) or entry.problem
+        elif "cause" in fields:
+            entry.problem = _enum(fields["cause"].enum_type.values_by_number[value.cause].name.rpartition("CAUSE_")[2])
+
+    def _close(self, event: HistoryEvent, value: Any, status: str) -> None:
+        self.status, self.took = status, self._seconds(event)
+        entry = Entry(event.event_id, self.took, "workflow", state=status)
+        fields = value.DESCRIPTOR.fields_by_name
+        if "result" in fields:
+            entry.result = payloads.values(value.result)
+        if "failure" in fields:
+            entry.problem = payloads.problem(value.failure)
+        if status == "terminated":
+            entry.problem = value.reason
+        if status == "continued as new":
+            entry.name, entry.input = f"run {value.new_execution_run_id}", payloads.values(value.input)
+        self.entries.append(entry)
+
+    def pend(self, info: PendingActivityInfo) -> None:
+        """Take what the server knows of an activity beyond the history."""
+        entry = self._activities.get(info.activity_id)
+        if entry is None:
+            return
+        entry.attempts = info.attempt
+        entry.state = "started" if info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED else "waiting"
+        entry.problem = payloads.problem(info.last_failure) or entry.problem
+
+
+def _enum(name: str) -> str:
+    return name.lower().replace("_", " ")
+
+
+def _duration(value: Duration) -> str:
+    return show_seconds(value.ToMicroseconds() / 1e6)
+
+
+def show_seconds(seconds: float) -> str:
+    """A span of time, short: 0.012s, 5m03s, 2h03m, 3d04h."""
+    if seconds < 60:
+        return f"{seconds:.3f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minutes:02}m"
+    return f"{hours // 24}d{hours % 24:02}h"
+
+
+def _started(entry: Entry, value: Any) -> None:
+    entry.kind, entry.input = "start", payloads.values(value.input)
+    if value.continued_execution_run_id:
+        entry.name = f"continues run {value.continued_execution_run_id}"
+    elif value.parent_workflow_execution.workflow_id:
+        entry.name = f"child of {value.parent_workflow_execution.workflow_id}"
+    if value.attempt > 1:
+        entry.attempts = value.attempt
+    entry.problem = payloads.problem(value.continued_failure)
+
+
+def _activity(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name, entry.state = "activity", value.activity_type.name, "scheduled"
+    entry.input = payloads.values(value.input)
+
+
+def _nexus(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name, entry.state = "Nexus operation", f"{value.service} {value.operation}", "scheduled"
+    entry.input = payloads.values([value.input])
+
+
+def _timer(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name, entry.state = "timer", _duration(value.start_to_fire_timeout), "started"
+
+
+def _signal(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name, entry.input = "signal", value.signal_name, payloads.values(value.input)
+
+
+def _child(entry: Entry, value: Any) -> None:
+    entry.kind, entry.state = "child workflow", "scheduled"
+    entry.name, entry.input = f"{value.workflow_type.name} {value.workflow_id}", payloads.values(value.input)
+
+
+def _signal_to(entry: Entry, value: Any) -> None:
+    entry.kind, entry.state = "signal to workflow", "scheduled"
+    entry.name = f"{value.workflow_execution.workflow_id} {value.signal_name}"
+    entry.input = payloads.values(value.input)
+
+
+def _cancel_of(entry: Entry, value: Any) -> None:
+    entry.kind, entry.state = "cancel of workflow", "scheduled"
+    entry.name = value.workflow_execution.workflow_id
+
+
+def _update(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name, entry.state = "update", value.accepted_request.input.name, "started"
+    entry.input = payloads.values(value.accepted_request.input.args)
+
+
+def _marker(entry: Entry, value: Any) -> None:
+    data = marker_data(value)
+    if value.marker_name == "core_patch":
+        entry.kind, entry.name = "patch", str(data.get("id", ""))
+        return
+    if value.marker_name != "core_local_activity":
+        entry.kind, entry.name = "marker", value.marker_name
+        return
+    name, attempts = str(data.get("activity_type", "")), data.get("attempt")
+    entry.kind, entry.name = ("side effect", "") if name == SIDE_EFFECT_ACTIVITY else ("local activity", name)
+    entry.attempts = attempts if isinstance(attempts, int) and attempts else 1
+    entry.state = "failed" if value.HasField("failure") else "completed"
+    if value.failure.HasField("canceled_failure_info"):
+        entry.state = "cancelled"
+    entry.problem = payloads.problem(value.failure)
+    if "result" in value.details:
+        entry.result = payloads.values(value.details["result"])
+
+
+def _task_failed(entry: Entry, value: Any) -> None:
+    entry.kind, entry.state = "workflow task", "failed"
+    cause = WorkflowTaskFailedCause.Name(value.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+    entry.problem = payloads.problem(value.failure) or _enum(cause)
+
+
+def _task_timed_out(entry: Entry, value: Any) -> None:
+    entry.kind, entry.state = "workflow task", "timed out"
+    entry.problem = _enum(TimeoutType.Name(value.timeout_type).removeprefix("TIMEOUT_TYPE_"))
+
+
+def _cancel_requested(entry: Entry, value: Any) -> None:
+    entry.kind, entry.name = "cancel requested", value.cause
+
+
+def _attributes(entry: Entry, value: Any) -> None:
+    fields = value.search_attributes.indexed_fields
+    entry.kind = "search attributes"
+    # The SDK's own list of patches: each patch has an entry.
+    entry.input = [{name: payloads.value(fields[name]) for name in sorted(fields) if name != "TemporalChangeVersion"}]
+
+
+def _memo(entry: Entry, value: Any) -> None:
+    fields = value.upserted_memo.fields
+    entry.kind, entry.input = "memo", [{name: payloads.value(fields[name]) for name in sorted(fields)}]
+
+
+def _other(entry: Entry, value: Any) -> None:
+    pass
+
+
+_BEGINS: dict[str, Callable[[Entry, Any], None]] = {
+    "workflow_execution_started": _started,
+    "activity_task_scheduled": _activity,
+    "nexus_operation_scheduled": _nexus,
+    "timer_started": _timer,
+    "workflow_execution_signaled": _signal,
+    "start_child_workflow_execution_initiated": _child,
+    "signal_external_workflow_execution_initiated": _signal_to,
+    "request_cancel_external_workflow_execution_initiated": _cancel_of,
+    "workflow_execution_update_accepted": _update,
+    "marker_recorded": _marker,
+    "workflow_task_failed": _task_failed,
+    "workflow_task_timed_out": _task_timed_out,
+    "workflow_execution_cancel_requested": _cancel_requested,
+    "upsert_workflow_search_attributes": _attributes,
+    "workflow_properties_modified": _memo,
+}
+
+
+def timeline(
+    workflow_id: str, run_id: str, events: Sequence[HistoryEvent], pending: Iterable[PendingActivityInfo] = ()
+) -> Timeline:
+    """The timeline of a whole history. `pending` is what an open run waits for."""
+    started = events[0].workflow_execution_started_event_attributes
+    builder = _Builder(events[0])
+    for event in events:
+        builder.take(event)
+    for info in pending:
+        builder.pend(info)
+    return Timeline(
+        workflow_id=workflow_id,
+        run_id=run_id or started.original_execution_run_id,
+        workflow_type=started.workflow_type.name,
+        task_queue=started.task_queue.name,
+        status=builder.status,
+        started=events[0].event_time.ToMicroseconds() / 1e6,
+        took=builder.took,
+        entries=builder.entries,
+    )

@@ -1,0 +1,66 @@
+"""From a history, of a file or a server, to a timeline, with the lines of a script if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+
+from assay.errors import AssayError
+from assay.temporal.codec import make_codec
+from assay.temporal.registration import Script
+from assay.temporal.replay.engine import Divergence, Replay
+from assay.temporal.replay.sources import read_history
+from assay.temporal.timeline import payloads
+from assay.temporal.timeline.entries import Timeline, timeline
+
+
+@dataclass
+class Recorded:
+    """A history, and what a server knows beyond it."""
+
+    history: WorkflowHistory
+    run_id: str = ""
+    pending: Sequence[PendingActivityInfo] = field(default_factory=list)
+
+
+def from_file(path: Path) -> Recorded:
+    """Read a history file. Raises AssayError."""
+    return Recorded(read_history(path))
+
+
+async def from_server(client: Client, workflow_id: str, run_id: str | None) -> Recorded:
+    """Fetch the history of a run, the latest unless `run_id` names one. Raises AssayError."""
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+    try:
+        found = await handle.describe()
+        history = await client.get_workflow_handle(workflow_id, run_id=found.run_id).fetch_history()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            run = f" with the run id '{run_id}'" if run_id else ""
+            text = f"there is no workflow '{workflow_id}'{run} in the namespace '{client.namespace}'"
+            raise AssayError(text) from error
+        raise AssayError(f"the server: {error.message}") from error
+    is_open = found.status == WorkflowExecutionStatus.RUNNING
+    return Recorded(history, found.run_id, list(found.raw_description.pending_activities) if is_open else [])
+
+
+async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Divergence | None]:
+    """The timeline of a run, and where it parts from the script, if it does. Raises AssayError."""
+    history = recorded.history
+    codec = None
+    if script is not None:
+        codec = next((worker.options.codec for worker in script.workers if worker.options.codec), None)
+    trace = await Replay(script.workers).trace(history) if script is not None else None
+    await payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
+    found = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
+    if trace is None:
+        return found, None
+    for entry in found.entries:
+        entry.place = trace.places.get(entry.event_id, "")
+    found.waits = trace.waits if found.status == "running" else ""
+    return found, trace.divergence

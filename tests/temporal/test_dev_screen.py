@@ -1,0 +1,216 @@
+"""The live screen of `assay dev`, on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+from temporalio.client import Client
+
+from command import TIMEOUT
+from glass import Glass
+from temporal_script import Script
+from terminal import Terminal, terminal
+
+WORKER = """
+temporal.worker({
+  task_queue = "QUEUE",
+  activities = {
+    declined = function() error("card declined") end,
+    slow = function() print("slow") sleep(600) end,
+  },
+  workflows = {
+    Waits = function(ctx)
+      ctx:set_current_details("for its owner")
+      ctx:wait_signal("approve", { timeout = 3600 })
+    end,
+    Pays = function(ctx) ctx:execute_activity("declined") end,
+    Slow = function(ctx) ctx:execute_activity("slow") end,
+    Breaks = function(ctx) local x = nil; x.y = 1 end,
+  },
+})
+print("polling")
+"""
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
+
+
+@contextlib.contextmanager
+def dev(lua: Script, name: str, text: str = WORKER, *, columns: int = 120, lines: int = 40) -> Iterator[Terminal]:
+    """The command on a terminal, which must be whole in the end."""
+    script = lua.command.script(text.replace("QUEUE", name), "worker.lua")
+    with terminal(lua.command, "dev", script, columns=columns, lines=lines) as screen:
+        before = screen.modes()
+        yield screen
+        screen.wait()
+        assert screen.modes() == before
+        assert screen.raw.count(HIDE) == screen.raw.count(SHOW)
+        assert b"\x1b[?1049" not in screen.raw
+
+
+async def start(lua: Script, name: str, workflow_type: str, workflow_id: str = "") -> None:
+    client = await Client.connect(lua.address)
+    await client.start_workflow(workflow_type, id=workflow_id or f"{name}-{workflow_type}", task_queue=name)
+
+
+async def test_it_shows_what_runs_and_what_failed(lua: Script, name: str) -> None:
+    with dev(lua, name) as screen:
+        screen.read_until("polling")
+        screen.read_until("no workflow is open")
+        for workflow_type in ("Waits", "Pays", "Breaks"):
+            await start(lua, name, workflow_type)
+        screen.read_until("card declined")
+        screen.read_until("recent failures")
+        deadline = time.monotonic() + TIMEOUT
+        wanted = ("signal 'approve' until ", "attempt 3", "worker.lua:15", "attempt to index")
+        while not all(text in screen.shown for text in wanted):
+            assert time.monotonic() < deadline, screen.shown
+            screen.read_until("recent failures")
+        glass = Glass(120)
+        glass.feed(screen.raw)
+        picture = "\n".join(glass.lines)
+        assert picture.count("task queue") == 1
+        assert (
+            f"task queue    {name}\n  workflows   Breaks, Pays, Slow, Waits\n  activities  declined, slow\n" in picture
+        )
+        assert f"server        {lua.address} (configured)" in picture
+        assert "worker.lua:11  signal 'approve' until " in picture
+        assert "for its owner" in picture
+        assert "worker.lua:13  activity 'declined', attempt " in picture
+        assert not glass.has_cursor
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_output_scrolls_above_it_and_is_whole(lua: Script, name: str) -> None:
+    text = WORKER + 'for i = 1, 300 do print("line " .. i .. " of output") if i % 7 == 0 then sleep(0.02) end end'
+    with dev(lua, name, text, columns=60, lines=20) as screen:
+        screen.read_until("line 300 of output")
+        screen.read_until("no workflow is open")
+        screen.type("\r\rwhat is typed")
+        await start(lua, name, "Waits")
+        screen.read_until("1 open workflow")
+        screen.type("\x03")
+        assert screen.wait() == 0
+        glass = Glass(60)
+        glass.feed(screen.raw)
+        output = glass.lines[glass.lines.index("polling") :]
+        assert output == ["polling", *(f"line {i} of output" for i in range(1, 301))]
+        assert glass.has_cursor
+
+
+async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
+    with dev(lua, name, columns=120, lines=30) as screen:
+        await start(lua, name, "Waits")
+        glass = Glass(120)
+        seen = 0
+        for columns in (60, 100, 45, 120):
+            screen.read_until("signal 'app")
+            screen.read_until("1 open workflow")  # of the next picture
+            screen.read_until("signal 'app")
+            shown, seen = screen.raw[seen:], len(screen.raw)
+            glass.feed(shown)
+            glass.resize(columns)
+            screen.resize(columns, 30)
+        screen.type("\x03")
+        assert screen.wait() == 0
+        glass.feed(screen.raw[seen:])
+        assert [line for line in glass.lines if "server" in line or "─" in line] == [
+            f"Temporal server  {lua.address} (configured)"
+        ]
+
+
+async def test_it_reads_what_is_encrypted(lua: Script, name: str) -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    codec = f"codec = {{ type = 'aes-gcm', keys = {{ a = '{key}' }}, current = 'a' }},"
+    with dev(lua, name, WORKER.replace("activities = {", codec + "activities = {", 1)) as screen:
+        screen.read_until("no workflow is open")
+        await start(lua, name, "Waits")
+        await start(lua, name, "Breaks")
+        screen.read_until("signal 'approve'")
+        screen.read_until("for its owner")
+        screen.read_until("attempt to index")
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    starts = [client.start_workflow("Waits", id=f"{name}-{i}", task_queue=name) for i in range(200)]
+    await asyncio.gather(*starts)
+    with dev(lua, name, columns=60, lines=24) as screen:
+        screen.read_until("200 open workflows")
+        screen.read_until("… and 1")
+        screen.read_until(" more")
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, name: str) -> None:
+    good = WORKER.replace("QUEUE", name)
+    with dev(lua, name) as screen:
+        screen.read_until("no workflow is open")
+        lua.command.script(good.replace("local x = nil", "local x = = nil"), "worker.lua")
+        screen.read_until("not reloaded  worker.lua: the code that runs goes on")
+        screen.read_until("worker.lua:15: unexpected symbol near '='")
+        lua.command.script(good.replace("polling", "polling anew"), "worker.lua")
+        screen.read_until("polling anew")
+        screen.read_until("reloaded      worker.lua (")
+        await start(lua, name, "Waits")
+        screen.read_until("signal 'approve'")
+        lua.command.script(
+            good.replace('ctx:wait_signal("approve", { timeout = 3600 })', 'ctx:execute_activity("slow")'), "worker.lua"
+        )
+        screen.read_until("open workflows do not match it")
+        screen.read_until("is open and does not match the new code")
+        screen.type("\x03")
+        assert screen.wait() in (0, 130)  # the new worker may not be there yet
+
+
+class TestCtrlC:
+    """Whenever it comes, the terminal is whole: `dev` looks at that."""
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 1.0, 2.0])
+    def test_at_some_moment(self, lua: Script, name: str, seconds: float) -> None:
+        with dev(lua, name) as screen:
+            time.sleep(seconds)
+            screen.type("\x03")
+            assert screen.wait() in (0, 130, -2)
+
+    def test_while_it_reloads(self, lua: Script, name: str) -> None:
+        with dev(lua, name) as screen:
+            screen.read_until("no workflow is open")
+            lua.command.script(WORKER.replace("QUEUE", name) + "-- changed", "worker.lua")
+            time.sleep(0.6)
+            screen.type("\x03")
+            assert screen.wait() in (0, 130)
+
+    async def test_while_it_drains(self, lua: Script, name: str) -> None:
+        with dev(lua, name) as screen:
+            await start(lua, name, "Slow")
+            screen.read_until("slow\n")
+            screen.read_until("1 open workflow")
+            screen.type("\x03")
+            screen.read_until("stopping")
+            screen.type("\x03")
+            assert screen.wait() == 137
+
+
+def test_a_script_without_a_worker_has_no_picture(lua: Script, name: str) -> None:
+    with dev(lua, name, 'print("only this") os.exit(3)') as screen:
+        assert screen.wait() == 3
+        assert "only this" in screen.shown
+        assert HIDE not in screen.raw
+
+
+def test_plain_lines_when_asked_for(lua: Script, name: str) -> None:
+    script = lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
+    with terminal(lua.command, "dev", "--plain", script) as screen:
+        screen.read_until("polling")
+        screen.type("\x03")
+        assert screen.wait() == 0
+        assert HIDE not in screen.raw
+        assert "task queue" not in screen.shown

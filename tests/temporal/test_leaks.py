@@ -1,0 +1,37 @@
+"""Nothing of a run is left in the process when it has left the cache, however it went."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+
+from assay.temporal.registration import read_script
+from assay.temporal.replay import sources
+from assay.temporal.replay.engine import Replay
+from assay.temporal.workflow.host import WorkflowHost
+
+HISTORIES = Path(__file__).parent.parent / "histories"
+
+
+def hosts() -> set[int]:
+    """The hosts of runs that there are."""
+    gc.collect()
+    return {id(item) for item in gc.get_objects() if type(item) is WorkflowHost}
+
+
+@pytest.mark.parametrize("topic", sorted(path.name for path in HISTORIES.iterdir()))
+def test_replayed_runs_are_gone(topic: str) -> None:
+    async def replay() -> int:
+        script = await read_script(str(HISTORIES / topic / "worker.lua"))
+        files = sources.history_files([str(HISTORIES / topic)])
+        outcomes = [outcome async for outcome in Replay(script.workers).run(sources.from_files(files))]
+        await script.close()
+        assert [outcome.divergence for outcome in outcomes] == [None] * len(files)
+        return len(files)
+
+    before = hosts()
+    assert asyncio.run(replay()) > 3
+    assert hosts() <= before

@@ -1,0 +1,66 @@
+"""The order of `pairs`, `next` and `tostring` for objects: one that a replay repeats, although addresses differ."""
+
+from __future__ import annotations
+
+from temporal_script import Script
+from workflow_session import worker
+
+ORDER = """
+local activities = {}
+for i = 1, 12 do activities["step" .. i] = function() return i end end
+
+temporal.worker({
+  task_queue = arg[1] or "replay",
+  activities = activities,
+  workflows = {
+    -- A replay compares the names of activities: they tell in which order the keys came.
+    Keys = function(ctx, kind)
+      local Point = {}
+      local make = {
+        futures = function() return ctx:start_timer(0.01) end,
+        instances = function(i) return setmetatable({ i }, Point) end,
+        coroutines = function() return coroutine.create(print) end,
+        printed = function() local t = {} tostring(t) return t end,
+        met = function() local t = {} for _ in pairs({ [t] = true }) do end return t end,
+      }
+      local set, rubbish = {}, {}
+      for i = 1, 12 do
+        rubbish[i] = ("x"):rep(i * 100)
+        set[make[kind](i)] = i
+      end
+      set.name, set[1], set[true] = 0, 0, 0
+      local order = {}
+      for _, i in pairs(set) do
+        order[#order + 1] = i
+        if i > 0 then ctx:execute_activity("step" .. i) end
+      end
+      local same, key, value = {}, next(set)
+      while key ~= nil do
+        same[#same + 1] = value
+        key, value = next(set, key)
+      end
+      return { order, table.concat(order) == table.concat(same) }
+    end,
+    Strangers = function()
+      local ok, err = pcall(pairs, { [{}] = 1, [{}] = 2 })
+      local loop, text = pcall(function() for _ in pairs({ [print] = 1, [{}] = 2 }) do end end)
+      return { ok, err, loop, text }
+    end,
+  },
+})
+print("polling")
+"""
+
+
+async def test_objects_as_keys_come_in_the_order_in_which_they_were_made(lua: Script, name: str) -> None:
+    async with worker(lua, name, ORDER) as session:
+        kinds = ("futures", "instances", "coroutines", "printed", "met")
+        handles = [await session.start("Keys", kind) for kind in kinds]
+        for handle in handles:
+            assert await session.end(handle) == [[0, 0, 0, *range(1, 13)], True]
+        ok, error, loop, text = await session.end(await session.start("Strangers"))
+        assert (ok, loop) == (False, False)
+        refusal = "pairs: several keys are plain tables or functions, which have no order that a replay could repeat"
+        assert error.endswith(refusal)
+        assert text.endswith(refusal)
+        assert "worker.lua:" in text

@@ -1,0 +1,71 @@
+"""The picture of `assay dev`, without a terminal."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from rich.cells import cell_len
+
+from assay.cli.dev.picture import Status, draw
+from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def report(runs: int, more: int = 0) -> Report:
+    waits = [Wait("signal 'approve'", time.time() + 60, "worker.lua:17"), Wait("activity 'x' [1]", attempt=3)]
+    return Report(
+        queues=[Queue("orders", ["Order", "Refund"], [f"activity_{i}" for i in range(30)])],
+        runs=[Run("Order", f"order-{i}-日本-{'x' * i}", list(waits), "[bold] details") for i in range(runs)],
+        more=more,
+        failures=[Failure(time.time(), f"Order order-{i}", "worker.lua:9", "boom " * 20) for i in range(9)],
+    )
+
+
+def plain(lines: list[str]) -> list[str]:
+    return [_COLOURS.sub("", line) for line in lines]
+
+
+@pytest.mark.parametrize("width", [12, 60, 80, 250])
+@pytest.mark.parametrize("height", [4, 12, 24, 100])
+@pytest.mark.parametrize("runs", [0, 1, 30])
+def test_it_fits(width: int, height: int, runs: int) -> None:
+    status = Status("127.0.0.1:7233", "http://127.0.0.1:8233", ("Not reloaded", "x.lua", "red"), ["x.lua:1: boom"])
+    lines = plain(draw(status, report(runs, 170 if runs == 30 else 0), width, height))
+    assert len(lines) <= height
+    assert all(cell_len(line) < width for line in lines)
+
+
+def test_it_tells_how_many_more_there_are() -> None:
+    lines = plain(draw(Status("here"), report(30, 170), 80, 24))
+    assert "200 open workflows" in lines
+    shown = sum("  Order order-" in line and "signal" in line for line in lines)
+    assert f"  … and {200 - shown} more" in [line.rstrip() for line in lines]
+    assert shown >= 3
+    assert "… and" not in "".join(plain(draw(Status("here"), report(3), 80, 40)))
+
+
+def test_words() -> None:
+    text = "\n".join(plain(draw(Status("here"), report(1), 120, 40)))
+    assert re.search(r"Order order-0-日本- +worker.lua:17 +signal 'approve' until \d\d:\d\d:\d\d\n", text)
+    assert re.search(r"activity 'x' \[1\], attempt 3\n", text)
+    assert "[bold] details" in text
+    assert "1 open workflow\n" in text
+    assert "no workflow is open" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
+
+
+def test_what_a_terminal_would_obey_is_left_out() -> None:
+    sent = Report(runs=[Run("A", "\x1b[2J\r\n", [Wait("signal '\x07'")])]).to_line()
+    assert sent.count(b"\n") == 1
+    got = Report.from_line(sent)
+    assert got.runs == [Run("A", "·[2J··", [Wait("signal '·'")])]
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[36m" in "".join(draw(Status("here"), report(1), 80, 24))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", "".join(draw(Status("here"), report(1), 80, 24)))
