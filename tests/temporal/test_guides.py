@@ -35,8 +35,8 @@ GUIDES = {
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
     "docs/first-workflow.md": ["sh", "sh", "json"],
-    "docs/observability.md": ["lua", "lua"],
-    "docs/testing.md": ["lua", "lua", "sh"],
+    "docs/observability.md": ["lua", "sh", "", "lua"],
+    "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
 }
@@ -150,9 +150,11 @@ def test_testing(assay: Command) -> None:
     assay.script(workflow, "worker_test.lua")
     worker = PROMOTION.replace("PREPARE", "").replace("STEPS", "")
     assay.script(worker, "worker.lua")
-    (command,) = blocks("docs/testing.md", "sh")
-    result = shell(assay, command)
-    assert result.returncode == 0, result.stdout + result.stderr
+    covered, junit = (shell(assay, command) for command in blocks("docs/testing.md", "sh"))
+    assert (covered.returncode, junit.returncode) == (0, 0), covered.stderr + junit.stderr
+    head, *rows, total = blocks("docs/testing.md", "")[0].splitlines()
+    assert head in covered.stdout
+    assert all(row.split("  ")[0] in covered.stdout for row in (rows[-1], total))
     assert (assay.folder / "results.xml").read_text().count("<testcase ") == 2
 
 
@@ -191,6 +193,11 @@ def test_changing(lua: Script, name: str) -> None:
     for command in live, kept:
         result = shell(lua.command, command)
         assert (result.returncode, "it matches" in result.stdout + result.stderr) == (0, True), result
+    (show,) = map(renamed, blocks("docs/observability.md", "sh"))
+    timeline = shell(lua.command, show).stdout
+    first, second, *_ = map(renamed, blocks("docs/observability.md", "")[0].splitlines())
+    assert timeline.startswith(f"{first}\n{second.split()[0]} ")
+    assert 'ctx:execute_activity("prepare", input)' in timeline
     change(new)
     assert shell(lua.command, live).returncode == 1  # not while such a run is open
 

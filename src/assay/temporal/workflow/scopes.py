@@ -20,7 +20,7 @@ class Scope:
     def __init__(self, parent: Scope | None = None) -> None:
         """Make a scope that ends with its last member. Without a parent no other cancel reaches it."""
         self._parent = parent
-        self._members: dict[Scope | asyncio.Future[Any], None] = {}
+        self._members: dict[Scope | asyncio.Future[Any], Coroutine[Any, Any, Any] | None] = {}
         self._is_cancelled = False
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -29,6 +29,7 @@ class Scope:
         context.run(_current.set, self)
         task = asyncio.get_running_loop().create_task(to_its_end(work), context=context)
         self.add(task)
+        self._members[task] = work
         return task
 
     def add(self, member: Scope | asyncio.Future[Any]) -> None:
@@ -40,7 +41,9 @@ class Scope:
             member.add_done_callback(self._ended)
 
     def _ended(self, member: Scope | asyncio.Future[Any]) -> None:
-        del self._members[member]
+        work = self._members.pop(member)
+        if work is not None:
+            work.close()  # it has not begun when its task was cancelled before
         if isinstance(member, asyncio.Future) and not member.cancelled():
             member.exception()  # whoever waits for it raises it; asyncio need not tell
         if not self._members and self._parent is not None:
