@@ -221,4 +221,5 @@ async def test_continue_as_new(lua: Script, name: str) -> None:
         assert await session.run("Wrong") == (
             "ctx:continue_as_new: bad option 'run_timeout' (a positive number of seconds expected, got -1)"
         )
-    assert session.stderr == ""
+    # What a run says; what the check says of the script itself, which has mistakes on purpose, stands before it.
+    assert [line for line in session.stderr.splitlines() if not line.startswith("worker.lua:")] == []

@@ -47,9 +47,9 @@ LOOP = SCRIPT.replace(
     ctx:wait_signal("go")
     seen[#seen + 1] = build
     if #seen == 3 then return seen end
-    if #seen == 1 then ctx:continue_as_new(seen) end
+    if #seen == 2 then ctx:continue_as_new(seen, { initial_versioning_behavior = "auto_upgrade" }) end
     while not ctx:workflow_info().target_worker_deployment_version_changed do ctx:sleep(0.2) end
-    ctx:continue_as_new(seen, { initial_versioning_behavior = "auto_upgrade" })
+    ctx:continue_as_new(seen)
     """,
 ).replace("function(ctx)", "function(ctx, ...)")
 
