@@ -17,7 +17,7 @@ Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
 PARTS = ("wire", "encode", "decode", "errors", "tasks", "bind", "sandbox")
-LATE_PARTS = ("modules", "snapshot", "restore")
+LATE_PARTS = ("modules", "snapshot", "restore", "read_alike", "write_alike")
 """What is loaded when it is first needed."""
 LOW_MEMORY = 1 << 20
 """Bytes of a memory limit below which a state is collected before it is given up."""

@@ -1,11 +1,12 @@
--- Reads JSON text and the wire.
+-- Reads JSON text and the wire; `read_alike.lua` helps with long texts.
 local host = ...
 
 local create = table.create
 local byte, char, find, format, gmatch, gsub, match, sub =
   string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
 local utf8char, huge = utf8.char, math.huge
-local error, pcall, setmetatable, tonumber, tostring, type = error, pcall, setmetatable, tonumber, tostring, type
+local collectgarbage, error, pcall, rawequal = collectgarbage, error, pcall, rawequal
+local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 
 local MAX_DEPTH, CONTROLS = host.MAX_DEPTH, host.CONTROLS
 local contains, is_text, present = host.contains, host.is_text, host.present
@@ -49,8 +50,14 @@ end
 
 local MOST_HEADS = 32
 local SHORT = 2000 -- a text in which nothing is expected to come again
+local LONG = 32000 -- a text in which so much is expected to be alike that to learn from it pays
+local FIRST_LESSON = 8 -- objects of one name after which something is learnt from one
+local DEEPEST_ALIKE = MAX_DEPTH - 10
+local MALFORMED = {} -- the error of a reader that has found what is no JSON
 local UNKNOWN = { count = 0 }
 local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
+
+host.later("read_alike", "new_alike", "learn", "read_run")
 
 -- What is being decoded. Nothing here calls a script, so there is only ever one at a time.
 local text, sides
@@ -59,6 +66,7 @@ local backslash -- where the first one is, at or behind the string that is read
 -- What the last object under a key was like, which the next one probably is: by turns the texts up to its values, and
 -- their keys. Nil for a short text.
 local heads
+local alike -- see `read_alike.lua`; nil when the text is not long
 
 local function fail(pos, what)
   local line, last = 1, 0
@@ -242,25 +250,32 @@ local function read_array(pos, depth, name)
       unexpected(pos)
     end
     pos = pos + 1
+    if alike and n & 63 == 4 then
+      n, pos = host.read_run(alike, text, pos, items, n)
+    end
   end
 end
 
-local function read_object(pos, depth, name)
-  local known = heads and heads[name] or UNKNOWN
-  if heads and known == UNKNOWN then
-    known = { count = 0 }
-    heads[name] = known
-  end
-  local object, n = create(0, known.count), 0
-  local c
-  if byte(text, pos) ~= 34 then
-    local start
-    start, c = skip(pos)
-    if c == 125 then
-      return object, start + 1
-    end
-  end
+-- Read the keys and values of an object on from the position behind its brace, or behind its first `n` values; returns
+-- the position behind it.
+local function read_members(object, pos, depth, known, n)
   while true do
+    local c
+    if n > 0 then
+      c = byte(text, pos)
+      if c ~= 44 and c ~= 125 then
+        pos, c = skip(pos)
+      end
+      if c == 125 then
+        if heads then
+          known.count = n
+        end
+        return pos + 1
+      elseif c ~= 44 then
+        unexpected(pos)
+      end
+      pos = pos + 1
+    end
     local head, key = known[2 * n + 1], nil
     if head and sub(text, pos, pos + #head - 1) == head then
       key, pos = known[2 * n + 2], pos + #head
@@ -282,23 +297,60 @@ local function read_object(pos, depth, name)
         known[2 * n + 1], known[2 * n + 2] = sub(text, start, pos - 1), key
       end
     end
-    object[key], pos = read_value(pos, depth, key)
+    -- What has many keys is a list by another name.
+    object[key], pos = read_value(pos, depth, n < MOST_HEADS and key or "*")
     n = n + 1
-    c = byte(text, pos)
-    if c ~= 44 and c ~= 125 then
-      pos, c = skip(pos)
-    end
-    if c == 125 then
-      if heads then
-        known.count = n
-      end
-      return object, pos + 1
-    elseif c ~= 44 then
-      unexpected(pos)
-    end
-    pos = pos + 1
   end
 end
+
+-- What is known of objects like the one at `pos` did not suffice to read it whole: learn from it, but rarely.
+local function study(known, pos, stop)
+  local count = known.unlike + 1
+  known.unlike = count
+  if count >= FIRST_LESSON and count & (count - 1) == 0 then
+    host.learn(alike, known, text, pos, stop)
+  end
+end
+
+local function read_object(pos, depth, name)
+  local known = heads and heads[name] or UNKNOWN
+  if heads and known == UNKNOWN then
+    known = { count = 0, unlike = 0 }
+    heads[name] = known
+  end
+  local object, stop, n
+  local readers = known.readers
+  for i = 1, readers and depth < DEEPEST_ALIKE and #readers or 0 do
+    local here = backslash
+    object, stop, n = readers[i](text, pos - 1, depth)
+    if n then
+      backslash = here -- something is read once more
+    end
+    if object then
+      break
+    end
+  end
+  if object and not n then
+    return object, stop
+  elseif object then
+    stop = read_members(object, stop, depth, known, n)
+  else
+    object = create(0, known.count)
+    if byte(text, pos) ~= 34 then
+      local start, c = skip(pos)
+      if c == 125 then
+        return object, start + 1
+      end
+    end
+    stop = read_members(object, pos, depth, known, 0)
+  end
+  if alike then
+    study(known, pos - 1, stop)
+  end
+  return object, stop
+end
+
+host.MALFORMED = MALFORMED
 
 -- Returns the value, nil for null, and the position behind it. `name` is the last key on the way to it.
 function read_value(pos, depth, name)
@@ -330,6 +382,8 @@ function read_value(pos, depth, name)
   return read_number(pos)
 end
 
+host.read_value = read_value
+
 local function decode_root()
   if not is_text(text) then
     fail(1, "text that is not UTF-8")
@@ -342,12 +396,35 @@ local function decode_root()
   return result == nil and null or result
 end
 
+-- Decode a long text. Next to nothing of what is made is garbage, so that collecting meanwhile would be for nothing.
+local function decode_long()
+  local plain = controls and '[^"\\\0-\31]*' or backslash < huge and '[^"\\]*' or '[^"]*'
+  alike = host.new_alike(plain)
+  local collecting = collectgarbage("isrunning")
+  collectgarbage("stop")
+  local ok, value = pcall(decode_root)
+  if collecting then
+    collectgarbage("restart")
+  end
+  alike = nil
+  if not ok and rawequal(value, MALFORMED) then
+    heads, backslash = {}, 0
+    return pcall(decode_root) -- it tells where
+  end
+  return ok, value
+end
+
 -- Returns the value, or nil and a message. `given` are the side strings of the wire.
 function host.decode(source, given)
   text, sides, heads = source, given, #source > SHORT and {} or nil
   controls = present(CONTROLS, text)
   backslash = find(text, "\\", 1, true) or huge
-  local ok, value = pcall(decode_root)
+  local ok, value
+  if #source > LONG then
+    ok, value = decode_long()
+  else
+    ok, value = pcall(decode_root)
+  end
   text, sides, heads = nil, nil, nil
   if ok then
     return value

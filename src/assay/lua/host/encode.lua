@@ -1,11 +1,11 @@
--- Writes JSON text and the wire.
+-- Writes JSON text and the wire; `write_alike.lua` helps with large values.
 local host = ...
 
 local concat, sort = table.concat, table.sort
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
 local mathtype, huge = math.type, math.huge
 local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
-local error, pcall, tonumber, tostring = error, pcall, tonumber, tostring
+local collectgarbage, error, pcall, tonumber, tostring = collectgarbage, error, pcall, tonumber, tostring
 
 local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
 local contains, is_text, present = host.contains, host.is_text, host.present
@@ -13,17 +13,30 @@ local null, array_metatable, constant_arrays = host.null, host.array_metatable, 
 
 local MAX_SIDES = 100 -- lupa's cost per argument grows with their number
 local LONG_STRING = 4096
+local LONG_ARRAY = 32 -- in which something may be alike
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-local function escape(c)
-  return ESCAPES[c] or format("\\u%04x", byte(c))
+for i = 1, #SPECIALS do
+  local c = SPECIALS[i]
+  ESCAPES[c] = ESCAPES[c] or format("\\u%04x", byte(c))
 end
 
 local function escaped(s)
-  return (gsub(s, SPECIALS.pattern, escape))
+  return (gsub(s, SPECIALS.pattern, ESCAPES))
 end
 
-local function float_text(v)
+-- A string as JSON. `format` quotes like that, but for control characters.
+function host.quoted(s)
+  local text = format("%q", s)
+  if find(text, "\\", 1, true) and find(s, "%c") then
+    text = '"' .. escaped(s) .. '"'
+  end
+  return text
+end
+
+local quoted = host.quoted
+
+function host.float_text(v)
   local text = tostring(v) -- with 15 digits when they are enough, else with 17
   if #text > 17 then
     local shorter = format("%.16g", v)
@@ -34,8 +47,10 @@ local function float_text(v)
   return text
 end
 
+local float_text = host.float_text
+
 -- The length of `t` when its keys are exactly 1..n with n > 0, else nil.
-local function sequence_length(t)
+function host.sequence_length(t)
   local count = 0
   for k in next, t do
     count = count + 1
@@ -54,6 +69,8 @@ local function sequence_length(t)
   end
   return count > 0 and count or nil
 end
+
+local sequence_length = host.sequence_length
 
 -- The length of a table marked as an array, whose holes are nulls; nil when it has other keys or mostly holes.
 local function array_length(t)
@@ -136,14 +153,14 @@ local function new_shape(t, depth)
     names[count] = name
   end
   sort(names)
-  local keys, heads, quoted = {}, {}, {}
+  local keys, heads, openings = {}, {}, {}
   for i = 1, count do
     local name = names[i]
-    heads[i] = (i > 1 and ',"' or '{"') .. escaped(name) .. '":'
-    quoted[i] = heads[i] .. '"'
+    heads[i] = (i > 1 and "," or "{") .. quoted(name) .. ":"
+    openings[i] = heads[i] .. '"' -- of a string
     keys[i] = renamed[name] or name
   end
-  local shape = { keys = keys, heads = heads, quoted = quoted, count = count }
+  local shape = { keys = keys, heads = heads, openings = openings, count = count }
   if count <= MOST_KEYS then
     if nodes > MOST_NODES then
       shapes, nodes = {}, 0
@@ -161,15 +178,43 @@ local function new_shape(t, depth)
   return shape
 end
 
-local function shape_of(t, depth)
+-- The shape of an object if there has been one like it, else nil.
+function host.known_shape(t)
   local node = shapes
   for k in next, t do
     node = node[k]
     if not node then
-      return new_shape(t, depth)
+      return nil
     end
   end
-  return node[SHAPE] or new_shape(t, depth)
+  return node[SHAPE]
+end
+
+local known_shape = host.known_shape
+
+-- How many objects of each shape were written as usual (nil: nothing is to be learnt); after this many something is
+-- learnt from one. `alike` is what is known by then, see `write_alike.lua`, and `writers` what is in it for a shape.
+local FIRST_LESSON = 128
+local DEEPEST_ALIKE = MAX_DEPTH - 10
+local unlike, alike, writers
+local unchecked -- whether something was written without a look at whether it is UTF-8
+local collecting -- whether the collector was stopped, and has to go on
+
+host.later("write_alike", "alike_writers", "learn_to_write", "write_run")
+
+local function study(t, shape)
+  local count = (unlike[shape] or 0) + 1
+  unlike[shape] = count
+  if count >= FIRST_LESSON and count & (count - 1) == 0 then
+    if not alike then
+      alike = host.alike_writers(out, path)
+      writers = alike.writers
+      -- What is made is needed until the end, so that collecting meanwhile would be for nothing.
+      collecting = collectgarbage("isrunning")
+      collectgarbage("stop")
+    end
+    host.learn_to_write(alike, t, shape)
+  end
 end
 
 -- What a value of no other kind is written as.
@@ -213,17 +258,35 @@ local function check_marked(t, metatable, depth)
   return marked or constant_arrays[t]
 end
 
-local function check_open(t, depth)
+-- Raise the error when the table of the last level is that of a level above, or one too deep.
+local function check_path(depth)
+  local t = open[depth + 1]
   for i = 1, depth do
     -- `==` is the faster one, but calls what a script may have put into a metatable.
     if not foreign and open[i] == t or foreign and rawequal(open[i], t) then
-      fail(depth, "a table that contains itself")
+      local seen = {}
+      for first = 1, depth + 1 do
+        if seen[open[first]] then
+          fail(first - 1, "a table that contains itself")
+        end
+        seen[open[first]] = true
+      end
     end
   end
   if depth >= MAX_DEPTH then
     fail(8, "more than " .. MAX_DEPTH .. " levels")
   end
-  open[depth + 1] = t
+end
+
+-- Write the first items of a long array in one piece, if they are alike; returns the number of pieces then, and the
+-- index of the item that comes next.
+local function write_run(items, length, n)
+  local text, count = host.write_run(items, length)
+  if count == 0 then
+    return n, 1
+  end
+  out[n + 1], out[n + 2], unchecked = "[", text, true
+  return n + 2, count + 1
 end
 
 -- Write a value behind the `n` pieces and `m` strings that there are; returns how many there are then.
@@ -251,11 +314,19 @@ local function write(v, depth, n, m)
     return n + 1, m
   end
   local marked = metatable ~= nil and check_marked(v, metatable, depth)
-  check_open(v, depth)
   local inner = depth + 1
+  open[inner] = v
+  -- To look at all levels on each one would take too long. A table that contains itself goes deep enough to be found.
+  if depth & (depth - 1) == 0 or depth >= MAX_DEPTH then
+    check_path(depth)
+  end
   local length = sequence_length(v) or marked and array_length(v)
   if length then
-    for i = 1, length do
+    local first = 1
+    if unlike and length >= LONG_ARRAY then
+      n, first = write_run(v, length, n)
+    end
+    for i = first, length do
       path[inner] = i
       out[n + 1] = i > 1 and "," or "["
       n, m = write(rawget(v, i), inner, n + 1, m)
@@ -263,13 +334,21 @@ local function write(v, depth, n, m)
     out[n + 1] = length > 0 and "]" or "[]"
     return n + 1, m
   end
-  local shape = shape_of(v, depth)
-  local keys, heads, quoted, count = shape.keys, shape.heads, shape.quoted, shape.count
+  local shape = known_shape(v) or new_shape(v, depth)
+  local writer = writers[shape]
+  if writer and depth < DEEPEST_ALIKE then
+    local last_piece, last_string = writer(v, depth, n, m)
+    if last_piece then
+      unchecked = true
+      return last_piece, last_string
+    end
+  end
+  local keys, heads, openings, count = shape.keys, shape.heads, shape.openings, shape.count
   for i = 1, count do
     local key = keys[i]
     local item = v[key] -- the key is there: no metamethod is asked
     if type(item) == "string" and #item <= LONG_STRING then
-      out[n + 1], out[n + 2], out[n + 3] = quoted[i], item, '"'
+      out[n + 1], out[n + 2], out[n + 3] = openings[i], item, '"'
       strings[m + 1], places[m + 1] = item, n + 2
       n, m = n + 3, m + 1
     else
@@ -279,8 +358,13 @@ local function write(v, depth, n, m)
     end
   end
   out[n + 1] = count > 0 and "}" or "{}"
+  if unlike then
+    study(v, shape)
+  end
   return n + 1, m
 end
+
+host.write_value = write
 
 -- Escape the strings, and move what JSON cannot carry aside.
 local function finish(m)
@@ -307,7 +391,16 @@ end
 local function encode_root()
   local n, m = write(root, 0, 0, 0)
   finish(m)
-  return concat(out, "", 1, n)
+  local text = concat(out, "", 1, n)
+  if unchecked and not is_text(text) then
+    -- Written as usual, it will be found.
+    unlike, writers, unchecked = nil, {}, false
+    sides = sides and {}
+    n, m = write(root, 0, 0, 0)
+    finish(m)
+    text = concat(out, "", 1, n)
+  end
+  return text
 end
 
 -- wanted: "json" (nothing but JSON), "wire" (JSON and side strings), "call" (also functions).
@@ -315,9 +408,15 @@ end
 function host.encode(value, wanted)
   root, mode, sides = value, wanted, wanted ~= "json" and {} or nil
   out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
+  unlike, writers, unchecked = {}, {}, false
   local ok, problem = pcall(encode_root)
   local aside = sides
   root, sides, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
+  unlike, alike, writers = nil, nil, nil
+  if collecting then
+    collectgarbage("restart")
+    collecting = false
+  end
   if ok then
     return problem, aside
   end

@@ -1,0 +1,290 @@
+-- Reads what is alike in a long JSON text, for `decode.lua`.
+--
+-- The objects of a list mostly have the same keys, and under them values of the same kinds. So from an example a
+-- function is generated that reads an object like it in a few calls of `match`, each for a *stretch* of the text: what
+-- stands between the values as it is, and a capture for each string and each scalar. Between two stretches `read_value`
+-- reads what is *mixed* (now a string, now a scalar, or a string with escapes) and what is *loose* (a table that is not
+-- always the same). Where an object is unlike the example, `decode.lua` reads on from there as usual.
+--
+-- Of the text only keys and what stands between values get into generated code, as quoted strings.
+local host = ...
+
+local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
+local match, rep, sub = string.match, string.rep, string.sub
+local concat, mathtype, huge = table.concat, math.type, math.huge
+local error, ipairs, load, setmetatable, tonumber = error, ipairs, load, setmetatable, tonumber
+
+local null, array_metatable, read_value = host.null, host.array_metatable, host.read_value
+
+local LONGEST = 4000 -- bytes of an example
+local MOST_KEYS, MOST_ITEMS, MOST_LEVELS = 60, 8, 4 -- of an example, of an array in it, of tables in tables
+local MOST_SLOTS = 30 -- in a stretch: Lua's patterns have at most 32 captures
+local MOST_LOOSE = 12 -- values of an object
+local MOST_EXAMPLES = 3 -- that differ, of the objects under one name
+local MOST_NUMBERS = 1000 -- that are kept, because they may come again
+
+-- Examples -----------------------------------------------------------------------------------------
+
+-- What stands for a value: one of these, or a table with `items`, the text before each (`heads`) and behind the last
+-- (`tail`), and the number of its slots; that of an object has `keys`.
+local STRING, MIXED, SCALAR, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 1 }, { slots = 0 }
+
+-- The position behind the string at `pos`.
+local function behind_string(text, pos)
+  pos = find(text, '["\\]', pos + 1)
+  while byte(text, pos) == 92 do
+    pos = find(text, '["\\]', pos + 2)
+  end
+  return pos + 1
+end
+
+local describe
+
+-- Describe the table at `pos` of a text that has been read; returns what stands for it and the position behind it.
+local function describe_table(text, pos, level)
+  local keys = byte(text, pos) == 123 and {} or nil
+  local node = { keys = keys, heads = {}, items = {}, slots = 0 }
+  local fits, seen, count = level <= MOST_LEVELS, {}, 0
+  local behind, start = pos, pos + 1 -- of the value before
+  while true do
+    local stop = match(text, "^%s*[%]}]()", start)
+    if stop then
+      node.tail = sub(text, behind, stop - 1)
+      fits = fits and count <= (keys and MOST_KEYS or MOST_ITEMS)
+      fits = fits and node.slots <= (level == 0 and 3 or 1) * MOST_SLOTS
+      return fits and node or LOOSE, stop
+    end
+    count = count + 1
+    start = match(text, "^[,%s]*()", start)
+    if keys then
+      stop = behind_string(text, start)
+      local key = sub(text, start + 1, stop - 2)
+      fits = fits and not seen[key] and not find(key, "\\", 1, true)
+      keys[count], seen[key] = key, true
+      start = match(text, "^%s*:%s*()", stop)
+    end
+    local item
+    node.heads[count] = sub(text, behind, start - 1)
+    item, behind = describe(text, start, level + 1)
+    fits = fits and (item ~= LOOSE or level == 0)
+    node.items[count], node.slots = item, node.slots + item.slots
+    start = behind
+  end
+end
+
+function describe(text, pos, level)
+  local c = byte(text, pos)
+  if c == 123 or c == 91 then
+    return describe_table(text, pos, level)
+  elseif c ~= 34 then
+    return SCALAR, match(text, "^[%w.+-]+()", pos)
+  end
+  local stop = behind_string(text, pos)
+  return find(sub(text, pos, stop - 1), "\\", 1, true) and MIXED or STRING, stop
+end
+
+-- What stands for both of two values; nil when it would be loose.
+local function merge(a, b, level)
+  if a == b then
+    return a
+  elseif a ~= LOOSE and b ~= LOOSE and not a.items and not b.items then
+    return MIXED
+  elseif not (a.items and b.items and #a.items == #b.items and a.tail == b.tail) then
+    return nil
+  end
+  local both = { keys = a.keys, heads = a.heads, items = {}, tail = a.tail, slots = 0 }
+  for i = 1, #a.items do
+    if a.heads[i] ~= b.heads[i] then
+      return nil
+    end
+    local item = merge(a.items[i], b.items[i], level + 1) or LOOSE
+    if item == LOOSE and level > 0 then
+      return nil
+    end
+    both.items[i], both.slots = item, both.slots + item.slots
+  end
+  return both
+end
+
+-- Readers ------------------------------------------------------------------------------------------
+
+-- The number of a text, or nil when JSON has no such number.
+local function number_of(s)
+  local number, first = tonumber(s), byte(s)
+  if not number or number == huge or number == -huge then
+    return nil
+  elseif first >= 49 and first <= 57 then
+    return (mathtype(number) == "integer" or find(s, "%.%d") or not find(s, ".", 1, true)) and number or nil
+  elseif find(s, "^0%.%d") then
+    return number
+  end
+  local rest = match(s, "^-?[1-9]%d*(.*)") or match(s, "^-?0(.*)")
+  rest = rest and (match(rest, "^%.%d+(.*)") or rest)
+  return rest and (rest == "" or find(rest, "^[eE][+-]?%d+$")) and number or nil
+end
+
+-- The values of the texts of scalars; those of numbers are made when they are first asked for.
+local function scalars(value_of_null)
+  local room = MOST_NUMBERS
+  return setmetatable({ ["true"] = true, ["false"] = false }, {
+    __index = function(values, s)
+      if s == "null" then
+        return value_of_null
+      end
+      local number = number_of(s)
+      if not number then
+        error(host.MALFORMED, 0)
+      elseif room > 0 then
+        room = room - 1
+        values[s] = number
+      end
+      return number
+    end,
+  })
+end
+
+-- What is kept while one text is read. `plain` is what stands in a string without escapes.
+function host.new_alike(plain)
+  return { string_slot = '"(' .. plain .. ')"', fields = scalars(nil), cells = scalars(null), runs = {} }
+end
+
+local BEGINS = {} -- the first bytes of strings and scalars
+for _, code in ipairs({ byte('"-0123456789tfn', 1, -1) }) do
+  BEGINS[code] = true
+end
+
+local SCALAR_SLOT = "([%w.+-]+)"
+
+local function literal(s)
+  return (gsub(s, "[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0"))
+end
+
+local function end_stretch(reader)
+  local code, names = reader.code, concat(reader.names, ", ")
+  if names ~= "" then
+    code[#code + 1], names = "local " .. names, names .. ", "
+  end
+  code[#code + 1] = format("%sstop = match(text, %q, pos)", names, reader.pattern .. "()")
+  code[#code + 1] = format("if not stop then return %s end pos = stop", reader.unlike)
+  reader.pattern, reader.names = "^", {}
+end
+
+-- Add a value; returns the expression that makes it of the captures.
+local function add(reader, item, is_cell)
+  if item.items then
+    local values = {}
+    for i, inner in ipairs(item.items) do
+      reader.pattern = reader.pattern .. literal(item.heads[i])
+      values[i] = add(reader, inner, not item.keys)
+      if item.keys then
+        values[i] = format("[%q] = %s", item.keys[i], values[i])
+      end
+    end
+    reader.pattern = reader.pattern .. literal(item.tail)
+    return format(item.keys and "{ %s }" or "array({ %s }, array_metatable)", concat(values, ", "))
+  end
+  reader.locals = reader.locals + 1
+  local name = "v" .. reader.locals
+  if item == MIXED then
+    local code = reader.code
+    end_stretch(reader)
+    code[#code + 1] = format("if not begins[byte(text, pos) or 0] then return %s end", reader.unlike)
+    code[#code + 1] = format("local %s %s, pos = read_value(pos, depth, '')", name, name)
+    return is_cell and format("(%s == nil and null or %s)", name, name) or name
+  end
+  reader.names[#reader.names + 1] = name
+  reader.pattern = reader.pattern .. (item == STRING and reader.string_slot or SCALAR_SLOT)
+  return item == STRING and name or format("%s[%s]", is_cell and "cells" or "fields", name)
+end
+
+-- Make the function that reads an object like an example. It gets the text, the position and the depth of the object,
+-- and returns it and the position behind it. Of one that is unlike the example it returns what it could read, the
+-- position behind the last value in that, and how many values that are.
+local function reader_of(node, alike)
+  local reader = { code = {}, pattern = "^", names = {}, locals = 0, string_slot = alike.string_slot }
+  reader.unlike = "nil, start, 0"
+  local code, values = reader.code, {}
+  code[1] = "local byte, match, begins, read_value, fields, cells, null, array, array_metatable = ..."
+  code[2] = "return function(text, pos, depth) local start, stop = pos"
+
+  local function settle(count) -- the values so far are not to be read again
+    code[#code + 1] = "start = pos"
+    reader.unlike = format("{ %s }, start, %d", concat(values, ", "), count)
+  end
+
+  for i, item in ipairs(node.items) do
+    if #reader.names + item.slots > MOST_SLOTS then
+      end_stretch(reader)
+      settle(i - 1)
+    end
+    reader.pattern = reader.pattern .. literal(node.heads[i])
+    if item == LOOSE then
+      end_stretch(reader)
+      code[#code + 1] = format("local t%d t%d, pos = read_value(pos, depth, %q)", i, i, node.keys[i])
+      values[i] = format("[%q] = t%d", node.keys[i], i)
+      settle(i)
+    else
+      values[i] = format("[%q] = %s", node.keys[i], add(reader, item, false))
+    end
+  end
+  reader.pattern = reader.pattern .. literal(node.tail)
+  end_stretch(reader)
+  code[#code + 1] = format("return { %s }, pos end", concat(values, ", "))
+  local make = load(concat(code, "\n"), "=[assay]", "t", {})
+  return make(byte, match, BEGINS, read_value, alike.fields, alike.cells, null, setmetatable, array_metatable)
+end
+
+-- Learn from the object between two positions, which no reader of its name could read whole. `known` is what is known
+-- of the objects of that name: their `examples` and `readers`.
+function host.learn(alike, known, text, start, stop)
+  local example = stop - start <= LONGEST and describe_table(text, start, 0) or LOOSE
+  local loose = 0
+  for _, item in ipairs(example.items or {}) do
+    loose = loose + (item == LOOSE and 1 or 0)
+  end
+  if example == LOOSE or loose > MOST_LOOSE then
+    return
+  end
+  known.examples, known.readers = known.examples or {}, known.readers or {}
+  for i, other in ipairs(known.examples) do
+    local both = merge(other, example, 0)
+    if both then
+      known.examples[i], known.readers[i] = both, reader_of(both, alike)
+      return
+    end
+  end
+  if #known.examples < MOST_EXAMPLES then
+    known.examples[#known.examples + 1] = example
+    known.readers[#known.readers + 1] = reader_of(example, alike)
+  end
+end
+
+-- Read on in an array, where the texts of its items are alike: eight at a time, strings or scalars, while a comma
+-- follows. `n` is the number of its items so far; returns it and the position behind the last comma.
+function host.read_run(alike, text, pos, items, n)
+  local space, c = match(text, "^([ \n\r\t]*)([^%[{])", pos)
+  if not space then
+    return n, pos
+  end
+  local is_string = c == '"'
+  local kind = is_string and space .. c or space
+  local pattern = alike.runs[kind]
+  if not pattern then
+    pattern = "^" .. rep(space .. (is_string and alike.string_slot or SCALAR_SLOT) .. ",", 8) .. "()"
+    alike.runs[kind] = pattern
+  end
+  local cells = alike.cells
+  while true do
+    local s1, s2, s3, s4, s5, s6, s7, s8, stop = match(text, pattern, pos)
+    if not stop then
+      return n, pos
+    elseif is_string then
+      items[n + 1], items[n + 2], items[n + 3], items[n + 4] = s1, s2, s3, s4
+      items[n + 5], items[n + 6], items[n + 7], items[n + 8] = s5, s6, s7, s8
+    else
+      items[n + 1], items[n + 2], items[n + 3], items[n + 4] = cells[s1], cells[s2], cells[s3], cells[s4]
+      items[n + 5], items[n + 6], items[n + 7], items[n + 8] = cells[s5], cells[s6], cells[s7], cells[s8]
+    end
+    n, pos = n + 8, stop
+  end
+end

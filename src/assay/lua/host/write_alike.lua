@@ -1,0 +1,265 @@
+-- Writes the objects of a large value that are alike, for `encode.lua`.
+--
+-- The objects of a list mostly have the same keys, and under them values of the same kinds. So from an example a
+-- function is generated that writes an object like it in a few calls of `format`, each for a *stretch* of the text: the
+-- keys as they are, and a place for each string and each scalar. Between two stretches stands what is *mixed* (now a
+-- string, now a scalar, or a string with escapes) and what is *loose* (a table that is not always the same), which
+-- `write` writes. An object that is unlike the example is left to `encode.lua`.
+local host = ...
+
+local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
+local concat, unpack = table.concat, table.unpack
+local mathtype, huge = math.type, math.huge
+local getmetatable, ipairs, load, next, rawequal, setmetatable, type =
+  getmetatable, ipairs, load, next, rawequal, setmetatable, type
+
+local null, array_metatable = host.null, host.array_metatable
+local float_text, quoted = host.float_text, host.quoted
+local known_shape, sequence_length = host.known_shape, host.sequence_length
+
+local MOST_ITEMS, MOST_LEVELS, MOST_SLOTS = 8, 4, 60 -- of an array in an example, of tables in tables, of an example
+local MOST_LOOSE = 12 -- values of an object
+local MARKS = { [array_metatable] = true, [0] = true } -- the metatables of arrays; 0 stands for none
+local MOST_NUMBERS = 1000 -- whose texts are kept, because they may come again
+
+-- Examples -----------------------------------------------------------------------------------------
+
+-- What stands for a value: one of these, or a table with `items` and the number of its slots, and the `shape` of an
+-- object.
+local STRING, MIXED, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 0 }
+local INTEGER, SCALAR = { slots = 1 }, { slots = 1 }
+
+local describe
+
+local function describe_table(t, shape, level)
+  local node = { items = {}, shape = shape, slots = 1 }
+  for i = 1, shape and shape.count or #t do
+    local item = describe(t[shape and shape.keys[i] or i], level + 1)
+    if item == LOOSE and level > 0 then
+      return LOOSE
+    end
+    node.items[i], node.slots = item, node.slots + item.slots
+  end
+  return node
+end
+
+function describe(v, level)
+  local kind, metatable = type(v), getmetatable(v)
+  if kind == "string" then
+    return find(v, '[%c"\\]') and MIXED or STRING
+  elseif kind == "number" then
+    return mathtype(v) == "integer" and INTEGER or SCALAR
+  elseif kind == "boolean" or metatable == false and rawequal(v, null) then
+    return SCALAR
+  elseif kind ~= "table" or level > MOST_LEVELS then
+    return LOOSE
+  end
+  if metatable == nil or rawequal(metatable, array_metatable) then
+    local length = sequence_length(v)
+    local shape = not length and metatable == nil and known_shape(v)
+    if shape or length and length <= MOST_ITEMS then
+      return describe_table(v, shape, level)
+    end
+  end
+  return LOOSE
+end
+
+-- What stands for both of two values.
+local function merge(a, b, level)
+  if a == b then
+    return a
+  elseif (a == INTEGER or a == SCALAR) and (b == INTEGER or b == SCALAR) then
+    return SCALAR
+  elseif a ~= LOOSE and b ~= LOOSE and not a.items and not b.items then
+    return MIXED
+  elseif not (a.items and b.items and a.shape == b.shape and #a.items == #b.items) then
+    return LOOSE
+  end
+  local both = { items = {}, shape = a.shape, slots = 1 }
+  for i = 1, #a.items do
+    local item = merge(a.items[i], b.items[i], level + 1)
+    if item == LOOSE and level > 0 then
+      return LOOSE
+    end
+    both.items[i], both.slots = item, both.slots + item.slots
+  end
+  return both
+end
+
+-- Writers ------------------------------------------------------------------------------------------
+
+-- The texts of scalars. Those of fractions are kept: a whole float would be the same key as an integer.
+local function scalar_texts()
+  local room = MOST_NUMBERS
+  return setmetatable({ [true] = "true", [false] = "false", [null] = "null" }, {
+    __index = function(texts, v)
+      local kind = mathtype(v)
+      if kind == "integer" then
+        return v
+      elseif kind and v == v and v ~= huge and v ~= -huge then
+        local text = float_text(v)
+        if room > 0 and v % 1 ~= 0 then
+          room = room - 1
+          texts[v] = text
+        end
+        return text
+      end
+    end,
+  })
+end
+
+-- `format` quotes strings as JSON does, but for control characters. Whether there is one in what it has written:
+local function is_broken(piece)
+  return find(gsub(piece, '\\["\\]', ""), "\\", 1, true) ~= nil
+end
+
+local function literal(s)
+  return (gsub(s, "%%", "%%%%"))
+end
+
+local function end_stretch(writer)
+  local code, ending = writer.code, writer.ending
+  if #writer.names == 0 then
+    ending[#ending + 1] = format("out[n + 1] = %q n = n + 1", format(writer.text))
+  else
+    writer.pieces = writer.pieces + 1
+    local piece = "p" .. writer.pieces
+    code[#code + 1] = format("local %s = format(%q, %s)", piece, writer.text, concat(writer.names, ", "))
+    code[#code + 1] = format("if find(%s, '\\\\', 1, true) and is_broken(%s) then return end", piece, piece)
+    ending[#ending + 1] = format("out[n + 1] = %s n = n + 1", piece)
+  end
+  writer.text, writer.names = "", {}
+end
+
+-- Add a value; `source` is the expression for it.
+local function add(writer, item, source)
+  local code = writer.code
+  writer.locals = writer.locals + 1
+  local name = "v" .. writer.locals
+  code[#code + 1] = format("local %s = %s", name, source)
+  if item.items then
+    local shape = item.shape
+    code[#code + 1] = format("if type(%s) ~= 'table' then return end count = 0", name)
+    if shape then
+      -- All that are expected will be found there: there must be no more than they.
+      code[#code + 1] = format("if getmetatable(%s) ~= nil then return end", name)
+      code[#code + 1] = format("for _ in next, %s do count = count + 1 end", name)
+    else
+      code[#code + 1] = format("if not marks[getmetatable(%s) or 0] then return end", name)
+      code[#code + 1] = format("for i in next, %s do count = count + 1 if i ~= count then return end end", name)
+    end
+    code[#code + 1] = format("if count ~= %d then return end", #item.items)
+    for i, inner in ipairs(item.items) do
+      writer.text = writer.text .. (shape and literal(shape.heads[i]) or i > 1 and "," or "[")
+      add(writer, inner, format("%s[%q]", name, shape and shape.keys[i] or i))
+    end
+    writer.text = writer.text .. (not shape and "]" or shape.count > 0 and "}" or "{}")
+    return
+  elseif item == MIXED then
+    end_stretch(writer)
+    code[#code + 1] = format("if type(%s) ~= 'string' then %s = texts[%s]", name, name, name)
+    -- One that begins with NUL the wire may carry otherwise.
+    code[#code + 1] = format("elseif byte(%s) == 0 then return else %s = quoted(%s) end", name, name, name)
+    code[#code + 1] = format("if not %s then return end", name)
+    writer.ending[#writer.ending + 1] = format("out[n + 1] = %s n = n + 1", name)
+    return
+  elseif item == STRING then
+    code[#code + 1] = format("if type(%s) ~= 'string' then return end", name)
+    writer.text = writer.text .. "%q"
+  elseif item == INTEGER then
+    code[#code + 1] = format("if mathtype(%s) ~= 'integer' then return end", name)
+    writer.text = writer.text .. "%d"
+  else
+    code[#code + 1] = format("%s = texts[%s] if not %s then return end", name, name, name)
+    writer.text = writer.text .. "%s"
+  end
+  writer.names[#writer.names + 1] = name
+end
+
+-- Make the function that writes an object like an example. It is called like `write`, and returns nil when the object
+-- is unlike it.
+local function writer_of(node, alike)
+  local shape = node.shape
+  local writer = { locals = 0, pieces = 0, text = "", names = {} }
+  writer.code, writer.ending = {}, {} -- what may find that it is unlike, and what only writes
+  writer.code[1] = "local byte, find, format, getmetatable, mathtype, next, type, marks, texts, quoted, is_broken, "
+    .. "out, path, write = ..."
+  writer.code[2] = "return function(t, depth, n, m) local count"
+  for i, item in ipairs(node.items) do
+    local key = shape.keys[i]
+    writer.text = writer.text .. literal(shape.heads[i])
+    if item == LOOSE then
+      end_stretch(writer)
+      local ending = writer.ending
+      ending[#ending + 1] = format("path[depth + 1] = %q", key)
+      ending[#ending + 1] = format("n, m = write(t[%q], depth + 1, n, m)", key)
+    else
+      add(writer, item, format("t[%q]", key))
+    end
+  end
+  writer.text = writer.text .. (shape.count > 0 and "}" or "{}")
+  end_stretch(writer)
+  local text = concat(writer.code, "\n") .. "\n" .. concat(writer.ending, "\n") .. "\nreturn n, m end"
+  local make = load(text, "=[assay]", "t", {})
+  local out, path, write = alike.out, alike.path, host.write_value
+  local texts = alike.texts
+  return make(
+    byte, find, format, getmetatable, mathtype, next, type, MARKS, texts, quoted, is_broken, out, path, write
+  )
+end
+
+-- What is kept while one value is written to `out`: for each shape an example and a writer.
+function host.alike_writers(out, path)
+  return { out = out, path = path, texts = scalar_texts(), examples = {}, writers = {} }
+end
+
+-- The texts of the items of an array that are alike from the first one on, and how many those are: integers, or strings
+-- without control characters.
+function host.write_run(items, length)
+  local count = 0
+  if mathtype(items[1]) == "integer" then
+    repeat
+      count = count + 1
+    until count == length or mathtype(items[count + 1]) ~= "integer"
+    return concat(items, ",", 1, count), count
+  end
+  local pieces = {}
+  while count + 8 <= length do
+    local a, b, c, d, e, f, g, h = unpack(items, count + 1, count + 8)
+    if
+      type(a) ~= "string"
+      or type(b) ~= "string"
+      or type(c) ~= "string"
+      or type(d) ~= "string"
+      or type(e) ~= "string"
+      or type(f) ~= "string"
+      or type(g) ~= "string"
+      or type(h) ~= "string"
+    then
+      break
+    end
+    local piece = format("%q,%q,%q,%q,%q,%q,%q,%q", a, b, c, d, e, f, g, h)
+    if find(piece, "\\", 1, true) and is_broken(piece) then
+      break
+    end
+    pieces[#pieces + 1] = piece
+    count = count + 8
+  end
+  return concat(pieces, ","), count
+end
+
+-- Learn from an object that no writer could write.
+function host.learn_to_write(alike, t, shape)
+  local example = describe_table(t, shape, 0)
+  local before = alike.examples[shape]
+  if before then
+    example = merge(before, example, 0)
+  end
+  local loose = 0
+  for _, item in ipairs(example.items) do
+    loose = loose + (item == LOOSE and 1 or 0)
+  end
+  alike.examples[shape] = example
+  local fits = loose <= MOST_LOOSE and example.slots <= MOST_SLOTS
+  alike.writers[shape] = fits and writer_of(example, alike) or nil
+end
