@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from assay.checking.tokens import arguments, function_body, table_fields, tokenize
 from command import Command
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def worker(
@@ -103,6 +106,18 @@ def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, wo
     result = assay.run("check", assay.script(worker(workflow, before)))
     assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
     assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_the_workers_of_the_examples_are_clean(assay: Command) -> None:
+    assay.environment["GITHUB_WEBHOOK_SECRET"] = "secret"
+    scripts = [path for path in EXAMPLES.rglob("*.lua") if "workflows = {" in path.read_text(encoding="utf-8")]
+    scripts += (EXAMPLES.parent / "tests" / "histories").glob("*/worker.lua")
+    assert len(scripts) > 15
+    reports = json.loads(assay.run("check", "--json", *map(str, scripts)).stdout)
+    found = [finding for report in reports for finding in report["findings"]]
+    # The recorded scripts make mistakes to see what comes of them.
+    assert [item for item in found if "histories" not in item["file"]] == []
+    assert all(report["workers"] for report in reports)
 
 
 def test_a_future_that_nobody_keeps_is_a_warning(assay: Command) -> None:
