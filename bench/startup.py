@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import time
 
-LIMIT = 3.5
+LIMIT = 3.0
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 PYTHON = [sys.executable, "-c", "pass"]
 SCRIPT = [ASSAY, "exec", "-e", "print(1)"]

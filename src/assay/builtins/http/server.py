@@ -140,7 +140,9 @@ async def _announce(host: Host, port: int, options: ServeOptions) -> None:
 def _cannot_listen(host: str, port: int, error: OSError) -> BuiltinError:
     if error.errno == errno.EADDRINUSE:
         return BuiltinError(f"port {port} on {host} is in use")
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    # Newer versions of asyncio keep the number of this one error to themselves.
+    number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
+    reason = os.strerror(number) if number > 0 else error.strerror or str(error)
     return BuiltinError(f"cannot listen on {host}:{port}: {reason}")
 
 
