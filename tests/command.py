@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,11 @@ def read_until(process: subprocess.Popen[str], line: str) -> None:
         if text.rstrip("\n") == line:
             return
     raise AssertionError(f"{line!r} was not printed; on stderr: {process.stderr and process.stderr.read()}")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

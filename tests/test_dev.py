@@ -7,9 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -20,17 +19,10 @@ from assay import DevServerError
 from assay.cli.dev.servers import answers
 from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer, find_command, is_free
-from command import TIMEOUT, Command, read_until
+from command import TIMEOUT, Command, read_until, wait_for
 
 WAIT = "print('ready') sleep(600)"
 ADDRESS = "print(env.get('TEMPORAL_ADDRESS'), env.get('TEMPORAL_NAMESPACE'), env.get('TEMPORAL_API_KEY'))"
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -261,6 +261,29 @@ def test_a_schedule_acts(lua: Script, name: str) -> None:
     assert workflow["workflowExecutionInfo"]["taskQueue"] == name
 
 
+def test_a_change_right_after_another_one_undoes_nothing(lua: Script, name: str) -> None:
+    value = lua.value(
+        SCRIPT
+        + """
+        local tasks = {}
+        for i = 1, 60 do
+          tasks[i] = async.spawn(function()
+            local id = name .. "-" .. i
+            schedules:create({ id = id, action = action, spec = { cron = "5 5 * * *" } })
+            schedules:pause(id)
+            schedules:trigger(id)
+            local paused = schedules:get(id).paused
+            schedules:delete(id)
+            return paused
+          end)
+        end
+        print(json.encode(async.all(tasks)))
+        """,
+        name,
+    )
+    assert value == [[True]] * 60
+
+
 def test_what_is_refused(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT

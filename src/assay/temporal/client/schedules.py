@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from temporalio.client import (
@@ -15,6 +17,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError
 
 from assay.lua.declare import method
 from assay.lua.values import Name, Value
@@ -52,6 +55,19 @@ class Schedules:
 
     def _handle(self, target: ScheduleTarget) -> ScheduleHandle:
         return self._session.sdk.get_schedule_handle(target.id)
+
+    async def _take(self, name: str, target: ScheduleTarget, change: Awaitable[None]) -> None:
+        """Change a schedule and wait until the server has taken the change.
+
+        Of the changes that reach it at one time, it keeps the last: a trigger would undo a pause right before it.
+        """
+
+        async def call() -> None:
+            await change
+            with suppress(RPCError):
+                await self._handle(target).describe(rpc_timeout=seconds(target.rpc_timeout))
+
+        await answer(name, call())
 
     async def _attributes(self, given: dict[str, Value] | None) -> Any:
         return None if given is None else await self._session.search_attributes.typed(given)
@@ -160,7 +176,7 @@ class Schedules:
             return ScheduleUpdate(found.description.schedule, await self._attributes(options.search_attributes))
 
         call = self._handle(options).update(change, rpc_timeout=seconds(options.rpc_timeout))
-        await answer("client.schedules:update", call)
+        await self._take("client.schedules:update", options, call)
 
     @method
     async def pause(self, target: Name | NoteOptions) -> None:
@@ -172,7 +188,7 @@ class Schedules:
         where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
         note = where.note or "paused by a client"
         call = self._handle(where).pause(note=note, rpc_timeout=seconds(where.rpc_timeout))
-        await answer("client.schedules:pause", call)
+        await self._take("client.schedules:pause", where, call)
 
     @method
     async def unpause(self, target: Name | NoteOptions) -> None:
@@ -184,7 +200,7 @@ class Schedules:
         where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
         note = where.note or "unpaused by a client"
         call = self._handle(where).unpause(note=note, rpc_timeout=seconds(where.rpc_timeout))
-        await answer("client.schedules:unpause", call)
+        await self._take("client.schedules:unpause", where, call)
 
     @method
     async def trigger(self, target: Name | TriggerOptions) -> None:
@@ -195,7 +211,7 @@ class Schedules:
         """
         where = target if isinstance(target, TriggerOptions) else TriggerOptions(id=target)
         call = self._handle(where).trigger(overlap=_overlap(where.overlap), rpc_timeout=seconds(where.rpc_timeout))
-        await answer("client.schedules:trigger", call)
+        await self._take("client.schedules:trigger", where, call)
 
     @method
     async def backfill(self, options: BackfillOptions) -> None:
@@ -210,7 +226,7 @@ class Schedules:
             overlap=_overlap(options.overlap),
         )
         call = self._handle(options).backfill(period, rpc_timeout=seconds(options.rpc_timeout))
-        await answer("client.schedules:backfill", call)
+        await self._take("client.schedules:backfill", options, call)
 
     @method
     async def delete(self, target: Name | ScheduleTarget) -> None:
