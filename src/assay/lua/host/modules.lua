@@ -79,7 +79,7 @@ function host.require(name)
       error("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name, 2)
     end
   end
-  local tag, text, path = host.find_module(name)
+  local tag, text, path = host.ask("find_module", name)
   if tag == "e" then
     error(text, 2)
   elseif tag == "library" then
