@@ -14,7 +14,7 @@ from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, Wi
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
-from assay.lua.state import LATE_FUNCTIONS, PARTS, Outcome, State
+from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Host:
         flush: Callable[[], Any] = lambda: None,
         *,
         parts: tuple[str, ...] = PARTS,
-        late: dict[bytes, str] = LATE_FUNCTIONS,
+        late: Late = LATE,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
     ) -> None:
@@ -100,11 +100,15 @@ class Host:
         """Spawned tasks that have not ended."""
         self.failed: set[SpawnedTask] = set()
         """Spawned tasks that ended with an error which can still be awaited."""
-        self.state = State(self, parts, late, memory_limit, hash_seed)
+        self._late = late
+        self.state = State(late, memory_limit, hash_seed)
+        self.state.begin(self, parts)
         names = [(name, is_function) for name, (_, is_function) in libraries.items() if "." not in name]
-        self.state.invoke(
+        self.state.invoke_once(
             b"add_globals", *(item for name, is_function in names for item in (name.encode(), is_function))
         )
+        if memory_limit is None:  # else one of many, which fills them when they are used
+            self.state.invoke_once(b"fill_all")
 
     # What Lua calls: never raises, never touches the state --------------------------------------------------
 
@@ -192,6 +196,10 @@ class Host:
             self._ending = error
             return _NEVER
         return None
+
+    def replaced(self, library: bytes) -> Outcome:
+        """The functions of one of Lua's own libraries that the private side has its own for."""
+        return self._late.replaced[library]
 
     def load_part(self, name: bytes) -> Any:
         """The part of the private side that has a function which is needed for the first time."""

@@ -7,6 +7,7 @@ Python object in Lua but the few callbacks below, which Lua code of scripts cann
 from __future__ import annotations
 
 import os.path
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, Protocol
@@ -16,10 +17,11 @@ from lupa.lua55 import LuaMemoryError, LuaRuntime
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
-PARTS = ("constants", "tasks", "bind", "sandbox")
+PARTS = ("constants", "tasks", "bind")
 """The parts of the private side that every state needs."""
 LATE_PARTS = {
     "arguments": ("convert_argument",),
+    "calls": ("run", "start"),
     "coroutines": (
         *("coroutine.close", "coroutine.create", "coroutine.isyieldable", "coroutine.resume"),
         *("coroutine.running", "coroutine.status", "coroutine.wrap", "coroutine.yield"),
@@ -28,19 +30,23 @@ LATE_PARTS = {
     "encode": ("encode", "encode_value", "float_text", "known_shape", "quoted", "sequence_length", "write_value"),
     "endings": ("drop", "ended", "forget", "outcome", "where"),
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
-    "libraries": (
-        *("entry", "extend_class", "fill", "library", "print", "set_global"),
-        *("lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs"),
-    ),
-    "modules": ("find_function", "load_chunk", "require", "set_arguments"),
+    "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs", "load_lazy"),
+    "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
+    "modules": ("_G.require", "find_function", "load_chunk", "set_arguments"),
     "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
+    "printing": ("_G.print",),
     "read_alike": ("learn", "new_alike", "read_run"),
     "restore": ("restore",),
+    "sandbox": ("add_globals",),
     "snapshot": ("snapshot",),
+    "standins": ("LAZY", "lazy", "replace"),
     "wire": ("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
     "write_alike": ("alike_writers", "learn_to_write", "write_run"),
 }
-"""What is loaded when it is first needed, in one state or another: each part, and what others use of it."""
+"""What is loaded when it is first needed: each part, and the functions that others use of it.
+
+One with a dot stands in the place of the function of Lua's own library (or of the globals, `_G`) that has this name.
+"""
 LOW_MEMORY = 1 << 20
 """Bytes of a memory limit below which a state is collected before it is given up."""
 
@@ -84,31 +90,33 @@ def _compiled(part: str) -> bytes:
     return code
 
 
-def late_functions(parts: Mapping[str, Collection[str]]) -> dict[bytes, str]:
-    """The part that each function of the private side is in."""
-    return {name.encode(): part for part, names in parts.items() for name in names}
+class Late:
+    """Parts that are loaded when they are first needed, as `LATE_PARTS` has them."""
+
+    def __init__(self, parts: Mapping[str, Collection[str]]) -> None:
+        self.part_of = {name.encode(): part for part, names in parts.items() for name in names}
+        """The part that each function is in."""
+        self.replaced: defaultdict[bytes, tuple[bytes, ...]] = defaultdict(tuple)
+        """The names of functions that stand in the place of Lua's own, by their library."""
+        for name in sorted(self.part_of):
+            library, dot, replaced = name.partition(b".")
+            if dot:
+                self.replaced[library] += (replaced,)
 
 
-LATE_FUNCTIONS = late_functions(LATE_PARTS)
+LATE = Late(LATE_PARTS)
 
 
 class State:
-    """One Lua state with its private side loaded.
+    """One Lua state. Its private side is there once it has begun.
 
-    `late` says which part is loaded when a function is first used. `memory_limit` is in bytes (None: no limit);
+    `late` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
     `hash_seed` fixes the order of `pairs` for string keys.
     """
 
     __slots__ = ("_functions", "_host", "_limited", "_runtime", "_step", "late")
 
-    def __init__(
-        self,
-        callbacks: Callbacks,
-        parts: tuple[str, ...] = PARTS,
-        late: dict[bytes, str] = LATE_FUNCTIONS,
-        memory_limit: int | None = None,
-        hash_seed: int | None = None,
-    ) -> None:
+    def __init__(self, late: Late = LATE, memory_limit: int | None = None, hash_seed: int | None = None) -> None:
         options: dict[str, Any] = {} if hash_seed is None else {"string_hash_seed": hash_seed}
         if memory_limit is not None:
             options["max_memory"] = memory_limit
@@ -124,6 +132,9 @@ class State:
 
         self.late = late
         self._limited = memory_limit is not None
+
+    def begin(self, callbacks: Callbacks, parts: tuple[str, ...] = PARTS) -> None:
+        """Load the private side; parts may ask for others from now on."""
         self._host = self._load("init")(callbacks.call, callbacks.ask, *map(self._load, parts))
         self._step: Callable[..., Any] = self._host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
@@ -138,7 +149,7 @@ class State:
 
         The private side asks for it while it runs, and nothing else may happen in the state then.
         """
-        part = self.late.get(name)
+        part = self.late.part_of.get(name)
         try:
             return None if part is None else self._load(part)
         except LuaMemoryError:
@@ -174,7 +185,14 @@ class State:
 
     def add_part(self, part: str) -> None:
         """Load one more part of the private side, of a tool that not every script needs."""
-        self.invoke(b"add_part", read_part(part))
+        self.invoke(b"add_part", self._load(part))
+
+    def invoke_once(self, name: bytes, *arguments: Any) -> Any:
+        """Call a function of the private side that is not needed again."""
+        try:
+            return self._host[name](*arguments)
+        except LuaMemoryError:
+            raise MemoryError from None
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name. Raises MemoryError when the state's limit is reached."""

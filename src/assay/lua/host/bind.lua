@@ -24,6 +24,10 @@ local rawget, select, setmetatable, type, unpack = rawget, select, setmetatable,
 
 local WAIT = host.WAIT
 
+-- Which builtin a function or table is, so that another state can map it to its own. What is still Lua's own is left out:
+-- `snapshot.lua` knows it.
+host.names = setmetatable({}, host.WEAK_KEYS)
+
 -- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
 
 local handle_ids = setmetatable({}, host.WEAK_KEYS)

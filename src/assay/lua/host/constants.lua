@@ -16,3 +16,5 @@ host.array_metatable = { __name = "json.array" }
 
 -- Tables that are an empty array although their metatable is not the one of arrays.
 host.constant_arrays = setmetatable({}, host.WEAK_KEYS)
+
+host.tostring = tostring

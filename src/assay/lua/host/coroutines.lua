@@ -59,7 +59,7 @@ local function resume(co, ...)
 end
 
 function pass(co, ok, first, ...)
-  if not ok and host.check_limit then
+  if not ok and host.is_limit then
     host.check_limit(first)
   end
   if not ok or not rawequal(first, WAIT) then

@@ -1,39 +1,33 @@
 -- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table;
--- all see a copy of the standard library, so that nothing a script replaces is ever used by them.
+-- all see the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
 --
 -- `call` runs a builtin by its index, `ask` one of the other functions that `state.py` lists, by its name. The parts
 -- that every state needs follow; each of the others is loaded when one of its functions is first used.
 local call, ask = ...
 
 -- The sandbox removes these from the globals.
-local load, rawget, setupvalue = load, rawget, debug.setupvalue
+local error, rawget, setupvalue = error, rawget, debug.setupvalue
 
 local private = {}
 for name, value in pairs(_G) do
-  if name ~= "io" and name ~= "package" and name ~= "python" then
-    if type(value) == "table" and value ~= _G then
-      local copy = {}
-      for key, item in pairs(value) do
-        copy[key] = item
-      end
-      value = copy
-    end
-    private[name] = value
-  end
+  private[name] = value
 end
-private._G = private
+
+-- What nobody uses is let go of.
+local registry = debug.getregistry()
+registry._IO_input, registry._IO_output, registry._PRELOAD = nil, nil, nil
+for _, name in ipairs({ "io", "package", "python" }) do
+  private[name], registry._LOADED[name] = nil, nil
+end
+private._G, private.require = nil, nil
 
 local host = { globals = _G, call = call, ask = ask }
 
 host.WEAK_KEYS = { __mode = "k" } -- a metatable
 
-local function add(part)
+function host.add_part(part)
   setupvalue(part, 1, private) -- its _ENV
   part(host)
-end
-
-function host.add_part(code)
-  add(load(code, "=[assay]", "t"))
 end
 
 -- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
@@ -49,12 +43,13 @@ setmetatable(host, {
     elseif not part then
       error("not enough memory", 0)
     end
-    add(part)
+    host.add_part(part)
+    host.watch_afresh()
     return rawget(host, name)
   end,
 })
 
 for i = 3, select("#", ...) do
-  add((select(i, ...)))
+  host.add_part((select(i, ...)))
 end
 return host

@@ -42,9 +42,8 @@ end
 
 host.fill = fill
 
--- Make a lazy table the plain table of its library.
-local function load_now(target)
-  local name = host.names[target]
+-- Make the table of a library, which was lazy, the plain one.
+function host.load_library(target, name)
   debug_setmetatable(target, nil)
   local entry = fill(target, name)
   if entry then
@@ -55,26 +54,6 @@ local function load_now(target)
       __metatable = false,
     })
   end
-end
-
-function host.lazy_index(target, key)
-  load_now(target)
-  return target[key]
-end
-
-function host.lazy_newindex(target, key, value)
-  load_now(target)
-  target[key] = value
-end
-
-function host.lazy_pairs(target)
-  load_now(target)
-  return pairs(target)
-end
-
-function host.lazy_call(target, ...)
-  load_now(target)
-  return target(...)
 end
 
 function host.library(name)
@@ -120,17 +99,5 @@ function host.extend_class(metatable, callable, owner, ...)
       end
       return method
     end
-  end
-end
-
-function host.print(...)
-  local out = { ... }
-  local text_of = host.tostring -- a workflow's state has one without addresses
-  for i = 1, select("#", ...) do
-    out[i] = text_of(out[i])
-  end
-  local operation = host.ask("write", table.concat(out, "\t") .. "\n")
-  if operation and coroutine.isyieldable() then
-    host.wait(operation)
   end
 end

@@ -67,7 +67,7 @@ local function run_module(name, path, fn)
   return loaded[name], path
 end
 
-function host.require(name)
+host["_G.require"] = function(name)
   if type(name) ~= "string" then
     error("require: bad argument 'name' (string expected, got " .. type(name) .. ")", 2)
   end

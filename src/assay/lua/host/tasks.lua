@@ -3,8 +3,8 @@
 -- coroutines pass such yields outward (`coroutines.lua`), so that waiting works in them too.
 local host = ...
 
-local raw_create, raw_resume, raw_status, raw_yield, running =
-  coroutine.create, coroutine.resume, coroutine.status, coroutine.yield, coroutine.running
+local raw_create, raw_resume, raw_status, running =
+  coroutine.create, coroutine.resume, coroutine.status, coroutine.running
 local raw_traceback = debug.traceback
 local pack, unpack, xpcall = table.pack, table.unpack, xpcall
 
@@ -20,7 +20,7 @@ host.WAIT, host.tasks, host.roots, host.deliver, host.first = WAIT, tasks, roots
 host.tracebacks = tracebacks
 
 -- What only a state with limits has: `watch` sees each coroutine from its start.
-host.watch, host.check_limit, host.is_limit = false, false, false
+host.watch, host.is_limit = false, false
 
 function host.create(fn)
   local co = raw_create(fn)
@@ -30,13 +30,16 @@ function host.create(fn)
   return co
 end
 
--- Suspend the running task until the operation `id` is done; returns its outcome.
-function host.wait(id)
-  return raw_yield(WAIT, id)
+-- Watch the running coroutine as one that has just begun: what this side did at length says nothing of the script's pace.
+function host.watch_afresh()
+  local co, is_main = running()
+  if host.watch and not is_main then
+    host.watch(co)
+  end
 end
 
 -- An error leaves a task through its to-be-closed variables, which may wait, so the traceback is taken before.
-local function on_error(value)
+function host.on_error(value)
   local co = running()
   tracebacks[co] = raw_traceback(co)
   return value
@@ -44,19 +47,11 @@ end
 
 -- What a task runs.
 local function main(fn, ...)
-  return xpcall(fn, on_error, ...)
+  return xpcall(fn, host.on_error, ...)
 end
 
--- The same, with arguments as an outcome.
-local function call(fn, ...)
-  return fn(host.finish("call", ...))
-end
-
-local function main_of_call(fn, ...)
-  return xpcall(call, on_error, fn, ...)
-end
-
-local function spawn(delivery, body)
+-- A task whose coroutine runs `body`.
+function host.new_task(delivery, body)
   last_id = last_id + 1
   local co = host.create(body)
   tasks[last_id], roots[co], deliver[last_id] = co, last_id, delivery
@@ -65,7 +60,7 @@ end
 
 -- A task made by Lua code; its outcome stays in Lua, when nothing else is said of it.
 function host.spawn(delivery, fn, ...)
-  local id = spawn(delivery, main)
+  local id = host.new_task(delivery, main)
   first[id] = pack(fn, ...)
   return id
 end
@@ -80,7 +75,7 @@ local function ended(id, ok, ...)
 end
 
 -- The same of a task that was resumed.
-local function settle(id, ok, done, ...)
+function host.settle(id, ok, done, ...)
   if not ok then
     return ended(id, nil, done)
   elseif raw_status(tasks[id]) == "suspended" then
@@ -93,22 +88,6 @@ end
 
 -- Python's side ------------------------------------------------------------------------------------
 
--- Make a task of the held function `id`; its result leaves as `delivery` says, its arguments come as an outcome.
-function host.start(delivery, id, ...)
-  local task = spawn(delivery, main_of_call)
-  first[task] = pack(host.held(id), ...)
-  return task
-end
-
--- The same, and its first step.
-function host.run(delivery, id, ...)
-  if host.released[1] then
-    host.tell_released()
-  end
-  local task, co = spawn(delivery, main_of_call)
-  return task, settle(task, raw_resume(co, host.held(id), ...))
-end
-
 -- Run task `id` until it waits or ends, answering the operation that it waits for.
 function host.step(id, ...)
   if host.released[1] then
@@ -117,7 +96,7 @@ function host.step(id, ...)
   local arguments = first[id]
   if arguments then
     first[id] = nil
-    return settle(id, raw_resume(tasks[id], unpack(arguments, 1, arguments.n)))
+    return host.settle(id, raw_resume(tasks[id], unpack(arguments, 1, arguments.n)))
   end
-  return settle(id, raw_resume(tasks[id], ...))
+  return host.settle(id, raw_resume(tasks[id], ...))
 end

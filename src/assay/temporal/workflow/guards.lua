@@ -6,6 +6,13 @@ local raw_pcall, raw_rep, raw_move, raw_xpcall = pcall, string.rep, table.move, 
 
 local MOST_MOVED = 1e7
 
+-- Look at an error that was about to be caught: raise it again when it is, or means, a limit.
+function host.check_limit(err)
+  if host.is_limit(err) then
+    error(host.LIMIT, 0)
+  end
+end
+
 local function caught(ok, ...)
   if not ok then
     host.check_limit((...))
@@ -13,11 +20,11 @@ local function caught(ok, ...)
   return ok, ...
 end
 
-function host.pcall(...)
+host["_G.pcall"] = function(...)
   return caught(raw_pcall(...))
 end
 
-function host.xpcall(fn, handler, ...)
+host["_G.xpcall"] = function(fn, handler, ...)
   return caught(raw_xpcall(fn, function(err)
     if host.is_limit(err) then
       return err

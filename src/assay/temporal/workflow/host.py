@@ -20,7 +20,7 @@ from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua import registry
 from assay.lua.function import LuaFunction
 from assay.lua.host import Arguments, Host
-from assay.lua.state import LATE_PARTS, PARTS, Outcome, late_functions
+from assay.lua.state import LATE_PARTS, PARTS, Late, Outcome
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
@@ -35,17 +35,18 @@ T = TypeVar("T")
 _HERE = os.path.dirname(__file__)
 _PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
 _LATE_PARTS = {
+    "begin": ("begin",),
     "clock": ("os.clock", "os.date", "os.getenv", "os.time"),
     "concurrency": ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
     "copies": ("be_copy", "restore_held", "stub_advice"),
-    "guards": ("pcall", "string.rep", "table.move", "xpcall"),
-    "metatables": ("collectgarbage", "setmetatable"),
-    "order": ("next", "pairs", "table.sort"),
+    "guards": ("_G.pcall", "_G.xpcall", "check_limit", "string.rep", "table.move"),
+    "metatables": ("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.setmetatable"),
+    "order": ("_G.next", "_G.pairs", "table.sort"),
     "patterns": ("string.find", "string.gmatch", "string.gsub", "string.match"),
     "random": ("math.random", "math.randomseed"),
-    "texts": ("string.format", "tostring"),
+    "texts": ("_G.tostring", "string.format", "tostring"),
 }
-_LATE = late_functions({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})
+_LATE = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})
 _MAX_WALL = 1.7
 """Seconds after which a busy run gives up whatever its CPU time says: at 2 the SDK would call it a deadlock."""
 _RESERVE = 128 * 1024
@@ -371,7 +372,7 @@ class WorkflowHost(Host):
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
         """Fill the state from a snapshot and make the task of its function; returns the task's id."""
         self._check_memory(snapshot, *arguments)
-        task = self.state.invoke(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
+        task = self.state.invoke_once(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
         assert isinstance(task, int)
         self._root = task
         return task

@@ -12,12 +12,7 @@ local type = type
 local FEWEST, MOST = 400, 6400
 local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
 
-local LIMIT = setmetatable({}, {
-  __tostring = function()
-    return "the workflow has reached a limit"
-  end,
-  __metatable = false,
-})
+host.LIMIT = "the workflow has reached a limit" -- the error, which no script can catch
 
 -- The limit that was reached, or false: "cpu" and where, "memory", or "depth" and Lua's message. Its text is Python's,
 -- so that none has to find room in a full state.
@@ -53,7 +48,7 @@ local function count_hook()
     end
     host.limit, host.limit_detail = "cpu", place()
   end
-  error(LIMIT, 0)
+  error(host.LIMIT, 0)
 end
 
 -- Every coroutine has a hook of its own.
@@ -73,14 +68,3 @@ function host.is_limit(err)
   end
   return host.limit
 end
-
--- The same; raise it again then.
-function host.check_limit(err)
-  if host.is_limit(err) then
-    error(LIMIT, 0)
-  end
-end
-
-host.replace(nil, "pcall", "xpcall")
-host.replace("table", "move")
-host.replace("string", "rep")

@@ -62,8 +62,12 @@ local function iterate(t)
   end
 end
 
-function host.pairs(t)
+host["_G.pairs"] = function(t)
   local metatable = getmetatable(t)
+  if metatable == host.LAZY then
+    host.load_lazy(t)
+    metatable = getmetatable(t)
+  end
   local custom = metatable and rawget(metatable, "__pairs")
   if custom then
     return custom(t)
@@ -77,7 +81,10 @@ end
 -- The traversal that `next` is in: a loop over the same table asks for its keys one by one.
 local walked, walked_keys, walked_places
 
-function host.next(t, key)
+host["_G.next"] = function(t, key)
+  if getmetatable(t) == host.LAZY then
+    host.load_lazy(t)
+  end
   if type(t) ~= "table" then
     error("bad argument #1 to 'next' (table expected, got " .. type(t) .. ")", 2)
   end

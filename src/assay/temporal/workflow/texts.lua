@@ -21,7 +21,9 @@ local function deterministic_tostring(value)
   return raw_tostring(value)
 end
 
-function host.tostring(...)
+host.tostring = deterministic_tostring
+
+host["_G.tostring"] = function(...)
   if select("#", ...) == 0 then
     error("bad argument #1 to 'tostring' (value expected)", 2)
   end
