@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assay.lua.state import LATE_PARTS, Late
 from inside import Inside
 from test_values import alike, json_trees, keys, without_nulls
 
@@ -16,18 +18,10 @@ LEARNING = Inside()
 PLAIN = Inside()
 """A host that learns nothing."""
 
-PLAIN.host.state.late_parts[b"read_alike"] = b"""
-local host = ...
-function host.new_alike() return {} end
-function host.learn() end
-function host.read_run(_, _, pos, _, n) return n, pos end
-"""
-PLAIN.host.state.late_parts[b"write_alike"] = b"""
-local host = ...
-function host.alike_writers() return { writers = {} } end
-function host.learn_to_write() end
-function host.write_run() return "", 0 end
-"""
+_NOTHING = os.path.join(os.path.dirname(__file__), "never_alike")
+PLAIN.host.state.late = Late(
+    {**LATE_PARTS, _NOTHING: (*LATE_PARTS["read_alike"], *LATE_PARTS["write_alike"])},
+)
 
 ECHO = b"local text = ... return json.encode(json.parse(text))"
 TRY = b"""

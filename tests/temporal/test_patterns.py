@@ -35,6 +35,7 @@ def matchers() -> LuaRuntime:
         ours = {}
         local source = ...
         assert(load(source))(ours)
+        for name, fn in pairs(theirs) do ours[name] = ours["string." .. name] end
         local function all(iterator)
           local out = {}
           for a, b, c in iterator do out[#out + 1] = table.concat({ tostring(a), tostring(b), tostring(c) }, ",") end

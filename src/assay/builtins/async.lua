@@ -20,7 +20,7 @@ end
 
 local function spawn(fn, ...)
   check_function("spawn", fn)
-  return with_methods(internal._spawn(host.spawn(fn, ...)))
+  return with_methods(internal._spawn(host.spawn("keep", fn, ...)))
 end
 
 local function spawn_interval(fn, ms)
@@ -30,7 +30,7 @@ local function spawn_interval(fn, ms)
     error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
   end
   local cancelled = false
-  local task = with_methods(internal._spawn(host.spawn(function()
+  local task = with_methods(internal._spawn(host.spawn("keep", function()
     repeat
       internal._pause(ms / 1000)
       local ok, problem = pcall(fn)

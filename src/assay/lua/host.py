@@ -14,7 +14,7 @@ from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, Wi
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
-from assay.lua.state import LATE_PARTS, PARTS, Outcome, State
+from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Host:
         flush: Callable[[], Any] = lambda: None,
         *,
         parts: tuple[str, ...] = PARTS,
-        late_parts: tuple[str, ...] = LATE_PARTS,
+        late: Late = LATE,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
     ) -> None:
@@ -100,13 +100,21 @@ class Host:
         """Spawned tasks that have not ended."""
         self.failed: set[SpawnedTask] = set()
         """Spawned tasks that ended with an error which can still be awaited."""
-        self.state = State(self, parts, late_parts, memory_limit, hash_seed)
+        self._late = late
+        self.state = State(late, memory_limit, hash_seed)
+        self.state.begin(self, parts)
         names = [(name, is_function) for name, (_, is_function) in libraries.items() if "." not in name]
-        self.state.invoke(
+        self.state.invoke_once(
             b"add_globals", *(item for name, is_function in names for item in (name.encode(), is_function))
         )
+        if memory_limit is None:  # else one of many, which fills them when they are used
+            self.state.invoke_once(b"fill_all")
 
     # What Lua calls: never raises, never touches the state --------------------------------------------------
+
+    def ask(self, name: bytes, *arguments: Any) -> Any:
+        """Call one of the methods below for the private side."""
+        return getattr(self, name.decode())(*arguments)
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin; its outcome is told as a tuple (see `host/bind.lua`)."""
@@ -144,13 +152,23 @@ class Host:
         self._collected.append(identity)
 
     def load_library(self, name: bytes) -> Outcome:
-        """Import a library and tell Lua its declaration; or, for `class:method`, that of a method."""
+        """Import a library and tell Lua its declaration."""
         try:
-            if b":" in name:
-                return b"t", registry.describe_method(name.decode("utf-8", "replace"))
             return b"t", registry.describe(self.libraries[name.decode()][0])
         except Exception as error:
             return b"e", f"{name.decode()}: {type(error).__name__}: {error}".encode("utf-8", "replace")
+
+    def describe_class(self, name: bytes) -> Outcome:
+        """What a class of handles has beside methods. Its library may be one that the script has not used so far."""
+        text = name.decode()
+        library = self.libraries.get(text.partition(".")[0])
+        if library is not None:
+            registry.describe(library[0])
+        return registry.describe_class(text)
+
+    def describe_method(self, owner: bytes, name: bytes) -> Outcome:
+        """The declaration of a method of a class of handles; empty when there is none."""
+        return registry.describe_method(f"{owner.decode()}:{name.decode('utf-8', 'replace')}")
 
     def find_module(self, name: bytes) -> Outcome:
         """Find a module for `require`: its source and path, a library, or an error."""
@@ -179,9 +197,13 @@ class Host:
             return _NEVER
         return None
 
-    def read_part(self, name: bytes) -> bytes:
-        """The code of a part of the private side that is loaded when it is first needed."""
-        return self.state.late_parts[name]
+    def replaced(self, library: bytes) -> Outcome:
+        """The functions of one of Lua's own libraries that the private side has its own for."""
+        return self._late.replaced[library]
+
+    def load_part(self, name: bytes) -> Any:
+        """The part of the private side that has a function which is needed for the first time."""
+        return self.state.load_part(name)
 
     # Arguments ----------------------------------------------------------------------------------------------
 

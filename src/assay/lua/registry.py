@@ -16,7 +16,11 @@ functions: list[Function] = []
 _methods: dict[str, Function] = {}
 """The methods of handles, each by the name of its class, a colon and its own."""
 
+_classes: dict[str, tuple[Any, ...]] = {}
+"""The classes of handles by their names."""
+
 _descriptions: dict[str, bytes] = {}
+_described_methods: dict[str, tuple[Any, ...]] = {}
 _lock = threading.Lock()
 
 
@@ -34,21 +38,33 @@ def describe(module: str) -> bytes:
     return text
 
 
-def describe_method(name: str) -> bytes:
-    """The declaration of the method `class:name`, as wire text; empty when there is none.
+def describe_class(name: str) -> tuple[Any, ...]:
+    """What a class of handles has beside methods, for `host/bind.lua`.
 
-    Methods are described one by one because a workflow's state, of which there are many, uses few of them.
+    Whether a call of a handle does something, the class whose handles' fields its own are, the methods that are fields.
     """
-    text = _descriptions.get(name)
-    if text is None:
+    return _classes[name]
+
+
+def describe_method(name: str) -> tuple[Any, ...]:
+    """The declaration of the method `class:name`; empty when there is none.
+
+    Its index (None: it is native), its title, and the name, kind and optionality of each parameter. Methods are
+    described one by one because a workflow's state, of which there are many, uses few of them.
+    """
+    described = _described_methods.get(name)
+    if described is None:
         method = _methods.get(name)
         if method is None:
-            return b""
+            return ()
         with _lock:
-            text = _descriptions.get(name)
-            if text is None:
-                text = _descriptions[name] = values.encode(_declare(method))[0]
-    return text
+            described = _described_methods.get(name)
+            if described is None:
+                declared = _declare(method)
+                encoded = (item.encode() if isinstance(item, str) else item for item in declared.get("parameters", ()))
+                described = declared.get("index"), method.title.encode(), *encoded
+                _described_methods[name] = described
+    return described
 
 
 def method_names(name: str) -> list[str]:
@@ -61,15 +77,14 @@ def _describe(library: Library) -> dict[str, Any]:
     declared = [_declare(function) for function in library.functions]
     if library.entry is not None:
         declared.append(_declare(library.entry) | {"call": True})
-    classes = []
+    _methods.update((f"{library.name}:{function.name}", function) for function in library.functions)
     for handle in library.handles:
         names = [method.name for method in handle.methods]
         _methods.update((f"{handle.name}:{method.name}", method) for method in handle.methods)
         owner = library.owner(handle)
-        fields = [method.name for method in handle.methods if method.attribute]
-        described_class = {"name": handle.name, "callable": "__call__" in names, "owner": owner and owner.name}
-        classes.append(described_class | ({"fields": fields} if fields else {}))
-    described: dict[str, Any] = {"functions": declared, "classes": classes}
+        fields = [method.name.encode() for method in handle.methods if method.attribute]
+        _classes[handle.name] = "__call__" in names, owner and owner.name.encode(), *fields
+    described: dict[str, Any] = {"functions": declared}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:
             described["lua"] = file.read()
@@ -80,6 +95,6 @@ def _declare(function: Function) -> dict[str, Any]:
     declared: dict[str, Any] = {"name": function.name, "title": function.title}
     if not function.native:
         declared["index"] = len(functions)
-        declared["parameters"] = [[p.name, p.kind, p.optional] for p in function.parameters]
+        declared["parameters"] = [item for p in function.parameters for item in (p.name, p.kind, p.optional)]
         functions.append(function)
     return declared

@@ -7,7 +7,8 @@ Python object in Lua but the few callbacks below, which Lua code of scripts cann
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -16,9 +17,36 @@ from lupa.lua55 import LuaMemoryError, LuaRuntime
 Outcome = tuple[Any, ...]
 """A tag and what follows it; `host/bind.lua` lists them."""
 
-PARTS = ("wire", "encode", "decode", "errors", "tasks", "bind", "sandbox")
-LATE_PARTS = ("modules", "snapshot", "restore", "read_alike", "write_alike")
-"""What is loaded when it is first needed."""
+PARTS = ("constants", "tasks", "bind")
+"""The parts of the private side that every state needs."""
+LATE_PARTS = {
+    "arguments": ("convert_argument",),
+    "calls": ("run", "start"),
+    "coroutines": (
+        *("coroutine.close", "coroutine.create", "coroutine.isyieldable", "coroutine.resume"),
+        *("coroutine.running", "coroutine.status", "coroutine.wrap", "coroutine.yield"),
+    ),
+    "decode": ("MALFORMED", "decode", "decode_value", "read_value"),
+    "encode": ("encode", "encode_value", "float_text", "known_shape", "quoted", "sequence_length", "write_value"),
+    "endings": ("drop", "ended", "forget", "outcome", "where"),
+    "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
+    "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs", "load_lazy"),
+    "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
+    "modules": ("_G.require", "find_function", "load_chunk", "set_arguments"),
+    "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
+    "printing": ("_G.print",),
+    "read_alike": ("learn", "new_alike", "read_run"),
+    "restore": ("restore",),
+    "sandbox": ("add_globals",),
+    "snapshot": ("snapshot",),
+    "standins": ("LAZY", "lazy", "replace"),
+    "wire": ("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
+    "write_alike": ("alike_writers", "learn_to_write", "write_run"),
+}
+"""What is loaded when it is first needed: each part, and the functions that others use of it.
+
+One with a dot stands in the place of the function of Lua's own library (or of the globals, `_G`) that has this name.
+"""
 LOW_MEMORY = 1 << 20
 """Bytes of a memory limit below which a state is collected before it is given up."""
 
@@ -29,15 +57,13 @@ _HOST = os.path.join(os.path.dirname(__file__), "host")
 
 
 class Callbacks(Protocol):
-    """What Lua's private side calls in Python. None of them may raise or touch the state."""
+    """What Lua's private side calls in Python. None of it may raise, or touch the state but for `load_part`."""
 
-    def call(self, index: int, *arguments: Any) -> Outcome: ...
-    def cancel(self, operation: int) -> None: ...
-    def let_go(self, identity: int) -> None: ...
-    def load_library(self, name: bytes) -> Outcome: ...
-    def find_module(self, name: bytes) -> Outcome: ...
-    def write(self, text: bytes) -> int | None: ...
-    def read_part(self, name: bytes) -> bytes: ...
+    def call(self, index: int, *arguments: Any) -> Outcome:
+        """Run a builtin."""
+
+    def ask(self, name: bytes, *arguments: Any) -> Any:
+        """Call one of the host's other functions for the private side, by its name."""
 
 
 def _refuse(_object: object, name: object, _setting: bool) -> None:
@@ -51,20 +77,46 @@ def read_part(name: str) -> bytes:
         return file.read()
 
 
-class State:
-    """One Lua state with its private side loaded.
+@cache
+def _compiler() -> Callable[[bytes], bytes]:
+    return LuaRuntime(encoding=None).eval("function(text) return string.dump(load(text, '', 't'), true) end")  # type: ignore[no-any-return]
 
-    `memory_limit` is in bytes (None: no limit); `hash_seed` fixes the order of `pairs` for string keys.
+
+def _compiled(part: str) -> bytes:
+    code = _bytecode.get(part)
+    if code is None:
+        # Only the first of two threads counts: Lua uses the bytes in place ("B"), so they must never go away.
+        code = _bytecode.setdefault(part, _compiler()(read_part(part)))
+    return code
+
+
+class Late:
+    """Parts that are loaded when they are first needed, as `LATE_PARTS` has them."""
+
+    def __init__(self, parts: Mapping[str, Collection[str]]) -> None:
+        self.part_of = {name.encode(): part for part, names in parts.items() for name in names}
+        """The part that each function is in."""
+        self.replaced: defaultdict[bytes, tuple[bytes, ...]] = defaultdict(tuple)
+        """The names of functions that stand in the place of Lua's own, by their library."""
+        for name in sorted(self.part_of):
+            library, dot, replaced = name.partition(b".")
+            if dot:
+                self.replaced[library] += (replaced,)
+
+
+LATE = Late(LATE_PARTS)
+
+
+class State:
+    """One Lua state. Its private side is there once it has begun.
+
+    `late` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
+    `hash_seed` fixes the order of `pairs` for string keys.
     """
 
-    def __init__(
-        self,
-        callbacks: Callbacks,
-        parts: tuple[str, ...] = PARTS,
-        late_parts: tuple[str, ...] = LATE_PARTS,
-        memory_limit: int | None = None,
-        hash_seed: int | None = None,
-    ) -> None:
+    __slots__ = ("_functions", "_host", "_limited", "_runtime", "_step", "late")
+
+    def __init__(self, late: Late = LATE, memory_limit: int | None = None, hash_seed: int | None = None) -> None:
         options: dict[str, Any] = {} if hash_seed is None else {"string_hash_seed": hash_seed}
         if memory_limit is not None:
             options["max_memory"] = memory_limit
@@ -78,41 +130,30 @@ class State:
             **options,
         )
 
-        def hooks() -> tuple[Callable[..., Any], ...]:
-            return (
-                callbacks.call,
-                callbacks.cancel,
-                callbacks.let_go,
-                callbacks.load_library,
-                callbacks.find_module,
-                callbacks.write,
-                callbacks.read_part,
-            )
+        self.late = late
+        self._limited = memory_limit is not None
 
-        # A state with a memory limit is one of many: its parts are compiled once in the process.
-        load = self._load_source if memory_limit is None else self._load_compiled
-        read_late = read_part if memory_limit is None else self._compile
-        self.late_parts = {os.path.basename(part).encode(): read_late(part) for part in late_parts}
-        """The code of each part that is loaded when it is first needed."""
-        sources: Iterator[Any] = iter([load(part) for part in parts])
-        host = load("init")(hooks, lambda: next(sources, None))
-        self._host = host
-        self._step: Callable[..., Any] = host[b"step"]
+    def begin(self, callbacks: Callbacks, parts: tuple[str, ...] = PARTS) -> None:
+        """Load the private side; parts may ask for others from now on."""
+        self._host = self._load("init")(callbacks.call, callbacks.ask, *map(self._load, parts))
+        self._step: Callable[..., Any] = self._host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
 
-    def _load_source(self, part: str) -> Any:
+    def _load(self, part: str) -> Any:
+        if self._limited:  # one of many: its parts are compiled once in the process
+            return self._runtime.compile(_compiled(part), mode="B")
         return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
 
-    def _compile(self, part: str) -> bytes:
-        code = _bytecode.get(part)
-        if code is None:
-            compile_part = self._runtime.eval("function(text) return string.dump(load(text, '', 't'), true) end")
-            # Only the first of two threads counts: Lua uses the bytes in place ("B"), so they must never go away.
-            code = _bytecode.setdefault(part, compile_part(read_part(part)))
-        return code
+    def load_part(self, name: bytes) -> Any:
+        """The chunk of the part that has the function `name`; None when there is none, False when it finds no room.
 
-    def _load_compiled(self, part: str) -> Any:
-        return self._runtime.compile(self._compile(part), mode="B")
+        The private side asks for it while it runs, and nothing else may happen in the state then.
+        """
+        part = self.late.part_of.get(name)
+        try:
+            return None if part is None else self._load(part)
+        except LuaMemoryError:
+            return False
 
     def close(self) -> None:
         """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""
@@ -144,7 +185,14 @@ class State:
 
     def add_part(self, part: str) -> None:
         """Load one more part of the private side, of a tool that not every script needs."""
-        self.invoke(b"add_part", read_part(part))
+        self.invoke(b"add_part", self._load(part))
+
+    def invoke_once(self, name: bytes, *arguments: Any) -> Any:
+        """Call a function of the private side that is not needed again."""
+        try:
+            return self._host[name](*arguments)
+        except LuaMemoryError:
+            raise MemoryError from None
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name. Raises MemoryError when the state's limit is reached."""

@@ -95,7 +95,7 @@ local function print_all(...)
     shown[i] = show((select(i, ...)), "", {})
   end
   if count > 0 then
-    host.write(concat(shown, "\t") .. "\n")
+    host.ask("write", concat(shown, "\t") .. "\n")
   end
 end
 

@@ -57,8 +57,6 @@ local MALFORMED = {} -- the error of a reader that has found what is no JSON
 local UNKNOWN = { count = 0 }
 local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
 
-host.later("read_alike", "new_alike", "learn", "read_run")
-
 -- What is being decoded. Nothing here calls a script, so there is only ever one at a time.
 local text, sides
 local controls -- the control characters that are in it, which must not be in strings; or nil

@@ -200,8 +200,6 @@ local unlike, alike, writers
 local unchecked -- whether something was written without a look at whether it is UTF-8
 local collecting -- whether the collector was stopped, and has to go on
 
-host.later("write_alike", "alike_writers", "learn_to_write", "write_run")
-
 local function study(t, shape)
   local count = (unlike[shape] or 0) + 1
   unlike[shape] = count

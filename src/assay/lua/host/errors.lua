@@ -38,7 +38,7 @@ function error_metatable.__len(e)
   return #text_of(e)
 end
 
-local errors = setmetatable({}, { __mode = "k" }) -- error object -> a guard of the exception behind it, or true
+local errors = setmetatable({}, host.WEAK_KEYS) -- error object -> a guard of the exception behind it, or true
 
 function host.is_error(v)
   return errors[v] ~= nil

@@ -1,59 +1,55 @@
 -- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table;
--- all see a copy of the standard library, so that nothing a script replaces is ever used by them.
-local callbacks, next_part = ...
+-- all see the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
+--
+-- `call` runs a builtin by its index, `ask` one of the other functions that `state.py` lists, by its name. The parts
+-- that every state needs follow; each of the others is loaded when one of its functions is first used.
+local call, ask = ...
 
 -- The sandbox removes these from the globals.
-local collectgarbage, load, setmetatable, setupvalue = collectgarbage, load, setmetatable, debug.setupvalue
+local error, rawget, setupvalue = error, rawget, debug.setupvalue
 
 local private = {}
 for name, value in pairs(_G) do
-  if type(value) == "table" and value ~= _G and name ~= "package" and name ~= "python" and name ~= "io" then
-    local copy = {}
-    for key, item in pairs(value) do
-      copy[key] = item
-    end
-    value = copy
-  end
   private[name] = value
 end
-private._G = private
 
-local host = { globals = _G }
-local read_part
-host.call, host.cancel, host.let_go, host.load_library, host.find_module, host.write, read_part = callbacks()
+-- What nobody uses is let go of.
+local registry = debug.getregistry()
+registry._IO_input, registry._IO_output, registry._PRELOAD = nil, nil, nil
+for _, name in ipairs({ "io", "package", "python" }) do
+  private[name], registry._LOADED[name] = nil, nil
+end
+private._G, private.require = nil, nil
+
+local host = { globals = _G, call = call, ask = ask }
+
+host.WEAK_KEYS = { __mode = "k" } -- a metatable
+
+function host.add_part(part)
+  setupvalue(part, 1, private) -- its _ENV
+  part(host)
+end
 
 -- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
 function host.is_private(info)
   return info.source == "=[assay]" or info.source == "=?"
 end
 
--- Parts that most states never need are loaded when one of their functions is first used.
-local late = {} -- name of a function -> the part that defines it
-
-function host.later(part, ...)
-  for _, name in private.ipairs({ ... }) do
-    late[name] = part
-  end
-end
-
-function host.add_part(code)
-  load(code, "=[assay]", "bt", private)(host)
-end
-
 setmetatable(host, {
   __index = function(_, name)
-    if late[name] then
-      host.add_part(read_part(late[name]))
-      return private.rawget(host, name)
+    local part = ask("load_part", name)
+    if part == nil then
+      return nil
+    elseif not part then
+      error("not enough memory", 0)
     end
+    host.add_part(part)
+    host.watch_afresh()
+    return rawget(host, name)
   end,
 })
 
-local part = next_part()
-while part do
-  setupvalue(part, 1, private) -- its _ENV
-  part(host)
-  part = next_part()
+for i = 3, select("#", ...) do
+  host.add_part((select(i, ...)))
 end
-collectgarbage() -- what building has left behind; there are many states
 return host

@@ -67,7 +67,7 @@ local function run_module(name, path, fn)
   return loaded[name], path
 end
 
-function host.require(name)
+host["_G.require"] = function(name)
   if type(name) ~= "string" then
     error("require: bad argument 'name' (string expected, got " .. type(name) .. ")", 2)
   end
@@ -79,7 +79,7 @@ function host.require(name)
       error("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name, 2)
     end
   end
-  local tag, text, path = host.find_module(name)
+  local tag, text, path = host.ask("find_module", name)
   if tag == "e" then
     error(text, 2)
   elseif tag == "library" then

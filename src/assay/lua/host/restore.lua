@@ -27,7 +27,7 @@ local function make_stub(path, what)
     error("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE), 2)
   end
   local stub = {}
-  host.set_class(stub, "stub of '" .. path .. "'")
+  host.handle_classes[stub] = "stub of '" .. path .. "'" -- told like a handle, and never taken for data
   return setmetatable(stub, {
     __name = "stub",
     __metatable = false,

@@ -13,23 +13,6 @@ local utf8len = utf8.len
 
 host.MAX_DEPTH = 1000 -- of nesting
 
-local null = setmetatable({}, {
-  __name = "json.null",
-  __tostring = function()
-    return "null"
-  end,
-  __newindex = function()
-    error("json.null is a constant", 2)
-  end,
-  __metatable = false,
-})
-local array_metatable = { __name = "json.array" }
-
-host.null, host.array_metatable = null, array_metatable
-
--- Tables that are an empty array although their metatable is not the one of arrays.
-host.constant_arrays = setmetatable({}, { __mode = "k" })
-
 -- Characters and how to find one of them -----------------------------------------------------------------
 
 local CONTROLS = { pattern = "[\0-\31]" }

@@ -9,7 +9,7 @@ local await_all, await_any = host.method("Context", "_await_all"), host.method("
 local spawn, wait_condition = host.method("Context", "_spawn"), host.method("Context", "_wait_condition")
 local get_future, take_future = host.method("Future", "_get"), host.method("Future", "_take")
 
-local outcomes = setmetatable({}, { __mode = "k" }) -- future -> true and its results, or false and its error
+local outcomes = setmetatable({}, host.WEAK_KEYS) -- future -> true and its results, or false and its error
 
 -- The results of a future that has ended; raises its error.
 local function take(f)
@@ -78,7 +78,7 @@ end
 
 host["ctx:spawn"] = function(ctx, fn, ...)
   check_function("spawn", "function", fn)
-  return spawn(ctx, host.spawn(fn, ...))
+  return spawn(ctx, host.spawn("keep", fn, ...))
 end
 
 local reading_ends = setmetatable({}, {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os.path
 import re
+import secrets
 import sys
 import time
 from collections import Counter, deque
@@ -19,7 +20,7 @@ from assay.errors import AssayError, BuiltinError, LuaError
 from assay.lua import registry
 from assay.lua.function import LuaFunction
 from assay.lua.host import Arguments, Host
-from assay.lua.state import LATE_PARTS, PARTS, Outcome
+from assay.lua.state import LATE_PARTS, PARTS, Late, Outcome
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
@@ -33,7 +34,19 @@ T = TypeVar("T")
 
 _HERE = os.path.dirname(__file__)
 _PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
-_LATE_PARTS = (*LATE_PARTS, *(os.path.join(_HERE, part) for part in ("patterns", "concurrency")))
+_LATE_PARTS = {
+    "begin": ("begin",),
+    "clock": ("os.clock", "os.date", "os.getenv", "os.time"),
+    "concurrency": ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
+    "copies": ("be_copy", "restore_held", "stub_advice"),
+    "guards": ("_G.pcall", "_G.xpcall", "check_limit", "string.rep", "table.move"),
+    "metatables": ("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.setmetatable"),
+    "order": ("_G.next", "_G.pairs", "table.sort"),
+    "patterns": ("string.find", "string.gmatch", "string.gsub", "string.match"),
+    "random": ("math.random", "math.randomseed"),
+    "texts": ("_G.tostring", "string.format", "tostring"),
+}
+_LATE = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})
 _MAX_WALL = 1.7
 """Seconds after which a busy run gives up whatever its CPU time says: at 2 the SDK would call it a deadlock."""
 _RESERVE = 128 * 1024
@@ -146,12 +159,15 @@ class WorkflowHost(Host):
         """Counts what may have changed the answer of a condition."""
         self.reading = False
         """A condition is being asked."""
+        self._first_seed: int | None = None
+        self._first_seed = self.seed()
+        registry.describe("assay.temporal.workflow.library")
         super().__init__(
-            {**libraries, "_.workflow": ("assay.temporal.workflow.library", False)},
+            libraries,
             _no_module,
             self._print,
             parts=(*_PARTS, *more_parts),
-            late_parts=_LATE_PARTS,
+            late=_LATE,
             memory_limit=int(limits.memory_mb * 1024 * 1024),
             hash_seed=_HASH_SEED,
         )
@@ -179,6 +195,13 @@ class WorkflowHost(Host):
         if self.reading and title != "time":
             raise BuiltinError(_ONLY_READS)
         return function.python if self.live else replaced
+
+    def seed(self) -> int:
+        """A seed for Lua's random numbers: the first is drawn when the run begins, whenever it is asked for."""
+        seed, self._first_seed = self._first_seed, None
+        if seed is None:
+            seed = secrets.randbits(62) if self.is_copy else workflow.random().getrandbits(62)
+        return seed
 
     def check_alive(self) -> None:
         """Raise while the run is evicted: no Lua code may run then (the SDK's marker passes through)."""
@@ -228,23 +251,28 @@ class WorkflowHost(Host):
         """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
         self._began = (time.thread_time(), time.monotonic())
 
-    def cpu_spent(self) -> float | str:
-        """The CPU seconds that the workflow task has taken so far; the text of the limit once it has reached that."""
+    def cpu_spent(self) -> float | None:
+        """The CPU seconds that the workflow task has taken so far; None once it has reached the limit."""
         began, wall_began = self._began
         spent = time.thread_time() - began
-        if spent < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL:
-            return spent
+        return spent if spent < self._limits.cpu_seconds and time.monotonic() - wall_began < _MAX_WALL else None
+
+    def _cpu_limit_text(self) -> str:
         limit = f"{self._limits.cpu_seconds:g} s of CPU, or {_MAX_WALL} s on the clock"
         return f"a workflow task took more than {limit} (workflow_limits.cpu_seconds)"
 
-    def memory_limit_text(self) -> str:
-        """The text of the memory limit."""
+    def _memory_limit_text(self) -> str:
         return f"the workflow needs more than {self._limits.memory_mb:g} MB (workflow_limits.memory_mb)"
+
+    def _limit_text(self, limit: bytes, detail: str) -> str:
+        if limit == b"memory":
+            return self._memory_limit_text()
+        return self._cpu_limit_text() + detail if limit == b"cpu" else f"calls nested too deep: {detail}"
 
     def _check_memory(self, *pushed: Any) -> None:
         size = sum(len(item) for item in pushed if isinstance(item, bytes))
         if self.state.headroom() < size + _RESERVE:
-            raise HostFailure(WorkflowLimitError(self.memory_limit_text()))
+            raise HostFailure(WorkflowLimitError(self._memory_limit_text()))
 
     def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
         # What the server would refuse must not become a command: the workflow task would fail again and again.
@@ -277,24 +305,30 @@ class WorkflowHost(Host):
     def load_library(self, name: bytes) -> Outcome:
         """Tell a declaration, unless it might not find room."""
         outcome = super().load_library(name)
-        return self._unless_full(outcome) if self._limited else outcome
+        return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
     def find_module(self, name: bytes) -> Outcome:
         """Tell that a module is not there, unless the text might not find room."""
-        return self._unless_full(super().find_module(name))
+        outcome = super().find_module(name)
+        return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
-    def read_part(self, name: bytes) -> bytes:
-        """The code of a part, unless it might not find room."""
-        tag, code = self._unless_full((b"t", super().read_part(name)))
-        return code if tag == b"t" else b"error('not enough memory', 0)"
+    def describe_method(self, owner: bytes, name: bytes) -> Outcome:
+        """The declaration of a method, unless it might not find room."""
+        return super().describe_method(owner, name) if self._has_room() else ()
 
-    def _unless_full(self, outcome: Outcome) -> Outcome:
+    def load_part(self, name: bytes) -> Any:
+        """A part of the private side, unless it might not find room."""
+        return super().load_part(name) if self._has_room() else False
+
+    def _has_room(self, *pushed: Any) -> bool:
+        """Whether there is room; if not, the run ends."""
         try:
-            self._check_memory(*outcome)
+            if self._limited:
+                self._check_memory(*pushed)
         except HostFailure as failure:
             self.end(failure)
-            return b"e", b"not enough memory"
-        return outcome
+            return False
+        return True
 
     def start(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> int:
         """Make a task of a function, if its arguments find room; returns its id."""
@@ -308,16 +342,15 @@ class WorkflowHost(Host):
         self._check_memory(*answer)
         self.progress += 1
         # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
-        spent = self.cpu_spent()
-        if isinstance(spent, str):
+        if self.cpu_spent() is None:
             place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
-            raise self._over(f"{spent} at {place[1]}" if place else spent)
+            raise self._over(self._cpu_limit_text() + (f" at {place[1]}" if place else ""))
         try:
             event = super().step(task, *answer)
         except MemoryError:
-            raise self._over(self.memory_limit_text()) from None
+            raise self._over(self._memory_limit_text()) from None
         if event[0] == b"limit":
-            raise self._over(event[1].decode("utf-8", "replace"))
+            raise self._over(self._limit_text(event[1], event[2].decode("utf-8", "replace")))
         if event[0] == b"wait" and not self.is_copy:
             assert self._asked is not None
             self.waits[task] = *self._asked, workflow.time()
@@ -339,7 +372,7 @@ class WorkflowHost(Host):
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
         """Fill the state from a snapshot and make the task of its function; returns the task's id."""
         self._check_memory(snapshot, *arguments)
-        task = self.state.invoke(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
+        task = self.state.invoke_once(b"begin", snapshot, self._keep(context), *map(bytes, arguments))
         assert isinstance(task, int)
         self._root = task
         return task
@@ -377,7 +410,7 @@ class WorkflowHost(Host):
         try:
             snapshot = self.snapshot(function, "a side effect or query handler")
         except MemoryError:
-            raise HostFailure(WorkflowLimitError(self.memory_limit_text())) from None
+            raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
         copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
         try:
             copy.state.invoke(b"be_copy", live)

@@ -33,24 +33,10 @@ def started(host: Host) -> float:
 
 
 @library.function(pure=True)
-def cpu_spent(host: Host) -> float | str:
-    """Return the CPU seconds that the workflow task has taken; the limit's text when they are too many."""
-    assert isinstance(host, WorkflowHost)
-    return host.cpu_spent()
-
-
-@library.function(pure=True)
-def memory_limit(host: Host) -> str:
-    """Return the text of the memory limit."""
-    assert isinstance(host, WorkflowHost)
-    return host.memory_limit_text()
-
-
-@library.function(pure=True)
 def seed(host: Host) -> int:
     """Return a new seed from the run's own random numbers; in a copy of the run one of its own."""
     assert isinstance(host, WorkflowHost)
-    return secrets.randbits(62) if host.is_copy else workflow.random().getrandbits(62)
+    return host.seed()
 
 
 @library.function(pure=True)

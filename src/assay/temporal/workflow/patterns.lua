@@ -340,7 +340,7 @@ local function guard(ok, first, ...)
   return first, ...
 end
 
-function host.find(s, p, init, plain)
+host["string.find"] = function(s, p, init, plain)
   if type(s) == "string" and type(p) == "string" and (plain or not find(p, "[%^$*+?.(%[%%-]")) then
     if #s * #p > 1e9 then
       error("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow", 2)
@@ -358,7 +358,7 @@ function host.find(s, p, init, plain)
   end))
 end
 
-function host.match(s, p, init)
+host["string.match"] = function(s, p, init)
   if native(s, p) then
     return raw.match(s, p, init)
   end
@@ -371,7 +371,7 @@ function host.match(s, p, init)
   end))
 end
 
-function host.gmatch(s, p, init)
+host["string.gmatch"] = function(s, p, init)
   if native(s, p) then
     return raw.gmatch(s, p, init)
   end
@@ -428,7 +428,7 @@ local function replacement(by, ms, from, to)
   return tostring(value)
 end
 
-function host.gsub(s, p, by, limit)
+host["string.gsub"] = function(s, p, by, limit)
   local kind = type(by)
   if native(s, p) or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
     return raw.gsub(s, p, by, limit)

@@ -1,0 +1,93 @@
+-- The arguments of builtins that are more than a plain value: `bind.lua` passes those itself.
+local host = ...
+
+local mathtype, tointeger, tostring = math.type, math.tointeger, tostring
+local concat, setmetatable, sub, type = table.concat, setmetatable, string.sub, type
+
+local function bad(name, parameter, expected, got)
+  host.raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")")
+end
+
+-- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
+local fits = {
+  string = function(v)
+    return type(v) == "string" and v or mathtype(v) and tostring(v) or nil
+  end,
+  integer = function(v)
+    return mathtype(v) and tointeger(v)
+  end,
+  number = function(v)
+    return mathtype(v) and v or nil
+  end,
+}
+
+-- The ids of an array of handles, as text.
+local function handle_list(name, parameter, class, v)
+  local ids = {}
+  for i = 1, #v do
+    if host.is_handle(v[i]) ~= class then
+      host.raise(
+        name
+          .. ": bad argument '"
+          .. parameter
+          .. "', item "
+          .. i
+          .. " ("
+          .. class
+          .. " expected, got "
+          .. host.describe(v[i])
+          .. ")"
+      )
+    end
+    ids[i] = host.handle_ids[v[i]]
+  end
+  return concat(ids, " ")
+end
+
+local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
+
+-- What to pass for an argument, and how many side strings there are now: they stand behind the `count` arguments in `out`.
+function host.convert_argument(name, parameter, kind, v, out, count, sides)
+  if kind == "rest" then
+    setmetatable(v, host.array_metatable)
+    kind = "table"
+  end
+  local t = type(v)
+  if v == nil then
+    bad(name, parameter, EXPECTED[kind] or kind, "nil")
+  elseif kind == "body" and t == "string" then
+    return "=" .. v, sides
+  elseif kind == "json" or (kind == "body" and t == "table") then
+    local text, problem = host.encode_value(v)
+    if not text then
+      host.raise(name .. ": bad argument '" .. parameter .. "' (JSON cannot carry " .. problem .. ")")
+    end
+    return text, sides
+  elseif
+    (kind == "any" or kind == "table" or kind == "options" or kind == "text")
+    and t == "table"
+    and not host.is_handle(v)
+  then
+    local text, extra = host.encode(v, "call")
+    if not text then
+      host.raise(name .. ": bad argument '" .. parameter .. "' (cannot carry " .. extra .. ")")
+    end
+    for j = 1, #extra do
+      out[count + sides + j] = extra[j]
+    end
+    -- The text says which of the call's side strings it means, counted from its own first.
+    return sides .. ":" .. text, sides + #extra
+  elseif kind == "any" and (t == "string" or t == "number" or t == "boolean") then
+    return t == "string" and "=" .. v or v, sides
+  elseif kind == "text" and t == "string" then
+    return "=" .. v, sides
+  elseif t == "table" and sub(kind, -2) == "[]" and not host.is_handle(v) then
+    return handle_list(name, parameter, sub(kind, 1, -3), v), sides
+  end
+  local fit = fits[kind]
+  local value = fit and fit(v)
+  if value == nil then
+    bad(name, parameter, EXPECTED[kind] or kind, host.describe(v))
+  end
+  return value, sides
+end

@@ -1,0 +1,32 @@
+-- Calls from Python: tasks of functions that it holds.
+local host = ...
+
+local raw_resume = coroutine.resume
+local pack, xpcall = table.pack, xpcall
+
+local first, on_error = host.first, host.on_error
+
+local function call(fn, ...)
+  return fn(host.finish("call", ...))
+end
+
+-- What such a task runs. Its arguments come as an outcome.
+local function main_of_call(fn, ...)
+  return xpcall(call, on_error, fn, ...)
+end
+
+-- Make a task of the held function `id`; its result leaves as `delivery` says.
+function host.start(delivery, id, ...)
+  local task = host.new_task(delivery, main_of_call)
+  first[task] = pack(host.held(id), ...)
+  return task
+end
+
+-- The same, and its first step.
+function host.run(delivery, id, ...)
+  if host.released[1] then
+    host.tell_released()
+  end
+  local task, co = host.new_task(delivery, main_of_call)
+  return task, host.settle(task, raw_resume(co, host.held(id), ...))
+end

@@ -1,0 +1,79 @@
+-- The tables of libraries that a script uses for the first time: Lua's own, without its ways out, and the builtins.
+local host = ...
+
+local G, LAZY = host.globals, host.LAZY
+local getmetatable, setmetatable = debug.getmetatable, debug.setmetatable -- they work on protected metatables
+local next, pairs, rawget, rawset = next, pairs, rawget, rawset
+
+local WAYS_OUT = {
+  os = { execute = true, exit = true, remove = true, rename = true, setlocale = true, tmpname = true },
+  string = { dump = true },
+}
+
+-- Fill one of Lua's own libraries. What a script has put there already stays.
+local function fill_own(target, name)
+  local more = host.unfilled[name]
+  host.unfilled[name] = nil
+  local set_before = {}
+  for key, value in next, target do
+    set_before[key] = value
+  end
+  local hidden = WAYS_OUT[name] or {}
+  for key, value in next, _ENV[name] do
+    if not hidden[key] then
+      rawset(target, key, value)
+    end
+  end
+  setmetatable(target, nil)
+  host.replace(target, name .. ".", host.ask("replaced", name))
+  for key, value in next, set_before do
+    rawset(target, key, value)
+  end
+  if more then
+    setmetatable(target, LAZY) -- what is not Lua's own is a builtin's
+  end
+  host.watch_afresh()
+end
+
+local function load_now(target)
+  local name = host.names[target]
+  if host.unfilled[name] ~= nil then
+    fill_own(target, name)
+  else
+    host.load_library(target, name)
+  end
+end
+
+-- Load the library of a table that is about to be looked at past its metatable.
+function host.load_lazy(value)
+  while getmetatable(value) == LAZY do
+    load_now(value)
+  end
+end
+
+-- Fill all of Lua's own libraries.
+function host.fill_all()
+  for _, name in next, host.LIBRARIES do
+    fill_own(G[name], name)
+  end
+end
+
+function host.lazy_index(target, key)
+  load_now(target)
+  return target[key]
+end
+
+function host.lazy_newindex(target, key, value)
+  load_now(target)
+  target[key] = value
+end
+
+function host.lazy_pairs(target)
+  host.load_lazy(target)
+  return pairs(target)
+end
+
+function host.lazy_call(target, ...)
+  host.load_lazy(target)
+  return target(...)
+end

@@ -1,0 +1,103 @@
+-- Libraries of builtins, loaded when a script first uses them, and what not every class of handles has.
+local host = ...
+
+local G = host.globals
+local byte = string.byte
+local debug_setmetatable = debug.setmetatable -- works on protected metatables
+local rawset, select = rawset, select
+
+-- Put the functions of library `name` into `target`; returns what a call of the library itself does.
+local function fill(target, name)
+  local tag, text = host.ask("load_library", name)
+  if tag == "e" then
+    error(text, 0)
+  end
+  local declared = host.decode(text, {})
+  local internal = {} -- functions that begin with _ are for the library's own Lua file
+  for i = 1, #declared.functions do
+    local item = declared.functions[i]
+    if item.index and byte(item.name) == 95 then
+      internal[item.name] = host.bind(item.index, item.title, item.parameters)
+    end
+  end
+  local native = declared.lua and assert(load(declared.lua, "=[assay]", "t", _ENV))(host, internal) or {}
+  local entry
+  for i = 1, #declared.functions do
+    local item = declared.functions[i]
+    if not internal[item.name] then
+      local fn = native[item.name] or host.bind(item.index, item.title, item.parameters)
+      host.names[fn] = item.title
+      if item.call then
+        entry = fn
+      else
+        target[item.name] = fn
+      end
+    end
+  end
+  for name, value in pairs(native.constants or {}) do
+    target[name] = value
+  end
+  return entry
+end
+
+host.fill = fill
+
+-- Make the table of a library, which was lazy, the plain one.
+function host.load_library(target, name)
+  debug_setmetatable(target, nil)
+  local entry = fill(target, name)
+  if entry then
+    debug_setmetatable(target, {
+      __call = function(_, ...)
+        return entry(...)
+      end,
+      __metatable = false,
+    })
+  end
+end
+
+function host.library(name)
+  return host.lazy({}, name)
+end
+
+function host.set_global(name, value)
+  rawset(G, name, value)
+end
+
+local entries = {} -- library -> what its call does, of those that are a function
+
+function host.entry(name)
+  entries[name] = entries[name] or fill({}, name)
+  return entries[name]
+end
+
+-- Give the metatable of a class what only some have. `callable`: a call of a handle does something; the handles of a
+-- class with an `owner` are fields of that one's handles, and are called like their methods. The rest are the methods
+-- that the script sees as fields.
+function host.extend_class(metatable, callable, owner, ...)
+  local name, methods = metatable.__name, metatable.__index
+  local call = callable and host.method(name, "__call__")
+  if call and owner then
+    function metatable.__call(handle, first, ...)
+      if host.is_handle(first) ~= owner then
+        host.raise(host.names[call] .. ": to be called with a colon, as a method of " .. owner)
+      end
+      return call(handle, ...)
+    end
+  elseif call then
+    metatable.__call = call
+  end
+  local fields = {}
+  for i = 1, select("#", ...) do
+    fields[select(i, ...)] = true
+  end
+  if ... then
+    function metatable.__index(handle, key)
+      local method = methods[key]
+      if method and fields[key] then
+        return method(handle)
+      end
+      return method
+    end
+  end
+end

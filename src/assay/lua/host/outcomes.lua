@@ -1,0 +1,116 @@
+-- The outcomes that `bind.lua` does not know itself.
+local host = ...
+
+local getinfo = debug.getinfo
+local select, unpack = select, table.unpack
+
+host.CANNOT_WAIT =
+  "cannot wait here: Lua cannot suspend a table.sort comparator, a string.gsub callback or a __tostring metamethod"
+
+-- Raise an error text at the line of the script that called the builtin, whatever private code lies between.
+local function raise(message)
+  local level = 2
+  local info = getinfo(level, "S")
+  while info and host.is_private(info) do
+    level = level + 1
+    info = getinfo(level, "S")
+  end
+  error(message, level)
+end
+
+host.raise = raise
+
+local guard_metatable = {
+  __gc = function(guard)
+    host.released[#host.released + 1] = guard.id
+  end,
+}
+
+-- A table that keeps Python's object `id` as long as it lives itself.
+function host.guard(id)
+  return setmetatable({ id = id }, guard_metatable)
+end
+
+local function join(ok, ...)
+  if ok then
+    return { ... }
+  end
+  error((...), 0)
+end
+
+local function reraise(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
+local function many(text, ...)
+  local results = host.decode(text, { ... })
+  local count = #results
+  for i = 1, count do
+    if results[i] == host.null then
+      results[i] = nil
+    end
+  end
+  return unpack(results, 1, count)
+end
+
+local function each(text, ...)
+  if text == nil then
+    return
+  end
+  local value, problem = host.decode_value(text)
+  if problem then
+    error(problem, 0)
+  elseif value == host.null then
+    value = nil
+  end
+  if select("#", ...) == 0 then
+    return value
+  end
+  return value, each(...)
+end
+
+local function fields(parts, from, count)
+  local out = {}
+  for i = from, from + 2 * count - 1, 2 do
+    out[parts[i]] = parts[i + 1]
+  end
+  return out, from + 2 * count
+end
+
+local function record(...)
+  local parts = { ... }
+  local out, position = fields(parts, 2, parts[1])
+  while parts[position] do
+    local name, inner = parts[position], nil
+    inner, position = fields(parts, position + 2, parts[position + 1])
+    out[name] = inner
+  end
+  return out
+end
+
+function host.finish_other(name, tag, ...)
+  if tag == "w" then
+    host.ask("cancel", ...)
+    raise(name .. ": " .. host.CANNOT_WAIT)
+  elseif tag == "t" then
+    local text = ...
+    return (host.decode(text, { select(2, ...) }))
+  elseif tag == "j" then
+    return each(...)
+  elseif tag == "s" then
+    return record(...)
+  elseif tag == "m" then
+    return many(...)
+  elseif tag == "k" then
+    return join(host.outcome(...))
+  elseif tag == "r" then
+    return reraise(host.outcome(...))
+  elseif tag == "f" then
+    local origin, text = ...
+    error(host.make_error(host.decode(text, { select(3, ...) }), origin), 0)
+  end
+  raise((...))
+end

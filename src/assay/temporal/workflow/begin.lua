@@ -1,0 +1,27 @@
+-- The begin of a run: loaded once, and gone when the run has begun.
+local host = ...
+
+local function decoded(text, ...)
+  if not text then
+    return
+  end
+  local value = host.decode_value(text)
+  if value == host.null then
+    value = nil
+  end
+  return value, decoded(...)
+end
+
+local function run(fn, context, ...)
+  return fn(host.handle("Context", context), decoded(...))
+end
+
+-- Make the task of the workflow function in a snapshot; its arguments come as JSON texts.
+function host.begin(snapshot, context, ...)
+  local fn = host.restore(snapshot)
+  -- What was used once is found again when it is needed again.
+  host.begin, host.restore, host.replace, host.lazy = nil, nil, nil, nil
+  local task = host.spawn("json", run, fn, context, ...)
+  collectgarbage() -- what building the state has left behind: there are many
+  return task
+end

@@ -1,0 +1,46 @@
+-- Texts of values: a number is shown in the place of an address.
+local host = ...
+
+local format, gmatch, gsub, sub = string.format, string.gmatch, string.gsub, string.sub
+local getmetatable, rawget, select, type = debug.getmetatable, rawget, select, type
+local pack, unpack = table.pack, table.unpack
+local raw_tostring = tostring
+
+local number_of = host.number_of
+
+local function deterministic_tostring(value)
+  local kind = type(value)
+  if kind == "table" or kind == "function" or kind == "thread" or kind == "userdata" then
+    local metatable = getmetatable(value)
+    if metatable and rawget(metatable, "__tostring") then
+      return raw_tostring(value)
+    end
+    local name = metatable and rawget(metatable, "__name")
+    return format("%s: 0x%08x", type(name) == "string" and name or kind, number_of(value))
+  end
+  return raw_tostring(value)
+end
+
+host.tostring = deterministic_tostring
+
+host["_G.tostring"] = function(...)
+  if select("#", ...) == 0 then
+    error("bad argument #1 to 'tostring' (value expected)", 2)
+  end
+  return deterministic_tostring((...))
+end
+
+host["string.format"] = function(pattern, ...)
+  local arguments = pack(...)
+  local i = 0
+  for options in gmatch(gsub(pattern, "%%%%", ""), "%%([%d%.#+ %-]*%a)") do
+    i = i + 1
+    local conversion = sub(options, -1)
+    if conversion == "s" then
+      arguments[i] = deterministic_tostring(arguments[i])
+    elseif conversion == "p" then
+      error("string.format: %p shows an address, which no replay could repeat", 2)
+    end
+  end
+  return format(pattern, unpack(arguments, 1, arguments.n))
+end
