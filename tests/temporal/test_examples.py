@@ -15,6 +15,13 @@ EXAMPLES = TESTS.parent / "examples"
 
 PRINTED = {
     "encryption": "the word is sesame\nCOMPLETED\nunreadable without keys\n",
+    "dynamic": """\
+4 steps
+it is published once
+nothing noted
+build v1.2, test v1.2, publish v1.2, announce v1.2
+by jane
+""",
     "hello": "Hello, World!\n",
     "schedule": "report of sales\npaused\n",
     "expense": """\

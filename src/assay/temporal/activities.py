@@ -133,34 +133,41 @@ class Attempt:
 
 
 def activity_function(
-    name: str,
+    name: str | None,
     function: LuaFunction,
     script: asyncio.AbstractEventLoop,
     settings: Settings,
     max_concurrent: int | None = None,
 ) -> Callable[..., Any]:
-    """The SDK's activity for a Lua function, of which `max_concurrent` run at once."""
+    """The SDK's activity for a Lua function, of which `max_concurrent` run at once; without a name the dynamic one."""
     turns = contextlib.nullcontext() if max_concurrent is None else asyncio.Semaphore(max_concurrent)
 
-    async def run(*arguments: RawValue) -> RawValue:
+    async def attempt_it(arguments: Sequence[RawValue]) -> RawValue:
         attempt = Attempt(function, script)
+        title = f"activity '{attempt.info.activity_type}'"
         keeping_alive = asyncio.create_task(attempt.keep_alive())
         try:
             async with turns:
                 result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
-            logger.warning("activity '%s' failed (attempt %d): %s", name, attempt.info.attempt, error.message)
+            logger.warning("%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
             failure = to_application_error(error)
             raise failure from failure.__cause__
         except BuiltinError as error:
-            raise ApplicationError(f"activity '{name}': {error}", type="BadInput", non_retryable=True) from None
+            raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None
         finally:
             keeping_alive.cancel()
         if attempt.completes_later:
             activity.raise_complete_async()
-        return payloads.result(f"the result of activity '{name}'", result, settings.payload_limit)
+        return payloads.result(f"the result of {title}", result, settings.payload_limit)
 
-    return activity.defn(name=name)(run)
+    async def run(*arguments: RawValue) -> RawValue:
+        return await attempt_it(arguments)
+
+    async def run_any(arguments: Sequence[RawValue]) -> RawValue:
+        return await attempt_it(arguments)
+
+    return activity.defn(dynamic=True)(run_any) if name is None else activity.defn(name=name)(run)
 
 
 def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:

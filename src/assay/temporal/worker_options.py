@@ -49,6 +49,28 @@ class DeploymentOptions:
 
 
 @dataclass(kw_only=True)
+class VersionedWorkflow:
+    """A workflow that goes its own way between the versions of a deployment.
+
+    Attributes:
+        run: The function; it gets `ctx` and the input and returns the result.
+        versioning: What `deployment.versioning` is for this one.
+    """
+
+    run: LuaFunction
+    versioning: Literal["pinned", "auto_upgrade"] | None = None
+
+    @property
+    def behavior(self) -> VersioningBehavior:
+        """The SDK's form of `versioning`."""
+        return VersioningBehavior[(self.versioning or "unspecified").upper()]
+
+
+ALL_OTHERS = "all others"
+"""What tools show for a dynamic workflow or activity."""
+
+
+@dataclass(kw_only=True)
 class WorkerOptions(ConnectionOptions):
     """What a worker runs, and for which task queue.
 
@@ -56,7 +78,12 @@ class WorkerOptions(ConnectionOptions):
         task_queue: The queue that it polls.
         activities: Name → function, or a table with the function and a limit; it gets the input and returns the
             result.
-        workflows: Name → function; it gets `ctx` and the input and returns the result.
+        workflows: Name → function, or a table with the function and its versioning; it gets `ctx` and the input and
+            returns the result.
+        dynamic_activity: What runs for every activity that is not in `activities`: a function, or a table with the
+            function and a limit. `activity.info().activity_type` tells it the name.
+        dynamic_workflow: What runs for every workflow type that is not in `workflows`: a function, or a table with the
+            function and its versioning. `ctx:workflow_info().workflow_type` tells it the type.
         max_concurrent_activities: How many activities run at once.
         max_concurrent_local_activities: How many local activities and side effects run at once.
         max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
@@ -74,7 +101,9 @@ class WorkerOptions(ConnectionOptions):
 
     task_queue: Name
     activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
-    workflows: dict[str, LuaFunction] = field(default_factory=dict)
+    workflows: dict[str, LuaFunction | VersionedWorkflow] = field(default_factory=dict)
+    dynamic_activity: LuaFunction | LimitedActivity | None = None
+    dynamic_workflow: LuaFunction | VersionedWorkflow | None = None
     max_concurrent_activities: int | None = None
     max_concurrent_local_activities: int | None = None
     max_concurrent_workflow_tasks: int | None = None
@@ -89,7 +118,7 @@ class WorkerOptions(ConnectionOptions):
 
     def check(self) -> None:
         """Raise BuiltinError for what cannot be run."""
-        if not self.activities and not self.workflows:
+        if not self.all_activities() and not self.all_workflows():
             raise BuiltinError("nothing to run: give 'activities', 'workflows' or both")
         for option, least in _AT_LEAST.items():
             value = getattr(self, option)
@@ -104,10 +133,41 @@ class WorkerOptions(ConnectionOptions):
             raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {got})")
         _check_names("activities", self.activities)
         _check_names("workflows", self.workflows)
-        for name, entry in self.activities.items():
-            most = entry.max_concurrent if isinstance(entry, LimitedActivity) else None
+        for name, activity in self.all_activities():
+            most = activity.max_concurrent
             if most is not None and most < 1:
-                raise BuiltinError(f"bad option 'activities.{name}.max_concurrent' (at least 1 expected, got {most})")
+                option = "dynamic_activity" if name is None else f"activities.{name}"
+                raise BuiltinError(f"bad option '{option}.max_concurrent' (at least 1 expected, got {most})")
+        for name, workflow in self.all_workflows():
+            if workflow.versioning is not None and self.deployment is None:
+                option = "dynamic_workflow" if name is None else f"workflows.{name}"
+                raise BuiltinError(f"bad option '{option}.versioning' (it needs the option 'deployment')")
+
+    def all_activities(self) -> list[tuple[str | None, LimitedActivity]]:
+        """The activities and their names; None is the name of the dynamic one."""
+        given: list[tuple[str | None, LuaFunction | LimitedActivity]] = [*self.activities.items()]
+        if self.dynamic_activity is not None:
+            given.append((None, self.dynamic_activity))
+        return [
+            (name, entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)) for name, entry in given
+        ]
+
+    def all_workflows(self) -> list[tuple[str | None, VersionedWorkflow]]:
+        """The workflows and their names; None is the name of the dynamic one."""
+        given: list[tuple[str | None, LuaFunction | VersionedWorkflow]] = [*self.workflows.items()]
+        if self.dynamic_workflow is not None:
+            given.append((None, self.dynamic_workflow))
+        return [
+            (name, entry if isinstance(entry, VersionedWorkflow) else VersionedWorkflow(run=entry))
+            for name, entry in given
+        ]
+
+    def titles(self) -> tuple[list[str], list[str]]:
+        """What tools show of the workflows and of the activities."""
+        return (
+            sorted(self.workflows) + [ALL_OTHERS] * (self.dynamic_workflow is not None),
+            sorted(self.activities) + [ALL_OTHERS] * (self.dynamic_activity is not None),
+        )
 
     def to_sdk(self, build_id: str) -> dict[str, Any]:
         """The arguments of the SDK's worker, but for what it runs. `build_id`: what is shown without a deployment."""
