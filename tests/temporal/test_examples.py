@@ -38,6 +38,14 @@ outlives in a family
     "fan_out": '{"failures":["text 2: nothing to count"],"words":6}\n',
     "for_ever": "balance 325, after several runs\n",
     "inbox": "6 lines\nmail 1, mail 2, mail 3, mail 4, mail 5, closed: enough for today\n",
+    "metrics": """\
+boxes_left\t\t4
+items_packed\tbook\t2
+items_packed\tchair\t1
+order_duration_bucket\t60\t1
+order_duration_bucket\t3600\t1
+order_duration_bucket\t+Inf\t1
+""",
     "mutex": "4 turns, at most 1 at a time\n",
     "patches": """\
 ["build in a box","scan","ship"]

@@ -35,7 +35,7 @@ GUIDES = {
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
     "docs/first-workflow.md": ["sh", "sh", "json"],
-    "docs/observability.md": ["lua", "sh", "", "lua"],
+    "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py

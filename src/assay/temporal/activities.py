@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
-from temporalio.common import RawValue
+from temporalio.common import MetricMeter, RawValue
 from temporalio.exceptions import ApplicationError
 
 from assay.errors import BuiltinError, LuaError
@@ -125,6 +125,10 @@ class Attempt:
         if not self._is_due and not self.info.is_local:
             self._is_due = True
             self._worker.call_soon_threadsafe(self._send, context=self._context)
+
+    def metric_meter(self) -> MetricMeter:
+        """The SDK's meter of this activity."""
+        return self._context.copy().run(activity.metric_meter)
 
     def details_before(self) -> Json | None:
         """The details of the attempt before: the first, if another SDK sent several."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
 from assay.lua.values import Json
+from assay.temporal.meter import MetricMeter
 
 if TYPE_CHECKING:
     from assay.temporal.activities import Attempt
@@ -134,6 +135,12 @@ def info() -> Info:
         schedule_to_close_timeout=_seconds(known.schedule_to_close_timeout),
         heartbeat_timeout=_seconds(known.heartbeat_timeout),
     )
+
+
+@library.function()
+def metric_meter() -> MetricMeter:
+    """Return what makes metrics."""
+    return MetricMeter(_attempt().metric_meter())
 
 
 @library.function()

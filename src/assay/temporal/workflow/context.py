@@ -7,6 +7,7 @@ from typing import ClassVar
 from temporalio import workflow
 
 from assay.lua.declare import method
+from assay.temporal.meter import MetricMeter
 from assay.temporal.workflow.activities import Activities, LocalActivities
 from assay.temporal.workflow.cancellation import Cancellation
 from assay.temporal.workflow.children import Children
@@ -64,6 +65,11 @@ class Context(
             id: The name of the change.
         """
         workflow.deprecate_patch(id)
+
+    @method
+    def metric_meter(self) -> MetricMeter:
+        """Return what makes metrics. What is recorded while a run is replayed is not recorded again."""
+        return MetricMeter(workflow.metric_meter())
 
     @method
     def uuid(self) -> str:
