@@ -37,7 +37,7 @@ GUIDES = {
     "docs/first-workflow.md": ["sh", "sh", "json"],
     "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua"],
+    "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua", "lua", "lua"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
 }
 QUEUE = """

@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.common import MetricMeter, RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
@@ -130,6 +130,21 @@ class Attempt:
         """The SDK's meter of this activity."""
         return self._context.copy().run(activity.metric_meter)
 
+    def cancellation_details(self) -> activity.ActivityCancellationDetails | None:
+        """Why it was cancelled."""
+        return self._context.copy().run(activity.cancellation_details)
+
+    def is_worker_shutdown(self) -> bool:
+        """Whether the worker was asked to end."""
+        return self._context.copy().run(activity.is_worker_shutdown)
+
+    async def worker_shutdown(self) -> None:
+        """Wait until the worker is asked to end."""
+        told = self._context.copy().run(
+            asyncio.run_coroutine_threadsafe, activity.wait_for_worker_shutdown(), self._worker
+        )
+        await asyncio.wrap_future(told)
+
     def details_before(self) -> Json | None:
         """The details of the attempt before: the first, if another SDK sent several."""
         details = self.info.heartbeat_details
@@ -154,8 +169,9 @@ def activity_function(
             async with turns:
                 result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
-            logger.warning("%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
             failure = to_application_error(error)
+            level = logging.DEBUG if failure.category == ApplicationErrorCategory.BENIGN else logging.WARNING
+            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
             raise failure from failure.__cause__
         except BuiltinError as error:
             raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None

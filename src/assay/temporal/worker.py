@@ -143,7 +143,9 @@ class Worker:
                 activities=self._activities,
                 workflows=self._workflows,
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
-                no_remote_activities=not (options.all_activities() or self.always_takes_activities),
+                no_remote_activities=(
+                    options.no_remote_activities or not (options.all_activities() or self.always_takes_activities)
+                ),
                 **options.to_sdk(self._fingerprint.hexdigest()[:32]),
             )
         except (ValueError, TypeError) as error:

@@ -75,3 +75,8 @@ class Context(
     def uuid(self) -> str:
         """Return a UUID, the same on every replay."""
         return str(workflow.uuid4())
+
+    @method
+    def uuid7(self) -> str:
+        """Return a UUID of version 7, the same on every replay: it sorts by the time of the workflow task."""
+        return str(workflow.uuid7())

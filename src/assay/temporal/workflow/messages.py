@@ -14,7 +14,7 @@ from assay.lua.host import Several
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
 from assay.temporal.workflow import scopes
-from assay.temporal.workflow.calls import WaitOptions, within
+from assay.temporal.workflow.calls import ConditionOptions, within
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost
 from assay.temporal.workflow.mailbox import Handler, Queue
 
@@ -120,12 +120,13 @@ async def _handle_signal(host: WorkflowHost, title: str, handler: Handler, argum
         host.fail(error)
 
 
-async def _has_come(queue: Queue, limit: float | None) -> bool:
-    """Wait until a queue has something for the running task; false when `limit` seconds are over first."""
+async def _has_come(queue: Queue, options: ConditionOptions | None) -> bool:
+    """Wait until a queue has something for the running task; false when the time is over first."""
+    limit, summary = within(options), options.timeout_summary if options else None
     end = None if limit is None else workflow.time() + limit
     while limit is None or limit > 0:
         try:
-            await workflow.wait_condition(lambda: bool(queue), timeout=limit)
+            await workflow.wait_condition(lambda: bool(queue), timeout=limit, timeout_summary=summary)
         except TimeoutError:
             return False
         if queue:
@@ -154,7 +155,7 @@ class Messages:
     _host: WorkflowHost
 
     @method
-    async def wait_signal(self, name: str, options: WaitOptions | None = None) -> Json | Several | bool | None:
+    async def wait_signal(self, name: str, options: ConditionOptions | None = None) -> Json | Several | bool | None:
         """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
 
         Signals are kept in order until they are waited for. What another SDK sends with several arguments comes as
@@ -165,7 +166,7 @@ class Messages:
             options: How long to wait.
         """
         queue = self._host.mailbox.expect(name)
-        if not await _has_come(queue, within(options)):
+        if not await _has_come(queue, options):
             return None
         _, (payload, *more) = queue.popleft()
         if more:
