@@ -28,11 +28,13 @@ temporal.worker({
     local step = ctx:workflow_info().workflow_type
     if step == "Child" then
       return ctx:execute_child_workflow("Known", ctx:execute_child_workflow("Other", ...))
+    elseif step == "Hole" then
+      return select(2, pcall(ctx.execute_activity, ctx, "any", nil, { args = { 1, nil, "three" } }))
     elseif step == "Fails" then
       ctx:execute_activity("fails", nil, { retry_policy = { maximum_attempts = 1 } })
     end
     return step .. " " .. json.encode({
-      ctx:execute_activity("known", "one"), ctx:execute_activity("any", nil, { args = { 1, "two" } }),
+      ctx:execute_activity("known", "one"), ctx:execute_activity("any", nil, { args = { 1, json.null, "two" } }),
       ctx:execute_local_activity("here", { deep = true }), ctx:side_effect(function() return 5 end),
       { ... },
     })
@@ -44,7 +46,13 @@ print("polling")
 
 async def test_workflows_and_activities_of_any_name(lua: Script, name: str) -> None:
     async with worker(lua, name, EVERYTHING) as session:
-        other = ["known one", ["any", False, 2, 1, "two"], ["here", True, 1, {"deep": True}], 5, ["x", 2]]
+        other = [
+            "known one",
+            {"1": "any", "2": False, "3": 3, "4": 1, "6": "two"},
+            ["here", True, 1, {"deep": True}],
+            5,
+            ["x", 2],
+        ]
         assert await session.run("Known", "one") == "known one"
         arguments: Any = {"args": ["x", 2]}
         handle = await session.client.start_workflow("Other", **arguments, id=name, task_queue=name)
@@ -55,6 +63,10 @@ async def test_workflows_and_activities_of_any_name(lua: Script, name: str) -> N
         assert nested.startswith('known Other ["known one",')
         failed = await session.run("Fails")
         assert (failed.cause.type, failed.cause.message) == ("SOLD_OUT", "worker.lua:11: SOLD_OUT: nothing left")
+        assert await session.run("Hole") == (
+            "ctx:execute_activity: bad option 'args' "
+            "(array expected, got a table without an item 2: json.null stands for nil)"
+        )
         metadata = lua.cli("workflow", "describe", "--workflow-id", handle.id)
         assert metadata["workflowExecutionInfo"]["type"]["name"] == "Other"
     assert "activity 'fails' failed (attempt 1): worker.lua:11: SOLD_OUT: nothing left" in session.stderr
