@@ -47,6 +47,11 @@ order_duration_bucket\t3600\t1
 order_duration_bucket\t+Inf\t1
 """,
     "mutex": "4 turns, at most 1 at a time\n",
+    "nexus": """\
+Hello, Ann!
+approved by jane
+nexus\tTOO_LONG\ta name of at most 20 letters, please
+""",
     "patches": """\
 ["build in a box","scan","ship"]
 in the history: core_patch

@@ -37,7 +37,7 @@ GUIDES = {
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
     "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh", "sh", "json"],
-    "docs/messages.md": ["lua"] * 5,  # test_guides_workflows.py
+    "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
     "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua", "lua", "lua"],

@@ -29,6 +29,7 @@ class Registered:
     task_queue: str
     workflows: list[str]
     activities: list[str]
+    nexus_services: list[str]
 
 
 @dataclass
@@ -54,7 +55,8 @@ async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
         report.findings.append(_of_error(path, error))
     check = Check(script)
     for worker in script.workers:
-        report.workers.append(Registered(worker.options.task_queue, *worker.options.titles()))
+        options = worker.options
+        report.workers.append(Registered(options.task_queue, *options.titles(), sorted(options.nexus_services)))
         report.findings += check.worker(worker)
     report.findings = sorted(set(report.findings), key=lambda finding: (finding.file, finding.line, finding.message))
     await script.close()

@@ -22,6 +22,7 @@ from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
 from assay.temporal.core import core
 from assay.temporal.loop import new_event_loop
+from assay.temporal.nexus import service_handlers
 from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, Snapshot, workflow_class
@@ -142,6 +143,7 @@ class Worker:
                 client,
                 activities=self._activities,
                 workflows=self._workflows,
+                nexus_service_handlers=service_handlers(options.nexus_services, self._script, self._settings),
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
                 no_remote_activities=(
                     options.no_remote_activities or not (options.all_activities() or self.always_takes_activities)

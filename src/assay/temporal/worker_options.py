@@ -15,6 +15,7 @@ from assay.lua.values import Name, Seconds
 from assay.temporal.activities import LimitedActivity
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core import MetricsOptions
+from assay.temporal.nexus import WorkflowOperation
 from assay.temporal.options import seconds
 from assay.temporal.tuning import PollerOptions, TunerOptions
 from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
@@ -86,6 +87,9 @@ class WorkerOptions(ConnectionOptions):
             function and a limit. `activity.info().activity_type` tells it the name.
         dynamic_workflow: What runs for every workflow type that is not in `workflows`: a function, or a table with the
             function and its versioning. `ctx:workflow_info().workflow_type` tells it the type.
+        nexus_services: Service → operation → function, or a table that names a workflow. A function gets the input and
+            a table of `service`, `operation`, `request_id` and `headers`; it has a few seconds for its answer, so what
+            takes longer is a workflow. A Nexus endpoint of the server routes to the `task_queue`.
         max_concurrent_activities: How many activities run at once.
         max_concurrent_local_activities: How many local activities and side effects run at once.
         max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
@@ -121,6 +125,7 @@ class WorkerOptions(ConnectionOptions):
     workflows: dict[str, LuaFunction | VersionedWorkflow] = field(default_factory=dict)
     dynamic_activity: LuaFunction | LimitedActivity | None = None
     dynamic_workflow: LuaFunction | VersionedWorkflow | None = None
+    nexus_services: dict[str, dict[str, LuaFunction | WorkflowOperation]] = field(default_factory=dict)
     max_concurrent_activities: int | None = None
     max_concurrent_local_activities: int | None = None
     max_concurrent_workflow_tasks: int | None = None
@@ -145,8 +150,8 @@ class WorkerOptions(ConnectionOptions):
 
     def check(self) -> None:
         """Raise BuiltinError for what cannot be run."""
-        if not self.all_activities() and not self.all_workflows():
-            raise BuiltinError("nothing to run: give 'activities', 'workflows' or both")
+        if not (self.all_activities() or self.all_workflows() or self.nexus_services):
+            raise BuiltinError("nothing to run: give 'workflows', 'activities' or 'nexus_services'")
         for option, least in _AT_LEAST.items():
             value = getattr(self, option)
             if value is not None and not least <= value < float("inf"):
@@ -169,6 +174,11 @@ class WorkerOptions(ConnectionOptions):
             raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {got})")
         _check_names("activities", self.activities)
         _check_names("workflows", self.workflows)
+        _check_names("nexus_services", self.nexus_services)
+        for service, operations in self.nexus_services.items():
+            if not operations:
+                raise BuiltinError(f"bad option 'nexus_services.{service}' (at least one operation expected)")
+            _check_names(f"nexus_services.{service}", operations)
         for name, activity in self.all_activities():
             most = activity.max_concurrent
             if most is not None and most < 1:

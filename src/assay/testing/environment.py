@@ -182,6 +182,8 @@ class TestEnvironment:
             )
             for worker in self._script.workers:
                 workflows = worker.options.all_workflows()
+                if not workflows and not worker.options.all_activities():
+                    continue  # it serves Nexus operations only, and no workflow here calls them
                 given = replace(
                     WorkerOptions(task_queue=worker.options.task_queue),
                     workflows={name: entry.run for name, entry in workflows if name is not None},
