@@ -38,6 +38,7 @@ outlives in a family
     "fan_out": '{"failures":["text 2: nothing to count"],"words":6}\n',
     "for_ever": "balance 325, after several runs\n",
     "inbox": "6 lines\nmail 1, mail 2, mail 3, mail 4, mail 5, closed: enough for today\n",
+    "jobs": "cat at 80\t1 attempts\ndog at 120\t3 attempts\n",
     "metrics": """\
 boxes_left\t\t4
 items_packed\tbook\t2

@@ -31,7 +31,7 @@ GUIDES = {
     "README.md": ["sh", "lua", "sh", "lua", "sh", "python"],
     "docs/architecture.md": [],
     "docs/changing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/client.md": ["lua"] * 9,  # test_client_guide.py
+    "docs/client.md": ["lua"] * 10,  # test_client_guide.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],

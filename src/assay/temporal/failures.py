@@ -12,6 +12,7 @@ import orjson
 from nexusrpc import HandlerError
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
+    ActivityFailureError,
     AsyncActivityCancelledError,
     RPCTimeoutOrCancelledError,
     ScheduleAlreadyRunningError,
@@ -24,6 +25,7 @@ from temporalio.client import (
 from temporalio.common import RawValue
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import (
+    ActivityAlreadyStartedError,
     ActivityError,
     ApplicationError,
     ApplicationErrorCategory,
@@ -239,7 +241,7 @@ _RPC_KINDS = {
 
 def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError | None:
     """The Lua error of what a client call raised, or None when it is not one of the SDK's."""
-    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError):
+    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError | ActivityFailureError):
         fields = describe(error.cause)
         return ErrorObject(fields.pop("message"), **fields)
     if isinstance(error, WorkflowAlreadyStartedError):
@@ -249,6 +251,8 @@ def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError
             workflow_id=error.workflow_id,
             run_id=error.run_id,
         )
+    if isinstance(error, ActivityAlreadyStartedError):
+        return ErrorObject(f"{title}: activity '{error.activity_id}' has already started", kind="already_started")
     if isinstance(error, ScheduleAlreadyRunningError):
         return ErrorObject(f"{title}: there is a schedule with this id", kind="already_started")
     if isinstance(error, WorkflowQueryFailedError):
