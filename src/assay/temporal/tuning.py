@@ -50,6 +50,7 @@ class TunerOptions:
         workflow: Bounds for workflow tasks.
         activity: Bounds for activities.
         local_activity: Bounds for local activities and side effects.
+        nexus: Bounds for Nexus operations.
     """
 
     target_memory_usage: float
@@ -57,6 +58,7 @@ class TunerOptions:
     workflow: SlotOptions | None = None
     activity: SlotOptions | None = None
     local_activity: SlotOptions | None = None
+    nexus: SlotOptions | None = None
 
     def __post_init__(self) -> None:
         for option in ("target_memory_usage", "target_cpu_usage"):
@@ -74,6 +76,7 @@ class TunerOptions:
             workflow_config=self.workflow.to_sdk() if self.workflow else None,
             activity_config=self.activity.to_sdk() if self.activity else None,
             local_activity_config=self.local_activity.to_sdk() if self.local_activity else None,
+            nexus_config=self.nexus.to_sdk() if self.nexus else None,
         )
 
 

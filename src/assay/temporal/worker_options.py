@@ -92,6 +92,7 @@ class WorkerOptions(ConnectionOptions):
             takes longer is a workflow. A Nexus endpoint of the server routes to the `task_queue`.
         max_concurrent_activities: How many activities run at once.
         max_concurrent_local_activities: How many local activities and side effects run at once.
+        max_concurrent_nexus_tasks: How many Nexus operations begin at once.
         max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
         tuner: As many tasks as the machine bears, in place of the `max_concurrent_` numbers.
         workflow_task_poller_behavior: How many requests for workflow tasks are open at once.
@@ -128,6 +129,7 @@ class WorkerOptions(ConnectionOptions):
     nexus_services: dict[str, dict[str, LuaFunction | WorkflowOperation]] = field(default_factory=dict)
     max_concurrent_activities: int | None = None
     max_concurrent_local_activities: int | None = None
+    max_concurrent_nexus_tasks: int | None = None
     max_concurrent_workflow_tasks: int | None = None
     tuner: TunerOptions | None = None
     workflow_task_poller_behavior: PollerOptions | None = None
@@ -229,6 +231,7 @@ class WorkerOptions(ConnectionOptions):
             "max_concurrent_workflow_tasks": self.max_concurrent_workflow_tasks,
             "max_concurrent_activities": self.max_concurrent_activities,
             "max_concurrent_local_activities": self.max_concurrent_local_activities,
+            "max_concurrent_nexus_tasks": self.max_concurrent_nexus_tasks,
             "max_activities_per_second": self.max_activities_per_second,
             "max_task_queue_activities_per_second": self.max_task_queue_activities_per_second,
             # Activities that come with the answer to a workflow task are not counted.
@@ -244,7 +247,12 @@ class WorkerOptions(ConnectionOptions):
         return {option: poller.to_sdk(option, least[option]) for option, poller in given.items() if poller is not None}
 
 
-_NUMBERS = ("max_concurrent_activities", "max_concurrent_local_activities", "max_concurrent_workflow_tasks")
+_NUMBERS = (
+    "max_concurrent_activities",
+    "max_concurrent_local_activities",
+    "max_concurrent_nexus_tasks",
+    "max_concurrent_workflow_tasks",
+)
 _INTERVALS = (
     "sticky_queue_schedule_to_start_timeout",
     "max_heartbeat_throttle_interval",
@@ -253,6 +261,7 @@ _INTERVALS = (
 _AT_LEAST: dict[str, float] = {
     "max_concurrent_activities": 1,
     "max_concurrent_local_activities": 1,
+    "max_concurrent_nexus_tasks": 1,
     "max_concurrent_workflow_tasks": 2,
     "max_cached_workflows": 0,
     "max_activities_per_second": 0.001,
