@@ -72,6 +72,18 @@ async def test_workflows_and_activities_of_any_name(lua: Script, name: str) -> N
     assert "activity 'fails' failed (attempt 1): worker.lua:11: SOLD_OUT: nothing left" in session.stderr
 
 
+async def test_tools_know_them(lua: Script, name: str) -> None:
+    async with worker(lua, name, EVERYTHING) as session:
+        assert await session.run("Anything")
+        history = lua.cli_text("workflow", "show", "--workflow-id", f"{name}-1", "--output", "json")
+    (lua.folder / "history.json").write_text(history)
+    replayed = lua.command.run("replay", "worker.lua", "history.json")
+    assert (replayed.returncode, replayed.stdout) == (0, "1 history replayed: it matches\n")
+    shown = lua.command.run("workflow", "show", "history.json", "worker.lua")
+    assert shown.stdout.startswith(f"Anything {name}-1  completed\n")
+    assert 'worker.lua:25  ctx:execute_activity("known", "one")' in shown.stdout
+
+
 def test_a_worker_that_has_nothing_but_dynamic_ones(lua: Script, name: str) -> None:
     found = lua.value(
         """
