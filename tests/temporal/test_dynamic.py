@@ -27,7 +27,8 @@ temporal.worker({
   dynamic_workflow = function(ctx, ...)
     local step = ctx:workflow_info().workflow_type
     if step == "Child" then
-      return ctx:execute_child_workflow("Known", ctx:execute_child_workflow("Other", ...))
+      local known = ctx:execute_child_workflow("Known", ctx:execute_child_workflow("Other", ...))
+      return known
     elseif step == "Hole" then
       return select(2, pcall(ctx.execute_activity, ctx, "any", nil, { args = { 1, nil, "three" } }))
     elseif step == "Fails" then
@@ -81,7 +82,7 @@ async def test_tools_know_them(lua: Script, name: str) -> None:
     assert (replayed.returncode, replayed.stdout) == (0, "1 history replayed: it matches\n")
     shown = lua.command.run("workflow", "show", "history.json", "worker.lua")
     assert shown.stdout.startswith(f"Anything {name}-1  completed\n")
-    assert 'worker.lua:25  ctx:execute_activity("known", "one")' in shown.stdout
+    assert 'worker.lua:26  ctx:execute_activity("known", "one")' in shown.stdout
 
 
 def test_a_worker_that_has_nothing_but_dynamic_ones(lua: Script, name: str) -> None:

@@ -14,12 +14,15 @@ temporal.worker({
   dynamic_workflow = function(ctx, ...)
     local step = ctx:workflow_info().workflow_type
     if step == "Child" then
-      return ctx:execute_child_workflow("Known", ctx:execute_child_workflow("Other", ...))
+      local known = ctx:execute_child_workflow("Known", ctx:execute_child_workflow("Other", ...))
+      return known
+    elseif step == "Hole" then
+      return select(2, pcall(ctx.execute_activity, ctx, "any", nil, { args = { 1, nil, "three" } }))
     elseif step == "Fails" then
       ctx:execute_activity("fails", nil, { retry_policy = { maximum_attempts = 1 } })
     end
     return step .. " " .. json.encode({
-      ctx:execute_activity("known", "one"), ctx:execute_activity("any", nil, { args = { 1, "two" } }),
+      ctx:execute_activity("known", "one"), ctx:execute_activity("any", nil, { args = { 1, json.null, "two" } }),
       ctx:execute_local_activity("here", { deep = true }), ctx:side_effect(function() return 5 end),
       { ... },
     })

@@ -18,7 +18,6 @@ local host = ...
 
 local getinfo = debug.getinfo
 local isyieldable = coroutine.isyieldable
-local match = string.match
 local mathtype = math.type
 local select, type = select, type
 local sub = string.sub
@@ -107,8 +106,8 @@ function host.define_class(name, methods, call, fields, owner)
 end
 
 function host.handle(class, id)
-  if not classes[class] then -- of a library that the script has not used so far: "ws.Connection"
-    host.fill({}, match(class, "^[^.]+"))
+  if not classes[class] then
+    host.load_class(class)
   end
   local handle = {}
   handle_ids[handle], handle_classes[handle] = id, class

@@ -3,7 +3,7 @@ local host = ...
 
 local G = host.globals
 local raw_traceback = debug.traceback
-local byte, find, gmatch = string.byte, string.find, string.gmatch
+local byte, find, gmatch, match = string.byte, string.find, string.gmatch, string.match
 local concat = table.concat
 local isyieldable = coroutine.isyieldable
 local setmetatable = debug.setmetatable -- works on protected metatables
@@ -128,6 +128,8 @@ local function methods_of(class)
   return methods, class.callable and host.method(class.name, "__call__") or nil, fields
 end
 
+local declared_classes = {} -- name -> what its library says of it
+
 -- Put the functions of library `name` into `target`; returns what a call of the library itself does.
 local function fill(target, name)
   local declared = declaration(name)
@@ -156,14 +158,22 @@ local function fill(target, name)
     target[name] = value
   end
   for i = 1, #declared.classes do
-    local class = declared.classes[i]
-    local methods, call, fields = methods_of(class)
-    host.define_class(class.name, methods, call, fields, class.owner)
+    declared_classes[declared.classes[i].name] = declared.classes[i]
   end
   return entry
 end
 
 host.fill = fill
+
+-- Define a class, when the first handle of it comes.
+function host.load_class(name)
+  if not declared_classes[name] then -- of a library that the script has not used so far: "ws.Connection"
+    fill({}, match(name, "^[^.]+"))
+  end
+  local class = declared_classes[name]
+  local methods, call, fields = methods_of(class)
+  host.define_class(name, methods, call, fields, class.owner)
+end
 
 local lazy_names = setmetatable({}, { __mode = "k" }) -- table -> the library that it becomes at its first use
 
