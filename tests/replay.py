@@ -45,9 +45,8 @@ def workflow_classes(script: Path) -> tuple[list[type], Settings]:
     with patch.object(Worker, "start", capture), suppress(_Captured):
         host.run_sync(host.load(script.read_bytes(), script.name), ())
     worker = captured[0]
-    workflows = worker._options.workflows.items()
-    classes = [workflow_class(name, host.snapshot(function, name), worker._settings) for name, function in workflows]
-    return classes, worker._settings
+    classes = [workflow_class(snapshot, worker.settings) for snapshot in worker.snapshots()]
+    return classes, worker.settings
 
 
 @functools.cache  # the benchmark replays one history many times

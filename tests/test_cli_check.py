@@ -187,7 +187,9 @@ def test_json_and_several_scripts(assay: Command) -> None:
     plain = assay.script("print('hidden')", "plain.lua")
     result = assay.run("check", "--json", bad, plain)
     first, second = json.loads(result.stdout)
-    assert first["workers"] == [{"task_queue": "q", "workflows": ["W"], "activities": ["act"]}]
+    assert first["workers"] == [
+        {"task_queue": "q", "workflows": ["W"], "activities": ["act"], "nexus_services": []},
+    ]
     assert [(item["file"], item["line"], item["level"], item["rule"]) for item in first["findings"]] == [
         ("bad.lua", 5, "error", "io")
     ]

@@ -85,9 +85,16 @@ def test_arguments_and_results(code: str, value: Any) -> None:
         ("probe.boolean(1)", "probe.boolean: bad argument 'value' (boolean expected, got number)"),
         ("probe.word('no')", 'probe.word: bad argument \'value\' (one of "fast", "slow" expected, got "no")'),
         ("probe.words('a')", "probe.words: bad argument 'value' (table expected, got string)"),
-        ("probe.words({a = 1})", "probe.words: bad argument 'value' (array expected, got table)"),
+        ("probe.words({a = 1})", "probe.words: bad argument 'value' (array expected, got a table with the key 'a')"),
+        (
+            "probe.words({[0] = 'a'})",
+            "probe.words: bad argument 'value' (array expected, got a table with the key '0')",
+        ),
         ("probe.words({'a', {}})", "probe.words: bad argument 'value.2' (string expected, got table)"),
-        ("probe.words({'a', nil, 'c'})", "probe.words: bad argument 'value' (array expected, got table)"),
+        (
+            "probe.words({'a', nil, 'c'})",
+            "probe.words: bad argument 'value' (array expected, got a table without an item 2)",
+        ),
         ("probe.rows({a = 'x'})", "probe.rows: bad argument 'value.a' (integer expected, got string)"),
         ("probe.rows({a = 1.5})", "probe.rows: bad argument 'value.a' (integer expected, got 1.5)"),
         ("probe.either(5 > 4)", "probe.either: bad argument 'value' (string or table expected, got boolean)"),

@@ -109,6 +109,13 @@ def test_info(lua: Script, name: str) -> None:
         "start_to_close_timeout": 20,
         "schedule_to_close_timeout": 30.5,
         "heartbeat_timeout": 10,
+        "priority": {},
+        "retry_policy": {
+            "initial_interval": 1,
+            "backoff_coefficient": 2,
+            "maximum_interval": 100,
+            "maximum_attempts": 0,
+        },
     }
     assert "heartbeat_timeout" not in value["bare"]["info"]
     assert value["full"]["cancelled"] is False

@@ -26,6 +26,7 @@ local worker = temporal.worker({
     end,
     Report = function() end,
   },
+  activities = { print_label = function(input) return "label " .. input.order end },
 })
 """
 
@@ -34,7 +35,7 @@ def test_the_snippets_run(lua: Script, name: str) -> None:
     snippets = re.findall(r"^```lua\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(snippets) > 6
     text = "".join([WORKER, *snippets, "worker:shutdown()\nclient:close()\n"])
-    for word in ("order-1", "order-2", "nightly-report"):
+    for word in ("order-1", "order-2", "nightly-report", "label-of-order-1"):
         text = text.replace(f'"{word}"', f'"{name}-{word}"')
     text = text.replace('"orders"', f'"{name}"').replace("'orders'", f"'{name}'").replace("TASKS", name)
     result = lua.run(text)
@@ -44,4 +45,5 @@ def test_the_snippets_run(lua: Script, name: str) -> None:
     assert lines[1:3] == ["2", "1"]
     assert lines[3].startswith("0\t")
     assert lines[4] == "false\tcancelled"
+    assert lines[-2:] == ["label 1", "COMPLETED"]
     assert (lua.folder / "order-1.json").exists()

@@ -261,6 +261,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         with({ run_timeout = -1 }) with({ run_timeout = 0 / 0 }) with({ run_timeout = 1e300 })
         with({ rpc_timeout = "1" })
         with({ input = 1, args = { 1 } }) with({ args = 1 }) with({ args = { { print } } })
+        with({ args = { 1, nil, 3 } }) with({ args = { 1, x = 2 } })
         with({ memo = { a = print } }) with({ memo = { a = { b = 1 / 0 } } }) with({ memo = 1 })
         with({ id_reuse_policy = "always" }) with({ id_conflict_policy = 1 })
         with({ retry_policy = { backoff_coefficient = 0.5 } }) with({ retry_policy = { maximum_attempts = -1 } })
@@ -287,6 +288,8 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         "bad option 'args' ('input' is given too)",
         "bad option 'args' (array expected, got number)",
         "bad option 'args.1', item 1 (a function cannot be carried)",
+        "bad option 'args' (array expected, got a table without an item 2: json.null stands for nil)",
+        "bad option 'args' (array expected, got a table with the key 'x')",
         "bad option 'memo.a' (a function cannot be carried)",
         "bad option 'memo' (JSON cannot carry inf at memo.a.b)",
         "bad option 'memo' (table expected, got number)",

@@ -160,6 +160,25 @@ def test_api_key_and_metadata_are_sent(lua: Script, name: str, proxy: TlsProxy, 
     assert in_header("toe-0") in seen
 
 
+def test_metadata_of_one_call(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
+    before = len(proxy.received)
+    options = {"url": proxy.address, "tls": {"server_root_ca_cert": f"@{authority.file}"}}
+    problem = lua.value(
+        """
+        local client = temporal.connect(json.parse(arg[1]))
+        client:count_workflows({ rpc_metadata = { ["tic-tac"] = "toe-0" } })
+        client.schedules:list({ rpc_metadata = { ["tic-tac"] = "toe-1" } })
+        local reset = { workflow_id = "none", event_id = 3, rpc_metadata = { ["tic-tac"] = "toe-2" } }
+        print(json.encode(select(2, pcall(client.reset_workflow, client, reset)).kind))
+        """,
+        json.dumps(options),
+    )
+    seen = b"".join(map(bytes, proxy.received[before:]))
+    assert problem == "not_found"
+    for text in ("tic-tac", "toe-0", "toe-1", "toe-2"):
+        assert in_header(text) in seen
+
+
 def test_the_environment_configures_everything(
     lua: Script, name: str, mtls_proxy: TlsProxy, authority: Authority
 ) -> None:

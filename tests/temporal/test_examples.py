@@ -15,6 +15,13 @@ EXAMPLES = TESTS.parent / "examples"
 
 PRINTED = {
     "encryption": "the word is sesame\nCOMPLETED\nunreadable without keys\n",
+    "dynamic": """\
+4 steps
+it is published once
+nothing noted
+build v1.2, test v1.2, publish v1.2, announce v1.2
+by jane
+""",
     "hello": "Hello, World!\n",
     "schedule": "report of sales\npaused\n",
     "expense": """\
@@ -31,7 +38,21 @@ outlives in a family
     "fan_out": '{"failures":["text 2: nothing to count"],"words":6}\n',
     "for_ever": "balance 325, after several runs\n",
     "inbox": "6 lines\nmail 1, mail 2, mail 3, mail 4, mail 5, closed: enough for today\n",
+    "jobs": "cat at 80\t1 attempts\ndog at 120\t3 attempts\n",
+    "metrics": """\
+boxes_left\t\t4
+items_packed\tbook\t2
+items_packed\tchair\t1
+order_duration_bucket\t60\t1
+order_duration_bucket\t3600\t1
+order_duration_bucket\t+Inf\t1
+""",
     "mutex": "4 turns, at most 1 at a time\n",
+    "nexus": """\
+Hello, Ann!
+approved by jane
+nexus\tTOO_LONG\ta name of at most 20 letters, please
+""",
     "patches": """\
 ["build in a box","scan","ship"]
 in the history: core_patch

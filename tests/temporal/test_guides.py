@@ -23,21 +23,24 @@ from temporalio.envconfig import ClientConfig
 
 from assay.temporal.dev_server import DevServer, is_free
 from command import TIMEOUT, Command
+from guides import ROOT, blocks
 from temporal_script import Script
 
-ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 GUIDES = {
     "README.md": ["sh", "lua", "sh", "lua", "sh", "python"],
     "docs/architecture.md": [],
     "docs/changing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/client.md": ["lua"] * 9,  # test_client_guide.py
+    "docs/client.md": ["lua"] * 10,  # test_client_guide.py
+    "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
+    "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh", "sh", "json"],
-    "docs/observability.md": ["lua", "sh", "", "lua"],
+    "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
+    "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua"],
+    "docs/versioning.md": ["sh", "lua", "lua", "sh", "lua", "lua", "lua"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
 }
 QUEUE = """
@@ -61,14 +64,6 @@ temporal.worker({
   },
 })
 """
-
-
-def blocks(guide: str, language: str | None = None) -> list[str]:
-    """The code blocks of a guide in a language, or the languages of all."""
-    found = re.findall(r"^( *)```([^\n]*)\n(.*?)^ *```", (ROOT / guide).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    if language is None:
-        return [info.split(" ")[0] for _, info, _ in found]
-    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, info, text in found if info == language]
 
 
 def shell(command: Command, text: str) -> subprocess.CompletedProcess[str]:

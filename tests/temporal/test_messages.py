@@ -115,6 +115,13 @@ temporal.worker({
       seen[3] = { ctx:poll_signal("polled") }
       return seen
     end,
+    Shown = function(ctx)
+      local none, ids = ctx:get_current_details(), { ctx:uuid7(), ctx:uuid7() }
+      ctx:set_current_details("soon **over**")
+      ctx:wait_signal("never", { timeout = 0.01, timeout_summary = "until the mail" })
+      ctx:wait_condition(function() return false end, { timeout = 0.01, timeout_summary = "until the phone" })
+      return { none, ctx:get_current_details(), ids[1]:sub(15, 15), ids[1] ~= ids[2] }
+    end,
     Who = function(ctx)
       local before = { ctx:current_update_info() == nil, ctx:cancellation_reason() == nil }
       ctx:register_update("who", function()
@@ -173,6 +180,15 @@ async def test_who_asked_for_what(lua: Script, name: str) -> None:
         assert await handle.execute_update("who", id="an id") == ["an id", "who", [True, True]]
         await handle.cancel(reason="not needed")
         assert await session.end(handle) == "not needed"
+
+
+async def test_what_is_shown_of_waiting(lua: Script, name: str) -> None:
+    async with worker(lua, name, MESSAGES) as session:
+        handle = await session.start("Shown")
+        assert await session.end(handle) == ["", "soon **over**", "7", True]
+        history = await handle.fetch_history()
+        summaries = [event.user_metadata.summary.data for event in history.events if event.HasField("user_metadata")]
+        assert summaries == [b'"until the mail"', b'"until the phone"']
 
 
 async def test_a_time_that_is_over(lua: Script, name: str) -> None:

@@ -6,10 +6,10 @@ import json
 import signal
 import socket
 import time
-import urllib.request
 
 from collector import collector
 from command import TIMEOUT, read_until
+from prometheus import free_port, scrape
 from temporal_script import Script
 
 WORKER = """
@@ -30,21 +30,6 @@ for i = 1, 2 do
 end
 print("done")
 """
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def scrape(address: str) -> str:
-    """What a Prometheus gets there."""
-    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
-        text: str = answer.read().decode()
-        return text
 
 
 def test_prometheus_scrapes_a_worker(lua: Script, name: str) -> None:

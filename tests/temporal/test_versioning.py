@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,90 @@ async def test_an_upgraded_run_goes_on_with_the_current_version(lua: Script, nam
         await old.signal("go")
         assert await old.result() == ["v2", "first"]
     lua.replay(name, f"{name}-new", script="v2.lua")
+
+
+TWO_WAYS = """
+local queue, build = arg[1] or "replay", arg[2] or "BUILD"
+local function run(ctx, child)
+  if child then return ctx:execute_child_workflow("Pinned", nil, { versioning_override = child }) end
+  ctx:wait_signal("go")
+  local version = ctx:workflow_info().current_deployment_version
+  return { build, version.name == queue, version.build_id }
+end
+temporal.worker({ task_queue = queue,
+  deployment = { name = queue, build_id = build, versioning = "auto_upgrade" },
+  workflows = { Pinned = { run = run, versioning = "pinned" }, Upgraded = run },
+  dynamic_workflow = { run = run, versioning = "pinned" },
+})
+print("polling")
+"""
+START = """
+local run = temporal.start({
+  task_queue = arg[1], workflow_id = arg[2], workflow_type = arg[3], versioning_override = json.parse(arg[4]),
+  input = arg[5] and json.parse(arg[5]),
+})
+print(json.encode(run))
+"""
+
+
+def behavior(lua: Script, workflow_id: str) -> tuple[str, str]:
+    """How a run goes on when there are several versions, and the override."""
+    found = lua.cli("workflow", "describe", "--workflow-id", workflow_id)["workflowExecutionInfo"]["versioningInfo"]
+    override = found.get("versioningOverride", {})
+    kind = "pinned" if "pinned" in override else "auto_upgrade" if override.get("autoUpgrade") else ""
+    return found["behavior"].removeprefix("VERSIONING_BEHAVIOR_"), kind
+
+
+async def test_each_workflow_can_go_its_own_way(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    with worker(lua, TWO_WAYS, name, "v1"), worker(lua, TWO_WAYS, name, "v2"):
+        await set_current(client, name, "v1")
+        runs = {}
+        for kind in ("Pinned", "Upgraded", "Dynamic"):
+            runs[kind] = await client.start_workflow(kind, id=f"{name}-{kind}", task_queue=name)
+            await until_history_has(runs[kind], "WORKFLOW_TASK_COMPLETED")
+        await set_current(client, name, "v2")
+        for run in runs.values():
+            await run.signal("go")
+        assert await runs["Pinned"].result() == ["v1", True, "v1"]
+        assert await runs["Upgraded"].result() == ["v2", True, "v2"]
+        assert await runs["Dynamic"].result() == ["v1", True, "v1"]
+    shown = [behavior(lua, f"{name}-{kind}")[0] for kind in runs]
+    assert shown == ["PINNED", "AUTO_UPGRADE", "PINNED"]
+
+
+async def test_an_override_at_the_start(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    old = json.dumps({"name": name, "build_id": "v1"})
+    once = json.dumps({"name": name, "build_id": "v1", "one_time": True})
+    starts = {
+        "old": ("Upgraded", old, ["v1", True, "v1"]),
+        "new": ("Pinned", '"auto_upgrade"', ["v2", True, "v2"]),
+        "child": ("Upgraded", '"auto_upgrade"', ["v1", True, "v1"]),
+        "once": ("Upgraded", once, ["v2", True, "v2"]),
+    }
+    with worker(lua, TWO_WAYS, name, "v1"), worker(lua, TWO_WAYS, name, "v2"):
+        await set_current(client, name, "v1")
+        await set_current(client, name, "v2")
+        for kind, (workflow_type, override, _) in starts.items():
+            more = [old] if kind == "child" else []
+            await asyncio.to_thread(lua.value, START, name, f"{name}-{kind}", workflow_type, override, *more)
+        for kind, (_, _, wanted) in starts.items():
+            run = client.get_workflow_handle(f"{name}-{kind}")
+            if kind == "child":
+                history = await until_history_has(run, "CHILD_WORKFLOW_EXECUTION_STARTED")
+                child = next(
+                    event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
+                    for event in history.events
+                    if event.HasField("child_workflow_execution_started_event_attributes")
+                )
+                await client.get_workflow_handle(child).signal("go")
+            else:
+                await until_history_has(run, "WORKFLOW_TASK_COMPLETED")
+                await run.signal("go")
+            assert await run.result() == wanted, kind
+    assert behavior(lua, f"{name}-old")[1] == "pinned"
+    assert behavior(lua, f"{name}-new")[1] == "auto_upgrade"
 
 
 async def test_patches_from_the_first_to_the_last_step(lua: Script, name: str) -> None:

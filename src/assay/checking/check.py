@@ -29,6 +29,7 @@ class Registered:
     task_queue: str
     workflows: list[str]
     activities: list[str]
+    nexus_services: list[str]
 
 
 @dataclass
@@ -55,7 +56,7 @@ async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
     check = Check(script)
     for worker in script.workers:
         options = worker.options
-        report.workers.append(Registered(options.task_queue, sorted(options.workflows), sorted(options.activities)))
+        report.workers.append(Registered(options.task_queue, *options.titles(), sorted(options.nexus_services)))
         report.findings += check.worker(worker)
     report.findings = sorted(set(report.findings), key=lambda finding: (finding.file, finding.line, finding.message))
     await script.close()
@@ -83,8 +84,10 @@ class Check:
         self._seen.clear()
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         activities = set(worker.options.activities)
-        for function in worker.options.workflows.values():
-            yield from self._function(function.id, activities, 0)
+        if worker.options.dynamic_activity is not None:
+            activities.clear()  # any name will do
+        for _, workflow in worker.options.all_workflows():
+            yield from self._function(workflow.run.id, activities, 0)
 
     def _function(self, identity: int, activities: set[str], context_at: int | None) -> Iterator[Finding]:
         """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""

@@ -62,7 +62,11 @@ def _show(script: str, report: Report) -> str:
     for worker in report.workers:
         parts = [
             f"{kind} {', '.join(names)}"
-            for kind, names in (("workflows", worker.workflows), ("activities", worker.activities))
+            for kind, names in (
+                ("workflows", worker.workflows),
+                ("activities", worker.activities),
+                ("nexus services", worker.nexus_services),
+            )
             if names
         ]
         lines.append(f"{script}: task queue '{worker.task_queue}': {'; '.join(parts)}")

@@ -178,12 +178,23 @@ def _nested(where: str, key: object) -> str:
     return f"{where[:-1]}.{key}'" if where.endswith("'") else f"{where}.{key}"
 
 
-def _list(item: Converter) -> Converter:
+def _no_array(value: Any, takes_null: bool) -> str:
+    """What a value is that is no array: of a table, what makes it none."""
+    if not isinstance(value, dict):
+        return lua_type(value)
+    for key in value:
+        if not (key.isascii() and key.isdigit() and key[0] != "0"):
+            return f"a table with the key '{key}'"
+    hole = next(index for index in range(1, len(value) + 1) if str(index) not in value)
+    return f"a table without an item {hole}" + ": json.null stands for nil" * takes_null
+
+
+def _list(item: Converter, *, takes_null: bool = False) -> Converter:
     def convert(value: Any, where: str) -> list[Any]:
         if value == {}:
             return []
         if not isinstance(value, list):
-            raise BuiltinError(f"bad {where} (array expected, got {lua_type(value)})")
+            raise BuiltinError(f"bad {where} (array expected, got {_no_array(value, takes_null)})")
         return [item(entry, _nested(where, index)) for index, entry in enumerate(value, 1)]
 
     return convert
@@ -288,7 +299,7 @@ def _converter(hint: Any) -> Converter:
         LuaFunction: _function,
         Json: _json,
         Any: _any,
-        list: _list(_any),
+        list: _list(_any, takes_null=True),
         dict: _dict(_any),
     }
     if hint in simple:
@@ -296,7 +307,7 @@ def _converter(hint: Any) -> Converter:
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin is list:
-        return _list(converter(arguments[0]))
+        return _list(converter(arguments[0]), takes_null=arguments[0] in (Any, Json))
     if origin is dict:
         return _dict(converter(arguments[1]))
     if origin is typing.Literal:

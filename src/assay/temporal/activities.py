@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.common import MetricMeter, RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
@@ -127,6 +127,25 @@ class Attempt:
             self._is_due = True
             self._worker.call_soon_threadsafe(self._send, context=self._context)
 
+    def metric_meter(self) -> MetricMeter:
+        """The SDK's meter of this activity."""
+        return self._context.copy().run(activity.metric_meter)
+
+    def cancellation_details(self) -> activity.ActivityCancellationDetails | None:
+        """Why it was cancelled."""
+        return self._context.copy().run(activity.cancellation_details)
+
+    def is_worker_shutdown(self) -> bool:
+        """Whether the worker was asked to end."""
+        return self._context.copy().run(activity.is_worker_shutdown)
+
+    async def worker_shutdown(self) -> None:
+        """Wait until the worker is asked to end."""
+        told = self._context.copy().run(
+            asyncio.run_coroutine_threadsafe, activity.wait_for_worker_shutdown(), self._worker
+        )
+        await asyncio.wrap_future(told)
+
     def details_before(self) -> Json | None:
         """The details of the attempt before: the first, if another SDK sent several."""
         details = self.info.heartbeat_details
@@ -134,34 +153,42 @@ class Attempt:
 
 
 def activity_function(
-    name: str,
+    name: str | None,
     function: LuaFunction,
     script: asyncio.AbstractEventLoop,
     settings: Settings,
     max_concurrent: int | None = None,
 ) -> Callable[..., Any]:
-    """The SDK's activity for a Lua function, of which `max_concurrent` run at once."""
+    """The SDK's activity for a Lua function, of which `max_concurrent` run at once; without a name the dynamic one."""
     turns = contextlib.nullcontext() if max_concurrent is None else asyncio.Semaphore(max_concurrent)
 
-    async def run(*arguments: RawValue) -> RawValue:
+    async def attempt_it(arguments: Sequence[RawValue]) -> RawValue:
         attempt = Attempt(function, script)
+        title = f"activity '{attempt.info.activity_type}'"
         keeping_alive = asyncio.create_task(attempt.keep_alive())
         try:
             async with turns:
                 result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
-            logger.warning("activity '%s' failed (attempt %d): %s", name, attempt.info.attempt, error.message)
             failure = to_application_error(error)
+            level = logging.DEBUG if failure.category == ApplicationErrorCategory.BENIGN else logging.WARNING
+            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
             raise failure from failure.__cause__
         except BuiltinError as error:
-            raise ApplicationError(f"activity '{name}': {error}", type="BadInput", non_retryable=True) from None
+            raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None
         finally:
             keeping_alive.cancel()
         if attempt.completes_later:
             activity.raise_complete_async()
-        return payloads.result(f"the result of activity '{name}'", result, settings.payload_limit)
+        return payloads.result(f"the result of {title}", result, settings.payload_limit)
 
-    return activity.defn(name=name)(run)
+    async def run(*arguments: RawValue) -> RawValue:
+        return await attempt_it(arguments)
+
+    async def run_any(arguments: Sequence[RawValue]) -> RawValue:
+        return await attempt_it(arguments)
+
+    return activity.defn(dynamic=True)(run_any) if name is None else activity.defn(name=name)(run)
 
 
 def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
 from assay.lua.values import Json
+from assay.temporal.meter import MetricMeter
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 
 if TYPE_CHECKING:
     from assay.temporal.activities import Attempt
@@ -57,6 +60,8 @@ class Info:
         start_to_close_timeout: How long one attempt may take.
         schedule_to_close_timeout: How long all attempts may take, with the time in the queue.
         heartbeat_timeout: How long an attempt may go without a heartbeat.
+        retry_policy: When it is tried again, if the server told it.
+        priority: Which tasks go first.
     """
 
     workflow_id: str | None
@@ -75,6 +80,29 @@ class Info:
     start_to_close_timeout: float | None
     schedule_to_close_timeout: float | None
     heartbeat_timeout: float | None
+    retry_policy: RetryPolicyOptions | None
+    priority: PriorityOptions
+
+
+@dataclass
+class CancellationDetails:
+    """Why an activity was cancelled: each field says whether that is a reason.
+
+    Attributes:
+        cancel_requested: The workflow asked for it.
+        timed_out: It took too long.
+        not_found: The server does not know it any more: its workflow has ended.
+        paused: Somebody paused it.
+        reset: Somebody reset it.
+        worker_shutdown: The worker ends, and `graceful_shutdown_timeout` is over.
+    """
+
+    cancel_requested: bool
+    timed_out: bool
+    not_found: bool
+    paused: bool
+    reset: bool
+    worker_shutdown: bool
 
 
 def _attempt() -> Attempt:
@@ -133,13 +161,56 @@ def info() -> Info:
         start_to_close_timeout=_seconds(known.start_to_close_timeout),
         schedule_to_close_timeout=_seconds(known.schedule_to_close_timeout),
         heartbeat_timeout=_seconds(known.heartbeat_timeout),
+        retry_policy=None if known.retry_policy is None else RetryPolicyOptions.from_sdk(known.retry_policy),
+        priority=PriorityOptions.from_sdk(known.priority),
     )
+
+
+@library.function()
+def metric_meter() -> MetricMeter:
+    """Return what makes metrics."""
+    return MetricMeter(_attempt().metric_meter())
 
 
 @library.function()
 def is_cancelled() -> bool:
     """Tell whether the activity was cancelled."""
     return _attempt().cancelled
+
+
+@library.function()
+def cancellation_details() -> CancellationDetails | None:
+    """Tell why the activity was cancelled; nil when it was not."""
+    found = _attempt().cancellation_details()
+    if found is None:
+        return None
+    return CancellationDetails(
+        cancel_requested=found.cancel_requested,
+        timed_out=found.timed_out,
+        not_found=found.not_found,
+        paused=found.paused,
+        reset=found.reset,
+        worker_shutdown=found.worker_shutdown,
+    )
+
+
+@library.function()
+async def wait_for_cancelled() -> None:
+    """Wait until the activity is cancelled; that raises an error of kind "cancelled", as in every wait."""
+    _attempt()
+    await asyncio.Event().wait()
+
+
+@library.function()
+def is_worker_shutdown() -> bool:
+    """Tell whether the worker ends: the activity has `graceful_shutdown_timeout` left."""
+    return _attempt().is_worker_shutdown()
+
+
+@library.function()
+async def wait_for_worker_shutdown() -> None:
+    """Wait until the worker is asked to end. The activity has its `graceful_shutdown_timeout` left then."""
+    await _attempt().worker_shutdown()
 
 
 @library.function()

@@ -54,7 +54,7 @@ def resolve(options: ConnectionOptions) -> Settings:
         namespace=options.namespace if options.namespace is not None else known.get("namespace", "default"),
         api_key=api_key,
         tls=secured,
-        metadata={**known.get("rpc_metadata", {}), **_headers(options.metadata or {})},
+        metadata={**known.get("rpc_metadata", {}), **headers(options.metadata or {}, "metadata")},
     )
 
 
@@ -84,12 +84,13 @@ def _file_name(options: ConnectionOptions) -> str:
     return options.config_file or os.environ.get("TEMPORAL_CONFIG_FILE") or "temporal.toml"
 
 
-def _headers(given: Mapping[str, str]) -> Mapping[str, str]:
+def headers(given: Mapping[str, str], option: str) -> Mapping[str, str]:
+    """GRPC headers of an option. Raises BuiltinError, which never shows a text."""
     for name, text in given.items():
         if not _HEADER_NAME.fullmatch(name) or name.endswith("-bin"):
             raise BuiltinError(
-                f"bad option 'metadata' ('{name}' is no name: lower-case letters, digits and '-', and no end in '-bin')"
+                f"bad option '{option}' ('{name}' is no name: lower-case letters, digits and '-', and no end in '-bin')"
             )
         if not _HEADER_TEXT.fullmatch(text):
-            raise BuiltinError(f"bad option 'metadata.{name}' (it holds a line break or another byte that is no text)")
+            raise BuiltinError(f"bad option '{option}.{name}' (it holds a line break or another byte that is no text)")
     return given

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from assay.errors import BuiltinError
 
@@ -39,11 +40,23 @@ class MetricsOptions:
         otlp: The URL of an OpenTelemetry collector that takes OTLP over HTTP: every second they are sent to its
             `/v1/metrics`, or to the path in the URL if there is one.
         headers: HTTP headers for the collector: name → text.
+        global_tags: Attributes of all metrics: name → text.
+        metric_prefix: What the names of the SDK's own metrics begin with.
+        durations_as_seconds: Durations in seconds in place of milliseconds.
+        histogram_bucket_overrides: The upper ends of a histogram's buckets, by the metric's name.
+        counters_total_suffix: Prometheus only: the names of counters end with `_total`.
+        unit_suffix: Prometheus only: names end with their unit.
     """
 
     prometheus: str | None = None
     otlp: str | None = None
     headers: dict[str, str] | None = field(default=None, repr=False)
+    global_tags: dict[str, str] | None = None
+    metric_prefix: str = "temporal_"
+    durations_as_seconds: bool = False
+    histogram_bucket_overrides: dict[str, list[float]] | None = None
+    counters_total_suffix: bool = False
+    unit_suffix: bool = False
 
     def to_sdk(self) -> PrometheusConfig | OpenTelemetryConfig:
         """The SDK's form. Raises BuiltinError."""
@@ -57,13 +70,28 @@ class MetricsOptions:
             if not (_ADDRESS.fullmatch(host) and port.isdigit() and 0 < int(port) < 65536):
                 got = self.prometheus
                 raise BuiltinError(f"bad option 'metrics.prometheus' (an IP address and :port expected, got '{got}')")
-            return PrometheusConfig(bind_address=f"{host}:{port}")
+            return PrometheusConfig(
+                bind_address=f"{host}:{port}",
+                counters_total_suffix=self.counters_total_suffix,
+                unit_suffix=self.unit_suffix,
+                durations_as_seconds=self.durations_as_seconds,
+                histogram_bucket_overrides=self.histogram_bucket_overrides,
+            )
         assert self.otlp is not None
         found = _URL.fullmatch(self.otlp)
         if found is None:
             raise BuiltinError(f"bad option 'metrics.otlp' (an http:// or https:// URL expected, got '{self.otlp}')")
         target = self.otlp if found["path"] else f"{self.otlp.rstrip('/')}/v1/metrics"
-        return OpenTelemetryConfig(url=target, headers=self.headers, http=True)
+        for option in ("counters_total_suffix", "unit_suffix"):
+            if getattr(self, option):
+                raise BuiltinError(f"bad option 'metrics.{option}' (it is for 'prometheus')")
+        return OpenTelemetryConfig(
+            url=target,
+            headers=self.headers,
+            http=True,
+            durations_as_seconds=self.durations_as_seconds,
+            histogram_bucket_overrides=self.histogram_bucket_overrides,
+        )
 
 
 def core(metrics: MetricsOptions | None = None) -> Runtime:
@@ -72,7 +100,8 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
     It reports errors only: what matters comes back as errors anyway.
     """
     config = None if metrics is None else metrics.to_sdk()
-    key = metrics and (metrics.prometheus, metrics.otlp, tuple(sorted((metrics.headers or {}).items())))
+    key = metrics and json.dumps(asdict(metrics), sort_keys=True)
+    given = metrics or MetricsOptions()
     with _lock:
         found = _cores.get(key)
         if found is None:
@@ -82,7 +111,14 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
             errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
             log = LoggingConfig(filter=errors, forwarding=LogForwardingConfig(logger=logger))
             try:
-                found = _cores[key] = Runtime(telemetry=TelemetryConfig(logging=log, metrics=config))
+                found = _cores[key] = Runtime(
+                    telemetry=TelemetryConfig(
+                        logging=log,
+                        metrics=config,
+                        global_tags=given.global_tags or {},
+                        metric_prefix=given.metric_prefix,
+                    )
+                )
             except (ValueError, RuntimeError) as error:
                 raise BuiltinError(f"bad option 'metrics' ({_reason(str(error))})") from error
         return found

@@ -12,6 +12,7 @@ import orjson
 from nexusrpc import HandlerError
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
+    ActivityFailureError,
     AsyncActivityCancelledError,
     RPCTimeoutOrCancelledError,
     ScheduleAlreadyRunningError,
@@ -24,8 +25,10 @@ from temporalio.client import (
 from temporalio.common import RawValue
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import (
+    ActivityAlreadyStartedError,
     ActivityError,
     ApplicationError,
+    ApplicationErrorCategory,
     CancelledError,
     ChildWorkflowError,
     FailureError,
@@ -47,6 +50,7 @@ MOST_TEXT = 64 * 1024
 """Characters of an error's message: the server refuses a failure that is too large, again and again."""
 MOST_DETAILS = payloads.USUAL_LIMIT - 8 * MOST_TEXT
 """Bytes of an error's details, beside the message in UTF-8 and the traceback."""
+_CATEGORIES = {"benign": ApplicationErrorCategory.BENIGN}
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 
@@ -109,9 +113,9 @@ def _revealed(failure: Failure) -> Failure:
 def to_application_error(error: LuaError) -> ApplicationError:
     """The Temporal failure of an uncaught Lua error.
 
-    A table value gives `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds) and `cause` (a text,
-    or such a table, as errors that were caught are); a text of the form `TYPE: message`, or `TYPE` alone, gives the
-    type.
+    A table value gives `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds), `category`
+    ("benign" for what is expected) and `cause` (a text, or such a table, as errors that were caught are); a text of the
+    form `TYPE: message`, or `TYPE` alone, gives the type.
     """
     value = error.value if isinstance(error.value, dict) else {}
     message = value.get("message")
@@ -136,6 +140,7 @@ def to_application_error(error: LuaError) -> ApplicationError:
         type=kind,
         non_retryable=value.get("non_retryable") is True,
         next_retry_delay=timedelta(seconds=delay) if isinstance(delay, int | float) and delay >= 0 else None,
+        category=_CATEGORIES.get(str(value.get("category")), ApplicationErrorCategory.UNSPECIFIED),
     )
     failure.lua_traceback = error.traceback  # type: ignore[attr-defined]
     cause = value.get("cause")
@@ -193,6 +198,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         message += f": {inner['message']}" if inner else ""
     elif isinstance(error, ApplicationError):
         fields |= {"type": error.type, "details": _details(error.details), "non_retryable": error.non_retryable}
+        if error.category == ApplicationErrorCategory.BENIGN:
+            fields["category"] = "benign"
     elif isinstance(error, TimeoutError):
         fields |= {"kind": "timeout", "type": error.type.name.lower() if error.type is not None else None}
         fields["details"] = _details(error.last_heartbeat_details)
@@ -234,7 +241,7 @@ _RPC_KINDS = {
 
 def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError | None:
     """The Lua error of what a client call raised, or None when it is not one of the SDK's."""
-    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError):
+    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError | ActivityFailureError):
         fields = describe(error.cause)
         return ErrorObject(fields.pop("message"), **fields)
     if isinstance(error, WorkflowAlreadyStartedError):
@@ -244,6 +251,8 @@ def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError
             workflow_id=error.workflow_id,
             run_id=error.run_id,
         )
+    if isinstance(error, ActivityAlreadyStartedError):
+        return ErrorObject(f"{title}: activity '{error.activity_id}' has already started", kind="already_started")
     if isinstance(error, ScheduleAlreadyRunningError):
         return ErrorObject(f"{title}: there is a schedule with this id", kind="already_started")
     if isinstance(error, WorkflowQueryFailedError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
-from assay.temporal import connection
+from assay.temporal import connection, meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker import Worker
@@ -27,6 +27,7 @@ library.handle(Client)
 library.handle(Schedules)
 library.handle(WorkflowPages)
 library.handle(Worker)
+meter.add_handles(library)
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 
-_QUIET = ("Completing activity as failed", "Completing activity as cancelled", "Transient error ")
+_QUIET = (
+    "Completing activity as failed",
+    "Completing activity as cancelled",
+    "Failed to execute Nexus start operation method",
+    "Transient error ",
+)
 """What is told elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import (
+    AutoUpgradeVersioningOverride,
+    OneTimeVersioningOverride,
+    PinnedVersioningOverride,
+    Priority,
+    RetryPolicy,
+    VersioningOverride,
+    WorkerDeploymentVersion,
+)
 
 from assay.errors import BuiltinError
-from assay.lua.values import Seconds
+from assay.lua.values import Name, Seconds
 
 ONE_SECOND = Seconds(1)
 
@@ -109,6 +118,31 @@ def priority(given: int | PriorityOptions | None) -> Priority:
         return options.to_sdk()
     except (TypeError, ValueError) as error:
         raise BuiltinError(f"bad option 'priority' ({error})") from None
+
+
+@dataclass(kw_only=True)
+class VersionOverride:
+    """One version of a worker deployment.
+
+    Attributes:
+        name: The deployment.
+        build_id: The version.
+        one_time: Only until a task has completed there; then the worker's own versioning counts again.
+    """
+
+    name: Name
+    build_id: Name
+    one_time: bool = False
+
+
+def versioning_override(given: Literal["auto_upgrade"] | VersionOverride | None) -> VersioningOverride | None:
+    """The SDK's form of a `versioning_override` option."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return AutoUpgradeVersioningOverride()
+    version = WorkerDeploymentVersion(deployment_name=given.name, build_id=given.build_id)
+    return OneTimeVersioningOverride(version) if given.one_time else PinnedVersioningOverride(version)
 
 
 def seconds(value: float | None) -> timedelta | None:

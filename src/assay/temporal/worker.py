@@ -17,17 +17,22 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.temporal import logs, payloads
-from assay.temporal.activities import LimitedActivity, activity_function, side_effect_activity, unknown_activity
+from assay.temporal.activities import activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
 from assay.temporal.core import core
 from assay.temporal.loop import new_event_loop
+from assay.temporal.nexus import service_handlers
 from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits
-from assay.temporal.workflow.instance import Settings, workflow_class
+from assay.temporal.workflow.instance import Settings, Snapshot, workflow_class
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
+
+
+def _title(workflow: str | None) -> str:
+    return "the dynamic workflow" if workflow is None else f"workflow '{workflow}'"
 
 
 class Worker:
@@ -48,7 +53,7 @@ class Worker:
             limits=options.workflow_limits or WorkflowLimits(),
             suspend=options.on_workflow_error == "suspend",
         )
-        self._snapshots: list[tuple[str, bytes]] | None = None
+        self._snapshots: list[Snapshot] | None = None
         self._workflows: list[type] = []
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._activities: list[Callable[..., Any]] = []
@@ -67,33 +72,37 @@ class Worker:
         """What its workflows share."""
         return self._settings
 
-    def snapshots(self) -> list[tuple[str, bytes]]:
-        """The snapshot of each workflow: its name, and what its runs are made of. Taken once."""
+    def snapshots(self) -> list[Snapshot]:
+        """The snapshot of each workflow. Taken once."""
         if self._snapshots is None:
-            workflows = self._options.workflows.items()
-            self._snapshots = [(name, self._host.snapshot(fn, f"workflow '{name}'")) for name, fn in workflows]
+            self._snapshots = [
+                Snapshot(name, self._host.snapshot(entry.run, _title(name)), entry.behavior)
+                for name, entry in self._options.all_workflows()
+            ]
         return self._snapshots
 
     def activity_functions(self) -> list[Callable[..., Any]]:
         """Make the SDK's activities for the options' activities."""
-        made = []
-        for name, entry in self._options.activities.items():
-            limited = entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)
-            made.append(activity_function(name, limited.run, self._script, self._settings, limited.max_concurrent))
-        return made
+        return [
+            activity_function(name, entry.run, self._script, self._settings, entry.max_concurrent)
+            for name, entry in self._options.all_activities()
+        ]
 
     def unknown_activity(self) -> Callable[..., Any]:
-        """Make the SDK's activity for all other names."""
+        """Make the SDK's activity for all other names, when there is no dynamic one."""
         return unknown_activity(self._options.activities)
 
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
         # Not before: a tool that replays asks for no activity, their results are in the history.
-        self._settings.local_activities = frozenset(self._options.activities)
-        for name, snapshot in self.snapshots():
-            self._fingerprint.update(snapshot)
-            self._workflows.append(workflow_class(name, snapshot, self._settings))
-        self._activities = [*self.activity_functions(), self.unknown_activity(), side_effect_activity(self._settings)]
+        is_open = self._options.dynamic_activity is not None
+        self._settings.local_activities = None if is_open else frozenset(self._options.activities)
+        for snapshot in self.snapshots():
+            self._fingerprint.update(snapshot.code)
+            self._workflows.append(workflow_class(snapshot, self._settings))
+        self._activities = [*self.activity_functions(), side_effect_activity(self._settings)]
+        if not is_open:
+            self._activities.append(self.unknown_activity())
         logs.configure(self._host.verbose)
         give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
@@ -134,8 +143,11 @@ class Worker:
                 client,
                 activities=self._activities,
                 workflows=self._workflows,
+                nexus_service_handlers=service_handlers(options.nexus_services, self._script, self._settings),
                 unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
-                no_remote_activities=not (options.activities or self.always_takes_activities),
+                no_remote_activities=(
+                    options.no_remote_activities or not (options.all_activities() or self.always_takes_activities)
+                ),
                 **options.to_sdk(self._fingerprint.hexdigest()[:32]),
             )
         except (ValueError, TypeError) as error:

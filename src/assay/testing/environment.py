@@ -119,9 +119,15 @@ class _TestWorker(Worker):
             result: RawValue = await function(*arguments)
             return result
 
+        async def run_any(arguments: Sequence[RawValue]) -> RawValue:
+            self._note(activity.info().activity_type, arguments[0] if arguments else None)
+            result: RawValue = await function(arguments)
+            return result
+
         definition = activity._Definition.from_callable(function)
         assert definition is not None
-        return activity.defn(name=definition.name)(run)
+        is_dynamic = definition.name is None
+        return activity.defn(dynamic=True)(run_any) if is_dynamic else activity.defn(name=definition.name)(run)
 
 
 class _TaskFailures(logging.Handler):
@@ -175,17 +181,22 @@ class TestEnvironment:
                 libraries={**LIBRARIES, **self._host.more_libraries},
             )
             for worker in self._script.workers:
+                workflows = worker.options.all_workflows()
+                if not workflows and not worker.options.all_activities():
+                    continue  # it serves Nexus operations only, and no workflow here calls them
                 given = replace(
                     WorkerOptions(task_queue=worker.options.task_queue),
-                    workflows=worker.options.workflows,
+                    workflows={name: entry.run for name, entry in workflows if name is not None},
                     activities={**worker.options.activities, **options.activities},
+                    dynamic_activity=worker.options.dynamic_activity,
+                    dynamic_workflow=next((entry.run for name, entry in workflows if name is None), None),
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )
                 self._workers.append(_TestWorker(self._script, given, self._note))
         if options.workflows:
             inline = WorkerOptions(
-                task_queue=Name(INLINE_QUEUE), workflows=options.workflows, activities={**options.activities}
+                task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
             self._workers.append(_TestWorker(self._host, inline, self._note))
         for worker in self._workers:
@@ -210,16 +221,17 @@ class TestEnvironment:
     async def start(self, options: RunOptions) -> Run:
         """Start a workflow, with the signals planned for it."""
         queues = {name: worker.options.task_queue for worker in self._workers for name in worker.options.workflows}
+        dynamic = [worker.options.task_queue for worker in self._workers if worker.options.dynamic_workflow is not None]
         name = options.workflow_type
         if name is None:
-            if len(queues) != 1:
+            if len(queues) != 1 or dynamic:
                 raise BuiltinError(f"which workflow? give 'workflow_type' (one of: {', '.join(sorted(queues))})")
             name = next(iter(queues))
-        elif name not in queues:
+        elif name not in queues and not dynamic:
             raise BuiltinError(f"no workflow '{name}' here (there are: {', '.join(sorted(queues))})")
         started = await self._client.start_workflow(
             StartOptions(
-                task_queue=Name(queues[name]),
+                task_queue=queues[name] if name in queues else dynamic[0],
                 workflow_type=Name(name),
                 workflow_id=Name(options.workflow_id or f"test-{uuid.uuid4()}"),
                 input=options.input,
@@ -351,9 +363,9 @@ class TestEnvironment:
         if not self._runs:
             return []
         replay = Replay(self._workers)
-        return [outcome async for outcome in replay.run(self._histories(replay.names)) if outcome.divergence]
+        return [outcome async for outcome in replay.run(self._histories(replay)) if outcome.divergence]
 
-    async def _histories(self, names: set[str]) -> AsyncIterator[WorkflowHistory]:
+    async def _histories(self, replay: Replay) -> AsyncIterator[WorkflowHistory]:
         todo = [(run.workflow_id, run.run_id) for run in self._runs]
         seen = set(todo)
         while todo:
@@ -367,7 +379,7 @@ class TestEnvironment:
                         seen.add(further)
                         todo.append(further)
             started = history.events[0].workflow_execution_started_event_attributes
-            if started.workflow_type.name in names:
+            if replay.knows(started.workflow_type.name):
                 yield history
 
 

@@ -80,6 +80,60 @@ temporal.worker({
         problem(function() ctx:start_timer(1) end), problem(function() return math.random() end),
         problem(function() return crypto.uuid() end), math.random() < 1, problem("x") }
     end,
+    Takers = function(ctx, count)
+      local taken, takers = {}, {}
+      for i = 1, count do
+        takers[i] = ctx:spawn(function()
+          local item = ctx:wait_signal("item", { timeout = i == count and 0.3 or 60 })
+          taken[#taken + 1] = { i, item or "late" }
+        end)
+      end
+      ctx:await_all(takers)
+      return taken
+    end,
+    Several = function(ctx)
+      local seen = {}
+      ctx:on_signal("handled", function(...) seen[1] = { ... } end)
+      seen[2] = { ctx:wait_signal("waited") }
+      ctx:wait_signal("end")
+      seen[3] = { ctx:poll_signal("polled") }
+      return seen
+    end,
+    Shown = function(ctx)
+      local none, ids = ctx:get_current_details(), { ctx:uuid7(), ctx:uuid7() }
+      ctx:set_current_details("soon **over**")
+      ctx:wait_signal("never", { timeout = 0.01, timeout_summary = "until the mail" })
+      ctx:wait_condition(function() return false end, { timeout = 0.01, timeout_summary = "until the phone" })
+      return { none, ctx:get_current_details(), ids[1]:sub(15, 15), ids[1] ~= ids[2] }
+    end,
+    Who = function(ctx)
+      local before = { ctx:current_update_info() == nil, ctx:cancellation_reason() == nil }
+      ctx:register_update("who", function()
+        ctx:sleep(0.01)
+        local update = ctx:current_update_info()
+        return { update.id, update.name, before }
+      end)
+      pcall(ctx.sleep, ctx, 600)
+      return ctx:cancellation_reason()
+    end,
+    Over = function(ctx)
+      local timer, done = ctx:start_timer(60), ctx:spawn(function() return "done" end)
+      done:get()
+      local none = ctx:wait_signal("item", { timeout = 0 })
+      ctx:wait_condition(function() return ctx:workflow_info().history_length > 3 end)
+      local item, no_more = ctx:wait_signal("item", { timeout = -1 }), ctx:wait_signal("item", { timeout = -1 })
+      local began = ctx:now()
+      ctx:sleep(began - ctx:now() - 5)
+      local _, all = pcall(ctx.await_all, ctx, { timer, done }, { timeout = 0 })
+      local _, late = pcall(ctx.with_timeout, ctx, -2, function() error("begun") end)
+      local _, nan = pcall(ctx.wait_signal, ctx, "item", { timeout = 0 / 0 })
+      return {
+        none == nil, item, no_more == nil, ctx:wait_condition(function() return false end, { timeout = 0 }),
+        ctx:wait_condition(function() return true end, { timeout = 0 }),
+        { ctx:await_any({ timer, done }, { timeout = 0 }) },
+        ctx:await_any({ ctx:start_timer(60) }, { timeout = -1 }) == nil, all.kind, late.kind, nan,
+      }
+    end,
   },
 })
 print("polling")

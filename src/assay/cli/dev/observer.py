@@ -100,7 +100,7 @@ class _Observer:
         report = Report()
         for worker in [service for service in list(self._services) if isinstance(service, Worker)]:
             options = worker.options
-            report.queues.append(Queue(options.task_queue, sorted(options.workflows), sorted(options.activities)))
+            report.queues.append(Queue(options.task_queue, *options.titles()))
             try:
                 await self._look_at(await self._watch(worker), report)
             except Exception as error:  # the reports go on, whatever becomes of a look

@@ -51,7 +51,7 @@ async def _all_match(script: Script) -> bool:
     all_match = True
     for worker in script.workers:
         options = worker.options
-        if not options.workflows:
+        if not options.all_workflows():
             continue
         client = await connect("assay dev", options)
         query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"

@@ -7,12 +7,15 @@ from typing import ClassVar
 from assay.temporal.client.activities import ActivityMethods
 from assay.temporal.client.messages import MessageMethods
 from assay.temporal.client.schedules import Schedules
+from assay.temporal.client.standalone import StandaloneActivityMethods
 from assay.temporal.client.start import Started, StartMethods, StartOptions, start_workflow
 from assay.temporal.client.visibility import VisibilityMethods, WorkflowPages
 from assay.temporal.client.workflows import WorkflowMethods
 
 
-class Client(StartMethods, MessageMethods, WorkflowMethods, VisibilityMethods, ActivityMethods):
+class Client(
+    StartMethods, MessageMethods, WorkflowMethods, VisibilityMethods, StandaloneActivityMethods, ActivityMethods
+):
     """A connection to a Temporal server.
 
     Attributes:

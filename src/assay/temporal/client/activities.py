@@ -15,7 +15,6 @@ from assay.lua.values import Json, Name, Seconds
 from assay.temporal import payloads
 from assay.temporal.client.session import CallOptions, Session, answer
 from assay.temporal.failures import to_application_error
-from assay.temporal.options import seconds
 
 
 @dataclass(kw_only=True)
@@ -56,6 +55,7 @@ class FailOptions(ActivityTarget):
         details: More for whoever gets the error.
         non_retryable: Do not try again.
         next_retry_delay: Seconds until the next attempt, in place of what the retry policy says.
+        last_heartbeat_details: What the next attempt finds in `activity.heartbeat_details()`.
     """
 
     message: str = "the activity was failed by a client"
@@ -63,6 +63,7 @@ class FailOptions(ActivityTarget):
     details: Json | None = None
     non_retryable: bool = False
     next_retry_delay: Seconds | None = None
+    last_heartbeat_details: Json | None = None
 
 
 @dataclass(kw_only=True)
@@ -121,7 +122,7 @@ class ActivityMethods(Session):
             options: Which activity, and its result.
         """
         result = RawValue(payloads.to_payload(options.result))
-        call = _handle(self.sdk, options).complete(result, rpc_timeout=seconds(options.rpc_timeout))
+        call = _handle(self.sdk, options).complete(result, **options.rpc())
         await answer("client:complete_activity", call)
 
     @method
@@ -139,7 +140,9 @@ class ActivityMethods(Session):
         if options.details is not None:
             value["details"] = payloads.to_python(options.details)
         failure = to_application_error(LuaError(options.message, value))
-        call = _handle(self.sdk, options).fail(failure, rpc_timeout=seconds(options.rpc_timeout))
+        call = _handle(self.sdk, options).fail(
+            failure, last_heartbeat_details=_details(options.last_heartbeat_details), **options.rpc()
+        )
         await answer("client:fail_activity", call)
 
     @method
@@ -149,9 +152,7 @@ class ActivityMethods(Session):
         Args:
             options: Which activity, and how far it is.
         """
-        call = _handle(self.sdk, options).heartbeat(
-            *_details(options.details), rpc_timeout=seconds(options.rpc_timeout)
-        )
+        call = _handle(self.sdk, options).heartbeat(*_details(options.details), **options.rpc())
         await answer("client:heartbeat_activity", call)
 
     @method
@@ -163,7 +164,5 @@ class ActivityMethods(Session):
         Args:
             options: Which activity, and what it leaves.
         """
-        call = _handle(self.sdk, options).report_cancellation(
-            *_details(options.details), rpc_timeout=seconds(options.rpc_timeout)
-        )
+        call = _handle(self.sdk, options).report_cancellation(*_details(options.details), **options.rpc())
         await answer("client:report_activity_cancelled", call)

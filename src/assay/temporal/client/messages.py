@@ -17,9 +17,8 @@ from temporalio.common import QueryRejectCondition, RawValue
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import RunOptions, Session, answer
+from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
 from assay.temporal.client.values import InputOptions
-from assay.temporal.options import seconds
 
 
 @dataclass(kw_only=True)
@@ -73,7 +72,7 @@ def stage(update: UpdateOptions) -> WorkflowUpdateStage:
 
 
 async def outcome(
-    title: str, call: Awaitable[WorkflowUpdateHandle[Any]], update: UpdateOptions, rpc_timeout: float | None
+    title: str, call: Awaitable[WorkflowUpdateHandle[Any]], update: UpdateOptions, options: CallOptions
 ) -> Value:
     """What an update gives: its result, or its ids when it was only to be accepted."""
 
@@ -82,7 +81,7 @@ async def outcome(
             handle = await call
             if update.wait_for == "accepted":
                 return {"update_id": handle.id, "workflow_id": handle.workflow_id, "run_id": handle.workflow_run_id}
-            found = await handle.result(rpc_timeout=seconds(rpc_timeout))
+            found = await handle.result(**options.rpc())
             return None if found is None else values.plain(found)
         except RPCTimeoutOrCancelledError as error:
             if isinstance(error.__cause__, asyncio.CancelledError):
@@ -103,7 +102,7 @@ class MessageMethods(Session):
             options: Which signal to send where.
         """
         args = values.arguments(options)
-        call = self.handle(options).signal(options.signal_name, args=args, rpc_timeout=seconds(options.rpc_timeout))
+        call = self.handle(options).signal(options.signal_name, args=args, **options.rpc())
         await answer("client:signal_workflow", call)
 
     @method
@@ -119,7 +118,7 @@ class MessageMethods(Session):
             args=values.arguments(options),
             reject_condition=None if condition is None else QueryRejectCondition[condition.upper()],
             result_type=RawValue,
-            rpc_timeout=seconds(options.rpc_timeout),
+            **options.rpc(),
         )
         return values.result(await answer("client:query_workflow", call))
 
@@ -139,6 +138,6 @@ class MessageMethods(Session):
             wait_for_stage=stage(options),
             id=options.update_id,
             result_type=RawValue,
-            rpc_timeout=seconds(options.rpc_timeout),
+            **options.rpc(),
         )
-        return await outcome("client:update_workflow", call, options, options.rpc_timeout)
+        return await outcome("client:update_workflow", call, options, options)

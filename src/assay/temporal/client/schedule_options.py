@@ -57,16 +57,23 @@ class TriggerOptions(ScheduleTarget):
 
 
 @dataclass(kw_only=True)
-class BackfillOptions(TriggerOptions):
+class Period:
     """The time that a schedule makes up for.
 
     Attributes:
         start_at: Its beginning: seconds since 1970-01-01 UTC, or ISO 8601 text with a zone.
         end_at: Its end.
+        overlap: What happens when its workflow is running; by the schedule's own policy when left out.
     """
 
     start_at: float | str
     end_at: float | str
+    overlap: Overlap | None = None
+
+
+@dataclass(kw_only=True)
+class BackfillOptions(Period, ScheduleTarget):
+    """Which schedule, and the time that it makes up for."""
 
 
 @dataclass(kw_only=True)
@@ -112,10 +119,12 @@ class CreateScheduleOptions(UpdateScheduleOptions):
             next waits ("buffer_one", "buffer_all"), the running one is ended ("cancel_other", "terminate_other"), both
             run ("allow_all").
         trigger_immediately: Act once now.
+        backfill: Times in the past for which it acts now.
         memo: Values by name that lists and descriptions show.
     """
 
     spec: SpecOptions
     action: ActionOptions
     trigger_immediately: bool = False
+    backfill: list[Period] | None = None
     memo: dict[str, Value] | None = None

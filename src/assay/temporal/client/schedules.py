@@ -30,6 +30,7 @@ from assay.temporal.client.schedule_options import (
     CreateScheduleOptions,
     NoteOptions,
     Overlap,
+    Period,
     ScheduleTarget,
     TriggerOptions,
     UpdateScheduleOptions,
@@ -42,6 +43,14 @@ from assay.temporal.options import seconds
 
 def _overlap(overlap: Overlap | None) -> ScheduleOverlapPolicy | None:
     return None if overlap is None else ScheduleOverlapPolicy[overlap.upper()]
+
+
+def _period(period: Period) -> ScheduleBackfill:
+    return ScheduleBackfill(
+        start_at=times.option(period.start_at, "start_at"),
+        end_at=times.option(period.end_at, "end_at"),
+        overlap=_overlap(period.overlap),
+    )
 
 
 class Schedules:
@@ -65,7 +74,7 @@ class Schedules:
         async def call() -> None:
             await change
             with suppress(RPCError):
-                await self._handle(target).describe(rpc_timeout=seconds(target.rpc_timeout))
+                await self._handle(target).describe(**target.rpc())
 
         await answer(name, call())
 
@@ -120,9 +129,10 @@ class Schedules:
                 options.id,
                 schedule,
                 trigger_immediately=options.trigger_immediately,
+                backfill=[_period(period) for period in options.backfill or ()],
                 memo=values.memo(options.memo),
                 search_attributes=await self._attributes(options.search_attributes),
-                rpc_timeout=seconds(options.rpc_timeout),
+                **options.rpc(),
             )
 
         await answer("client.schedules:create", create())
@@ -137,7 +147,7 @@ class Schedules:
         where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
 
         async def describe() -> ScheduleInfo:
-            return await info(await self._handle(where).describe(rpc_timeout=seconds(where.rpc_timeout)))
+            return await info(await self._handle(where).describe(**where.rpc()))
 
         return await answer("client.schedules:get", describe())
 
@@ -151,9 +161,7 @@ class Schedules:
         given = options or ListOptions()
 
         async def rows() -> list[ScheduleRow]:
-            found = await self._session.sdk.list_schedules(
-                given.query, page_size=given.page_size, rpc_timeout=seconds(given.rpc_timeout)
-            )
+            found = await self._session.sdk.list_schedules(given.query, page_size=given.page_size, **given.rpc())
             listed: list[ScheduleRow] = []
             async for schedule in found:
                 listed.append(await row(schedule))
@@ -175,7 +183,7 @@ class Schedules:
             await self._change(found.description.schedule, options)
             return ScheduleUpdate(found.description.schedule, await self._attributes(options.search_attributes))
 
-        call = self._handle(options).update(change, rpc_timeout=seconds(options.rpc_timeout))
+        call = self._handle(options).update(change, **options.rpc())
         await self._take("client.schedules:update", options, call)
 
     @method
@@ -187,7 +195,7 @@ class Schedules:
         """
         where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
         note = where.note or "paused by a client"
-        call = self._handle(where).pause(note=note, rpc_timeout=seconds(where.rpc_timeout))
+        call = self._handle(where).pause(note=note, **where.rpc())
         await self._take("client.schedules:pause", where, call)
 
     @method
@@ -199,7 +207,7 @@ class Schedules:
         """
         where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
         note = where.note or "unpaused by a client"
-        call = self._handle(where).unpause(note=note, rpc_timeout=seconds(where.rpc_timeout))
+        call = self._handle(where).unpause(note=note, **where.rpc())
         await self._take("client.schedules:unpause", where, call)
 
     @method
@@ -210,7 +218,7 @@ class Schedules:
             target: Its id, or a table.
         """
         where = target if isinstance(target, TriggerOptions) else TriggerOptions(id=target)
-        call = self._handle(where).trigger(overlap=_overlap(where.overlap), rpc_timeout=seconds(where.rpc_timeout))
+        call = self._handle(where).trigger(overlap=_overlap(where.overlap), **where.rpc())
         await self._take("client.schedules:trigger", where, call)
 
     @method
@@ -220,12 +228,7 @@ class Schedules:
         Args:
             options: Which schedule, and from when to when.
         """
-        period = ScheduleBackfill(
-            start_at=times.option(options.start_at, "start_at"),
-            end_at=times.option(options.end_at, "end_at"),
-            overlap=_overlap(options.overlap),
-        )
-        call = self._handle(options).backfill(period, rpc_timeout=seconds(options.rpc_timeout))
+        call = self._handle(options).backfill(_period(options), **options.rpc())
         await self._take("client.schedules:backfill", options, call)
 
     @method
@@ -236,5 +239,5 @@ class Schedules:
             target: Its id, or a table.
         """
         where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
-        call = self._handle(where).delete(rpc_timeout=seconds(where.rpc_timeout))
+        call = self._handle(where).delete(**where.rpc())
         await answer("client.schedules:delete", call)

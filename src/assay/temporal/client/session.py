@@ -14,7 +14,9 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
 from assay.temporal.client.search_attributes import SearchAttributes
+from assay.temporal.configuration import headers
 from assay.temporal.failures import client_error
+from assay.temporal.options import seconds
 
 T = TypeVar("T")
 
@@ -25,9 +27,18 @@ class CallOptions:
 
     Attributes:
         rpc_timeout: Seconds until the server has to answer.
+        rpc_metadata: gRPC headers of this call: lower-case name → text. They go on top of those of the connection.
     """
 
     rpc_timeout: Seconds | None = None
+    rpc_metadata: dict[str, str] | None = None
+
+    def rpc(self) -> dict[str, Any]:
+        """The SDK's arguments. Raises BuiltinError."""
+        return {
+            "rpc_timeout": seconds(self.rpc_timeout),
+            "rpc_metadata": headers(self.rpc_metadata or {}, "rpc_metadata"),
+        }
 
 
 @dataclass(kw_only=True)

@@ -17,7 +17,14 @@ from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
 from assay.temporal.client.values import InputOptions
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority, seconds
+from assay.temporal.options import (
+    PriorityOptions,
+    RetryPolicyOptions,
+    VersionOverride,
+    priority,
+    seconds,
+    versioning_override,
+)
 
 
 @dataclass(kw_only=True)
@@ -68,12 +75,15 @@ class WithStartOptions(WorkflowOptions):
             for an update "use_existing".
         cron_schedule: Start it again and again, by this cron expression. A schedule can do more.
         start_delay: Seconds until its first task; a signal ends the delay.
+        versioning_override: Which version of a deployment runs it, whatever its worker says: one that a table names, or
+            "auto_upgrade" for the current one at each step.
     """
 
     id_reuse_policy: Literal["allow_duplicate", "allow_duplicate_failed_only", "reject_duplicate"] | None = None
     id_conflict_policy: Literal["fail", "use_existing", "terminate_existing"] | None = None
     cron_schedule: str | None = None
     start_delay: Seconds | None = None
+    versioning_override: Literal["auto_upgrade"] | VersionOverride | None = None
 
 
 @dataclass(kw_only=True)
@@ -93,9 +103,12 @@ class StartOptions(WithStartOptions, CallOptions):
 
     Attributes:
         start_signal: Send this signal to the workflow, and start it first if it is not running.
+        request_eager_start: Take the first task at once to a worker of this process, without the way over the task
+            queue, if there is one with the same connection options that has room.
     """
 
     start_signal: StartSignalOptions | None = None
+    request_eager_start: bool = False
 
 
 @dataclass(kw_only=True)
@@ -155,6 +168,8 @@ async def _arguments(session: Session, options: WithStartOptions) -> dict[str, A
         found["cron_schedule"] = options.cron_schedule
     if options.start_delay is not None:
         found["start_delay"] = seconds(options.start_delay)
+    if options.versioning_override is not None:
+        found["versioning_override"] = versioning_override(options.versioning_override)
     return found
 
 
@@ -166,7 +181,11 @@ async def start(session: Session, options: StartOptions) -> WorkflowHandle[Any, 
     if signal is not None:
         found |= {"start_signal": signal.name, "start_signal_args": values.arguments(signal)}
     return await sdk.start_workflow(
-        options.workflow_type, **found, result_type=RawValue, rpc_timeout=seconds(options.rpc_timeout)
+        options.workflow_type,
+        **found,
+        request_eager_start=options.request_eager_start,
+        result_type=RawValue,
+        **options.rpc(),
     )
 
 
@@ -229,11 +248,11 @@ class StartMethods(Session):
             wait_for_stage=stage(update),
             id=update.update_id,
             result_type=RawValue,
-            rpc_timeout=seconds(options.rpc_timeout),
+            **options.rpc(),
         )
         started = asyncio.ensure_future(operation.workflow_handle())
         try:
-            result = await outcome(title, call, update, options.rpc_timeout)
+            result = await outcome(title, call, update, options)
             return Several((result, _started(await started)))
         finally:
             # It fails with the update, and what nobody asks for would be reported at the end.

@@ -18,7 +18,6 @@ from assay.lua.values import Name, Value
 from assay.temporal import search_attributes
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
-from assay.temporal.options import seconds
 from assay.temporal.times import timestamp
 
 
@@ -95,6 +94,8 @@ class Description:
         history_length: The number of its events; in a list 0 while it runs.
         parent_id: The workflow that started it, if one did.
         parent_run_id: The run of that workflow.
+        root_id: The workflow at the top of a chain of child workflows; its own id when it is no child.
+        root_run_id: The run of that workflow.
         memo: Values by name; what is neither JSON nor text is a string of bytes.
         search_attributes: Values by name.
         static_summary: One line about it; not in a list.
@@ -113,6 +114,8 @@ class Description:
     history_length: int
     parent_id: str | None
     parent_run_id: str | None
+    root_id: str | None
+    root_run_id: str | None
     memo: dict[str, Value]
     search_attributes: dict[str, Value]
     static_summary: str | None = None
@@ -133,6 +136,8 @@ async def _row(found: WorkflowExecution) -> Description:
         history_length=found.history_length,
         parent_id=found.parent_id,
         parent_run_id=found.parent_run_id,
+        root_id=found.root_id,
+        root_run_id=found.root_run_id,
         memo=values.plain_table(await found.memo()) if found.raw_info.memo.fields else {},
         search_attributes=search_attributes.as_table(found.typed_search_attributes),
     )
@@ -193,9 +198,7 @@ class VisibilityMethods(Session):
 
     def _listed(self, options: ListOptions | None) -> WorkflowExecutionAsyncIterator:
         given = options or ListOptions()
-        return self.sdk.list_workflows(
-            given.query, limit=given.limit, page_size=given.page_size, rpc_timeout=seconds(given.rpc_timeout)
-        )
+        return self.sdk.list_workflows(given.query, limit=given.limit, page_size=given.page_size, **given.rpc())
 
     @method
     async def describe_workflow(self, target: Name | RunOptions) -> Description:
@@ -205,7 +208,7 @@ class VisibilityMethods(Session):
             target: Its id, or a table.
         """
         where = target if isinstance(target, RunOptions) else RunOptions(workflow_id=target)
-        call = self.handle(where).describe(rpc_timeout=seconds(where.rpc_timeout))
+        call = self.handle(where).describe(**where.rpc())
         return await _describe(await answer("client:describe_workflow", call))
 
     @method
@@ -243,7 +246,7 @@ class VisibilityMethods(Session):
             options: Which workflows to count.
         """
         given = options or CountOptions()
-        call = self.sdk.count_workflows(given.query, rpc_timeout=seconds(given.rpc_timeout))
+        call = self.sdk.count_workflows(given.query, **given.rpc())
         found = await answer("client:count_workflows", call)
         groups: list[dict[str, Any]] = [
             {"count": group.count, "values": [search_attributes.as_value(value) for value in group.group_values]}

@@ -6,10 +6,12 @@ import asyncio
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import orjson
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowHandle, WorkflowHistoryEventFilterType
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError, ErrorObject
@@ -17,7 +19,6 @@ from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import RunOptions, Session, answer
-from assay.temporal.options import seconds
 
 
 @dataclass(kw_only=True)
@@ -40,9 +41,11 @@ class CancelOptions(RunOptions):
 
     Attributes:
         reason: Why; kept in the history.
+        first_execution_run_id: Only if the run is of the chain of retries and continuations that began with this one.
     """
 
     reason: str | None = None
+    first_execution_run_id: Name | None = None
 
 
 @dataclass(kw_only=True)
@@ -54,6 +57,19 @@ class TerminateOptions(CancelOptions):
     """
 
     details: Value = None
+
+
+@dataclass(kw_only=True)
+class HistoryOptions(RunOptions):
+    """Whose history to fetch.
+
+    Attributes:
+        event_filter_type: All events, or only the one that closes the workflow.
+        skip_archival: Do not look into the archive.
+    """
+
+    event_filter_type: Literal["all_event", "close_event"] = "all_event"
+    skip_archival: bool = False
 
 
 @dataclass(kw_only=True)
@@ -88,6 +104,11 @@ class Reset:
 class WorkflowMethods(Session):
     """The client's methods that act on a workflow from outside."""
 
+    def _of_chain(self, options: CancelOptions) -> WorkflowHandle[Any, Any]:
+        return self.sdk.get_workflow_handle(
+            options.workflow_id, run_id=options.run_id, first_execution_run_id=options.first_execution_run_id
+        )
+
     @method
     async def get_result(self, options: ResultOptions) -> Json:
         """Wait until a workflow has ended; returns its result.
@@ -98,9 +119,7 @@ class WorkflowMethods(Session):
         Args:
             options: Whose result to wait for.
         """
-        result: Awaitable[RawValue] = self.handle(options).result(
-            follow_runs=options.follow_runs, rpc_timeout=seconds(options.rpc_timeout)
-        )
+        result: Awaitable[RawValue] = self.handle(options).result(follow_runs=options.follow_runs, **options.rpc())
         try:
             return values.result(await answer("client:get_result", asyncio.wait_for(result, options.timeout)))
         except TimeoutError:
@@ -117,7 +136,7 @@ class WorkflowMethods(Session):
             target: Its id, or a table.
         """
         where = target if isinstance(target, CancelOptions) else CancelOptions(workflow_id=target)
-        call = self.handle(where).cancel(reason=where.reason or "", rpc_timeout=seconds(where.rpc_timeout))
+        call = self._of_chain(where).cancel(reason=where.reason or "", **where.rpc())
         await answer("client:cancel_workflow", call)
 
     @method
@@ -129,7 +148,7 @@ class WorkflowMethods(Session):
         """
         where = target if isinstance(target, TerminateOptions) else TerminateOptions(workflow_id=target)
         details = [] if where.details is None else [values.raw(where.details, "details")]
-        call = self.handle(where).terminate(*details, reason=where.reason, rpc_timeout=seconds(where.rpc_timeout))
+        call = self._of_chain(where).terminate(*details, reason=where.reason, **where.rpc())
         await answer("client:terminate_workflow", call)
 
     @method
@@ -139,7 +158,7 @@ class WorkflowMethods(Session):
         Args:
             options: Which workflow to reset, and to where.
         """
-        sdk = self.sdk
+        sdk, given = self.sdk, options.rpc()
         request = ResetWorkflowExecutionRequest(
             namespace=sdk.namespace,
             workflow_execution=WorkflowExecution(workflow_id=options.workflow_id, run_id=options.run_id or ""),
@@ -148,11 +167,13 @@ class WorkflowMethods(Session):
             request_id=str(uuid.uuid4()),
             identity=sdk.identity,
         )
-        call = sdk.workflow_service.reset_workflow_execution(request, retry=True, timeout=seconds(options.rpc_timeout))
+        call = sdk.workflow_service.reset_workflow_execution(
+            request, retry=True, timeout=given["rpc_timeout"], metadata=given["rpc_metadata"]
+        )
         return Reset((await answer("client:reset_workflow", call)).run_id)
 
     @method
-    async def fetch_history(self, target: Name | RunOptions) -> Json:
+    async def fetch_history(self, target: Name | HistoryOptions) -> Json:
         """Fetch a workflow's history: `{events}`, in the JSON form of Temporal's command line and Web UI.
 
         Written to a file with `json.encode` it can be replayed.
@@ -160,7 +181,11 @@ class WorkflowMethods(Session):
         Args:
             target: Its id, or a table.
         """
-        where = target if isinstance(target, RunOptions) else RunOptions(workflow_id=target)
-        call = self.handle(where).fetch_history(rpc_timeout=seconds(where.rpc_timeout))
+        where = target if isinstance(target, HistoryOptions) else HistoryOptions(workflow_id=target)
+        call = self.handle(where).fetch_history(
+            event_filter_type=WorkflowHistoryEventFilterType[where.event_filter_type.upper()],
+            skip_archival=where.skip_archival,
+            **where.rpc(),
+        )
         history = await answer("client:fetch_history", call)
         return Json(orjson.dumps(history.to_json_dict()))

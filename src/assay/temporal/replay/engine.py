@@ -141,18 +141,20 @@ class Replay:
     def __init__(self, workers: Sequence[Worker]) -> None:
         """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
         self._runs: weakref.WeakValueDictionary[str, WorkflowHost] = weakref.WeakValueDictionary()
-        classes: dict[str, type] = {}
+        classes: dict[str | None, type] = {}
         settings, codec = None, None
         for worker in workers:
             codec = codec or worker.options.codec
             settings = dataclasses.replace(worker.settings, parts=(TRACE,), runs=self._runs)
-            for name, snapshot in worker.snapshots():
-                if name in classes:
-                    raise AssayError(f"two workers of the script register a workflow '{name}'")
-                classes[name] = workflow_class(name, snapshot, settings)
+            for snapshot in worker.snapshots():
+                if snapshot.name in classes:
+                    named = "dynamic workflow" if snapshot.name is None else f"workflow '{snapshot.name}'"
+                    raise AssayError(f"two workers of the script register a {named}")
+                classes[snapshot.name] = workflow_class(snapshot, settings)
         if settings is None or not classes:
             raise AssayError("the script registers no workflow")
-        self.names = set(classes)
+        self._names = {name for name in classes if name is not None}
+        self._is_dynamic = None in classes
         self.runner = _Runner(settings)
         self._replayer = Replayer(
             workflows=list(classes.values()),
@@ -160,6 +162,10 @@ class Replay:
             data_converter=connection.data_converter(codec),
             runtime=core(),
         )
+
+    def knows(self, workflow_type: str) -> bool:
+        """Whether there is code for a workflow."""
+        return self._is_dynamic or workflow_type in self._names
 
     async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[Outcome]:
         """Replay histories one by one, each read only when it is its turn."""
@@ -199,8 +205,8 @@ class Replay:
 
     def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: Exception | None) -> Divergence:
         watched = self.runner.watched
-        if workflow_type not in self.names:
-            known = ", ".join(sorted(self.names))
+        if not self.knows(workflow_type):
+            known = ", ".join(sorted(self._names))
             return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
         if not watched.mismatch:
             return Divergence(watched.failure or str(failure), [], None, None, watched.where)

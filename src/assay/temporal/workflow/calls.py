@@ -30,6 +30,17 @@ class WaitOptions:
     timeout: float | None = None
 
 
+@dataclass(kw_only=True)
+class ConditionOptions(WaitOptions):
+    """How long to wait, and how that is shown.
+
+    Attributes:
+        timeout_summary: What the Web UI and the history show beside the timer of the timeout.
+    """
+
+    timeout_summary: str | None = None
+
+
 def within(options: WaitOptions | None) -> float | None:
     """The seconds that a wait may take: not above 0 when a deadline is over, as `deadline - ctx:now()` tells it."""
     timeout = options.timeout if options else None

@@ -12,7 +12,7 @@ from temporalio.common import RawValue, WorkflowIDReusePolicy
 from assay.lua.declare import method
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions, VersionOverride, priority, versioning_override
 from assay.temporal.workflow import scopes
 from assay.temporal.workflow.calls import answer, arguments, attributes, memo, positive
 from assay.temporal.workflow.futures import Future
@@ -49,6 +49,8 @@ class ChildOptions:
         static_summary: One line about it for the Web UI, in Markdown.
         static_details: More about it, in Markdown.
         priority: Who goes first when workers are busy: a table, or only its `priority_key`.
+        versioning_override: Which version of a deployment runs it, whatever its worker says: one that a table names, or
+            "auto_upgrade" for the current one at each step.
     """
 
     args: list[Json] | None = None
@@ -67,6 +69,7 @@ class ChildOptions:
     static_summary: str | None = None
     static_details: str | None = None
     priority: int | PriorityOptions | None = None
+    versioning_override: Literal["auto_upgrade"] | VersionOverride | None = None
 
     def to_sdk(self, value: Json | None) -> dict[str, Any]:
         """The SDK's arguments, but for the id."""
@@ -87,6 +90,7 @@ class ChildOptions:
             "static_summary": self.static_summary,
             "static_details": self.static_details,
             "priority": priority(self.priority),
+            "versioning_override": versioning_override(self.versioning_override),
         }
 
 

@@ -7,7 +7,7 @@ from temporalio import workflow
 from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method, native
 from assay.lua.function import LuaFunction
-from assay.temporal.workflow.calls import WaitOptions, within
+from assay.temporal.workflow.calls import ConditionOptions, within
 from assay.temporal.workflow.host import HostFailure, WorkflowHost
 
 
@@ -49,7 +49,7 @@ class Conditions:
     _host: WorkflowHost
 
     @native
-    async def wait_condition(self, condition: LuaFunction, options: WaitOptions | None = None) -> bool:
+    async def wait_condition(self, condition: LuaFunction, options: ConditionOptions | None = None) -> bool:
         """Wait until a condition holds: returns true then, or false on a timeout.
 
         The condition is asked at once, and again whenever something has happened in the run, so it should be short.
@@ -61,8 +61,8 @@ class Conditions:
         raise NotImplementedError
 
     @method
-    async def _wait_condition(self, function: LuaFunction, options: WaitOptions | None = None) -> bool:
-        limit = within(options)
+    async def _wait_condition(self, function: LuaFunction, options: ConditionOptions | None = None) -> bool:
+        limit, summary = within(options), options.timeout_summary if options else None
         end = None if limit is None else workflow.time() + limit
         condition = Condition(self._host, function)
         # Of several that wait for the same, one goes on and may change the answer for the others: they ask once more.
@@ -71,7 +71,7 @@ class Conditions:
             if left is not None and left <= 0:
                 return False
             try:
-                await workflow.wait_condition(condition.is_decided, timeout=left)
+                await workflow.wait_condition(condition.is_decided, timeout=left, timeout_summary=summary)
             except TimeoutError:
                 return False
         if condition.error is not None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from temporalio import workflow
 
 from assay.lua.declare import method
+from assay.temporal.meter import MetricMeter
 from assay.temporal.workflow.activities import Activities, LocalActivities
 from assay.temporal.workflow.cancellation import Cancellation
 from assay.temporal.workflow.children import Children
@@ -66,6 +67,16 @@ class Context(
         workflow.deprecate_patch(id)
 
     @method
+    def metric_meter(self) -> MetricMeter:
+        """Return what makes metrics. What is recorded while a run is replayed is not recorded again."""
+        return MetricMeter(workflow.metric_meter())
+
+    @method
     def uuid(self) -> str:
         """Return a UUID, the same on every replay."""
         return str(workflow.uuid4())
+
+    @method
+    def uuid7(self) -> str:
+        """Return a UUID of version 7, the same on every replay: it sorts by the time of the workflow task."""
+        return str(workflow.uuid7())

@@ -8,7 +8,6 @@ import re
 import secrets
 import sys
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +23,7 @@ from assay.lua.state import LATE_PARTS, PARTS, Late, Outcome
 from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
+from assay.temporal.workflow.mailbox import Mailbox
 from assay.temporal.workflow.scopes import Scope
 
 if TYPE_CHECKING:
@@ -99,14 +99,6 @@ class WorkflowLimits:
     cpu_seconds: float = 1
 
 
-@dataclass
-class Update:
-    """What answers an update, and what may reject it before."""
-
-    handler: LuaFunction
-    validator: LuaFunction | None
-
-
 class WorkflowHost(Host):
     """One run's Lua state, its messages and their handlers, and what its tasks have to do with each other."""
 
@@ -133,13 +125,7 @@ class WorkflowHost(Host):
         self.begin_activation()
         self._suspend = suspend
         self._more_parts = more_parts
-        self.signals: dict[str, deque[list[Json]]] = {}
-        """The arguments of signals that nobody has taken: one each, but from other SDKs maybe several."""
-        self.signal_handlers: dict[str, LuaFunction] = {}
-        self.queries: dict[str, LuaFunction] = {}
-        self.updates: dict[str, Update] = {}
-        self.handlers: Counter[str] = Counter()
-        """The handlers that are running."""
+        self.mailbox = Mailbox()
         self.waits: dict[int, tuple[Function, list[Any], float]] = {}
         """What each task waits for: the method of `ctx`, its arguments, and the workflow's time then."""
         self._asked: tuple[Function, list[Any]] | None = None

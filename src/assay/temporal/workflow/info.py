@@ -44,6 +44,19 @@ class Root:
 
 
 @dataclass
+class DeploymentVersion:
+    """A version of a worker deployment.
+
+    Attributes:
+        name: The deployment.
+        build_id: The version.
+    """
+
+    name: str
+    build_id: str
+
+
+@dataclass
 class WorkflowInfo:
     """What a workflow knows of itself. Times are seconds, points in time seconds since 1970-01-01 UTC.
 
@@ -56,6 +69,7 @@ class WorkflowInfo:
         attempt: 1, or more when the workflow was tried again.
         start_time: When this run started.
         first_execution_run_id: The id of the first run of the chain of retries and continuations.
+        original_execution_run_id: The id of the run that this one was before it was reset; else its own.
         continued_run_id: The run that this one continues, if there is one.
         parent: The workflow that started it, if one did.
         root: The workflow at the top, if this is a child.
@@ -64,6 +78,8 @@ class WorkflowInfo:
         history_length: The number of events up to the current workflow task.
         history_size: Their size in bytes.
         continue_as_new_suggested: True once the server finds the history long: time for `ctx:continue_as_new`.
+        current_deployment_version: The version of the deployment whose code runs the current workflow task, if it has
+            one: a table of `name` and `build_id`.
         target_worker_deployment_version_changed: True once another version of the deployment is the one to run on: time
             to continue as new there (`initial_versioning_behavior`).
         execution_timeout: How long the workflow may take with its retries and continuations.
@@ -84,6 +100,7 @@ class WorkflowInfo:
     attempt: int
     start_time: float
     first_execution_run_id: str
+    original_execution_run_id: str
     continued_run_id: str | None
     parent: Parent | None
     root: Root | None
@@ -92,6 +109,7 @@ class WorkflowInfo:
     history_length: int
     history_size: int
     continue_as_new_suggested: bool
+    current_deployment_version: DeploymentVersion | None
     target_worker_deployment_version_changed: bool
     execution_timeout: float | None
     run_timeout: float | None
@@ -125,7 +143,7 @@ class Info:
     def workflow_info(self) -> WorkflowInfo:
         """Tell what this run is."""
         info = workflow.info()
-        failure = workflow.get_last_failure()
+        failure, version = workflow.get_last_failure(), info.get_current_deployment_version()
         return WorkflowInfo(
             workflow_id=info.workflow_id,
             run_id=info.run_id,
@@ -135,6 +153,7 @@ class Info:
             attempt=info.attempt,
             start_time=info.workflow_start_time.timestamp(),
             first_execution_run_id=info.first_execution_run_id,
+            original_execution_run_id=info.original_execution_run_id,
             continued_run_id=info.continued_run_id or None,
             parent=Parent(info.parent.workflow_id, info.parent.run_id, info.parent.namespace) if info.parent else None,
             root=Root(info.root.workflow_id, info.root.run_id) if info.root else None,
@@ -143,6 +162,9 @@ class Info:
             history_length=info.get_current_history_length(),
             history_size=info.get_current_history_size(),
             continue_as_new_suggested=info.is_continue_as_new_suggested(),
+            current_deployment_version=(
+                DeploymentVersion(version.deployment_name, version.build_id) if version is not None else None
+            ),
             target_worker_deployment_version_changed=info.is_target_worker_deployment_version_changed(),
             execution_timeout=_seconds(info.execution_timeout),
             run_timeout=_seconds(info.run_timeout),

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.common import RawValue, VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 from assay.errors import BuiltinError, LuaError
@@ -24,6 +25,7 @@ from assay.temporal.workflow import scopes
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost, WorkflowLimits
 from assay.temporal.workflow.messages import run_handler, take_signal
+from assay.temporal.workflow.metadata import add_handlers
 from assay.temporal.workflow.waits import STACK_QUERY, stack, state
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,21 @@ class Settings:
     local_activities: Collection[str] | None = None
     parts: tuple[str, ...] = ()
     runs: weakref.WeakValueDictionary[str, WorkflowHost] = field(default_factory=weakref.WeakValueDictionary)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the runs of a workflow are made of.
+
+    Attributes:
+        name: Its type; None for the dynamic one, which runs for every type that is not registered.
+        code: The function with all that it reaches.
+        versioning: Where its runs go when there are several versions.
+    """
+
+    name: str | None
+    code: bytes
+    versioning: VersioningBehavior = VersioningBehavior.UNSPECIFIED
 
 
 class Run:
@@ -99,7 +116,9 @@ class Run:
             logger.warning(f"workflow '%s' (%s) {text}", info.workflow_type, info.workflow_id, *arguments)
 
     def _tell_what_is_left(self) -> None:
-        running = ", ".join(f"{title} ({count})" for title, count in sorted((+self._host.handlers).items()))
+        mailbox = self._host.mailbox
+        left = mailbox.running - mailbox.may_be_abandoned
+        running = ", ".join(f"{title} ({count})" for title, count in sorted(left.items()))
         if running:
             text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
             self._warn(text, running)
@@ -113,13 +132,14 @@ class Run:
     def validate(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Reject an update that nobody answers or that its validator refuses."""
         host = self._host
-        update = host.updates.get(name)
-        if update is None:
-            known = ", ".join(sorted(host.updates)) or "none"
+        found = host.mailbox.updates.find(name, payloads.as_json(arguments))
+        if found is None:
+            known = host.mailbox.updates.names()
             raise ApplicationError(f"update '{name}' is not registered (registered: {known})", type="UnknownUpdate")
+        update, given = found
         if update.validator is not None:
             try:
-                host.run_handler(update.validator, payloads.as_json(arguments))
+                host.run_handler(update.validator, given)
             except LuaError as error:
                 failure = to_application_error(error)
                 raise failure from failure.__cause__
@@ -132,8 +152,9 @@ class Run:
         host.scope.add(task)
         scopes.enter(scopes.Scope(host.scope))
         try:
-            handler = host.updates[name].handler
-            work = run_handler(host, f"update '{name}'", handler, payloads.as_json(arguments))
+            found = host.mailbox.updates.find(name, payloads.as_json(arguments))
+            assert found is not None  # it was validated
+            work = run_handler(host, f"update '{name}'", *found)
             result = await scopes.to_its_end(work)
         except LuaError as error:
             outcome = host.outcome_of(error)
@@ -148,12 +169,12 @@ class Run:
     def query(self, name: str, arguments: Sequence[RawValue]) -> RawValue:
         """Ask a query handler."""
         host = self._host
-        handler = host.queries.get(name)
-        if handler is None:
-            known = ", ".join(sorted(host.queries)) or "none"
-            raise UnknownQueryError(f"query '{name}' is not registered (registered: {known})")
+        found = host.mailbox.queries.find(name, payloads.as_json(arguments))
+        if found is None:
+            raise UnknownQueryError(f"query '{name}' is not registered (registered: {host.mailbox.queries.names()})")
+        handler, given = found
         try:
-            answer = host.run_handler(handler, payloads.as_json(arguments))
+            answer = host.run_handler(handler.run, given)
             return payloads.result("the answer", answer, self._settings.payload_limit)
         except LuaError as error:
             raise to_application_error(error) from None
@@ -162,14 +183,22 @@ class Run:
         """Tell what the run waits for."""
         return stack(self._host) if query == STACK_QUERY else state(self._host)
 
+    def describe_handlers(self, metadata: WorkflowMetadata) -> None:
+        """Tell which messages the run handles."""
+        add_handlers(metadata, self._host.mailbox)
 
-def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
+
+def workflow_class(snapshot: Snapshot, settings: Settings) -> type:
     """The class that the SDK runs for the Lua function in `snapshot`."""
 
     def init(self: Any) -> None:
-        self.run_ = Run(snapshot, settings)
+        self.run_ = Run(snapshot.code, settings)
 
     async def run(self: Any, *arguments: RawValue) -> RawValue:
+        result: RawValue = await self.run_.execute(arguments)
+        return result
+
+    async def run_any(self: Any, arguments: Sequence[RawValue]) -> RawValue:
         result: RawValue = await self.run_.execute(arguments)
         return result
 
@@ -190,7 +219,10 @@ def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
     def answer_tool(self: Any, query: str) -> Any:
         return self.run_.answer_tool(query)
 
-    for function in (run, on_signal, on_query, on_update, validate_update):
+    def describe_handlers(self: Any, metadata: WorkflowMetadata) -> None:
+        self.run_.describe_handlers(metadata)
+
+    for function in (run, run_any, on_signal, on_query, on_update, validate_update):
         # The SDK refuses methods whose names show that their class was made inside a function, and a typed `self`.
         function.__qualname__ = f"LuaWorkflow.{function.__name__}"
         del function.__annotations__["self"]
@@ -200,12 +232,16 @@ def workflow_class(name: str, snapshot: bytes, settings: Settings) -> type:
     members = {
         "__init__": init,
         "__qualname__": "LuaWorkflow",
-        "run": workflow.run(run),
+        "run": workflow.run(run_any if snapshot.name is None else run),
         "on_signal": workflow.signal(dynamic=True)(on_signal),
         "on_query": workflow.query(dynamic=True)(on_query),
         "on_update": update,
         "validate_update": update.validator(validate_update),
         "answer_tool": answer_tool,
+        "describe_handlers": describe_handlers,
     }
     cls = type("LuaWorkflow", (), members)
-    return workflow.defn(name=name, sandboxed=False)(cls)
+    versioning = snapshot.versioning
+    if snapshot.name is None:
+        return workflow.defn(dynamic=True, sandboxed=False, versioning_behavior=versioning)(cls)
+    return workflow.defn(name=snapshot.name, sandboxed=False, versioning_behavior=versioning)(cls)

@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
+from assay.temporal import meter
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.futures import Future
 from assay.temporal.workflow.host import WorkflowHost
@@ -16,6 +17,7 @@ from assay.temporal.workflow.host import WorkflowHost
 library = Library("workflow", "Inside a workflow.")
 library.handle(Context)
 library.handle(Future)
+meter.add_handles(library)
 
 
 @library.function(pure=True)

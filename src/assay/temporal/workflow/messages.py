@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
+from typing import Literal
 
 from temporalio import workflow
 
@@ -13,12 +13,40 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Several
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
-from assay.temporal.workflow.calls import WaitOptions, within
-from assay.temporal.workflow.host import ContinueAsNew, HostFailure, Update, WorkflowHost
+from assay.temporal.workflow import scopes
+from assay.temporal.workflow.calls import ConditionOptions, within
+from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost
+from assay.temporal.workflow.mailbox import Handler, Queue
 
 
 @dataclass(kw_only=True)
-class UpdateOptions:
+class HandlerOptions:
+    """How a handler is shown.
+
+    Attributes:
+        description: One line about it for the Web UI and `temporal workflow metadata`.
+    """
+
+    description: str | None = None
+
+
+@dataclass(kw_only=True)
+class SignalHandlerOptions(HandlerOptions):
+    """How signals are taken.
+
+    Attributes:
+        unfinished_policy: What is said when the workflow ends while the handler is running: a warning, or nothing.
+    """
+
+    unfinished_policy: Literal["warn_and_abandon", "abandon"] = "warn_and_abandon"
+
+    def handler(self, function: LuaFunction, validator: LuaFunction | None = None) -> Handler:
+        """The handler of these options."""
+        return Handler(function, validator, self.description or "", self.unfinished_policy == "abandon")
+
+
+@dataclass(kw_only=True)
+class UpdateOptions(SignalHandlerOptions):
     """How an update is taken.
 
     Attributes:
@@ -42,30 +70,48 @@ class UpdateInfo:
     name: str
 
 
-async def run_handler(host: WorkflowHost, title: str, handler: LuaFunction, arguments: list[Json]) -> Json | None:
+async def run_handler(host: WorkflowHost, title: str, handler: Handler, arguments: list[Json]) -> Json | None:
     """Run a handler as a task and return its result. Raises LuaError."""
-    host.handlers[title] += 1
+    counters = [host.mailbox.running] + [host.mailbox.may_be_abandoned] * handler.may_be_abandoned
+    for counter in counters:
+        counter[title] += 1
     try:
-        task = host.start(handler, arguments, b"json")
+        task = host.start(handler.run, arguments, b"json")
         result = await host.drive(task, host.step(task))
         assert result is None or isinstance(result, Json)
         return result
     finally:
-        host.handlers[title] -= 1
+        for counter in counters:
+            counter[title] -= 1
         host.progress += 1
 
 
 def take_signal(host: WorkflowHost, name: str, arguments: list[Json]) -> None:
     """Give a signal to its handler, or keep it until it is waited for."""
     host.progress += 1
-    handler = host.signal_handlers.get(name)
-    if handler is None:
-        host.signals.setdefault(name, deque()).append(arguments)
-    else:
+    handler = host.mailbox.signals.named.get(name)
+    if handler is not None:
         host.scope.begin(_handle_signal(host, f"signal '{name}'", handler, arguments))
+        return
+    host.mailbox.keep(name, arguments)
+    if host.mailbox.has_for_dynamic():
+        _begin_hand_over(host)
 
 
-async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, arguments: list[Json]) -> None:
+def _begin_hand_over(host: WorkflowHost) -> None:
+    scopes.Scope().begin(_hand_over(host))  # a cancel of the workflow does not reach it
+
+
+async def _hand_over(host: WorkflowHost) -> None:
+    """Give the dynamic handler what nobody waits for once all tasks have gone as far as they can."""
+    await workflow.wait_condition(lambda: True)
+    for name, arguments in host.mailbox.take_unexpected():
+        found = host.mailbox.signals.find(name, arguments)
+        assert found is not None
+        host.scope.begin(_handle_signal(host, f"signal '{name}'", *found))
+
+
+async def _handle_signal(host: WorkflowHost, title: str, handler: Handler, arguments: list[Json]) -> None:
     try:
         await run_handler(host, title, handler, arguments)
     except LuaError as error:
@@ -74,12 +120,13 @@ async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, a
         host.fail(error)
 
 
-async def _has_come(queue: deque[list[Json]], limit: float | None) -> bool:
-    """Wait until a queue has something for the running task; false when `limit` seconds are over first."""
+async def _has_come(queue: Queue, options: ConditionOptions | None) -> bool:
+    """Wait until a queue has something for the running task; false when the time is over first."""
+    limit, summary = within(options), options.timeout_summary if options else None
     end = None if limit is None else workflow.time() + limit
     while limit is None or limit > 0:
         try:
-            await workflow.wait_condition(lambda: bool(queue), timeout=limit)
+            await workflow.wait_condition(lambda: bool(queue), timeout=limit, timeout_summary=summary)
         except TimeoutError:
             return False
         if queue:
@@ -93,13 +140,22 @@ def _value(payload: Json) -> Value:
     return True if payload == b"null" else payloads.to_python(payload)
 
 
+def _query(function: LuaFunction, options: HandlerOptions | None) -> Handler:
+    return Handler(function, description=options.description or "" if options else "")
+
+
+def _update(function: LuaFunction, options: UpdateOptions | None) -> Handler:
+    given = options or UpdateOptions()
+    return given.handler(function, given.validator)
+
+
 class Messages:
     """What reaches a workflow from outside."""
 
     _host: WorkflowHost
 
     @method
-    async def wait_signal(self, name: str, options: WaitOptions | None = None) -> Json | Several | bool | None:
+    async def wait_signal(self, name: str, options: ConditionOptions | None = None) -> Json | Several | bool | None:
         """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
 
         Signals are kept in order until they are waited for. What another SDK sends with several arguments comes as
@@ -109,10 +165,10 @@ class Messages:
             name: The signal.
             options: How long to wait.
         """
-        queue = self._host.signals.setdefault(name, deque())
-        if not await _has_come(queue, within(options)):
+        queue = self._host.mailbox.expect(name)
+        if not await _has_come(queue, options):
             return None
-        payload, *more = queue.popleft()
+        _, (payload, *more) = queue.popleft()
         if more:
             return Several((_value(payload), *map(payloads.to_python, more)))
         return True if payload == b"null" else payload
@@ -124,14 +180,14 @@ class Messages:
         Args:
             name: The signal.
         """
-        queue = self._host.signals.get(name)
+        queue = self._host.mailbox.expect(name)
         if not queue:
             return Several((False, None))
-        payload, *more = queue.popleft()
+        _, (payload, *more) = queue.popleft()
         return Several((True, _value(payload), *map(payloads.to_python, more)))
 
     @method
-    def on_signal(self, name: str, handler: LuaFunction) -> None:
+    def on_signal(self, name: str, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:
         """Call a function for each signal of a name, in order, also for those that have come already.
 
         Each call is a task of its own: when one waits, the next may begin. An error that it raises fails the workflow.
@@ -139,21 +195,49 @@ class Messages:
         Args:
             name: The signal.
             handler: Gets the payload; it may use every method of `ctx`.
+            options: How the signals are taken.
         """
         host = self._host
-        host.signal_handlers[name] = handler
-        for arguments in host.signals.pop(name, ()):
-            take_signal(host, name, arguments)
+        host.mailbox.signals.named[name] = (options or SignalHandlerOptions()).handler(handler)
+        for signal in host.mailbox.take(name):
+            take_signal(host, *signal)
 
     @method
-    def register_query(self, name: str, handler: LuaFunction) -> None:
+    def on_dynamic_signal(self, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:
+        """Call a function for each signal of any other name, in order, also for those that have come already.
+
+        Other names are those without an `on_signal` of their own that no `wait_signal` or `poll_signal` has asked for
+        by the time the workflow waits. A signal that is waited for only later on belongs into an `on_signal`. Each call
+        is a task of its own, as with `on_signal`.
+
+        Args:
+            handler: Gets the signal's name and its payload; it may use every method of `ctx`.
+            options: How the signals are taken.
+        """
+        self._host.mailbox.signals.dynamic = (options or SignalHandlerOptions()).handler(handler)
+        _begin_hand_over(self._host)
+
+    @method
+    def register_query(self, name: str, handler: LuaFunction, options: HandlerOptions | None = None) -> None:
         """Answer a query while the workflow waits and after it has ended.
 
         Args:
             name: The query.
             handler: Gets the query's input, returns the answer. It runs on a copy of what it reaches: it only reads.
+            options: How it is shown.
         """
-        self._host.queries[name] = handler
+        self._host.mailbox.queries.named[name] = _query(handler, options)
+
+    @method
+    def register_dynamic_query(self, handler: LuaFunction, options: HandlerOptions | None = None) -> None:
+        """Answer the queries of all names that are not registered.
+
+        Args:
+            handler: Gets the query's name and its input, returns the answer. It runs on a copy of what it reaches: it
+                only reads.
+            options: How it is shown.
+        """
+        self._host.mailbox.queries.dynamic = _query(handler, options)
 
     @method
     def register_update(self, name: str, handler: LuaFunction, options: UpdateOptions | None = None) -> None:
@@ -166,7 +250,17 @@ class Messages:
             handler: Gets the input; it may use every method of `ctx`, but for `continue_as_new`.
             options: How an update is taken.
         """
-        self._host.updates[name] = Update(handler, options.validator if options else None)
+        self._host.mailbox.updates.named[name] = _update(handler, options)
+
+    @method
+    def register_dynamic_update(self, handler: LuaFunction, options: UpdateOptions | None = None) -> None:
+        """Answer the updates of all names that are not registered. Register it before the workflow waits.
+
+        Args:
+            handler: Gets the update's name and its input; it may use every method of `ctx`, but for `continue_as_new`.
+            options: How an update is taken; the validator gets the name and the input too.
+        """
+        self._host.mailbox.updates.dynamic = _update(handler, options)
 
     @reader
     def current_update_info(self) -> UpdateInfo | None:
@@ -181,4 +275,4 @@ class Messages:
         A workflow that ends does not wait for them: `ctx:wait_condition(function() return ctx:all_handlers_finished()
         end)` does.
         """
-        return not +self._host.handlers
+        return not +self._host.mailbox.running and not self._host.mailbox.has_for_dynamic()

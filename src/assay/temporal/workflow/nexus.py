@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -28,6 +28,10 @@ class NexusOptions:
         operation: The operation of the service.
         input: What it gets.
         schedule_to_close_timeout: Seconds that it may take with its retries; the server's limit when left out.
+        schedule_to_start_timeout: Seconds until its service must have begun it.
+        start_to_close_timeout: Seconds that it may take once it has begun, when it does not end at once.
+        cancellation_type: When a cancelled operation ends for the workflow: "wait_completed" when it has ended,
+            "wait_requested" when it has been asked to, "try_cancel" at once; "abandon" at once, and it is not asked.
         headers: Nexus headers: name → text.
         summary: What the Web UI and the history show beside it.
     """
@@ -37,6 +41,9 @@ class NexusOptions:
     operation: Name
     input: Json | None = None
     schedule_to_close_timeout: float | None = None
+    schedule_to_start_timeout: float | None = None
+    start_to_close_timeout: float | None = None
+    cancellation_type: Literal["wait_completed", "wait_requested", "try_cancel", "abandon"] = "wait_completed"
     headers: dict[str, str] | None = None
     summary: str | None = None
 
@@ -73,6 +80,9 @@ def _run(options: NexusOptions) -> Coroutine[Any, Any, RawValue]:
         RawValue(payloads.to_payload(options.input)),
         output_type=RawValue,
         schedule_to_close_timeout=positive("schedule_to_close_timeout", options.schedule_to_close_timeout),
+        schedule_to_start_timeout=positive("schedule_to_start_timeout", options.schedule_to_start_timeout),
+        start_to_close_timeout=positive("start_to_close_timeout", options.start_to_close_timeout),
+        cancellation_type=workflow.NexusOperationCancellationType[options.cancellation_type.upper()],
         headers=options.headers,
         summary=options.summary,
     )

@@ -23,6 +23,7 @@ from temporalio.worker import (
 from temporalio.workflow import Info
 
 from assay.temporal.workflow.instance import Settings
+from assay.temporal.workflow.metadata import METADATA_QUERY
 from assay.temporal.workflow.waits import STACK_QUERY, STATE_QUERY
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ class _Messages(WorkflowInboundInterceptor):
     async def handle_query(self, input: HandleQueryInput) -> Any:
         if input.query in (STATE_QUERY, STACK_QUERY):
             return workflow.instance().answer_tool(input.query)
-        return await super().handle_query(input)
+        answer = await super().handle_query(input)
+        if input.query == METADATA_QUERY:
+            workflow.instance().describe_handlers(answer)
+        return answer
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         workflow.instance().validate_update(*input.args)

@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
-from assay.lua.declare import method
+from assay.lua.declare import method, reader
 from assay.lua.values import Json, Value
 from assay.temporal import payloads, search_attributes
 
@@ -58,3 +58,8 @@ class Visibility:
             text: Markdown. It takes the place of the one before, and is not part of the history.
         """
         workflow.set_current_details(text)
+
+    @reader
+    def get_current_details(self) -> str:
+        """Return the text of the last `ctx:set_current_details`; empty when there was none."""
+        return workflow.get_current_details()
