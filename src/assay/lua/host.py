@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_WARNING = 256 * 1024
 
+_PLAIN = {type(None), bool, float, bytes}  # what crosses as it is
+
 _NEVER = -1  # an operation that nobody completes: the script is ending
 
 Arguments = tuple[Any, ...] | list[Json]
@@ -190,60 +192,37 @@ class Host:
         sides = given[len(parameters) :]
         arguments: list[Any] = [self] if function.takes_host else []
         for parameter, raw in zip(parameters, given, strict=False):
-            if raw is None:
-                if parameter.rest:
-                    continue
-                arguments.append(parameter.default)
-                continue
-            if parameter.is_bytes and parameter.kind == "string" and isinstance(raw, bytes):
-                arguments.append(raw)
-                continue
-            value: Any = raw
-            if parameter.is_handle:
-                value = self._handles[raw]
-            elif parameter.is_handle_list:
-                value = [self._handles[int(identity)] for identity in raw.split()]
-            elif parameter.kind == "json":
-                value = Json(raw)
-            elif parameter.kind == "body":
-                value = raw[1:] if raw[:1] == b"=" else Json(raw)
-            elif parameter.kind == "function":
-                value = LuaFunction(self, raw)
-            elif parameter.kind == "any" and parameter.hint is not Any and not isinstance(raw, bytes):
-                value = parameter.convert(raw, f"argument '{parameter.name}'")
-            elif isinstance(raw, bytes):
-                value = self._decode(parameter.kind, raw, sides)
-                value = parameter.convert(value, f"argument '{parameter.name}'")
             if parameter.rest:
-                arguments.extend(value)
+                if raw is not None:
+                    arguments.extend(parameter.read(self, raw, sides))
+            elif raw is None:
+                arguments.append(parameter.default)
+            elif parameter.read is None:
+                arguments.append(raw)
             else:
-                arguments.append(value)
+                arguments.append(parameter.read(self, raw, sides))
         return arguments
 
-    def _decode(self, kind: str, raw: bytes, sides: tuple[bytes, ...]) -> Any:
-        if kind == "string":
-            return values.text_or_bytes(raw)
-        if raw[:1] == b"=":
-            return values.text_or_bytes(raw[1:])
-        first, _, text = raw.partition(b":")
-        return values.decode(text, sides[int(first) :], lambda identity: LuaFunction(self, identity))
+    def object(self, identity: int) -> Any:
+        """What a handle stands for."""
+        return self._handles[identity]
 
     # Outcomes -----------------------------------------------------------------------------------------------
 
     def _outcome(self, result: Any) -> Outcome:
+        if type(result) in _PLAIN:
+            return b"v", result
         if isinstance(result, Record):
             parts = result.parts()
             if parts is not None:
                 return b"s", *parts
             result = result.plain()
-        if result is None or isinstance(result, bool | float):
-            return b"v", result
         if isinstance(result, str):
             return b"v", result.encode("utf-8", "surrogateescape")
         if isinstance(result, Json):
             return b"j", bytes(result)
         if isinstance(result, bytes):
-            return b"v", result
+            return b"v", bytes(result)
         if isinstance(result, TaskOutcome | TaskResults):
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):

@@ -85,6 +85,15 @@ function host.outcome(id)
   return unpack(outcome, 1, outcome.n)
 end
 
+-- The results of a task, as an array, if it has ended and that without an error.
+function host.results(id)
+  local outcome = outcomes[id]
+  if outcome and outcome[1] then
+    outcomes[id] = nil
+    return { unpack(outcome, 2, outcome.n) }
+  end
+end
+
 local function finish(id)
   local co = tasks[id]
   local delivery = deliver[id]
