@@ -28,6 +28,7 @@ class Task:
     """A spawned task. `task.await()` and `task:await()` are the same, and so for `cancel`."""
 
     lua_name = "async.Task"
+    lua_bound = True
 
     def __init__(self, spawned: SpawnedTask) -> None:
         self._spawned = spawned

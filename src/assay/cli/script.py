@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COMMAND_LINE = "=(command line)"
 
 _YOUNG_OBJECTS = 50_000
-"""Python's own 700 are looked at again and again while a thousand requests, with some 30 objects each, are under way."""
+"""Python's own 700 are looked at again and again while a thousand requests, of some 30 objects each, are under way."""
 
 
 def run_file(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Sides = tuple[bytes, ...]
 Reader = Callable[["Host", Any, Sides], Any]
-"""Makes an argument of what crossed, with the side strings of the call; raises BuiltinError for one that does not fit."""
+"""Makes an argument of what crossed, with the call's side strings; raises BuiltinError for one that does not fit."""
 
 
 def reader(parameter: Parameter) -> Reader | None:

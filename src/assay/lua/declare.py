@@ -128,6 +128,8 @@ class Handle:
         self.methods = methods
         self.fields: Mapping[str, type] = getattr(python, "lua_fields", {})
         """Handles that the library's Lua file puts into each handle: their names and classes."""
+        self.is_bound: bool = getattr(python, "lua_bound", False)
+        """Whether the library's Lua file makes the methods know their handle: they may be called without a colon."""
 
 
 class Library:
