@@ -192,15 +192,16 @@ class Host:
         sides = given[len(parameters) :]
         arguments: list[Any] = [self] if function.takes_host else []
         for parameter, raw in zip(parameters, given, strict=False):
-            if parameter.rest:
-                if raw is not None:
-                    arguments.extend(parameter.read(self, raw, sides))
-            elif raw is None:
-                arguments.append(parameter.default)
-            elif parameter.read is None:
+            read = parameter.read
+            if raw is None:
+                if not parameter.rest:
+                    arguments.append(parameter.default)
+            elif read is None:
                 arguments.append(raw)
+            elif parameter.rest:
+                arguments.extend(read(self, raw, sides))
             else:
-                arguments.append(parameter.read(self, raw, sides))
+                arguments.append(read(self, raw, sides))
         return arguments
 
     def object(self, identity: int) -> Any:
