@@ -35,6 +35,8 @@ local function raise(message)
   error(message, level)
 end
 
+host.raise = raise
+
 -- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
 
 local handle_ids = setmetatable({}, { __mode = "k" })
