@@ -365,20 +365,24 @@ class Host:
         import asyncio
 
         was_cancelled = False
-        self.launch()
         while event[0] == b"wait":
             self._flush()
             function, awaitable = self._operations.pop(event[1])
             try:
+                if self.launch():
+                    # They begin before this wait does, so that what their first step takes (it may import a lot) is
+                    # not taken from a `sleep` that lets them get ready.
+                    await asyncio.sleep(0)
                 answer = self._outcome(await awaitable)
             except asyncio.CancelledError:
+                awaitable.close()
                 self.check_alive()
                 was_cancelled = True
                 answer = self._failure(function, cancelled())
             except Exception as error:
                 answer = self._failure(function, error)
             event = self.step(task, *answer)
-            self.launch()
+        self.launch()
         try:
             return self.result(event)
         except LuaError as error:
@@ -405,10 +409,13 @@ class Host:
         value = values.decode(rest[3], rest[4:]) if len(rest) > 3 else None
         raise LuaError(message, value, rest[1].decode("utf-8", "replace"), self._handles.get(rest[2]))
 
-    def launch(self) -> None:
-        """Start driving the tasks that Lua code spawned."""
-        while self._spawned:
-            self._spawned.pop(0).launch()
+    def launch(self) -> bool:
+        """Start driving the tasks that Lua code spawned; returns whether there were any."""
+        launched = self._spawned
+        self._spawned = []
+        for spawned in launched:
+            spawned.launch()
+        return bool(launched)
 
     def spawn(self, task: int) -> SpawnedTask:
         """Take over a task that Lua code made; it begins when whoever made it waits."""
