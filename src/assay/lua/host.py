@@ -433,6 +433,8 @@ class Host:
             return self.result(event)
         import asyncio
 
+        from assay.lua.loop import new_event_loop
+
         async def finish() -> Any:
             main = asyncio.current_task()
             assert main is not None
@@ -448,8 +450,8 @@ class Host:
             finally:
                 await self.close()
 
-        # Not uvloop: a shell command whose children outlive it would never end, and it takes the signals over.
-        return asyncio.run(finish())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(finish())
 
     def add_service(self, service: Service, *, keeps_alive: bool = True) -> None:
         """Keep the script alive until `service` ends; on the event loop's thread.
