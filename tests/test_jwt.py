@@ -232,6 +232,8 @@ def test_what_is_no_key() -> None:
     for text in ("no key", "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", encrypted):
         assert call("jwt_sign", {"a": 1}, text).startswith("crypto.jwt_sign: invalid PEM key: ")
         assert call("jwt_verify", "a.b.c", text).startswith("crypto.jwt_verify: invalid PEM key: ")
+    secret = "crypto.jwt_verify: invalid PEM key: no public key can be read from it (a secret goes with the "
+    assert call("jwt_verify", "a.b.c", SECRET).startswith(secret)
     assert call("jwt_sign", {"a": 1}, public("rsa")).startswith("crypto.jwt_sign: invalid PEM key: ")
     assert call("jwt_sign", {"a": 1}, private("p256"), "RS256").endswith("the key is not of the kind that RS256 needs")
     assert call("jwt_sign", {"a": 1}, private("p256"), "ES384").endswith("the key is not of the kind that ES384 needs")

@@ -80,6 +80,13 @@ def test_a_stub() -> None:
         assert part in text, part
 
 
+def test_methods_that_need_no_colon_need_no_self() -> None:
+    text = stub(next(library for library in reference.libraries() if library.name == "async"))
+    assert "---@field await fun(self?: async.Task): any[] Wait for the task and return" in text
+    assert "---@field cancel fun(self?: async.Task) Cancel the task:" in text
+    assert "Task:await" not in text
+
+
 def test_the_annotations_are_lua_and_declare_every_global() -> None:
     lua = LuaRuntime()
     lua.execute(reference.stubs())

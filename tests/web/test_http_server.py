@@ -149,6 +149,25 @@ async def test_a_head_that_trickles_in(script: Script) -> None:
         assert ended.exception() is not None or ended.result() == b""
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    ids=["no HTTP", "long header", "two lengths"],
+)
+async def test_what_is_no_http_is_told_nothing_of_the_insides(script: Script, request_bytes: bytes) -> None:
+    async with script.serving(SIMPLE) as url:
+        answer = await raw(url, request_bytes)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 400 " in head
+    assert b"Server: assay" in head
+    assert b"Connection: close" in head or head.startswith(b"HTTP/1.0")
+    assert body == b"bad request"
+
+
 async def test_a_body_that_does_not_arrive(script: Script) -> None:
     head = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
     async with script.serving(SIMPLE, "read_timeout = 0.2") as url:

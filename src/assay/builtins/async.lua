@@ -6,11 +6,18 @@ local function check_function(name, fn)
   end
 end
 
--- A handle whose methods know it, so that they work without a colon too.
-local function with_methods(task)
+-- The handle of a task that runs `fn`. Its methods know it, so that they work without a colon too.
+local function start(fn, ...)
+  local id = host.spawn("keep", fn, ...)
+  local task = internal._spawn(id)
   local await, cancel = task.await, task.cancel
+  local awaited = false
   task.await = function()
-    return await(task)
+    if awaited then
+      error("task:await: already awaited", 2)
+    end
+    awaited = true
+    return host.results(id) or await(task)
   end
   task.cancel = function()
     return cancel(task)
@@ -20,7 +27,7 @@ end
 
 local function spawn(fn, ...)
   check_function("spawn", fn)
-  return with_methods(internal._spawn(host.spawn("keep", fn, ...)))
+  return start(fn, ...)
 end
 
 local function spawn_interval(fn, ms)
@@ -30,7 +37,7 @@ local function spawn_interval(fn, ms)
     error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
   end
   local cancelled = false
-  local task = with_methods(internal._spawn(host.spawn("keep", function()
+  local task = start(function()
     repeat
       internal._pause(ms / 1000)
       local ok, problem = pcall(fn)
@@ -38,7 +45,7 @@ local function spawn_interval(fn, ms)
         internal._failed(host.message_of(problem))
       end
     until cancelled
-  end)))
+  end)
   local await, cancel = task.await, task.cancel
   task.await = function()
     local ok, results = pcall(await)
@@ -68,13 +75,9 @@ local function all(tasks)
     end
   end
   for i = 1, count do
-    local result = internal._outcome_now(tasks[i])
-    if not result then
-      local ok
-      ok, result = pcall(tasks[i].await)
-      if not ok then
-        error(result, 0)
-      end
+    local ok, result = pcall(tasks[i].await)
+    if not ok then
+      error(result, 0)
     end
     results[i] = result
   end

@@ -8,7 +8,7 @@ from assay.builtins.log import emit
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.spawned import SpawnedTask, TaskOutcome
+from assay.lua.spawned import SpawnedTask
 from assay.lua.values import Value
 
 library = Library(
@@ -28,6 +28,7 @@ class Task:
     """A spawned task. `task.await()` and `task:await()` are the same, and so for `cancel`."""
 
     lua_name = "async.Task"
+    lua_bound = True
 
     def __init__(self, spawned: SpawnedTask) -> None:
         self._spawned = spawned
@@ -39,10 +40,6 @@ class Task:
         A task that was cancelled raises an error object whose `kind` is `cancelled`.
         """
         return await self._spawned.outcome()  # type: ignore[return-value]  # goes from Lua to Lua
-
-    def outcome_now(self) -> TaskOutcome | None:
-        """The outcome if the task has ended and nobody has awaited it."""
-        return self._spawned.outcome_now()
 
     @method
     def cancel(self) -> None:
@@ -94,11 +91,6 @@ def all_(tasks: list[Task]) -> list[list[Value]]:
 @library.function()
 def _spawn(host: Host, task: int) -> Task:
     return Task(host.spawn(task))
-
-
-@library.function()
-def _outcome_now(task: Task) -> TaskOutcome | None:
-    return task.outcome_now()
 
 
 @library.function()

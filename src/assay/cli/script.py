@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "=(command line)"
 
-_YOUNG_OBJECTS = 10_000
-"""Python's own 700 are looked at again and again while a thousand requests are under way."""
+_YOUNG_OBJECTS = 50_000
+"""Python's own 700 are looked at again and again while a thousand requests, of some 30 objects each, are under way."""
 
 
 def run_file(

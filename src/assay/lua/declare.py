@@ -27,7 +27,7 @@ class Parameter:
     """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
 
     def __init__(self, name: str, hint: Any, optional: bool, rest: bool, default: Any = None) -> None:
-        from assay.lua import convert
+        from assay.lua import arguments, convert
 
         self.name = name
         self.default = default
@@ -35,9 +35,7 @@ class Parameter:
         self.optional = optional
         self.rest = rest
         self.kind = "rest" if rest else convert.kind_of(hint)
-        self.is_bytes = hint is bytes
-        self.is_handle = hasattr(hint, "lua_name")
-        self.is_handle_list = self.kind.endswith("[]")
+        self.read = arguments.reader(self)
 
     @cached_property
     def convert(self) -> Callable[[Any, str], Any]:
@@ -106,12 +104,12 @@ class Function:
             self._signature = parameters, takes_host, hints.get("return", Any)
         return self._signature
 
-    @property
+    @cached_property
     def parameters(self) -> list[Parameter]:
         """The parameters that Lua sees."""
         return self._resolve()[0]
 
-    @property
+    @cached_property
     def takes_host(self) -> bool:
         return self._resolve()[1]
 
@@ -130,6 +128,8 @@ class Handle:
         self.methods = methods
         self.fields: Mapping[str, type] = getattr(python, "lua_fields", {})
         """Handles that the library's Lua file puts into each handle: their names and classes."""
+        self.is_bound: bool = getattr(python, "lua_bound", False)
+        """Whether the library's Lua file makes the methods know their handle: they may be called without a colon."""
 
 
 class Library:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_WARNING = 256 * 1024
 
+_PLAIN = {type(None), bool, float, bytes}  # what crosses as it is
+
 _NEVER = -1  # an operation that nobody completes: the script is ending
 
 Arguments = tuple[Any, ...] | list[Json]
@@ -212,60 +214,38 @@ class Host:
         sides = given[len(parameters) :]
         arguments: list[Any] = [self] if function.takes_host else []
         for parameter, raw in zip(parameters, given, strict=False):
+            read = parameter.read
             if raw is None:
-                if parameter.rest:
-                    continue
-                arguments.append(parameter.default)
-                continue
-            if parameter.is_bytes and parameter.kind == "string" and isinstance(raw, bytes):
+                if not parameter.rest:
+                    arguments.append(parameter.default)
+            elif read is None:
                 arguments.append(raw)
-                continue
-            value: Any = raw
-            if parameter.is_handle:
-                value = self._handles[raw]
-            elif parameter.is_handle_list:
-                value = [self._handles[int(identity)] for identity in raw.split()]
-            elif parameter.kind == "json":
-                value = Json(raw)
-            elif parameter.kind == "body":
-                value = raw[1:] if raw[:1] == b"=" else Json(raw)
-            elif parameter.kind == "function":
-                value = LuaFunction(self, raw)
-            elif parameter.kind == "any" and parameter.hint is not Any and not isinstance(raw, bytes):
-                value = parameter.convert(raw, f"argument '{parameter.name}'")
-            elif isinstance(raw, bytes):
-                value = self._decode(parameter.kind, raw, sides)
-                value = parameter.convert(value, f"argument '{parameter.name}'")
-            if parameter.rest:
-                arguments.extend(value)
+            elif parameter.rest:
+                arguments.extend(read(self, raw, sides))
             else:
-                arguments.append(value)
+                arguments.append(read(self, raw, sides))
         return arguments
 
-    def _decode(self, kind: str, raw: bytes, sides: tuple[bytes, ...]) -> Any:
-        if kind == "string":
-            return values.text_or_bytes(raw)
-        if raw[:1] == b"=":
-            return values.text_or_bytes(raw[1:])
-        first, _, text = raw.partition(b":")
-        return values.decode(text, sides[int(first) :], lambda identity: LuaFunction(self, identity))
+    def object(self, identity: int) -> Any:
+        """What a handle stands for."""
+        return self._handles[identity]
 
     # Outcomes -----------------------------------------------------------------------------------------------
 
     def _outcome(self, result: Any) -> Outcome:
+        if type(result) in _PLAIN:
+            return b"v", result
         if isinstance(result, Record):
             parts = result.parts()
             if parts is not None:
                 return b"s", *parts
             result = result.plain()
-        if result is None or isinstance(result, bool | float):
-            return b"v", result
         if isinstance(result, str):
             return b"v", result.encode("utf-8", "surrogateescape")
         if isinstance(result, Json):
             return b"j", bytes(result)
         if isinstance(result, bytes):
-            return b"v", result
+            return b"v", bytes(result)
         if isinstance(result, TaskOutcome | TaskResults):
             return b"k" if isinstance(result, TaskOutcome) else b"r", int(result)
         if isinstance(result, int):
@@ -407,20 +387,24 @@ class Host:
         import asyncio
 
         was_cancelled = False
-        self.launch()
         while event[0] == b"wait":
             self._flush()
             function, awaitable = self._operations.pop(event[1])
             try:
+                if self.launch():
+                    # They begin before this wait does, so that what their first step takes (it may import a lot) is
+                    # not taken from a `sleep` that lets them get ready.
+                    await asyncio.sleep(0)
                 answer = self._outcome(await awaitable)
             except asyncio.CancelledError:
+                awaitable.close()
                 self.check_alive()
                 was_cancelled = True
                 answer = self._failure(function, cancelled())
             except Exception as error:
                 answer = self._failure(function, error)
             event = self.step(task, *answer)
-            self.launch()
+        self.launch()
         try:
             return self.result(event)
         except LuaError as error:
@@ -447,10 +431,13 @@ class Host:
         value = values.decode(rest[3], rest[4:]) if len(rest) > 3 else None
         raise LuaError(message, value, rest[1].decode("utf-8", "replace"), self._handles.get(rest[2]))
 
-    def launch(self) -> None:
-        """Start driving the tasks that Lua code spawned."""
-        while self._spawned:
-            self._spawned.pop(0).launch()
+    def launch(self) -> bool:
+        """Start driving the tasks that Lua code spawned; returns whether there were any."""
+        launched = self._spawned
+        self._spawned = []
+        for spawned in launched:
+            spawned.launch()
+        return bool(launched)
 
     def spawn(self, task: int) -> SpawnedTask:
         """Take over a task that Lua code made; it begins when whoever made it waits."""
@@ -468,6 +455,8 @@ class Host:
             return self.result(event)
         import asyncio
 
+        from assay.lua.loop import new_event_loop
+
         async def finish() -> Any:
             main = asyncio.current_task()
             assert main is not None
@@ -483,8 +472,8 @@ class Host:
             finally:
                 await self.close()
 
-        # Not uvloop: a shell command whose children outlive it would never end, and it takes the signals over.
-        return asyncio.run(finish())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(finish())
 
     def add_service(self, service: Service, *, keeps_alive: bool = True) -> None:
         """Keep the script alive until `service` ends; on the event loop's thread.

@@ -265,8 +265,8 @@ def _safe(parameter: Parameter) -> str:
     return parameter.name + "_" * (parameter.name in _LUA_KEYWORDS)
 
 
-def _overload(function: Function, names: Types, owner: Handle | None = None) -> str:
-    shown = [f"self: {owner.name}"] if owner is not None else []
+def _overload(function: Function, names: Types, owner: Handle | None = None, optional: str = "") -> str:
+    shown = [f"self{optional}: {owner.name}"] if owner is not None else []
     shown += [
         f"...: {names.name(typing.get_args(item.hint)[0])}"
         if item.rest
@@ -303,6 +303,9 @@ def _handle_stub(handle: Handle, names: Types, owner: Handle | None) -> str:
             head.append(f"---@overload {_overload(method, names, owner)}")
         elif method.attribute:
             head.append(f"---@field {method.name} {names.result(method)} {Doc(method.doc).text}")
+        elif handle.is_bound:
+            text = " ".join(Doc(method.doc).text.split())
+            head.append(f"---@field {method.name} {_overload(method, names, handle, '?')} {text}")
         else:
             parts.append(_function_stub(method, names, f"{local}:{method.name}"))
     return "\n\n".join(["\n".join([*head, f"local {local} = {{}}"]), *parts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from assay.errors import BuiltinError, ErrorObject, LuaError
+from assay.errors import ErrorObject, LuaError
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +27,10 @@ class TaskResults(int):
 
 
 class SpawnedTask:
-    """A task on its own way; Lua keeps its outcome until somebody awaits it or nobody can any more."""
+    """A task on its own way; Lua keeps its outcome until somebody awaits it or nobody can any more.
+
+    Who awaits one that has ended well need not ask here: Lua has all there is (see `builtins/async.lua`).
+    """
 
     def __init__(self, host: Host, identity: int) -> None:
         self.host = host
@@ -67,27 +70,14 @@ class SpawnedTask:
             self.host.failed.add(self)
 
     async def outcome(self) -> TaskOutcome:
-        """Wait for the end; the outcome goes from Lua to Lua. Once only."""
+        """Wait for the end; the outcome goes from Lua to Lua, once only."""
         import asyncio
 
-        if self._awaited:
-            raise BuiltinError("already awaited")
         self._awaited = True
         self.host.launch()
         assert self.running is not None
         if not self.running.done():
             await asyncio.wait([self.running])
-        return self._take()
-
-    def outcome_now(self) -> TaskOutcome | None:
-        """The outcome of a task that has ended, for the one who may await it."""
-        if self._awaited or self.running is None or not self.running.done():
-            return None
-        self._awaited = True
-        return self._take()
-
-    def _take(self) -> TaskOutcome:
-        assert self.running is not None
         self.host.failed.discard(self)
         if not self._started:
             raise cancelled()

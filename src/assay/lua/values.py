@@ -7,6 +7,7 @@ Lua strings become `str` when they are UTF-8 and `bytes` when not; tables become
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any, NewType
 
@@ -78,13 +79,9 @@ class Record:
 
     def parts(self) -> list[Any] | None:
         """What Lua puts together again; None when it is too large for that."""
-        parts: list[Any] = [len(self.fields)]
-        for item in self.fields.items():
-            parts += item
+        parts: list[Any] = [len(self.fields), *chain.from_iterable(self.fields.items())]
         for name, table in self.tables.items():
-            parts += name, len(table)
-            for item in table.items():
-                parts += item
+            parts += name, len(table), *chain.from_iterable(table.items())
         return parts if len(parts) < 2 * MAX_SIDES else None
 
     def plain(self) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
+from assay.lua.loop import new_event_loop
 from assay.temporal import logs, payloads
 from assay.temporal.activities import activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
 from assay.temporal.core import core
-from assay.temporal.loop import new_event_loop
 from assay.temporal.nexus import service_handlers
 from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits

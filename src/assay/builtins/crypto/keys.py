@@ -49,6 +49,11 @@ def secret(key: bytes) -> bytes:
     return key
 
 
+def _invalid(kind: str, pem: bytes) -> BuiltinError:
+    hint = "" if b"-----BEGIN " in pem else f" (a secret goes with the algorithms {', '.join(SECRET)})"
+    return BuiltinError(f"invalid PEM key: no {kind} key can be read from it{hint}")
+
+
 def private_key(pem: bytes) -> Any:
     """Read a private key. Raises BuiltinError."""
     try:
@@ -56,7 +61,7 @@ def private_key(pem: bytes) -> Any:
     except TypeError:
         raise BuiltinError("invalid PEM key: it is encrypted") from None
     except Exception:
-        raise BuiltinError("invalid PEM key: no private key can be read from it") from None
+        raise _invalid("private", pem) from None
 
 
 def public_key(pem: bytes) -> Any:
@@ -68,7 +73,7 @@ def public_key(pem: bytes) -> Any:
             return load_pem_private_key(pem, password=None).public_key()
         return load_pem_public_key(pem)
     except Exception:
-        raise BuiltinError("invalid PEM key: no public key can be read from it") from None
+        raise _invalid("public", pem) from None
 
 
 def key_of_set(keys: dict[str, Any], header: dict[str, Any], allowed: tuple[str, ...] | None) -> tuple[Any, str]:

@@ -1,8 +1,8 @@
 """`http`: client and server.
 
 `options` holds the option tables, `headers` the way of headers and parameters. `client` sends `bodies` over a
-`transport`, and `failures` tells what went wrong. `server` answers by `routes`, with `files`, and streams `events`.
-Neither aiohttp nor what needs it is imported before the first request.
+`transport`, and `failures` tells what went wrong. `server` answers by `routes` over a `protocol`, with `files`, and
+streams `events`. Neither aiohttp nor what needs it is imported before the first request.
 """
 
 from __future__ import annotations

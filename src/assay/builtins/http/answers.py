@@ -77,6 +77,11 @@ class Answer(web.StreamResponse):
         """Nothing is left to send."""
 
 
+def plain(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+    """Make an answer of the server's own."""
+    return Answer(status, text.encode(), None, headers)
+
+
 def _guess(body: bytes) -> str:
     return "text/plain; charset=utf-8" if isinstance(text_or_bytes(body), str) else "application/octet-stream"
 

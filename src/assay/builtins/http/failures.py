@@ -56,12 +56,17 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
         case aiohttp.ClientPayloadError():
             kind, text = "protocol", f"the answer of {place} broke off"
         case aiohttp.ClientResponseError():
-            kind, text = "protocol", f"{place} does not speak HTTP/1.1: {error.message}"
+            kind, text = "protocol", f"{place} does not speak HTTP/1.1: {_first_line(error.message)}"
         case OSError():
             kind, text = "protocol", f"{place}: {_system_text(error)}"
         case _:
             kind, text = "protocol", f"{place}: {error}"
     return kind, text
+
+
+def _first_line(message: str) -> str:
+    """What is wrong with an answer; the lines behind show where, as a Python literal."""
+    return message.partition("\n")[0].rstrip(": ").lower()
 
 
 def _tls_text(error: Exception) -> str:

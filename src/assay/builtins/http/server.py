@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +23,10 @@ from multidict import CIMultiDict
 from assay.builtins import log
 from assay.builtins.http import files
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.answers import SERVER, Answer
+from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
+from assay.builtins.http.protocol import Server
 from assay.builtins.http.routes import Routes, RouteTable
 from assay.builtins.ws import Connection
 from assay.errors import BuiltinError, LuaError
@@ -91,9 +92,8 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
             raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {getattr(options, name):g})")
     _allow_many_connections()
     service = _Service(host, RouteTable(routes), options)
-    server = web.Server(
+    server = Server(
         service.answer,
-        handler_cancellation=True,
         auto_decompress=False,
         keepalive_timeout=options.idle_timeout,
         logger=_protocol_log,
@@ -189,7 +189,7 @@ class _Service:
         try:
             return await self._answer(request)
         except _RefusedError as refusal:
-            response = _plain(refusal.status, str(refusal))
+            response = plain(refusal.status, str(refusal))
             response.force_close()
             return response
         except (BuiltinError, LuaError) as error:
@@ -204,7 +204,7 @@ class _Service:
             self._host.on_exit()
         finally:
             self._running.discard(task)
-        return _plain(500, "internal server error")
+        return plain(500, "internal server error")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         raw_path = request.rel_url.raw_path
@@ -214,11 +214,11 @@ class _Service:
         if found is None:
             allowed = self._routes.methods(key)
             if not allowed:
-                return _plain(404, "not found")
-            return _plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
+                return plain(404, "not found")
+            return plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
         target, rest = found
         if isinstance(target, StaticFiles):
-            return files.answer(target, rest) or _plain(404, "not found")
+            return files.answer(target, rest) or plain(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),
@@ -233,7 +233,8 @@ class _Service:
         }
         result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
-            raise BuiltinError(f"the handler returned a {convert.lua_type(result)}, not a response table")
+            kind = convert.lua_type(result)
+            raise BuiltinError(f"the handler returned {'nil' if kind == 'nil' else f'a {kind}'}, not a response table")
         reply: Reply = _reply(result, "response")
         if not 200 <= reply.status <= 599:
             raise BuiltinError(f"bad option 'status' (200 to 599 expected, got {reply.status})")
@@ -296,7 +297,7 @@ class _Service:
     ) -> web.StreamResponse:
         socket = web.WebSocketResponse(max_msg_size=self._options.max_message)
         if not socket.can_prepare(request):
-            return _plain(426, "a WebSocket upgrade is expected here", [(hdrs.UPGRADE, "websocket")])
+            return plain(426, "a WebSocket upgrade is expected here", [(hdrs.UPGRADE, "websocket")])
         socket.headers.extend(headers)
         socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
@@ -321,10 +322,6 @@ class _Service:
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
-
-
-def _plain(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
-    return Answer(status, text.encode(), None, headers)
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:

@@ -66,12 +66,8 @@ async def exec(command: bytes, options: ExecOptions | None = None) -> Result:
     if options.timeout is not None and not options.timeout > 0:
         raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {options.timeout})")
     child = await run(command, options.cwd, _environment(options.env), options.stdin, options.timeout)
-    return Result(
-        status=child.status,
-        stdout=text_or_bytes(bytes(child.output[1])),
-        stderr=text_or_bytes(bytes(child.output[2])),
-        timed_out=child.timed_out,
-    )
+    stdout, stderr = map(text_or_bytes, child.output)
+    return Result(status=child.status, stdout=stdout, stderr=stderr, timed_out=child.timed_out)
 
 
 def _environment(extra: dict[str, str]) -> dict[bytes, bytes]:

@@ -1,78 +1,112 @@
-"""A child process with all that it writes, in a process group of its own."""
+"""A child process with all that it writes, in a process group of its own.
+
+Not asyncio's own kind: uvloop's loses the exit code of a command that ends before its output does.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import subprocess
+import threading
 from contextlib import suppress
 
 _GRACE = 1.0
 """Seconds in which a killed group has to let go of its output; a process that left the group may hold it for ever."""
 
 
-class Child(asyncio.SubprocessProtocol):
-    """What is known of a child process."""
+class _Output(asyncio.Protocol):
+    """What comes through a pipe."""
 
     def __init__(self) -> None:
-        self.output = {1: bytearray(), 2: bytearray()}
-        self.timed_out = False
-        self.status = -1
+        self.data = bytearray()
         self.ended = asyncio.Event()
-        """Set when the process has ended and its output is closed."""
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.output[fd] += data
+    def data_received(self, data: bytes) -> None:
+        self.data += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
 
 
+class Child:
+    """A child process that was started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.timed_out = False
+        self.status = -1
+        self._process = process
+        self._outputs = (_Output(), _Output())
+        self._pipes: list[asyncio.BaseTransport] = []
+        self._exited = asyncio.Event()
+        threading.Thread(target=self._wait, args=(asyncio.get_running_loop(),), daemon=True).start()
+
+    @property
+    def output(self) -> tuple[bytes, bytes]:
+        """What it has written to standard output and standard error."""
+        out, err = (bytes(output.data) for output in self._outputs)
+        return out, err
+
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._process.wait()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._exited.set)
+
+    async def _end(self) -> None:
+        """Wait until it has ended and its output is closed."""
+        await self._exited.wait()
+        for output in self._outputs:
+            await output.ended.wait()
+
+    async def communicate(self, given: bytes | None, seconds: float | None) -> None:
+        """Write what it reads, and take what it writes, to its end; whatever else ends this kills its whole group."""
+        loop = asyncio.get_running_loop()
+        try:
+            for output, file in zip(self._outputs, (self._process.stdout, self._process.stderr), strict=True):
+                transport, _ = await loop.connect_read_pipe(lambda output=output: output, file)  # type: ignore[misc]
+                self._pipes.append(transport)
+            if given is not None:
+                stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
+                self._pipes.append(stdin)
+                stdin.write(given)
+                stdin.close()
+            async with asyncio.timeout(seconds):
+                await self._end()
+            code = self._process.returncode
+            self.status = code if code >= 0 else 128 - code
+        except TimeoutError:
+            self.timed_out = True
+            await self._kill()
+        except BaseException:
+            await self._kill()
+            raise
+        finally:
+            for pipe in self._pipes:
+                pipe.close()
+
+    async def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self._end()
+
+
 async def run(
     command: bytes, folder: bytes | None, environment: dict[bytes, bytes], given: bytes | None, seconds: float | None
 ) -> Child:
-    """Run a command line to its end; whatever else ends the wait kills the whole process group."""
-    transport, child = await asyncio.get_running_loop().subprocess_exec(
-        Child,
-        "/bin/sh",
-        "-c",
-        command,
-        stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
+    """Run a command line to its end."""
+    child = Child(
+        subprocess.Popen(  # noqa: ASYNC220 as short as asyncio's own start of a process, which is the same
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
     )
-    try:
-        if given is not None:
-            _feed(transport, given)
-        async with asyncio.timeout(seconds):
-            await child.ended.wait()
-        child.status = _status(transport)
-    except TimeoutError:
-        child.timed_out = True
-    finally:
-        if not child.ended.is_set():
-            _kill(transport.get_pid())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE):
-                    await child.ended.wait()
-        transport.close()
+    await child.communicate(given, seconds)
     return child
-
-
-def _feed(transport: asyncio.SubprocessTransport, given: bytes) -> None:
-    stdin = transport.get_pipe_transport(0)
-    assert isinstance(stdin, asyncio.WriteTransport)
-    stdin.write(given)
-    stdin.close()
-
-
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def _status(transport: asyncio.SubprocessTransport) -> int:
-    code = transport.get_returncode()
-    assert code is not None
-    return code if code >= 0 else 128 - code

@@ -145,6 +145,15 @@ function host.outcome(id)
   return unpack(outcome, 1, outcome.n)
 end
 
+-- The results of a task, as an array, if it has ended and that without an error.
+function host.results(id)
+  local outcome = outcomes[id]
+  if outcome and outcome[1] then
+    outcomes[id] = nil
+    return { unpack(outcome, 2, outcome.n) }
+  end
+end
+
 -- Where task `id` waits, as a traceback.
 function host.where(id)
   return tasks[id] and cleaned(raw_traceback(tasks[id])) or ""

@@ -69,26 +69,26 @@ end
 
 host["_G.require"] = function(name)
   if type(name) ~= "string" then
-    error("require: bad argument 'name' (string expected, got " .. type(name) .. ")", 2)
+    host.raise("require: bad argument 'name' (string expected, got " .. type(name) .. ")")
   end
   if loaded[name] ~= nil then
     return loaded[name]
   end
   for i = 1, #loading do
     if loading[i] == name then
-      error("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name, 2)
+      host.raise("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name)
     end
   end
   local tag, text, path = host.ask("find_module", name)
   if tag == "e" then
-    error(text, 2)
+    host.raise(text)
   elseif tag == "library" then
     loaded[name] = host.library(name)
     return loaded[name]
   end
   local fn, problem = compile(text, "@" .. path)
   if not fn then
-    error("require: module '" .. name .. "': " .. problem, 2)
+    host.raise("require: module '" .. name .. "': " .. problem)
   end
   return run_module(name, path, fn)
 end
