@@ -44,6 +44,7 @@ _LATE_PARTS = {
     "order": ("_G.next", "_G.pairs", "table.sort"),
     "patterns": ("string.find", "string.gmatch", "string.gsub", "string.match"),
     "random": ("math.random", "math.randomseed"),
+    "strangers": ("number_strangers",),
     "texts": ("_G.tostring", "string.format", "tostring"),
 }
 _LATE = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})

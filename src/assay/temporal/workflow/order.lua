@@ -20,24 +20,24 @@ local function less(a, b)
   return a < b
 end
 
-local NO_ORDER = "several keys are plain tables or functions, which have no order that a replay could repeat"
+local NO_ORDER = "two keys are plain tables or functions that are alike, which have no order that a replay could repeat"
 
 -- The keys of `t` in order, and their number; an error is told at `level`.
 local function ordered_keys(t, level)
-  local keys, n, in_order, stranger = {}, 0, true, nil
+  local keys, n, in_order, strangers = {}, 0, true, nil
   for key in next, t do
     n = n + 1
     keys[n] = key
     in_order = in_order and key == n
     if not RANK[type(key)] and not numbers[key] then
-      if stranger then
-        error("pairs: " .. NO_ORDER, level + 1)
-      end
-      stranger = key
+      strangers = strangers or {}
+      strangers[#strangers + 1] = key
     end
   end
-  if stranger then
-    number_of(stranger)
+  if strangers and not strangers[2] then
+    number_of(strangers[1])
+  elseif strangers and not host.number_strangers(strangers) then
+    error("pairs: " .. NO_ORDER, level + 1)
   end
   if not in_order and n > 1 then
     sort(keys, less)

@@ -1,0 +1,82 @@
+-- Numbers for plain tables and functions that are keys before anything else has numbered them: in the order of what they
+-- hold, which a replay repeats, where their addresses differ.
+local host = ...
+
+local getinfo, getmetatable, getupvalue = debug.getinfo, debug.getmetatable, debug.getupvalue
+local mathtype, next, type = math.type, next, type
+local format = string.format
+local concat, sort = table.concat, table.sort
+
+local numbers, number_of, names = host.numbers, host.number_of, host.names
+local G = host.globals
+
+local DEEPEST = 4 -- tables in tables
+local MOST_VALUES = 1e5 -- that are looked at
+
+local above, left -- table or function -> its depth, while what is in it is described; values that may still be
+
+local describe
+
+local function describe_table(t, depth)
+  local entries, n = {}, 0
+  for key, value in next, t do
+    n = n + 1
+    entries[n] = describe(key, depth + 1) .. "=" .. describe(value, depth + 1)
+  end
+  sort(entries)
+  return "{" .. concat(entries, ",") .. "}"
+end
+
+local function describe_function(fn, depth)
+  local where = getinfo(fn, "S")
+  local parts, i = { where.source, where.linedefined }, 1
+  local name, value = getupvalue(fn, 1)
+  while name do
+    parts[#parts + 1] = value == G and "_G" or describe(value, depth + 1)
+    i = i + 1
+    name, value = getupvalue(fn, i)
+  end
+  return "(" .. concat(parts, ",") .. ")"
+end
+
+function describe(value, depth)
+  local kind = type(value)
+  left = left - 1
+  if kind == "string" then
+    return #value .. ":" .. value
+  elseif mathtype(value) == "float" then
+    return format("%a", value)
+  elseif kind ~= "table" and kind ~= "function" then
+    return host.tostring(value)
+  elseif names[value] then
+    return names[value]
+  elseif numbers[value] then
+    return "#" .. numbers[value]
+  elseif above[value] then
+    return "^" .. above[value]
+  elseif depth > DEEPEST or left < 0 or (kind == "table" and getmetatable(value)) then
+    return kind
+  end
+  above[value] = depth
+  local text = (kind == "table" and describe_table or describe_function)(value, depth)
+  above[value] = nil
+  return text
+end
+
+-- Number the objects in a list. False when two of them are alike, or there is too much to look at.
+function host.number_strangers(list)
+  local texts, by_text = {}, {}
+  above, left = {}, MOST_VALUES
+  for i = 1, #list do
+    local text = describe(list[i], 0)
+    if by_text[text] or left < 0 then
+      return false
+    end
+    texts[i], by_text[text] = text, list[i]
+  end
+  sort(texts)
+  for i = 1, #texts do
+    number_of(by_text[texts[i]])
+  end
+  return true
+end
