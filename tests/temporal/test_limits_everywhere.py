@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporal_script import Script
 from workflow_session import Session, worker
 
-CPU = "took more than 0.3 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
+CPU = "took more than 0.2 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
 
 PLACES = """
@@ -37,11 +37,12 @@ end
 
 temporal.worker({
   task_queue = arg[1] or "replay",
-  workflow_limits = { cpu_seconds = 0.3, memory_mb = 16 },
+  workflow_limits = { cpu_seconds = 0.2, memory_mb = 16 },
   workflows = {
     Spawn = place(function(ctx, run) ctx:spawn(run) end),
     Later = place(function(ctx, run) ctx:spawn(function() ctx:sleep(0.01) coroutine.wrap(run)() end) end),
     Deadline = place(function(ctx, run) ctx:with_timeout(60, function() ctx:shield(run) end) end),
+    Side = place(function(ctx, run) pcall(ctx.side_effect, ctx, run) end),
     Signal = place(function(ctx, run) ctx:on_signal("go", run) end),
     Update = place(function(ctx, run) ctx:register_update("go", run) end),
     Condition = place(function(ctx, run) ctx:wait_condition(function() run() return false end) end),
@@ -96,7 +97,7 @@ async def test_the_task_fails_wherever_it_is(lua: Script, name: str, what: str, 
                     await update
 
         places = ["Spawn", "Later", "Deadline", "Signal", "Update"]
-        for place in places + ["Condition", "Waiting"] * (what != "unforeseen"):
+        for place in places + ["Condition", "Waiting", "Side"] * (what != "unforeseen"):
             await check(place)
     assert "Traceback" not in session.stderr
     assert "never retrieved" not in session.stderr

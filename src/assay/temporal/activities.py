@@ -21,6 +21,7 @@ from assay.temporal import payloads
 from assay.temporal.activity import live
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.host import HostFailure
 from assay.temporal.workflow.instance import Settings
 
 logger = logging.getLogger(__name__)
@@ -189,6 +190,8 @@ def side_effect_activity(settings: Settings) -> Callable[..., Any]:
         except LuaError as error:
             failure = to_application_error(error)
             raise failure from failure.__cause__
+        except HostFailure as failure:
+            raise ApplicationError(str(failure.cause), type=SIDE_EFFECT_ACTIVITY) from failure.cause
         return payloads.result("the result of a side effect", result, settings.payload_limit)
 
     return activity.defn(name=SIDE_EFFECT_ACTIVITY)(run)

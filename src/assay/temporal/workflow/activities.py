@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
@@ -20,7 +20,7 @@ from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
 from assay.temporal.workflow import scopes
 from assay.temporal.workflow.calls import answer, arguments, positive
 from assay.temporal.workflow.futures import Future
-from assay.temporal.workflow.host import HostFailure, WorkflowHost
+from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimitError
 
 SIDE_EFFECT_ACTIVITY = "assay.side_effect"
 SIDE_EFFECT_TIMEOUT = timedelta(seconds=10)
@@ -281,6 +281,8 @@ class Activities:
             return payloads.to_json(await running)
         except FailureError as error:
             cause = _cause(error)
+            if isinstance(cause, ApplicationError) and cause.type == SIDE_EFFECT_ACTIVITY:
+                raise HostFailure(WorkflowLimitError(cause.message)) from None  # it is not recorded then: it runs again
             raise to_error_object(cause if isinstance(cause, FailureError) else error) from error
         finally:
             self._host.side_effects.pop(key, None)

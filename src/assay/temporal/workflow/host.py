@@ -395,22 +395,27 @@ class WorkflowHost(Host):
         assert result is None or isinstance(result, Json)
         return result
 
-    def run_copy(self, function: LuaFunction, arguments: list[Json], *, live: bool) -> Json | None:
+    def run_handler(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
+        """Run a query handler or a validator on a copy. Raises LuaError, for a limit too."""
+        try:
+            return self._run_copy(function, arguments, live=False)
+        except HostFailure as failure:
+            raise LuaError(str(failure.cause)) from failure
+
+    def _run_copy(self, function: LuaFunction, arguments: list[Json], *, live: bool) -> Json | None:
         """Run a function on a copy of what it reaches: what it writes is seen by nobody, and missed by no replay.
 
-        Raises LuaError. `live`: with the real clock and randomness.
+        Raises LuaError, and HostFailure with WorkflowLimitError. `live`: with the real clock and randomness.
         """
         try:
             snapshot = self.snapshot(function, "a side effect or query handler")
         except MemoryError:
-            raise LuaError(self._memory_limit_text()) from None
+            raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
         copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)
             return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), arguments)
-        except HostFailure as failure:
-            raise LuaError(str(failure.cause)) from failure
         finally:
             copy.state.close()
 
@@ -421,8 +426,8 @@ class WorkflowHost(Host):
         return self._last_side_effect
 
     def run_side_effect(self, key: int) -> Json | None:
-        """Run a side effect, outside of the workflow's loop."""
-        return self.run_copy(self.side_effects.pop(key), [], live=True)
+        """Run a side effect on a copy, outside of the workflow's loop. Raises what `_run_copy` does."""
+        return self._run_copy(self.side_effects.pop(key), [], live=True)
 
 
 class WorkflowLimitError(AssayError):

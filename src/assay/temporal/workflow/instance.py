@@ -119,7 +119,7 @@ class Run:
             raise ApplicationError(f"update '{name}' is not registered (registered: {known})", type="UnknownUpdate")
         if update.validator is not None:
             try:
-                host.run_copy(update.validator, payloads.as_json(arguments), live=False)
+                host.run_handler(update.validator, payloads.as_json(arguments))
             except LuaError as error:
                 failure = to_application_error(error)
                 raise failure from failure.__cause__
@@ -153,7 +153,7 @@ class Run:
             known = ", ".join(sorted(host.queries)) or "none"
             raise UnknownQueryError(f"query '{name}' is not registered (registered: {known})")
         try:
-            answer = host.run_copy(handler, payloads.as_json(arguments), live=False)
+            answer = host.run_handler(handler, payloads.as_json(arguments))
             return payloads.result("the answer", answer, self._settings.payload_limit)
         except LuaError as error:
             raise to_application_error(error) from None

@@ -9,7 +9,7 @@ local type = type
 
 -- Instructions between two looks at the clock: few at first, and where they turn out to be slow, because one that calls C
 -- can take milliseconds.
-local FEWEST, MOST = 400, 6400
+local FEWEST, MOST = 100, 6400
 local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
 
 host.LIMIT = "the workflow has reached a limit" -- the error, which no script can catch
