@@ -110,6 +110,34 @@ class Update:
 class WorkflowHost(Host):
     """One run's Lua state, its messages and their handlers, and what its tasks have to do with each other."""
 
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_broken",
+        "_first_seed",
+        "_last_side_effect",
+        "_limited",
+        "_limits",
+        "_more_parts",
+        "_root",
+        "_suspend",
+        "handlers",
+        "is_copy",
+        "live",
+        "local_activities",
+        "payload_limit",
+        "progress",
+        "queries",
+        "reading",
+        "scope",
+        "side_effects",
+        "signal_handlers",
+        "signals",
+        "unawaited",
+        "updates",
+        "waits",
+    )
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],

@@ -74,19 +74,19 @@ async def _handle_signal(host: WorkflowHost, title: str, handler: LuaFunction, a
         host.fail(error)
 
 
-async def _has_come(queue: deque[list[Json]], limit: float | None) -> bool:
-    """Wait until a queue has something for the running task; false when `limit` seconds are over first."""
+async def _has_come(signals: dict[str, deque[list[Json]]], name: str, limit: float | None) -> bool:
+    """Wait until a signal is there for the running task; false when `limit` seconds are over first."""
     end = None if limit is None else workflow.time() + limit
     while limit is None or limit > 0:
         try:
-            await workflow.wait_condition(lambda: bool(queue), timeout=limit)
+            await workflow.wait_condition(lambda: bool(signals.get(name)), timeout=limit)
         except TimeoutError:
             return False
-        if queue:
+        if signals.get(name):
             return True
         # Of several tasks that wait, all were woken and another one was first.
         limit = None if end is None else end - workflow.time()
-    return bool(queue)
+    return bool(signals.get(name))
 
 
 def _value(payload: Json) -> Value:
@@ -109,10 +109,10 @@ class Messages:
             name: The signal.
             options: How long to wait.
         """
-        queue = self._host.signals.setdefault(name, deque())
-        if not await _has_come(queue, within(options)):
+        signals = self._host.signals
+        if not await _has_come(signals, name, within(options)):
             return None
-        payload, *more = queue.popleft()
+        payload, *more = signals[name].popleft()
         if more:
             return Several((_value(payload), *map(payloads.to_python, more)))
         return True if payload == b"null" else payload
