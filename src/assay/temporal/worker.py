@@ -95,7 +95,6 @@ class Worker:
             self._workflows.append(workflow_class(name, snapshot, self._settings))
         self._activities = [*self.activity_functions(), self.unknown_activity(), side_effect_activity(self._settings)]
         logs.configure(self._host.verbose)
-        give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
         await asyncio.wrap_future(self._started)
         self._host.add_service(self)
@@ -144,6 +143,7 @@ class Worker:
         polling = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(self._stop.wait())
         self._started.set_result(None)
+        give_freed_memory_back()
         await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not polling.done():
