@@ -61,6 +61,33 @@ class Host:
     `require`; `write` takes what `print` prints and `flush` is called before anything waits.
     """
 
+    # There are many: one for each open run of a workflow.
+    __slots__ = (
+        "__weakref__",
+        "_collected",
+        "_ending",
+        "_find_module",
+        "_flush",
+        "_handles",
+        "_in_background",
+        "_last_id",
+        "_late",
+        "_operations",
+        "_spawned",
+        "_write",
+        "before_service",
+        "failed",
+        "kept",
+        "libraries",
+        "on_exit",
+        "on_service",
+        "services",
+        "state",
+        "tasks",
+        "unheld",
+        "verbose",
+    )
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],

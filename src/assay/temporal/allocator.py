@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -16,6 +15,8 @@ def give_freed_memory_back() -> None:
     Left alone they grow with the largest block that was freed: after a few runs that reached their memory limit,
     every thread of the worker would keep up to 64 MiB for ever.
     """
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os.path
 from dataclasses import dataclass
 
@@ -86,9 +87,11 @@ async def worker(host: Host, options: WorkerOptions) -> Worker:
         options: Where the server is, the task queue, and what the worker runs.
     """
     running = Worker(host, options)
+    starting = asyncio.ensure_future(running.start())
+    await asyncio.sleep(0)  # from now on it connects, on a thread of its own
     if host.before_service is not None:
         host.before_service(running)
-    await running.start()
+    await starting
     return running
 
 

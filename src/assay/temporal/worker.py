@@ -104,7 +104,6 @@ class Worker:
         if not is_open:
             self._activities.append(self.unknown_activity())
         logs.configure(self._host.verbose)
-        give_freed_memory_back()
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
         await asyncio.wrap_future(self._started)
         self._host.add_service(self)
@@ -156,6 +155,7 @@ class Worker:
         polling = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(self._stop.wait())
         self._started.set_result(None)
+        give_freed_memory_back()
         await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not polling.done():

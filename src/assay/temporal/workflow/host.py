@@ -103,6 +103,30 @@ class WorkflowLimits:
 class WorkflowHost(Host):
     """One run's Lua state, its messages and their handlers, and what its tasks have to do with each other."""
 
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_broken",
+        "_first_seed",
+        "_last_side_effect",
+        "_limited",
+        "_limits",
+        "_more_parts",
+        "_root",
+        "_suspend",
+        "is_copy",
+        "live",
+        "local_activities",
+        "mailbox",
+        "payload_limit",
+        "progress",
+        "reading",
+        "scope",
+        "side_effects",
+        "unawaited",
+        "waits",
+    )
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],

@@ -30,6 +30,8 @@ class Handler:
 class Handlers:
     """The handlers of one kind of message: by name, and the dynamic one, which is for all other names."""
 
+    __slots__ = ("dynamic", "named")
+
     def __init__(self) -> None:
         self.named: dict[str, Handler] = {}
         self.dynamic: Handler | None = None
@@ -52,6 +54,8 @@ Queue = deque[tuple[int, list[Json]]]
 
 class Mailbox:
     """The handlers of a run, which of them are running, and the signals that it keeps."""
+
+    __slots__ = ("_expected", "_kept", "_queues", "may_be_abandoned", "queries", "running", "signals", "updates")
 
     def __init__(self) -> None:
         self.signals = Handlers()
