@@ -242,7 +242,8 @@ host.finish = finish
 -- Arguments ----------------------------------------------------------------------------------------
 
 local function bad(name, parameter, expected, got)
-  raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")")
+  local hint = parameter == "self" and "; methods are called with a colon" or ""
+  raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. hint .. ")")
 end
 
 -- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
