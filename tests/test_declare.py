@@ -111,9 +111,18 @@ def test_arguments_and_results(code: str, value: Any) -> None:
         ("probe.unbox()", "probe.unbox: bad argument 'value' (probe.Box expected, got nil)"),
         ("probe.unbox({})", "probe.unbox: bad argument 'value' (probe.Box expected, got table)"),
         ("probe.unbox(probe.lid())", "probe.unbox: bad argument 'value' (probe.Box expected, got a probe.Lid)"),
-        ("probe.box().get()", "box:get: bad argument 'self' (probe.Box expected, got nil)"),
-        ("probe.box().get(probe.lid())", "box:get: bad argument 'self' (probe.Box expected, got a probe.Lid)"),
-        ("probe.box().get({})", "box:get: bad argument 'self' (probe.Box expected, got table)"),
+        (
+            "probe.box().get()",
+            "box:get: bad argument 'self' (probe.Box expected, got nil; methods are called with a colon)",
+        ),
+        (
+            "probe.box().get(probe.lid())",
+            "box:get: bad argument 'self' (probe.Box expected, got a probe.Lid; methods are called with a colon)",
+        ),
+        (
+            "probe.box().get({})",
+            "box:get: bad argument 'self' (probe.Box expected, got table; methods are called with a colon)",
+        ),
         ("probe.box():wait('x')", "box:wait: bad argument 'seconds' (number expected, got string)"),
     ],
 )

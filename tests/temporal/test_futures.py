@@ -165,7 +165,7 @@ async def test_futures(lua: Script, name: str) -> None:
             "future:signal: only the future of a child workflow takes signals",
             "async.spawn: not in a workflow: use ctx:spawn",
             "ctx:start_activity: bad option 'args' (they take the place of the input: give nil for it)",
-            "future:get: bad argument 'self' (Future expected, got nil)",
+            "future:get: bad argument 'self' (Future expected, got nil; methods are called with a colon)",
             "ctx:await_any: unknown option 'time' (did you mean 'timeout'?)",
             "ctx:start_timer: bad argument 'duration' (a number of seconds expected, got nan)",
         ]

@@ -17,6 +17,7 @@ import pytest
 import trustme
 from yarl import URL
 
+from assay.builtins.http import transport
 from assay.builtins.http.events import Event
 from assay.builtins.http.routes import RouteTable, Target
 from assay.errors import BuiltinError, LuaError
@@ -180,11 +181,21 @@ async def test_credentials_in_the_url(script: Script, peer: Peer) -> None:
     assert "authorization: Basic bWU6c2VjcmV0" in peer.headers()
 
 
+async def test_no_proxy_of_a_client_under_cgi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There HTTP_PROXY is the header `Proxy` of whoever asks."""
+    monkeypatch.setenv("HTTP_PROXY", "http://evil.invalid")
+    monkeypatch.setenv("REQUEST_METHOD", "GET")
+    assert transport._proxy(URL("http://elsewhere.invalid/")) == (None, {})
+    monkeypatch.setenv("http_proxy", "http://good.invalid")
+    assert transport._proxy(URL("http://elsewhere.invalid/")) == (URL("http://good.invalid"), {})
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
 @pytest.mark.parametrize("credentials", ["", "me:secret@"])
 async def test_a_proxy_of_the_environment(
-    script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch, credentials: str
+    script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch, credentials: str, variable: str
 ) -> None:
-    monkeypatch.setenv("http_proxy", peer.url.replace("//", f"//{credentials}"))
+    monkeypatch.setenv(variable, peer.url.replace("//", f"//{credentials}"))
     monkeypatch.setenv("no_proxy", "")
     await script.run('http.get("http://elsewhere.invalid/path")')
     assert peer.requests[0].startswith(b"GET http://elsewhere.invalid/path ")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "=(command line)"
 
-_YOUNG_OBJECTS = 50_000
-"""Python's own 700 are looked at again and again while a thousand requests, of some 30 objects each, are under way."""
+_YOUNG_OBJECTS = 100_000
+"""More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
 
 
 def run_file(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import ssl
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, NamedTuple
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import proxy_bypass
 
 import aiohttp
 from aiohttp import hdrs
@@ -96,7 +97,7 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
     host = url.host or ""
     if _is_loopback(host):
         return None, {}
-    address = getproxies().get({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
+    address = _from_environment({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
     if not address or proxy_bypass(f"{host}:{url.port}") or proxy_bypass(host):
         return None, {}
     proxy = URL(address if "://" in address else f"http://{address}")
@@ -104,6 +105,16 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
         return proxy, {}
     credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
     return proxy.with_user(None), {hdrs.PROXY_AUTHORIZATION: credentials}
+
+
+def _from_environment(scheme: str) -> str | None:
+    """The address of the proxy for a scheme; `urllib.request.getproxies` reads all variables to find it."""
+    name = f"{scheme}_proxy"
+    if name in os.environ:
+        return os.environ[name]
+    if "REQUEST_METHOD" in os.environ:  # under CGI it is what a client sent as the header `Proxy`
+        return None
+    return os.environ.get(name.upper())
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,8 @@ local mathtype, tointeger, tostring = math.type, math.tointeger, tostring
 local concat, setmetatable, sub, type = table.concat, setmetatable, string.sub, type
 
 local function bad(name, parameter, expected, got)
-  host.raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. ")")
+  local hint = parameter == "self" and "; methods are called with a colon" or ""
+  host.raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. hint .. ")")
 end
 
 -- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit

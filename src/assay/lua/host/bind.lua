@@ -28,8 +28,6 @@ local WAIT = host.WAIT
 -- `snapshot.lua` knows it.
 host.names = setmetatable({}, host.WEAK_KEYS)
 
-host.raise = raise
-
 -- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
 
 local handle_ids = setmetatable({}, host.WEAK_KEYS)
