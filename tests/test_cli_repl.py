@@ -134,6 +134,7 @@ class TestTerminal:
             screen.read_until("only_one")
             screen.type("\r")
             screen.read_until("2")
+            screen.read_until(">")
             screen.type("\x04")
             assert screen.wait() == 0
 

@@ -223,6 +223,25 @@ async def test_code_that_does_not_match_its_history(lua: Script, name: str, chan
     assert await handle.result() == [1, 2]
 
 
+async def test_one_workflow_is_suspended_and_another_fails(lua: Script, name: str) -> None:
+    text = """
+    local function broken(ctx) error("a bug") end
+    temporal.worker({ task_queue = arg[1] or "replay", on_workflow_error = "fail",
+      workflows = { Fails = broken, Waits = { run = broken, on_workflow_error = "suspend" } } })
+    print("polling")
+    """
+    client = await Client.connect(lua.address)
+    fails = await client.start_workflow("Fails", id=f"{name}-1", task_queue=name)
+    waits = await client.start_workflow("Waits", id=f"{name}-2", task_queue=name)
+
+    async def both() -> None:
+        await until_history_has(fails, "WORKFLOW_EXECUTION_FAILED")
+        await until_history_has(waits, "WORKFLOW_TASK_FAILED")
+
+    await run_until(lua, text, name, "", both())
+    assert (await waits.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
 async def test_a_fixed_script_carries_a_suspended_run_on(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     handle = await client.start_workflow("Stepwise", id=name, task_queue=name)

@@ -157,6 +157,17 @@ print(json.encode(run))
 """
 
 
+async def until_new_runs_are_on(client: Client, name: str, build_id: str) -> None:
+    """Wait until the server has told all parts of a task queue of the current version."""
+    async with asyncio.timeout(TIMEOUT):
+        for number in range(1000):
+            probe = await client.start_workflow(
+                "Upgraded", id=f"{name}-probe-{build_id}-{number}", task_queue=name, start_signal="go"
+            )
+            if (await probe.result())[0] == build_id:
+                return
+
+
 def behavior(lua: Script, workflow_id: str) -> tuple[str, str]:
     """How a run goes on when there are several versions, and the override."""
     found = lua.cli("workflow", "describe", "--workflow-id", workflow_id)["workflowExecutionInfo"]["versioningInfo"]
@@ -174,6 +185,7 @@ async def test_each_workflow_can_go_its_own_way(lua: Script, name: str) -> None:
             runs[kind] = await client.start_workflow(kind, id=f"{name}-{kind}", task_queue=name)
             await until_history_has(runs[kind], "WORKFLOW_TASK_COMPLETED")
         await set_current(client, name, "v2")
+        await until_new_runs_are_on(client, name, "v2")
         for run in runs.values():
             await run.signal("go")
         assert await runs["Pinned"].result() == ["v1", True, "v1"]
@@ -196,6 +208,7 @@ async def test_an_override_at_the_start(lua: Script, name: str) -> None:
     with worker(lua, TWO_WAYS, name, "v1"), worker(lua, TWO_WAYS, name, "v2"):
         await set_current(client, name, "v1")
         await set_current(client, name, "v2")
+        await until_new_runs_are_on(client, name, "v2")
         for kind, (workflow_type, override, _) in starts.items():
             more = [old] if kind == "child" else []
             await asyncio.to_thread(lua.value, START, name, f"{name}-{kind}", workflow_type, override, *more)
@@ -227,7 +240,7 @@ async def test_patches_from_the_first_to_the_last_step(lua: Script, name: str) -
     for number, text in enumerate(versions):
         handle = await client.start_workflow("Steps", id=f"{name}-{number}", task_queue=name)
         handles.append(handle)
-        done = until_history_has(handle, "ACTIVITY_TASK_COMPLETED", 2 if number else 1)
+        done = until_history_has(handle, "WORKFLOW_TASK_COMPLETED", 3 if number else 2)
         assert await run_until(lua, text, name, str(number), done) == ""
     # Each run ends with the next version: no version knows anything of a change but its own and the one before.
     for number, handle in enumerate(handles):

@@ -51,7 +51,6 @@ class Worker:
         self._settings = Settings(
             libraries=host.libraries,
             limits=options.workflow_limits or WorkflowLimits(),
-            suspend=options.on_workflow_error == "suspend",
         )
         self._snapshots: list[Snapshot] | None = None
         self._workflows: list[type] = []
@@ -76,7 +75,12 @@ class Worker:
         """The snapshot of each workflow. Taken once."""
         if self._snapshots is None:
             self._snapshots = [
-                Snapshot(name, self._host.snapshot(entry.run, _title(name)), entry.behavior)
+                Snapshot(
+                    name,
+                    self._host.snapshot(entry.run, _title(name)),
+                    entry.behavior,
+                    (entry.on_workflow_error or self._options.on_workflow_error) == "suspend",
+                )
                 for name, entry in self._options.all_workflows()
             ]
         return self._snapshots

@@ -52,16 +52,18 @@ class DeploymentOptions:
 
 
 @dataclass(kw_only=True)
-class VersionedWorkflow:
-    """A workflow that goes its own way between the versions of a deployment.
+class WorkflowEntry:
+    """A workflow with options of its own.
 
     Attributes:
         run: The function; it gets `ctx` and the input and returns the result.
         versioning: What `deployment.versioning` is for this one.
+        on_workflow_error: What the worker's `on_workflow_error` is for this one.
     """
 
     run: LuaFunction
     versioning: Literal["pinned", "auto_upgrade"] | None = None
+    on_workflow_error: Literal["fail", "suspend"] | None = None
 
     @property
     def behavior(self) -> VersioningBehavior:
@@ -81,12 +83,12 @@ class WorkerOptions(ConnectionOptions):
         task_queue: The queue that it polls.
         activities: Name → function, or a table with the function and a limit; it gets the input and returns the
             result.
-        workflows: Name → function, or a table with the function and its versioning; it gets `ctx` and the input and
+        workflows: Name → function, or a table with the function and options of its own; it gets `ctx` and the input and
             returns the result.
         dynamic_activity: What runs for every activity that is not in `activities`: a function, or a table with the
             function and a limit. `activity.info().activity_type` tells it the name.
         dynamic_workflow: What runs for every workflow type that is not in `workflows`: a function, or a table with the
-            function and its versioning. `ctx:workflow_info().workflow_type` tells it the type.
+            function and options of its own. `ctx:workflow_info().workflow_type` tells it the type.
         nexus_services: Service → operation → function, or a table that names a workflow. A function gets the input and
             a table of `service`, `operation`, `request_id` and `headers`; it has a few seconds for its answer, so what
             takes longer is a workflow. A Nexus endpoint of the server routes to the `task_queue`.
@@ -123,9 +125,9 @@ class WorkerOptions(ConnectionOptions):
 
     task_queue: Name
     activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
-    workflows: dict[str, LuaFunction | VersionedWorkflow] = field(default_factory=dict)
+    workflows: dict[str, LuaFunction | WorkflowEntry] = field(default_factory=dict)
     dynamic_activity: LuaFunction | LimitedActivity | None = None
-    dynamic_workflow: LuaFunction | VersionedWorkflow | None = None
+    dynamic_workflow: LuaFunction | WorkflowEntry | None = None
     nexus_services: dict[str, dict[str, LuaFunction | WorkflowOperation]] = field(default_factory=dict)
     max_concurrent_activities: int | None = None
     max_concurrent_local_activities: int | None = None
@@ -200,14 +202,13 @@ class WorkerOptions(ConnectionOptions):
             (name, entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)) for name, entry in given
         ]
 
-    def all_workflows(self) -> list[tuple[str | None, VersionedWorkflow]]:
+    def all_workflows(self) -> list[tuple[str | None, WorkflowEntry]]:
         """The workflows and their names; None is the name of the dynamic one."""
-        given: list[tuple[str | None, LuaFunction | VersionedWorkflow]] = [*self.workflows.items()]
+        given: list[tuple[str | None, LuaFunction | WorkflowEntry]] = [*self.workflows.items()]
         if self.dynamic_workflow is not None:
             given.append((None, self.dynamic_workflow))
         return [
-            (name, entry if isinstance(entry, VersionedWorkflow) else VersionedWorkflow(run=entry))
-            for name, entry in given
+            (name, entry if isinstance(entry, WorkflowEntry) else WorkflowEntry(run=entry)) for name, entry in given
         ]
 
     def titles(self) -> tuple[list[str], list[str]]:

@@ -181,15 +181,15 @@ class TestEnvironment:
                 libraries={**LIBRARIES, **self._host.more_libraries},
             )
             for worker in self._script.workers:
-                workflows = worker.options.all_workflows()
+                workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]
                 if not workflows and not worker.options.all_activities():
                     continue  # it serves Nexus operations only, and no workflow here calls them
                 given = replace(
                     WorkerOptions(task_queue=worker.options.task_queue),
-                    workflows={name: entry.run for name, entry in workflows if name is not None},
+                    workflows={name: entry for name, entry in workflows if name is not None},
                     activities={**worker.options.activities, **options.activities},
                     dynamic_activity=worker.options.dynamic_activity,
-                    dynamic_workflow=next((entry.run for name, entry in workflows if name is None), None),
+                    dynamic_workflow=next((entry for name, entry in workflows if name is None), None),
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )

@@ -35,15 +35,13 @@ logger = logging.getLogger(__name__)
 class Settings:
     """What all workflows of a worker share.
 
-    `runs` finds the host of a run that is in the cache; `suspend` keeps a run open whose function raised an error;
-    `payload_limit` is what the server takes, once the worker has asked it; `parts` are more parts of the private Lua
-    side, for tools that look into runs. `local_activities` are the names that the worker has (None: whatever is asked
-    for).
+    `runs` finds the host of a run that is in the cache; `payload_limit` is what the server takes, once the worker has
+    asked it; `parts` are more parts of the private Lua side, for tools that look into runs. `local_activities` are the
+    names that the worker has (None: whatever is asked for).
     """
 
     libraries: Mapping[str, tuple[str, bool]]
     limits: WorkflowLimits
-    suspend: bool = False
     payload_limit: int = payloads.USUAL_LIMIT
     local_activities: Collection[str] | None = None
     parts: tuple[str, ...] = ()
@@ -58,21 +56,23 @@ class Snapshot:
         name: Its type; None for the dynamic one, which runs for every type that is not registered.
         code: The function with all that it reaches.
         versioning: Where its runs go when there are several versions.
+        suspend: An error that the function raises keeps the run open.
     """
 
     name: str | None
     code: bytes
     versioning: VersioningBehavior = VersioningBehavior.UNSPECIFIED
+    suspend: bool = False
 
 
 class Run:
     """One run: its host, and what the SDK asks of it."""
 
-    def __init__(self, snapshot: bytes, settings: Settings) -> None:
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         self._snapshot = snapshot
         self._settings = settings
         self._host = WorkflowHost(
-            settings.libraries, settings.limits, suspend=settings.suspend, more_parts=settings.parts
+            settings.libraries, settings.limits, suspend=snapshot.suspend, more_parts=settings.parts
         )
         self._host.payload_limit = settings.payload_limit
         self._host.local_activities = settings.local_activities
@@ -100,13 +100,13 @@ class Run:
         try:
             return payloads.result("the workflow's result", result, self._settings.payload_limit)
         except ApplicationError as error:
-            if self._settings.suspend:
+            if self._snapshot.suspend:
                 raise LuaError(error.message) from None
             raise
 
     async def _run(self, arguments: Sequence[RawValue]) -> Json | None:
         host = self._host
-        task = host.begin(self._snapshot, Context(host), payloads.as_json(arguments))
+        task = host.begin(self._snapshot.code, Context(host), payloads.as_json(arguments))
         result: Json | None = await host.drive(task, host.step(task))
         return result
 
@@ -192,7 +192,7 @@ def workflow_class(snapshot: Snapshot, settings: Settings) -> type:
     """The class that the SDK runs for the Lua function in `snapshot`."""
 
     def init(self: Any) -> None:
-        self.run_ = Run(snapshot.code, settings)
+        self.run_ = Run(snapshot, settings)
 
     async def run(self: Any, *arguments: RawValue) -> RawValue:
         result: RawValue = await self.run_.execute(arguments)
