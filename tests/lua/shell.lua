@@ -32,7 +32,7 @@ assert.eq(big[2]:sub(-3), "xxx")
 -- A time-out kills the whole group, whatever it does about SIGTERM, and what came before is there.
 local pids = folder .. "/pids"
 local began = time()
-local timed_out = exec("trap '' TERM; echo before; sleep 300 & echo $! > " .. pids .. "; sleep 300", { timeout = 0.3 })
+local timed_out = exec("trap '' TERM; echo before; sleep 300 & echo $! > " .. pids .. "; sleep 300", { timeout = 1 })
 assert.eq(timed_out, { -1, "before\n", "", true })
 assert.lt(time() - began, 30)
 local function gone(pid)
@@ -47,7 +47,7 @@ assert(gone(math.tointeger(tonumber(fs.read(pids)))), "the child of the child is
 assert.eq(exec("echo fast", { timeout = 100 })[2], "fast\n")
 
 -- A process that leaves the group and keeps the output open does not keep the call.
-local escaped = exec("setsid sh -c 'echo $$; exec sleep 300' & wait", { timeout = 0.3 })
+local escaped = exec("setsid sh -c 'echo $$; exec sleep 300' & wait", { timeout = 1 })
 assert.eq(escaped[4], true)
 process.kill(math.tointeger(tonumber(escaped[2])), 9)
 
