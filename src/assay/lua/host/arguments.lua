@@ -47,7 +47,8 @@ end
 
 local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
 
--- What to pass for an argument, and how many side strings there are now: they stand behind the `count` arguments in `out`.
+-- What to pass for an argument, and how many side strings there are now: they stand in `out`, behind the `count`
+-- arguments.
 function host.convert_argument(name, parameter, kind, v, out, count, sides)
   if kind == "rest" then
     setmetatable(v, host.array_metatable)

@@ -20,12 +20,13 @@ local host = ...
 local isyieldable = coroutine.isyieldable
 local raw_yield = coroutine.yield
 local byte = string.byte
-local rawget, select, setmetatable, type, unpack = rawget, select, setmetatable, type, table.unpack
+local rawget, select, setmetatable, type = rawget, select, setmetatable, type
+local unpack = table.unpack
 
 local WAIT = host.WAIT
 
--- Which builtin a function or table is, so that another state can map it to its own. What is still Lua's own is left out:
--- `snapshot.lua` knows it.
+-- Which builtin a function or table is, so that another state can map it to its own. What is still Lua's own is left
+-- out: `snapshot.lua` knows it.
 host.names = setmetatable({}, host.WEAK_KEYS)
 
 -- Handles: tables that stand for a Python object. The id is kept where no script can reach it.

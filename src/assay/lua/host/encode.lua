@@ -5,7 +5,8 @@ local concat, sort = table.concat, table.sort
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
 local mathtype, huge = math.type, math.huge
 local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
-local collectgarbage, error, pcall, tonumber, tostring = collectgarbage, error, pcall, tonumber, tostring
+local collectgarbage, error, pcall, setmetatable = collectgarbage, error, pcall, setmetatable
+local tonumber, tostring = tonumber, tostring
 
 local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
 local contains, is_text, present = host.contains, host.is_text, host.present
@@ -16,10 +17,11 @@ local LONG_STRING = 4096
 local LONG_ARRAY = 32 -- in which something may be alike
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-for i = 1, #SPECIALS do
-  local c = SPECIALS[i]
-  ESCAPES[c] = ESCAPES[c] or format("\\u%04x", byte(c))
-end
+setmetatable(ESCAPES, {
+  __index = function(_, c)
+    return format("\\u%04x", byte(c))
+  end,
+})
 
 local function escaped(s)
   return (gsub(s, SPECIALS.pattern, ESCAPES))

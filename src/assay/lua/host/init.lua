@@ -1,5 +1,5 @@
--- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table;
--- all see the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
+-- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table; all see
+-- the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
 --
 -- `call` runs a builtin by its index, `ask` one of the other functions that `state.py` lists, by its name. The parts
 -- that every state needs follow; each of the others is loaded when one of its functions is first used.

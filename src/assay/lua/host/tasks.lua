@@ -30,7 +30,7 @@ function host.create(fn)
   return co
 end
 
--- Watch the running coroutine as one that has just begun: what this side did at length says nothing of the script's pace.
+-- Watch the running coroutine as one that has just begun: what this side did says nothing of the script's pace.
 function host.watch_afresh()
   local co, is_main = running()
   if host.watch and not is_main then

@@ -8,21 +8,15 @@
 -- `encode.lua` writes it and `decode.lua` reads it; here is what both know.
 local host = ...
 
-local find = string.find
+local char, find = string.char, string.find
 local utf8len = utf8.len
 
 host.MAX_DEPTH = 1000 -- of nesting
 
 -- Characters and how to find one of them -----------------------------------------------------------------
 
-local CONTROLS = { pattern = "[\0-\31]" }
-local SPECIALS = { pattern = '[\0-\31"\\\127]', '"', "\\", "\127" }
-for code = 0, 31 do
-  CONTROLS[code + 1] = string.char(code)
-  SPECIALS[code + 4] = string.char(code)
-end
-host.CONTROLS = CONTROLS -- what may not be in a string of JSON
-host.SPECIALS = SPECIALS -- what has to be escaped there
+host.CONTROLS = { pattern = "[\0-\31]" } -- what may not be in a string of JSON
+host.SPECIALS = { pattern = '[\0-\31"\\\127]', '"', "\\", "\127" } -- what has to be escaped there
 
 -- Which of some characters are in a text, or nil. In a long one, a plain search for each is the fastest.
 function host.present(characters, text)
@@ -30,17 +24,18 @@ function host.present(characters, text)
     return find(text, characters.pattern) and characters
   end
   local found
-  for i = 1, #characters do
-    if find(text, characters[i], 1, true) then
-      found = found or { pattern = characters.pattern }
-      found[#found + 1] = characters[i]
+  for code = -#characters, 31 do
+    local c = code < 0 and characters[-code] or char(code)
+    if find(text, c, 1, true) then
+      found = found or { pattern = characters.pattern, is_part = true }
+      found[#found + 1] = c
     end
   end
   return found
 end
 
 function host.contains(s, characters)
-  if #characters > 4 then
+  if not characters.is_part or #characters > 4 then
     return find(s, characters.pattern) ~= nil
   end
   for i = 1, #characters do

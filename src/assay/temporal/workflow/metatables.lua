@@ -1,5 +1,5 @@
--- Metatables, in which nothing may stand that depends on when garbage is collected. And what looks past them, before which
--- the table of a library has to be filled.
+-- Metatables, in which nothing may stand that depends on when garbage is collected. And what looks past them, before
+-- which the table of a library has to be filled.
 local host = ...
 
 local rawset, type = rawset, type
