@@ -284,6 +284,38 @@ class TestWorkflows:
         assert ".py" not in result.stdout
         assert result.returncode == 1
 
+    def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """test("it", function()
+              local env = test.workflow_env({
+                workflows = { W = function(ctx) return ctx:execute_activity("a") end },
+                activities = { a = function() error("no luck") end },
+              })
+              env:execute()
+            end)""",
+        )
+        text = "activity 'a' fails again and again: some_test.lua:4: no luck (give it maximum_attempts)"
+        assert text in result.stdout
+        told = re.findall(r"activity 'a' failed \(attempt (\d+)\)", result.stdout)
+        assert told == ["1", "2", "3", "10", "100", "1000"]
+
+    def test_an_activity_may_fail_for_as_long_as_the_workflow_has(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """test("it", function()
+              local env = test.workflow_env({
+                workflows = { W = function(ctx)
+                  local ok, problem = pcall(ctx.with_timeout, ctx, 3600, function() ctx:execute_activity("a") end)
+                  return { ok, problem.kind }
+                end },
+                activities = { a = function() error("no luck") end },
+              })
+              assert.eq(env:execute(), { false, "timeout" })
+            end)""",
+        )
+        assert result.returncode == 0, result.stdout
+
     def test_an_endless_test_says_where_its_workflow_waits(self, assay: Command) -> None:
         result = run(
             assay,
