@@ -56,6 +56,30 @@ class TestPlain:
         assert "Traceback" not in result.stdout
         assert (result.stderr, result.returncode) == ("", 1)
 
+    def test_a_flood_is_cut(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """
+            test("floods", function()
+              print("first")
+              local line = ("x"):rep(1000)
+              for _ = 1, 80000 do print(line) end
+              print("last")
+              error("too much")
+            end)
+            test("one line", function() print(("y"):rep(100000)) error("no end") end)
+            test("in its message", function() error(("z"):rep(70000000)) end)
+            """,
+        )
+        assert names(result) == ["FAIL  floods", "FAIL  one line", "FAIL  in its message"]
+        assert "        first\n        xxx" in result.stdout
+        assert re.search(r"x\n        … 799\d\d lines left out …\n        x", result.stdout)
+        assert "x\n        last\n" in result.stdout
+        assert "y\n        … 60001 bytes left out …\n        y" in result.stdout
+        assert "what it told is longer than 64 MiB" in result.stdout
+        assert len(result.stdout) < 100_000
+        assert (result.stderr, result.returncode) == ("", 1)
+
     def test_all_pass(self, assay: Command) -> None:
         result = run(assay, "test('one', function() end)")
         assert "1 passed, 0 failed" in result.stdout
