@@ -42,6 +42,8 @@ class Divergence:
         expected: The step that the history has, None when it has none.
         actual: The step that the code takes, None when it takes none.
         where: The Lua traceback of where the run waits.
+        cannot_go_on: Nothing was found that differs: a workflow task fails, so that the rest of the history is not
+            reached.
     """
 
     message: str
@@ -49,6 +51,7 @@ class Divergence:
     expected: Step | None
     actual: Step | None
     where: str
+    cannot_go_on: bool = False
 
 
 @dataclass
@@ -208,8 +211,11 @@ class Replay:
         if not self.knows(workflow_type):
             known = ", ".join(sorted(self._names))
             return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
+        if not watched.mismatch and watched.failure:
+            text = f"the run cannot go on: {watched.failure}"
+            return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
         if not watched.mismatch:
-            return Divergence(watched.failure or str(failure), [], None, None, watched.where)
+            return Divergence(str(failure), [], None, None, watched.where)
         message = _CODE.sub("", watched.mismatch)
         expected, actual = list(history_steps(history.events)), watched.ordered
         at = next(
