@@ -25,6 +25,7 @@ from assay.temporal.worker import Worker
 from assay.temporal.workflow.host import WorkflowHost
 from assay.temporal.workflow.instance import Settings, workflow_class
 from assay.temporal.workflow.runner import LuaWorkflowRunner
+from assay.temporal.workflow.waits import stack
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
 _CONTEXT = 3
@@ -72,7 +73,7 @@ class Trace:
     Attributes:
         divergence: Where the run parts from its history, None when it does not.
         places: The line of the script behind an event, by the event's id.
-        waits: The Lua traceback of where the workflow function waits; empty when it has ended or does not match.
+        waits: What each task of the run waits for, with its Lua traceback; empty when it has ended or does not match.
     """
 
     divergence: Divergence | None
@@ -88,6 +89,7 @@ class _Watched:
     mismatch: str = ""
     failure: str = ""
     where: str = ""
+    waits: str = ""
 
     @property
     def ordered(self) -> list[Step]:
@@ -116,6 +118,7 @@ class _Runner(LuaWorkflowRunner):
             host = self._settings.runs.get(det.info.run_id)
             if host is not None and any(job.HasField("remove_from_cache") for job in act.jobs):
                 self.watched.where = self.watched.where or host.where()
+                self.watched.waits = stack(host)
             completion = activate(act)
             host = self._settings.runs.get(det.info.run_id)
             if completion.HasField("failed"):
@@ -184,7 +187,7 @@ class Replay:
 
         [outcome] = [outcome async for outcome in self.run(only())]
         watched = self.runner.watched
-        waits = watched.where if outcome.divergence is None else ""
+        waits = watched.waits if outcome.divergence is None else ""
         return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
 
     async def _begin_each(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
