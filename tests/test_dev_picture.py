@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.cells import cell_len
 
-from assay.cli.dev.picture import Status, draw
+from assay.cli.dev.picture import Status, details, draw
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,6 +54,29 @@ def test_words() -> None:
     assert "[bold] details" in text
     assert "1 open workflow\n" in text
     assert "no workflow is open" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
+
+
+def test_of_what_does_not_match_each_workflow_stays_with_its_new_step() -> None:
+    probed = "\n".join(
+        f"""Order '{name}' is open and does not match the new code:
+  Activity type of scheduled event differs
+
+  --- history
+  +++ script
+  -  event 5        activity 'pay'
+  +  worker.lua:29  activity 'charge'
+
+  stack traceback:
+      worker.lua:29: in function <worker.lua:20>"""
+        for name in ("o1", "o2", "o3")
+    )
+    assert details(probed) == [
+        "Order 'o1' is open and does not match the new code",
+        "  +  worker.lua:29  activity 'charge'",
+        "Order 'o2' is open and does not match the new code",
+        "  +  worker.lua:29  activity 'charge'",
+    ]
+    assert details("x.lua:1: boom\nstack traceback:\n\t[C]: in ?") == ["x.lua:1: boom"]
 
 
 def test_what_a_terminal_would_obey_is_left_out() -> None:

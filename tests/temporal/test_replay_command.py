@@ -90,6 +90,19 @@ def test_a_changed_script_is_shown_where_it_parts(
     assert "Traceback" not in result.stdout
 
 
+def test_a_run_that_cannot_go_on_is_no_mismatch(assay: Command, history: Path) -> None:
+    suspended = BUG.replace("temporal.worker({", "temporal.worker({ on_workflow_error = 'suspend',")
+    problem = "the run cannot go on: worker.lua:13: attempt to index a nil value (field 'none')"
+    result = replay(assay, suspended, str(history))
+    assert f"  {problem}\n" in result.stdout
+    assert result.stdout.endswith("1 history replayed: it cannot go on\n")
+    assert result.returncode == 1
+    both = replay(assay, suspended, str(history), str(history))
+    assert both.stdout.endswith("2 histories replayed: 2 cannot go on\n")
+    shown = assay.run("workflow", "show", str(history), "worker.lua")
+    assert (shown.stderr, shown.returncode) == (f"assay: worker.lua: {problem}\n", 0)
+
+
 def test_a_workflow_that_the_script_has_not(assay: Command, history: Path) -> None:
     result = replay(assay, WORKER.replace("Stepwise =", "Renamed ="), str(history))
     assert "the script has no workflow 'Stepwise' (it has: Renamed)" in result.stdout

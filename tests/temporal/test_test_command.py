@@ -56,6 +56,30 @@ class TestPlain:
         assert "Traceback" not in result.stdout
         assert (result.stderr, result.returncode) == ("", 1)
 
+    def test_a_flood_is_cut(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """
+            test("floods", function()
+              print("first")
+              local line = ("x"):rep(1000)
+              for _ = 1, 80000 do print(line) end
+              print("last")
+              error("too much")
+            end)
+            test("one line", function() print(("y"):rep(100000)) error("no end") end)
+            test("in its message", function() error(("z"):rep(70000000)) end)
+            """,
+        )
+        assert names(result) == ["FAIL  floods", "FAIL  one line", "FAIL  in its message"]
+        assert "        first\n        xxx" in result.stdout
+        assert re.search(r"x\n        … 799\d\d lines left out …\n        x", result.stdout)
+        assert "x\n        last\n" in result.stdout
+        assert "y\n        … 60001 bytes left out …\n        y" in result.stdout
+        assert "what it told is longer than 64 MiB" in result.stdout
+        assert len(result.stdout) < 100_000
+        assert (result.stderr, result.returncode) == ("", 1)
+
     def test_all_pass(self, assay: Command) -> None:
         result = run(assay, "test('one', function() end)")
         assert "1 passed, 0 failed" in result.stdout
@@ -283,6 +307,38 @@ class TestWorkflows:
         assert "Traceback" not in result.stdout
         assert ".py" not in result.stdout
         assert result.returncode == 1
+
+    def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """test("it", function()
+              local env = test.workflow_env({
+                workflows = { W = function(ctx) return ctx:execute_activity("a") end },
+                activities = { a = function() error("no luck") end },
+              })
+              env:execute()
+            end)""",
+        )
+        text = "activity 'a' fails again and again: some_test.lua:4: no luck (give it maximum_attempts)"
+        assert text in result.stdout
+        told = re.findall(r"activity 'a' failed \(attempt (\d+)\)", result.stdout)
+        assert told == ["1", "2", "3", "10", "100", "1000"]
+
+    def test_an_activity_may_fail_for_as_long_as_the_workflow_has(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """test("it", function()
+              local env = test.workflow_env({
+                workflows = { W = function(ctx)
+                  local ok, problem = pcall(ctx.with_timeout, ctx, 3600, function() ctx:execute_activity("a") end)
+                  return { ok, problem.kind }
+                end },
+                activities = { a = function() error("no luck") end },
+              })
+              assert.eq(env:execute(), { false, "timeout" })
+            end)""",
+        )
+        assert result.returncode == 0, result.stdout
 
     def test_an_endless_test_says_where_its_workflow_waits(self, assay: Command) -> None:
         result = run(

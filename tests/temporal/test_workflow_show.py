@@ -108,7 +108,7 @@ def test_a_run_is_shown_with_its_lines(release: tuple[Script, str]) -> None:
     deploy = line_with(shown, "… activity deploy (waits for its next attempt), attempt 2")
     assert "DENIED: not today" in deploy
     assert "worker.lua:18  ctx:execute_activity" in deploy
-    assert "it waits here:\n      worker.lua:18: in function" in shown
+    assert "it waits for:\n  activity 'deploy'\n      worker.lua:18: in function" in shown
 
 
 def test_without_a_script_there_are_no_lines(release: tuple[Script, str]) -> None:

@@ -98,13 +98,19 @@ async def _replay(
         if len(bad) > 1 + _NAMED:
             click.echo(f"… and {len(bad) - 1 - _NAMED} more")
     histories_word = "1 history" if replayed == 1 else f"{replayed} histories"
-    verdict = f"{len(bad)} do not match" if bad else "all match"
-    if replayed == 1:
-        verdict = "it does not match" if bad else "it matches"
-    elif replayed == 0:
-        verdict = "nothing to compare"
-    click.echo(f"{histories_word} replayed: {verdict}")
+    click.echo(f"{histories_word} replayed: {_verdict(replayed, bad)}")
     return 1 if bad else 0
+
+
+def _verdict(replayed: int, bad: list[Outcome]) -> str:
+    stuck = sum(outcome.divergence is not None and outcome.divergence.cannot_go_on for outcome in bad)
+    differ = len(bad) - stuck
+    if replayed == 1:
+        return "it cannot go on" if stuck else "it does not match" if differ else "it matches"
+    parts = [f"{differ} do not match"] if differ else []
+    if stuck:
+        parts.append(f"{stuck} cannot go on")
+    return ", ".join(parts) or ("all match" if replayed else "nothing to compare")
 
 
 def _without_details(outcome: Outcome) -> Outcome:

@@ -23,6 +23,7 @@ _BAD = ("✗", "red")
 _INDENT = 23
 _NARROWEST = 20  # columns beside the times
 _LONGEST = 20_000  # characters of a value that are looked at
+_TRACEBACK = "stack traceback:"  # how Lua begins one
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -32,7 +33,8 @@ def show(timeline: Timeline, width: int | None) -> str:
     for entry in sorted(timeline.entries, key=lambda entry: entry.at):
         lines += _entry(entry, width)
     if timeline.waits:
-        lines += ["", "it waits here:", *(f"  {line}" for line in timeline.waits.expandtabs(4).splitlines()[1:])]
+        waits = [line for line in timeline.waits.expandtabs(4).splitlines() if line and line != _TRACEBACK]
+        lines += ["", "it waits for:", *(f"  {_clean(line)}" for line in waits)]
     return "\n".join(lines)
 
 

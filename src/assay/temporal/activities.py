@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_TIMEOUT = 3
 """How often an activity keeps itself alive within its heartbeat timeout."""
+_TOLD = 3  # failed attempts that are told one by one: one that is tried for days would bury everything else
 
 
 @dataclass(kw_only=True)
@@ -171,7 +172,8 @@ def activity_function(
                 result = await attempt.result(payloads.as_json(arguments))
         except LuaError as error:
             failure = to_application_error(error)
-            level = logging.DEBUG if failure.category == ApplicationErrorCategory.BENIGN else logging.WARNING
+            is_news = failure.category != ApplicationErrorCategory.BENIGN and _is_told(attempt.info.attempt)
+            level = logging.WARNING if is_news else logging.DEBUG
             logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
             raise failure from failure.__cause__
         except BuiltinError as error:
@@ -189,6 +191,11 @@ def activity_function(
         return await attempt_it(arguments)
 
     return activity.defn(dynamic=True)(run_any) if name is None else activity.defn(name=name)(run)
+
+
+def _is_told(attempt: int) -> bool:
+    """Whether a failed attempt is worth a warning: the first ones, then the 10th, the 100th, …"""
+    return attempt <= _TOLD or attempt == 10 ** (len(str(attempt)) - 1)
 
 
 def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:

@@ -44,6 +44,7 @@ from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOpti
 T = TypeVar("T")
 
 INLINE_QUEUE = "test"
+_ENDLESS = 1000  # failed attempts of an activity without a limit, by default more than a day of them
 
 
 def find_server() -> str:
@@ -88,13 +89,20 @@ class Server:
 
 
 class _TestWorker(Worker):
-    """A worker that writes down the calls of activities."""
+    """A worker that writes down the calls of activities, and hears of one that fails again and again."""
 
     always_takes_activities = True
 
-    def __init__(self, host: Host, options: WorkerOptions, note: Callable[[str, RawValue | None], None]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        options: WorkerOptions,
+        note: Callable[[str, RawValue | None], None],
+        hear_endless: Callable[[str], None],
+    ) -> None:
         super().__init__(host, options)
         self._note = note
+        self._hear_endless = hear_endless
 
     def activity_functions(self) -> list[Callable[..., Any]]:
         """Make the activities, each with a look at its calls."""
@@ -114,15 +122,22 @@ class _TestWorker(Worker):
         return activity.defn(dynamic=True)(unknown)
 
     def _noted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def attempt(arguments: Sequence[RawValue], call: Coroutine[Any, Any, RawValue]) -> RawValue:
+            info = activity.info()
+            self._note(info.activity_type, arguments[0] if arguments else None)
+            try:
+                return await call
+            except ApplicationError as error:
+                policy = info.retry_policy
+                if info.attempt == _ENDLESS and (policy is None or policy.maximum_attempts == 0):
+                    self._hear_endless(f"activity '{info.activity_type}' fails again and again: {error.message}")
+                raise
+
         async def run(*arguments: RawValue) -> RawValue:
-            self._note(activity.info().activity_type, arguments[0] if arguments else None)
-            result: RawValue = await function(*arguments)
-            return result
+            return await attempt(arguments, function(*arguments))
 
         async def run_any(arguments: Sequence[RawValue]) -> RawValue:
-            self._note(activity.info().activity_type, arguments[0] if arguments else None)
-            result: RawValue = await function(arguments)
-            return result
+            return await attempt(arguments, function(arguments))
 
         definition = activity._Definition.from_callable(function)
         assert definition is not None
@@ -166,6 +181,8 @@ class TestEnvironment:
         self._first_start: float | None = None
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[str] = self._loop.create_future()
+        self._endless: asyncio.Future[str] = self._loop.create_future()
+        """What is said of an activity that fails again and again."""
         self._ears = _TaskFailures(self._loop, self._hear)
 
     async def open(self, folder: str) -> None:
@@ -193,12 +210,12 @@ class TestEnvironment:
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )
-                self._workers.append(_TestWorker(self._script, given, self._note))
+                self._workers.append(_TestWorker(self._script, given, self._note, self._hear_endless))
         if options.workflows:
             inline = WorkerOptions(
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
-            self._workers.append(_TestWorker(self._host, inline, self._note))
+            self._workers.append(_TestWorker(self._host, inline, self._note, self._hear_endless))
         for worker in self._workers:
             worker.settings.parts = self._host.more_parts
             await worker.start()
@@ -209,6 +226,15 @@ class TestEnvironment:
     def _hear(self, text: str) -> None:
         if not self._failed.done():
             self._failed.set_result(text)
+
+    def _hear_endless(self, text: str) -> None:
+        """Called on a worker's thread."""
+
+        def hear() -> None:
+            if not self._endless.done():
+                self._endless.set_result(text)
+
+        self._loop.call_soon_threadsafe(hear)
 
     def _note(self, name: str, argument: RawValue | None) -> None:
         info = activity.info()
@@ -262,11 +288,13 @@ class TestEnvironment:
         clock = self._server.client.test_service
         await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
         try:
-            return await self._unless_a_task_fails(self._client.get_result(options))
+            return await self._unless_a_task_fails(self._client.get_result(options), may_be_endless=not run.has_timeout)
         except ErrorObject as error:
             if error.fields.get("kind") == "timeout" and not run.has_timeout:
-                text = f"workflow '{run.workflow_type}' never ends: it waits for what no time brings, such as a signal"
-                raise ErrorObject(text, kind="timeout") from error
+                why = "it waits for what no time brings, such as a signal"
+                if self._endless.done():
+                    why = f"{self._endless.result()} (give it maximum_attempts)"
+                raise ErrorObject(f"workflow '{run.workflow_type}' never ends: {why}", kind="timeout") from error
             raise
         finally:
             await clock.lock_time_skipping(LockTimeSkippingRequest())
@@ -319,13 +347,16 @@ class TestEnvironment:
         """Ask a workflow to cancel."""
         await self._client.cancel_workflow(CancelOptions(workflow_id=Name(run.workflow_id)))
 
-    async def _unless_a_task_fails(self, call: Coroutine[Any, Any, T]) -> T:
+    async def _unless_a_task_fails(self, call: Coroutine[Any, Any, T], *, may_be_endless: bool = False) -> T:
         waiting = asyncio.ensure_future(call)
+        signs = (self._failed, self._endless) if may_be_endless else (self._failed,)
         try:
-            await asyncio.wait((waiting, self._failed), return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
+            await asyncio.wait((waiting, *signs), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            if self._failed.done():
                 raise ErrorObject(self._failed.result(), kind="workflow_task")
-            return waiting.result()
+            raise ErrorObject(self._endless.result(), kind="timeout")
         finally:
             if not waiting.done():
                 waiting.cancel()

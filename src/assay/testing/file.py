@@ -11,32 +11,13 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from typing import IO, Any
 
 from assay.errors import AssayError, LuaError
 from assay.lua.function import LuaFunction
 from assay.testing.host import TestHost
-
-
-class _Output:
-    """What the tests write, on both streams."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
-        self._told = 0
-        os.dup2(self._file.fileno(), 1)
-        os.dup2(self._file.fileno(), 2)
-
-    def take(self) -> str:
-        """What was written since the last time."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        size = os.fstat(self._file.fileno()).st_size
-        text = os.pread(self._file.fileno(), size - self._told, self._told)
-        self._told = size
-        return text.decode("utf-8", "replace")
+from assay.testing.output import Output
 
 
 class File:
@@ -47,7 +28,7 @@ class File:
         self._filter: str = settings.get("filter") or ""
         self._timeout: float = settings["timeout"]
         self._report = report
-        self._output = _Output()
+        self._output = Output()
         self._coverage: bool = settings["coverage"]
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage)
 

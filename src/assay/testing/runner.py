@@ -105,6 +105,9 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileR
             except TimeoutError:
                 result.tests.append(TestResult(running, "it was stopped: nothing ended it in time"))
                 break
+            except ValueError:
+                result.tests.append(TestResult(running, f"what it told is longer than {_LINE >> 20} MiB"))
+                break
             if not line:
                 error = (await process.stderr.read()).decode("utf-8", "replace")
                 result.tests.append(TestResult(running, "the process of the file ended unexpectedly", output=error))

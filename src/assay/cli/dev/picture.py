@@ -16,6 +16,8 @@ from rich.text import Text
 
 from assay.cli.dev.report import Failure, Report, Run, Wait
 
+_DETAILS = 4  # lines of what belongs to news
+_NEW_STEP = "  +  "  # how the probe begins the line with what changed code does
 _FAILURES = 5
 _WAITS = 5  # of one workflow
 _LEAST = 3  # lines for workflows, however low the terminal is
@@ -40,6 +42,12 @@ class Status:
     news: tuple[str, str, str | None] | None = None
     details: list[str] = field(default_factory=list)
     is_stopping: bool = False
+
+
+def details(more: str) -> list[str]:
+    """The lines that stay of what belongs to news: what is wrong, and what changed code does instead."""
+    lines = [line for line in more.splitlines() if line and (not line[0].isspace() or line.startswith(_NEW_STEP))]
+    return [line.removesuffix(":") for line in lines if line != "stack traceback:"][:_DETAILS]
 
 
 def draw(status: Status, report: Report, width: int, height: int) -> list[str]:

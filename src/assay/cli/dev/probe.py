@@ -58,7 +58,8 @@ async def _all_match(script: Script) -> bool:
         async for outcome in Replay([worker]).run(sources.from_server(client, query, _AT_MOST)):
             if outcome.divergence is not None:
                 all_match = False
-                _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open and does not match the new code:")
+                verb = "cannot go on with" if outcome.divergence.cannot_go_on else "does not match"
+                _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open and {verb} the new code:")
                 _say("\n".join(f"  {line}".rstrip() for line in show(outcome.divergence).splitlines()))
     return all_match
 

@@ -21,7 +21,7 @@ BROKEN = 3
 NO_WORKER = 4
 """… for one that has no worker: nothing to replace."""
 DIVERGED = 5
-"""… for one that can take over although open workflows do not match it."""
+"""… for one that can take over although not every open workflow goes on with it."""
 
 
 class Reloading:
@@ -100,7 +100,7 @@ class Reloading:
             return False
         self._child = await self._start()
         if probe.returncode == DIVERGED:
-            self._display.say("Reloaded", f"{changed}; open workflows do not match it", "yellow", text)
+            self._display.say("Reloaded", f"{changed}; not every open workflow goes on with it", "yellow", text)
         else:
             self._display.say("Reloaded", changed, "green", text)
         return True

@@ -21,7 +21,6 @@ from assay.cli.dev.region import Region
 from assay.cli.dev.report import Report
 
 _CHUNK = 65536
-_DETAILS = 3  # lines of what belongs to news that stay on the screen
 
 
 class Screen:
@@ -73,8 +72,7 @@ class Screen:
                 self._status.ui = text
             case _:
                 self._status.news = what, f"{text} ({time.strftime('%H:%M:%S')})", colour
-                heads = [line for line in more.splitlines() if not line[:1].isspace()]
-                self._status.details = heads[:_DETAILS]
+                self._status.details = picture.details(more)
         self._draw()
 
     def stopping(self) -> None:

@@ -25,6 +25,7 @@ from assay.temporal.worker import Worker
 from assay.temporal.workflow.host import WorkflowHost
 from assay.temporal.workflow.instance import Settings, workflow_class
 from assay.temporal.workflow.runner import LuaWorkflowRunner
+from assay.temporal.workflow.waits import stack
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
 _CONTEXT = 3
@@ -42,6 +43,8 @@ class Divergence:
         expected: The step that the history has, None when it has none.
         actual: The step that the code takes, None when it takes none.
         where: The Lua traceback of where the run waits.
+        cannot_go_on: Nothing was found that differs: a workflow task fails, so that the rest of the history is not
+            reached.
     """
 
     message: str
@@ -49,6 +52,7 @@ class Divergence:
     expected: Step | None
     actual: Step | None
     where: str
+    cannot_go_on: bool = False
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Trace:
     Attributes:
         divergence: Where the run parts from its history, None when it does not.
         places: The line of the script behind an event, by the event's id.
-        waits: The Lua traceback of where the workflow function waits; empty when it has ended or does not match.
+        waits: What each task of the run waits for, with its Lua traceback; empty when it has ended or does not match.
     """
 
     divergence: Divergence | None
@@ -85,6 +89,7 @@ class _Watched:
     mismatch: str = ""
     failure: str = ""
     where: str = ""
+    waits: str = ""
 
     @property
     def ordered(self) -> list[Step]:
@@ -113,6 +118,7 @@ class _Runner(LuaWorkflowRunner):
             host = self._settings.runs.get(det.info.run_id)
             if host is not None and any(job.HasField("remove_from_cache") for job in act.jobs):
                 self.watched.where = self.watched.where or host.where()
+                self.watched.waits = stack(host)
             completion = activate(act)
             host = self._settings.runs.get(det.info.run_id)
             if completion.HasField("failed"):
@@ -181,7 +187,7 @@ class Replay:
 
         [outcome] = [outcome async for outcome in self.run(only())]
         watched = self.runner.watched
-        waits = watched.where if outcome.divergence is None else ""
+        waits = watched.waits if outcome.divergence is None else ""
         return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
 
     async def _begin_each(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
@@ -208,8 +214,11 @@ class Replay:
         if not self.knows(workflow_type):
             known = ", ".join(sorted(self._names))
             return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
+        if not watched.mismatch and watched.failure:
+            text = f"the run cannot go on: {watched.failure}"
+            return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
         if not watched.mismatch:
-            return Divergence(watched.failure or str(failure), [], None, None, watched.where)
+            return Divergence(str(failure), [], None, None, watched.where)
         message = _CODE.sub("", watched.mismatch)
         expected, actual = list(history_steps(history.events)), watched.ordered
         at = next(

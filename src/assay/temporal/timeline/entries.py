@@ -64,7 +64,7 @@ class Timeline:
         started: When it began, in seconds since 1970-01-01 UTC.
         took: Seconds until its end; None while it runs.
         entries: What happened, in the order of the beginnings.
-        waits: The Lua traceback of where it waits, where that is known.
+        waits: What each of its tasks waits for, with the Lua traceback, where that is known.
     """
 
     workflow_id: str

@@ -1,0 +1,42 @@
+"""What the tests of a file write."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+_END = 20_000  # bytes that are kept at the start, and at the end, of what a test writes
+_CHUNK = 1 << 20
+
+
+class Output:
+    """What the tests write, on both streams."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._told = 0
+        os.dup2(self._file.fileno(), 1)
+        os.dup2(self._file.fileno(), 2)
+
+    def take(self) -> str:
+        """What was written since the last time; of a flood the first and the last lines."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        begin, self._told = self._told, os.fstat(self._file.fileno()).st_size
+        if self._told - begin <= 2 * _END:
+            return self._read(begin, self._told).decode("utf-8", "replace")
+        first, last = self._read(begin, begin + _END), self._read(self._told - _END, self._told)
+        first = first[: first.rfind(b"\n") + 1] or first
+        last = last[last.find(b"\n") + 1 :] or last
+        begin, end = begin + len(first), self._told - len(last)
+        lines = self._count_lines(begin, end)
+        left_out = f"{lines} lines" if lines else f"{end - begin} bytes"
+        parts = (first.decode("utf-8", "replace").removesuffix("\n"), last.decode("utf-8", "replace"))
+        return f"\n… {left_out} left out …\n".join(parts)
+
+    def _read(self, begin: int, end: int) -> bytes:
+        return os.pread(self._file.fileno(), end - begin, begin)
+
+    def _count_lines(self, begin: int, end: int) -> int:
+        return sum(self._read(at, min(at + _CHUNK, end)).count(b"\n") for at in range(begin, end, _CHUNK))
