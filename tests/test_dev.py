@@ -48,10 +48,11 @@ class TestCommand:
         script = assay.script(f"{ADDRESS} print(...)")
         result = assay.run("dev", script, "a", "--port", str(port), "--ui-port", str(ui_port), "--", "--b")
         assert result.stdout == f"127.0.0.1:{port}\tdefault\tnil\na\t--b\n"
-        server, ui, api = result.stderr.splitlines()
+        server, ui, api, others = result.stderr.splitlines()
         assert server == f"Temporal server  127.0.0.1:{port} (in memory)"
         assert ui == f"Web UI           http://127.0.0.1:{ui_port}"
         assert re.fullmatch(r"HTTP API         http://127\.0\.0\.1:\d+", api)
+        assert others == f"Other terminals  export TEMPORAL_ADDRESS=127.0.0.1:{port}"
         assert result.returncode == 0
         assert is_free(port)
         assert is_free(ui_port)

@@ -71,8 +71,8 @@ class Screen:
                 self._status.server = text
             case "Web UI":
                 self._status.ui = text
-            case "HTTP API":
-                pass  # told once, it is rarely needed
+            case "HTTP API" | "Other terminals":
+                pass  # told once
             case _:
                 self._status.news = what, f"{text} ({time.strftime('%H:%M:%S')})", colour
                 heads = [line for line in more.splitlines() if not line[:1].isspace()]
