@@ -172,7 +172,7 @@ def activity_function(
         except LuaError as error:
             failure = to_application_error(error)
             level = logging.DEBUG if failure.category == ApplicationErrorCategory.BENIGN else logging.WARNING
-            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
+            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, failure.message)
             raise failure from failure.__cause__
         except BuiltinError as error:
             raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None
