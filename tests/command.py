@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 TIMEOUT = 120.0  # generous: the machine may be busy
 
@@ -50,7 +50,9 @@ class Command:
         )
 
     @contextmanager
-    def started(self, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+    def started(
+        self, *arguments: str, program: tuple[str, ...] = (), stderr: IO[str] | int = subprocess.PIPE
+    ) -> Iterator[subprocess.Popen[str]]:
         """Start it, or another Python `program` in its place; it is killed at the end of the block if it still runs."""
         with subprocess.Popen(
             [*([sys.executable, *program] if program else [self.path]), *arguments],
@@ -58,7 +60,7 @@ class Command:
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             preexec_fn=_default_signals,
         ) as process:

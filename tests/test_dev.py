@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,9 +48,11 @@ class TestCommand:
         script = assay.script(f"{ADDRESS} print(...)")
         result = assay.run("dev", script, "a", "--port", str(port), "--ui-port", str(ui_port), "--", "--b")
         assert result.stdout == f"127.0.0.1:{port}\tdefault\tnil\na\t--b\n"
-        assert result.stderr == (
-            f"Temporal server  127.0.0.1:{port} (in memory)\nWeb UI           http://127.0.0.1:{ui_port}\n"
-        )
+        server, ui, api, others = result.stderr.splitlines()
+        assert server == f"Temporal server  127.0.0.1:{port} (in memory)"
+        assert ui == f"Web UI           http://127.0.0.1:{ui_port}"
+        assert re.fullmatch(r"HTTP API         http://127\.0\.0\.1:\d+", api)
+        assert others == f"Other terminals  export TEMPORAL_ADDRESS=127.0.0.1:{port}"
         assert result.returncode == 0
         assert is_free(port)
         assert is_free(ui_port)
@@ -164,9 +167,10 @@ class TestServer:
         taken = listener.getsockname()[1]
         monkeypatch.setattr(dev_server, "USUAL_PORT", taken)
         monkeypatch.setattr(dev_server, "USUAL_UI_PORT", ports[1])
+        monkeypatch.setattr(dev_server, "USUAL_HTTP_PORT", ports[0])
         with DevServer(usual_ports=True) as server:
             assert server.port != taken
-            assert server.ui_port == ports[1]
+            assert (server.ui_port, server.http_port) == (ports[1], ports[0])
             assert answers(server.address)
 
     def test_it_tries_other_ports_when_a_free_one_is_taken_meanwhile(

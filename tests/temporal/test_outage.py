@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from assay.temporal.dev_server import DevServer
-from command import TIMEOUT, Command, read_until
+from command import TIMEOUT, Command, read_until, wait_for
 from temporal_script import Script
 
 WORKER = """
@@ -99,3 +99,29 @@ def test_calls_and_workers_outlive_the_server(assay: Command, tmp_path: Path) ->
     assert value["late"] == {"2": True}
     assert value["slow"] == "still here"
     assert value["again"] is True
+
+
+def test_a_worker_tells_once_that_the_server_is_away_and_once_that_it_is_back(assay: Command, tmp_path: Path) -> None:
+    told = tmp_path / "stderr"
+    first = DevServer(ui=False)
+    first.start()
+    try:
+        Script(assay, first.address)
+        # Two workers, each with pollers of two kinds: still one line.
+        script = assay.script(WORKER + WORKER.replace('"q"', '"other"'))
+        with told.open("w") as stderr, assay.started(script, stderr=stderr) as worker:
+            read_until(worker, "up")
+            read_until(worker, "up")
+            first.stop()
+            wait_for(lambda: "goes on trying" in told.read_text())
+            with DevServer(ui=False, port=first.port):
+                wait_for(lambda: "answers again" in told.read_text())
+                worker.terminate()
+                assert worker.wait(TIMEOUT) == 0
+    finally:
+        first.stop()
+    assert told.read_text().splitlines() == [
+        f"warning: the Temporal server at {first.address} does not answer (connection refused); "
+        "the worker goes on trying",
+        f"warning: the Temporal server at {first.address} answers again",
+    ]

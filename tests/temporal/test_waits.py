@@ -101,3 +101,53 @@ async def test_the_call_stack_is_that_of_the_lua_code(lua: Script, name: str) ->
         await handle.signal("go", "yes")
         assert await handle.result() == 1
         assert (await ask(handle))["waits"] == []
+
+
+async def test_a_tail_call_leaves_the_line_in_which_its_function_begins(lua: Script, name: str) -> None:
+    text = """
+        temporal.worker({ task_queue = arg[1] or "any", workflows = {
+          Tail = function(ctx)
+            ctx:spawn(function()
+              return ctx:sleep(60)
+            end)
+            return ctx:wait_signal("go")
+          end,
+        } })
+        print("polling")
+    """
+    with lua.command.started(lua.command.script(text), name) as worker:
+        read_until(worker, "polling")
+        client = await Client.connect(lua.address)
+        handle = await client.start_workflow("Tail", id=name, task_queue=name)
+        state = await ask(handle)
+        assert sorted((wait["what"], wait["where"]) for wait in state["waits"]) == [
+            ("signal 'go'", "script.lua:3"),
+            ("timer", "script.lua:4"),
+        ]
+        assert "script.lua:3: in function <script.lua:3>" in await handle.query("__stack_trace")
+        shown = lua.command.run("workflow", "show", name, "script.lua").stdout
+        assert "script.lua:4 " in shown, shown
+        assert "script.lua:3: in function <script.lua:3>" in shown
+        await handle.terminate()
+
+
+def test_what_a_tail_call_refuses_has_a_position(lua: Script, name: str) -> None:
+    value = lua.value(
+        """
+        local worker = temporal.worker({ task_queue = arg[1], workflows = {
+          Tail = function(ctx)
+            return ctx:execute_activity("a", nil, { start_to_close_timeout = "5" })
+          end,
+        } })
+        local client = temporal.connect()
+        local _, workflow = pcall(client.execute_workflow, client, { task_queue = arg[1], workflow_type = "Tail" })
+        local _, spawned = pcall(function()
+          return async.spawn(function() return sleep("x") end):await()
+        end)
+        print(json.encode({ tostring(workflow), tostring(spawned) }))
+        worker:shutdown()
+        """,
+        name,
+    )
+    assert value[0].startswith("script.lua:3: ctx:execute_activity: bad option 'start_to_close_timeout'"), value
+    assert value[1].startswith("script.lua:10: sleep: bad argument"), value

@@ -228,6 +228,39 @@ def test_unregistered_types(lua: Script, name: str) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_what_a_worker_says_follows_the_settings_of_the_log(lua: Script, name: str) -> None:
+    script = (
+        """
+        worker = temporal.worker({ task_queue = arg[1],
+          activities = { fail = function() error("no luck", 0) end },
+          workflows = {
+            Fail = function(ctx)
+              return ctx:execute_activity("fail", nil, { retry_policy = { maximum_attempts = 1 } })
+            end,
+            Advised = function(ctx) return ctx:execute_activity("fial") end,
+          },
+        })
+        """
+        + DONE
+        + """
+        finish(run("Fail"))
+        """
+    )
+    lua.command.environment["ASSAY_LOG"] = "json"
+    result = lua.run(script, name)
+    assert result.returncode == 0, result.stderr
+    advice, failed = map(json.loads, result.stderr.splitlines())
+    assert failed.pop("time")
+    assert failed == {"level": "warn", "message": "activity 'fail' failed (attempt 1): no luck"}
+    assert (advice["level"], advice["message"].split(" (did")[0]) == (
+        "warn",
+        "script.lua:8: no activity 'fial' is registered",
+    )
+    del lua.command.environment["ASSAY_LOG"]
+    lua.command.environment["ASSAY_LOG_LEVEL"] = "error"
+    assert lua.run(script, name).stderr == ""
+
+
 def test_bad_options(lua: Script, name: str) -> None:
     value = lua.value(
         """

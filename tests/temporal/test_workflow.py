@@ -297,13 +297,18 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
             BadOption = function(ctx) return ctx:execute_activity("x", nil, { start_to_clos_timeout = 1 }) end,
             NoNumber = function(ctx) return ctx:sleep(0 / 0) end,
             Table = function(ctx) error({ code = 7 }) end,
+            Large = function(ctx) error({ text = ("x"):rep(5000) }) end,
+            Remote = function(ctx)
+              return ctx:execute_activity("table", nil, { retry_policy = { maximum_attempts = 1 } })
+            end,
           },
+          activities = { table = function() error({ code = 5 }) end },
         })
         """
         + START
         + """
         finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("NoNumber"),
-          run("Table") })
+          run("Table"), run("Large"), run("Remote") })
         """,
         name,
     )
@@ -315,6 +320,12 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert "unknown option 'start_to_clos_timeout' (did you mean 'start_to_close_timeout'?)" in value[4]["error"]
     assert "ctx:sleep: bad argument 'duration'" in value[5]["error"]
     assert value[6]["details"] == {"code": 7}
+    assert value[6]["error"] == '(error object is a table value) {"code": 7}'
+    assert value[7]["error"].startswith('(error object is a table value) {"text": "xxx')
+    assert value[7]["error"].endswith("x… (of 5044 characters)")
+    assert value[7]["details"] == {"text": "x" * 5000}
+    assert value[8]["error"] == "activity 'table' failed: (error object is a table value) {\"code\": 5}"
+    assert value[8]["details"] == {"code": 5}
     history = lua.cli("workflow", "list", "--query", f"TaskQueue='{name}' AND WorkflowType='Bug'")
     shown = lua.cli("workflow", "show", "--workflow-id", history[0]["execution"]["workflowId"])["events"]
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]

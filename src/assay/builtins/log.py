@@ -15,7 +15,8 @@ library = Library(
     """Log messages: one line each on stderr.
 
     The line is text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`.
-    `ASSAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error`; else `info`) is the lowest level that is written.
+    `ASSAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error`; else `info`) is the lowest level that is written. Both hold for
+    the warnings and errors of a worker too.
     """,
 )
 
@@ -76,16 +77,41 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None) -> None
         message: The text.
         fields: Plain values by name.
     """
-    if LEVELS[level] < LEVELS.get(os.environ.get("ASSAY_LOG_LEVEL", "info").lower(), LEVELS["info"]):
+    if not is_wanted(level):
         return
     seconds = time.time()
     now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
-    if os.environ.get("ASSAY_LOG") == "json":
+    if is_json():
         line = _json({"time": now, "level": level, "message": message} | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def notice(level: str, message: str, text: str) -> None:
+    """Write one line of what assay itself has to say.
+
+    Args:
+        level: A key of `LEVELS`.
+        message: The text as the message of a line of JSON.
+        text: The whole line where lines are text.
+    """
+    if is_json():
+        emit(level, message)
+    elif is_wanted(level):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def is_json() -> bool:
+    """Whether lines are JSON."""
+    return os.environ.get("ASSAY_LOG") == "json"
+
+
+def is_wanted(level: str) -> bool:
+    """Whether lines of a level are written."""
+    return LEVELS[level] >= LEVELS.get(os.environ.get("ASSAY_LOG_LEVEL", "info").lower(), LEVELS["info"])
 
 
 def _text(now: str, level: str, message: str, fields: dict[str, Any]) -> str:

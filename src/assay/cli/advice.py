@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from assay.builtins import log
 from assay.checking.check import Check
 from assay.lua.host import Host, Service
 from assay.temporal.worker import Worker
@@ -23,5 +22,5 @@ def tell_of(host: Host, service: Service) -> None:
             raise
         return
     for finding in sorted(findings, key=lambda finding: (finding.file, finding.line, finding.message)):
-        sys.stderr.write(f"{finding.file}:{finding.line}: warning: {finding.message}\n")
-    sys.stderr.flush()
+        place = f"{finding.file}:{finding.line}: "
+        log.notice("warn", place + finding.message, f"{place}warning: {finding.message}")

@@ -21,6 +21,7 @@ PARTS = ("constants", "tasks", "bind")
 """The parts of the private side that every state needs."""
 LATE_PARTS = {
     "arguments": ("convert_argument",),
+    "beginning": ("beginning",),
     "calls": ("run", "start"),
     "coroutines": (
         *("coroutine.close", "coroutine.create", "coroutine.isyieldable", "coroutine.resume"),

@@ -174,7 +174,7 @@ def activity_function(
             failure = to_application_error(error)
             is_news = failure.category != ApplicationErrorCategory.BENIGN and _is_told(attempt.info.attempt)
             level = logging.WARNING if is_news else logging.DEBUG
-            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, error.message)
+            logger.log(level, "%s failed (attempt %d): %s", title, attempt.info.attempt, failure.message)
             raise failure from failure.__cause__
         except BuiltinError as error:
             raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None

@@ -143,7 +143,7 @@ async def _service(config: ConnectConfig) -> ServiceClient:
         known = _shared.get(key)
         if known is not None:
             _shared.move_to_end(key)
-    if known is not None and await _answers(known):
+    if known is not None and await answers(known):
         return known
     made = await ServiceClient.connect(config)
     with _lock:
@@ -154,7 +154,8 @@ async def _service(config: ConnectConfig) -> ServiceClient:
         return _shared.get(key, made)
 
 
-async def _answers(service: ServiceClient) -> bool:
+async def answers(service: ServiceClient) -> bool:
+    """Whether the server answers, within three seconds."""
     try:
         await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=3))
     except RPCError:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from assay.errors import BuiltinError
@@ -28,6 +29,31 @@ _URL = re.compile(r"https?://[^/?#\s]+/?(?P<path>\S*)")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]")
 _cores: dict[object, Runtime] = {}
 _lock = threading.Lock()
+
+_LEVELS = TelemetryFilter(core_level="ERROR", other_level="ERROR").formatted() + ",temporalio_client::retry=WARN"
+"""Errors only: what matters comes back as errors anyway. But of polls that fail nobody else says anything."""
+
+
+@dataclass(frozen=True)
+class PollFailure:
+    """A poll that is tried again.
+
+    Attributes:
+        text: What the core says about it, in its own words.
+        lasting: It has failed for minutes.
+    """
+
+    text: str
+    lasting: bool
+
+    @property
+    def is_of_transport(self) -> bool:
+        """Whether the server was not reached."""
+        return "tonic::transport" in self.text
+
+
+on_poll_failure: set[Callable[[PollFailure], None]] = set()
+"""What is called with each of them, on a thread of the core. There are several pollers, and no server is named."""
 
 
 @dataclass(kw_only=True)
@@ -95,10 +121,7 @@ class MetricsOptions:
 
 
 def core(metrics: MetricsOptions | None = None) -> Runtime:
-    """The core for a worker or a client. Raises BuiltinError when its metrics cannot be set up.
-
-    It reports errors only: what matters comes back as errors anyway.
-    """
+    """The core for a worker or a client. Raises BuiltinError when its metrics cannot be set up."""
     config = None if metrics is None else metrics.to_sdk()
     key = metrics and json.dumps(asdict(metrics), sort_keys=True)
     given = metrics or MetricsOptions()
@@ -108,8 +131,7 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
             logger = logging.getLogger("temporalio.core")
             if _is_news not in logger.filters:
                 logger.addFilter(_is_news)
-            errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
-            log = LoggingConfig(filter=errors, forwarding=LogForwardingConfig(logger=logger))
+            log = LoggingConfig(filter=_LEVELS, forwarding=LogForwardingConfig(logger=logger))
             try:
                 found = _cores[key] = Runtime(
                     telemetry=TelemetryConfig(
@@ -131,6 +153,10 @@ def _reason(text: str) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nobody else tells it: a call that is tried again comes to an end, only polling goes on for ever."""
+    """Whether nobody else tells it: a call that is tried again comes to an end, and polls are for who listens."""
     message = record.getMessage()
-    return "gRPC call" not in message or "gRPC call poll_" in message
+    if "gRPC call poll_" in message:
+        failure = PollFailure(message, lasting=record.levelno >= logging.ERROR)
+        for told in tuple(on_poll_failure):
+            told(failure)
+    return "gRPC call" not in message

@@ -22,6 +22,7 @@ from assay.temporal import end_with_parent
 HOST = "127.0.0.1"
 USUAL_PORT = 7233
 USUAL_UI_PORT = 8233
+USUAL_HTTP_PORT = 7243
 
 _PORTS = range(15_000, 32_000)  # below those that the kernel gives to outgoing connections
 _ATTEMPTS = 3  # another process can take a free port before the server does
@@ -78,7 +79,7 @@ class DevServer:
             db: The file that keeps its state; in memory if left out.
             namespace: A namespace to create, beside "default".
             ui: Serve the Web UI.
-            usual_ports: Take 7233 and 8233 for the ports left out, if they are free.
+            usual_ports: Take 7233, 8233 and, for the HTTP API, 7243 for the ports left out, if they are free.
         """
         self._fixed = port, ui_port
         self._db = db
@@ -153,14 +154,15 @@ class DevServer:
         self.stop()
 
     def _choose_ports(self, usual: bool) -> None:
-        port, ui_port = self._fixed
+        (port, ui_port), http_port = self._fixed, None
         candidates = (number for number in random.sample(_PORTS, len(_PORTS)) if is_free(number))
         if usual:
             port = port or (USUAL_PORT if is_free(USUAL_PORT) else None)
             ui_port = ui_port or (USUAL_UI_PORT if is_free(USUAL_UI_PORT) else None)
+            http_port = USUAL_HTTP_PORT if is_free(USUAL_HTTP_PORT) else None
         self.port = port or next(candidates)
         self.ui_port = ui_port or next(candidates)
-        self.http_port = next(candidates)
+        self.http_port = http_port or next(candidates)
 
     def _launch(self, command: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [command, "server", "start-dev", "--ip", HOST, *_OPTIONS]

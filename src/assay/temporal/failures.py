@@ -48,6 +48,8 @@ HIDDEN_MESSAGE = "Encoded failure"  # the text that Temporal's SDKs put there
 NO_ANSWER = "no answer from the server within rpc_timeout"
 MOST_TEXT = 64 * 1024
 """Characters of an error's message: the server refuses a failure that is too large, again and again."""
+MOST_DATA = 1000
+"""Characters of a message that is made of an error table without one: all of it is in the details."""
 MOST_DETAILS = payloads.USUAL_LIMIT - 8 * MOST_TEXT
 """Bytes of an error's details, beside the message in UTF-8 and the traceback."""
 _CATEGORIES = {"benign": ApplicationErrorCategory.BENIGN}
@@ -115,20 +117,21 @@ def to_application_error(error: LuaError) -> ApplicationError:
 
     A table value gives `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds), `category`
     ("benign" for what is expected) and `cause` (a text, or such a table, as errors that were caught are); a text of the
-    form `TYPE: message`, or `TYPE` alone, gives the type.
+    form `TYPE: message`, or `TYPE` alone, gives the type. The message shows a table that has no text of its own; one
+    without `type` and `details` too is all details.
     """
     value = error.value if isinstance(error.value, dict) else {}
     message = value.get("message")
     text = message if isinstance(message, str) else error.message
+    if error.report != error.message:
+        text = _cut(error.report, MOST_DATA)
     kind = value.get("type")
     if not isinstance(kind, str):
         found = _TYPE.match(_POSITION.sub("", text, count=1))
         kind = found[1] if found else DEFAULT_TYPE
-    # A table that says nothing of itself is all details.
     given = value.get("details") if "details" in value or "message" in value or "type" in value else error.value
     details = [] if given is None else [RawValue(payloads.to_payload(Json(orjson.dumps(given))))]
-    if len(text) > MOST_TEXT:
-        text = f"{text[:MOST_TEXT]}… (of {len(text)} characters)"
+    text = _cut(text, MOST_TEXT)
     size = sum(len(item.payload.data) for item in details)
     if size > MOST_DETAILS:
         text += f" (its details, {size} bytes, are left out: the Temporal server takes at most {MOST_DETAILS})"
@@ -149,6 +152,10 @@ def to_application_error(error: LuaError) -> ApplicationError:
     elif isinstance(cause, str):
         failure.__cause__ = to_application_error(LuaError(cause))
     return failure
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… (of {len(text)} characters)"
 
 
 def _details(details: Sequence[Any]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
+
+from assay.builtins import log
 
 _QUIET = (
     "Completing activity as failed",
@@ -29,11 +30,8 @@ class _Handler(logging.Handler):
             text = message.split("\n", 1)[0]
             if record.exc_info and record.exc_info[1] is not None:
                 text += ": " + str(record.exc_info[1]).split("\n", 1)[0]
-        self._say(record, text)
-
-    def _say(self, record: logging.LogRecord, text: str) -> None:
-        sys.stderr.write(f"{record.levelname.lower()}: {text}\n")
-        sys.stderr.flush()
+        level = "error" if record.levelno >= logging.ERROR else "warn"
+        log.notice(level, text, f"{record.levelname.lower()}: {text}")
 
 
 def configure(verbose: bool) -> None:

@@ -17,12 +17,13 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.temporal import logs, payloads
+from assay.temporal import configuration, logs, payloads
 from assay.temporal.activities import activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
 from assay.temporal.core import core
 from assay.temporal.nexus import service_handlers
+from assay.temporal.outage import Outage
 from assay.temporal.worker_options import WorkerOptions
 from assay.temporal.workflow.host import WorkflowLimits
 from assay.temporal.workflow.instance import Settings, Snapshot, workflow_class
@@ -156,12 +157,14 @@ class Worker:
         except (ValueError, TypeError) as error:
             raise BuiltinError(str(error)) from error
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        watching = asyncio.create_task(Outage(client.service_client, configuration.resolve(options)).watch())
         polling = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(self._stop.wait())
         self._started.set_result(None)
         give_freed_memory_back()
         await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        watching.cancel()
         if not polling.done():
             draining = asyncio.create_task(worker.shutdown())
             await asyncio.wait((draining,), timeout=options.graceful_shutdown_timeout + SHUTDOWN_MARGIN)

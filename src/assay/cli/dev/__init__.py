@@ -74,6 +74,9 @@ def command(
         signals.hold()
         display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
         display.say("Web UI", server.ui_url)
+        display.say("HTTP API", server.http_url)
+        if server.port != dev_server.USUAL_PORT:
+            display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
         return _run(script, list(arguments), display, verbose)
     except DevServerError:

@@ -70,6 +70,8 @@ class Screen:
                 self._status.server = text
             case "Web UI":
                 self._status.ui = text
+            case "HTTP API" | "Other terminals":
+                pass  # told once
             case _:
                 self._status.news = what, f"{text} ({time.strftime('%H:%M:%S')})", colour
                 self._status.details = picture.details(more)

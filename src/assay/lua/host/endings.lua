@@ -3,7 +3,7 @@ local host = ...
 
 local raw_close, raw_traceback = coroutine.close, debug.traceback
 local concat, pack, unpack = table.concat, table.pack, table.unpack
-local find, gmatch = string.find, string.gmatch
+local find, format, gmatch = string.find, string.format, string.gmatch
 local getmetatable, next, type = getmetatable, next, type
 
 local tasks, roots, deliver, first, tracebacks = host.tasks, host.roots, host.deliver, host.first, host.tracebacks
@@ -156,7 +156,13 @@ end
 
 -- Where task `id` waits, as a traceback.
 function host.where(id)
-  return tasks[id] and cleaned(raw_traceback(tasks[id])) or ""
+  local co = tasks[id]
+  local where = co and cleaned(raw_traceback(co)) or ""
+  if where == "" and co then
+    local file, line = host.beginning(co)
+    where = file and format("stack traceback:\n\t%s:%d: in function <%s:%d>", file, line, file, line) or ""
+  end
+  return where
 end
 
 -- Forget a task that will never be resumed.

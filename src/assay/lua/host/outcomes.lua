@@ -1,7 +1,9 @@
 -- The outcomes that `bind.lua` does not know itself.
 local host = ...
 
+local running = coroutine.running
 local getinfo = debug.getinfo
+local format = string.format
 local select, unpack = select, table.unpack
 
 host.CANNOT_WAIT =
@@ -14,6 +16,12 @@ local function raise(message)
   while info and host.is_private(info) do
     level = level + 1
     info = getinfo(level, "S")
+  end
+  if info and info.what == "C" and not getinfo(level + 2, "l") then -- the xpcall that began a task: a tail call
+    local file, line = host.beginning((running()))
+    if file then
+      error(format("%s:%d: %s", file, line, message), 0)
+    end
   end
   error(message, level)
 end

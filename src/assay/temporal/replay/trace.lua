@@ -1,6 +1,7 @@
 -- Remembers which line of the script called what, for a replay that has to say where it parts from its history.
 local host = ...
 
+local running = coroutine.running
 local getinfo = debug.getinfo
 local find, sub = string.find, string.sub
 local type = type
@@ -20,7 +21,8 @@ local function place()
     level = level + 1
     info = getinfo(level, "Sl")
   end
-  return ""
+  local file, line = host.beginning((running()))
+  return file and file .. ":" .. line or ""
 end
 
 local call = host.call
