@@ -109,8 +109,7 @@ async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
         seen = 0
         for columns in (60, 100, 45, 120):
             screen.read_until("signal 'app")
-            screen.read_until("1 open workflow")  # of the next picture
-            screen.read_until("signal 'app")
+            screen.read_until("for its")  # the last line: nothing more is drawn until something changes
             shown, seen = screen.raw[seen:], len(screen.raw)
             glass.feed(shown)
             glass.resize(columns)
@@ -145,6 +144,21 @@ async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:
         screen.read_until("200 open workflows")
         screen.read_until("… and 1")
         screen.read_until(" more")
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
+    with dev(lua, name, columns=80, lines=24) as screen:
+        screen.read_until("no workflow is open")
+        for i in range(25):
+            await start(lua, name, "Waits", f"{name}-{i:02}")
+        screen.read_until("25 open workflows")
+        screen.read_until(" more")
+        glass = Glass(80)
+        glass.feed(screen.raw)
+        rule = max(at for at, line in enumerate(glass.lines) if "─" in line)
+        assert len(glass.lines) - rule <= 14
         screen.type("\x03")
         assert screen.wait() == 0
 
