@@ -64,6 +64,12 @@ def test_long_ids_are_cut_in_the_middle() -> None:
     assert re.search(r"Order customer-\d+…\d+-two +timer", text)
 
 
+def test_without_news_it_does_not_say_that_nothing_is_open() -> None:
+    text = "\n".join(plain(draw(Status("here"), Report(problem="here does not answer"), 80, 40)))
+    assert re.search(r"no news +here does not answer", text)
+    assert "no workflow is open" not in text
+
+
 def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     written, size = [], [(80, 24)]
     region = Region()

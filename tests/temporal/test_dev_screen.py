@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 from temporalio.client import Client
 
-from command import TIMEOUT
+from assay.temporal.dev_server import DevServer
+from command import TIMEOUT, Command
 from glass import Glass
 from temporal_script import Script
 from terminal import Terminal, terminal
@@ -146,6 +147,23 @@ async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:
         screen.read_until(" more")
         screen.type("\x03")
         assert screen.wait() == 0
+
+
+async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -> None:
+    with DevServer(ui=False) as server:
+        lua = Script(assay, server.address)
+        with dev(lua, name) as screen:
+            await start(lua, name, "Waits")
+            screen.read_until("signal 'approve'")
+            began = time.monotonic()
+            server.stop()
+            screen.read_until(f"no news       {server.address} does not answer")
+            assert time.monotonic() - began < 40  # the SDK gives up after 60
+            screen.read_until("1 open workflow")
+            screen.read_until("signal 'approve'")
+            screen.type("\x03")
+            screen.read_until("stopping")
+            screen.type("\x03")
 
 
 async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:

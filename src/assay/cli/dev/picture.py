@@ -63,7 +63,8 @@ def draw(status: Status, report: Report, width: int, height: int) -> list[str]:
     runs = list(_runs(report, max(left, _LEAST), int(width * _NAMES)))
     console.print(Rule(style="dim"))
     console.print(_grid(head, width, 0.5))
-    console.print(_count(report))
+    if report.runs or not report.problem:
+        console.print(_count(report))
     if runs:
         console.print(_grid(runs, width, _NAMES, 0.4))
     if failures:
