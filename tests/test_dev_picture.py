@@ -71,7 +71,8 @@ def test_without_news_it_does_not_say_that_nothing_is_open() -> None:
 
 
 def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    written, size = [], [(80, 24)]
+    written: list[bytes] = []
+    size = [(80, 24)]
     region = Region()
     monkeypatch.setattr(region, "write", written.append)
     monkeypatch.setattr(region, "size", lambda: size[0])
