@@ -46,6 +46,11 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
         (CLIENT, "return box.client", "5: error: 'box.client' is a temporal.Client and stays outside"),
         ("co = coroutine.create(print)", "coroutine.resume(co)", "5: error: 'co' is a coroutine and stays outside"),
         ("", 'ctx:execute_activity("atc")', "5: error: no activity 'atc' is registered (did you mean 'act'?)"),
+        ("", "ctx.sleep(5)", "5: error: ctx.sleep is a method: write ctx:sleep(…)"),
+        ("", 'io.open("x")', "5: error: io.open does not exist here: use fs, in an activity"),
+        ("", 'os.execute("ls")', "5: error: os.execute does not exist here: use shell or process"),
+        ("", 'load("x")', "5: error: load does not exist here"),
+        ("", 'ctx:execute_child_workflow("V")', "5: error: no workflow 'V' is registered"),
         ("", 'ctx:wait_signl("x")', "5: error: ctx has no method 'wait_signl' (did you mean 'wait_signal'?)"),
         ("", 'ctx:wait_signal("x", { timout = 3 })', "5: error: ctx:wait_signal has no option 'timout'"),
         (
@@ -83,6 +88,9 @@ def test_findings(assay: Command, before: str, workflow: str, finding: str) -> N
     [
         ("", 'log.info("x") print(json.encode({ time(), os.time(), crypto.uuid(), base64.encode("x") }))'),
         ("", "ctx:side_effect(function() return crypto.random(4) end)"),
+        ("", "ctx.sleep(ctx, 5) pcall(ctx.sleep, ctx, 5)"),
+        ("local io = { open = print } function load(x) return x end", 'io.open("x") load(1)'),
+        ("", 'ctx:execute_child_workflow("W") ctx:execute_child_workflow("V", nil, { task_queue = "another" })'),
         ("", 'local http = { get = print } http.get("x")'),
         ("", 'for _, fs in ipairs({}) do fs.read("x") end'),
         ("", 'local function f(http) return http.get("x") end f({ get = print })'),

@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from assay.cli.dev.picture import Status, details, draw
+from assay.cli.dev.region import Region
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,6 +55,35 @@ def test_words() -> None:
     assert "[bold] details" in text
     assert "1 open workflow\n" in text
     assert "no workflow is open" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
+
+
+def test_long_ids_are_cut_in_the_middle() -> None:
+    runs = [Run("Order", f"customer-{'0123456789' * 4}-{last}", [Wait("timer")]) for last in ("one", "two")]
+    text = "\n".join(plain(draw(Status("here"), Report(runs=runs), 80, 40)))
+    assert re.search(r"Order customer-\d+…\d+-one +timer\n", text)
+    assert re.search(r"Order customer-\d+…\d+-two +timer", text)
+
+
+def test_without_news_it_does_not_say_that_nothing_is_open() -> None:
+    text = "\n".join(plain(draw(Status("here"), Report(problem="here does not answer"), 80, 40)))
+    assert re.search(r"no news +here does not answer", text)
+    assert "no workflow is open" not in text
+
+
+def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    size = [(80, 24)]
+    region = Region()
+    monkeypatch.setattr(region, "write", written.append)
+    monkeypatch.setattr(region, "size", lambda: size[0])
+    region.draw(["one", "two"])
+    region.draw(["one", "two"])
+    assert len(written) == 1
+    region.draw(["one", "two"], b"above\n")
+    region.draw(["one"])
+    size[0] = 40, 24
+    region.draw(["one"])
+    assert len(written) == 4
 
 
 def test_of_what_does_not_match_each_workflow_stays_with_its_new_step() -> None:

@@ -104,6 +104,17 @@ async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, n
         assert await run(lua, name, "Short") == "three"
 
 
+def test_code_that_does_not_run_does_not_go_on_when_the_script_has_ended(lua: Script, name: str) -> None:
+    with dev(lua, name, WORKER) as running:
+        lua.command.script((WORKER + "os.exit(1)").replace("QUEUE", name), "worker.lua")
+        running.read_until("the script ended with 1")
+        lua.command.script("return 'two", "value.lua")
+        running.read_until("Not reloaded     value.lua: the script has ended")
+        lua.command.script("return 'one'", "value.lua")
+        lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
+        running.read_until("polling one")
+
+
 async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     with dev(lua, name, WORKER) as running:

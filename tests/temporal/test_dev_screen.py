@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 from temporalio.client import Client
 
-from command import TIMEOUT
+from assay.temporal.dev_server import DevServer
+from command import TIMEOUT, Command
 from glass import Glass
 from temporal_script import Script
 from terminal import Terminal, terminal
@@ -109,8 +110,7 @@ async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
         seen = 0
         for columns in (60, 100, 45, 120):
             screen.read_until("signal 'app")
-            screen.read_until("1 open workflow")  # of the next picture
-            screen.read_until("signal 'app")
+            screen.read_until("for its")  # the last line: nothing more is drawn until something changes
             shown, seen = screen.raw[seen:], len(screen.raw)
             glass.feed(shown)
             glass.resize(columns)
@@ -145,6 +145,38 @@ async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:
         screen.read_until("200 open workflows")
         screen.read_until("… and 1")
         screen.read_until(" more")
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -> None:
+    with DevServer(ui=False) as server:
+        lua = Script(assay, server.address)
+        with dev(lua, name) as screen:
+            await start(lua, name, "Waits")
+            screen.read_until("signal 'approve'")
+            began = time.monotonic()
+            server.stop()
+            screen.read_until(f"no news       {server.address} does not answer")
+            assert time.monotonic() - began < 40  # the SDK gives up after 60
+            screen.read_until("1 open workflow")
+            screen.read_until("signal 'approve'")
+            screen.type("\x03")
+            screen.read_until("stopping")
+            screen.type("\x03")
+
+
+async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
+    with dev(lua, name, columns=80, lines=24) as screen:
+        screen.read_until("no workflow is open")
+        for i in range(25):
+            await start(lua, name, "Waits", f"{name}-{i:02}")
+        screen.read_until("25 open workflows")
+        screen.read_until(" more")
+        glass = Glass(80)
+        glass.feed(screen.raw)
+        rule = max(at for at, line in enumerate(glass.lines) if "─" in line)
+        assert len(glass.lines) - rule <= 14
         screen.type("\x03")
         assert screen.wait() == 0
 

@@ -150,6 +150,7 @@ class TestPlain:
         result = run(assay, f"test('long', function() {code} end)", "--timeout", "0.2")
         assert names(result) == ["FAIL  long"]
         assert word in result.stdout
+        assert "long (0.00 s)" not in result.stdout
 
     def test_ctrl_c_leaves_nothing_behind(self, assay: Command) -> None:
         assay.script(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from assay.checking import rules
-from assay.checking.rules import Body, Finding, Kind
+from assay.checking.rules import Body, Finding, Kind, Names
 from assay.checking.tokens import Token, function_body, tokenize
 from assay.errors import LuaError
 from assay.lua import values
@@ -83,13 +83,15 @@ class Check:
         """Look at every workflow of a worker, which need not have started."""
         self._seen.clear()
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
-        activities = set(worker.options.activities)
-        if worker.options.dynamic_activity is not None:
-            activities.clear()  # any name will do
-        for _, workflow in worker.options.all_workflows():
-            yield from self._function(workflow.run.id, activities, 0)
+        options = worker.options
+        names = Names(
+            set() if options.dynamic_activity is not None else set(options.activities),
+            set() if options.dynamic_workflow is not None else set(options.workflows),
+        )
+        for _, workflow in options.all_workflows():
+            yield from self._function(workflow.run.id, names, 0)
 
-    def _function(self, identity: int, activities: set[str], context_at: int | None) -> Iterator[Finding]:
+    def _function(self, identity: int, names: Names, context_at: int | None) -> Iterator[Finding]:
         """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""
         source, first, last, captured = values.decode(self._state.invoke(b"inspect", identity), ())
         if not source.startswith("@") or (source, first, last) in self._seen:
@@ -98,16 +100,18 @@ class Check:
         tokens = function_body(_tokens(source[1:]), first, last)
         if tokens is None:
             return
-        names = rules.parameters(tokens)
-        context = names[context_at] if context_at is not None and context_at < len(names) else "ctx"
+        parameters = rules.parameters(tokens)
+        context = parameters[context_at] if context_at is not None and context_at < len(parameters) else "ctx"
         body = Body(source[1:], tokens, _kinds(captured), self._global, self._has_module, context)
         yield from rules.find_io(body)
+        yield from rules.find_absent(body)
         yield from rules.find_modules(body)
         yield from rules.find_foreign(body)
-        yield from rules.find_bad_calls(body, activities)
+        yield from rules.find_dot_calls(body)
+        yield from rules.find_bad_calls(body, names)
         yield from rules.find_unused_futures(body)
         for called, position in self._called(body):
-            yield from self._function(called, activities, position)
+            yield from self._function(called, names, position)
 
     def _global(self, name: str) -> Kind:
         return _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))

@@ -19,8 +19,18 @@ Kind = tuple[str, Any]
 """What a name stands for, as `inspect.lua` tells it: ("builtin", name), ("table", fields), ("foreign", what), …"""
 
 ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity", "start_local_activity")
+_CHILD_CALLS = ("execute_child_workflow", "start_child_workflow")
 _FUTURES = ("start_activity", "start_local_activity", "start_child_workflow", "start_timer")
 _INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
+_ABSENT = {
+    "io": "use fs, in an activity",
+    "os.execute": "use shell or process, in an activity",
+    "os.remove": "use fs, in an activity",
+    "os.rename": "use fs, in an activity",
+    "os.tmpname": "use fs, in an activity",
+    **dict.fromkeys(("debug", "load", "loadfile", "dofile"), "use require for modules"),
+}
+"""What Lua has elsewhere, and no script here."""
 _LUAS = {"os.getenv": "the environment differs between machines: read it in an activity"}
 _BEFORE_EXPRESSION = frozenset("=([{,;+-*/%^#<>&|~.:") | {
     *("return", "and", "or", "not", "in", "if", "elseif", "while", "until", "==", "~=", "<=", ">=", "..", "//"),
@@ -36,6 +46,14 @@ class Finding:
     level: str
     rule: str
     message: str
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the worker of a workflow registers; nothing where any name will do."""
+
+    activities: set[str]
+    workflows: set[str]
 
 
 @dataclass(frozen=True)
@@ -179,6 +197,20 @@ def find_io(body: Body) -> Iterator[Finding]:
             yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
 
 
+def find_absent(body: Body) -> Iterator[Finding]:
+    """Calls of what Lua has elsewhere and the sandbox has not."""
+    declared = body.declared
+    for call in calls(body):
+        kind, title = body.resolve(call.path, declared)
+        name, advice = title, None
+        if kind == "builtin":
+            advice = _ABSENT.get(title)
+        elif body.kind(call.path[0], declared)[0] == "plain":  # as is what nobody has made
+            name, advice = ".".join(call.path), _ABSENT.get(call.path[0])
+        if advice:
+            yield Finding(body.file, call.line, "error", "absent", f"{name} does not exist here: {advice}")
+
+
 def find_modules(body: Body) -> Iterator[Finding]:
     """Modules that a workflow requires too late: it finds only what was loaded when its worker was made."""
     for call in calls(body):
@@ -239,8 +271,18 @@ def context_calls(body: Body) -> Iterator[tuple[Token, list[list[Token]], Token 
             yield tokens[at + 2], arguments(tokens, at + 3), tokens[at - 1] if at else None
 
 
-def find_bad_calls(body: Body, activities: set[str]) -> Iterator[Finding]:
-    """Methods, options and activities that do not exist; futures that nobody keeps."""
+def find_dot_calls(body: Body) -> Iterator[Finding]:
+    """Methods of `ctx` that are called with a dot, and without their `ctx`."""
+    for call in calls(body):
+        is_context = len(call.path) == 2 and call.path[0] == body.context and call.path[1] in _methods()
+        has_self = bool(call.arguments) and [token.text for token in call.arguments[0]] == [body.context]
+        if is_context and not call.is_method and not has_self:
+            right, wrong = ":".join(call.path), ".".join(call.path)
+            yield Finding(body.file, call.line, "error", "method", f"{wrong} is a method: write {right}(…)")
+
+
+def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
+    """Methods, options, activities and children that do not exist; futures that nobody keeps."""
     for method, given, before in context_calls(body):
         function = _methods().get(method.text)
         if function is None:
@@ -251,10 +293,14 @@ def find_bad_calls(body: Body, activities: set[str]) -> Iterator[Finding]:
         options = table_fields(given[2]) if len(given) > 2 else []
         elsewhere = options is None or any(key.text == "task_queue" for key, _ in options)
         literal = _literal(given)
-        is_checked = method.text in ACTIVITY_CALLS and bool(activities) and not elsewhere
-        if is_checked and literal is not None and literal not in activities:
-            text = f"no activity '{literal}' is registered" + _nearest(literal, activities)
-            yield Finding(body.file, method.line, "error", "activity", text)
+        for rule, methods, known in (
+            ("activity", ACTIVITY_CALLS, names.activities),
+            ("workflow", _CHILD_CALLS, names.workflows),
+        ):
+            is_checked = method.text in methods and bool(known) and not elsewhere
+            if is_checked and literal is not None and literal not in known:
+                text = f"no {rule} '{literal}' is registered" + _nearest(literal, known)
+                yield Finding(body.file, method.line, "error", rule, text)
         if method.text in _FUTURES and before is not None and before.text not in _BEFORE_EXPRESSION:
             text = f"nobody keeps the future of ctx:{method.text}: its failure is never seen"
             yield Finding(body.file, method.line, "warning", "future", text)

@@ -28,8 +28,8 @@ def command(scripts: tuple[str, ...], as_json: bool, verbose: bool) -> int:
     """Check worker scripts: syntax, what they register, and their workflows.
 
     A script runs up to the point where it would talk to a server. In the workflows and in the functions that they
-    call, these are found: I/O, values that cannot go into a workflow, activities, options and methods that do not
-    exist, futures that nobody keeps.
+    call, these are found: I/O, values that cannot go into a workflow, activities, child workflows, options and methods
+    that do not exist, futures that nobody keeps.
 
     Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
     """

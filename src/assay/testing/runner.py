@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,12 +99,14 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileR
     assert process.stdout is not None
     assert process.stderr is not None
     result, running, ended = FileResult(path), "", False
+    began = time.monotonic()
     try:
         while not ended:
             try:
                 line = await asyncio.wait_for(process.stdout.readline(), limit + _MARGIN)
             except TimeoutError:
-                result.tests.append(TestResult(running, "it was stopped: nothing ended it in time"))
+                text = "it was stopped: it never waited, so that nothing could end it in time"
+                result.tests.append(TestResult(running, text, seconds=time.monotonic() - began))
                 break
             except ValueError:
                 result.tests.append(TestResult(running, f"what it told is longer than {_LINE >> 20} MiB"))
@@ -115,7 +118,7 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileR
             fields = json.loads(line)
             event = fields.pop("event")
             if event == "test":
-                running = fields["name"]
+                running, began = fields["name"], time.monotonic()
             elif event == "found":
                 result.filtered = fields["filtered"]
             elif event == "coverage":

@@ -18,7 +18,7 @@ from typing import IO, Any
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from assay.cli.dev import failures
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
@@ -31,6 +31,7 @@ from assay.temporal.workflow.waits import STATE_QUERY
 _INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes
 _SHARE = 10  # a look is to take a tenth of the time
 _SHOWN = 30  # workflows of a task queue that are looked at
+_LOOK = 5.0  # seconds for one look at a worker's workflows: the SDK tries a call again for much longer
 _PATIENCE = timedelta(seconds=5)  # for the answer of a run
 _SOON = 0.5  # seconds for which a look waits for it
 _AGAIN = 15.0  # seconds until a run is asked again that has not answered
@@ -72,6 +73,10 @@ class _Watch:
     began: datetime
     known: dict[str, _Known] = field(default_factory=dict)
     """By the run's id."""
+    runs: list[Run] = field(default_factory=list)
+    """The open ones, as they were at the last look that the server has answered."""
+    more: int = 0
+    """How many more are open."""
 
 
 class _Observer:
@@ -101,10 +106,16 @@ class _Observer:
         for worker in [service for service in list(self._services) if isinstance(service, Worker)]:
             options = worker.options
             report.queues.append(Queue(options.task_queue, *options.titles()))
+            watch = None
             try:
-                await self._look_at(await self._watch(worker), report)
+                async with asyncio.timeout(_LOOK):
+                    watch = await self._watch(worker)
+                    await self._look_at(watch)
             except Exception as error:  # the reports go on, whatever becomes of a look
-                report.problem = str(error) or type(error).__name__
+                report.problem = _problem(error, watch)
+            if watch is not None:
+                report.runs += watch.runs
+                report.more += watch.more
         report.failures = sorted(self._failures.values(), key=lambda failure: -failure.time)
         return report
 
@@ -115,14 +126,16 @@ class _Observer:
             watch = self._watches[id(worker)] = _Watch(worker, client, self._began)
         return watch
 
-    async def _look_at(self, watch: _Watch, report: Report) -> None:
+    async def _look_at(self, watch: _Watch) -> None:
         queue = watch.worker.options.task_queue.replace("'", "''")
         query = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
         rows = [row async for row in watch.client.list_workflows(query, limit=_SHOWN, page_size=_SHOWN)]
+        more = 0
         if len(rows) == _SHOWN:
-            report.more += max(0, (await watch.client.count_workflows(query)).count - _SHOWN)
+            more = max(0, (await watch.client.count_workflows(query)).count - _SHOWN)
         watch.known = {row.run_id: watch.known[row.run_id] for row in rows if row.run_id in watch.known}
-        report.runs += [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows)) if run]
+        watch.runs = [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows)) if run]
+        watch.more = more
         closed = f"TaskQueue = '{queue}' AND {_CLOSED_BADLY} AND CloseTime >= '{watch.began.isoformat()}'"
         async for row in watch.client.list_workflows(closed, limit=_FAILURES, page_size=_FAILURES):
             if row.run_id not in self._closed:
@@ -140,8 +153,10 @@ class _Observer:
     async def _run(self, watch: _Watch, row: WorkflowExecution) -> Run | None:
         try:
             described = (await watch.client.get_workflow_handle(row.id, run_id=row.run_id).describe()).raw_description
-        except RPCError:  # it has ended meanwhile, or is older than what the server keeps
-            return None
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None  # it has ended meanwhile, or is older than what the server keeps
         run = Run(row.workflow_type, row.id)
         task = described.pending_workflow_task
         if task.attempt > 1:
@@ -196,6 +211,16 @@ class _Observer:
                 )
                 self._remember((row.run_id, pending.activity_id), failure)
                 wait.note = f"{failure.where}: {failure.message}" if failure.where else failure.message
+
+
+def _problem(error: Exception, watch: _Watch | None) -> str:
+    is_gone = isinstance(error, TimeoutError) or (
+        isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
+    )
+    if is_gone:
+        server = "the server" if watch is None else watch.client.service_client.config.target_host
+        return f"{server} does not answer"
+    return str(error) or type(error).__name__
 
 
 async def _query(client: Client, row: WorkflowExecution, known: _Known) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
@@ -20,6 +20,8 @@ _DETAILS = 4  # lines of what belongs to news
 _NEW_STEP = "  +  "  # how the probe begins the line with what changed code does
 _FAILURES = 5
 _WAITS = 5  # of one workflow
+_NAMES = 0.4  # of the width, for types and ids
+_MARK = 5  # columns in which something can be left out
 _LEAST = 3  # lines for workflows, however low the terminal is
 _DAY = 86400
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
@@ -58,12 +60,13 @@ def draw(status: Status, report: Report, width: int, height: int) -> list[str]:
     head = list(_head(status, report))
     failures = report.failures[:_FAILURES]
     left = height - 1 - len(head) - len(failures) - 1 - bool(failures)
-    runs = list(_runs(report, max(left, _LEAST)))
+    runs = list(_runs(report, max(left, _LEAST), int(width * _NAMES)))
     console.print(Rule(style="dim"))
     console.print(_grid(head, width, 0.5))
-    console.print(_count(report))
+    if report.runs or not report.problem:
+        console.print(_count(report))
     if runs:
-        console.print(_grid(runs, width, 0.4, 0.4))
+        console.print(_grid(runs, width, _NAMES, 0.4))
     if failures:
         console.print(Text("recent failures", style="bold"))
         console.print(_grid(list(map(_failure, failures)), width, 0.3, 0.4, 0.4))
@@ -110,11 +113,11 @@ def _count(report: Report) -> Text:
     return Text(words, style="bold")
 
 
-def _runs(report: Report, most: int) -> Iterator[tuple[str | Text, ...]]:
-    """Rows for as many workflows as fit into `most` lines, and how many more there are."""
+def _runs(report: Report, most: int, room: int) -> Iterator[tuple[str | Text, ...]]:
+    """Rows for as many workflows as fit into `most` lines, and how many more there are; `room` is for a name."""
     used = 0
     for shown, run in enumerate(report.runs):
-        rows = list(_run(run))
+        rows = list(_run(run, room))
         is_last = shown == len(report.runs) - 1 and not report.more
         if used and used + len(rows) + (not is_last) > most:
             yield Text(f"  … and {len(report.runs) - shown + report.more} more", style="dim"), "", ""
@@ -125,8 +128,9 @@ def _runs(report: Report, most: int) -> Iterator[tuple[str | Text, ...]]:
         yield Text(f"  … and {report.more} more", style="dim"), "", ""
 
 
-def _run(run: Run) -> Iterator[tuple[str | Text, ...]]:
-    name: str | Text = Text.assemble("  ", (run.workflow_type, "cyan"), f" {run.workflow_id}")
+def _run(run: Run, room: int) -> Iterator[tuple[str | Text, ...]]:
+    identity = _shortened(run.workflow_id, room - cell_len(run.workflow_type) - 3)
+    name: str | Text = Text.assemble("  ", (run.workflow_type, "cyan"), f" {identity}")
     waits = [*run.waits[:_WAITS]]
     if len(run.waits) > _WAITS:
         waits.append(Wait(f"… and {len(run.waits) - _WAITS} more"))
@@ -135,6 +139,14 @@ def _run(run: Run) -> Iterator[tuple[str | Text, ...]]:
         name = ""
     if run.details:
         yield "", "", Text(run.details, style="italic")
+
+
+def _shortened(text: str, room: int) -> str:
+    """A text with its middle left out: ids of one kind mostly differ at their ends."""
+    if cell_len(text) <= room or room < _MARK:
+        return text
+    end = (room - 1) // 2
+    return f"{set_cell_size(text, room - 1 - end)}…{set_cell_size(text[::-1], end)[::-1]}"
 
 
 def _wait(wait: Wait) -> Text:

@@ -25,6 +25,8 @@ class Region:
     def __init__(self) -> None:
         self._fd = sys.stdout.fileno()
         self._widths: list[int] = []
+        self._drawn: tuple[list[str], tuple[int, int]] | None = None
+        """The last lines, and the terminal's size at that time."""
         self._modes: list[object] | None = None
 
     @property
@@ -63,6 +65,10 @@ class Region:
 
         `above` is output that scrolls: whole lines.
         """
+        drawn = ([*lines], self.size())
+        if not above and self._widths and drawn == self._drawn:
+            return
+        self._drawn = drawn
         text = self._erased() + above.decode("utf-8", "surrogateescape") + _PLAIN + "\n".join(lines)
         self._widths = [cell_len(_COLOURS.sub("", line)) for line in lines]
         self._write(text)

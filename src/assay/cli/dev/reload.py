@@ -89,10 +89,11 @@ class Reloading:
         if self._stop.done() or probe.returncode == NO_WORKER:
             return False
         text = told.decode("utf-8", "replace").rstrip()
-        if probe.returncode == BROKEN:
-            self._display.say("Not reloaded", f"{changed}: the code that runs goes on", "red", text)
-            return False
         assert self._child is not None
+        if probe.returncode == BROKEN:
+            outlook = "the code that runs goes on" if self._child.returncode is None else "the script has ended"
+            self._display.say("Not reloaded", f"{changed}: {outlook}", "red", text)
+            return False
         _send(self._child, signal.SIGTERM)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._child.wait(), _PATIENCE)

@@ -21,6 +21,7 @@ from assay.cli.dev.region import Region
 from assay.cli.dev.report import Report
 
 _CHUNK = 65536
+_SHARE = 0.6  # of the terminal's height, for the picture: the output wants to be read too
 
 
 class Screen:
@@ -138,7 +139,7 @@ class Screen:
     def _draw(self, above: bytes = b"") -> None:
         if self._region.is_open and self._report is not None:
             width, height = self._region.size()
-            self._region.draw(picture.draw(self._status, self._report, width, height - 1), above)
+            self._region.draw(picture.draw(self._status, self._report, width, int(height * _SHARE)), above)
 
     def _resize(self) -> None:
         self._pass_size()
