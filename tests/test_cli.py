@@ -207,6 +207,21 @@ class TestExit:
         assert result.stderr == "assay: cannot write the output: No space left on device\n"
         assert result.returncode == 1
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    @pytest.mark.parametrize("arguments", [["modules"], ["context", "sleep"], ["types"], ["--help"], ["--version"]])
+    def test_so_it_is_for_every_command(self, assay: Command, arguments: list[str]) -> None:
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run(
+                [assay.path, *arguments],
+                env=assay.environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert result.stderr == "assay: cannot write the output: No space left on device\n"
+        assert result.returncode == 1
+
     @pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}])
     @pytest.mark.parametrize("before", ["", "sleep(0) "])
     def test_output_keeps_its_order(self, assay: Command, before: str, variables: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,6 +14,9 @@ import assay
 from assay.cli import COMMANDS
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
+
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How the system refuses what a command prints; who writes files tells their names."""
 
 
 class Commands(click.Group):
@@ -68,5 +72,10 @@ def main(arguments: list[str]) -> int:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
         complain(str(error))
+        return 1
+    except OSError as error:
+        if error.errno not in _UNWRITTEN or error.filename is not None:
+            raise
+        complain(f"cannot write the output: {error.strerror}")
         return 1
     return result if isinstance(result, int) else 0
