@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import os
@@ -79,3 +80,11 @@ def main(arguments: list[str]) -> int:
         complain(f"cannot write the output: {error.strerror}")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def unknown(name: str) -> int:
+    """Tell that a word is neither a command nor a script; returns the exit code."""
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else f" (the commands are {', '.join(COMMANDS)})"
+    complain(f"there is no command or script '{name}'{hint}")
+    return 1
