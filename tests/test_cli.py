@@ -79,6 +79,15 @@ class TestErrors:
         assert (result.stdout, result.stderr) == ("", f"assay: cannot read {script}: {reason}\n")
         assert result.returncode == 1
 
+    @pytest.mark.parametrize(
+        ("word", "hint"), [("chekc", "did you mean 'check'?"), ("xyz", "the commands are check, context, dev, ")]
+    )
+    def test_a_word_may_have_meant_a_command(self, assay: Command, word: str, hint: str) -> None:
+        result = assay.run(word, "worker.lua")
+        assert result.stderr.startswith(f"assay: there is no command or script '{word}' ({hint}")
+        assert (result.stdout, result.returncode) == ("", 1)
+        assert assay.run(assay.script("print('runs')", word)).stdout == "runs\n"
+
     def test_an_error_shows_message_and_lua_traceback(self, assay: Command) -> None:
         script = assay.script("local function deep()\n  error('boom')\nend\nprint('before')\nlocal ok = deep()\n")
         result = assay.run(script)
@@ -198,6 +207,21 @@ class TestExit:
         with open("/dev/full", "wb") as full:
             result = subprocess.run(
                 [assay.path, "exec", "-e", code],
+                env=assay.environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert result.stderr == "assay: cannot write the output: No space left on device\n"
+        assert result.returncode == 1
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    @pytest.mark.parametrize("arguments", [["modules"], ["context", "sleep"], ["types"], ["--help"], ["--version"]])
+    def test_so_it_is_for_every_command(self, assay: Command, arguments: list[str]) -> None:
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run(
+                [assay.path, *arguments],
                 env=assay.environment,
                 stdout=full,
                 stderr=subprocess.PIPE,

@@ -4,14 +4,9 @@ local commit = require("commit")
 local standin = require("standin")
 
 local started = time()
-local terminal = not env.get("NO_COLOR")
 
 local function say(who, text)
-  local name = ("%-9s"):format(who)
-  if terminal then
-    name = "\27[1m" .. name .. "\27[0m"
-  end
-  print(("%5.1fs  %s %s"):format(time() - started, name, text))
+  print(("%5.1fs  %-9s %s"):format(time() - started, who, text))
 end
 
 -- GitLab and the chat, played by a small web server

@@ -95,3 +95,11 @@ def test_an_example(lua: Script, example: str) -> None:
     assert (result.returncode, result.stdout) == (0, PRINTED[example]), result.stderr
     assert text.startswith("-- ")
     assert "Traceback" not in result.stderr
+
+
+def test_the_demo_writes_plain_text(lua: Script) -> None:
+    shutil.copytree(EXAMPLES / "promotion", lua.folder / "promotion")
+    result = lua.command.run("promotion/demo.lua")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^ +\d+\.\ds  human     jane approves$", result.stdout, re.MULTILINE), result.stdout
+    assert "\x1b" not in result.stdout

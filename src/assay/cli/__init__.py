@@ -10,6 +10,7 @@ the end of every run; `reference.py`, the declarations of all libraries as pages
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -42,7 +43,11 @@ def _dispatch(arguments: list[str]) -> int:
         case ["run", path, *rest] if not path.startswith("-"):
             return script.run_file(path, rest)
         case [path, *rest] if not path.startswith("-") and path not in COMMANDS:
-            return script.run_file(path, rest)
+            if not path.isalpha() or os.path.exists(path):
+                return script.run_file(path, rest)
+            from assay.cli import commands
+
+            return commands.unknown(path)
     from assay.cli import commands
 
     return commands.main(arguments)

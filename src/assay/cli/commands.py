@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import importlib
 import os
 import sys
@@ -13,6 +15,9 @@ import assay
 from assay.cli import COMMANDS
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
+
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How the system refuses what a command prints; who writes files tells their names."""
 
 
 class Commands(click.Group):
@@ -69,4 +74,17 @@ def main(arguments: list[str]) -> int:
             sys.excepthook(type(error), error, error.__traceback__)
         complain(str(error))
         return 1
+    except OSError as error:
+        if error.errno not in _UNWRITTEN or error.filename is not None:
+            raise
+        complain(f"cannot write the output: {error.strerror}")
+        return 1
     return result if isinstance(result, int) else 0
+
+
+def unknown(name: str) -> int:
+    """Tell that a word is neither a command nor a script; returns the exit code."""
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else f" (the commands are {', '.join(COMMANDS)})"
+    complain(f"there is no command or script '{name}'{hint}")
+    return 1
