@@ -98,7 +98,7 @@ async def _replay(
         if len(bad) > 1 + _NAMED:
             click.echo(f"… and {len(bad) - 1 - _NAMED} more")
     histories_word = "1 history" if replayed == 1 else f"{replayed} histories"
-    verdict = f"{len(bad)} do not match" if bad else "all match"
+    verdict = f"{len(bad)} {'does' if len(bad) == 1 else 'do'} not match" if bad else "all match"
     if replayed == 1:
         verdict = "it does not match" if bad else "it matches"
     elif replayed == 0:
