@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from assay import AssayError
+from assay.checking.check import check_script
 from assay.checking.tokens import arguments, function_body, table_fields, tokenize
+from assay.temporal import registration
 from command import Command
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -266,3 +270,13 @@ class TestBeforeAWorkerStarts:
         assert "assay.cli.script" in result.stderr
         assert "assay.checking" not in result.stderr
         assert "temporalio" not in result.stderr
+
+
+def test_a_script_that_never_comes_to_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "PATIENCE", 0.3)
+    script = tmp_path / "waits.lua"
+    script.write_text(
+        "local port\nasync.spawn(http.serve, 0, {})\nwhile not port do sleep(0.01) end\n" + worker("return")
+    )
+    with pytest.raises(AssayError, match=r"waits\.lua has not come to its worker within 0\.3 s"):
+        asyncio.run(check_script(str(script)))

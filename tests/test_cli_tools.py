@@ -17,6 +17,7 @@ class TestNew:
     def test_the_tests_of_a_new_project_pass(self, assay: Command) -> None:
         result = assay.run("new", "apps/My App")
         assert (result.stderr, result.returncode) == ("", 0)
+        assert "\n  cd 'apps/My App'\n" in result.stdout
         folder = assay.folder / "apps" / "My App"
         assert 'task_queue = "my-app"' in (folder / "worker.lua").read_text(encoding="utf-8")
         settings = json.loads((folder / ".luarc.json").read_text(encoding="utf-8"))

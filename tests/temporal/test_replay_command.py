@@ -131,6 +131,8 @@ def test_folders_and_other_forms_are_read(assay: Command, history: Path) -> None
     result = replay(assay, OTHER_STEP, "histories")
     assert result.stdout.count("  --- history") == 1
     assert result.stdout.endswith("3 histories replayed: 2 do not match\n")
+    result = replay(assay, OTHER_STEP, str(history), "histories/open.json")
+    assert result.stdout.endswith("2 histories replayed: 1 does not match\n")
 
 
 def test_patterns_are_read(assay: Command, history: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -44,5 +45,5 @@ def command(name: str, verbose: bool) -> int:
     except OSError as error:
         complain(f"cannot make a project in {name}: {error.strerror}")
         return EXIT_USAGE
-    click.echo(f"{folder} is ready:\n  cd {folder}\n  assay test\n  assay dev worker.lua")
+    click.echo(f"{folder} is ready:\n  cd {shlex.quote(str(folder))}\n  assay test\n  assay dev worker.lua")
     return 0

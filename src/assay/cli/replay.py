@@ -107,7 +107,7 @@ def _verdict(replayed: int, bad: list[Outcome]) -> str:
     differ = len(bad) - stuck
     if replayed == 1:
         return "it cannot go on" if stuck else "it does not match" if differ else "it matches"
-    parts = [f"{differ} do not match"] if differ else []
+    parts = [f"{differ} {'does' if differ == 1 else 'do'} not match"] if differ else []
     if stuck:
         parts.append(f"{stuck} cannot go on")
     return ", ".join(parts) or ("all match" if replayed else "nothing to compare")

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 
+PATIENCE = 60.0
+"""Seconds in which a script has to come to its worker: what it waits for may never come, as nothing serves here."""
+
+
 async def _connect(*_options: Any) -> Client:
     return Client(cast(Any, None))  # a handle to pass around: no method of it is ever run
 
@@ -61,8 +65,13 @@ class Script(Host):
         self.set_arguments(name, *rest)
         self._main = asyncio.ensure_future(self._run_main(self.load(source, self.path), tuple(rest)))
         far_enough = asyncio.ensure_future(self._far_enough.wait())
-        await asyncio.wait((self._main, far_enough), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((self._main, far_enough), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         far_enough.cancel()
+        if not done:
+            self._far_enough.set()
+            raise AssayError(
+                f"{self.path} has not come to its worker within {PATIENCE:g} s: it waits for something else"
+            )
         if self._main.done():
             self._far_enough.set()
             self._main.result()
