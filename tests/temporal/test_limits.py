@@ -6,7 +6,7 @@ import pytest
 
 from temporal_script import Script
 
-CPU = "took more than 0.2 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
+CPU = "took more than 0.3 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
 GROW = "while true do t[#t + 1] = { ('x'):rep(1000) .. #t } end"  # full long before the CPU limit
 MAD = {
@@ -43,7 +43,7 @@ def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
     body, text = MAD[mad]
     result = lua.run(
         """
-        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { cpu_seconds = 0.2, memory_mb = 16 },
+        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { cpu_seconds = 0.3, memory_mb = 16 },
           workflows = { Mad = function(ctx) """
         + body
         + """ end, Quick = function(ctx) ctx:sleep(0.01) return "quick" end } })

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporal_script import Script
 from workflow_session import Session, worker
 
-CPU = "took more than 0.2 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
+CPU = "took more than 0.3 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
 
 PLACES = """
@@ -37,7 +37,7 @@ end
 
 temporal.worker({
   task_queue = arg[1] or "replay",
-  workflow_limits = { cpu_seconds = 0.2, memory_mb = 16 },
+  workflow_limits = { cpu_seconds = 0.3, memory_mb = 16 },
   workflows = {
     Spawn = place(function(ctx, run) ctx:spawn(run) end),
     Later = place(function(ctx, run) ctx:spawn(function() ctx:sleep(0.01) coroutine.wrap(run)() end) end),
