@@ -130,10 +130,14 @@ class TestTerminal:
             screen.read_until("ger")
             screen.type("\x03")
             screen.read_until(">")
-            screen.type("t = {['a b'] = 1, only_one = 2}\rt.\t")
+            # What is waited for stands in none of the lines as they are typed.
+            screen.type("t = {['a b'] = 1, ['only' .. '_one'] = 20 + 2} print('rea' .. 'dy')\r")
+            screen.read_until("ready")
+            screen.read_until(">")
+            screen.type("t.\t")
             screen.read_until("only_one")
             screen.type("\r")
-            screen.read_until("2")
+            screen.read_until("22")
             screen.read_until(">")
             screen.type("\x04")
             assert screen.wait() == 0
