@@ -53,6 +53,12 @@ class Terminal:
         begin, self._seen = self._seen, at + len(text)
         return self.shown[begin : self._seen]
 
+    def settle(self) -> None:
+        """Read until the picture has stood still for longer than `assay dev` takes between two looks."""
+        deadline = time.monotonic() + TIMEOUT
+        while select.select([self._screen], [], [], 1.5)[0] and self._take():
+            assert time.monotonic() < deadline
+
     def modes(self) -> list[object]:
         """The terminal's settings."""
         return termios.tcgetattr(self._screen)

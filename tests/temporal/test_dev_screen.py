@@ -110,7 +110,8 @@ async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
         seen = 0
         for columns in (60, 100, 45, 120):
             screen.read_until("signal 'app")
-            screen.read_until("for its")  # the last line: nothing more is drawn until something changes
+            screen.read_until("for its")
+            screen.settle()  # a picture for the size before would come too late
             shown, seen = screen.raw[seen:], len(screen.raw)
             glass.feed(shown)
             glass.resize(columns)
