@@ -84,6 +84,10 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
         ("tuner = { target_cpu_usage = 1 }", "missing option 'tuner.target_memory_usage'"),
         (
+            "tuner = { target_memory_usage = 1, target_cpu_usage = 1, nexus = { minimum_slots = 0 } }",
+            "bad option 'tuner.nexus.minimum_slots' (at least 1 expected, got 0)",
+        ),
+        (
             "tuner = { target_memory_usage = 1, target_cpu_usage = 1 }, max_concurrent_activities = 3",
             "bad option 'max_concurrent_activities' ('tuner' takes its place)",
         ),

@@ -139,7 +139,7 @@ class Host:
         if memory_limit is None:  # else one of many, which fills them when they are used
             self.state.invoke_once(b"fill_all")
 
-    # What Lua calls: never raises, never touches the state --------------------------------------------------
+    # What Lua calls: never raises, never touches the state but for `load_part` -------------------------------
 
     def ask(self, name: bytes, *arguments: Any) -> Any:
         """Call one of the methods below for the private side."""

@@ -14,7 +14,7 @@ functions: list[Function] = []
 """Every declared function; Lua calls them by their index."""
 
 _methods: dict[str, Function] = {}
-"""The methods of handles, each by the name of its class, a colon and its own."""
+"""The methods of handles, each by the name of its class, a colon and its own; functions by that of their library."""
 
 _classes: dict[str, tuple[Any, ...]] = {}
 """The classes of handles by their names."""

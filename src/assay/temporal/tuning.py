@@ -27,16 +27,14 @@ class SlotOptions:
     minimum_slots: int | None = None
     maximum_slots: int | None = None
 
-    def __post_init__(self) -> None:
+    def to_sdk(self, kind: str) -> ResourceBasedSlotConfig:
+        """The SDK's form; `kind` names the tasks in errors. Raises BuiltinError."""
+        from temporalio.worker import ResourceBasedSlotConfig
+
         for option in ("minimum_slots", "maximum_slots"):
             slots = getattr(self, option)
             if slots is not None and slots < 1:
-                raise BuiltinError(f"bad option 'tuner.{option}' (at least 1 expected, got {slots})")
-
-    def to_sdk(self) -> ResourceBasedSlotConfig:
-        """The SDK's form."""
-        from temporalio.worker import ResourceBasedSlotConfig
-
+                raise BuiltinError(f"bad option 'tuner.{kind}.{option}' (at least 1 expected, got {slots})")
         return ResourceBasedSlotConfig(self.minimum_slots, self.maximum_slots)
 
 
@@ -67,16 +65,16 @@ class TunerOptions:
                 raise BuiltinError(f"bad option 'tuner.{option}' (a number from 0 to 1 expected, got {share:g})")
 
     def to_sdk(self) -> WorkerTuner:
-        """The SDK's form."""
+        """The SDK's form. Raises BuiltinError."""
         from temporalio.worker import WorkerTuner
 
         return WorkerTuner.create_resource_based(
             target_memory_usage=self.target_memory_usage,
             target_cpu_usage=self.target_cpu_usage,
-            workflow_config=self.workflow.to_sdk() if self.workflow else None,
-            activity_config=self.activity.to_sdk() if self.activity else None,
-            local_activity_config=self.local_activity.to_sdk() if self.local_activity else None,
-            nexus_config=self.nexus.to_sdk() if self.nexus else None,
+            workflow_config=self.workflow.to_sdk("workflow") if self.workflow else None,
+            activity_config=self.activity.to_sdk("activity") if self.activity else None,
+            local_activity_config=self.local_activity.to_sdk("local_activity") if self.local_activity else None,
+            nexus_config=self.nexus.to_sdk("nexus") if self.nexus else None,
         )
 
 

@@ -1,8 +1,8 @@
 -- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table; all see
 -- the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
 --
--- `call` runs a builtin by its index, `ask` one of the other functions that `state.py` lists, by its name. The parts
--- that every state needs follow; each of the others is loaded when one of its functions is first used.
+-- `call` runs a builtin by its index, `ask` one of the other callbacks of `lua/host.py`, by its name. The parts that
+-- every state needs follow; each of the others is loaded when one of its functions is first used.
 local call, ask = ...
 
 -- The sandbox removes these from the globals.

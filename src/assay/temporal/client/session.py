@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from temporalio.client import Client as SdkClient
 from temporalio.client import WorkflowHandle
 from temporalio.common import RawValue
 
-from assay.errors import BuiltinError
+from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
 from assay.temporal.client.search_attributes import SearchAttributes
@@ -77,6 +78,14 @@ class Session:
         """Close the client: later calls raise an error. Closing it twice does no harm."""
         self._sdk = None
         self.search_attributes = SearchAttributes(None)
+
+
+async def ended(title: str, what: str, result: Awaitable[T], limit: float | None) -> T:
+    """Await the result of `what` for the Lua function `title`, for `limit` seconds at most. Raises Lua's errors."""
+    try:
+        return await answer(title, asyncio.wait_for(result, limit))
+    except TimeoutError:
+        raise ErrorObject(f"{title}: {what} has not ended within {limit:g} s", kind="timeout") from None
 
 
 async def answer(title: str, call: Awaitable[T]) -> T:

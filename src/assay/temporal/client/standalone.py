@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from typing import Any, Literal
 from temporalio.client import ActivityExecution, ActivityHandle
 from temporalio.common import ActivityIDConflictPolicy, ActivityIDReusePolicy, RawValue
 
-from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal import search_attributes
 from assay.temporal.client import values
-from assay.temporal.client.session import CallOptions, Session, answer
+from assay.temporal.client.session import CallOptions, Session, answer, ended
 from assay.temporal.client.values import InputOptions
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority, seconds
@@ -211,14 +209,8 @@ class StandaloneActivityMethods(Session):
             options: Whose result to wait for.
         """
         result: Awaitable[RawValue] = self._activity(options).result(**options.rpc())
-        try:
-            call = asyncio.wait_for(result, options.timeout)
-            return values.result(await answer("client:get_activity_result", call))
-        except TimeoutError:
-            raise ErrorObject(
-                f"client:get_activity_result: '{options.activity_id}' has not ended within {options.timeout:g} s",
-                kind="timeout",
-            ) from None
+        what = f"activity '{options.activity_id}'"
+        return values.result(await ended("client:get_activity_result", what, result, options.timeout))
 
     @method
     async def describe_activity(self, target: Name | ActivityRunOptions) -> ActivityDescription:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle, WorkflowHistoryEventFilterType
 from temporalio.common import RawValue
 
-from assay.errors import BuiltinError, ErrorObject
+from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import RunOptions, Session, answer
+from assay.temporal.client.session import RunOptions, Session, answer, ended
 
 
 @dataclass(kw_only=True)
@@ -120,13 +119,8 @@ class WorkflowMethods(Session):
             options: Whose result to wait for.
         """
         result: Awaitable[RawValue] = self.handle(options).result(follow_runs=options.follow_runs, **options.rpc())
-        try:
-            return values.result(await answer("client:get_result", asyncio.wait_for(result, options.timeout)))
-        except TimeoutError:
-            raise ErrorObject(
-                f"client:get_result: workflow '{options.workflow_id}' has not ended within {options.timeout:g} s",
-                kind="timeout",
-            ) from None
+        what = f"workflow '{options.workflow_id}'"
+        return values.result(await ended("client:get_result", what, result, options.timeout))
 
     @method
     async def cancel_workflow(self, target: Name | CancelOptions) -> None:

@@ -1,7 +1,6 @@
--- The deterministic side: what a workflow's state has in place of clock, randomness, hash order and addresses. Each
--- part of it is loaded when it is first needed: `clock.lua`, `random.lua`, `order.lua`, `texts.lua`, `patterns.lua`.
--- What of it has a name with a dot stands in the place of Lua's
--- own. (`limits.lua` and `guards.lua` see to what could take too long.)
+-- The deterministic side: what a workflow's state has in place of clock, randomness, hash order and addresses. Each part
+-- of it is loaded when it is first needed: `clock.lua`, `random.lua`, `order.lua` (with `strangers.lua`), `texts.lua`,
+-- `metatables.lua`. (`limits.lua`, `guards.lua` and `patterns.lua` see to what could take too long.)
 local host = ...
 
 -- Objects are numbered in an order that a replay repeats: the number is shown in place of the address.

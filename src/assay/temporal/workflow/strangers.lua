@@ -3,7 +3,7 @@
 local host = ...
 
 local getinfo, getmetatable, getupvalue = debug.getinfo, debug.getmetatable, debug.getupvalue
-local mathtype, next, type = math.type, next, type
+local mathtype, next, rawequal, type = math.type, next, rawequal, type
 local format = string.format
 local concat, sort = table.concat, table.sort
 
@@ -32,7 +32,7 @@ local function describe_function(fn, depth)
   local parts, i = { where.source, where.linedefined }, 1
   local name, value = getupvalue(fn, 1)
   while name do
-    parts[#parts + 1] = value == G and "_G" or describe(value, depth + 1)
+    parts[#parts + 1] = describe(value, depth + 1)
     i = i + 1
     name, value = getupvalue(fn, i)
   end
@@ -46,15 +46,17 @@ function describe(value, depth)
     return #value .. ":" .. value
   elseif mathtype(value) == "float" then
     return format("%a", value)
-  elseif kind ~= "table" and kind ~= "function" then
+  elseif kind ~= "table" and kind ~= "function" and kind ~= "thread" then
     return host.tostring(value)
+  elseif rawequal(value, G) then
+    return "_G"
   elseif names[value] then
     return names[value]
   elseif numbers[value] then
     return "#" .. numbers[value]
   elseif above[value] then
     return "^" .. above[value]
-  elseif depth > DEEPEST or left < 0 or (kind == "table" and getmetatable(value)) then
+  elseif kind == "thread" or depth > DEEPEST or left < 0 or (kind == "table" and getmetatable(value)) then
     return kind
   end
   above[value] = depth
