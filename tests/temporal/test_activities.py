@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from subprocess import Popen, TimeoutExpired
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from temporal_script import Script
 
 ONCE = "{ heartbeat_timeout = 4, retry_policy = { maximum_attempts = 1 } }"
@@ -35,14 +34,6 @@ local function wait_for(condition)
   while not condition() do sleep(0.02) end
 end
 """
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Ask until it is so."""
-    limit = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < limit, "it did not happen"
-        time.sleep(0.1)
 
 
 def pending(lua: Script, workflow_id: str) -> Any:
@@ -246,7 +237,7 @@ def test_a_killed_workers_details_reach_the_next_worker(lua: Script, name: str) 
     with working(lua, worker, name) as process:
         lua.run(PRELUDE + 'start("Count", nil, arg[1])', name)
         read_until(process, "from 0")
-        wait_until(lambda: reported() > 3)
+        wait_for(lambda: reported() > 3)
         process.send_signal(signal.SIGKILL)
         assert process.wait(60) == -signal.SIGKILL
         known = reported()
@@ -424,16 +415,16 @@ def test_cancellation_reaches_an_activity_that_computes(lua: Script, name: str) 
         read_until(process, "computing")
         lua.run(PRELUDE + 'start("Run", "never", arg[1] .. "2")', name)
         # The second activity is on the worker, but Lua is busy: a cancellation now means that it never begins.
-        wait_until(lambda: is_started(lua, name + "2"))
+        wait_for(lambda: is_started(lua, name + "2"))
         lua.run(PRELUDE + 'client:cancel_workflow(arg[1] .. "2")', name)
-        wait_until(lambda: pending(lua, name + "2")["state"] == "PENDING_ACTIVITY_STATE_CANCEL_REQUESTED")
+        wait_for(lambda: pending(lua, name + "2")["state"] == "PENDING_ACTIVITY_STATE_CANCEL_REQUESTED")
         last = pending(lua, name + "2").get("lastHeartbeatTime")
         # The answer to its next heartbeat tells the worker.
-        wait_until(lambda: pending(lua, name + "2").get("lastHeartbeatTime") != last)
+        wait_for(lambda: pending(lua, name + "2").get("lastHeartbeatTime") != last)
         lua.run(PRELUDE + "client:cancel_workflow(arg[1])", name)
         read_until(process, "heard cancelled")
-        wait_until(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name))
-        wait_until(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name + "2"))
+        wait_for(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name))
+        wait_for(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name + "2"))
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -666,9 +657,9 @@ def test_cancellation_while_it_waits_for_its_turn(lua: Script, name: str) -> Non
         lua.run(PRELUDE + 'start("Run", 1, arg[1] .. 1)', name)
         read_until(process, "begun 1")
         lua.run(PRELUDE + 'start("Run", 2, arg[1] .. 2)', name)
-        wait_until(lambda: is_started(lua, name + "2"))
+        wait_for(lambda: is_started(lua, name + "2"))
         lua.run(PRELUDE + "client:cancel_workflow(arg[1] .. 2)", name)
-        wait_until(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name + "2"))
+        wait_for(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(name + "2"))
         stop.touch()
         value = lua.value(PRELUDE + 'print(json.encode({ result(arg[1] .. 1), run("Run", 3) }))', name)
         process.send_signal(signal.SIGTERM)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
 
 import pytest
 from temporalio.client import WorkflowQueryFailedError
 
 from collector import collector
-from command import TIMEOUT
+from command import wait_for
 from prometheus import free_port, scrape
 from temporal_script import Script
 from workflow_session import Session, worker
@@ -73,12 +72,6 @@ def values(text: str, metric: str) -> dict[str, float]:
     return found
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    while not condition():  # noqa: ASYNC110 another thread makes it so
-        await asyncio.sleep(0.05)
-
-
 async def measured(session: Session) -> None:
     """Run the workflow that measures, with a replay at each of its tasks."""
     handle = await session.start("Measures")
@@ -97,6 +90,8 @@ async def test_what_prometheus_finds(lua: Script, name: str) -> None:
         lua, name, SCRIPT, json.dumps({**options, "histogram_bucket_overrides": buckets, "metric_prefix": "mine_"})
     ) as session:
         await measured(session)
+        # The core counts a completed workflow when the server has answered, which may be after its client knows.
+        await asyncio.to_thread(wait_for, lambda: "mine_workflow_completed{" in scrape(address))
         text = await asyncio.to_thread(scrape, address)
     assert values(text, "orders") == {"team=red": 2, "kind=book,rush=true,size=3,team=red": 2}
     assert values(text, "work_done") == {"region=eu,team=red": 7, "region=us,team=red": 7}
@@ -121,7 +116,7 @@ async def test_what_a_collector_gets(lua: Script, name: str) -> None:
     with collector() as found:
         async with worker(lua, name, SCRIPT, json.dumps({"otlp": found.url})) as session:
             await measured(session)
-            await asyncio.wait_for(until(lambda: "sizes" in found.metrics()), TIMEOUT)
+            await asyncio.to_thread(wait_for, lambda: "sizes" in found.metrics())
     assert {"orders", "work_done", "queue_depth", "sizes", "durations"} <= found.metrics()
 
 

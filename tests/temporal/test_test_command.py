@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import psutil
 import pytest
 
-from command import TIMEOUT, Command
+from command import TIMEOUT, Command, wait_for
 
 PROMOTION = Path(__file__).parent.parent.parent / "examples" / "promotion" / "worker.lua"
 
@@ -165,13 +163,6 @@ class TestPlain:
             process.send_signal(signal.SIGINT)
             assert process.wait(TIMEOUT) == 130
             wait_for(lambda: not any(child.is_running() for child in children))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 SIX = """
