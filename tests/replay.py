@@ -21,6 +21,7 @@ from temporalio.worker import Replayer
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
+from assay.lua.loop import new_event_loop
 from assay.temporal.codec import CodecOptions
 from assay.temporal.connection import data_converter
 from assay.temporal.worker import Worker
@@ -76,7 +77,9 @@ def main(script: str, *histories: str) -> int:
     """Replay and report; returns the exit code."""
     keys = os.environ.get("CODEC")
     codec = CodecOptions(**json.loads(keys)) if keys else None
-    problems = asyncio.run(replay(*workflow_classes(Path(script)), [Path(history) for history in histories], codec))
+    replaying = replay(*workflow_classes(Path(script)), [Path(history) for history in histories], codec)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:  # as `assay replay` does
+        problems = runner.run(replaying)
     for problem in problems:
         sys.stderr.write(problem + "\n")
     sys.stderr.flush()

@@ -14,6 +14,7 @@ from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
 from assay.errors import AssayError
+from assay.lua.loop import new_event_loop
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,7 +54,8 @@ def command(
         raise click.UsageError("--address and --namespace belong to --query")
     make_interruptible()
     try:
-        return asyncio.run(_replay(script, histories, query, address, namespace, verbose))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(_replay(script, histories, query, address, namespace, verbose))
     except AssayError as error:
         return tell(error, verbose)
 
