@@ -14,7 +14,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from prometheus import free_port
 
 CACHE = Path(sys.prefix) / "servers"
 PATIENCE = 120.0
@@ -114,7 +115,7 @@ class Server:
 
     def __init__(self, root: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="assay-db-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._root = root
         self._user = "nobody" if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -191,13 +192,6 @@ class Server:
 def _library_path(root: Path) -> str:
     """The folders below `root` that have shared libraries, as the dynamic linker wants them."""
     return ":".join(sorted({str(path.parent) for path in root.glob("**/lib*.so*")}))
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _cache_root(path: Path) -> Path:

@@ -1,13 +1,14 @@
 """The command with one more global, `service(seconds)`: a service that takes `seconds` to end once it is asked to.
 
-Run as a program with the arguments of the command.
+When it is asked it prints "asked". Run as a program with the arguments of the command.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
@@ -22,12 +23,14 @@ library = Library("service", "A service.")
 class StubService:
     """A service on a thread of its own."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, asked: Callable[[], object] = lambda: None) -> None:
         self._seconds = seconds
+        self._asked = asked
         self._ended: Future[None] = Future()
 
     def request_shutdown(self) -> None:
         """Begin to end it."""
+        self._asked()
         threading.Timer(self._seconds, self._ended.set_result, (None,)).start()
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -37,7 +40,7 @@ class StubService:
 @library.call()
 async def service(host: Host, seconds: float) -> None:
     """Start a service."""
-    host.add_service(StubService(seconds))
+    host.add_service(StubService(seconds, lambda: os.write(1, b"asked\n")))
 
 
 if __name__ == "__main__":

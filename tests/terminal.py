@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from command import TIMEOUT, Command
 
 _CODES = re.compile(r"\x1b\[[0-9;?>]*[a-zA-Z]|\x1b[=>]|\r")
+_BEGUN = re.compile(r"\x1b(\[[0-9;?>]*)?$")
 
 
 class Terminal:
@@ -23,6 +25,8 @@ class Terminal:
     def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
         self.process = process
         self._screen = screen
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._begun = ""  # a code of which the rest has not come yet
         self.raw = b""
         self.shown = ""
         self._seen = 0
@@ -41,15 +45,7 @@ class Terminal:
         while (at := self.shown.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{text!r} was not shown, but {self.shown[self._seen :]!r}"
             if select.select([self._screen], [], [], 0.1)[0]:
-                try:
-                    data = os.read(self._screen, 65536)
-                except OSError:
-                    data = b""
-                assert data, f"it ended before {text!r}: {self.shown!r}"
-                self.raw += data
-                self.shown += _CODES.sub("", data.decode("utf-8", "replace"))
-                if b"\x1b[6n" in data:
-                    self.type("\x1b[1;1R")  # where the cursor is
+                assert self._take(), f"it ended before {text!r}: {self.shown!r}"
         begin, self._seen = self._seen, at + len(text)
         return self.shown[begin : self._seen]
 
@@ -80,8 +76,13 @@ class Terminal:
         except OSError:
             return False
         self.raw += data
-        self.shown += _CODES.sub("", data.decode("utf-8", "replace"))
-        return True
+        text = self._begun + self._decode(data)
+        begun = _BEGUN.search(text)
+        text, self._begun = (text[: begun.start()], begun[0]) if begun else (text, "")
+        self.shown += _CODES.sub("", text)
+        if "\x1b[6n" in text:
+            self.type("\x1b[1;1R")  # where the cursor is
+        return bool(data)
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ class TestCommand:
         script = assay.script(WAIT)
         with assay.started("dev", script, "--port", str(port), "--ui-port", str(ui_port)) as process:
             read_until(process, "ready")
-            assert answers(f"127.0.0.1:{port}")
+            wait_for(lambda: answers(f"127.0.0.1:{port}"))  # which is patient for three seconds
+            wait_for(lambda: not is_free(ui_port))
             with urllib.request.urlopen(f"http://127.0.0.1:{ui_port}", timeout=TIMEOUT) as page:
                 assert page.status == 200
 
@@ -93,7 +94,7 @@ class TestCommand:
     ) -> None:
         for _ in range(5):
             with assay.started("dev", assay.script(WAIT), "--port", str(ports[0])) as process:
-                wait_for(lambda: [child.name() for child in psutil.Process(process.pid).children()] == ["temporal"])
+                wait_for(lambda: "temporal" in [child.name() for child in psutil.Process(process.pid).children()])
                 process.send_signal(number)
                 assert process.wait(TIMEOUT) == 128 + number
                 assert process.stderr is not None
@@ -171,7 +172,7 @@ class TestServer:
         with DevServer(usual_ports=True) as server:
             assert server.port != taken
             assert (server.ui_port, server.http_port) == (ports[1], ports[0])
-            assert answers(server.address)
+            wait_for(lambda: answers(server.address))
 
     def test_it_tries_other_ports_when_a_free_one_is_taken_meanwhile(
         self, monkeypatch: pytest.MonkeyPatch, listener: socket.socket
@@ -217,7 +218,7 @@ class TestServer:
 
 class TestAnswers:
     def test_a_temporal_server_answers(self, temporal_server: str) -> None:
-        assert answers(temporal_server)
+        wait_for(lambda: answers(temporal_server))
 
     def test_nothing_answers_on_a_free_port(self, ports: tuple[int, int]) -> None:
         assert not answers(f"127.0.0.1:{ports[0]}")

@@ -41,11 +41,11 @@ def test_the_health_checker(assay: Command, services: str) -> None:
     (assay.folder / "services.yaml").write_text(
         f"""
         services:
-          - {{ name: good, url: "{services}/", contains: well }}
-          - {{ name: expected, url: "{services}/ill", status: 500 }}
-          - {{ name: ill, url: "{services}/ill" }}
-          - {{ name: changed, url: "{services}/", contains: bad }}
-          - {{ name: gone, url: "http://127.0.0.1:1/", timeout: 30 }}
+          - {{ name: good, url: "{services}/", contains: well, timeout: 60 }}
+          - {{ name: expected, url: "{services}/ill", status: 500, timeout: 60 }}
+          - {{ name: ill, url: "{services}/ill", timeout: 60 }}
+          - {{ name: changed, url: "{services}/", contains: bad, timeout: 60 }}
+          - {{ name: gone, url: "http://127.0.0.1:1/", timeout: 60 }}
         """
     )
     result = assay.run(str(EXAMPLES / "health_checker.lua"), "services.yaml")

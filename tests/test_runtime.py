@@ -81,7 +81,8 @@ class TestRunning:
 
     async def test_calls_run_concurrently(self) -> None:
         async with Runtime() as lua:
-            await lua.run("order = {} function wait(n) sleep(n / 50) order[#order + 1] = n return n end")
+            code = "order = {} function wait(n) while #order < n - 1 do sleep(0.001) end order[n] = n return n end"
+            await lua.run(code)
             assert await asyncio.gather(*(lua.call("wait", n) for n in (3, 1, 2))) == [3, 1, 2]
             assert await lua.run("return order") == [1, 2, 3]
 

@@ -245,7 +245,8 @@ WALK = """
       [fs.tempdir] = true, [fs.copy] = true, [fs.chmod] = true, [fs.readdir] = true, [fs.glob] = true,
       [env.set] = true, [log.error] = true, [log.info] = true, [log.warn] = true, [coroutine.close] = true,
       [coroutine.yield] = true, [collectgarbage] = true, [http.serve] = true, [rawset] = true, [table.insert] = true,
-      [table.remove] = true, [table.sort] = true, [table.move] = true, [setmetatable] = true, [string.rep] = true}
+      [table.remove] = true, [table.sort] = true, [table.move] = true, [setmetatable] = true, [string.rep] = true,
+      [process.kill] = true}
     local count = 0
     while #queue > 0 do
       local value = table.remove(queue)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -373,16 +372,33 @@ async def test_transactions_by_hand(script: Script, url: str) -> None:
 
 
 async def test_statements_run_at_once(script: Script, server_url: str) -> None:
-    function = {"postgres": "pg_sleep", "mysql": "sleep"}[dialect(server_url)]
-    code = f"""local c = db.connect(..., {{ max_connections = 5 }})
+    # Each waits at the server for a lock that is let go when all of them wait.
+    lock, wait, unlock, waiting = {
+        "postgres": (
+            "pg_advisory_lock(5)",
+            "pg_advisory_lock_shared(5)",
+            "pg_advisory_unlock(5)",
+            "select 1 from pg_locks where locktype = 'advisory' and not granted",
+        ),
+        "mysql": (
+            "get_lock('five', 60)",
+            "get_lock('five', 60), release_lock('five')",
+            "release_lock('five')",
+            "select 1 from information_schema.processlist where id <> connection_id() and info like '%''five''%'",
+        ),
+    }[dialect(server_url)]
+    code = f"""local url = ...
+        local holder = db.connect(url, {{ max_connections = 1 }})
+        holder:query([[select {lock}]])
+        local c = db.connect(url, {{ max_connections = 5 }})
         local tasks = {{}}
-        for i = 1, 5 do tasks[i] = async.spawn(c.query, c, "select {function}(0.5), " .. i .. " as i") end
+        for i = 1, 5 do tasks[i] = async.spawn(c.query, c, [[select {wait}, ]] .. i .. " as i") end
+        while #holder:query([[{waiting}]]) < 5 do sleep(0.01) end
+        holder:query([[select {unlock}]])
         local sum = 0
         for i, results in ipairs(async.all(tasks)) do sum = sum + results[1][1].i end
         return sum"""
-    started = time.monotonic()
-    assert await script.run(code, server_url) == 15
-    assert time.monotonic() - started < 2.4
+    assert await asyncio.wait_for(script.run(code, server_url), PATIENCE) == 15
 
 
 async def test_many_statements_share_few_connections(script: Script, url: str) -> None:
@@ -390,7 +406,7 @@ async def test_many_statements_share_few_connections(script: Script, url: str) -
         TABLE
         + """
         c:close()
-        c = db.connect(url, { max_connections = 3 })
+        c = db.connect(url, { max_connections = 3, timeout = 120 })
         local tasks = {}
         for i = 1, 50 do tasks[i] = async.spawn(c.execute, c, "insert into t values (?, ?)", { i, "n" .. i }) end
         async.all(tasks)
@@ -408,7 +424,7 @@ def busy(rows: list[dict[str, Any]]) -> bool:
 async def test_a_statement_can_be_stopped(script: Script, url: str, how: str) -> None:
     await script.run(
         """local url, slow, how = ...
-        c = db.connect(url, { timeout = how == "timeout" and 0.3 or 60 })
+        c = db.connect(url, { timeout = how == "timeout" and 2 or 60 })
         c:query("select 1")
         task = async.spawn(function()
           local ok, problem = pcall(c.query, c, slow)
@@ -439,8 +455,15 @@ async def test_a_statement_can_be_stopped(script: Script, url: str, how: str) ->
 async def test_a_connection_that_the_server_ended_is_replaced(script: Script, server_url: str) -> None:
     mine = {"postgres": "pg_backend_pid()", "mysql": "connection_id()"}[dialect(server_url)]
     kill = {"postgres": "select pg_terminate_backend({})", "mysql": "kill {}"}[dialect(server_url)]
+    watch = {
+        "postgres": "select 1 from pg_stat_activity where pid = {}",
+        "mysql": "select 1 from information_schema.processlist where id = {}",
+    }[dialect(server_url)]
     number = await script.run(f"c = db.connect(...) return c:query('select {mine} as id')[1].id", server_url)
-    await script.run(f"db.connect(...):query('{kill.format(number)}')", server_url)
+    await script.run(f"w = db.connect(...) w:query('{kill.format(number)}')", server_url)
+    async with asyncio.timeout(PATIENCE):
+        while await script.run(f"return #w:query('{watch.format(number)}')"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     await asyncio.sleep(1.1)  # after a second an idle connection is looked at before it is used
     assert await script.run(f"return c:query('select {mine} as id')[1].id") != number
 
