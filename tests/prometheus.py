@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
+import random
 import urllib.request
+
+from assay.temporal.dev_server import is_free
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, below those that the kernel gives to outgoing connections."""
+    ports = range(15_000, 32_000)
+    return next(port for port in random.sample(ports, len(ports)) if is_free(port))
 
 
 def scrape(address: str) -> str:
