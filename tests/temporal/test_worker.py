@@ -12,7 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from command import read_until
+from command import TIMEOUT, read_until
 from temporal_script import Script
 
 DONE = """
@@ -396,7 +396,9 @@ async def test_the_rate_of_a_task_queue(lua: Script, name: str) -> None:
             task_queue=TaskQueue(name=name),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
-        found = await client.workflow_service.describe_task_queue(request)
-        assert {poller.rate_per_second for poller in found.pollers} == {123}
+        async with asyncio.timeout(TIMEOUT):  # until a poll of it has come there
+            while not (pollers := (await client.workflow_service.describe_task_queue(request)).pollers):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert {poller.rate_per_second for poller in pollers} == {123}
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
