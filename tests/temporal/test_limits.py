@@ -41,9 +41,11 @@ MAD = {
 @pytest.mark.parametrize("mad", MAD)
 def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
     body, text = MAD[mad]
+    cpu = 1.5 if text == MEMORY else 0.3
     result = lua.run(
         """
-        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { cpu_seconds = 0.3, memory_mb = 16 },
+        local worker = temporal.worker({ task_queue = arg[1],
+          workflow_limits = { cpu_seconds = tonumber(arg[2]), memory_mb = 16 },
           workflows = { Mad = function(ctx) """
         + body
         + """ end, Quick = function(ctx) ctx:sleep(0.01) return "quick" end } })
@@ -58,6 +60,7 @@ def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
         worker:shutdown()
         """,
         name,
+        str(cpu),
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
