@@ -331,7 +331,8 @@ async def test_lua_sees_which_time_limit_was_reached(lua: Script, name: str) -> 
     async with both(lua, name) as sides:
         outcomes = await asyncio.gather(
             sides.from_lua("stall", None, start_to_close_timeout=0.2, retry_policy=once),
-            sides.from_lua("stall", None, schedule_to_close_timeout=0.2),
+            # An activity that has not begun by then has another type of timeout.
+            sides.from_lua("stall", None, schedule_to_close_timeout=5),
             sides.from_lua("stall", None, task_queue=f"{name}-nobody", schedule_to_start_timeout=0.2),
             # Its details have to arrive in that time.
             sides.from_lua("stall", {"at": 3}, heartbeat_timeout=5, retry_policy=once),
