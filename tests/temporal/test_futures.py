@@ -125,9 +125,9 @@ temporal.worker({
       return ended
     end,
     Unheard = function(ctx)
-      ctx:start_activity("fail", "an activity")
-      ctx:spawn(function() error("a task") end)
-      ctx:sleep(0.3)
+      local activity = ctx:start_activity("fail", "an activity")
+      local task = ctx:spawn(function() error("a task") end)
+      ctx:wait_condition(function() return activity:done() and task:done() end)
       return "done"
     end,
     Mistakes = function(ctx)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError
@@ -20,6 +20,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from command import TIMEOUT, read_until
+from temporal_runs import until_history_has
 from temporal_script import Script
 
 ONCE = RetryPolicy(maximum_attempts=1)
@@ -330,9 +331,11 @@ async def test_lua_sees_which_time_limit_was_reached(lua: Script, name: str) -> 
     async with both(lua, name) as sides:
         outcomes = await asyncio.gather(
             sides.from_lua("stall", None, start_to_close_timeout=0.2, retry_policy=once),
-            sides.from_lua("stall", None, schedule_to_close_timeout=0.2),
+            # An activity that has not begun by then has another type of timeout.
+            sides.from_lua("stall", None, schedule_to_close_timeout=5),
             sides.from_lua("stall", None, task_queue=f"{name}-nobody", schedule_to_start_timeout=0.2),
-            sides.from_lua("stall", {"at": 3}, heartbeat_timeout=0.3, retry_policy=once),
+            # Its details have to arrive in that time.
+            sides.from_lua("stall", {"at": 3}, heartbeat_timeout=5, retry_policy=once),
         )
     seen = [
         [(level["kind"], level.get("type"), level.get("details")) for level in outcome["levels"]]
@@ -348,6 +351,7 @@ async def test_lua_sees_which_time_limit_was_reached(lua: Script, name: str) -> 
 async def test_a_python_client_of_a_lua_workflow(lua: Script, name: str) -> None:
     async with both(lua, name) as sides:
         handle = await sides.client.start_workflow("Wait", {"n": 1}, id=name, task_queue=name)
+        await until_history_has(handle, "WORKFLOW_TASK_COMPLETED")  # before that the server takes no query for long
         assert await handle.query("seen") == [{"n": 1}]
         await handle.signal("more", [2.5, None])
         await handle.signal("more")
@@ -375,7 +379,7 @@ def test_any_json_value_comes_back_unchanged(lua: Script, name: str) -> None:
         client = runner.run(Client.connect(lua.address))
         count = 0
 
-        @settings(max_examples=25, deadline=None, database=None)
+        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(VALUES | st.none(), min_size=1, max_size=20))
         def there_and_back(values: list[Any]) -> None:
             nonlocal count

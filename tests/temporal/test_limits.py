@@ -41,14 +41,17 @@ MAD = {
 @pytest.mark.parametrize("mad", MAD)
 def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
     body, text = MAD[mad]
+    cpu = 1.5 if text == MEMORY else 0.3
     result = lua.run(
         """
-        local worker = temporal.worker({ task_queue = arg[1], workflow_limits = { cpu_seconds = 0.3, memory_mb = 16 },
+        local worker = temporal.worker({ task_queue = arg[1],
+          workflow_limits = { cpu_seconds = tonumber(arg[2]), memory_mb = 16 },
           workflows = { Mad = function(ctx) """
         + body
         + """ end, Quick = function(ctx) ctx:sleep(0.01) return "quick" end } })
         local client = temporal.connect()
-        client:start_workflow({ task_queue = arg[1], workflow_type = "Mad", workflow_id = arg[1] })
+        -- Of a task that times out first the failures after it are not in the history.
+        client:start_workflow({ task_queue = arg[1], workflow_type = "Mad", workflow_id = arg[1], task_timeout = 60 })
         local run = client:start_workflow({ task_queue = arg[1], workflow_type = "Quick" })
         assert(client:get_result({ workflow_id = run.workflow_id }) == "quick")
         while client:describe_workflow(arg[1]).history_length < 4 do sleep(0.02) end
@@ -57,6 +60,7 @@ def test_a_limit_fails_the_task_only(lua: Script, name: str, mad: str) -> None:
         worker:shutdown()
         """,
         name,
+        str(cpu),
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr

@@ -75,7 +75,7 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
           workflows = {{
             Wait = function(ctx)
               return ctx:execute_activity("wait", nil,
-                {{ heartbeat_timeout = 3, retry_policy = {{ maximum_attempts = 1 }} }})
+                {{ heartbeat_timeout = 3, retry_policy = {{ maximum_attempts = 3 }} }})
             end,
           }},
         }})

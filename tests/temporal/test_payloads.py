@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload, WorkflowType
@@ -233,7 +233,7 @@ VALUES = st.recursive(
 def test_any_json_value_comes_back_unchanged(lua: Script, name: str) -> None:
     with both(lua, name) as sides:
 
-        @settings(max_examples=12, deadline=None, database=None)
+        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(VALUES | st.none(), min_size=1, max_size=20))
         def there_and_back(values: list[Any]) -> None:
             result = sides.activity("round", values)

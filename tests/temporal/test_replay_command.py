@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from command import Command
+from command import Command, wait_for
 from temporal_script import Script
 from terminal import terminal
 
@@ -50,6 +50,8 @@ def history(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> P
     name = f"recorded-{os.getpid()}"
     result = lua.run(WORKER, name)
     assert (result.stdout, result.stderr, result.returncode) == ("polling\n", "", 0)
+    listed = ("workflow", "list", "--query", f"WorkflowId = '{name}' AND ExecutionStatus = 'Completed'")
+    wait_for(lambda: bool(lua.cli(*listed)))  # lists lag behind
     path = lua.folder / "history.json"
     path.write_text(json.dumps(lua.cli("workflow", "show", "--workflow-id", name)), encoding="utf-8")
     return path

@@ -324,27 +324,31 @@ async def test_schedules(rest: Rest, name: str) -> None:
         await asyncio.to_thread(
             rest._lua.cli_text, "schedule", "create", "--schedule-id", schedule_id, *action, "--input", '{"x": 1.0}'
         )
-    code = "return c.schedules:list().schedules"
-    listed = await rest.until(lambda found: set(ids) <= {item["scheduleId"] for item in found}, code)
-    value = await rest(
-        """
-        local page = c.schedules:list({ maximum_page_size = 1 })
-        local rest = c.schedules:list({ next_page_token = page.next_page_token })
-        return { c:schedules(), c.schedules:get(arg[1]), c:schedule(arg[1]), c:schedule(arg[2]),
-          #page.schedules, #rest.schedules }
-        """,
-        *ids,
-    )
-    assert value[0] == {"schedules": listed}
-    witness = await rest.cli("schedule", "list")
-    assert sorted(item["scheduleId"] for item in listed) == sorted(item["scheduleId"] for item in witness)
-    for got, schedule_id in ((value[1], ids[0]), (value[2], ids[0]), (value[3], ids[1])):
+
+    async def lists() -> tuple[bool, list[Any]]:
+        witness = {item["scheduleId"] for item in await rest.cli("schedule", "list")}
+        listed, same, *lengths = await rest(
+            """
+            local page = c.schedules:list({ maximum_page_size = 1 })
+            local rest = c.schedules:list({ next_page_token = page.next_page_token })
+            return { c.schedules:list().schedules, c:schedules().schedules, #page.schedules, #rest.schedules }
+            """
+        )
+        names = [item["scheduleId"] for item in listed]
+        whole = set(ids) <= witness == set(names) and len(names) == len(witness)
+        return whole and listed == same and lengths == [1, len(listed) - 1], [listed, same, lengths, witness]
+
+    deadline = time.monotonic() + PATIENCE
+    while not (seen := await lists())[0]:  # lists lag behind, also with what other tests have made or deleted
+        assert time.monotonic() < deadline, seen
+        await asyncio.sleep(0.1)
+    value = await rest("return { c.schedules:get(arg[1]), c:schedule(arg[1]), c:schedule(arg[2]) }", *ids)
+    for got, schedule_id in ((value[0], ids[0]), (value[1], ids[0]), (value[2], ids[1])):
         told = await rest.cli("schedule", "describe", "--schedule-id", schedule_id)
         start = told["schedule"]["action"]["startWorkflow"]
         assert start["input"]["payloads"][0]["data"] == base64.b64encode(b'{"x": 1.0}').decode()
         start["input"] = [{"x": 1.0}]
         assert (got["schedule"], got["info"]) == (told["schedule"], told["info"])
-    assert value[4:] == [1, len(listed) - 1]
     error = await rest.error("c.schedules:get('no such schedule')")
     assert (error["status"], error["kind"]) == (404, "not_found")
 
@@ -424,7 +428,14 @@ async def test_an_id_with_a_slash_is_never_another_workflow(rest: Rest, name: st
     second = await rest.start(slash)
     quoted = f"{name}/it's"
     await rest.start(quoted)
-    await rest.until(lambda found: len(found) == 2, "return c:search(...).executions", f"WorkflowId = '{slash}'")
+    running, terminated = "WORKFLOW_EXECUTION_STATUS_RUNNING", "WORKFLOW_EXECUTION_STATUS_TERMINATED"
+    await rest.until(
+        lambda found: (
+            [(run["execution"]["runId"], run["status"]) for run in found] == [(second, running), (first, terminated)]
+        ),
+        "return c:search(...).executions",
+        f"WorkflowId = '{slash}'",
+    )
     code = "return pcall(c.workflows.get, c.workflows, ...)"
     await rest.until(bool, code, quoted)
     value = await rest(
@@ -442,7 +453,6 @@ async def test_an_id_with_a_slash_is_never_another_workflow(rest: Rest, name: st
         first,
         quoted,
     )
-    running, terminated = "WORKFLOW_EXECUTION_STATUS_RUNNING", "WORKFLOW_EXECUTION_STATUS_TERMINATED"
     assert value[:2] == [[slash, second, running], [slash, first, terminated]]
     assert value[2:] == [True, False, [slash, first, terminated], True]
     for call in ("history(id)", "signal(id, 'x')", "terminate(id)", "cancel(id)"):
@@ -509,7 +519,7 @@ async def test_wait_complete_notices_the_end(rest: Rest, name: str, monkeypatch:
     await rest.terminate(name)
     ended = time.monotonic()
     assert await waiting == "WORKFLOW_EXECUTION_STATUS_TERMINATED"
-    assert time.monotonic() - ended < 5
+    assert time.monotonic() - ended < 15  # the long poll alone would go on for 20 s
     assert len(requests) == 3
     assert await rest("return c.workflows:wait_complete(arg[1], 0).workflowExecutionInfo.status", name)
 
@@ -553,8 +563,8 @@ async def test_wait_complete_ends_in_time_and_suspends_only_its_coroutine(rest: 
     elapsed = time.monotonic() - started
     texts = [f"c.workflows:wait_complete: workflow '{name}{end}' has not ended within 1 s" for end in ("", "/")]
     assert value[0] == [[False, "timeout", texts[index > 2]] for index in range(5)]
-    assert value[1] > 10
-    assert 1 <= elapsed < 4
+    assert value[1] > 2
+    assert 1 <= elapsed < 15  # the long poll alone would go on for 20 s
 
 
 async def test_the_grpc_port_is_named(lua: Script, name: str) -> None:

@@ -342,9 +342,9 @@ class TestWorkflows:
               env:sleep(1)
               sleep(600)
             end)""",
-            *("--timeout", "5"),
+            *("--timeout", "15"),
         )
-        assert "the test has not ended within 5 s" in result.stdout
+        assert "the test has not ended within 15 s" in result.stdout
         assert "workflow 'W' waits" in result.stdout
         assert "some_test.lua:3: in function" in result.stdout
 
@@ -377,4 +377,4 @@ class TestWorkflows:
         )
         seconds = re.search(r"ok    a month \((\S+) s\)", result.stdout)
         assert seconds is not None, result.stdout
-        assert float(seconds[1]) < 10  # 0.1 s on a machine that has time
+        assert float(seconds[1]) < 50  # 0.1 s on a machine that has time

@@ -15,7 +15,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.common import Priority, RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from command import read_until
+from command import read_until, wait_for
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
 
@@ -116,9 +116,14 @@ async def test_what_a_workflow_shows(lua: Script, name: str) -> None:
 async def test_an_attribute_that_the_server_does_not_know(lua: Script, name: str) -> None:
     client = await connect(lua)
     handle = await client.start_workflow("Shows", id=name, task_queue=name)
-    unknown = SHOWS.replace("AssayKeyword", "AssayTypo")
-    stderr = await run_until(lua, unknown, name, "", until_history_has(handle, "WORKFLOW_TASK_FAILED"))
-    assert f"workflow 'Shows' ({name}): the server did not take what a workflow task asked for" in stderr
+    unknown = lua.command.script(SHOWS.replace("AssayKeyword", "AssayTypo"), "worker.lua")
+    told = lua.folder / "stderr"
+    refusal = f"workflow 'Shows' ({name}): the server did not take what a workflow task asked for"
+    with told.open("w") as stderr, lua.command.started(unknown, name, stderr=stderr) as worker:
+        await asyncio.to_thread(wait_for, lambda: refusal in told.read_text())  # after the event in the history
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    await until_history_has(handle, "WORKFLOW_TASK_FAILED")
     await handle.signal("go")
     await run_until(lua, SHOWS, name, "", handle.result())
 
@@ -255,15 +260,15 @@ async def test_what_the_run_before_returned(lua: Script, name: str) -> None:
     with lua.command.started(script, name) as worker:
         read_until(worker, "polling")
         handle = await client.start_workflow("Cron", id=name, task_queue=name, cron_schedule="@every 1s")
-        first = await handle.describe()
-        while True:
-            if (await client.get_workflow_handle(name).describe()).run_id != first.run_id:
-                break
+        first = handle.first_execution_run_id
+        while (await client.get_workflow_handle(name).describe()).run_id == first:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+        # Before its first workflow task, which waits for a second, the server takes no query for long.
+        await until_history_has(client.get_workflow_handle(name), "WORKFLOW_TASK_COMPLETED")
         info = await client.get_workflow_handle(name).query("info")
         await client.get_workflow_handle(name).terminate()
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
     assert info["cron_schedule"] == "@every 1s"
     assert repr(info["last_result"]) == repr([9007199254740993, [], 1.0])
-    assert info["continued_run_id"] == info["first_execution_run_id"] == first.run_id
+    assert info["continued_run_id"] == info["first_execution_run_id"] == first

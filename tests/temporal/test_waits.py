@@ -52,8 +52,8 @@ async def ask(handle: WorkflowHandle[Any, Any], query: str = "__assay_state") ->
         ('ctx:shield(function() ctx:wait_signal("go") end)', [("signal 'go'", None)]),
         ("ctx:with_timeout(60, function() ctx:sleep(70) end)", [("time limit", 60), ("timer", 70)]),
         (
-            'local f = ctx:spawn(function() ctx:wait_signal("a") end) ctx:await_any({ f, ctx:start_timer(5) })',
-            [("timer", 5), ("signal 'a'", None)],
+            'local f = ctx:spawn(function() ctx:wait_signal("a") end) ctx:await_any({ f, ctx:start_timer(500) })',
+            [("timer", 500), ("signal 'a'", None)],
         ),
         ('ctx:sleep(0.01) ctx:execute_activity("quick") ctx:wait_signal("b")', [("signal 'b'", None)]),
     ],

@@ -12,7 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from command import read_until
+from command import TIMEOUT, read_until
 from temporal_script import Script
 
 DONE = """
@@ -364,24 +364,27 @@ options.workflows = { One = function(ctx) ctx:execute_activity("work") end }
 worker = temporal.worker(options)
 local client = temporal.connect()
 local runs = {}
-for i = 1, 6 do runs[i] = client:start_workflow({ task_queue = arg[1], workflow_type = "One" }).workflow_id end
+for i = 1, tonumber(arg[3] or 6) do
+  runs[i] = client:start_workflow({ task_queue = arg[1], workflow_type = "One" }).workflow_id
+end
 for _, id in ipairs(runs) do client:get_result({ workflow_id = id }) end
 """
 
 
 @pytest.mark.parametrize(
-    ("options", "most", "least_seconds"),
+    ("options", "count", "most", "least_seconds"),
     [
-        ({"max_concurrent_activities": 1}, 1, 0.25),
-        ({"max_activities_per_second": 4}, None, 0.7),
+        ({"max_concurrent_activities": 1}, 6, 1, 0.25),
+        # The first six or so may begin at once: each poll that waits for a task has its turn already.
+        ({"max_activities_per_second": 10}, 24, None, 0.7),
     ],
     ids=["concurrent", "per second"],
 )
 def test_limits_on_activities(
-    lua: Script, name: str, options: dict[str, int], most: int | None, least_seconds: float
+    lua: Script, name: str, options: dict[str, int], count: int, most: int | None, least_seconds: float
 ) -> None:
     finish = "print(json.encode({ most = most, took = begun[#begun] - begun[1] })) worker:shutdown()"
-    value = lua.value(RATES + finish, name, json.dumps(options))
+    value = lua.value(RATES + finish, name, json.dumps(options), str(count))
     assert most is None or value["most"] == most
     assert value["took"] >= least_seconds
 
@@ -396,7 +399,9 @@ async def test_the_rate_of_a_task_queue(lua: Script, name: str) -> None:
             task_queue=TaskQueue(name=name),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
-        found = await client.workflow_service.describe_task_queue(request)
-        assert {poller.rate_per_second for poller in found.pollers} == {123}
+        async with asyncio.timeout(TIMEOUT):  # until a poll of it has come there
+            while not (pollers := (await client.workflow_service.describe_task_queue(request)).pollers):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert {poller.rate_per_second for poller in pollers} == {123}
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0

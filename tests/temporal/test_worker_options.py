@@ -16,7 +16,8 @@ local worker = temporal.worker({
   OPTIONS
 })
 local client = temporal.connect()
-print(client:execute_workflow({ task_queue = arg[1], workflow_type = "Work", input = 1, execution_timeout = 60 }))
+print(client:execute_workflow({ task_queue = arg[1], workflow_type = "Work", workflow_id = arg[1], input = 1,
+  execution_timeout = 60 }))
 worker:shutdown()
 """
 
@@ -43,9 +44,7 @@ def test_a_worker_with_it(lua: Script, name: str, options: str) -> None:
 def test_a_build(lua: Script, name: str) -> None:
     result = lua.run(RUN.replace("OPTIONS", 'build_id = "4f2c1d0"').replace("print(client", "id = (client"), name)
     assert (result.returncode, result.stderr) == (0, "")
-    listed = lua.cli("workflow", "list", "--query", f"TaskQueue = '{name}'")
-    (workflow_id,) = {run["execution"]["workflowId"] for run in listed}
-    events = lua.cli("workflow", "show", "--workflow-id", workflow_id)["events"]
+    events = lua.cli("workflow", "show", "--workflow-id", name)["events"]
     builds = {
         event["workflowTaskCompletedEventAttributes"]["workerVersion"]["buildId"]
         for event in events

@@ -13,8 +13,9 @@ local function finish(value)
   worker:shutdown()
 end
 local function run(workflow_type, input)
-  local started = client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type, input = input })
-  local ok, result = pcall(client.get_result, client, { workflow_id = started.workflow_id })
+  local id = arg[1] .. "-" .. workflow_type
+  client:start_workflow({ task_queue = arg[1], workflow_type = workflow_type, workflow_id = id, input = input })
+  local ok, result = pcall(client.get_result, client, { workflow_id = id })
   return ok and result or { error = tostring(result), type = result.type, details = result.details }
 end
 """
@@ -326,8 +327,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert value[7]["details"] == {"text": "x" * 5000}
     assert value[8]["error"] == "activity 'table' failed: (error object is a table value) {\"code\": 5}"
     assert value[8]["details"] == {"code": 5}
-    history = lua.cli("workflow", "list", "--query", f"TaskQueue='{name}' AND WorkflowType='Bug'")
-    shown = lua.cli("workflow", "show", "--workflow-id", history[0]["execution"]["workflowId"])["events"]
+    shown = lua.cli("workflow", "show", "--workflow-id", f"{name}-Bug")["events"]
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
     assert "script.lua:5" in failure["stackTrace"]
     assert ".py" not in failure["stackTrace"]
