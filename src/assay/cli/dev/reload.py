@@ -45,6 +45,7 @@ class Reloading:
         """Run until the script ends by itself or by a signal; returns the exit code."""
         changes: asyncio.Queue[str] = asyncio.Queue()
         watching = asyncio.ensure_future(self._pass_on(changes))
+        await asyncio.sleep(0)  # the watch begins before the script: no change is missed while that is starting
         child = self._child = await self._start()
         ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
         change = asyncio.ensure_future(changes.get())
