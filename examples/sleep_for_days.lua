@@ -2,7 +2,7 @@
 -- No process waits meanwhile: the timer is the server's. `assay examples/sleep_for_days.lua 2592000` takes its time.
 
 local pause = tonumber(arg[1]) or 0.5
-local mails = 0
+local client = temporal.connect()
 
 local function remind(ctx, seconds)
   local sent = 0
@@ -18,17 +18,14 @@ local worker = temporal.worker({
   workflows = { Remind = remind },
   activities = {
     send_mail = function(text)
-      mails = mails + 1
       print("mail: " .. text)
+      if text == "month 3" then -- its reader has had enough
+        client:signal_workflow({ workflow_id = activity.info().workflow_id, signal_name = "enough" })
+      end
     end,
   },
 })
 
-local client = temporal.connect()
 local run = client:start_workflow({ task_queue = "sleep-for-days", workflow_type = "Remind", input = pause })
-while mails < 3 do
-  sleep(0.05)
-end
-client:signal_workflow({ workflow_id = run.workflow_id, signal_name = "enough" })
 print(client:get_result({ workflow_id = run.workflow_id }) .. " mails")
 worker:shutdown()

@@ -22,11 +22,8 @@ local worker = temporal.worker({ task_queue = "updatable-timer", workflows = { T
 
 local client = temporal.connect()
 local run = client:start_workflow({ task_queue = "updatable-timer", workflow_type = "Timer", input = 86400 })
-local function left()
-  return math.ceil(client:query_workflow({ workflow_id = run.workflow_id, query_type = "deadline" }) - time())
-end
-
-print("it rings in " .. left() .. " s")
+local deadline = client:query_workflow({ workflow_id = run.workflow_id, query_type = "deadline" })
+print("it rings in " .. math.ceil((deadline - time()) / 3600) .. " h")
 client:signal_workflow({ workflow_id = run.workflow_id, signal_name = "in", input = 1 })
 print(client:get_result({ workflow_id = run.workflow_id }))
 worker:shutdown()

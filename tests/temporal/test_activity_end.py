@@ -11,7 +11,7 @@ from temporal_script import Script
 SCRIPT = """
 local worker = temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout = tonumber(arg[2]),
   activities = {
-    cancelled = function()
+    cancelled = function() -- hears of it with a heartbeat, of which there are three in its timeout
       local before = activity.cancellation_details()
       print("waiting")
       local ok, err = pcall(activity.wait_for_cancelled)
@@ -30,7 +30,7 @@ local worker = temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout 
   },
   workflows = {
     Cancel = function(ctx)
-      local options = { heartbeat_timeout = 0.6, cancellation_type = "wait_completed" }
+      local options = { heartbeat_timeout = 24, cancellation_type = "wait_completed" }
       local future = ctx:start_activity("cancelled", nil, options)
       ctx:sleep(0.1)
       future:cancel()

@@ -24,6 +24,7 @@ end
 
 temporal.worker({
   task_queue = arg[1] or "replay",
+  max_heartbeat_throttle_interval = 0.1, -- no late heartbeat ends an activity, and yet a cancel is heard of soon
   activities = {
     nap = nap,
     tidy = function(seconds)
@@ -44,8 +45,8 @@ temporal.worker({
       local function note(what) return function(...) seen[what] = kind(...) end end
       ctx:on_signal("handled", function() note("handler")(ctx.sleep, ctx, 600) end)
       ctx:register_update("handled", function() ctx:sleep(600) end)
-      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
-      local tidy = ctx:start_activity("tidy", 600, { heartbeat_timeout = 1, cancellation_type = "wait_completed" })
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 60 })
+      local tidy = ctx:start_activity("tidy", 600, { heartbeat_timeout = 60, cancellation_type = "wait_completed" })
       local timer, child = ctx:start_timer(600), ctx:start_child_workflow("Polite")
       local shielded = ctx:shield(function() return ctx:start_timer(0.8) end)
       ctx:spawn(function()
@@ -63,14 +64,14 @@ temporal.worker({
     end,
     Through = function(ctx) ctx:spawn(function() ctx:sleep(600) end):get() end,
     ThroughAll = function(ctx)
-      ctx:await_all({ ctx:start_activity("nap", 1, { heartbeat_timeout = 1 }), ctx:start_timer(600) })
+      ctx:await_all({ ctx:start_activity("nap", 1, { heartbeat_timeout = 60 }), ctx:start_timer(600) })
     end,
     Parent = function(ctx, policy) ctx:execute_child_workflow("Sleeper", nil, {
       workflow_id = ctx:workflow_info().workflow_id .. "-child", cancellation_type = policy })
     end,
     Single = function(ctx)
-      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
-      local left = ctx:start_activity("nap", 600, { heartbeat_timeout = 1, cancellation_type = "abandon" })
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 60 })
+      local left = ctx:start_activity("nap", 600, { heartbeat_timeout = 60, cancellation_type = "abandon" })
       local child = ctx:start_child_workflow("Sleeper")
       local never = ctx:spawn(function() error("it has begun") end)
       never:cancel()
@@ -79,7 +80,7 @@ temporal.worker({
         local got = kind(ctx.sleep, ctx, 600)
         return got, kind(inner.get, inner)
       end)
-      ctx:sleep(0.05)
+      ctx:wait_condition(function() return child.run_id end)
       for _, f in ipairs({ act, left, child, fn }) do f:cancel() end
       local got = { fn:get() }
       return { kind(act.get, act), kind(left.get, left), kind(child.get, child), kind(never.get, never), got,
@@ -95,7 +96,7 @@ temporal.worker({
       local sleeping = late(function() ctx:sleep(600) end)
       local activity = late(function()
         started = ctx:start_timer(600)
-        ctx:execute_activity("nap", 1, { heartbeat_timeout = 1 })
+        ctx:execute_activity("nap", 1, { heartbeat_timeout = 60 })
       end)
       local nested = late(function() return ctx:with_timeout(600, function() ctx:sleep(600) end) end)
       local inside = late(function()

@@ -164,7 +164,7 @@ def test_update_changes_what_it_names(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """
-        schedules:create({ id = name, spec = { intervals = { 3600 } }, action = action, note = "first",
+        schedules:create({ id = name, spec = { intervals = { 3600 * 24 * 365 } }, action = action, note = "first",
           overlap = "allow_all", limited_actions = 5 })
         local out = { schedules:get(name) }
         schedules:update({ id = name, note = "second", limited_actions = 0, catchup_window = 60 })

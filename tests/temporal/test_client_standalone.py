@@ -10,16 +10,19 @@ from temporal_script import Script
 
 WORKER = """
 local client = temporal.connect()
-local worker = temporal.worker({ task_queue = arg[1], activities = {
+local worker = temporal.worker({ task_queue = arg[1], max_heartbeat_throttle_interval = 0.1, activities = {
   add = function(a, b) return a + (b or 1) end,
   told = function() return activity.info() end,
   fail = function() error({ type = "SOLD_OUT", message = "no more", details = { left = 0 } }) end,
   wait = function()
-    activity.wait_for_cancelled()
+    while true do
+      activity.heartbeat() -- hears of a cancellation
+      sleep(0.05)
+    end
   end,
 } })
 local function with(options)
-  options.task_queue, options.start_to_close_timeout = arg[1], 30
+  options.task_queue, options.start_to_close_timeout = arg[1], 300
   return options
 end
 local function problem(fn, ...)
@@ -61,7 +64,7 @@ def test_failures_and_ends(lua: Script, name: str) -> None:
         + """
         local once = { maximum_attempts = 1 }
         local out = { problem(client.execute_activity, with({ activity_type = "fail", retry_policy = once })) }
-        local options = with({ activity_type = "wait", activity_id = arg[1], heartbeat_timeout = 0.5 })
+        local options = with({ activity_type = "wait", activity_id = arg[1], heartbeat_timeout = 60 })
         client:start_activity(options)
         out[2] = problem(client.start_activity, options)
         out[3] = problem(client.get_activity_result, { activity_id = arg[1], timeout = 0.1 })

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import queue
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
 import pytest
 from temporalio.client import Client
 
-from command import TIMEOUT
+from assay.cli.dev.display import Lines
+from assay.cli.dev.reload import Reloading
+from command import TIMEOUT, Command
 from temporal_script import Script
 
 WORKER = """
@@ -110,8 +114,9 @@ def test_code_that_does_not_run_does_not_go_on_when_the_script_has_ended(lua: Sc
         running.read_until("the script ended with 1")
         lua.command.script("return 'two", "value.lua")
         running.read_until("Not reloaded     value.lua: the script has ended")
-        lua.command.script("return 'one'", "value.lua")
+        # The last change makes it whole: a worker in between would end by itself once more.
         lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
+        lua.command.script("return 'one'", "value.lua")
         running.read_until("polling one")
 
 
@@ -120,6 +125,8 @@ async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: s
     with dev(lua, name, WORKER) as running:
         handle = await client.start_workflow("Long", id=name, task_queue=name)
         while (await handle.describe()).history_length < 10:
+            assert running.process.poll() is None
+        while (await client.count_workflows(f"TaskQueue = '{name}' AND ExecutionStatus = 'Running'")).count == 0:
             assert running.process.poll() is None
         changed = WORKER.replace(FIRST, FIRST.replace("first", "second"))
         lua.command.script(changed.replace("QUEUE", name), "worker.lua")
@@ -141,3 +148,22 @@ def test_a_signal_drains_the_replaced_worker_too(lua: Script, name: str, number:
         running.read_until("polling two")
         running.process.send_signal(number)
         assert running.process.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_that_comes_while_the_script_is_started_ends_it(assay: Command, number: signal.Signals) -> None:
+    told = asyncio.Event()
+
+    class Interrupted(Lines):
+        async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
+            child = await super().start(arguments, verbose=verbose)
+            os.kill(os.getpid(), number)
+            await told.wait()
+            return child
+
+        def stopping(self) -> None:
+            told.set()
+
+    script = str(assay.folder / assay.script("sleep(600)"))
+    running = Reloading(script, [], Interrupted(), verbose=False).run()
+    assert await asyncio.wait_for(running, TIMEOUT) == 128 + number

@@ -82,6 +82,7 @@ print("polling")
 async def test_signals_of_any_name(lua: Script, name: str) -> None:
     async with worker(lua, name, MESSAGES) as session:
         handle = await session.start("Signals")
+        await session.until(handle, "WORKFLOW_TASK_COMPLETED")  # it has polled, and found nothing
         for signal, arguments in (("b", [1]), ("named", ["x"]), ("a", []), ("b", [2, {"c": []}]), ("polled", ["p"])):
             await handle.signal(signal, args=arguments)
         await handle.signal("begin")

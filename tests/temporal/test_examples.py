@@ -76,7 +76,7 @@ v1.2\tsales\tThe release that sales asked for
     "small_steps": '{"clock_is_near":true,"dice":true,"id":36,"plum":"NO_PRICE","token":16,"total":7}\n',
     "sleep_for_days": "mail: month 1\nmail: month 2\nmail: month 3\n3 mails\n",
     "sliding_window": "30 items in 4 runs, sum 465\n",
-    "updatable_timer": "it rings in 86400 s\nrang\n",
+    "updatable_timer": "it rings in 24 h\nrang\n",
 }
 
 

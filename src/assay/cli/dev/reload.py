@@ -22,6 +22,8 @@ NO_WORKER = 4
 """… for one that has no worker: nothing to replace."""
 DIVERGED = 5
 """… for one that can take over although not every open workflow goes on with it."""
+_TERMINATED = 128 + signal.SIGTERM
+"""… of a script that had nothing to drain."""
 
 
 class Reloading:
@@ -43,6 +45,7 @@ class Reloading:
         """Run until the script ends by itself or by a signal; returns the exit code."""
         changes: asyncio.Queue[str] = asyncio.Queue()
         watching = asyncio.ensure_future(self._pass_on(changes))
+        await asyncio.sleep(0)  # the watch begins before the script: no change is missed while that is starting
         child = self._child = await self._start()
         ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
         change = asyncio.ensure_future(changes.get())
@@ -53,7 +56,8 @@ class Reloading:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if self._stop.done():
                     had_ended = is_reloaded and self._child.returncode is not None
-                    return self._stop.result() if had_ended else _exit_code(await self._child.wait())
+                    code = _exit_code(await self._child.wait())
+                    return self._stop.result() if had_ended or code == _TERMINATED else code
                 if change.done():
                     if await self._replace(change.result()):
                         is_reloaded = True
@@ -72,10 +76,14 @@ class Reloading:
             _send(self._child, signal.SIGTERM)
 
     async def _start(self) -> asyncio.subprocess.Process:
-        return await self._display.start(self._command, verbose=self._verbose)
+        child = await self._display.start(self._command, verbose=self._verbose)
+        if self._stop.done():  # the signal came meanwhile
+            _send(child, signal.SIGTERM)
+        return child
 
     def _on_signal(self, number: signal.Signals) -> None:
-        _send(self._child, signal.SIGKILL if self._stop.done() else number)
+        # SIGTERM for SIGINT too, which ends a Python that is only starting with a traceback and 1.
+        _send(self._child, signal.SIGKILL if self._stop.done() else signal.SIGTERM)
         _send(self._probe, signal.SIGKILL)  # whatever it finds out, nobody waits for it
         if not self._stop.done():
             self._stop.set_result(128 + number)
