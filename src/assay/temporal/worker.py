@@ -135,7 +135,7 @@ class Worker:
         client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
-            namespace = await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=5))
+            namespace = await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=20))
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 text = f"temporal.worker: namespace '{client.namespace}' not found"
