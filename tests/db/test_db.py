@@ -471,6 +471,40 @@ async def test_several_statements_at_once(script: Script, url: str) -> None:
     assert found["kind"] == "query"
 
 
+async def test_changed_rows_are_counted(script: Script, url: str) -> None:
+    code = (
+        TABLE
+        + """
+        return {
+          c:execute("insert into t values (1, 'a'), (2, 'b'), (3, 'c')"),
+          c:execute("update t set name = null where id > ?", { 1 }),
+          c:execute("insert into t values (4, 'x'); delete from t where id > 2;"),
+          c:execute("delete from t where id = 99"),
+        }"""
+    )
+    assert await script.run(code, url) == [3, 2, 2, 0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_changed_rows_are_counted_in_any_statement(
+    script: Script, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgres" else "sqlite::memory:"
+    code = (
+        TABLE
+        + """
+        return {
+          c:execute("insert into t values (1, 'a'), (2, 'b') returning id, name"),
+          c:execute("with more as (select 3 as id union select 4) insert into t select id, null from more"),
+          c:execute("with few as (select 1 as id) update t set name = ? where id in (select id from few)", { "d" }),
+          c:execute("with none as (select 1 as id) delete from t where id = 99"),
+          c:execute("delete from t where id = 1; -- and no more\\n /* nor here */ ;"),
+          #c:query("select * from t"),
+        }"""
+    )
+    assert await script.run(code, url) == [2, 2, 1, 0, 1, 3]
+
+
 # SQLite alone -------------------------------------------------------------------------------------------------
 
 
