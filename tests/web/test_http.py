@@ -219,6 +219,30 @@ async def test_transport_failures(script: Script, peer: Peer) -> None:
     )
 
 
+async def test_an_answer_with_long_and_many_headers(script: Script, peer: Peer) -> None:
+    place = peer.url[7:]
+    many = [f"X-{number}: {number}" for number in range(500)]
+    peer.answers = [
+        answer_of(b"", "Location: /?" + "x" * 50_000, status="302 Found"),
+        answer_of(b"ok", "Link: " + "x" * 100_000, *many),
+        answer_of(b"ok", "Link: " + "x" * 200_000),
+    ]
+    code = "local r = http.get(...); return { r.body, #r.headers.link, r.headers['x-499'] }"
+    assert await script.run(code, peer.url) == ["ok", 100_000, "499"]
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "protocol",
+        f"http.get failed: {place} answers with a header of more than 102400 bytes",
+    )
+
+
+async def test_an_answer_that_is_not_as_its_encoding_says(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"plain text", "Content-Encoding: gzip")]
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "protocol",
+        f"http.get failed: the answer of {peer.url[7:]} cannot be decompressed",
+    )
+
+
 async def test_nobody_listens(script: Script) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
