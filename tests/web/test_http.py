@@ -699,6 +699,36 @@ async def test_the_access_log(
     assert line["fields"] == {"client": "127.0.0.1", "status": 201}
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/slow", None), ("/stream", 200), ("/socket", 101)], ids=["handler", "stream", "socket"]
+)
+async def test_the_access_log_of_what_the_client_ends(
+    script: Script, capsys: pytest.CaptureFixture[str], path: str, status: int | None
+) -> None:
+    routes = """{ GET = {
+      ["/slow"] = function() print("in"); sleep(1000) end,
+      ["/stream"] = function() return { sse = function() print("in"); sleep(1000) end } end,
+      ["/socket"] = function() return { ws = function(conn) print("in"); conn:recv() end } end,
+    } }"""
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+    async with script.serving(routes, "access_log = true") as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade if status == 101 else ''}\r\n".encode())
+        assert await script.line() == "in"
+        writer.close()
+        await writer.wait_closed()
+        lines = ""
+        async with asyncio.timeout(PATIENCE):
+            while "\n" not in lines:
+                await asyncio.sleep(0.005)
+                lines += capsys.readouterr().err
+    assert f"http.serve: GET {path} bytes=" in lines
+    assert (f" status={status}\n" in lines) if status else (" status=" not in lines)
+
+
 # The real command -----------------------------------------------------------------------------------------------
 
 

@@ -142,7 +142,8 @@ class ServeOptions:
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
-        access_log: Write a log line for each request.
+        access_log: Write a log line for each request when it has ended; it has no status when the client went before
+            the answer began.
     """
 
     host: str = "127.0.0.1"
