@@ -75,6 +75,7 @@ class Host:
         "_operations",
         "_spawned",
         "_write",
+        "before_command",
         "before_service",
         "failed",
         "kept",
@@ -108,6 +109,8 @@ class Host:
         self._in_background: list[Service] = []
         self.before_service: Callable[[Service], None] | None = None
         """Called with a service that is about to start."""
+        self.before_command: Callable[[], Any] | None = None
+        """Called when a command of the system's shell is about to start."""
         self.on_service: Callable[[], None] | None = None
         """Called when a service is added."""
         self.on_exit: Callable[[], Any] | None = None
