@@ -249,6 +249,22 @@ class TestExit:
         )
         assert (result.stderr, result.returncode) == (b"", 0)
 
+    @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+    @pytest.mark.parametrize("style", ["text", "json"])
+    def test_a_log_line_that_cannot_be_written_does_not_end_the_script(
+        self, assay: Command, stderr: str, style: str
+    ) -> None:
+        assay.environment["ASSAY_LOG"] = style
+        code = "for _ = 1, 1000 do log.warn([[w]], { a = 1 }) end print(1)"
+        result = subprocess.run(
+            f"{assay.path} exec -e '{code}' {stderr}",
+            shell=True,
+            env=assay.environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (result.stdout, result.returncode) == (b"1\n", 0)
+
 
 def group_is_alive(file: Path) -> bool:
     """Whether a process group has a process; its number is in a file."""
