@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from assay.errors import LuaError
+from command import Command
 from web_peers import PATIENCE, Script, until
 
 TABLE = """
@@ -155,6 +156,25 @@ async def test_parameters_of_postgres(script: Script, postgres_url: str) -> None
         "db.query: parameter 1: 'soon' is no date",
         "db.query: parameter 1: a table is no int4",
     ]
+
+
+@pytest.mark.parametrize("expression", ["'0044-03-15 BC'::date", "'12026-01-01'::timestamp"])
+async def test_a_date_that_is_too_far_away(script: Script, postgres_url: str, expression: str) -> None:
+    found = await script.run(
+        f"""local c = db.connect(...)
+        local ok, problem = pcall(c.query, c, [[select {expression} as v]])
+        return {{ tostring(problem), problem.kind, c:query([[select ({expression})::text as v]])[1].v }}""",
+        postgres_url,
+    )
+    assert found[0] == "db.query: a date or a time outside of the years 1 to 9999 cannot be read; cast it to text"
+    assert found[1] == "query"
+    assert found[2].startswith(("0044-03-15 BC", "12026-01-01"))
+
+
+async def test_notes_of_mariadb_are_not_shown(mysql_url: str, assay: Command) -> None:
+    code = "local c = db.connect(arg[1]) c:execute([[drop table if exists never_made]]) print(1)"
+    result = await asyncio.to_thread(assay.run, "exec", "-e", code, mysql_url)
+    assert (result.stderr, result.stdout) == ("", "1\n")
 
 
 async def test_types_of_mariadb(script: Script, mysql_url: str) -> None:
