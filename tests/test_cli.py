@@ -108,6 +108,8 @@ class TestErrors:
     def test_a_syntax_error_names_file_and_line(self, assay: Command) -> None:
         result = assay.run(assay.script("print(1)\nlocal x =\n"))
         assert result.stderr == "assay: script.lua:3: unexpected symbol near <eof>\n"
+        result = assay.run(assay.script("\x1bLua"))
+        assert result.stderr == "assay: script.lua: precompiled chunks are not loaded\n"
         assert (result.stdout, result.returncode) == ("", 1)
 
     def test_a_syntax_error_in_code_names_its_line(self, assay: Command) -> None:
