@@ -65,6 +65,8 @@ class SqliteSession:
         return self._connection.in_transaction
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
+        if "\0" in sql:
+            raise DatabaseError("a NUL in the statement", "query")
         if params is None and not rows:
             count = 0
             for statement in _split(sql):

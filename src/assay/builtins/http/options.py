@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assay.lua.function import LuaFunction
-from assay.lua.values import Json
+from assay.lua.values import Json, Path
 
 Scalar = str | float | bool
 HeaderValue = str | float | list[str]
@@ -66,7 +66,7 @@ class Part:
 
     name: str
     body: bytes | None = None
-    file: str | None = None
+    file: Path | None = None
     filename: str | None = None
     content_type: str | None = None
 
@@ -89,8 +89,8 @@ class RequestOptions(SharedOptions):
     json: Json | None = None
     form: dict[str, Scalar | list[Scalar]] | None = None
     multipart: list[Part] | None = None
-    file: str | None = None
-    save_to: str | None = None
+    file: Path | None = None
+    save_to: Path | None = None
 
 
 @dataclass

@@ -25,7 +25,7 @@ class ExecOptions:
     """
 
     cwd: Path | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, bytes] = field(default_factory=dict)
     stdin: bytes | None = None
     timeout: float | None = None
 
@@ -74,8 +74,8 @@ async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -
     return Result(status=child.status, stdout=stdout, stderr=stderr, timed_out=child.timed_out)
 
 
-def _environment(extra: dict[str, str]) -> dict[bytes, bytes]:
+def _environment(extra: dict[str, bytes]) -> dict[bytes, bytes]:
     for name, text in extra.items():
-        if not name or "=" in name or "\0" in name + text:
+        if not name or "=" in name or "\0" in name or b"\0" in text:
             raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a text without NUL expected)")
-    return {**os.environb, **{name.encode(): text.encode() for name, text in extra.items()}}
+    return {**os.environb, **{name.encode(): text for name, text in extra.items()}}
