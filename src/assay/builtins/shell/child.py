@@ -95,7 +95,6 @@ class Child:
                 stdin.close()
             async with asyncio.timeout(seconds):
                 await self._end()
-            _hold()
             code = self._process.returncode
             self.status = code if code >= 0 else 128 - code
         except TimeoutError:
@@ -108,6 +107,7 @@ class Child:
             for pipe in self._pipes:
                 pipe.close()
             _running.discard(self)
+            _hold()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its group."""
