@@ -295,8 +295,22 @@ async def test_cancellation_closes_the_connection(script: Script, peer: Peer) ->
             " 'file'",
         ),
         ("http.request('A B', 'http://x')", "http.request: bad argument 'method' (an HTTP method expected, got 'A B')"),
-        ("http.client{ca_cert = 'x'}", "http.client: bad option 'ca_cert' (PEM certificates expected)"),
-        ("http.client{ca_cert = '@/no/file'}", "http.client: /no/file: No such file or directory"),
+        (
+            "http.client{ca_cert = 'x'}",
+            "http.client: bad option 'ca_cert' (PEM certificates expected, or \"@\" and the path of a file with them)",
+        ),
+        (
+            "http.get('https://127.0.0.1:1', {ca_cert = '@/no/file'})",
+            "http.get: bad option 'ca_cert' (/no/file: No such file or directory)",
+        ),
+        (
+            "ws.connect('wss://127.0.0.1:1', {ca_cert = '@a\\0'})",
+            "ws.connect: bad option 'ca_cert' (a path without NUL expected)",
+        ),
+        (
+            "http.client{ca_cert = '@/no/file'}",
+            "http.client: bad option 'ca_cert' (/no/file: No such file or directory)",
+        ),
     ],
 )
 async def test_bad_arguments(script: Script, call: str, message: str) -> None:

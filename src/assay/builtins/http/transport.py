@@ -62,8 +62,15 @@ def tls(verify: bool | None, ca_cert: str | None) -> ssl.SSLContext | bool:
         return True
     if not ca_cert.startswith("@"):
         return _trusting(ca_cert)
-    with open(ca_cert[1:], encoding="ascii", errors="replace") as file:
-        return _trusting(file.read())
+    path = ca_cert[1:]
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            certificates = file.read()
+    except OSError as error:
+        raise BuiltinError(f"bad option 'ca_cert' ({path}: {error.strerror})") from None
+    except ValueError:
+        raise BuiltinError("bad option 'ca_cert' (a path without NUL expected)") from None
+    return _trusting(certificates)
 
 
 @lru_cache(maxsize=16)  # a connection can be used again only with the same context
@@ -72,7 +79,8 @@ def _trusting(certificates: str) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
-        raise BuiltinError("bad option 'ca_cert' (PEM certificates expected)") from None
+        problem = "bad option 'ca_cert' (PEM certificates expected, or \"@\" and the path of a file with them)"
+        raise BuiltinError(problem) from None
     return context
 
 
