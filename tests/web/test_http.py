@@ -204,6 +204,16 @@ async def test_a_proxy_of_the_environment(
     assert peer.requests[1].startswith(b"GET /direct ")
 
 
+@pytest.mark.parametrize("address", ["socks5://127.0.0.1:1080", "::::", "http://", "http://h:99999", "http://[::1"])
+async def test_an_address_that_is_no_proxy(script: Script, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("http_proxy", address)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(LuaError) as caught:
+        await script.run("http.get('http://elsewhere.invalid/')")
+    expected = "test.lua:1: http.get: the environment's http_proxy is not the address of an HTTP proxy"
+    assert caught.value.message == expected
+
+
 async def test_transport_failures(script: Script, peer: Peer) -> None:
     place = peer.url[7:]
     peer.answers = [asyncio.sleep(0), b"SSH-2.0-x\r\n\r\n", answer_of(b"12345", "Connection: close")[:-1]]

@@ -105,10 +105,17 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
     host = url.host or ""
     if _is_loopback(host):
         return None, {}
-    address = _from_environment({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
+    scheme = {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme)
+    address = _from_environment(scheme)
     if not address or proxy_bypass(f"{host}:{url.port}") or proxy_bypass(host):
         return None, {}
-    proxy = URL(address if "://" in address else f"http://{address}")
+    try:
+        proxy = URL(address if "://" in address else f"http://{address}")
+        fits = proxy.scheme in ("http", "https") and proxy.host and proxy.port
+    except ValueError:
+        fits = False
+    if not fits:  # not shown: it may hold a password
+        raise BuiltinError(f"the environment's {scheme}_proxy is not the address of an HTTP proxy")
     if proxy.user is None:
         return proxy, {}
     credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
