@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from assay.cli import COMMANDS
-from command import TIMEOUT, Command, read_until
+from command import TIMEOUT, Command, read_until, wait_for
 
 STUB = (os.path.join(os.path.dirname(__file__), "stub_service.py"),)
 BUSY = "sleep(0) print('busy') while true do end"
@@ -108,6 +108,8 @@ class TestErrors:
     def test_a_syntax_error_names_file_and_line(self, assay: Command) -> None:
         result = assay.run(assay.script("print(1)\nlocal x =\n"))
         assert result.stderr == "assay: script.lua:3: unexpected symbol near <eof>\n"
+        result = assay.run(assay.script("\x1bLua"))
+        assert result.stderr == "assay: script.lua: precompiled chunks are not loaded\n"
         assert (result.stdout, result.returncode) == ("", 1)
 
     def test_a_syntax_error_in_code_names_its_line(self, assay: Command) -> None:
@@ -249,6 +251,31 @@ class TestExit:
         )
         assert (result.stderr, result.returncode) == (b"", 0)
 
+    @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+    @pytest.mark.parametrize("style", ["text", "json"])
+    def test_a_log_line_that_cannot_be_written_does_not_end_the_script(
+        self, assay: Command, stderr: str, style: str
+    ) -> None:
+        assay.environment["ASSAY_LOG"] = style
+        code = "for _ = 1, 1000 do log.warn([[w]], { a = 1 }) end print(1)"
+        result = subprocess.run(
+            f"{assay.path} exec -e '{code}' {stderr}",
+            shell=True,
+            env=assay.environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (result.stdout, result.returncode) == (b"1\n", 0)
+
+
+def group_is_alive(file: Path) -> bool:
+    """Whether a process group has a process; its number is in a file."""
+    try:
+        os.killpg(int(file.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
 
 class TestSignals:
     @pytest.fixture(autouse=True)
@@ -287,6 +314,37 @@ class TestSignals:
             assert process.poll() is None
             process.send_signal(number)
             assert process.wait(TIMEOUT) == 128 + number
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_the_command_that_the_script_waits_for(self, assay: Command, number: signal.Signals) -> None:
+        code = """
+          local function run(name)
+            local command = "trap 'echo >told; exit 0' TERM; echo $$ >pid; mv pid at; sleep 600 & wait"
+            shell.exec(command, { cwd = name })
+            fs.write("next", "")
+          end
+          fs.mkdir("one") fs.mkdir("two")
+          async.spawn(run, "one")
+          run("two")
+        """
+        with assay.started("exec", "-e", code) as process:
+            files = [assay.folder / name / "at" for name in ("one", "two")]
+            wait_for(lambda: all(file.exists() for file in files))
+            process.send_signal(number)
+            assert process.wait(TIMEOUT) == 128 + number
+            assert all(file.with_name("told").exists() for file in files)
+            assert not (assay.folder / "next").exists()
+            wait_for(lambda: not any(group_is_alive(file) for file in files))
+
+    def test_a_second_signal_kills_a_command_that_ignores_the_first(self, assay: Command) -> None:
+        code = """shell.exec("trap '' TERM; echo $$ >pid; mv pid ready; sleep 600; sleep 600")"""
+        with assay.started("exec", "-e", code) as process:
+            ready = assay.folder / "ready"
+            wait_for(ready.exists)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+            wait_for(lambda: not group_is_alive(ready))
 
     def test_a_script_may_speak_after_the_drain(self, assay: Command) -> None:
         code = "service(0) print('busy') sleep(0) while true do sleep(0.01) end"

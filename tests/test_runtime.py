@@ -73,6 +73,32 @@ class TestRunning:
             assert await lua.call("math_tools.deep.twice", 21) == 42
             assert await lua.call("json.encode", [1]) == "[1]"
 
+    async def test_a_function_in_a_result_can_be_called(self, tmp_path: Path) -> None:
+        script = tmp_path / "plugin.lua"
+        script.write_text("""
+            local count = 0
+            return {
+              add = function(n) sleep(0) count = count + n return count end,
+              make = function(a) return function(b) return a .. b end end,
+              fail = function() error({ code = 7 }) end,
+              leave = function() os.exit(3) end,
+              name = "plugin",
+            }
+        """)
+        async with Runtime() as lua:
+            plugin = await lua.run_file(script)
+            assert plugin["name"] == "plugin"
+            assert list(await asyncio.gather(plugin["add"](1), plugin["add"](2))) == [1, 3]
+            assert await (await plugin["make"]("a"))("b") == "ab"
+            with pytest.raises(LuaError) as caught:
+                await plugin["fail"]()
+            assert caught.value.value == {"code": 7}
+            with pytest.raises(ScriptExit) as left:
+                await plugin["leave"]()
+            assert left.value.code == 3
+        with pytest.raises(RuntimeError, match="not running"):
+            await plugin["add"](1)
+
     @pytest.mark.parametrize("name", ["nope", "nope.nope", "string", "_VERSION", "", "print.x"])
     async def test_a_missing_function_is_named(self, name: str) -> None:
         async with Runtime() as lua:

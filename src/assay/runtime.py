@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import BinaryIO
 
@@ -24,8 +26,9 @@ class Runtime:
             total = await lua.call("total", {"items": [{"price": 3, "count": 2}]})
 
     Values cross as plain data: `None`, `bool`, `int`, `float`, `str` (`bytes` for what is not UTF-8), `list` and
-    `dict`. A Lua function arrives as an awaitable callable. Calls run concurrently: while one waits, others go on. A
-    cancelled call raises an error of kind "cancelled" in Lua, where it waits. Runtimes share nothing.
+    `dict`. A Lua function in a result arrives as a callable whose calls are awaited. Calls run concurrently: while one
+    waits, others go on. A cancelled call raises an error of kind "cancelled" in Lua, where it waits. Runtimes share
+    nothing.
 
     Leaving the block ends spawned tasks and workers. A runtime never ends the process and handles no signals: a script
     that calls `os.exit` makes its call raise `ScriptExit`, and every later one too.
@@ -45,6 +48,7 @@ class Runtime:
 
     async def __aenter__(self) -> Runtime:
         host = Host(LIBRARIES, self._find_module, self._write, self._flush)
+        host.make_function = partial(_Function, self._run)
         host.on_exit = lambda: None  # the host remembers; the next step of any call raises SystemExit
         self._host = host
         return self
@@ -109,8 +113,10 @@ class Runtime:
         return await self._run(host, found, arguments)
 
     async def _run(self, host: Host, function: LuaFunction, arguments: tuple[Value, ...]) -> Value:
+        if host is not self._running():
+            raise RuntimeError("the runtime that the function belongs to has ended")
         try:
-            return await host.run(function, arguments)
+            return await host.run(function, arguments, b"call")
         except SystemExit as exit:
             raise ScriptExit(exit.code if isinstance(exit.code, int) else 1) from None
         finally:
@@ -132,3 +138,16 @@ class Runtime:
 
     def _flush(self) -> None:
         (self._stdout or sys.stdout).flush()
+
+
+class _Function(LuaFunction):
+    """A Lua function that a Python program got as a result."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Callable[..., Awaitable[Value]], host: Host, identity: int) -> None:
+        super().__init__(host, identity)
+        self._run = run
+
+    async def __call__(self, *arguments: Value) -> Value:
+        return await self._run(self.host, self, arguments)

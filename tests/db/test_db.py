@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import LuaError
+from command import Command
 from web_peers import PATIENCE, Script, until
 
 TABLE = """
@@ -154,6 +155,25 @@ async def test_parameters_of_postgres(script: Script, postgres_url: str) -> None
         "db.query: parameter 1: 'soon' is no date",
         "db.query: parameter 1: a table is no int4",
     ]
+
+
+@pytest.mark.parametrize("expression", ["'0044-03-15 BC'::date", "'12026-01-01'::timestamp"])
+async def test_a_date_that_is_too_far_away(script: Script, postgres_url: str, expression: str) -> None:
+    found = await script.run(
+        f"""local c = db.connect(...)
+        local ok, problem = pcall(c.query, c, [[select {expression} as v]])
+        return {{ tostring(problem), problem.kind, c:query([[select ({expression})::text as v]])[1].v }}""",
+        postgres_url,
+    )
+    assert found[0] == "db.query: a date or a time outside of the years 1 to 9999 cannot be read; cast it to text"
+    assert found[1] == "query"
+    assert found[2].startswith(("0044-03-15 BC", "12026-01-01"))
+
+
+async def test_notes_of_mariadb_are_not_shown(mysql_url: str, assay: Command) -> None:
+    code = "local c = db.connect(arg[1]) c:execute([[drop table if exists never_made]]) print(1)"
+    result = await asyncio.to_thread(assay.run, "exec", "-e", code, mysql_url)
+    assert (result.stderr, result.stdout) == ("", "1\n")
 
 
 async def test_types_of_mariadb(script: Script, mysql_url: str) -> None:
@@ -492,6 +512,40 @@ async def test_several_statements_at_once(script: Script, url: str) -> None:
     assert await script.run(code, url) == [{"name": "a;b"}, {"name": ";"}]
     found = await error(script, "db.connect(...):execute('delete from t; delete from missing')", url)
     assert found["kind"] == "query"
+
+
+async def test_changed_rows_are_counted(script: Script, url: str) -> None:
+    code = (
+        TABLE
+        + """
+        return {
+          c:execute("insert into t values (1, 'a'), (2, 'b'), (3, 'c')"),
+          c:execute("update t set name = null where id > ?", { 1 }),
+          c:execute("insert into t values (4, 'x'); delete from t where id > 2;"),
+          c:execute("delete from t where id = 99"),
+        }"""
+    )
+    assert await script.run(code, url) == [3, 2, 2, 0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_changed_rows_are_counted_in_any_statement(
+    script: Script, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgres" else "sqlite::memory:"
+    code = (
+        TABLE
+        + """
+        return {
+          c:execute("insert into t values (1, 'a'), (2, 'b') returning id, name"),
+          c:execute("with more as (select 3 as id union select 4) insert into t select id, null from more"),
+          c:execute("with few as (select 1 as id) update t set name = ? where id in (select id from few)", { "d" }),
+          c:execute("with none as (select 1 as id) delete from t where id = 99"),
+          c:execute("delete from t where id = 1; -- and no more\\n /* nor here */ ;"),
+          #c:query("select * from t"),
+        }"""
+    )
+    assert await script.run(code, url) == [2, 2, 1, 0, 1, 3]
 
 
 # SQLite alone -------------------------------------------------------------------------------------------------

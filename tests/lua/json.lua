@@ -149,6 +149,9 @@ for text, problem in pairs({
   ['"\n"'] = "control character in a string at line 1 column 2",
   ['"\xff"'] = "text that is not UTF-8 at line 1 column 1",
   ["1 x"] = "unexpected 'x' at line 1 column 3",
+  ["[é]"] = "unexpected 'é' at line 1 column 2",
+  ["\u{FEFF}{}"] = "unexpected byte order mark at line 1 column 1",
+  ["[\0]"] = "unexpected byte 0x00 at line 1 column 2",
 }) do
   check.raises("json.parse: " .. problem, json.parse, text)
 end

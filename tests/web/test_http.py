@@ -204,6 +204,16 @@ async def test_a_proxy_of_the_environment(
     assert peer.requests[1].startswith(b"GET /direct ")
 
 
+@pytest.mark.parametrize("address", ["socks5://127.0.0.1:1080", "::::", "http://", "http://h:99999", "http://[::1"])
+async def test_an_address_that_is_no_proxy(script: Script, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("http_proxy", address)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(LuaError) as caught:
+        await script.run("http.get('http://elsewhere.invalid/')")
+    expected = "test.lua:1: http.get: the environment's http_proxy is not the address of an HTTP proxy"
+    assert caught.value.message == expected
+
+
 async def test_transport_failures(script: Script, peer: Peer) -> None:
     place = peer.url[7:]
     peer.answers = [asyncio.sleep(0), b"SSH-2.0-x\r\n\r\n", answer_of(b"12345", "Connection: close")[:-1]]
@@ -216,6 +226,30 @@ async def test_transport_failures(script: Script, peer: Peer) -> None:
     assert await failure(script, "http.client():get(...)", peer.url) == (
         "protocol",
         f"client:get failed: the answer of {place} broke off",
+    )
+
+
+async def test_an_answer_with_long_and_many_headers(script: Script, peer: Peer) -> None:
+    place = peer.url[7:]
+    many = [f"X-{number}: {number}" for number in range(500)]
+    peer.answers = [
+        answer_of(b"", "Location: /?" + "x" * 50_000, status="302 Found"),
+        answer_of(b"ok", "Link: " + "x" * 100_000, *many),
+        answer_of(b"ok", "Link: " + "x" * 200_000),
+    ]
+    code = "local r = http.get(...); return { r.body, #r.headers.link, r.headers['x-499'] }"
+    assert await script.run(code, peer.url) == ["ok", 100_000, "499"]
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "protocol",
+        f"http.get failed: {place} answers with a header of more than 102400 bytes",
+    )
+
+
+async def test_an_answer_that_is_not_as_its_encoding_says(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"plain text", "Content-Encoding: gzip")]
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "protocol",
+        f"http.get failed: the answer of {peer.url[7:]} cannot be decompressed",
     )
 
 
@@ -271,8 +305,22 @@ async def test_cancellation_closes_the_connection(script: Script, peer: Peer) ->
             " 'file'",
         ),
         ("http.request('A B', 'http://x')", "http.request: bad argument 'method' (an HTTP method expected, got 'A B')"),
-        ("http.client{ca_cert = 'x'}", "http.client: bad option 'ca_cert' (PEM certificates expected)"),
-        ("http.client{ca_cert = '@/no/file'}", "http.client: /no/file: No such file or directory"),
+        (
+            "http.client{ca_cert = 'x'}",
+            "http.client: bad option 'ca_cert' (PEM certificates expected, or \"@\" and the path of a file with them)",
+        ),
+        (
+            "http.get('https://127.0.0.1:1', {ca_cert = '@/no/file'})",
+            "http.get: bad option 'ca_cert' (/no/file: No such file or directory)",
+        ),
+        (
+            "ws.connect('wss://127.0.0.1:1', {ca_cert = '@a\\0'})",
+            "ws.connect: bad option 'ca_cert' (a path without NUL expected)",
+        ),
+        (
+            "http.client{ca_cert = '@/no/file'}",
+            "http.client: bad option 'ca_cert' (/no/file: No such file or directory)",
+        ),
     ],
 )
 async def test_bad_arguments(script: Script, call: str, message: str) -> None:
@@ -673,6 +721,36 @@ async def test_the_access_log(
     assert line["fields"].pop("seconds") < PATIENCE
     assert line["fields"].pop("bytes") > 4
     assert line["fields"] == {"client": "127.0.0.1", "status": 201}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/slow", None), ("/stream", 200), ("/socket", 101)], ids=["handler", "stream", "socket"]
+)
+async def test_the_access_log_of_what_the_client_ends(
+    script: Script, capsys: pytest.CaptureFixture[str], path: str, status: int | None
+) -> None:
+    routes = """{ GET = {
+      ["/slow"] = function() print("in"); sleep(1000) end,
+      ["/stream"] = function() return { sse = function() print("in"); sleep(1000) end } end,
+      ["/socket"] = function() return { ws = function(conn) print("in"); conn:recv() end } end,
+    } }"""
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+    async with script.serving(routes, "access_log = true") as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade if status == 101 else ''}\r\n".encode())
+        assert await script.line() == "in"
+        writer.close()
+        await writer.wait_closed()
+        lines = ""
+        async with asyncio.timeout(PATIENCE):
+            while "\n" not in lines:
+                await asyncio.sleep(0.005)
+                lines += capsys.readouterr().err
+    assert f"http.serve: GET {path} bytes=" in lines
+    assert (f" status={status}\n" in lines) if status else (" status=" not in lines)
 
 
 # The real command -----------------------------------------------------------------------------------------------

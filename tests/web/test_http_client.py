@@ -105,6 +105,23 @@ async def test_a_file_is_sent(script: Script, peer: Peer, tmp_path: Path) -> Non
     assert caught.value.message == "test.lua:1: http.put: /no/file: No such file or directory"
 
 
+async def test_a_file_name_of_any_bytes(script: Script, peer: Peer, tmp_path: Path) -> None:
+    peer.answers = [answer_of(b"answer")]
+    saved = await script.run(
+        r"""local url, path = ...
+        fs.write(path .. "/in\xff", "content")
+        local r = http.put(url, nil, { file = path .. "/in\xff", save_to = path .. "/out\xff" })
+        http.post(url, nil, { multipart = { { name = "f", file = path .. "/in\xff" } } })
+        local ok, problem = pcall(http.put, url, nil, { file = "a\0" })
+        return { r.saved, fs.read(path .. "/out\xff"), tostring(problem) }""",
+        peer.url,
+        str(tmp_path),
+    )
+    assert saved == [6, "answer", "http.put: bad option 'file' (a path without NUL expected)"]
+    assert peer.body(0) == b"content"
+    assert 'filename="in\ufffd"'.encode() in peer.body(1)
+
+
 async def test_a_multipart_form(script: Script, peer: Peer, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\0")
     await script.run(

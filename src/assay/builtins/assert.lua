@@ -226,8 +226,14 @@ M.lt = ordered("lt", "<", function(a, b)
   return a < b
 end)
 
+-- An error object counts as its text.
+local function text_of(value)
+  return type(value) == "table" and host.is_error(value) and host.tostring(value) or value
+end
+
 function M.contains(whole, part, message)
   local found = false
+  whole = text_of(whole)
   if type(whole) == "string" then
     if type(part) ~= "string" and type(part) ~= "number" then
       bad("contains", "part", "string", part)
@@ -252,6 +258,7 @@ function M.not_nil(value, message)
 end
 
 function M.matches(text, pattern, message)
+  text = text_of(text)
   if type(text) ~= "string" then
     bad("matches", "text", "string", text)
   elseif type(pattern) ~= "string" then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from assay.lua.declare import Library
@@ -77,7 +78,7 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None) -> None
         message: The text.
         fields: Plain values by name.
     """
-    if not is_wanted(level):
+    if not is_wanted(level) or sys.stderr is None:  # closed by whoever started this process
         return
     seconds = time.time()
     now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
@@ -85,8 +86,7 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None) -> None
         line = _json({"time": now, "level": level, "message": message} | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    _write(line)
 
 
 def notice(level: str, message: str, text: str) -> None:
@@ -100,8 +100,15 @@ def notice(level: str, message: str, text: str) -> None:
     if is_json():
         emit(level, message)
     elif is_wanted(level):
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        _write(text)
+
+
+def _write(line: str) -> None:
+    """Write a line. One that finds no room or no reader is lost: it must not end the script that it tells of."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
 
 def is_json() -> bool:

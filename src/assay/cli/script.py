@@ -62,13 +62,16 @@ def _run(
     host.verbose = verbose
     signals: Signals | None = None
 
-    def watch_signals() -> None:
+    def handle_signals() -> Signals:
         nonlocal signals
         if signals is None:
             from assay.cli.signals import Signals
 
-            signals = Signals()
-        signals.watch(host.services)
+            signals = Signals(_end_commands)
+        return signals
+
+    def watch_signals() -> None:
+        handle_signals().watch(host.services)
         if observe is not None:
             observe(host.services)
 
@@ -77,6 +80,7 @@ def _run(
 
         tell_of(host, service)
 
+    host.before_command = handle_signals
     host.before_service = advise
     host.on_service = watch_signals
     script, *rest = map(os.fsencode, arguments)
@@ -101,6 +105,13 @@ def _run(
         if signals is not None:
             signals.script_ended()
     return 0
+
+
+def _end_commands(patience: float) -> None:
+    """End the commands that run, before the process ends by a signal."""
+    child = sys.modules.get("assay.builtins.shell.child")
+    if child is not None:
+        child.end_all(patience)
 
 
 def _output() -> tuple[Callable[[bytes], Any], Callable[[], Any]]:

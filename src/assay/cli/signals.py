@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT once a process has something to end in order: a worker to drain, a server to stop.
+"""SIGTERM and SIGINT once a process has something to end in order: a worker to drain, a server to stop, a command.
 
 The first signal shuts the services down and ends the process with 0, or with 128 + its number when there are none; a
 second one ends it at once. A thread does that, fed by the interpreter's wakeup descriptor: the main thread may be busy

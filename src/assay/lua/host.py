@@ -75,10 +75,12 @@ class Host:
         "_operations",
         "_spawned",
         "_write",
+        "before_command",
         "before_service",
         "failed",
         "kept",
         "libraries",
+        "make_function",
         "on_exit",
         "on_service",
         "services",
@@ -108,10 +110,14 @@ class Host:
         self._in_background: list[Service] = []
         self.before_service: Callable[[Service], None] | None = None
         """Called with a service that is about to start."""
+        self.before_command: Callable[[], Any] | None = None
+        """Called when a command of the system's shell is about to start."""
         self.on_service: Callable[[], None] | None = None
         """Called when a service is added."""
         self.on_exit: Callable[[], Any] | None = None
         """Called when a spawned task calls `os.exit`; None: SystemExit goes through the event loop."""
+        self.make_function: Callable[[Host, int], LuaFunction] = LuaFunction
+        """Make what a Lua function in a result becomes."""
         self.verbose = False
         """Print Python's traceback of an unexpected error in a builtin."""
         self._ending: BaseException | None = None
@@ -450,7 +456,7 @@ class Host:
             if not rest:
                 return None
             if len(rest) > 1:
-                return values.decode(rest[1], rest[2:], lambda identity: LuaFunction(self, identity))
+                return values.decode(rest[1], rest[2:], lambda identity: self.make_function(self, identity))
             return values.text_or_bytes(rest[0]) if isinstance(rest[0], bytes) else rest[0]
         message = rest[0].decode("utf-8", "replace")
         if tag == b"unfit":

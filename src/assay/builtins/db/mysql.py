@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,6 +20,8 @@ from assay.builtins.db.pool import CLEAN_UP, DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
 from assay.lua.values import MAX_INTEGER
+
+logging.getLogger("asyncmy").addHandler(logging.NullHandler())  # it logs the server's notes, as of DROP … IF EXISTS
 
 _CONSTRAINT = {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025}
 _CONFLICT = {1205, 1213, 1020}

@@ -80,6 +80,11 @@ class PostgresSession:
             if not known or self.in_transaction:
                 raise
             return await self._run(sql, params, rows)
+        except asyncpg.InterfaceError:
+            raise
+        except (ValueError, OverflowError):  # Python's dates end there
+            text = "a date or a time outside of the years 1 to 9999 cannot be read; cast it to text"
+            raise DatabaseError(text, "query") from None
         if not rows:
             return _count(statement.get_statusmsg())
         columns = [(column.name, column.type.name) for column in statement.get_attributes()]

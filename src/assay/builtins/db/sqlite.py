@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,7 @@ from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
 from assay.lua.values import text_or_bytes
 
+_EMPTY = re.compile(r"(?:[\s;]|--[^\n]*|/\*.*?(?:\*/|$))*", re.DOTALL)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -63,6 +65,8 @@ class SqliteSession:
         return self._connection.in_transaction
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
+        if "\0" in sql:
+            raise DatabaseError("a NUL in the statement", "query")
         if params is None and not rows:
             count = 0
             for statement in _split(sql):
@@ -90,8 +94,15 @@ class SqliteSession:
         return await self._connection.execute_fetchall(sql, values)
 
     async def _change(self, sql: str, values: list[Any]) -> int:
+        before = self._connection.total_changes
         async with self._connection.execute(sql, values) as cursor:
-            return max(cursor.rowcount, 0)
+            await cursor.fetchall()  # what has a RETURNING is counted when all its rows are taken
+            if cursor.rowcount >= 0 or self._connection.total_changes == before:
+                return max(cursor.rowcount, 0)
+            # Python counts nothing for a statement that begins with WITH.
+            await cursor.execute("SELECT changes()")
+            row: Any = await cursor.fetchone()
+            return int(row["changes()"])
 
     async def _patiently(self, work: Callable[..., Any], sql: str, values: list[Any]) -> Any:
         """Run a statement, again and again while another process holds the lock."""
@@ -155,5 +166,5 @@ def _split(script: str) -> list[str]:
         if sqlite3.complete_statement(pending):
             statements.append(pending)
             pending = ""
-    rest = pending.removesuffix(";")
-    return [*statements, rest] if rest.strip() or not statements else statements
+    statements.append(pending.removesuffix(";"))
+    return [statement for statement in statements if not _EMPTY.fullmatch(statement)] or [script]

@@ -45,7 +45,7 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
         writer = _multipart(options.multipart, files)
         return writer, writer.content_type
     if options.file is not None:
-        return _open(options.file, files), mimetypes.guess_type(options.file)[0]
+        return _open(options.file, files), mimetypes.guess_type(os.fsdecode(options.file))[0]
     content = next((item for item in (body, options.body, options.json) if item is not None), None)
     if content is None:
         return None, None
@@ -53,7 +53,7 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
     return _in_pieces(data), "application/json" if isinstance(content, Json) else None
 
 
-def _open(path: str, files: ExitStack) -> io.BufferedReader:
+def _open(path: bytes, files: ExitStack) -> io.BufferedReader:
     return files.enter_context(open(path, "rb"))
 
 
@@ -70,7 +70,7 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
         content: Any
         if part.file is not None:
             content = _open(part.file, files)
-            filename = filename or os.path.basename(part.file)
+            filename = filename or os.path.basename(part.file).decode("utf-8", "replace")
         else:
             content = _in_pieces(part.body or b"")
         if content_type is None and filename is not None:
@@ -88,9 +88,9 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
     return writer
 
 
-async def save(response: aiohttp.ClientResponse, path: str) -> int:
+async def save(response: aiohttp.ClientResponse, path: bytes) -> int:
     """Write the body of an answer to a file, which appears when it is complete; returns its length."""
-    partial = f"{path}.{secrets.token_hex(4)}.part"
+    partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
     file = await _in_thread(path, _create, partial)
     length = 0
     try:
@@ -109,13 +109,13 @@ async def save(response: aiohttp.ClientResponse, path: str) -> int:
     return length
 
 
-def _create(path: str) -> io.FileIO:
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+def _create(path: bytes) -> io.FileIO:
+    os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
     return open(path, "xb", buffering=0)
 
 
-async def _in_thread(path: str, function: Callable[..., T], *arguments: Any) -> T:
+async def _in_thread(path: bytes, function: Callable[..., T], *arguments: Any) -> T:
     try:
         return await asyncio.to_thread(function, *arguments)
     except OSError as error:
-        raise BuiltinError(f"{path}: {error.strerror}") from None
+        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None

@@ -21,6 +21,9 @@ from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
 
 MAX_REDIRECTS = 10
+MAX_HEADER = 100 * 1024
+"""Bytes that a line of an answer's head may have: as many as curl takes."""
+MAX_HEADERS = 1000
 _NOTHING = RequestOptions()
 _DECODED = (b"gzip", b"deflate", b"br", b"zstd")
 
@@ -133,6 +136,9 @@ def _open(
         cookie_jar=cookies,
         headers={hdrs.USER_AGENT: f"assay/{__version__}"},
         skip_auto_headers=[hdrs.CONTENT_TYPE],
+        max_line_size=MAX_HEADER,
+        max_field_size=MAX_HEADER,
+        max_headers=MAX_HEADERS,
         request_class=transport.Request,
     )
 

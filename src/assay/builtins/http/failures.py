@@ -6,6 +6,7 @@ import os
 import ssl
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
 from yarl import URL
 
 from assay.builtins.http.transport import Limits
@@ -53,8 +54,12 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
             kind, text = "connect", f"the proxy does not connect to {place}: {error.status} {error.message}"
         case aiohttp.ServerDisconnectedError():
             kind, text = "protocol", f"{place} closed the connection without an answer"
+        case aiohttp.ClientPayloadError() if _cause(error, ContentEncodingError):
+            kind, text = "protocol", f"the answer of {place} cannot be decompressed"
         case aiohttp.ClientPayloadError():
             kind, text = "protocol", f"the answer of {place} broke off"
+        case aiohttp.ClientResponseError() if too_long := _cause(error, LineTooLong):
+            kind, text = "protocol", f"{place} answers with a header of more than {too_long.args[1]} bytes"
         case aiohttp.ClientResponseError():
             kind, text = "protocol", f"{place} does not speak HTTP/1.1: {_first_line(error.message)}"
         case OSError():
@@ -62,6 +67,13 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
         case _:
             kind, text = "protocol", f"{place}: {error}"
     return kind, text
+
+
+def _cause(error: BaseException | None, wanted: type[Exception]) -> BaseException | None:
+    """The exception of a kind that an exception was raised for."""
+    while error is not None and not isinstance(error, wanted):
+        error = error.__cause__
+    return error
 
 
 def _first_line(message: str) -> str:

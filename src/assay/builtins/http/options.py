@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assay.lua.function import LuaFunction
-from assay.lua.values import Json
+from assay.lua.values import Json, Path
 
 Scalar = str | float | bool
 HeaderValue = str | float | list[str]
@@ -66,7 +66,7 @@ class Part:
 
     name: str
     body: bytes | None = None
-    file: str | None = None
+    file: Path | None = None
     filename: str | None = None
     content_type: str | None = None
 
@@ -89,8 +89,8 @@ class RequestOptions(SharedOptions):
     json: Json | None = None
     form: dict[str, Scalar | list[Scalar]] | None = None
     multipart: list[Part] | None = None
-    file: str | None = None
-    save_to: str | None = None
+    file: Path | None = None
+    save_to: Path | None = None
 
 
 @dataclass
@@ -142,7 +142,8 @@ class ServeOptions:
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
-        access_log: Write a log line for each request.
+        access_log: Write a log line for each request when it has ended; it has no status when the client went before
+            the answer began.
     """
 
     host: str = "127.0.0.1"

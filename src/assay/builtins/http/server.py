@@ -41,6 +41,9 @@ BACKLOG = 2048
 _protocol_log = logging.getLogger("assay.http.protocol")
 _protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered with 400, that is enough
 
+_STATUS = web.RequestKey("status", int)
+"""The status of a stream or a WebSocket that has begun."""
+
 _FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
 
 
@@ -78,9 +81,13 @@ class _RefusedError(Exception):
 
 class _AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        fields = {"client": request.remote, "status": response.status, "bytes": response.body_length}
-        path = request.rel_url.raw_path_qs
-        log.emit("info", f"http.serve: {request.method} {path}", fields | {"seconds": round(time, 4)})
+        _log_access(request, response.status, response.body_length, time)
+
+
+def _log_access(request: web.BaseRequest, status: int | None, size: int, seconds: float) -> None:
+    fields = {"client": request.remote, "bytes": size, "seconds": round(seconds, 4)}
+    path = request.rel_url.raw_path_qs
+    log.emit("info", f"http.serve: {request.method} {path}", fields | ({} if status is None else {"status": status}))
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
@@ -186,8 +193,13 @@ class _Service:
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
+        begun = self._loop.time()
         try:
             return await self._answer(request)
+        except asyncio.CancelledError:
+            if self._options.access_log:  # aiohttp has lines only for what it has answered to the end
+                _log_access(request, request.get(_STATUS), request.writer.output_size, self._loop.time() - begun)
+            raise
         except _RefusedError as refusal:
             response = plain(refusal.status, str(refusal))
             response.force_close()
@@ -276,6 +288,7 @@ class _Service:
         headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
         response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
+        request[_STATUS] = response.status
         if request.method == hdrs.METH_HEAD:
             return response
         task = asyncio.current_task()
@@ -301,6 +314,7 @@ class _Service:
         socket.headers.extend(headers)
         socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
+        request[_STATUS] = socket.status
         self._host.load_library(b"ws")
         connection = Connection(socket, f"{request.remote}")
         # A task of its own: a client that goes is told by `recv` and `send`, after all that it sent before.

@@ -62,8 +62,15 @@ def tls(verify: bool | None, ca_cert: str | None) -> ssl.SSLContext | bool:
         return True
     if not ca_cert.startswith("@"):
         return _trusting(ca_cert)
-    with open(ca_cert[1:], encoding="ascii", errors="replace") as file:
-        return _trusting(file.read())
+    path = ca_cert[1:]
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            certificates = file.read()
+    except OSError as error:
+        raise BuiltinError(f"bad option 'ca_cert' ({path}: {error.strerror})") from None
+    except ValueError:
+        raise BuiltinError("bad option 'ca_cert' (a path without NUL expected)") from None
+    return _trusting(certificates)
 
 
 @lru_cache(maxsize=16)  # a connection can be used again only with the same context
@@ -72,7 +79,8 @@ def _trusting(certificates: str) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError):
-        raise BuiltinError("bad option 'ca_cert' (PEM certificates expected)") from None
+        problem = "bad option 'ca_cert' (PEM certificates expected, or \"@\" and the path of a file with them)"
+        raise BuiltinError(problem) from None
     return context
 
 
@@ -97,10 +105,17 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
     host = url.host or ""
     if _is_loopback(host):
         return None, {}
-    address = _from_environment({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
+    scheme = {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme)
+    address = _from_environment(scheme)
     if not address or proxy_bypass(f"{host}:{url.port}") or proxy_bypass(host):
         return None, {}
-    proxy = URL(address if "://" in address else f"http://{address}")
+    try:
+        proxy = URL(address if "://" in address else f"http://{address}")
+        fits = proxy.scheme in ("http", "https") and proxy.host and proxy.port
+    except ValueError:
+        fits = False
+    if not fits:  # not shown: it may hold a password
+        raise BuiltinError(f"the environment's {scheme}_proxy is not the address of an HTTP proxy")
     if proxy.user is None:
         return proxy, {}
     credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")

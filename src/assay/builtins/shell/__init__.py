@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
+from assay.lua.host import Host
 from assay.lua.values import Path
 
 library = Library("shell", "Commands of the system's shell.")
@@ -24,7 +25,7 @@ class ExecOptions:
     """
 
     cwd: Path | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, bytes] = field(default_factory=dict)
     stdin: bytes | None = None
     timeout: float | None = None
 
@@ -47,11 +48,12 @@ class Result:
 
 
 @library.function()
-async def exec(command: bytes, options: ExecOptions | None = None) -> Result:
+async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -> Result:
     """Run a command with `sh -c` and wait for its end; an exit code other than 0 is no error.
 
     A process that the command leaves behind keeps the call waiting for as long as it holds standard output or standard
-    error open. When the calling task is cancelled, the command is killed as by a time-out.
+    error open. When the calling task is cancelled, the command is killed as by a time-out. When the script is ended
+    by Ctrl-C or SIGTERM, the command gets a SIGTERM, and is killed five seconds later or by a second signal.
 
     Args:
         command: The command line.
@@ -65,13 +67,15 @@ async def exec(command: bytes, options: ExecOptions | None = None) -> Result:
         raise BuiltinError("bad argument 'command' (text without NUL expected)")
     if options.timeout is not None and not options.timeout > 0:
         raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {options.timeout})")
+    if host.before_command is not None:
+        host.before_command()
     child = await run(command, options.cwd, _environment(options.env), options.stdin, options.timeout)
     stdout, stderr = map(text_or_bytes, child.output)
     return Result(status=child.status, stdout=stdout, stderr=stderr, timed_out=child.timed_out)
 
 
-def _environment(extra: dict[str, str]) -> dict[bytes, bytes]:
+def _environment(extra: dict[str, bytes]) -> dict[bytes, bytes]:
     for name, text in extra.items():
-        if not name or "=" in name or "\0" in name + text:
+        if not name or "=" in name or "\0" in name or b"\0" in text:
             raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a text without NUL expected)")
-    return {**os.environb, **{name.encode(): text.encode() for name, text in extra.items()}}
+    return {**os.environb, **{name.encode(): text for name, text in extra.items()}}

@@ -10,10 +10,29 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
 
 _GRACE = 1.0
 """Seconds in which a killed group has to let go of its output; a process that left the group may hold it for ever."""
+
+_running: set[Child] = set()
+_ending = threading.Event()
+
+
+def end_all(patience: float) -> None:
+    """Ask all commands to end, and kill those that have not after some seconds; whoever waits for one never goes on.
+
+    For a process that ends by a signal: a terminal's Ctrl-C does not reach the groups of the commands.
+    """
+    _ending.set()
+    running = list(_running)
+    deadline = time.monotonic() + patience
+    for child in running:
+        child.signal(signal.SIGTERM)
+    for child in running:
+        child.gone.wait(max(0.0, deadline - time.monotonic()))
+        child.signal(signal.SIGKILL)
 
 
 class _Output(asyncio.Protocol):
@@ -40,6 +59,8 @@ class Child:
         self._outputs = (_Output(), _Output())
         self._pipes: list[asyncio.BaseTransport] = []
         self._exited = asyncio.Event()
+        self.gone = threading.Event()
+        _running.add(self)
         threading.Thread(target=self._wait, args=(asyncio.get_running_loop(),), daemon=True).start()
 
     @property
@@ -50,6 +71,7 @@ class Child:
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process.wait()
+        self.gone.set()
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(self._exited.set)
 
@@ -84,19 +106,32 @@ class Child:
         finally:
             for pipe in self._pipes:
                 pipe.close()
+            _running.discard(self)
+            _hold()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     async def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
                 await self._end()
+
+
+def _hold() -> None:
+    """Stop here when the process is ending: no command comes after one that was ended."""
+    if _ending.is_set():
+        threading.Event().wait()
 
 
 async def run(
     command: bytes, folder: bytes | None, environment: dict[bytes, bytes], given: bytes | None, seconds: float | None
 ) -> Child:
     """Run a command line to its end."""
+    _hold()
     child = Child(
         subprocess.Popen(  # noqa: ASYNC220 as short as asyncio's own start of a process, which is the same
             ["/bin/sh", "-c", command],

@@ -20,7 +20,8 @@ _OLD_RESOLVERS: dict[Any, Any] = yaml.resolver.Resolver.yaml_implicit_resolvers
 def write(value: Any) -> str:
     """Write one document. Raises BuiltinError."""
     text: str = yaml.emit(_document(value), Dumper=yaml.CBaseDumper, allow_unicode=True, width=_NO_WRAP)
-    return text.removesuffix("...\n")
+    # The mark of a document's end stands at the start of its line; what else ends so is a text's own.
+    return text[: -len("...\n")] if text.endswith("\n...\n") else text
 
 
 def _document(value: Any) -> Iterator[yaml.Event]:

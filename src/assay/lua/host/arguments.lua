@@ -12,7 +12,7 @@ end
 -- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
 local fits = {
   string = function(v)
-    return type(v) == "string" and v or mathtype(v) and tostring(v) or nil
+    return type(v) == "string" and v or (mathtype(v) or host.is_error(v)) and tostring(v) or nil
   end,
   integer = function(v)
     return mathtype(v) and tointeger(v)

@@ -75,8 +75,15 @@ local function fail(pos, what)
 end
 
 local function unexpected(pos)
-  local c = sub(text, pos, pos)
-  fail(pos, c == "" and "unexpected end" or "unexpected '" .. c .. "'")
+  local c = match(text, "^[\xC2-\xF4][\x80-\xBF]+", pos) or sub(text, pos, pos)
+  if c == "" then
+    fail(pos, "unexpected end")
+  elseif c == "\u{FEFF}" then
+    fail(pos, "unexpected byte order mark")
+  elseif #c == 1 and not find(c, "[\32-\126]") then
+    fail(pos, format("unexpected byte 0x%02X", byte(c)))
+  end
+  fail(pos, "unexpected '" .. c .. "'")
 end
 
 local function unicode(pos)

@@ -17,7 +17,7 @@ local function compile(text, name)
     text = "--" .. text
   end
   if find(text, "^\27") then
-    return nil, name .. ": precompiled chunks are not loaded"
+    return nil, sub(name, 2) .. ": precompiled chunks are not loaded"
   end
   return load(text, name, "t", G)
 end
