@@ -189,9 +189,11 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
               for i = 2, 200 do
                 stable = stable and (order[i - 1].key < order[i].key or order[i - 1].at < order[i].at)
               end
+              local day = { year = 2024, month = 14, day = -1, hour = 36, min = 0 }
+              local fields = { os.time(day), day.year, day.month, day.day, day.hour, day.wday, day.yday, day.isdst }
               ctx:sleep(1.5)
               return { keys = keys, same = json.encode(first) == json.encode(second), later = time() - first[1],
-                date = os.date("%Y-%m-%d %H:%M:%S", 86400),
+                fields = fields, date = os.date("%Y-%m-%d %H:%M:%S", 86400),
                 epoch = os.time({ year = 1970, month = 1, day = 2, hour = 0 }),
                 tables = { tostring({}), tostring(print), string.format("%s", {}) }, stable = stable,
                 info = ctx:workflow_info().start_time - first[1] }
@@ -209,6 +211,7 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
     assert 1.4 < value["later"] < 60
     assert value["date"] == "1970-01-02 00:00:00"
     assert value["epoch"] == 86400
+    assert value["fields"] == [1738324800, 2025, 1, 31, 12, 6, 31, False]
     assert value["tables"] == ["table: 0x00000002", "function: 0x00000003", "table: 0x00000004"]
     assert value["stable"] is True
     assert abs(value["info"]) < 60
