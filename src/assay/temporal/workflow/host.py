@@ -65,6 +65,7 @@ REPLACED: dict[str, Callable[..., Any]] = {
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
 _ONLY_READS = "not in a condition, which only reads"
+_ONLY_ANSWERS = "not in a query handler or a validator, which only reads"
 _NO_IO = "not in a workflow, which does no I/O of its own: use "
 _REFUSED = {
     "sleep": _NO_IO + "ctx:sleep",
@@ -193,6 +194,8 @@ class WorkflowHost(Host):
         """Allow what is pure, replace what is not deterministic, refuse the rest."""
         title = function.title
         if function.owner is not None:
+            if self.is_copy and not function.pure:
+                raise BuiltinError(_ONLY_ANSWERS)
             if self.reading and not function.pure:
                 raise BuiltinError(_ONLY_READS)
             return function.python
@@ -313,6 +316,11 @@ class WorkflowHost(Host):
             return self.end(failure)
         return outcome
 
+    def let_go(self, identity: int) -> None:
+        """Remember that Lua has collected a handle; those of a copy are the run's."""
+        if not self.is_copy:
+            super().let_go(identity)
+
     def load_library(self, name: bytes) -> Outcome:
         """Tell a declaration, unless it might not find room."""
         outcome = super().load_library(name)
@@ -419,10 +427,11 @@ class WorkflowHost(Host):
         Raises LuaError, and HostFailure with WorkflowLimitError. `live`: with the real clock and randomness.
         """
         try:
-            snapshot = self.snapshot(function, "a side effect or query handler")
+            snapshot = self.snapshot(function, "a side effect or query handler", with_handles=not live)
         except MemoryError:
             raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
         copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
+        copy._handles, copy._last_id = dict(self._handles), self._last_id
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)
