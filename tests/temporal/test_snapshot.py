@@ -8,16 +8,17 @@ from workflow_session import worker
 SNAPSHOT = """
 local Base = {}
 Base.__index = Base
-Base.__gc, Base.__mode = print, "k"
+Base.__gc, Base.__mode, Base.__eq = print, "k", function() return true end
 function Base.new(class) return setmetatable({}, class) end
 function Base.is(object, class)
   local metatable = getmetatable(object)
-  while metatable and metatable ~= class do metatable = getmetatable(metatable) end
-  return metatable == class
+  while metatable and not rawequal(metatable, class) do metatable = getmetatable(metatable) end
+  return rawequal(metatable, class)
 end
 local Derived = setmetatable({}, Base)
 Derived.__index = Derived
 local object, other = Derived:new(), Base:new()
+Derived.__eq = Base.__eq
 local itself = {}
 setmetatable(itself, itself)
 
@@ -38,11 +39,13 @@ temporal.worker({
       local before = { rawget(Base, "__gc") == nil, rawget(Base, "__mode") == nil }
       Derived.__add = function() return "added" end
       return { object:is(Derived), object:is(Base), other:is(Derived), made:is(Base),
-        getmetatable(made) == getmetatable(object), getmetatable(itself) == itself, object + 1, before }
+        rawequal(getmetatable(made), Derived), getmetatable(itself) == itself, object + 1, before,
+        rawequal(object, _G), pairs(object)(object) == nil, next(object) == nil }
     end,
     Libraries = function()
       return { json.short({ 1 }), log.info == print, ("%d!") % 5, unheard_of, schedules == temporal.schedules,
-        loaded == package.loaded, loaded.string == string, mutes[mute] }
+        loaded == package.loaded, loaded.string == string, mutes[mute],
+        "10" + 1 }
     end,
     Query = function(ctx) -- its copy is one of a copy
       ctx:register_query("again", function()
@@ -59,9 +62,9 @@ print("polling")
 async def test_what_a_script_has_made_comes_along(lua: Script, name: str) -> None:
     async with worker(lua, name, SNAPSHOT) as session:
         classes = await session.run("Classes")
-        assert classes == [True, True, False, True, True, True, "added", [True, True]]
+        assert classes == [True, True, False, True, True, True, "added", [True, True], False, True, True]
         libraries = await session.run("Libraries")
-        assert libraries == [3, True, "5!", "no unheard_of", True, True, True, "found"]
+        assert libraries == [3, True, "5!", "no unheard_of", True, True, True, "found", 11]
         handle = await session.start("Query")
         assert await handle.query("again") == [True, 3, "5!", "no unheard_of", "found"]
         await handle.signal("end")

@@ -1,8 +1,8 @@
 -- Snapshots: functions with everything that they reach, as bytes, to be made again in another state (`restore.lua`).
 --
 -- A snapshot holds a list of nodes (tables, functions, errors, builtins by name, handles, stubs) and of cells
--- (upvalues; functions that share a variable share its cell). Values inside nodes are scalars or references to nodes. Table
--- keys are written in order, so that the same script always gives the same bytes.
+-- (upvalues; functions that share a variable share its cell). Values inside nodes are scalars or references to nodes.
+-- Table keys are written in order, so that the same script always gives the same bytes.
 local host = ...
 
 local pack, unpack_from = string.pack, string.unpack
@@ -15,7 +15,7 @@ local getinfo, getmetatable, getupvalue, setmetatable, setupvalue, upvalueid, up
   debug.setupvalue,
   debug.upvalueid,
   debug.upvaluejoin
-local dump = string.dump
+local dump, find = string.dump, string.find
 local mathtype = math.type
 local rawget, rawset, type = rawget, rawset, type
 
@@ -40,8 +40,11 @@ end
 -- Whether `value` is what stood under `name` (in a library, or in the globals) before the script ran: only what the
 -- script added or changed comes along.
 local function is_original(value, name, library)
-  if host.names[value] then
-    return host.names[value] == (library and library .. "." .. name or name)
+  local known = host.names[value]
+  if known and library and not _ENV[library] then
+    return find(known, library .. ".", 1, true) == 1 -- a builtin may have several names
+  elseif known then
+    return known == (library and library .. "." .. name or name)
   end
   local origin = library and _ENV[library] or not library and _ENV
   return rawequal(value, G) or origin and rawequal(value, origin[name])
@@ -70,7 +73,8 @@ end
 local function metatables()
   local strings = {}
   for name, value in next, getmetatable("") do
-    if not rawequal(value, G.string) then
+    local is_lua = type(value) == "function" and (host.names[value] or getinfo(value, "S").what ~= "C")
+    if is_lua or type(value) == "table" and not rawequal(value, G.string) then
       strings[name] = value
     end
   end
@@ -125,7 +129,7 @@ function host.snapshot(id, with_handles)
       return value and "T" or "F"
     elseif kind == "nil" then
       return "N"
-    elseif value == G then
+    elseif rawequal(value, G) then
       return "G"
     end
     return reference(value, path)

@@ -64,7 +64,7 @@ end
 
 host["_G.pairs"] = function(t)
   local metatable = getmetatable(t)
-  if metatable == host.LAZY then
+  if rawequal(metatable, host.LAZY) then
     host.load_lazy(t)
     metatable = getmetatable(t)
   end
@@ -95,7 +95,7 @@ end
 local walked, walked_keys, walked_places
 
 host["_G.next"] = function(t, key)
-  if getmetatable(t) == host.LAZY then
+  if rawequal(getmetatable(t), host.LAZY) then
     host.load_lazy(t)
   end
   if type(t) ~= "table" then

@@ -56,7 +56,7 @@ function describe(value, depth)
     return "#" .. numbers[value]
   elseif above[value] then
     return "^" .. above[value]
-  elseif kind == "thread" or depth > DEEPEST or left < 0 or (kind == "table" and getmetatable(value) == host.LAZY) then
+  elseif kind == "thread" or depth > DEEPEST or left < 0 or rawequal(getmetatable(value), host.LAZY) then
     return kind
   end
   above[value] = depth
