@@ -301,6 +301,10 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
             NoNumber = function(ctx) return ctx:sleep(0 / 0) end,
             Table = function(ctx) error({ code = 7 }) end,
             Large = function(ctx) error({ text = ("x"):rep(5000) }) end,
+            Handler = function(ctx) -- one that raises, and one that waits
+              return { { xpcall(error, function(e) return e.x.y end, "x") },
+                { xpcall(error, function(e) ctx:sleep(0.01) end, "x") } }
+            end,
             Remote = function(ctx)
               return ctx:execute_activity("table", nil, { retry_policy = { maximum_attempts = 1 } })
             end,
@@ -311,7 +315,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
         + START
         + """
         finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("NoNumber"),
-          run("Table"), run("Large"), run("Remote") })
+          run("Table"), run("Large"), run("Remote"), run("Handler") })
         """,
         name,
     )
@@ -329,6 +333,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert value[7]["details"] == {"text": "x" * 5000}
     assert value[8]["error"] == "activity 'table' failed: (error object is a table value) {\"code\": 5}"
     assert value[8]["details"] == {"code": 5}
+    assert value[9] == [[False, "error in error handling"]] * 2  # as everywhere in Lua
     history = lua.cli("workflow", "list", "--query", f"TaskQueue='{name}' AND WorkflowType='Bug'")
     shown = lua.cli("workflow", "show", "--workflow-id", history[0]["execution"]["workflowId"])["events"]
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
