@@ -64,6 +64,13 @@ REPLACED: dict[str, Callable[..., Any]] = {
 }
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
+_SENDERS = {
+    f"ctx:{how}_{what}" for how in ("start", "execute") for what in ("activity", "child_workflow", "nexus_operation")
+} | {"ctx:signal_workflow", "future:signal"}
+"""The methods whose inputs go to the server at the end of a workflow task."""
+_COMMAND = 512
+"""Bytes of a command beside its input."""
+
 _ONLY_READS = "not in a condition, which only reads"
 _ONLY_ANSWERS = "not in a query handler or a validator, which only reads"
 _NO_IO = "not in a workflow, which does no I/O of its own: use "
@@ -114,6 +121,7 @@ class WorkflowHost(Host):
         "_limits",
         "_more_parts",
         "_root",
+        "_sent",
         "_suspend",
         "is_copy",
         "live",
@@ -262,8 +270,9 @@ class WorkflowHost(Host):
     # Lua ----------------------------------------------------------------------------------------------------
 
     def begin_activation(self) -> None:
-        """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
+        """Count CPU, on this thread, and bytes from now on: a workflow task begins, or one that is replayed."""
         self._began = (time.thread_time(), time.monotonic())
+        self._sent = 0
 
     def cpu_spent(self) -> float | None:
         """The CPU seconds that the workflow task has taken so far; None once it has reached the limit."""
@@ -293,6 +302,9 @@ class WorkflowHost(Host):
         if function.owner is not None:
             size = sum(len(item) for item in given if isinstance(item, bytes))
             problem = payloads.too_large("the input", size, self.payload_limit)
+            if problem is None and function.title in _SENDERS:
+                problem = payloads.too_much(self._sent, size)
+                self._sent += 0 if problem else size + _COMMAND
             if problem is not None:
                 raise BuiltinError(problem)
         arguments = super()._arguments(function, given)
