@@ -251,7 +251,7 @@ def test_side_effects(lua: Script, name: str) -> None:
     assert values[:4] == [[1, {"a": []}], True, 32, 5]
     assert "OOPS: in there" in values[4]
     assert values[5] == "OOPS"
-    assert "'ctx' is a Context and stays in the workflow" in values[6]
+    assert "'ctx' is a Context and stays in the workflow: read before the side effect what it needs" in values[6]
     assert "http.get: not in a workflow" in values[7]
     assert values[8] is True
 

@@ -450,6 +450,7 @@ class WorkflowHost(Host):
             return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), arguments)
         finally:
             copy.state.close()
+            copy._handles.clear()  # the copy itself is freed by Python's cyclic collector, late
 
     def add_side_effect(self, function: LuaFunction) -> int:
         """Keep a side effect until it has run; returns its key."""
