@@ -145,7 +145,8 @@ def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
               local function why(fn, ...) return (select(2, pcall(fn, ...))) end
               return { why(http.get, "http://127.0.0.1:1"), why(fs.write, path, "x"), why(env.get, "HOME"),
                 why(sleep, 1), why(temporal.connect), why(os.getenv, "HOME"), why(require, "nope"),
-                why(http.serve, 0, {}), why(async.spawn, print), why(os.exit, 3) }
+                why(http.serve, 0, {}), why(async.spawn, print), why(os.exit, 3),
+                why(temporal.start_workflow, {}), why(temporal.schedules.list) }
             end,
           },
         })
@@ -167,6 +168,8 @@ def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
     assert "ctx:sleep" in value[3]
     assert "async.spawn" in value[8]
     assert "os.exit" in value[9]
+    assert value[10] == "temporal.start_workflow: not in a workflow, which does no I/O of its own: use an activity"
+    assert value[11].startswith("temporal.schedules:list: not in a workflow")
 
 
 def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
