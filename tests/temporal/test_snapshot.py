@@ -26,7 +26,11 @@ function json.short(value) return #json.encode(value) end
 log.info = print
 local schedules, loaded = temporal.schedules, package.loaded
 getmetatable("").__mod = function(text, value) return text:format(value) end
-setmetatable(_G, { __index = function(_, name) return "no " .. name end })
+setmetatable(_G, {
+  __eq = function() error("compared") end,
+  __index = function(_, name) return name == "unheard_of" and "no " .. name or error("undeclared " .. name, 2) end,
+  __newindex = function(_, name) error("undeclared " .. name, 2) end,
+})
 
 local mute = setmetatable({}, { __tostring = function() error("it has no text") end })
 local mutes = { [mute] = "found" }
@@ -45,7 +49,7 @@ temporal.worker({
     Libraries = function()
       return { json.short({ 1 }), log.info == print, ("%d!") % 5, unheard_of, schedules == temporal.schedules,
         loaded == package.loaded, loaded.string == string, mutes[mute],
-        "10" + 1 }
+        "10" + 1, select(2, pcall(function() return undeclared end)), os.date("%Y", 0) }
     end,
     Query = function(ctx) -- its copy is one of a copy
       ctx:register_query("again", function()
@@ -64,7 +68,19 @@ async def test_what_a_script_has_made_comes_along(lua: Script, name: str) -> Non
         classes = await session.run("Classes")
         assert classes == [True, True, False, True, True, True, "added", [True, True], False, True, True]
         libraries = await session.run("Libraries")
-        assert libraries == [3, True, "5!", "no unheard_of", True, True, True, "found", 11]
+        assert libraries == [
+            3,
+            True,
+            "5!",
+            "no unheard_of",
+            True,
+            True,
+            True,
+            "found",
+            11,
+            "worker.lua:45: undeclared undeclared",
+            "1970",
+        ]
         handle = await session.start("Query")
         assert await handle.query("again") == [True, 3, "5!", "no unheard_of", "found"]
         await handle.signal("end")
