@@ -277,7 +277,7 @@ def test_no_userdata_is_reachable(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_the_walk_would_find_userdata() -> None:
     inside = Inside()
-    inside.host.state._runtime.globals()[b"leak"] = {b"deep": object()}
+    inside.host.state.invoke(b"set_global", b"leak", {b"deep": object()})
     with pytest.raises(LuaError, match="userdata at"):
         inside.run(WALK)
 

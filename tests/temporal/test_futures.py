@@ -136,7 +136,12 @@ temporal.worker({
       return { problem(ctx.spawn, ctx, "x"), problem(ctx.await_all, ctx, { f, 7 }), problem(ctx.await_any, ctx, {}),
         problem(ctx.await_all, ctx, { f, timeout = 1 }), problem(f.signal, f, "x"),
         problem(async.spawn, function() end), problem(ctx.start_activity, ctx, "echo", 1, { args = { 1 } }),
-        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, 0 / 0) }
+        problem(f.get, nil), problem(ctx.await_any, ctx, { f }, { time = 1 }), problem(ctx.start_timer, ctx, 0 / 0),
+        problem(ctx.await_all, ctx, { one = f }), problem(ctx.await_any, ctx, { f, two = f }),
+        problem(ctx.sleep, ctx, math.maxinteger), problem(ctx.with_timeout, ctx, 1e300, print),
+        problem(ctx.wait_signal, ctx, "x", { timeout = math.maxinteger }),
+        problem(ctx.execute_activity, ctx, "echo", 1, { heartbeat_timeout = 1e18 }),
+        problem(ctx.execute_activity, ctx, "", 1) }
     end,
   },
 })
@@ -168,6 +173,13 @@ async def test_futures(lua: Script, name: str) -> None:
             "future:get: bad argument 'self' (Future expected, got nil; methods are called with a colon)",
             "ctx:await_any: unknown option 'time' (did you mean 'timeout'?)",
             "ctx:start_timer: bad argument 'duration' (a number of seconds expected, got nan)",
+            "ctx:await_all: bad argument 'futures' (array expected, got a table with other keys)",
+            "ctx:await_any: bad argument 'futures' (array expected, got a table with other keys)",
+            "ctx:sleep: bad argument 'duration' (a number of seconds expected, got 9.22337e+18)",
+            "ctx:with_timeout: bad argument 'duration' (a number of seconds expected, got 1e+300)",
+            "ctx:wait_signal: bad option 'timeout' (a number of seconds expected, got 9.22337e+18)",
+            "ctx:execute_activity: bad option 'heartbeat_timeout' (a positive number of seconds expected, got 1e+18)",
+            "ctx:execute_activity: bad argument 'name' (a text that is not empty expected)",
         ]
 
 

@@ -33,6 +33,19 @@ worker = temporal.worker({ task_queue = arg[1] or "replay", on_workflow_error = 
         most = ctx:execute_activity("measure", ("x"):rep(2096128 - 64)),
       }
     end,
+    Fan = function(ctx, size)
+      local counts, futures, ok, err = {}, {}, true, nil
+      for _ = 1, 3 do
+        repeat
+          ok, err = pcall(ctx.start_activity, ctx, "measure", ("x"):rep(size))
+          futures[#futures + 1] = ok and err or nil
+        until not ok or #futures == 9
+        counts[#counts + 1] = #futures
+        ctx:await_all(futures)
+        futures = {}
+      end
+      return { counts, tostring(err) }
+    end,
     Failure = function(_, what)
       local large = ("x"):rep(3e6)
       error(what == "text" and large or { type = "LARGE", message = "m", details = { large } })
@@ -73,6 +86,18 @@ async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
     events = lua.events(name)
     assert "WORKFLOW_TASK_FAILED" not in events
     assert events.count("ACTIVITY_TASK_SCHEDULED") == 2
+    lua.replay(name, script="worker.lua")
+
+
+async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    fan = await client.start_workflow("Fan", 600_000, id=name, task_queue=name)
+    await run_until(lua, SIZES, name, "fail", fan.result())
+    counts, error = await fan.result()
+    assert counts == [6, 6, 6]
+    assert error.startswith("ctx:start_activity: this workflow task would send 42")
+    assert "bytes with it, the Temporal server takes at most 4063232 at once: wait for some steps before" in error
+    assert "WORKFLOW_TASK_FAILED" not in lua.events(name)
     lua.replay(name, script="worker.lua")
 
 

@@ -146,7 +146,8 @@ def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
               local function why(fn, ...) return (select(2, pcall(fn, ...))) end
               return { why(http.get, "http://127.0.0.1:1"), why(fs.write, path, "x"), why(env.get, "HOME"),
                 why(sleep, 1), why(temporal.connect), why(os.getenv, "HOME"), why(require, "nope"),
-                why(http.serve, 0, {}), why(async.spawn, print), why(os.exit, 3) }
+                why(http.serve, 0, {}), why(async.spawn, print), why(os.exit, 3),
+                why(temporal.start_workflow, {}), why(temporal.schedules.list) }
             end,
           },
         })
@@ -168,6 +169,8 @@ def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
     assert "ctx:sleep" in value[3]
     assert "async.spawn" in value[8]
     assert "os.exit" in value[9]
+    assert value[10] == "temporal.start_workflow: not in a workflow, which does no I/O of its own: use an activity"
+    assert value[11].startswith("temporal.schedules:list: not in a workflow")
 
 
 def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
@@ -190,9 +193,11 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
               for i = 2, 200 do
                 stable = stable and (order[i - 1].key < order[i].key or order[i - 1].at < order[i].at)
               end
+              local day = { year = 2024, month = 14, day = -1, hour = 36, min = 0 }
+              local fields = { os.time(day), day.year, day.month, day.day, day.hour, day.wday, day.yday, day.isdst }
               ctx:sleep(1.5)
               return { keys = keys, same = json.encode(first) == json.encode(second), later = time() - first[1],
-                date = os.date("%Y-%m-%d %H:%M:%S", 86400),
+                fields = fields, date = os.date("%Y-%m-%d %H:%M:%S", 86400),
                 epoch = os.time({ year = 1970, month = 1, day = 2, hour = 0 }),
                 tables = { tostring({}), tostring(print), string.format("%s", {}) }, stable = stable,
                 info = ctx:workflow_info().start_time - first[1] }
@@ -210,6 +215,7 @@ def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
     assert 1.4 < value["later"] < 60
     assert value["date"] == "1970-01-02 00:00:00"
     assert value["epoch"] == 86400
+    assert value["fields"] == [1738324800, 2025, 1, 31, 12, 6, 31, False]
     assert value["tables"] == ["table: 0x00000002", "function: 0x00000003", "table: 0x00000004"]
     assert value["stable"] is True
     assert abs(value["info"]) < 60
@@ -249,7 +255,7 @@ def test_side_effects(lua: Script, name: str) -> None:
     assert values[:4] == [[1, {"a": []}], True, 32, 5]
     assert "OOPS: in there" in values[4]
     assert values[5] == "OOPS"
-    assert "'ctx' is a Context and stays in the workflow" in values[6]
+    assert "'ctx' is a Context and stays in the workflow: read before the side effect what it needs" in values[6]
     assert "http.get: not in a workflow" in values[7]
     assert values[8] is True
 
@@ -299,6 +305,10 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
             NoNumber = function(ctx) return ctx:sleep(0 / 0) end,
             Table = function(ctx) error({ code = 7 }) end,
             Large = function(ctx) error({ text = ("x"):rep(5000) }) end,
+            Handler = function(ctx) -- one that raises, and one that waits
+              return { { xpcall(error, function(e) return e.x.y end, "x") },
+                { xpcall(error, function(e) ctx:sleep(0.01) end, "x") } }
+            end,
             Remote = function(ctx)
               return ctx:execute_activity("table", nil, { retry_policy = { maximum_attempts = 1 } })
             end,
@@ -309,7 +319,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
         + START
         + """
         finish({ run("Text"), run("Bug"), run("Unfit"), run("BadInput"), run("BadOption"), run("NoNumber"),
-          run("Table"), run("Large"), run("Remote") })
+          run("Table"), run("Large"), run("Remote"), run("Handler") })
         """,
         name,
     )
@@ -327,6 +337,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert value[7]["details"] == {"text": "x" * 5000}
     assert value[8]["error"] == "activity 'table' failed: (error object is a table value) {\"code\": 5}"
     assert value[8]["details"] == {"code": 5}
+    assert value[9] == [[False, "error in error handling"]] * 2  # as everywhere in Lua
     shown = lua.cli("workflow", "show", "--workflow-id", f"{name}-Bug")["events"]
     failure = shown[-1]["workflowExecutionFailedEventAttributes"]["failure"]
     assert "script.lua:5" in failure["stackTrace"]

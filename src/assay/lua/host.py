@@ -333,12 +333,13 @@ class Host:
             raise LuaSyntaxError(result[1].decode("utf-8", "replace"))
         return LuaFunction(self, result)
 
-    def snapshot(self, function: LuaFunction, title: str) -> bytes:
+    def snapshot(self, function: LuaFunction, title: str, *, with_handles: bool = False) -> bytes:
         """A function with everything that it reaches, to be made again in another state.
 
-        A snapshot over `SNAPSHOT_WARNING` bytes is warned of on stderr.
+        `with_handles`: the host of that state has those of this one. A snapshot over `SNAPSHOT_WARNING` bytes is warned
+        of on stderr.
         """
-        result = self.state.invoke(b"snapshot", function.id)
+        result = self.state.invoke(b"snapshot", function.id, with_handles)
         data: bytes = result[0]
         if len(data) > SNAPSHOT_WARNING:
             parts = ", ".join(

@@ -19,6 +19,9 @@ USUAL_LIMIT = 2 << 20
 _AROUND = 1024
 """What the payload's metadata and its encryption may add."""
 
+_MESSAGE_LIMIT = 4 << 20
+"""The bytes of one message: a workflow whose task sends a larger one is terminated by the server."""
+
 
 def to_payload(value: Json | None) -> Payload:
     """The payload of a value: `json/plain`, `binary/null` for nil, `binary/plain` for a string that is no text."""
@@ -55,6 +58,17 @@ def too_large(what: str, size: int, limit: int) -> str | None:
     if size <= most:
         return None
     return f"{what} has {size} bytes, the Temporal server takes at most {most}: store it elsewhere and pass its name"
+
+
+def too_much(sent: int, size: int) -> str | None:
+    """What to say of an input that does not find room in what a workflow task sends; None when it does."""
+    most = _MESSAGE_LIMIT - 128 * _AROUND
+    if sent + size <= most:
+        return None
+    return (
+        f"this workflow task would send {sent + size} bytes with it, the Temporal server takes at most {most} at once: "
+        "wait for some steps before more are started, or store it elsewhere and pass its name"
+    )
 
 
 def result(what: str, value: Json | None, limit: int) -> RawValue:

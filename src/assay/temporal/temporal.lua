@@ -1,11 +1,15 @@
 -- The functions of the module that act on the last connection.
-local _, internal = ...
+local host, internal = ...
 
 local client
 
+-- Only in a workflow's state do objects have numbers.
+local NO_CLIENT = host.number_of and "not in a workflow, which does no I/O of its own: use an activity"
+  or "no connection yet: call temporal.connect first"
+
 local function connected(name)
   if not client then
-    error("temporal." .. name .. ": no connection yet: call temporal.connect first", 3)
+    error("temporal." .. name .. ": " .. NO_CLIENT, 3)
   end
   return client
 end

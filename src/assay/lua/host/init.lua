@@ -23,6 +23,11 @@ private._G, private.require = nil, nil
 
 local host = { globals = _G, call = call, ask = ask }
 
+-- At each call lupa looks for `debug` in what the state takes for its globals, unprotected: an error of a metatable that
+-- a script has given its own (strict.lua, for one) would end the process.
+local GLOBALS = 2 -- LUA_RIDX_GLOBALS
+registry[GLOBALS] = {}
+
 host.WEAK_KEYS = { __mode = "k" } -- a metatable
 
 function host.add_part(part)

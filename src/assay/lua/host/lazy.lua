@@ -3,7 +3,7 @@ local host = ...
 
 local G, LAZY = host.globals, host.LAZY
 local getmetatable, setmetatable = debug.getmetatable, debug.setmetatable -- they work on protected metatables
-local next, pairs, rawget, rawset = next, pairs, rawget, rawset
+local next, pairs, rawequal, rawget, rawset = next, pairs, rawequal, rawget, rawset
 
 local WAYS_OUT = {
   os = { execute = true, exit = true, remove = true, rename = true, setlocale = true, tmpname = true },
@@ -46,7 +46,7 @@ end
 
 -- Load the library of a table that is about to be looked at past its metatable.
 function host.load_lazy(value)
-  while getmetatable(value) == LAZY do
+  while rawequal(getmetatable(value), LAZY) do
     load_now(value)
   end
 end

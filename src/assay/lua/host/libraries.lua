@@ -34,8 +34,8 @@ local function fill(target, name)
       end
     end
   end
-  for name, value in pairs(native.constants or {}) do
-    target[name] = value
+  for constant, value in pairs(native.constants or {}) do
+    target[constant], host.names[value] = value, host.names[value] or name .. "." .. constant
   end
   return entry
 end

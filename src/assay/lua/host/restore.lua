@@ -2,7 +2,8 @@
 local host = ...
 
 local unpack_from = string.unpack
-local setmetatable, setupvalue, upvaluejoin = debug.setmetatable, debug.setupvalue, debug.upvaluejoin
+local getmetatable, setmetatable, setupvalue, upvaluejoin =
+  debug.getmetatable, debug.setmetatable, debug.setupvalue, debug.upvaluejoin
 local rawset = rawset
 
 local G = host.globals
@@ -85,6 +86,10 @@ function host.restore(bytes)
       local name
       name, at = unpack_from("<s4", bytes, at)
       nodes[node] = builtin(name) or make_stub(name, "a builtin")
+    elseif kind == "h" then
+      local class, id
+      class, id, at = unpack_from("<s4I4", bytes, at)
+      nodes[node] = host.handle(class, id)
     elseif kind == "x" then
       local path, what
       path, what, at = unpack_from("<s4s4", bytes, at)
@@ -126,6 +131,7 @@ function host.restore(bytes)
   end
 
   local finish = at
+  local metatables = {}
   for node = 1, node_count do
     local pos = starts[node]
     if pos then
@@ -143,16 +149,23 @@ function host.restore(bytes)
         local metatable = read(pos)
         if metatable then
           setmetatable(target, metatable)
+          metatables[metatable] = true
         end
       end
     end
   end
+  -- Nothing is collected or weak in a workflow's state.
+  for metatable in next, metatables do
+    rawset(metatable, "__gc", nil)
+    rawset(metatable, "__mode", nil)
+  end
 
-  local fn, own, modules, libraries
+  local fn, own, modules, libraries, shared
   fn, finish = read(finish)
   own, finish = read(finish)
   modules, finish = read(finish)
-  libraries = read(finish)
+  libraries, finish = read(finish)
+  shared = read(finish)
   for name, value in next, own do
     G[name] = value
   end
@@ -163,6 +176,10 @@ function host.restore(bytes)
     for name, value in next, added do
       G[library][name] = value
     end
+  end
+  setmetatable(G, shared.globals)
+  for name, value in next, shared.strings do
+    rawset(getmetatable(""), name, value)
   end
   return fn
 end

@@ -15,7 +15,7 @@ host.unfilled = {} -- those that a script has not used so far -> whether there i
 host.names[host.null] = "json.null"
 host.names[host.array_metatable] = "json.array_metatable"
 G.package = { loaded = host.loaded }
-host.names[G.package] = "package"
+host.names[G.package], host.names[host.loaded] = "package", "package.loaded"
 
 host.replace(G, "_G.", host.ask("replaced", "_G"))
 

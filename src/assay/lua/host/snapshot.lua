@@ -1,8 +1,8 @@
 -- Snapshots: functions with everything that they reach, as bytes, to be made again in another state (`restore.lua`).
 --
--- A snapshot holds a list of nodes (tables, functions, errors, builtins by name, stubs) and of cells (upvalues;
--- functions that share a variable share its cell). Values inside nodes are scalars or references to nodes. Table
--- keys are written in order, so that the same script always gives the same bytes.
+-- A snapshot holds a list of nodes (tables, functions, errors, builtins by name, handles, stubs) and of cells
+-- (upvalues; functions that share a variable share its cell). Values inside nodes are scalars or references to nodes.
+-- Table keys are written in order, so that the same script always gives the same bytes.
 local host = ...
 
 local pack, unpack_from = string.pack, string.unpack
@@ -15,7 +15,7 @@ local getinfo, getmetatable, getupvalue, setmetatable, setupvalue, upvalueid, up
   debug.setupvalue,
   debug.upvalueid,
   debug.upvaluejoin
-local dump = string.dump
+local dump, find = string.dump, string.find
 local mathtype = math.type
 local rawget, rawset, type = rawget, rawset, type
 
@@ -37,30 +37,48 @@ for _, library in ipairs(LIBRARIES) do
   end
 end
 
--- Whether `value` is what stood under `name` (in Lua's own `library`, or in the globals) before the script ran: only
--- what the script added or changed comes along.
+-- Whether `value` is what stood under `name` (in a library, or in the globals) before the script ran: only what the
+-- script added or changed comes along.
 local function is_original(value, name, library)
-  if host.names[value] then
-    return host.names[value] == (library and library .. "." .. name or name)
+  local known = host.names[value]
+  if known and library and not _ENV[library] then
+    return find(known, library .. ".", 1, true) == 1 -- a builtin may have several names
+  elseif known then
+    return known == (library and library .. "." .. name or name)
   end
-  return rawequal(value, G) or rawequal(value, (library and _ENV[library] or _ENV)[name])
+  local origin = library and _ENV[library] or not library and _ENV
+  return rawequal(value, G) or origin and rawequal(value, origin[name])
 end
 
--- What the script added to Lua's own libraries: library -> name -> value.
+-- What the script added to the libraries, Lua's own and the builtins: library -> name -> value.
 local function additions()
   local all = {}
-  for _, library in ipairs(LIBRARIES) do
-    local added = {}
-    for name, value in next, G[library] do
-      if type(name) == "string" and not is_original(value, name, library) then
-        added[name] = value
+  for library, value in next, G do
+    if type(value) == "table" and host.names[value] == library then
+      local added = {}
+      for name, item in next, value do
+        if type(name) == "string" and not is_original(item, name, library) then
+          added[name] = item
+        end
       end
-    end
-    if next(added) ~= nil then
-      all[library] = added
+      if next(added) ~= nil then
+        all[library] = added
+      end
     end
   end
   return all
+end
+
+-- The metatable of the globals, and what the script changed in that of strings.
+local function metatables()
+  local strings = {}
+  for name, value in next, getmetatable("") do
+    local is_lua = type(value) == "function" and (host.names[value] or getinfo(value, "S").what ~= "C")
+    if is_lua or type(value) == "table" and not rawequal(value, G.string) then
+      strings[name] = value
+    end
+  end
+  return { globals = getmetatable(G), strings = strings }
 end
 
 local KEY_ORDER = { number = 1, string = 2, boolean = 3 }
@@ -75,9 +93,18 @@ local function key_less(a, b)
   return ta == "boolean" and not a and b
 end
 
--- The snapshot of the held function `id` and of the script's own globals and modules.
+-- How a key is told in a path. Of a table or a function only the type: its text is an address, or the script's own.
+local function key_text(key)
+  if type(key) == "string" then
+    return "." .. key
+  end
+  return "[" .. (KEY_ORDER[type(key)] and tostring(key) or type(key)) .. "]"
+end
+
+-- The snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: for a state that
+-- knows them by the same ids; else they become stubs.
 -- Returns its bytes, then the names and sizes of its parts (name, size, name, size, …), largest first.
-function host.snapshot(id)
+function host.snapshot(id, with_handles)
   local nodes, ids, queue = {}, {}, {}
   local cells, cell_ids = {}, {}
   local sizes = {}
@@ -102,7 +129,7 @@ function host.snapshot(id)
       return value and "T" or "F"
     elseif kind == "nil" then
       return "N"
-    elseif value == G then
+    elseif rawequal(value, G) then
       return "G"
     end
     return reference(value, path)
@@ -118,25 +145,12 @@ function host.snapshot(id)
     local out = { pack("<I4", count) }
     for i = 1, count do
       local key = keys[i]
-      local inner = type(key) == "string" and path .. "." .. key or path .. "[" .. tostring(key) .. "]"
+      local inner = path .. key_text(key)
       out[#out + 1] = write(key, inner)
       out[#out + 1] = write(rawget(value, key), inner)
     end
     return concat(out)
   end
-
-  -- Nothing is collected or weak in a workflow's state: these keys of a metatable stay behind.
-  local function write_metatable(metatable, path)
-    local copy = {}
-    for key, item in next, metatable do
-      if key ~= "__gc" and key ~= "__mode" then
-        copy[key] = item
-      end
-    end
-    return reference(copy, path)
-  end
-
-  local metatables = {} -- original -> its copy, so that tables that share one still do
 
   local function write_function(value, path)
     local bytecode = dump(value)
@@ -175,22 +189,15 @@ function host.snapshot(id)
       return write_function(value, path)
     elseif kind ~= "table" then
       return stub(path, "a " .. kind)
+    elseif with_handles and host.handle_ids[value] then
+      return pack("<c1s4I4", "h", host.is_handle(value), host.handle_ids[value])
     elseif host.is_handle(value) then
       return stub(path, host.describe(value))
     elseif host.is_error(value) then
       return "e" .. write_table(value, path)
     end
     local metatable = getmetatable(value)
-    local last = "N"
-    if metatable then
-      if host.names[metatable] then
-        last = reference(metatable, path)
-      else
-        last = metatables[metatable] or write_metatable(metatable, path .. " (metatable)")
-        metatables[metatable] = last
-      end
-    end
-    return "t" .. write_table(value, path) .. last
+    return "t" .. write_table(value, path) .. write(metatable, path .. " (metatable)")
   end
 
   local roots = { write(host.held(id), "the workflow") }
@@ -210,6 +217,7 @@ function host.snapshot(id)
   end
   roots[3] = write(modules, "the modules")
   roots[4] = write(additions(), "the libraries")
+  roots[5] = write(metatables(), "the metatables")
 
   local at = 1
   while queue[at] do

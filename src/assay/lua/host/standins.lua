@@ -13,7 +13,7 @@ end
 function host.replace(target, prefix, ...)
   for _, name in ipairs({ ... }) do
     local fn = late(prefix .. name)
-    target[name], host.names[fn] = fn, target == host.globals and name or prefix .. name
+    target[name], host.names[fn] = fn, rawequal(target, host.globals) and name or prefix .. name
   end
 end
 

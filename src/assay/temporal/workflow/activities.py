@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
-from assay.lua.values import Json
+from assay.lua.values import Json, Name
 from assay.temporal import payloads
 from assay.temporal.failures import to_error_object
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
@@ -191,7 +191,7 @@ class Activities:
 
     @method
     async def execute_activity(
-        self, name: str, input: Json | None = None, options: ActivityOptions | None = None
+        self, name: Name, input: Json | None = None, options: ActivityOptions | None = None
     ) -> Json:
         """Run an activity and return its result; its failure, after the last retry, is raised.
 
@@ -204,7 +204,7 @@ class Activities:
         return payloads.to_json(await answer(call))
 
     @method
-    def start_activity(self, name: str, input: Json | None = None, options: ActivityOptions | None = None) -> Future:
+    def start_activity(self, name: Name, input: Json | None = None, options: ActivityOptions | None = None) -> Future:
         """Start an activity and return its future.
 
         Args:
@@ -219,7 +219,7 @@ class Activities:
 
     @method
     async def execute_local_activity(
-        self, name: str, input: Json | None = None, options: LocalActivityOptions | None = None
+        self, name: Name, input: Json | None = None, options: LocalActivityOptions | None = None
     ) -> Json:
         """Run an activity in this worker, without a task queue, and return its result; its failure is raised.
 
@@ -235,7 +235,7 @@ class Activities:
 
     @method
     def start_local_activity(
-        self, name: str, input: Json | None = None, options: LocalActivityOptions | None = None
+        self, name: Name, input: Json | None = None, options: LocalActivityOptions | None = None
     ) -> Future:
         """Start an activity in this worker, without a task queue, and return its future.
 

@@ -11,6 +11,7 @@ from temporalio.common import RawValue, SearchAttributePair, TypedSearchAttribut
 from temporalio.exceptions import FailureError
 
 from assay.errors import BuiltinError
+from assay.lua.convert import MAX_SECONDS
 from assay.lua.values import Json, Value
 from assay.temporal import payloads, search_attributes
 from assay.temporal.failures import to_error_object
@@ -44,14 +45,14 @@ class ConditionOptions(WaitOptions):
 def within(options: WaitOptions | None) -> float | None:
     """The seconds that a wait may take: not above 0 when a deadline is over, as `deadline - ctx:now()` tells it."""
     timeout = options.timeout if options else None
-    if timeout is not None and not timeout < float("inf"):
+    if timeout is not None and not timeout <= MAX_SECONDS:
         raise BuiltinError(f"bad option 'timeout' (a number of seconds expected, got {timeout:g})")
     return timeout
 
 
 def positive(name: str, value: float | None) -> timedelta | None:
     """A time option as the SDK wants it."""
-    if value is not None and not 0 < value < float("inf"):
+    if value is not None and not 0 < value <= MAX_SECONDS:
         raise BuiltinError(f"bad option '{name}' (a positive number of seconds expected, got {value:g})")
     return seconds(value)
 

@@ -7,6 +7,7 @@ import asyncio
 from temporalio import workflow
 
 from assay.errors import BuiltinError, ErrorObject, LuaError
+from assay.lua.convert import MAX_SECONDS
 from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import TaskResults
@@ -96,7 +97,7 @@ class Cancellation:
             duration: Seconds; when it is not above 0 the time is over, and the function does not begin.
             function: What to run. It may use every method of `ctx`.
         """
-        if not duration < float("inf"):
+        if not duration <= MAX_SECONDS:
             raise BuiltinError(f"bad argument 'duration' (a number of seconds expected, got {duration:g})")
         if duration <= 0:
             raise _late(duration)

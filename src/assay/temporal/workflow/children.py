@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 
 from assay.lua.declare import method
-from assay.lua.values import Json, Value
+from assay.lua.values import Json, Name, Value
 from assay.temporal import payloads
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, VersionOverride, priority, versioning_override
 from assay.temporal.workflow import scopes
@@ -131,7 +131,7 @@ class Children:
 
     @method
     async def execute_child_workflow(
-        self, type: str, input: Json | None = None, options: ChildOptions | None = None
+        self, type: Name, input: Json | None = None, options: ChildOptions | None = None
     ) -> Json:
         """Start a child workflow, wait for its end and return its result; its failure is raised.
 
@@ -145,7 +145,9 @@ class Children:
         return payloads.to_json(await answer(call))
 
     @method
-    def start_child_workflow(self, type: str, input: Json | None = None, options: ChildOptions | None = None) -> Future:
+    def start_child_workflow(
+        self, type: Name, input: Json | None = None, options: ChildOptions | None = None
+    ) -> Future:
         """Start a child workflow and return its future.
 
         Args:

@@ -2,6 +2,7 @@
 local host = ...
 
 local floor, tointeger = math.floor, math.tointeger
+local next = next
 local raw_date = os.date
 local sub = string.sub
 
@@ -29,7 +30,11 @@ host["os.time"] = function(t)
     return tointeger(value or default) or error("field '" .. name .. "' is not an integer", 3)
   end
   local days = days_from_civil(field("year"), field("month"), field("day"))
-  return days * 86400 + field("hour", 12) * 3600 + field("min", 0) * 60 + field("sec", 0)
+  local seconds = days * 86400 + field("hour", 12) * 3600 + field("min", 0) * 60 + field("sec", 0)
+  for name, value in next, raw_date("!*t", seconds) do -- normalized, as Lua's own does it
+    t[name] = value
+  end
+  return seconds
 end
 
 host["os.date"] = function(what, seconds)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 from assay.errors import BuiltinError
+from assay.lua.convert import MAX_SECONDS
 from assay.lua.declare import method, reader
 from assay.temporal.workflow import scopes
 from assay.temporal.workflow.futures import Future
@@ -25,7 +26,7 @@ class SleepOptions:
 
 
 def _check(duration: float) -> float:
-    if not duration < float("inf"):
+    if not duration <= MAX_SECONDS:
         raise BuiltinError(f"bad argument 'duration' (a number of seconds expected, got {duration:g})")
     return max(duration, 0)
 

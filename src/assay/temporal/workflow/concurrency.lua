@@ -2,7 +2,7 @@
 -- kept with it, so that everyone who asks gets the same.
 local host = ...
 
-local error, pcall, rawget, setmetatable, type = error, pcall, rawget, setmetatable, type
+local error, next, pcall, rawget, setmetatable, type = error, next, pcall, rawget, setmetatable, type
 local pack, unpack = table.pack, table.unpack
 
 local await_all, await_any = host.method("Context", "_await_all"), host.method("Context", "_await_any")
@@ -41,9 +41,15 @@ local function copy(name, futures)
   elseif rawget(futures, "timeout") ~= nil then
     error(name .. ": the timeout goes into a table of its own: " .. name .. "({…}, { timeout = seconds })", 3)
   end
-  local items = {}
-  for i = 1, #futures do
+  local items, length, count = {}, #futures, 0
+  for i = 1, length do
     items[i] = futures[i]
+  end
+  for _ in next, futures do
+    count = count + 1
+  end
+  if count > length then
+    error(name .. ": bad argument 'futures' (array expected, got a table with other keys)", 3)
   end
   return items
 end

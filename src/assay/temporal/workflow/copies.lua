@@ -4,7 +4,8 @@ local host = ...
 -- `is_live`: with the real clock and randomness.
 function host.be_copy(is_live)
   host.is_live = is_live
-  host.stub_advice = "stays in the workflow: side effects and query handlers only read"
+  host.stub_advice = "stays in the workflow: "
+    .. (is_live and "read before the side effect what it needs of it" or "query handlers and validators only read")
 end
 
 -- Restore a snapshot and hold its function; returns the id.

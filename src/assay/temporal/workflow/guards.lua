@@ -29,7 +29,12 @@ host["_G.xpcall"] = function(fn, handler, ...)
     if host.is_limit(err) then
       return err
     end
-    return handler(err)
+    -- Lua would call the handler for its own error too, until the stack is full, which looks like a limit.
+    local ok, result = raw_pcall(handler, err)
+    if ok or host.is_limit(result) then
+      return result
+    end
+    return "error in error handling"
   end, ...))
 end
 

@@ -64,7 +64,15 @@ REPLACED: dict[str, Callable[..., Any]] = {
 }
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
+_SENDERS = {
+    f"ctx:{how}_{what}" for how in ("start", "execute") for what in ("activity", "child_workflow", "nexus_operation")
+} | {"ctx:signal_workflow", "future:signal"}
+"""The methods whose inputs go to the server at the end of a workflow task."""
+_COMMAND = 512
+"""Bytes of a command beside its input."""
+
 _ONLY_READS = "not in a condition, which only reads"
+_ONLY_ANSWERS = "not in a query handler or a validator, which only reads"
 _NO_IO = "not in a workflow, which does no I/O of its own: use "
 _REFUSED = {
     "sleep": _NO_IO + "ctx:sleep",
@@ -113,6 +121,7 @@ class WorkflowHost(Host):
         "_limits",
         "_more_parts",
         "_root",
+        "_sent",
         "_suspend",
         "is_copy",
         "live",
@@ -193,6 +202,8 @@ class WorkflowHost(Host):
         """Allow what is pure, replace what is not deterministic, refuse the rest."""
         title = function.title
         if function.owner is not None:
+            if self.is_copy and not function.pure:
+                raise BuiltinError(_ONLY_ANSWERS)
             if self.reading and not function.pure:
                 raise BuiltinError(_ONLY_READS)
             return function.python
@@ -259,8 +270,9 @@ class WorkflowHost(Host):
     # Lua ----------------------------------------------------------------------------------------------------
 
     def begin_activation(self) -> None:
-        """Count CPU from now on, on this thread: a workflow task begins, or one that is replayed."""
+        """Count CPU, on this thread, and bytes from now on: a workflow task begins, or one that is replayed."""
         self._began = (time.thread_time(), time.monotonic())
+        self._sent = 0
 
     def cpu_spent(self) -> float | None:
         """The CPU seconds that the workflow task has taken so far; None once it has reached the limit."""
@@ -290,6 +302,9 @@ class WorkflowHost(Host):
         if function.owner is not None:
             size = sum(len(item) for item in given if isinstance(item, bytes))
             problem = payloads.too_large("the input", size, self.payload_limit)
+            if problem is None and function.title in _SENDERS:
+                problem = payloads.too_much(self._sent, size)
+                self._sent += 0 if problem else size + _COMMAND
             if problem is not None:
                 raise BuiltinError(problem)
         arguments = super()._arguments(function, given)
@@ -312,6 +327,11 @@ class WorkflowHost(Host):
         except HostFailure as failure:
             return self.end(failure)
         return outcome
+
+    def let_go(self, identity: int) -> None:
+        """Remember that Lua has collected a handle; those of a copy are the run's."""
+        if not self.is_copy:
+            super().let_go(identity)
 
     def load_library(self, name: bytes) -> Outcome:
         """Tell a declaration, unless it might not find room."""
@@ -419,16 +439,18 @@ class WorkflowHost(Host):
         Raises LuaError, and HostFailure with WorkflowLimitError. `live`: with the real clock and randomness.
         """
         try:
-            snapshot = self.snapshot(function, "a side effect or query handler")
+            snapshot = self.snapshot(function, "a side effect or query handler", with_handles=not live)
         except MemoryError:
             raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
         copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
+        copy._handles, copy._last_id = dict(self._handles), self._last_id
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)
             return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), arguments)
         finally:
             copy.state.close()
+            copy._handles.clear()  # the copy itself is freed by Python's cyclic collector, late
 
     def add_side_effect(self, function: LuaFunction) -> int:
         """Keep a side effect until it has run; returns its key."""

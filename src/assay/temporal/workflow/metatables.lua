@@ -2,12 +2,12 @@
 -- which the table of a library has to be filled.
 local host = ...
 
-local rawset, type = rawset, type
+local rawequal, rawset, type = rawequal, rawset, type
 local raw_getmetatable, raw_rawget, raw_setmetatable = getmetatable, rawget, setmetatable
 local any_metatable = debug.getmetatable -- also a protected one
 
 local function load_lazy(value)
-  if any_metatable(value) == host.LAZY then
+  if rawequal(any_metatable(value), host.LAZY) then
     host.load_lazy(value)
   end
 end

@@ -20,7 +20,7 @@ local function less(a, b)
   return a < b
 end
 
-local NO_ORDER = "two keys are plain tables or functions that are alike, which have no order that a replay could repeat"
+local NO_ORDER = "two keys are tables or functions that are alike, which have no order that a replay could repeat"
 
 -- The keys of `t` in order, and their number; an error is told at `level`.
 local function ordered_keys(t, level)
@@ -64,7 +64,7 @@ end
 
 host["_G.pairs"] = function(t)
   local metatable = getmetatable(t)
-  if metatable == host.LAZY then
+  if rawequal(metatable, host.LAZY) then
     host.load_lazy(t)
     metatable = getmetatable(t)
   end
@@ -78,11 +78,24 @@ host["_G.pairs"] = function(t)
   return iterate(t), t, nil
 end
 
+-- The first key in order, or nil when there are only tables and functions. It is asked again and again by code that
+-- takes keys out of a table, or looks whether it is empty: so nothing is sorted.
+local function first_key(t)
+  local first, first_rank = nil, 4
+  for key in next, t do
+    local rank = RANK[type(key)] or 4
+    if rank < first_rank or (rank == first_rank and (rank < 3 and key < first or rank == 3 and not key)) then
+      first, first_rank = key, rank
+    end
+  end
+  return first
+end
+
 -- The traversal that `next` is in: a loop over the same table asks for its keys one by one.
 local walked, walked_keys, walked_places
 
 host["_G.next"] = function(t, key)
-  if getmetatable(t) == host.LAZY then
+  if rawequal(getmetatable(t), host.LAZY) then
     host.load_lazy(t)
   end
   if type(t) ~= "table" then
@@ -90,10 +103,13 @@ host["_G.next"] = function(t, key)
   end
   local at = 0
   if key == nil then
-    if next(t) == nil then
+    walked = nil
+    local first = first_key(t)
+    if first ~= nil then
+      return first, rawget(t, first)
+    elseif next(t) == nil then
       return nil
     end
-    walked = nil
   end
   if not rawequal(walked, t) or (key ~= nil and not walked_places[key]) then
     walked, walked_keys, walked_places = t, ordered_keys(t, 2), {}

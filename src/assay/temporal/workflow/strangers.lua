@@ -1,4 +1,4 @@
--- Numbers for plain tables and functions that are keys before anything else has numbered them: in the order of what they
+-- Numbers for tables and functions that are keys before anything else has numbered them: in the order of what they
 -- hold, which a replay repeats, where their addresses differ.
 local host = ...
 
@@ -56,7 +56,7 @@ function describe(value, depth)
     return "#" .. numbers[value]
   elseif above[value] then
     return "^" .. above[value]
-  elseif kind == "thread" or depth > DEEPEST or left < 0 or (kind == "table" and getmetatable(value)) then
+  elseif kind == "thread" or depth > DEEPEST or left < 0 or rawequal(getmetatable(value), host.LAZY) then
     return kind
   end
   above[value] = depth
