@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from assay import AssayError
 from assay.checking.check import check_script
 from assay.checking.tokens import arguments, function_body, table_fields, tokenize
 from assay.temporal import registration
-from command import Command
+from command import TIMEOUT, Command, wait_for
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -209,6 +210,14 @@ def test_a_script_that_serves_listens_to_nobody(assay: Command) -> None:
     result = assay.run("check", assay.script(text))
     assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
     assert not (assay.folder / "heard").exists()
+
+
+def test_ctrl_c_ends_a_script_that_never_waits(assay: Command) -> None:
+    script = assay.script("fs.write('reading', '') while true do pcall(string.rep, 'x', 3) end")
+    with assay.started("check", script) as process:
+        wait_for(lambda: (assay.folder / "reading").exists())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 128 + signal.SIGINT
 
 
 def test_a_script_may_end_itself(assay: Command) -> None:

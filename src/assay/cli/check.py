@@ -34,7 +34,7 @@ def command(scripts: tuple[str, ...], as_json: bool, verbose: bool) -> int:
 
     Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
     """
-    make_interruptible()
+    make_interruptible(patience=1)
     from assay.checking.check import check_script
     from assay.temporal import logs
 

@@ -51,7 +51,7 @@ def command(
         raise click.UsageError("name histories, or give a --query")
     if query is None and (address or namespace):
         raise click.UsageError("--address and --namespace belong to --query")
-    make_interruptible()
+    make_interruptible(patience=1)
     try:
         return asyncio.run(_replay(script, histories, query, address, namespace, verbose))
     except AssayError as error:
