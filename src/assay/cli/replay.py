@@ -71,7 +71,7 @@ async def _replay(
     histories: AsyncIterator[WorkflowHistory]
     if query is not None:
         options = ConnectionOptions(url=address, namespace=namespace)
-        client = await connect("assay replay", options)
+        client = await connect("replay", options)
         total = await sources.count(client, query)
         histories = sources.from_server(client, query)
     else:

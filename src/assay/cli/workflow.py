@@ -93,7 +93,7 @@ async def _read(
     if is_file:
         recorded = reading.from_file(Path(workflow))
     else:
-        client = await connect("assay workflow show", ConnectionOptions(url=address, namespace=namespace))
+        client = await connect("workflow show", ConnectionOptions(url=address, namespace=namespace))
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)
