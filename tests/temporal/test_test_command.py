@@ -302,6 +302,27 @@ class TestWorkflows:
         assert ".py" not in result.stdout
         assert result.returncode == 1
 
+    def test_a_workflow_task_that_fails_stops_the_clock_of_no_other_test(self, assay: Command) -> None:
+        assay.script(
+            """temporal.worker({ task_queue = "q", on_workflow_error = "suspend", workflows = {
+              Fails = function() error("boom") end,
+              Sleeps = function(ctx) ctx:sleep(30 * 86400) return "awake" end,
+            } })""",
+            "worker.lua",
+        )
+        result = run(
+            assay,
+            """
+            local function result(name)
+              return test.workflow_env({ script = "worker.lua" }):execute({ workflow_type = name })
+            end
+            test("one that fails", function() result("Fails") end)
+            test("the next", function() assert.eq(result("Sleeps"), "awake") end)
+            """,
+            *("--timeout", "30"),
+        )
+        assert names(result) == ["FAIL  one that fails", "ok    the next"]
+
     def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
         result = run(
             assay,

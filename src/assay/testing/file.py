@@ -90,6 +90,10 @@ class File:
         except AssayError as error:
             message = message or str(error)
         host.running = None
+        if message and host.server is not None:
+            # A workflow task that was never completed keeps its clock from skipping, although its run is gone.
+            await host.server.stop()
+            host.server = None
         self._tell(
             event="result",
             name=name,
