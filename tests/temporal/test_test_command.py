@@ -318,10 +318,13 @@ class TestWorkflows:
             end
             test("one that fails", function() result("Fails") end)
             test("the next", function() assert.eq(result("Sleeps"), "awake") end)
+            test("one that catches it", function() pcall(result, "Fails") end)
             """,
             *("--timeout", "30"),
         )
-        assert names(result) == ["FAIL  one that fails", "ok    the next"]
+        assert names(result) == ["FAIL  one that fails", "ok    the next", "FAIL  one that catches it"]
+        assert "workflow 'Fails' cannot go on: its workflow task fails, also when it is replayed\n" in result.stdout
+        assert "deterministic" not in result.stdout
 
     def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
         result = run(

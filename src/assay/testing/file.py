@@ -113,10 +113,10 @@ class File:
             await environment.close()
             for outcome in await environment.mismatches():
                 assert outcome.divergence is not None
-                problem = problem or (
-                    f"workflow '{outcome.workflow_type}' is not deterministic: replayed, it does not match its history",
-                    show(outcome.divergence),
-                )
+                what = "is not deterministic: replayed, it does not match its history"
+                if outcome.divergence.cannot_go_on:
+                    what = "cannot go on: its workflow task fails, also when it is replayed"
+                problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
         return problem
 
 
