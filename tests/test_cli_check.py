@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from assay import AssayError
 from assay.checking.check import check_script
 from assay.checking.tokens import arguments, function_body, table_fields, tokenize
 from assay.temporal import registration
-from command import Command
+from command import TIMEOUT, Command, wait_for
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -75,6 +76,30 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
             'ctx:execute_activity("act", nil, { retry_policy = { maximum_atempts = 3 } })',
             "5: error: ctx:execute_activity has no option 'retry_policy.maximum_atempts' (did you mean",
         ),
+        (
+            "",
+            'ctx:execute_activity("act", nil, { retry_policy = "x" })',
+            "5: error: ctx:execute_activity: bad option 'retry_policy' (table expected, got string)",
+        ),
+        (
+            "",
+            'ctx:execute_activity("act", { start_to_close_timeout = "" }, { start_to_close_timeout = "5s" })',
+            "5: error: ctx:execute_activity: bad option 'start_to_close_timeout' (number expected, got string)",
+        ),
+        (
+            "",
+            'ctx:start_child_workflow("W", nil, { retry_policy = { initial_interval = -1 } }):get()',
+            "5: error: ctx:start_child_workflow: bad option 'retry_policy.initial_interval' (a number of seconds",
+        ),
+        ("", 'ctx:execute_activity("act", nil, 30)', "5: error: ctx:execute_activity: bad argument 'options' (table"),
+        ("", 'ctx:execute_activity("act", nil, { args = "x" })', "5: error: ctx:execute_activity: bad option 'args'"),
+        (
+            "",
+            'ctx:execute_activity("act", nil, { cancellation_type = "later" })',
+            "5: error: ctx:execute_activity: bad option 'cancellation_type' (one of \"try_cancel\", ",
+        ),
+        ("", 'json.pars("{}")', "5: error: json has no function 'pars' (did you mean 'parse'?)"),
+        ("", "string.trim(input)", "5: error: string has no function 'trim'"),
     ],
 )
 def test_findings(assay: Command, before: str, workflow: str, finding: str) -> None:
@@ -111,13 +136,33 @@ def test_findings(assay: Command, before: str, workflow: str, finding: str) -> N
             "pcall(print, t) pcall(function() return 1 end) local _ = ctx:start_timer(1)",
         ),
         ("local loaded = require('string')", "return require('string').rep('x', 3)"),
-        ("", 'ctx:execute_activity("act", nil, { retry_policy = input.policy, args = { maximum_atempts = 1 } })'),
+        ("", 'ctx:execute_activity("act", nil, { retry_policy = input.policy, args = { { maximum_atempts = 1 } } })'),
+        ("", 'ctx:execute_activity("act", nil, { start_to_close_timeout = 60 * 5, heartbeat_timeout = input.beat })'),
+        ("", 'ctx:execute_activity("act", nil, { retry_policy = nil, priority = 2, args = { 1, {}, input } })'),
+        (
+            "",
+            'ctx:execute_activity("act", nil, { retry_policy = { non_retryable_errors = {}, maximum_attempts = 3 } })',
+        ),
+        ("function string.trim(text) return text end", "return string.trim(input)"),
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, workflow: str) -> None:
     result = assay.run("check", assay.script(worker(workflow, before)))
     assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
     assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_what_an_activity_calls_that_does_not_exist(assay: Command) -> None:
+    helper = "local function helper(x) return load(x) end"
+    code = 'local file = io.open(input)\nhttp.gett(input) fs.read(input) sleep(1)\nrequire("late") helper(input)'
+    result = assay.run("check", assay.script(worker("helper(1)", helper, f"act = function(input) {code} end")))
+    assert result.stdout.splitlines() == [
+        "script.lua:1: error: load does not exist here: use require for modules",
+        "script.lua:3: error: io.open does not exist here: use fs",
+        "script.lua:4: error: http has no function 'gett' (did you mean 'get'?)",
+        "script.lua: task queue 'q': workflows W; activities act",
+    ]
+    assert result.returncode == 1
 
 
 def test_the_workers_of_the_examples_are_clean(assay: Command) -> None:
@@ -165,6 +210,14 @@ def test_a_script_that_serves_listens_to_nobody(assay: Command) -> None:
     result = assay.run("check", assay.script(text))
     assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
     assert not (assay.folder / "heard").exists()
+
+
+def test_ctrl_c_ends_a_script_that_never_waits(assay: Command) -> None:
+    script = assay.script("fs.write('reading', '') while true do pcall(string.rep, 'x', 3) end")
+    with assay.started("check", script) as process:
+        wait_for(lambda: (assay.folder / "reading").exists())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 128 + signal.SIGINT
 
 
 def test_a_script_may_end_itself(assay: Command) -> None:

@@ -99,6 +99,13 @@ class TestContext:
         shown = assay.run("context", "-n", "1", "execute_activity").stdout
         assert "| `heartbeat_timeout?` | `number` |" in shown
 
+    def test_functions_that_differ_only_in_their_names_are_one(self, assay: Command) -> None:
+        shown = assay.run("context", "temporal.list_workflows").stdout
+        assert shown.count("List workflows as an array") == 1
+        assert shown.startswith("## `temporal.list_workflows(options?)` ")
+        assert "\nAlso `client:list_workflows(options?)`.\n" in shown
+        assert shown.count("\n## ") == 2  # two others are shown beside it
+
     def test_nothing(self, assay: Command) -> None:
         result = assay.run("context", "zzzz")
         assert (result.stdout, result.stderr, result.returncode) == ("", "nothing about 'zzzz'\n", 1)

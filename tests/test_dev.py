@@ -104,6 +104,23 @@ class TestCommand:
                 break
         assert stderr == ""
 
+    def test_ctrl_c_while_the_script_is_about_to_start(self, assay: Command) -> None:
+        assay.environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
+        assay.environment["PYTHONPATH"] = str(assay.folder)
+        assay.script(
+            "import signal, sys, time\n"
+            "if '-m' in sys.orig_argv:\n"
+            "    open('starting', 'w').close()\n"
+            "    while signal.SIGINT not in signal.sigpending(): time.sleep(0.01)\n",
+            "sitecustomize.py",
+        )
+        with assay.started("dev", assay.script(WAIT)) as process:
+            wait_for(lambda: (assay.folder / "starting").exists())
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=TIMEOUT)
+        assert stderr == "Temporal server  temporal.example:7233 (configured)\n"
+        assert (stdout, process.returncode) == ("", 128 + signal.SIGINT)
+
     def test_a_worker_drains_before_the_server_stops(self, assay: Command, ports: tuple[int, int]) -> None:
         script = assay.script(
             """

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import aiohttp
 import pytest
 
 from assay import LuaError, RestError, Runtime
@@ -180,6 +181,25 @@ async def test_nobody_listens() -> None:
         assert error["kind"] == "connect"
         assert error["message"] == f"c:system_info: cannot connect to 127.0.0.1:{port}: Connection refused"
         assert await lua(url, "return c:health()") is False
+
+
+async def test_a_connection_that_is_closed_before_the_request_goes_out() -> None:
+    class Closing:
+        def request(self, *_arguments: Any, **_options: Any) -> Closing:
+            return self
+
+        async def __aenter__(self) -> None:
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+        async def __aexit__(self, *_error: object) -> None:
+            pass
+
+    session: Any = Closing()
+    with pytest.raises(RestError) as caught:
+        await Client("http://127.0.0.1:7233", session=lambda: session).system_info()
+    text = "127.0.0.1:7233 closed the connection before it could be asked; if this is the server's gRPC port, give "
+    assert caught.value.message.startswith(text)
+    assert caught.value.kind == "protocol"
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,9 @@ class ErrorObject(AssayError):
 class RestError(ErrorObject):
     """Temporal's HTTP API refused a call, or could not be asked.
 
-    `message` is its text. `kind` is "not_found", "timeout", "connection", "tls", "redirect", "answer" (one that makes
-    no sense) or "rpc" (any other refusal). `status` is the answer's HTTP status and `code` the server's gRPC code, each
-    `None` when there was none.
+    `message` is its text. `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls", "redirect", "answer"
+    (one that makes no sense) or "rpc" (any other refusal). `status` is the answer's HTTP status and `code` the server's
+    gRPC code, each `None` when there was none.
     """
 
     is_whole = False

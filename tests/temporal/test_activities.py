@@ -165,7 +165,7 @@ def test_outside_of_an_activity(lua: Script, name: str) -> None:
         assert text.endswith(": not in a workflow, which does no I/O of its own: use an activity")
     spawned, *bad = value["in_activity"]
     assert spawned == [True] * 4
-    assert bad == [False, "activity.heartbeat: bad argument 'details' (JSON cannot carry a function at the value)"]
+    assert bad == [False, "activity.heartbeat: bad argument 'details' (JSON cannot carry a function)"]
 
 
 # Heartbeats -------------------------------------------------------------------------------------------------

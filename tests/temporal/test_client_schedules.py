@@ -255,8 +255,8 @@ def test_a_schedule_acts(lua: Script, name: str) -> None:
     assert (listed["workflow_type"], listed["paused"]) == ("Nobody", False)
     assert listed["spec"]["calendars"][0]["hour"] == "3"
     assert limited == 1
-    assert gone == {"error": "client.schedules:get: schedule not found", "kind": "not_found"}
-    assert again["kind"] == "not_found"
+    assert gone == {"error": f"client.schedules:get: there is no schedule {name}", "kind": "not_found"}
+    assert again == {"error": f"client.schedules:delete: there is no schedule {name}", "kind": "not_found"}
     workflow = lua.cli("workflow", "describe", "--workflow-id", first["recent_actions"][0]["workflow_id"])
     assert workflow["workflowExecutionInfo"]["taskQueue"] == name
 
@@ -312,6 +312,8 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         create({}, { id = "" })
         create({}, { id = 7 })
         create({}, { action = { task_queue = name, workflow_type = "W", search_attributes = { NoSuchName = 1 } } })
+        create(nil)
+        out[#out + 1] = try("create", { id = name, spec = {} })
         create({})
         create({})
         out[#out + 1] = try("update", { id = name .. "-none", note = "x" })
@@ -343,6 +345,8 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         "bad option 'id' (a text that is not empty expected)",
         "bad option 'id' (string expected, got number)",
         "unknown search attribute 'NoSuchName'",
+        "missing option 'spec'",
+        "missing option 'action'",
     ]
     for found, wanted in zip(value, expected, strict=False):
         assert f"client.schedules:create: {wanted}" in found["error"]

@@ -77,6 +77,8 @@ def test_failures_and_ends(lua: Script, name: str) -> None:
         client:terminate_activity(arg[1] .. "-2")
         out[6] = problem(client.get_activity_result, { activity_id = arg[1] .. "-2", timeout = 60 })
         out[7] = problem(client.describe_activity, "nobody")
+        local ok, err = pcall(client.start_activity, client, { task_queue = arg[1], activity_type = "add" })
+        out[8] = tostring(err)
         repeat
           sleep(0.05)
           local listed = client:list_activities({ query = "TaskQueue = '" .. arg[1] .. "'" })
@@ -86,7 +88,9 @@ def test_failures_and_ends(lua: Script, name: str) -> None:
         """,
         name,
     )
-    failed, taken, late, existing, cancelled, terminated, unknown = out
+    failed, taken, late, existing, cancelled, terminated, unknown, endless = out
+    missing = "missing option 'start_to_close_timeout' (or 'schedule_to_close_timeout')"
+    assert endless == f"client:start_activity: {missing}"
     assert failed == ["application", "SOLD_OUT", {"left": 0}]
     assert (taken[0], late[0], existing) == ("already_started", "timeout", name)
     assert (cancelled[0], terminated[0], unknown[0]) == ("cancelled", "terminated", "not_found")

@@ -100,6 +100,7 @@ async def test_a_lua_workflow_calls_them(lua: Script, name: str) -> None:
     assert session.stderr.splitlines() == [
         "warning: operation 'busy' failed: worker.lua:16: BUSY: try again",
         "warning: operation 'refuse' failed: no more",
+        f"warning: workflow 'Place' ({name}-order-8) failed: no",
         "warning: operation 'lost': the function 'workflow_id' must return a text that is not empty",
     ]
 

@@ -179,7 +179,10 @@ def test_histories_come_from_a_server(assay: Command, history: Path, temporal_se
         (["missing.json"], "cannot read missing.json: No such file or directory"),
         (["worker.lua"], "worker.lua is not JSON"),
         (["."], "no .json file in the folder ."),
-        (["--query", "true", "--address", "127.0.0.1:1"], "cannot connect to the Temporal server at 127.0.0.1:1"),
+        (
+            ["--query", "true", "--address", "127.0.0.1:1"],
+            "assay: replay: cannot connect to the Temporal server at 127.0.0.1:1",
+        ),
     ],
 )
 def test_a_wrong_call_is_no_divergence(assay: Command, arguments: list[str], text: str) -> None:

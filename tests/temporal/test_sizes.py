@@ -101,6 +101,19 @@ async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
     lua.replay(name, script="worker.lua")
 
 
+def test_what_a_client_sends(lua: Script, name: str) -> None:
+    told = lua.value(
+        """
+        local options = { task_queue = arg[1], workflow_type = "Nobody", input = ("x"):rep(3e6) }
+        local ok, err = pcall(temporal.connect().start_workflow, temporal.connect(), options)
+        print(json.encode({ err.kind, tostring(err) }))
+        """,
+        name,
+    )
+    assert told[0] == "rpc"
+    assert told[1].startswith("client:start_workflow: a payload is larger than the Temporal server takes: store it ")
+
+
 async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     failed = await client.start_workflow("Result", MOST, id=name, task_queue=name)
@@ -129,7 +142,8 @@ async def test_it_keeps_a_run_open_that_suspends(lua: Script, name: str) -> None
 async def test_an_error_that_is_too_large(lua: Script, name: str, what: str) -> None:
     client = await Client.connect(lua.address)
     handle = await client.start_workflow("Failure", what, id=name, task_queue=name)
-    await run_until(lua, SIZES, name, "fail", until_history_has(handle, "WORKFLOW_EXECUTION_FAILED"))
+    stderr = await run_until(lua, SIZES, name, "fail", until_history_has(handle, "WORKFLOW_EXECUTION_FAILED"))
+    assert max(map(len, stderr.splitlines())) < 2100
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     cause = caught.value.cause

@@ -145,9 +145,11 @@ class TestPlain:
 
     @pytest.mark.parametrize(("code", "word"), [("sleep(60)", "ended within 0.2 s"), ("while true do end", "stopped")])
     def test_a_test_has_a_limit(self, assay: Command, monkeypatch: pytest.MonkeyPatch, code: str, word: str) -> None:
-        result = run(assay, f"test('long', function() {code} end)", "--timeout", "0.2")
+        text = f"test('long', function() print('seen') log.warn('heard') {code} end)"
+        result = run(assay, "print('before')" + text, "--timeout", "0.2")
         assert names(result) == ["FAIL  long"]
         assert word in result.stdout
+        assert re.search(r"        output:\n        seen\n        .*heard\n", result.stdout)
         assert "long (0.00 s)" not in result.stdout
 
     def test_ctrl_c_leaves_nothing_behind(self, assay: Command) -> None:
@@ -279,7 +281,7 @@ class TestWorkflows:
             ("while true do end", "", ["a workflow task took more than 1 s of CPU", "at some_test.lua:3"]),
             ("error('boom')", "", ["some_test.lua:3: boom", "some_test.lua:4: in function"]),
             ("ctx:sleep(1)", "input = print", ["test.workflow_env: unknown option 'input'"]),
-            ("ctx:sleep(1)", "script = 'missing.lua'", ["cannot read missing.lua: No such file"]),
+            ("ctx:sleep(1)", "script = 'missing.lua'", ["test.workflow_env: cannot read missing.lua: No such file"]),
             ("ctx:sleep(1)", "script = 'broken.lua'", ["broken.lua:1: boom"]),
         ],
         ids=["nondeterminism", "unknown activity", "endless wait", "endless loop", "error", "option", "file", "script"],
@@ -299,6 +301,30 @@ class TestWorkflows:
         assert "Traceback" not in result.stdout
         assert ".py" not in result.stdout
         assert result.returncode == 1
+
+    def test_a_workflow_task_that_fails_stops_the_clock_of_no_other_test(self, assay: Command) -> None:
+        assay.script(
+            """temporal.worker({ task_queue = "q", on_workflow_error = "suspend", workflows = {
+              Fails = function() error("boom") end,
+              Sleeps = function(ctx) ctx:sleep(30 * 86400) return "awake" end,
+            } })""",
+            "worker.lua",
+        )
+        result = run(
+            assay,
+            """
+            local function result(name)
+              return test.workflow_env({ script = "worker.lua" }):execute({ workflow_type = name })
+            end
+            test("one that fails", function() result("Fails") end)
+            test("the next", function() assert.eq(result("Sleeps"), "awake") end)
+            test("one that catches it", function() pcall(result, "Fails") end)
+            """,
+            *("--timeout", "30"),
+        )
+        assert names(result) == ["FAIL  one that fails", "ok    the next", "FAIL  one that catches it"]
+        assert "workflow 'Fails' cannot go on: its workflow task fails, also when it is replayed\n" in result.stdout
+        assert "deterministic" not in result.stdout
 
     def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
         result = run(

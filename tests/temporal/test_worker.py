@@ -228,6 +228,33 @@ def test_unregistered_types(lua: Script, name: str) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_workflow_that_fails_is_told_once(lua: Script, name: str) -> None:
+    script = (
+        """
+        worker = temporal.worker({ task_queue = arg[1], max_cached_workflows = 0, workflows = {
+          Fails = function(ctx)
+            ctx:sleep(0.01)
+            error({ type = "SOLD_OUT", message = "nothing left\\nat all" })
+          end,
+          Expected = function() error({ message = "as usual", category = "benign" }) end,
+          Waits = function(ctx) ctx:sleep(600) end,
+        } })
+        """
+        + DONE
+        + """
+        local started = client:start_workflow({ task_queue = arg[1], workflow_type = "Fails", workflow_id = arg[1] })
+        pcall(client.get_result, client, started)
+        client:query_workflow({ workflow_id = arg[1], query_type = "__stack_trace" }) -- which replays it
+        local waits = client:start_workflow({ task_queue = arg[1], workflow_type = "Waits" })
+        client:cancel_workflow(waits.workflow_id)
+        pcall(client.get_result, client, waits)
+        finish(run("Expected"))
+        """
+    )
+    result = lua.run(script, name)
+    assert (result.stderr, result.returncode) == (f"warning: workflow 'Fails' ({name}) failed: nothing left\n", 0)
+
+
 def test_what_a_worker_says_follows_the_settings_of_the_log(lua: Script, name: str) -> None:
     script = (
         """
@@ -249,8 +276,9 @@ def test_what_a_worker_says_follows_the_settings_of_the_log(lua: Script, name: s
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(script, name)
     assert result.returncode == 0, result.stderr
-    advice, failed = map(json.loads, result.stderr.splitlines())
+    advice, failed, ended = map(json.loads, result.stderr.splitlines())
     assert failed.pop("time")
+    assert ended["message"].endswith(" failed: activity 'fail' failed: no luck")
     assert failed == {"level": "warn", "message": "activity 'fail' failed (attempt 1): no luck"}
     assert (advice["level"], advice["message"].split(" (did")[0]) == (
         "warn",

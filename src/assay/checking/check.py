@@ -1,4 +1,4 @@
-"""The check of a script: read it, then look at each workflow function and at what it calls."""
+"""The check of a script: read it, then look at each workflow and activity and at what they call."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _of_error(path: str, error: LuaError) -> Finding:
 
 
 class Check:
-    """The workflow functions of a script's workers."""
+    """The functions of a script's workers."""
 
     def __init__(self, host: Host) -> None:
         """`host` has the script's functions."""
@@ -80,7 +80,7 @@ class Check:
         self._seen: set[tuple[str, int, int]] = set()
 
     def worker(self, worker: Worker) -> Iterator[Finding]:
-        """Look at every workflow of a worker, which need not have started."""
+        """Look at every workflow and activity of a worker, which need not have started."""
         self._seen.clear()
         worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
         options = worker.options
@@ -90,9 +90,15 @@ class Check:
         )
         for _, workflow in options.all_workflows():
             yield from self._function(workflow.run.id, names, 0)
+        for _, activity in options.all_activities():
+            yield from self._function(activity.run.id, None, None)
 
-    def _function(self, identity: int, names: Names, context_at: int | None) -> Iterator[Finding]:
-        """Look at a function and at what it calls; `context_at` is the index of its parameter that gets the `ctx`."""
+    def _function(self, identity: int, names: Names | None, context_at: int | None) -> Iterator[Finding]:
+        """Look at a function and at what it calls.
+
+        `context_at` is the index of its parameter that gets the `ctx`; `names` are None for an activity, which may do
+        whatever a script may.
+        """
         source, first, last, captured = values.decode(self._state.invoke(b"inspect", identity), ())
         if not source.startswith("@") or (source, first, last) in self._seen:
             return
@@ -102,14 +108,15 @@ class Check:
             return
         parameters = rules.parameters(tokens)
         context = parameters[context_at] if context_at is not None and context_at < len(parameters) else "ctx"
-        body = Body(source[1:], tokens, _kinds(captured), self._global, self._has_module, context)
-        yield from rules.find_io(body)
-        yield from rules.find_absent(body)
-        yield from rules.find_modules(body)
-        yield from rules.find_foreign(body)
-        yield from rules.find_dot_calls(body)
-        yield from rules.find_bad_calls(body, names)
-        yield from rules.find_unused_futures(body)
+        body = Body(source[1:], tokens, _kinds(captured), self._global, self._has_module, self._members, context)
+        yield from rules.find_absent(body, in_workflow=names is not None)
+        if names is not None:
+            yield from rules.find_io(body)
+            yield from rules.find_modules(body)
+            yield from rules.find_foreign(body)
+            yield from rules.find_dot_calls(body)
+            yield from rules.find_bad_calls(body, names)
+            yield from rules.find_unused_futures(body)
         for called, position in self._called(body):
             yield from self._function(called, names, position)
 
@@ -119,6 +126,10 @@ class Check:
     def _has_module(self, name: str) -> bool:
         found: bool = self._state.invoke(b"has_module", name.encode())
         return found
+
+    def _members(self, library: str) -> list[str]:
+        names: bytes = self._state.invoke(b"inspect_library", library.encode())
+        return names.decode().split()
 
     def _called(self, body: Body) -> Iterator[tuple[int, int | None]]:
         """The functions that are called, and which of their arguments is the `ctx`."""

@@ -2,7 +2,7 @@
 local host = ...
 
 local getinfo, getupvalue = debug.getinfo, debug.getupvalue
-local rawget, type = rawget, type
+local concat, rawget, type = table.concat, rawget, type
 
 local DEEPEST = 3 -- tables in tables that are looked into
 
@@ -55,4 +55,16 @@ end
 -- Whether a module is loaded.
 function host.has_module(name)
   return host.loaded[name] ~= nil
+end
+
+-- The names in the table of a builtin or of one of Lua's own libraries; "" for anything else.
+function host.inspect_library(name)
+  local target, found = rawget(host.globals, name), {}
+  if type(target) == "table" and host.names[target] == name then
+    host.load_lazy(target)
+    for key in next, target do
+      found[#found + 1] = type(key) == "string" and key or nil
+    end
+  end
+  return concat(found, " ")
 end

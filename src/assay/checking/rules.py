@@ -1,15 +1,15 @@
-"""What is wrong in the source of a workflow function or of one that it calls."""
+"""What is wrong in the source of a workflow, of an activity, or of a function that one calls."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from assay.builtins import LIBRARIES
+from assay.checking.options import bad_options, nearest
 from assay.checking.tokens import Token, arguments, table_fields
 from assay.lua.declare import Function, Library
 from assay.temporal.workflow.context import Context
@@ -22,12 +22,10 @@ ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity"
 _CHILD_CALLS = ("execute_child_workflow", "start_child_workflow")
 _FUTURES = ("start_activity", "start_local_activity", "start_child_workflow", "start_timer")
 _INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
+_THERE = ", in an activity"
 _ABSENT = {
-    "io": "use fs, in an activity",
-    "os.execute": "use shell or process, in an activity",
-    "os.remove": "use fs, in an activity",
-    "os.rename": "use fs, in an activity",
-    "os.tmpname": "use fs, in an activity",
+    "os.execute": "use shell or process" + _THERE,
+    **dict.fromkeys(("io", "os.remove", "os.rename", "os.tmpname"), "use fs" + _THERE),
     **dict.fromkeys(("debug", "load", "loadfile", "dofile"), "use require for modules"),
 }
 """What Lua has elsewhere, and no script here."""
@@ -60,7 +58,7 @@ class Names:
 class Body:
     """The source of a function, and what the names in it stand for that it does not declare itself.
 
-    `context` is what it calls its `ctx`.
+    `context` is what it calls its `ctx`; `members` gives the names in a library, none for what is no library.
     """
 
     file: str
@@ -68,6 +66,7 @@ class Body:
     captured: Mapping[str, Kind]
     global_kind: Callable[[str], Kind]
     has_module: Callable[[str], bool]
+    members: Callable[[str], list[str]]
     context: str
 
     @property
@@ -197,8 +196,8 @@ def find_io(body: Body) -> Iterator[Finding]:
             yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
 
 
-def find_absent(body: Body) -> Iterator[Finding]:
-    """Calls of what Lua has elsewhere and the sandbox has not."""
+def find_absent(body: Body, *, in_workflow: bool) -> Iterator[Finding]:
+    """Calls of what Lua has elsewhere and the sandbox has not, and of functions that a library does not have."""
     declared = body.declared
     for call in calls(body):
         kind, title = body.resolve(call.path, declared)
@@ -208,7 +207,14 @@ def find_absent(body: Body) -> Iterator[Finding]:
         elif body.kind(call.path[0], declared)[0] == "plain":  # as is what nobody has made
             name, advice = ".".join(call.path), _ABSENT.get(call.path[0])
         if advice:
+            advice = advice if in_workflow else advice.removesuffix(_THERE)
             yield Finding(body.file, call.line, "error", "absent", f"{name} does not exist here: {advice}")
+        elif kind == "builtin" and title.count(".") == 1:
+            library, field = title.split(".")
+            known = body.members(library)
+            if known and field not in known:
+                text = f"{library} has no function '{field}'" + nearest(field, known)
+                yield Finding(body.file, call.line, "error", "absent", text)
 
 
 def find_modules(body: Body) -> Iterator[Finding]:
@@ -286,10 +292,11 @@ def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
     for method, given, before in context_calls(body):
         function = _methods().get(method.text)
         if function is None:
-            text = f"ctx has no method '{method.text}'" + _nearest(method.text, _methods())
+            text = f"ctx has no method '{method.text}'" + nearest(method.text, _methods())
             yield Finding(body.file, method.line, "error", "method", text)
             continue
-        yield from _bad_options(body.file, function, given)
+        for line, text in bad_options(function, given):
+            yield Finding(body.file, line, "error", "option", text)
         options = table_fields(given[2]) if len(given) > 2 else []
         elsewhere = options is None or any(key.text == "task_queue" for key, _ in options)
         literal = _literal(given)
@@ -299,7 +306,7 @@ def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
         ):
             is_checked = method.text in methods and bool(known) and not elsewhere
             if is_checked and literal is not None and literal not in known:
-                text = f"no {rule} '{literal}' is registered" + _nearest(literal, known)
+                text = f"no {rule} '{literal}' is registered" + nearest(literal, known)
                 yield Finding(body.file, method.line, "error", rule, text)
         if method.text in _FUTURES and before is not None and before.text not in _BEFORE_EXPRESSION:
             text = f"nobody keeps the future of ctx:{method.text}: its failure is never seen"
@@ -318,30 +325,3 @@ def find_unused_futures(body: Body) -> Iterator[Finding]:
         if not is_named and not name.startswith("_"):
             text = f"the future '{name}' of ctx:{texts[5]} is never used: its failure is never seen"
             yield Finding(body.file, tokens[at].line, "warning", "future", text)
-
-
-def _bad_options(file: str, function: Function, given: Sequence[Sequence[Token]]) -> Iterator[Finding]:
-    expected = [item for item in function.parameters if item.name != "self"]
-    for parameter, tokens in zip(expected, given, strict=False):
-        for key, path, known in _unknown(parameter.hint, tokens, ""):
-            text = f"{function.title} has no option '{path}'" + _nearest(key.text, known)
-            yield Finding(file, key.line, "error", "option", text)
-
-
-def _unknown(hint: Any, tokens: Sequence[Token], outer: str) -> Iterator[tuple[Token, str, set[str]]]:
-    """Keys of a table that are no options: the key, the option with those around it, and which there are."""
-    option_types = [item for item in (hint, *get_args(hint)) if isinstance(item, type) and is_dataclass(item)]
-    if len(option_types) != 1:
-        return
-    hints = get_type_hints(option_types[0])
-    known = {field.name for field in fields(option_types[0])}
-    for key, value in table_fields(tokens) or []:
-        if key.text not in known:
-            yield key, outer + key.text, known
-        else:
-            yield from _unknown(hints[key.text], value, f"{outer}{key.text}.")
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, sorted(known), 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _TOKEN = re.compile(
     rb"""
@@ -21,6 +22,8 @@ _TOKEN = re.compile(
 _OPENS, _CLOSES = frozenset("([{"), frozenset(")]}")
 _BEGINS = frozenset({"function", "do", "then", "repeat"})
 _ENDS = frozenset({"end", "until", "elseif"})
+UNKNOWN = object()
+"""The value of what is no constant."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,46 @@ def _split(tokens: Sequence[Token]) -> list[list[Token]]:
 
 def table_fields(tokens: Sequence[Token]) -> list[tuple[Token, list[Token]]] | None:
     """The names before "=" in a table constructor, with their values; None when `tokens` are no table constructor."""
+    parts = _table_parts(tokens)
+    return None if parts is None else [(part[0], part[2:]) for part in parts if _is_named(part)]
+
+
+def _table_parts(tokens: Sequence[Token]) -> list[list[Token]] | None:
     if len(tokens) < 2 or tokens[0].text != "{" or tokens[-1].text != "}" or len(_group(tokens, 0)) != len(tokens):
         return None
-    parts = _split(tokens[1:-1])
-    return [(part[0], part[2:]) for part in parts if len(part) > 1 and part[0].kind == "name" and part[1].text == "="]
+    return [part for part in _split(tokens[1:-1]) if part]
+
+
+def _is_named(part: Sequence[Token]) -> bool:
+    return len(part) > 1 and part[0].kind == "name" and part[1].text == "="
+
+
+def constant(tokens: Sequence[Token]) -> Any:
+    """The value that some tokens stand for wherever they stand: a boolean, a number, a text or a table of such ones."""
+    parts = _table_parts(tokens)
+    if parts is not None:
+        names = [part[0].text for part in parts if _is_named(part)]
+        values = [constant(part[2:] if names else part) for part in parts]
+        if UNKNOWN in values or len(names) not in (0, len(parts)):
+            return UNKNOWN
+        return dict(zip(names, values, strict=True)) if names or not parts else values
+    if len(tokens) == 2 and tokens[0].text == "-" and tokens[1].kind == "number":
+        value = _number(tokens[1].text)
+        return value if value is UNKNOWN else -value
+    if len(tokens) != 1 or "\\" in tokens[0].text:
+        return UNKNOWN
+    match tokens[0].kind:
+        case "string":
+            return tokens[0].text
+        case "number":
+            return _number(tokens[0].text)
+    return {"true": True, "false": False}.get(tokens[0].text, UNKNOWN)
+
+
+def _number(text: str) -> Any:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    return UNKNOWN

@@ -29,11 +29,12 @@ def command(scripts: tuple[str, ...], as_json: bool, verbose: bool) -> int:
 
     A script runs up to the point where it would talk to a server. In the workflows and in the functions that they
     call, these are found: I/O, values that cannot go into a workflow, activities, child workflows, options and methods
-    that do not exist, futures that nobody keeps.
+    that do not exist, options with a value that does not fit, futures that nobody keeps. There and in the activities:
+    calls of functions that the builtins do not have.
 
     Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
     """
-    make_interruptible()
+    make_interruptible(patience=1)
     from assay.checking.check import check_script
     from assay.temporal import logs
 

@@ -33,12 +33,23 @@ def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
     found = [entry for library in reference.libraries() for entry in entries(library)]
     words = _WORD.findall(" ".join(query).lower())
     scored = sorted(((_score(entry, words), -at) for at, entry in enumerate(found)), reverse=True)
-    best = [found[-at] for score, at in scored[:number] if score > 0]
+    alike: dict[str, list[Entry]] = {}  # the functions of `temporal` are those of a client
+    for score, at in scored:
+        if score > 0:
+            alike.setdefault(found[-at].text.partition("\n")[2], []).append(found[-at])
+    best = list(alike.items())[:number]
     if not best:
         click.echo(f"nothing about '{' '.join(query)}'", err=True)
         return 1
-    click.echo("\n".join(entry.text for entry in best), nl=False)
+    click.echo("\n".join(_show(entries, body) for body, entries in best), nl=False)
     return 0
+
+
+def _show(entries: list[Entry], body: str) -> str:
+    """Functions that differ only in their names."""
+    first, *others = entries
+    also = f"\nAlso {', '.join(f'`{entry.title}`' for entry in others)}.\n" if others else ""
+    return first.text.partition("\n")[0] + "\n" + also + body
 
 
 def _score(entry: Entry, words: list[str]) -> float:

@@ -52,7 +52,7 @@ def command(
         raise click.UsageError("name histories, or give a --query")
     if query is None and (address or namespace):
         raise click.UsageError("--address and --namespace belong to --query")
-    make_interruptible()
+    make_interruptible(patience=1)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(_replay(script, histories, query, address, namespace, verbose))
@@ -73,7 +73,7 @@ async def _replay(
     histories: AsyncIterator[WorkflowHistory]
     if query is not None:
         options = ConnectionOptions(url=address, namespace=namespace)
-        client = await connect("assay replay", options)
+        client = await connect("replay", options)
         total = await sources.count(client, query)
         histories = sources.from_server(client, query)
     else:

@@ -54,7 +54,7 @@ def show(
     is_file = workflow.endswith(".json") and Path(workflow).is_file()
     if is_file and (address or namespace or run_id):
         raise click.UsageError("--address, --namespace and --run-id have no use: the history comes from a file")
-    make_interruptible()
+    make_interruptible(patience=1)
     try:
         timeline, divergence = asyncio.run(_read(workflow, script, run_id, is_file, address, namespace, verbose))
     except AssayError as error:
@@ -93,7 +93,7 @@ async def _read(
     if is_file:
         recorded = reading.from_file(Path(workflow))
     else:
-        client = await connect("assay workflow show", ConnectionOptions(url=address, namespace=namespace))
+        client = await connect("workflow show", ConnectionOptions(url=address, namespace=namespace))
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.errors import BuiltinError, ErrorObject, LuaError, LuaSyntaxError, WireError
+from assay.errors import AssayError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
@@ -302,7 +302,7 @@ class Host:
             text, sides = self._encode_fields(fields)
             origin = 0 if error.origin is None else self._keep(error.origin)
             return b"f", origin, text, *sides
-        if isinstance(error, BuiltinError | WireError):
+        if isinstance(error, AssayError):
             return b"e", f"{title}: {error}".encode("utf-8", "replace")
         if isinstance(error, OSError) and error.strerror:
             where = b"" if error.filename is None else _file_name(error.filename) + b": "

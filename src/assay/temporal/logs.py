@@ -14,6 +14,9 @@ _QUIET = (
 )
 """What is told elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
 
+_LONGEST = 2000
+"""Characters of a line: the whole message of a failure is in the history."""
+
 
 class _Handler(logging.Handler):
     def __init__(self, verbose: bool) -> None:
@@ -30,6 +33,8 @@ class _Handler(logging.Handler):
             text = message.split("\n", 1)[0]
             if record.exc_info and record.exc_info[1] is not None:
                 text += ": " + str(record.exc_info[1]).split("\n", 1)[0]
+            if len(text) > _LONGEST:
+                text = f"{text[:_LONGEST]}… (of {len(text)} characters)"
         level = "error" if record.levelno >= logging.ERROR else "warn"
         log.notice(level, text, f"{record.levelname.lower()}: {text}")
 

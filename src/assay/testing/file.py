@@ -1,7 +1,7 @@
 """One test file in a process of its own: `python -m assay.testing.file SETTINGS`, a JSON object.
 
 Each test is told as a line of JSON on standard output as soon as it has ended. What the tests themselves write, on
-both streams, is kept and told with the test that wrote it.
+both streams, goes to standard error, which is a file: what is told says how much of it had been written by then.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import IO, Any
 from assay.errors import AssayError, LuaError
 from assay.lua.function import LuaFunction
 from assay.testing.host import TestHost
-from assay.testing.output import Output
 
 
 class File:
@@ -28,12 +27,14 @@ class File:
         self._filter: str = settings.get("filter") or ""
         self._timeout: float = settings["timeout"]
         self._report = report
-        self._output = Output()
         self._coverage: bool = settings["coverage"]
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage)
 
     def _tell(self, **fields: Any) -> None:
-        self._report.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()  # what was written belongs to what is told now
+        sys.stderr.flush()
+        written = os.fstat(1).st_size
+        self._report.write(json.dumps({**fields, "written": written}) + "\n")
         self._report.flush()
 
     async def run(self) -> None:
@@ -45,14 +46,13 @@ class File:
             host.set_arguments(os.fsencode(self._path))
             await host.run(host.load(source, self._path), ())
         except LuaError as error:
-            self._tell(event="broken", message=error.message, traceback=error.traceback, output=self._output.take())
+            self._tell(event="broken", message=error.message, traceback=error.traceback)
         except OSError as error:
-            self._tell(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="", output="")
+            self._tell(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="")
         except SystemExit:
-            self._tell(event="broken", message="os.exit ends the whole file", traceback="", output=self._output.take())
+            self._tell(event="broken", message="os.exit ends the whole file", traceback="")
         else:
             chosen = {name: fn for name, fn in host.tests.items() if self._filter in name}
-            self._output.take()  # nobody asks what a file writes that has no error
             self._tell(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
             for name, function in chosen.items():
                 if not await self._test(name, function):
@@ -90,13 +90,16 @@ class File:
         except AssayError as error:
             message = message or str(error)
         host.running = None
+        if message and host.server is not None:
+            # A workflow task that was never completed keeps its clock from skipping, although its run is gone.
+            await host.server.stop()
+            host.server = None
         self._tell(
             event="result",
             name=name,
             message=message,
             traceback=traceback,
             seconds=time.monotonic() - began,
-            output=self._output.take(),
         )
         return not exited
 
@@ -110,16 +113,17 @@ class File:
             await environment.close()
             for outcome in await environment.mismatches():
                 assert outcome.divergence is not None
-                problem = problem or (
-                    f"workflow '{outcome.workflow_type}' is not deterministic: replayed, it does not match its history",
-                    show(outcome.divergence),
-                )
+                what = "is not deterministic: replayed, it does not match its history"
+                if outcome.divergence.cannot_go_on:
+                    what = "cannot go on: its workflow task fails, also when it is replayed"
+                problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
         return problem
 
 
 def main(settings: dict[str, Any]) -> None:
     """Run a file and end the process."""
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     # The test server is a child of this process; both are in a process group of their own.
     signal.signal(signal.SIGTERM, lambda number, frame: os.killpg(0, signal.SIGKILL))
     asyncio.run(File(settings, report).run())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 
 _END = 20_000  # bytes that are kept at the start, and at the end, of what a test writes
@@ -11,19 +10,23 @@ _CHUNK = 1 << 20
 
 
 class Output:
-    """What the tests write, on both streams."""
+    """What the process of a file writes: in a file that is still there when the process has been killed."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 `close` closes it
         self._told = 0
-        os.dup2(self._file.fileno(), 1)
-        os.dup2(self._file.fileno(), 2)
 
-    def take(self) -> str:
-        """What was written since the last time; of a flood the first and the last lines."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        begin, self._told = self._told, os.fstat(self._file.fileno()).st_size
+    def fileno(self) -> int:
+        """Where the process is to write."""
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Forget it."""
+        self._file.close()
+
+    def take(self, end: int | None = None) -> str:
+        """What was written since the last time, up to byte `end`; of a flood the first and the last lines."""
+        begin, self._told = self._told, os.fstat(self._file.fileno()).st_size if end is None else end
         if self._told - begin <= 2 * _END:
             return self._read(begin, self._told).decode("utf-8", "replace")
         first, last = self._read(begin, begin + _END), self._read(self._told - _END, self._told)

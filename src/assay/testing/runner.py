@@ -15,6 +15,7 @@ from pathlib import Path
 
 from assay.errors import AssayError
 from assay.testing.coverage import FileCoverage, from_json
+from assay.testing.output import Output
 
 PATTERN = "*_test.lua"
 _MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to tell that it was reached
@@ -88,16 +89,16 @@ async def run_files(
 
 async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileResult:
     settings = json.dumps({"path": path, "timeout": limit, "filter": text, "coverage": coverage})
+    output = Output()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "assay.testing.file", settings),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=output.fileno(),
         start_new_session=True,
         limit=_LINE,
     )
     assert process.stdout is not None
-    assert process.stderr is not None
     result, running, ended = FileResult(path), "", False
     began = time.monotonic()
     try:
@@ -106,26 +107,27 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileR
                 line = await asyncio.wait_for(process.stdout.readline(), limit + _MARGIN)
             except TimeoutError:
                 text = "it was stopped: it never waited, so that nothing could end it in time"
-                result.tests.append(TestResult(running, text, seconds=time.monotonic() - began))
+                result.tests.append(TestResult(running, text, output=output.take(), seconds=time.monotonic() - began))
                 break
             except ValueError:
                 result.tests.append(TestResult(running, f"what it told is longer than {_LINE >> 20} MiB"))
                 break
             if not line:
-                error = (await process.stderr.read()).decode("utf-8", "replace")
-                result.tests.append(TestResult(running, "the process of the file ended unexpectedly", output=error))
+                text = "the process of the file ended unexpectedly"
+                result.tests.append(TestResult(running, text, output=output.take()))
                 break
             fields = json.loads(line)
-            event = fields.pop("event")
+            event, written = fields.pop("event"), fields.pop("written")
             if event == "test":
                 running, began = fields["name"], time.monotonic()
             elif event == "found":
                 result.filtered = fields["filtered"]
+                output.take(written)  # nobody asks what a file writes that has no error
             elif event == "coverage":
                 result.coverage = from_json(fields["files"])
             elif event in ("result", "broken"):
                 running = ""
-                result.tests.append(TestResult(fields.pop("name", ""), **fields))
+                result.tests.append(TestResult(fields.pop("name", ""), output=output.take(written), **fields))
             else:
                 ended = True
         return result
@@ -133,3 +135,4 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileR
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        output.close()

@@ -150,7 +150,7 @@ class Repl:
             signal.signal(signal.SIGINT, self._interrupt)
         try:
             if first is not None and not await self.evaluate(first):
-                return 1
+                return EXIT_INTERRUPTED if inside.pressed[0] else 1
             return await (self._talk() if interactive else self._read())
         finally:
             for service in self.host.services:

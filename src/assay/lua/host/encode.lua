@@ -87,7 +87,7 @@ local function array_length(t)
   return last <= 4 * count + 16 and last or nil
 end
 
--- Where in the value an error is: ".a.b[3]", or "the value" for its root.
+-- Where in the value an error is: " at .a.b[3]", or nothing when it is the value itself.
 local function path_text(path, depth)
   local out = {}
   for i = 1, depth do
@@ -98,7 +98,7 @@ local function path_text(path, depth)
       out[i] = "." .. tostring(key)
     end
   end
-  return depth == 0 and "the value" or concat(out)
+  return depth == 0 and "" or " at " .. concat(out)
 end
 
 -- Look for a string in a value; returns its depth, and has filled the path to it.
@@ -132,7 +132,7 @@ local shapes, nodes = {}, 0
 local SAFE = 2 ^ 53 -- whole numbers below it are written by `concat` as they should be
 
 local function fail(depth, what)
-  error({ [null] = what .. " at " .. path_text(path, depth) }, 0)
+  error({ [null] = what .. path_text(path, depth) }, 0)
 end
 
 local function new_shape(t, depth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from assay.errors import BuiltinError
@@ -123,8 +123,8 @@ class CreateScheduleOptions(UpdateScheduleOptions):
         memo: Values by name that lists and descriptions show.
     """
 
-    spec: SpecOptions
-    action: ActionOptions
+    spec: SpecOptions = field()  # which, unlike a mere annotation, has no default from the class above
+    action: ActionOptions = field()
     trigger_immediately: bool = False
     backfill: list[Period] | None = None
     memo: dict[str, Value] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from temporalio.client import (
     Schedule,
@@ -19,6 +19,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Value
 from assay.temporal import times
@@ -39,6 +40,11 @@ from assay.temporal.client.session import Session, answer
 from assay.temporal.client.start import common_arguments
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.options import seconds
+
+T = TypeVar("T")
+
+_GONE = ("schedule not found", "workflow execution already completed")
+"""How the server says that a schedule is not there any more."""
 
 
 def _overlap(overlap: Overlap | None) -> ScheduleOverlapPolicy | None:
@@ -76,7 +82,16 @@ class Schedules:
             with suppress(RPCError):
                 await self._handle(target).describe(**target.rpc())
 
-        await answer(name, call())
+        await self._answer(name, target, call())
+
+    async def _answer(self, name: str, target: ScheduleTarget, call: Awaitable[T]) -> T:
+        """Await a call about a schedule; one that is not there is told by its id."""
+        try:
+            return await answer(name, call)
+        except ErrorObject as error:
+            if error.fields["kind"] != "not_found" or not str(error).endswith(_GONE):
+                raise
+            raise ErrorObject(**error.fields | {"message": f"{name}: there is no schedule {target.id}"}) from error
 
     async def _attributes(self, given: dict[str, Value] | None) -> Any:
         return None if given is None else await self._session.search_attributes.typed(given)
@@ -149,7 +164,7 @@ class Schedules:
         async def describe() -> ScheduleInfo:
             return await info(await self._handle(where).describe(**where.rpc()))
 
-        return await answer("client.schedules:get", describe())
+        return await self._answer("client.schedules:get", where, describe())
 
     @method
     async def list(self, options: ListOptions | None = None) -> list[ScheduleRow]:
@@ -240,4 +255,4 @@ class Schedules:
         """
         where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
         call = self._handle(where).delete(**where.rpc())
-        await answer("client.schedules:delete", call)
+        await self._answer("client.schedules:delete", where, call)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from temporalio.client import ActivityExecution, ActivityHandle
 from temporalio.common import ActivityIDConflictPolicy, ActivityIDReusePolicy, RawValue
 
+from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal import search_attributes
@@ -57,6 +58,10 @@ class ActivityStartOptions(InputOptions, CallOptions):
     summary: str | None = None
     start_delay: Seconds | None = None
     priority: int | PriorityOptions | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.start_to_close_timeout or self.schedule_to_close_timeout):
+            raise BuiltinError("missing option 'start_to_close_timeout' (or 'schedule_to_close_timeout')")
 
 
 @dataclass(kw_only=True)

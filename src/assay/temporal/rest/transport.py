@@ -18,6 +18,7 @@ API = "/api/v1"
 NOT_FOUND, DEADLINE_EXCEEDED = 5, 4  # gRPC's codes
 
 _RAW_PAYLOADS = "application/json+no-payload-shorthand"  # in the shorthand large integers would come rounded
+_HINT = "; if this is the server's gRPC port, give the address of its HTTP API, which has a port of its own"
 _HTTP_NOT_FOUND, _HTTP_GATEWAY_TIMEOUT = 404, 504
 
 Parameters = Mapping[str, str | int | None]
@@ -171,10 +172,9 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             kind, text = explain(url, limits, error)
             if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
-                text = (
-                    f"{place} does not speak HTTP/1.1; if this is the server's gRPC port, give the address of its HTTP "
-                    "API, which has a port of its own"
-                )
+                text = f"{place} does not speak HTTP/1.1{_HINT}"
+            elif isinstance(error, aiohttp.ClientConnectionResetError):
+                text = f"{place} closed the connection before it could be asked{_HINT}"  # as the gRPC port may do too
             raise RestError(text, kind=kind) from error
         _check_redirects(response, path, place)
         return response, content, place

@@ -15,12 +15,12 @@ from typing import Any
 from temporalio import workflow
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.common import RawValue, VersioningBehavior
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
-from assay.temporal.failures import UnknownQueryError, to_application_error
+from assay.temporal.failures import UnknownQueryError, describe, to_application_error
 from assay.temporal.workflow import scopes
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.host import ContinueAsNew, HostFailure, WorkflowHost, WorkflowLimits
@@ -79,7 +79,16 @@ class Run:
         settings.runs[workflow.info().run_id] = self._host
 
     async def execute(self, arguments: Sequence[RawValue]) -> RawValue:
-        """Run the function to its end."""
+        """Run the function to its end, and tell why the workflow fails if it does."""
+        try:
+            return await self._execute(arguments)
+        except FailureError as error:
+            fields = describe(error)
+            if fields.get("category") != "benign":
+                self._warn("failed: %s", fields["message"])
+            raise
+
+    async def _execute(self, arguments: Sequence[RawValue]) -> RawValue:
         host = self._host
         try:
             result = await host.supervise(self._run(arguments))
