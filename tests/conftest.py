@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from assay.temporal.dev_server import DevServer
 from command import Command
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test fails because the machine stood still.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

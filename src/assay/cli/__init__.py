@@ -27,7 +27,6 @@ def main() -> NoReturn:
     """Run the command line and end the process."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a script at once, also while Lua computes
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `assay dev` starts scripts with it blocked
     try:
         code = _dispatch(sys.argv[1:])
     except BrokenPipeError:

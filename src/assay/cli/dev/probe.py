@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 from assay.cli.dev.reload import BROKEN, DIVERGED, NO_WORKER
@@ -66,7 +65,6 @@ async def _all_match(script: Script) -> bool:
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     logs.silence(verbose=False)
     code = asyncio.run(probe(sys.argv[1], sys.argv[2:]))
     sys.stdout.flush()

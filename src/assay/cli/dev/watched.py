@@ -17,7 +17,6 @@ if __name__ == "__main__":
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def observe(services: list[Service]) -> None:
         """Begin when there is something to look at: a script without a worker needs no part of this."""
