@@ -65,7 +65,7 @@ class TestRunning:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("form", [[], ["run"], ["--verbose"]])
+    @pytest.mark.parametrize("form", [[], ["run"], ["--verbose"], ["dev"]])
     @pytest.mark.parametrize(
         ("script", "reason"),
         [

@@ -60,7 +60,8 @@ def show(
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
-        complain(describe(error))
+        no_file = f"\nThere is no file {workflow} either." if workflow.endswith(".json") and not is_file else ""
+        complain(describe(error) + no_file)
         return 1
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(timeline), indent=2, ensure_ascii=False, default=str))

@@ -15,6 +15,7 @@ import click
 from assay.cli.dev import servers
 from assay.cli.dev.display import Display, Lines
 from assay.cli.dev.reload import Reloading
+from assay.cli.leave import complain
 from assay.cli.options import script_arguments, verbose
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
@@ -48,6 +49,11 @@ def command(
     a Lua file in its folder changes; code that does not run leaves the old one alone, and open workflows that do not
     match the new code are told.
     """
+    try:
+        open(script, "rb").close()  # before a server starts for nothing
+    except OSError as error:
+        complain(f"cannot read {script}: {error.strerror}")
+        return 1
     display = Lines() if plain or not is_terminal() else _screen()
     configured = servers.configured_address()
     own = any(option is not None for option in (db, port, ui_port))
