@@ -104,8 +104,8 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
             cached = self._settings.runs.get(info.run_id)
             if cached is not None:
                 cached.begin_activation()
-            for job in act.jobs:
-                removal = job.remove_from_cache
+            removals = [job.remove_from_cache for job in act.jobs if job.HasField("remove_from_cache")]
+            for removal in removals:
                 if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
                     self.mismatch(info, _telling_part(removal.message), "" if cached is None else cached.where())
                 elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
@@ -117,7 +117,7 @@ class LuaWorkflowRunner(UnsandboxedWorkflowRunner):
                         info.workflow_id,
                     )
             completion = activate(act)
-            if any(job.HasField("remove_from_cache") for job in act.jobs):
+            if removals:
                 evicted = self._settings.runs.pop(info.run_id, None)
                 if evicted is not None:
                     evicted.state.close()
