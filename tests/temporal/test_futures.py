@@ -62,7 +62,8 @@ temporal.worker({
       local _, also = pcall(timer.get, timer)
       local late, why = pcall(ctx.await_all, ctx, { ctx:start_timer(60), ctx:start_timer(0.01) }, { timeout = 0.1 })
       return { results[1], results[2] == nil, results[3], results[4], results[5][1], ok, err.type, cancelled.kind,
-        also.kind, late, why.kind, tostring(why), #ctx:await_all({}) }
+        also.kind, late, why.kind, tostring(why), #ctx:await_all({}),
+        ctx:await_all(table.pack(ctx:spawn(function() return "packed" end)))[1] }
     end,
     Any = function(ctx)
       local slow, quick = ctx:start_timer(60), ctx:spawn(function() ctx:sleep(0.02) return "quick", 2 end)
@@ -157,7 +158,7 @@ async def test_futures(lua: Script, name: str) -> None:
         ]
         assert await session.run("All") == [
             *(0.3, True, "spawned", "local", "child", False, "BROKEN", "cancelled", "cancelled"),
-            *(False, "timeout", "ctx:await_all: they have not all ended within 0.1 s", 0),
+            *(False, "timeout", "ctx:await_all: they have not all ended within 0.1 s", 0, "packed"),
         ]
         assert await session.run("Any") == [
             *([2, "quick", 2], [2, "quick", 2], 0, False, "BROKEN", "cancelled"),

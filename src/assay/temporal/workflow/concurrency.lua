@@ -45,8 +45,8 @@ local function copy(name, futures)
   for i = 1, length do
     items[i] = futures[i]
   end
-  for _ in next, futures do
-    count = count + 1
+  for key in next, futures do
+    count = count + (key == "n" and 0 or 1) -- what `table.pack` has made is an array too
   end
   if count > length then
     error(name .. ": bad argument 'futures' (array expected, got a table with other keys)", 3)
