@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client
 
 from assay.temporal.dev_server import DevServer
-from command import TIMEOUT, Command
+from command import TIMEOUT, Command, wait_for
 from glass import Glass
 from temporal_script import Script
 from terminal import Terminal, terminal
@@ -104,6 +104,24 @@ async def test_output_scrolls_above_it_and_is_whole(lua: Script, name: str) -> N
         output = glass.lines[glass.lines.index("polling") :]
         assert output == ["polling", *(f"line {i} of output" for i in range(1, 301))]
         assert glass.has_cursor
+
+
+def test_ctrl_c_throws_no_output_away_that_is_on_its_way(lua: Script, name: str) -> None:
+    code = """
+    while not fs.exists("go") do sleep(0.02) end
+    for i = 1, 150 do print("line " .. i .. " of output") if i % 3 == 0 then sleep(0.02) end end
+    fs.write("printed", "")
+    """
+    with dev(lua, name, WORKER + code, columns=60, lines=20) as screen:
+        screen.read_until("no workflow is open")
+        (lua.command.folder / "go").touch()
+        wait_for(lambda: (lua.command.folder / "printed").exists())  # and nobody reads what the terminal gets
+        screen.type("\x03")
+        assert screen.wait() == 0
+        glass = Glass(60)
+        glass.feed(screen.raw)
+        output = glass.lines[glass.lines.index("polling") :]
+        assert output == ["polling", *(f"line {i} of output" for i in range(1, 151))]
 
 
 async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:

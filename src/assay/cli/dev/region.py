@@ -40,11 +40,14 @@ class Region:
         return width or 80, height or 24
 
     def open(self) -> None:
-        """Hide the cursor, and what is typed: both would tear the lines."""
+        """Hide the cursor, and what is typed: both would tear the lines.
+
+        Nor may Ctrl-C and Ctrl-Z throw away what is on its way to the terminal: lines would be missing from the count.
+        """
         try:
             modes = termios.tcgetattr(self._fd)
             quiet = [*modes]
-            quiet[3] &= ~termios.ECHO
+            quiet[3] = quiet[3] & ~termios.ECHO | termios.NOFLSH
             self._modes = modes
             termios.tcsetattr(self._fd, termios.TCSANOW, quiet)
         except termios.error:
@@ -57,6 +60,7 @@ class Region:
             return
         self._write(self._erased() + _SHOW)
         if self._modes:
+            termios.tcflush(self._fd, termios.TCIFLUSH)  # what was typed is for nobody
             termios.tcsetattr(self._fd, termios.TCSANOW, self._modes)  # type: ignore[arg-type]
         self._modes = None
 
