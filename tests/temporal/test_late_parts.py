@@ -6,13 +6,12 @@ import random
 from typing import Any
 
 import pytest
-from temporalio import workflow
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.values import Json
-from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, WorkflowLimits
 from temporal_script import Script
 from workflow_session import worker
 
@@ -140,11 +139,29 @@ USES = (
 )
 
 
+class Still:
+    """Time and randomness that never change."""
+
+    now = started = 0.0
+    is_replaying = False
+
+    def random(self) -> random.Random:
+        return random.Random(1)
+
+    def seed(self) -> int:
+        return 1
+
+    def uuid(self) -> str:
+        return ""
+
+
 @pytest.mark.parametrize("use", USES)
-def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str) -> None:
     monkeypatch.setattr(workflow, "random", lambda: random.Random(1))
     monkeypatch.setattr(workflow, "time", lambda: 0.0)
-    monkeypatch.setattr("assay.temporal.workflow.host._MAX_WALL", 600)  # a machine that stands still is another limit
+    monkeypatch.setattr(
+        "assay.temporal.workflow.sandbox.host._MAX_WALL", 600
+    )  # a machine that stands still is another limit
     host = Host(LIBRARIES, finder("."), lambda _: None)
     script = f"function W(ctx, size) kept = {{}} for i = 1, size do kept[i] = ('x'):rep(1000) .. i end {use} end"
     host.run_sync(host.load(script.encode(), "script.lua"), ())
@@ -153,7 +170,7 @@ def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str, monkeypatch: 
     snapshot = host.snapshot(function, "a workflow")
     ends: list[Any] = []
     for size in range(0, 1000, 20):
-        run = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1))
+        run = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1), Still())
         task = run.begin(snapshot, object(), [Json(str(size).encode())])
         try:
             event = run.step(task)

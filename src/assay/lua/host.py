@@ -160,9 +160,9 @@ class Host:
                 self._last_id += 1
                 self._operations[self._last_id] = function, result
                 return b"w", self._last_id
-            return self._outcome(result)
+            return self.outcome(result)
         except BaseException as error:
-            return self._failure(function, error)
+            return self.failure(function, error)
 
     def implementation(self, function: Function) -> Callable[..., Any]:
         """What runs when the script calls `function`; raises BuiltinError when this host does not allow it."""
@@ -181,6 +181,10 @@ class Host:
         if operation != _NEVER:
             _, coroutine = self._operations.pop(operation)
             coroutine.close()
+
+    def take_operation(self, operation: int) -> tuple[Function, Coroutine[Any, Any, Any]]:
+        """Return what an operation runs and which function began it; whoever takes it carries it to its end."""
+        return self._operations.pop(operation)
 
     def let_go(self, identity: int) -> None:
         """Remember that Lua has collected a handle."""
@@ -265,7 +269,8 @@ class Host:
 
     # Outcomes -----------------------------------------------------------------------------------------------
 
-    def _outcome(self, result: Any) -> Outcome:
+    def outcome(self, result: Any) -> Outcome:
+        """Return a result as Lua's side takes it."""
         if type(result) in _PLAIN:
             return b"v", result
         if isinstance(result, Record):
@@ -295,7 +300,8 @@ class Host:
         self._handles[self._last_id] = item
         return self._last_id
 
-    def _failure(self, function: Function, error: BaseException) -> Outcome:
+    def failure(self, function: Function, error: BaseException) -> Outcome:
+        """Return an error of a call as Lua's side takes it."""
         title = function.title
         if isinstance(error, ErrorObject):
             fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
@@ -375,10 +381,10 @@ class Host:
         if isinstance(arguments, list):
             return b"j", *map(bytes, arguments)
         if len(arguments) == 1:
-            return self._outcome(arguments[0])
+            return self.outcome(arguments[0])
         if all(isinstance(argument, bytes) for argument in arguments):
             return b"v", *arguments
-        return self._outcome(Several(arguments))
+        return self.outcome(Several(arguments))
 
     def step(self, task: int, *answer: Any) -> tuple[Any, ...]:
         """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
@@ -423,20 +429,20 @@ class Host:
         was_cancelled = False
         while event[0] == b"wait":
             self._flush()
-            function, awaitable = self._operations.pop(event[1])
+            function, awaitable = self.take_operation(event[1])
             try:
                 if self.launch():
                     # They begin before this wait does, so that what their first step takes (it may import a lot) is
                     # not taken from a `sleep` that lets them get ready.
                     await asyncio.sleep(0)
-                answer = self._outcome(await awaitable)
+                answer = self.outcome(await awaitable)
             except asyncio.CancelledError:
                 awaitable.close()
                 self.check_alive()
                 was_cancelled = True
-                answer = self._failure(function, cancelled())
+                answer = self.failure(function, cancelled())
             except Exception as error:
-                answer = self._failure(function, error)
+                answer = self.failure(function, error)
             event = self.step(task, *answer)
         self.launch()
         try:
@@ -464,6 +470,14 @@ class Host:
             raise LuaError(f"the result cannot be carried: {message}")
         value = values.decode(rest[3], rest[4:]) if len(rest) > 3 else None
         raise LuaError(message, value, rest[1].decode("utf-8", "replace"), self._handles.get(rest[2]))
+
+    def error_of(self, event: tuple[Any, ...]) -> LuaError:
+        """Return the error with which a task ended."""
+        try:
+            self.result(event)
+        except LuaError as error:
+            return error
+        raise AssertionError("the task has not failed")
 
     def launch(self) -> bool:
         """Start driving the tasks that Lua code spawned; returns whether there were any."""

@@ -20,9 +20,10 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.activity import live
 from assay.temporal.failures import to_application_error
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
-from assay.temporal.workflow.host import HostFailure
-from assay.temporal.workflow.instance import Settings
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.runs import Runs, UnknownRunError
+from assay.temporal.workflow.sandbox.host import HostFailure
+from assay.temporal.workflow.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -210,17 +211,16 @@ def unknown_activity(registered: Iterable[str]) -> Callable[..., Any]:
     return activity.defn(dynamic=True)(run)
 
 
-def side_effect_activity(settings: Settings) -> Callable[..., Any]:
+def side_effect_activity(runs: Runs, settings: Settings) -> Callable[..., Any]:
     """The local activity behind `ctx:side_effect`: it calls back into the state of the run."""
 
     async def run(*arguments: RawValue) -> RawValue:
         run_id, key = map(payloads.to_python, payloads.as_json(arguments))
-        host = settings.runs.get(run_id)
-        if host is None:
-            raise ApplicationError("the run has left this worker", type="RunEvicted")
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(None, host.run_side_effect, key)
+            result = await loop.run_in_executor(None, runs.side_effect, run_id, key)
+        except UnknownRunError as error:
+            raise ApplicationError(str(error), type="RunEvicted") from None
         except LuaError as error:
             failure = to_application_error(error)
             raise failure from failure.__cause__

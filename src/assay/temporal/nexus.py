@@ -19,7 +19,7 @@ from assay.lua.values import Json, Name, Seconds
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
 from assay.temporal.options import seconds
-from assay.temporal.workflow.instance import Settings
+from assay.temporal.workflow.settings import Settings
 
 logger = logging.getLogger(__name__)
 

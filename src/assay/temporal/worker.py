@@ -25,8 +25,9 @@ from assay.temporal.core import core
 from assay.temporal.nexus import service_handlers
 from assay.temporal.outage import Outage
 from assay.temporal.worker_options import WorkerOptions
-from assay.temporal.workflow.host import WorkflowLimits
-from assay.temporal.workflow.instance import Settings, Snapshot, workflow_class
+from assay.temporal.workflow.runs import Runs
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.settings import Definition, Settings
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are left behind."""
@@ -53,8 +54,8 @@ class Worker:
             libraries=host.libraries,
             limits=options.workflow_limits or WorkflowLimits(),
         )
-        self._snapshots: list[Snapshot] | None = None
-        self._workflows: list[type] = []
+        self._definitions: list[Definition] | None = None
+        self._runs: Runs | None = None
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._activities: list[Callable[..., Any]] = []
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -72,11 +73,11 @@ class Worker:
         """What its workflows share."""
         return self._settings
 
-    def snapshots(self) -> list[Snapshot]:
-        """The snapshot of each workflow. Taken once."""
-        if self._snapshots is None:
-            self._snapshots = [
-                Snapshot(
+    def definitions(self) -> list[Definition]:
+        """The workflows with their snapshots, which are taken once."""
+        if self._definitions is None:
+            self._definitions = [
+                Definition(
                     name,
                     self._host.snapshot(entry.run, _title(name)),
                     entry.behavior,
@@ -84,7 +85,11 @@ class Worker:
                 )
                 for name, entry in self._options.all_workflows()
             ]
-        return self._snapshots
+        return self._definitions
+
+    def where(self) -> list[tuple[str, str]]:
+        """Where each run in the cache waits: its run id and a Lua traceback."""
+        return [] if self._runs is None else self._runs.where()
 
     def activity_functions(self) -> list[Callable[..., Any]]:
         """Make the SDK's activities for the options' activities."""
@@ -102,10 +107,10 @@ class Worker:
         # Not before: a tool that replays asks for no activity, their results are in the history.
         is_open = self._options.dynamic_activity is not None
         self._settings.local_activities = None if is_open else frozenset(self._options.activities)
-        for snapshot in self.snapshots():
-            self._fingerprint.update(snapshot.code)
-            self._workflows.append(workflow_class(snapshot, self._settings))
-        self._activities = [*self.activity_functions(), side_effect_activity(self._settings)]
+        for definition in self.definitions():
+            self._fingerprint.update(definition.code)
+        self._runs = Runs(self.definitions(), self._settings)
+        self._activities = [*self.activity_functions(), side_effect_activity(self._runs, self._settings)]
         if not is_open:
             self._activities.append(self.unknown_activity())
         logs.configure(self._host.verbose)
@@ -129,9 +134,10 @@ class Worker:
         # A script that is only a client does without them.
         from temporalio.worker import Worker as SdkWorker
 
-        from assay.temporal.workflow.runner import LuaWorkflowRunner
+        from assay.temporal.workflow.sdk import LuaWorkflowRunner, workflow_classes
 
-        options = self._options
+        options, runs = self._options, self._runs
+        assert runs is not None
         client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
@@ -141,14 +147,21 @@ class Worker:
                 text = f"temporal.worker: namespace '{client.namespace}' not found"
                 raise ErrorObject(text, kind="not_found") from error
             raise ErrorObject(f"temporal.worker: {error.message}", kind="rpc") from error
+        self._settings.namespace, self._settings.task_queue = client.namespace, options.task_queue
+        self._settings.hides_failures = options.codec is not None
+        self._settings.no_eager_activities = options.disable_eager_activity_execution
+        meter = core(options.metrics).metric_meter
+        self._settings.meter = lambda workflow_type: meter.with_additional_attributes(
+            {"namespace": client.namespace, "task_queue": options.task_queue, "workflow_type": workflow_type}
+        )
         self._settings.payload_limit = namespace.namespace_info.limits.blob_size_limit_error or payloads.USUAL_LIMIT
         try:
             worker = SdkWorker(
                 client,
                 activities=self._activities,
-                workflows=self._workflows,
+                workflows=workflow_classes(self.definitions()),
                 nexus_service_handlers=service_handlers(options.nexus_services, self._script, self._settings),
-                unsandboxed_workflow_runner=LuaWorkflowRunner(self._settings),
+                unsandboxed_workflow_runner=LuaWorkflowRunner(runs),
                 no_remote_activities=(
                     options.no_remote_activities or not (options.all_activities() or self.always_takes_activities)
                 ),

@@ -18,8 +18,8 @@ from assay.temporal.core import MetricsOptions
 from assay.temporal.nexus import WorkflowOperation
 from assay.temporal.options import seconds
 from assay.temporal.tuning import PollerOptions, TunerOptions
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
-from assay.temporal.workflow.host import WorkflowLimits
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
 
 if TYPE_CHECKING:
     from temporalio.worker import PollerBehavior, WorkerDeploymentConfig

@@ -368,9 +368,8 @@ class TestEnvironment:
         """Where each open workflow waits: its type and id, and a Lua traceback."""
         found = []
         for worker in self._workers:
-            for run_id, host in list(worker.settings.runs.items()):
+            for run_id, text in worker.where():
                 run = next((run for run in self._runs if run.run_id == run_id), None)
-                text = host.where()
                 if text:
                     found.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")
         return found
