@@ -157,11 +157,6 @@ class Still:
 
 @pytest.mark.parametrize("use", USES)
 def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str) -> None:
-    monkeypatch.setattr(workflow, "random", lambda: random.Random(1))
-    monkeypatch.setattr(workflow, "time", lambda: 0.0)
-    monkeypatch.setattr(
-        "assay.temporal.workflow.sandbox.host._MAX_WALL", 600
-    )  # a machine that stands still is another limit
     host = Host(LIBRARIES, finder("."), lambda _: None)
     script = f"function W(ctx, size) kept = {{}} for i = 1, size do kept[i] = ('x'):rep(1000) .. i end {use} end"
     host.run_sync(host.load(script.encode(), "script.lua"), ())

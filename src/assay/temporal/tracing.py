@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
 SERVICE = "assay"
 """The service's name when nothing else names it."""
 
@@ -39,6 +41,16 @@ def interceptor(asked: bool | None) -> TracingInterceptor | None:
 
             _interceptor = TracingInterceptor(_tracer())
         return _interceptor
+
+
+def workflow_spans(asked: bool | None) -> WorkflowSpans | None:
+    """Return what makes the spans of workflow runs; None without traces."""
+    made = interceptor(asked)
+    if made is None:
+        return None
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
+    return WorkflowSpans(made.tracer)
 
 
 def _is_configured() -> bool:

@@ -17,7 +17,7 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.temporal import configuration, logs, payloads
+from assay.temporal import configuration, logs, payloads, tracing
 from assay.temporal.activities import activity_function, side_effect_activity, unknown_activity
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.connection import connect
@@ -149,6 +149,7 @@ class Worker:
             raise ErrorObject(f"temporal.worker: {error.message}", kind="rpc") from error
         self._settings.namespace, self._settings.task_queue = client.namespace, options.task_queue
         self._settings.hides_failures = options.codec is not None
+        self._settings.spans = tracing.workflow_spans(options.tracing)
         self._settings.no_eager_activities = options.disable_eager_activity_execution
         meter = core(options.metrics).metric_meter
         self._settings.meter = lambda workflow_type: meter.with_additional_attributes(

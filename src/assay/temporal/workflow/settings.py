@@ -15,20 +15,29 @@ if TYPE_CHECKING:
     from temporalio.common import MetricMeter
 
 
-class Tracer(Protocol):
-    """Makes the spans of runs: what comes in is told by its kind, its name and its headers."""
+class Spans(Protocol):
+    """Makes the spans of runs."""
 
-    def received(self, run: Any, span: str, headers: Any) -> None:
-        """Note the start of a run, a signal, an update or a query."""
+    def started(self, run: Any) -> None:
+        """Note that a run has started."""
 
-    def ended(self, run: Any, span: str, error: str | None) -> None:
-        """Note the end of a run."""
+    def completed(self, run: Any, error: Exception | None) -> None:
+        """Note that a run has completed, or failed with an error."""
 
-    def call(self, run: Any, span: str | None, headers: Any) -> None:
-        """Note a call out of a run, and put its context into the headers."""
+    def handled(self, run: Any, name: str, headers: Any) -> None:
+        """Note a signal or an update."""
 
-    def nexus_call(self, run: Any, span: str, headers: Any) -> None:
-        """Note a Nexus call out of a run, and put its context into the text headers."""
+    def queried(self, run: Any, name: str, headers: Any) -> None:
+        """Note a query."""
+
+    def called(self, run: Any, name: str, headers: Any) -> None:
+        """Note a call out of a run, and let its headers carry the context."""
+
+    def continued(self, run: Any, headers: Any) -> None:
+        """Let the headers of the next run carry the context."""
+
+    def called_nexus(self, run: Any, name: str, headers: Any) -> None:
+        """Note a Nexus call out of a run, and let its text headers carry the context."""
 
 
 @dataclass
@@ -45,7 +54,7 @@ class Settings:
         parts: More parts of the private Lua side, for tools that look into runs.
         hides_failures: The codec encrypts messages and stack traces of failures too.
         no_eager_activities: Take no activity with the answer to a workflow task.
-        tracer: Makes the spans of runs; None without traces.
+        spans: Makes the spans of runs; None without traces.
         meter: Makes the meter of a workflow type; None when metrics go nowhere.
     """
 
@@ -58,7 +67,7 @@ class Settings:
     parts: tuple[str, ...] = ()
     hides_failures: bool = False
     no_eager_activities: bool = False
-    tracer: Tracer | None = None
+    spans: Spans | None = None
     meter: Callable[[str], MetricMeter] | None = None
 
 

@@ -157,7 +157,8 @@ class Activities:
 
     def _schedule(self, name: str, value: Json | None, options: ActivityOptions | None) -> Activity:
         command = (options or _DEFAULT).command(self._run, name, value)
-        self._run.begin_call(f"StartActivity:{name}", command.schedule_activity.headers)
+        if self._run.settings.spans is not None:
+            self._run.settings.spans.called(self._run, f"StartActivity:{name}", command.schedule_activity.headers)
         self._run.outbound.check(command)
         return Activity(self._run.outbound, command)
 
@@ -200,7 +201,8 @@ class Activities:
         if known is not None and name not in known:
             # Not the workflow's fault: a worker that has the activity carries the run on.
             raise HostFailure(RuntimeError(f"local activity '{name}' is not registered with this worker"))
-        self._run.begin_call(f"StartActivity:{name}", command.schedule_local_activity.headers)
+        if self._run.settings.spans is not None:
+            self._run.settings.spans.called(self._run, f"StartActivity:{name}", command.schedule_local_activity.headers)
         return self._add(command)
 
     def _add(self, command: WorkflowCommand) -> LocalActivity:

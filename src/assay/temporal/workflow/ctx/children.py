@@ -162,6 +162,9 @@ class Children:
 
     def _begin(self, type: str, value: Json | None, options: ChildOptions | None) -> Child:
         command = (options or ChildOptions()).command(self._run, type, value)
-        self._run.begin_call(f"StartChildWorkflow:{type}", command.start_child_workflow_execution.headers)
+        if self._run.settings.spans is not None:
+            self._run.settings.spans.called(
+                self._run, f"StartChildWorkflow:{type}", command.start_child_workflow_execution.headers
+            )
         self._run.outbound.check(command)
         return Child(self._run.outbound, command)

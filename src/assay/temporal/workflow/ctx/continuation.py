@@ -89,6 +89,7 @@ class Continuation:
             name = f"CONTINUE_AS_NEW_VERSIONING_BEHAVIOR_{given.initial_versioning_behavior.upper()}"
             target.initial_versioning_behavior = ContinueAsNewVersioningBehavior.Value(name)
         target.SetInParent()
-        run.begin_call(None, target.headers)
+        if run.settings.spans is not None:
+            run.settings.spans.continued(run, target.headers)
         run.outbound.check(command)
         raise ContinueAsNew(command)

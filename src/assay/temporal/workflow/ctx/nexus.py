@@ -94,7 +94,9 @@ def _schedule(run: Run, options: NexusOptions) -> NexusOperation:
     set_time(target.start_to_close_timeout, "start_to_close_timeout", options.start_to_close_timeout)
     target.cancellation_type = _CANCELLATION[options.cancellation_type]
     target.nexus_header.update(options.headers or {})
-    run.begin_nexus_call(f"StartNexusOperation:{options.service}/{options.operation}", target.nexus_header)
+    if run.settings.spans is not None:
+        name = f"StartNexusOperation:{options.service}/{options.operation}"
+        run.settings.spans.called_nexus(run, name, target.nexus_header)
     set_summary(command, options.summary)
     run.outbound.check(command)
     return NexusOperation(run.outbound, command)

@@ -59,7 +59,8 @@ async def _signal(run: Run, span: str, command: WorkflowCommand, name: str, valu
     target = command.signal_external_workflow_execution
     target.signal_name = name
     target.args.extend(arguments(run, value))
-    run.begin_call(span, target.headers)
+    if run.settings.spans is not None:
+        run.settings.spans.called(run, span, target.headers)
     run.outbound.check(command)
     sent = SentSignal(run.outbound, command)
     sent.start()

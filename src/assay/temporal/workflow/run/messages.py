@@ -82,6 +82,8 @@ def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
     except BuiltinError as error:
         run.warn("dropped the signal '%s', which cannot be read: %s", job.signal_name, error)
         return
+    if run.settings.spans is not None:
+        run.settings.spans.handled(run, f"HandleSignal:{job.signal_name}", job.headers)
     take_signal(run, job.signal_name, arguments or [Json(b"null")])
 
 
@@ -149,6 +151,8 @@ def _begin_update(run: Recipient, job: DoUpdate) -> None:
         _response(run, job).rejected.CopyFrom(run.outgoing(rejected.failure))
         return
     _response(run, job).accepted.SetInParent()
+    if run.settings.spans is not None:
+        run.settings.spans.handled(run, f"HandleUpdate:{job.name}", job.headers)
     update = Update(job.id, job.name)
     fiber = _begin_handler(run, f"update '{job.name}'", handler, arguments, Scope(run.scope), update)
     fiber.ended.when_done(lambda: _answer_update(run, job, fiber))
@@ -171,6 +175,8 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     if found is None:
         text = f"update '{job.name}' is not registered (registered: {run.mailbox.updates.names()})"
         raise _RejectedError(failures.application(text, "UnknownUpdate"))
+    if run.settings.spans is not None and job.run_validator:
+        run.settings.spans.handled(run, f"ValidateUpdate:{job.name}", job.headers)
     validator = found[0].validator
     if job.run_validator and validator is not None:
         run.validating = Update(job.id, job.name)
@@ -241,6 +247,8 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
         text = f"query '{name}' is not registered (registered: {run.mailbox.queries.names()})"
         raise _RejectedError(failures.application(text, "UnknownQuery"))
     handler, given = found
+    if run.settings.spans is not None:
+        run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
     try:
         result = run.host.run_handler(handler.run, given)
     except LuaError as error:

@@ -193,6 +193,8 @@ class Run:
             text = f"cannot read the workflow's input: {error}"
             self._fail(failures.application(text, "BadInput", non_retryable=True))
             return
+        if self.settings.spans is not None:
+            self.settings.spans.started(self)
         task = self.host.begin(self.definition.code, self._make_context(self), arguments)
         self._root = Fiber(self, lambda: task, self.scope)
         self._root.ended.when_done(self._function_ended)
@@ -280,6 +282,8 @@ class Run:
         if problem is None:
             command = WorkflowCommand()
             command.complete_workflow_execution.result.CopyFrom(payloads.to_payload(result))
+            if self.settings.spans is not None:
+                self.settings.spans.completed(self, None)
             self._finish(command)
         elif self.definition.suspend:
             raise HostFailure(LuaError(problem))
@@ -303,6 +307,8 @@ class Run:
     def _fail(self, failure: Failure) -> None:
         if not failures.is_benign(failure):
             self.warn("failed: %s", failures.fields(failure)["message"])
+        if self.settings.spans is not None:
+            self.settings.spans.completed(self, failures.FailureOrigin(failure))
         command = WorkflowCommand()
         command.fail_workflow_execution.failure.CopyFrom(self.outgoing(failure))
         self._finish(command)
@@ -408,16 +414,6 @@ class Run:
         """Return the metric meter of the run's workflow type."""
         meter = self.settings.meter
         return MetricMeter.noop if meter is None else meter(self.start.workflow_type)
-
-    def begin_call(self, span: str | None, headers: Any) -> None:
-        """Note a call out of the workflow in the trace, and let `headers` carry it on; without a span only that."""
-        if self.settings.tracer is not None:
-            self.settings.tracer.call(self, span, headers)
-
-    def begin_nexus_call(self, span: str, headers: Any) -> None:
-        """Note a Nexus call in the trace, and let its text headers carry it on."""
-        if self.settings.tracer is not None:
-            self.settings.tracer.nexus_call(self, span, headers)
 
     def patched(self, patch: str, *, deprecated: bool = False) -> bool:
         """Return true if the run takes the new path of a change, and record that it does."""
