@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from temporalio import workflow
 
@@ -57,11 +58,13 @@ _HASH_SEED = 20261123
 _PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
 """Where in a Lua traceback the script is."""
 
-REPLACED: dict[str, Callable[..., Any]] = {
-    "time": workflow.time,
-    "crypto.random": lambda n: workflow.random().randbytes(len(crypto.random(n)) // 2).hex(),
-    "crypto.uuid": lambda: str(workflow.uuid4()),
-}
+REPLACED: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "time": workflow.time,
+        "crypto.random": lambda n: workflow.random().randbytes(len(crypto.random(n)) // 2).hex(),
+        "crypto.uuid": lambda: str(workflow.uuid4()),
+    }
+)
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
 _SENDERS = {
@@ -135,6 +138,8 @@ class WorkflowHost(Host):
         "unawaited",
         "waits",
     )
+
+    _ASKED: ClassVar[tuple[str, ...]] = (*Host._ASKED, "cpu_spent")
 
     def __init__(
         self,
@@ -290,6 +295,8 @@ class WorkflowHost(Host):
     def _limit_text(self, limit: bytes, detail: str) -> str:
         if limit == b"memory":
             return self._memory_limit_text()
+        if limit == b"interrupted":
+            return "the run was interrupted"
         return self._cpu_limit_text() + detail if limit == b"cpu" else f"calls nested too deep: {detail}"
 
     def _check_memory(self, *pushed: Any) -> None:
