@@ -14,6 +14,7 @@ from assay.lua.values import Json
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, WorkflowLimits
 from temporal_script import Script
 from workflow_session import worker
+from workflow_state import Still
 
 SPOILED = """
 local USES = {
@@ -137,22 +138,6 @@ USES = (
     'tostring(1):find("a-b")',
     "for _ in pairs(utf8) do end",
 )
-
-
-class Still:
-    """Time and randomness that never change."""
-
-    now = started = 0.0
-    is_replaying = False
-
-    def random(self) -> random.Random:
-        return random.Random(1)
-
-    def seed(self) -> int:
-        return 1
-
-    def uuid(self) -> str:
-        return ""
 
 
 @pytest.mark.parametrize("use", USES)

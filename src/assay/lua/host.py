@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from assay.errors import AssayError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
@@ -147,9 +148,26 @@ class Host:
 
     # What Lua calls: never raises, never touches the state but for `load_part` -------------------------------
 
+    _ASKED: ClassVar[tuple[str, ...]] = (
+        *("cancel", "describe_class", "describe_method", "find_module", "let_go", "load_library", "load_part"),
+        *("replaced", "write"),
+    )
+    """The methods that the private side may call by `ask`."""
+    _askable: ClassVar[Mapping[bytes, Callable[..., Any]]] = MappingProxyType({})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Fix what Lua may ask of the hosts of a class."""
+        super().__init_subclass__(**options)
+        cls._askable = _table(cls, cls._ASKED)
+
     def ask(self, name: bytes, *arguments: Any) -> Any:
-        """Call one of the methods below for the private side."""
-        return getattr(self, name.decode())(*arguments)
+        """Call one of the methods that `_ASKED` lists."""
+        return self._askable[name](self, *arguments)
+
+    def interrupted(self, error: BaseException) -> int:
+        """End the script because of an exception from outside, such as an interrupt from the keyboard."""
+        _, never = self.end(error)
+        return int(never)
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin; its outcome is told as a tuple (see `host/bind.lua`)."""
@@ -238,7 +256,7 @@ class Host:
 
     def replaced(self, library: bytes) -> Outcome:
         """The functions of one of Lua's own libraries that the private side has its own for."""
-        return self._late.replaced[library]
+        return self._late.replaced(library)
 
     def load_part(self, name: bytes) -> Any:
         """The part of the private side that has a function which is needed for the first time."""
@@ -566,6 +584,13 @@ class Host:
         self.failed.clear()
         while self.kept:
             await self.kept.popitem()[1].close()
+
+
+def _table(cls: type, names: Iterable[str]) -> Mapping[bytes, Callable[..., Any]]:
+    return MappingProxyType({name.encode(): getattr(cls, name) for name in names})
+
+
+Host._askable = _table(Host, Host._ASKED)
 
 
 def _file_name(name: Any) -> bytes:

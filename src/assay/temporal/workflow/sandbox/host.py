@@ -10,7 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError, LuaError
@@ -50,11 +51,13 @@ _HASH_SEED = 20261123
 _PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
 """Where in a Lua traceback the script is."""
 
-REPLACED: dict[str, Callable[..., Any]] = {
-    "time": lambda source: source.now,
-    "crypto.random": lambda source, n: source.random().randbytes(len(crypto.random(n)) // 2).hex(),
-    "crypto.uuid": lambda source: source.uuid(),
-}
+REPLACED: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "time": lambda source: source.now,
+        "crypto.random": lambda source, n: source.random().randbytes(len(crypto.random(n)) // 2).hex(),
+        "crypto.uuid": lambda source: source.uuid(),
+    }
+)
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
 
 _ONLY_READS = "not allowed in a wait_condition predicate: predicates must be read-only"
@@ -136,6 +139,8 @@ class WorkflowHost(Host):
         "source",
         "waits",
     )
+
+    _ASKED: ClassVar[tuple[str, ...]] = (*Host._ASKED, "cpu_spent")
 
     def __init__(
         self,
@@ -240,6 +245,8 @@ class WorkflowHost(Host):
     def _limit_text(self, limit: bytes, detail: str) -> str:
         if limit == b"memory":
             return self._memory_limit_text()
+        if limit == b"interrupted":
+            return "the run was interrupted"
         return self._cpu_limit_text() + detail if limit == b"cpu" else f"calls nested too deep: {detail}"
 
     def _check_memory(self, *pushed: Any) -> None:
