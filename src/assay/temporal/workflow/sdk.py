@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.common import RawValue
 from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.workflow import Info
@@ -62,7 +63,7 @@ def _workflow_class(definition: Definition) -> type:
     function.__qualname__ = f"LuaWorkflow.{function.__name__}"
     del function.__annotations__["self"]
     if definition.name is None:
-        function.__annotations__["arguments"] = list
+        function.__annotations__["arguments"] = Sequence[RawValue]
     cls = type("LuaWorkflow", (), {"__qualname__": "LuaWorkflow", "run": workflow.run(function)})
     versioning = definition.versioning
     if definition.name is None:
