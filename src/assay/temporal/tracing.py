@@ -24,20 +24,33 @@ FLUSH_TIMEOUT = 5.0
 """Seconds that the last spans of a process get."""
 
 _lock = threading.Lock()
+_made: Tracer | None = None
 _interceptor: TracingInterceptor | None = None
 _provider: TracerProvider | None = None
 
 
-def interceptor(asked: bool | None) -> TracingInterceptor | None:
-    """What makes the spans of a client and its worker; None without traces. `asked`: the option, None to ask around."""
-    global _interceptor
+def tracer(asked: bool | None) -> Tracer | None:
+    """What makes the spans of a worker; None without traces. `asked`: the option, None: by the environment."""
+    global _made
     if not (_is_configured() if asked is None else asked):
+        return None
+    with _lock:
+        if _made is None:
+            _made = _tracer()
+        return _made
+
+
+def interceptor(asked: bool | None) -> TracingInterceptor | None:
+    """What makes the spans of a client; None without traces."""
+    global _interceptor
+    found = tracer(asked)
+    if found is None:
         return None
     with _lock:
         if _interceptor is None:
             from temporalio.contrib.opentelemetry import TracingInterceptor
 
-            _interceptor = TracingInterceptor(_tracer())
+            _interceptor = TracingInterceptor(found)
         return _interceptor
 
 

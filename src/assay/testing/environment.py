@@ -32,12 +32,12 @@ from assay.temporal import connection
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
-from assay.temporal.core import core
+from assay.temporal.core.runtime import core
 from assay.temporal.payloads import to_json, to_python
 from assay.temporal.registration import Script, read_script
 from assay.temporal.replay.engine import Outcome, Replay
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.worker.worker import Worker
+from assay.temporal.worker.options import WorkerOptions
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
 

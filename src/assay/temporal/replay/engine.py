@@ -19,9 +19,9 @@ from temporalio.workflow import Info
 from assay.errors import AssayError
 from assay.lua import registry
 from assay.temporal import connection
-from assay.temporal.core import core
+from assay.temporal.core.runtime import core
 from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.host import WorkflowHost
 from assay.temporal.workflow.instance import Settings, workflow_class
 from assay.temporal.workflow.runner import LuaWorkflowRunner
