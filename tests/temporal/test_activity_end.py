@@ -11,13 +11,16 @@ from temporal_script import Script
 SCRIPT = """
 local worker = temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout = tonumber(arg[2]),
   activities = {
-    cancelled = function() -- hears of it with a heartbeat, of which there are three in its timeout
-      local before = activity.cancellation_details()
-      print("waiting")
-      local ok, err = pcall(activity.wait_for_cancelled)
-      print(json.encode({ before or "nothing", ok, err.kind, activity.cancellation_details() }))
-      error(err, 0)
-    end,
+    cancelled = { -- a cancellation comes with the answer to a heartbeat, of which there are three in its timeout
+      auto_heartbeat = true,
+      run = function()
+        local before = activity.cancellation_details()
+        print("waiting")
+        local ok, err = pcall(activity.wait_for_cancelled)
+        print(json.encode({ before or "nothing", ok, err.kind, activity.cancellation_details() }))
+        error(err, 0)
+      end,
+    },
     drained = function()
       local before = activity.is_worker_shutdown()
       print("begun")
