@@ -162,7 +162,7 @@ def test_outside_of_an_activity(lua: Script, name: str) -> None:
     assert value["outside"] == [name + "not in an activity" for name in names]
     assert value["left_behind"] == [name + "the activity has ended" for name in names]
     for text in value["in_workflow"] + value["in_side_effect"]:
-        assert text.endswith(": not in a workflow, which does no I/O of its own: use an activity")
+        assert text.endswith(": not allowed in a workflow: workflow code cannot do I/O; use an activity")
     spawned, *bad = value["in_activity"]
     assert spawned == [True] * 4
     assert bad == [False, "activity.heartbeat: bad argument 'details' (JSON cannot carry a function)"]

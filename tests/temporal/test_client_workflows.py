@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
-from replay import replay, workflow_classes
+from replay import definitions, replay
 from temporal_script import Script
 
 SCRIPT = """
@@ -248,8 +248,8 @@ async def test_a_fetched_history_is_the_clis_and_can_be_replayed(lua: Script, na
     shown = WorkflowHistory.from_json(name, lua.cli("workflow", "show", "--workflow-id", name))
     assert fetched == shown
     assert len(fetched.events) > 15
-    classes, settings = await asyncio.to_thread(workflow_classes, worker)
-    assert await replay(classes, settings, [path]) == []
+    workflows, settings = await asyncio.to_thread(definitions, worker)
+    assert await replay(workflows, settings, [path]) == []
 
 
 def test_a_reset_starts_again_from_an_event(lua: Script, name: str) -> None:

@@ -82,7 +82,7 @@ class Check:
     def worker(self, worker: Worker) -> Iterator[Finding]:
         """Look at every workflow and activity of a worker, which need not have started."""
         self._seen.clear()
-        worker.snapshots()  # as a worker would; from then on Lua's own functions have their names
+        worker.definitions()  # as a worker would; from then on Lua's own functions have their names
         options = worker.options
         names = Names(
             set() if options.dynamic_activity is not None else set(options.activities),

@@ -12,8 +12,8 @@ from assay.builtins import LIBRARIES
 from assay.checking.options import bad_options, nearest
 from assay.checking.tokens import Token, arguments, table_fields
 from assay.lua.declare import Function, Library
-from assay.temporal.workflow.context import Context
-from assay.temporal.workflow.host import REPLACED
+from assay.temporal.workflow.ctx.context import Context
+from assay.temporal.workflow.sandbox.host import REPLACED
 
 Kind = tuple[str, Any]
 """What a name stands for, as `inspect.lua` tells it: ("builtin", name), ("table", fields), ("foreign", what), …"""

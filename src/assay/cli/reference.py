@@ -28,8 +28,8 @@ def libraries() -> list[Library]:
 
 
 def _ctx() -> Library:
-    from assay.temporal.workflow.context import Context
-    from assay.temporal.workflow.futures import Future
+    from assay.temporal.workflow.ctx.context import Context
+    from assay.temporal.workflow.ctx.futures import Future
 
     library = Library("ctx", "What a workflow function gets as its first argument.")
     library.handle(Context)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
+    from assay.temporal.telemetry.call_spans import CallSpans
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
 SERVICE = "assay"
 """The service's name when nothing else names it."""
 
@@ -30,7 +33,7 @@ _provider: TracerProvider | None = None
 
 
 def tracer(asked: bool | None) -> Tracer | None:
-    """What makes the spans of a worker; None without traces. `asked`: the option, None: by the environment."""
+    """Return what makes spans; None without traces. `asked`: the option; None: as the environment says."""
     global _made
     if not (_is_configured() if asked is None else asked):
         return None
@@ -41,7 +44,7 @@ def tracer(asked: bool | None) -> Tracer | None:
 
 
 def interceptor(asked: bool | None) -> TracingInterceptor | None:
-    """What makes the spans of a client; None without traces."""
+    """Return what makes the spans of a client; None without traces."""
     global _interceptor
     found = tracer(asked)
     if found is None:
@@ -52,6 +55,26 @@ def interceptor(asked: bool | None) -> TracingInterceptor | None:
 
             _interceptor = TracingInterceptor(found)
         return _interceptor
+
+
+def workflow_spans(asked: bool | None) -> WorkflowSpans | None:
+    """Return what makes the spans of workflow runs; None without traces."""
+    found = tracer(asked)
+    if found is None:
+        return None
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
+    return WorkflowSpans(found)
+
+
+def call_spans(asked: bool | None) -> CallSpans | None:
+    """Return what makes the spans of activities and Nexus requests; None without traces."""
+    found = tracer(asked)
+    if found is None:
+        return None
+    from assay.temporal.telemetry.call_spans import CallSpans
+
+    return CallSpans(found)
 
 
 def _is_configured() -> bool:

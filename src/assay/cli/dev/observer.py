@@ -26,7 +26,7 @@ from assay.lua.host import Service
 from assay.temporal import payloads
 from assay.temporal.connection import connect
 from assay.temporal.worker.worker import Worker
-from assay.temporal.workflow.waits import STATE_QUERY
+from assay.temporal.workflow.run.waits import STATE_QUERY
 
 _INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes
 _SHARE = 10  # a look is to take a tenth of the time

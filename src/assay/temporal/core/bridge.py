@@ -83,7 +83,8 @@ class HistoryFeed:
 
 def make_worker(service: ServiceClient, config: WorkerConfig) -> CoreWorker:
     """Make a worker on a connection. Raises ValueError for a configuration that Core refuses."""
-    client = service.worker_service_client._bridge_client  # type: ignore[attr-defined]
+    client = service.worker_service_client._bridge_client
+    assert client is not None  # it is connected
     return CoreWorker(_bridge.new_worker(client._runtime._ref, client._ref, config))
 
 

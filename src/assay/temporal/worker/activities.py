@@ -15,16 +15,16 @@ from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityHeartbeat, ActivityTask, ActivityTaskCompletion, Start
+from assay.temporal.data import failures
 from assay.temporal.worker.attempt import HEARTBEATS_PER_TIMEOUT, Attempt
 from assay.temporal.worker.codec import MessageCodec
-from assay.temporal.worker.failures import application_failure
 from assay.temporal.worker.side_effects import SideEffects
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter
 
-    from assay.temporal.worker.spans import Spans
+    from assay.temporal.telemetry.call_spans import CallSpans
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class ActivityTasks:
         self._attempts: dict[bytes, Attempt] = {}
         self._core: CoreWorker
         self._codec: MessageCodec
-        self._spans: Spans | None
+        self._spans: CallSpans | None
         self._meter: MetricMeter
         self._side_effects: SideEffects
         self._worker: asyncio.AbstractEventLoop
@@ -91,7 +91,7 @@ class ActivityTasks:
         self,
         core: CoreWorker,
         codec: MessageCodec,
-        spans: Spans | None,
+        spans: CallSpans | None,
         meter: MetricMeter,
         side_effects: SideEffects,
         namespace: str,
@@ -119,7 +119,7 @@ class ActivityTasks:
             self._codec.open(task, data)
         except BuiltinError as error:
             text = f"activity '{start.activity_type}': Failed decoding arguments: {error}"
-            self._refuse(task.task_token, application_failure(text, "ApplicationError"))
+            self._refuse(task.task_token, failures.application(text, "ApplicationError"))
             return
         if start.activity_type == SIDE_EFFECT_ACTIVITY and start.is_local:
             self._side_effects.take(task.task_token, start)
@@ -137,7 +137,7 @@ class ActivityTasks:
     def _refuse(self, token: bytes, failure: Failure) -> None:
         completion = ActivityTaskCompletion(task_token=token)
         completion.result.failed.failure.CopyFrom(failure)
-        self._codec.seal(completion)
+        self._codec.seal(completion, completion.result.failed.failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
         sending.add_done_callback(functools.partial(_reported, "a refused activity"))
 
@@ -159,7 +159,7 @@ class ActivityTasks:
         known = ", ".join(sorted(known for known in self._activities if known is not None)) or "none"
         text = f"activity '{name}' is not registered (registered: {known})"
         logger.warning("%s", text)
-        return application_failure(text, "NotFoundError")
+        return failures.application(text, "NotFoundError")
 
     def announce_shutdown(self) -> None:
         """Let running activities know that the worker shuts down."""
@@ -174,9 +174,9 @@ class ActivityTasks:
 
     # On the script's loop -----------------------------------------------------------------------------------
 
-    def complete(self, attempt: Attempt, completion: ActivityTaskCompletion) -> None:
-        """Report the end of an attempt."""
-        self._codec.seal(completion)
+    def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
+        """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+        self._codec.seal(completion, failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
         sending.add_done_callback(functools.partial(self._completed, attempt))
 
@@ -197,7 +197,7 @@ class ActivityTasks:
         )
 
     @property
-    def spans(self) -> Spans | None:
+    def spans(self) -> CallSpans | None:
         """What makes the spans of attempts, if there are traces."""
         return self._spans
 
@@ -218,5 +218,3 @@ class ActivityTasks:
 def _reported(title: str, sending: asyncio.Future[None]) -> None:
     if not sending.cancelled() and sending.exception() is not None:
         logger.error("%s: its end could not be reported: %s", title, sending.exception())
-
-

@@ -22,7 +22,7 @@ from assay.temporal.core.protos import (
     ActivityTaskCompletion,
     Start,
 )
-from assay.temporal.worker.failures import application_failure, cancelled_failure, is_benign, lua_failure
+from assay.temporal.data import failures
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter
@@ -114,7 +114,7 @@ class Attempt:
         """Run in a task, within a turn and a span."""
         try:
             async with contextlib.nullcontext() if self.turns is None else self.turns:
-                with contextlib.nullcontext() if self._tasks.spans is None else self._tasks.spans.activity(self):
+                with contextlib.nullcontext() if self._tasks.spans is None else self._tasks.spans.activity(self.start):
                     live.set(self)
                     self._begin()
                     await self._watch(self._function.host.run(self._function, self._arguments(), b"json"))
@@ -150,7 +150,7 @@ class Attempt:
             return
         problem = payloads.too_large(f"the result of {self.title}", len(result or b""), self._tasks.payload_limit)
         if problem is not None:
-            self._fail(application_failure(problem, "PayloadTooLarge", non_retryable=True))
+            self._fail(failures.application(problem, "PayloadTooLarge", non_retryable=True))
             return
         completion = ActivityTaskCompletion()
         completion.result.completed.result.CopyFrom(payloads.to_payload(result))
@@ -165,41 +165,44 @@ class Attempt:
         elif isinstance(error, asyncio.CancelledError) or (self.cancelled and _is_cancellation(error)):
             self._end_cancelled()
         elif isinstance(error, LuaError):
-            failure = lua_failure(error)
-            level = logging.WARNING if not is_benign(failure) and _is_logged(self.start.attempt) else logging.DEBUG
+            failure = failures.of_lua_error(error)
+            is_news = _is_logged(self.start.attempt) and not failures.is_benign(failure)
+            level = logging.WARNING if is_news else logging.DEBUG
             logger.log(level, "%s failed (attempt %d): %s", self.title, self.start.attempt, failure.message)
             self._fail(failure)
         elif isinstance(error, BuiltinError):
-            self._fail(application_failure(f"{self.title}: {error}", "BadInput", non_retryable=True))
+            self._fail(failures.application(f"{self.title}: {error}", "BadInput", non_retryable=True))
         else:
             logger.error("%s failed unexpectedly", self.title, exc_info=error)
-            self._fail(application_failure(f"{self.title}: {error!r}", type(error).__name__))
+            self._fail(failures.application(f"{self.title}: {error!r}", type(error).__name__))
 
     def _end_cancelled(self) -> None:
         reasons = self.cancellation
         if reasons is None:
-            self._fail(application_failure(f"{self.title}: the script has ended", "ScriptEnded"))
+            self._fail(failures.application(f"{self.title}: the script has ended", "ScriptEnded"))
         elif reasons.is_paused:
-            self._fail(application_failure(f"{self.title} was paused", "ActivityPause"))
+            self._fail(failures.application(f"{self.title} was paused", "ActivityPause"))
         elif reasons.is_reset:
-            self._fail(application_failure(f"{self.title} was reset", "ActivityReset"))
+            self._fail(failures.application(f"{self.title} was reset", "ActivityReset"))
         elif reasons.is_cancelled or reasons.is_worker_shutdown:
             completion = ActivityTaskCompletion()
-            completion.result.cancelled.failure.CopyFrom(cancelled_failure())
+            completion.result.cancelled.failure.CopyFrom(_cancelled())
             self._complete(completion)
         else:
-            self._fail(cancelled_failure())
+            self._fail(_cancelled())
 
     def _fail(self, failure: Failure) -> None:
         self._tasks.on_failure(self, failure)
+        if self._tasks.spans is not None:
+            self._tasks.spans.fail(failure)
         completion = ActivityTaskCompletion()
         completion.result.failed.failure.CopyFrom(failure)
-        self._complete(completion)
+        self._complete(completion, completion.result.failed.failure)
 
-    def _complete(self, completion: ActivityTaskCompletion) -> None:
+    def _complete(self, completion: ActivityTaskCompletion, failure: Failure | None = None) -> None:
         self.ended = True
         completion.task_token = self.token
-        self._tasks.complete(self, completion)
+        self._tasks.complete(self, completion, failure)
 
     # What the global `activity` asks, on the script's loop --------------------------------------------------
 
@@ -250,6 +253,12 @@ class Attempt:
         """Send the last details; Core throttles."""
         heartbeat = ActivityHeartbeat(task_token=self.token, details=self._last_details)
         self._tasks.send_heartbeat(heartbeat)
+
+
+def _cancelled() -> Failure:
+    failure = Failure(message="Cancelled")
+    failure.canceled_failure_info.SetInParent()
+    return failure
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.common import VersioningBehavior
 
 from assay.temporal.core.config import DEFAULT_POLLERS, Build, Deployment, Pollers, TaskTypes, Version, WorkerConfig
@@ -30,13 +32,11 @@ def task_types(options: WorkerOptions, *, takes_activities: bool) -> TaskTypes:
 
 def core_config(options: WorkerOptions, namespace: str, fingerprint: str, types: TaskTypes) -> WorkerConfig:
     """Core's configuration; `fingerprint` identifies the code if no build is given. Raises BuiltinError."""
-    intervals = {
+    intervals: dict[str, Any] = {
         f"{option}_millis": int(getattr(options, option) * 1000)
         for option in _INTERVALS
         if getattr(options, option) is not None
     }
-    # Activities that come with the answer to a workflow task are not counted by the rate limit.
-    is_eager = not options.disable_eager_activity_execution and options.max_activities_per_second is None
     return WorkerConfig(
         namespace=namespace,
         task_queue=options.task_queue,
@@ -60,7 +60,6 @@ def core_config(options: WorkerOptions, namespace: str, fingerprint: str, types:
         nonsticky_to_sticky_poll_ratio=options.nonsticky_to_sticky_poll_ratio,
         max_activities_per_second=options.max_activities_per_second,
         max_task_queue_activities_per_second=options.max_task_queue_activities_per_second,
-        max_eager_activity_reservations_per_workflow_task=3 if is_eager else 0,
         graceful_shutdown_period_millis=int(options.graceful_shutdown_timeout * 1000),
         **intervals,
     )

@@ -16,7 +16,8 @@ _PATH = re.compile(r"/namespaces/([^/]+)/workflows/([^/]+)/([^/]+)/history")
 
 def of_event(event: Link.WorkflowEvent) -> NexusLink:
     """The URL of an event of a workflow."""
-    namespace, workflow_id, run_id = (quote(part, safe="") for part in (event.namespace, event.workflow_id, event.run_id))
+    parts = (event.namespace, event.workflow_id, event.run_id)
+    namespace, workflow_id, run_id = (quote(part, safe="") for part in parts)
     query: dict[str, str | int] = {}
     if event.HasField("request_id_ref"):
         query = {

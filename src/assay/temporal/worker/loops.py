@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from assay.temporal.core.bridge import CoreWorker, PollShutdown
 
@@ -45,7 +45,8 @@ class Loops:
         """Poll until `stop` is set or the server refuses, call `announce`, and drain. Returns the refusal."""
         polling = [asyncio.ensure_future(self._poll(poll, tasks)) for poll, tasks in self._kinds]
         stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([*polling, stopping, self._refused], return_when=asyncio.FIRST_COMPLETED)
+        watched: list[asyncio.Future[Any]] = [*polling, stopping, self._refused]
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self._core.initiate_shutdown()
         announce()

@@ -24,12 +24,12 @@ from assay.lua.values import Json, Name, Seconds
 from assay.temporal import payloads
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NexusTask, NexusTaskCompletion
+from assay.temporal.data import failures
 from assay.temporal.worker import links
 from assay.temporal.worker.codec import MessageCodec
-from assay.temporal.worker.failures import application_failure, lua_failure
 
 if TYPE_CHECKING:
-    from assay.temporal.worker.spans import Spans
+    from assay.temporal.telemetry.call_spans import CallSpans
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class NexusTasks:
         script: asyncio.AbstractEventLoop,
         core: CoreWorker,
         codec: MessageCodec,
-        spans: Spans | None,
+        spans: CallSpans | None,
         service: ServiceClient,
         namespace: str,
         task_queue: str,
@@ -138,9 +138,9 @@ class NexusTasks:
             what = f"RunStartNexusOperationHandler:{operation.service}/{operation.operation}"
             request.begin(self._traced(what, given.header, self._start(operation, given.header, task, data)))
         else:
-            operation = given.cancel_operation
-            what = f"RunCancelNexusOperationHandler:{operation.service}/{operation.operation}"
-            request.begin(self._traced(what, given.header, self._cancel(operation.operation_token)))
+            ended = given.cancel_operation
+            what = f"RunCancelNexusOperationHandler:{ended.service}/{ended.operation}"
+            request.begin(self._traced(what, given.header, self._cancel(ended.operation_token)))
 
     async def drained(self) -> None:
         """Wait until all are reported."""
@@ -153,7 +153,7 @@ class NexusTasks:
     async def complete(self, completion: NexusTaskCompletion) -> None:
         """Report the end of a request."""
         try:
-            self._codec.seal(completion)
+            self._codec.seal(completion, completion.failure if completion.HasField("failure") else None)
             await self._core.complete_nexus_task(completion.SerializeToString())
         except Exception as error:
             logger.error("a Nexus operation: its end could not be reported: %s", error)
@@ -164,7 +164,7 @@ class NexusTasks:
     async def _traced(
         self, what: str, headers: Mapping[str, str], answering: Coroutine[Any, Any, Response]
     ) -> Response:
-        with contextlib.nullcontext() if self._spans is None else self._spans.operation(what, headers):
+        with contextlib.nullcontext() if self._spans is None else self._spans.request(what, headers):
             return await answering
 
     async def _start(
@@ -193,7 +193,7 @@ class NexusTasks:
         result = await _call(title, entry, [value, Json.of(described)])
         problem = payloads.too_large(f"the result of {title}", len(result or b""), self._payload_limit)
         if problem is not None:
-            raise _application_error(application_failure(problem, "PayloadTooLarge", non_retryable=True))
+            raise _application_error(failures.application(problem, "PayloadTooLarge", non_retryable=True))
         answer = StartOperationResponse()
         answer.sync_success.payload.CopyFrom(payloads.to_payload(result))
         return Response(start_operation=answer)
@@ -208,7 +208,7 @@ class NexusTasks:
         if not isinstance(workflow_id, str) or not workflow_id:
             text = f"{title}: the function 'workflow_id' must return a text that is not empty"
             logger.warning("%s", text)
-            raise _application_error(application_failure(text, "BadInput", non_retryable=True))
+            raise _application_error(failures.application(text, "BadInput", non_retryable=True))
         token = _token(self._namespace, workflow_id)
         start = StartWorkflowExecutionRequest(
             namespace=self._namespace,
@@ -324,11 +324,11 @@ async def _call(title: str, function: LuaFunction, arguments: list[Json]) -> Jso
     try:
         result: Json | None = await function.host.run(function, arguments, b"json")
     except LuaError as error:
-        failure = lua_failure(error)
+        failure = failures.of_lua_error(error)
         logger.warning("%s failed: %s", title, failure.message)
         raise _application_error(failure) from None
     except BuiltinError as error:
-        failure = application_failure(f"{title}: {error}", "BadInput", non_retryable=True)
+        failure = failures.application(f"{title}: {error}", "BadInput", non_retryable=True)
         raise _application_error(failure) from None
     return result
 

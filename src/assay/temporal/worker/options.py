@@ -11,13 +11,13 @@ from temporalio.common import VersioningBehavior
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Seconds
-from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core.runtime import MetricsOptions
+from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.worker.nexus import WorkflowOperation
 from assay.temporal.worker.tuning import PollerOptions, TunerOptions
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
-from assay.temporal.workflow.host import WorkflowLimits
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
 
 
 @dataclass(kw_only=True)

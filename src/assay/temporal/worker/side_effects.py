@@ -15,11 +15,11 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityTaskCompletion, Start
+from assay.temporal.data import failures
 from assay.temporal.worker.codec import MessageCodec
-from assay.temporal.worker.failures import application_failure, lua_failure
-from assay.temporal.worker.workflows import Runs
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
-from assay.temporal.workflow.host import HostFailure
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.runs import Runs, UnknownRunError
+from assay.temporal.workflow.sandbox.host import HostFailure
 
 logger = logging.getLogger(__name__)
 
@@ -51,26 +51,28 @@ class SideEffects:
     def _call(self, run_id: Any, key: Any) -> Json | Failure | None:
         try:
             result = self._runs.side_effect(run_id, key)
-        except KeyError:
-            return application_failure("the workflow run was evicted from this worker", "RunEvicted")
+        except UnknownRunError as error:
+            return failures.application(str(error), "RunEvicted")
         except LuaError as error:
-            return lua_failure(error)
+            return failures.of_lua_error(error)
         except HostFailure as failure:
-            return application_failure(str(failure.cause), SIDE_EFFECT_ACTIVITY)
+            return failures.application(str(failure.cause), SIDE_EFFECT_ACTIVITY)
         problem = payloads.too_large("the result of a side effect", len(result or b""), self._payload_limit)
         if problem is not None:
-            return application_failure(problem, "PayloadTooLarge", non_retryable=True)
+            return failures.application(problem, "PayloadTooLarge", non_retryable=True)
         return result
 
     def _complete(self, token: bytes, running: asyncio.Future[Json | Failure | None]) -> None:
         completion = ActivityTaskCompletion(task_token=token)
+        failure: Failure | None = None
         error = running.exception()
-        outcome = running.result() if error is None else application_failure(f"{error!r}", type(error).__name__)
+        outcome = running.result() if error is None else failures.application(f"{error!r}", type(error).__name__)
         if isinstance(outcome, Failure):
-            completion.result.failed.failure.CopyFrom(outcome)
+            failure = completion.result.failed.failure
+            failure.CopyFrom(outcome)
         else:
             completion.result.completed.result.CopyFrom(payloads.to_payload(outcome))
-        self._codec.seal(completion)
+        self._codec.seal(completion, failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
         self._running.add(sending)
         self._running.discard(running)

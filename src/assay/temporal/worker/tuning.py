@@ -54,9 +54,8 @@ class SlotOptions:
                 check_count(f"tuner.{kind}.{option}", slots)
         if self.bounds(kind)[0] > self.bounds(kind)[1]:
             low, high = self.bounds(kind)
-            raise BuiltinError(
-                f"bad option 'tuner.{kind}' (minimum_slots and maximum_slots in this order expected, got {low} and {high})"
-            )
+            order = f"minimum_slots and maximum_slots in this order expected, got {low} and {high}"
+            raise BuiltinError(f"bad option 'tuner.{kind}' ({order})")
 
     def bounds(self, kind: str) -> tuple[int, int]:
         """The two bounds, with the defaults in place of what is left out."""

@@ -11,13 +11,14 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
+from temporalio.common import MetricMeter
 from temporalio.service import ServiceClient
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.temporal import configuration, logs, payloads, tracing
+from assay.temporal import configuration, logs, tracing
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.codec import make_codec
 from assay.temporal.connection import connect
@@ -32,9 +33,10 @@ from assay.temporal.worker.nexus import NexusTasks
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.outage import Outage
 from assay.temporal.worker.side_effects import SideEffects
-from assay.temporal.worker.workflows import Runs, WorkflowTasks
-from assay.temporal.workflow.host import WorkflowLimits
-from assay.temporal.workflow.instance import Settings, Snapshot
+from assay.temporal.worker.workflows import WorkflowTasks
+from assay.temporal.workflow.runs import Runs
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.settings import Definition, Settings
 
 SHUTDOWN_MARGIN = 5.0
 """Seconds beyond the graceful timeout after which activities that do not end are abandoned."""
@@ -64,7 +66,8 @@ class Worker:
             libraries=host.libraries,
             limits=options.workflow_limits or WorkflowLimits(),
         )
-        self._snapshots: list[Snapshot] | None = None
+        self._definitions: list[Definition] | None = None
+        self._runs: Runs | None = None
         self._activities: ActivityTasks | None = None
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -82,11 +85,11 @@ class Worker:
         """What its workflows share."""
         return self._settings
 
-    def snapshots(self) -> list[Snapshot]:
-        """The snapshot of each workflow. Taken once."""
-        if self._snapshots is None:
-            self._snapshots = [
-                Snapshot(
+    def definitions(self) -> list[Definition]:
+        """The workflows with their snapshots, which are taken once."""
+        if self._definitions is None:
+            self._definitions = [
+                Definition(
                     name,
                     self._host.snapshot(entry.run, _title(name)),
                     entry.behavior,
@@ -94,26 +97,25 @@ class Worker:
                 )
                 for name, entry in self._options.all_workflows()
             ]
-        return self._snapshots
+        return self._definitions
+
+    def where(self) -> list[tuple[str, str]]:
+        """Where each run in the cache waits: its run id and a Lua traceback."""
+        return [] if self._runs is None else self._runs.where()
 
     def make_activities(self) -> ActivityTasks:
         """Make what takes the activity tasks."""
         options = self._options
         return ActivityTasks(options.all_activities(), self._script, options.task_queue)
 
-    def make_runs(self, namespace: str) -> Runs:
-        """Make the cache of runs."""
-        from assay.temporal.worker.interim import SdkRuns
-
-        return SdkRuns(self.snapshots(), self._settings, self._options, namespace)
-
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
         # Not before: a tool that replays asks for no activity, their results are in the history.
         is_open = self._options.dynamic_activity is not None
         self._settings.local_activities = None if is_open else frozenset(self._options.activities)
-        for snapshot in self.snapshots():
-            self._fingerprint.update(snapshot.code)
+        for definition in self.definitions():
+            self._fingerprint.update(definition.code)
+        self._runs = Runs(self.definitions(), self._settings)
         self._activities = self.make_activities()
         logs.configure(self._host.verbose)
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
@@ -157,30 +159,24 @@ class Worker:
 
     async def _make_loops(self, service: ServiceClient, namespace: str, pool: ThreadPoolExecutor) -> Loops:
         """Make a worker of Core, and what takes its tasks. Raises BuiltinError or ErrorObject."""
-        options, activities = self._options, self._activities
+        options, activities, runs = self._options, self._activities, self._runs
         assert activities is not None
+        assert runs is not None
         types = task_types(options, takes_activities=self.always_takes_activities)
         try:
-            worker = make_worker(
-                service, core_config(options, namespace, self._fingerprint.hexdigest()[:32], types)
-            )
+            worker = make_worker(service, core_config(options, namespace, self._fingerprint.hexdigest()[:32], types))
         except ValueError as error:
             raise BuiltinError(str(error)) from error
         limit = await reception.payload_limit(worker, namespace)
-        self._settings.payload_limit = limit
+        meter = core(options.metrics).metric_meter
+        self._set_up_runs(namespace, limit, meter)
         codec = MessageCodec(make_codec(options.codec))
-        tracer = tracing.tracer(options.tracing)
-        spans = None
-        if tracer is not None:
-            from assay.temporal.worker.spans import Spans
-
-            spans = Spans(tracer)
-        runs = self.make_runs(namespace)
+        spans = tracing.call_spans(options.tracing)
         side_effects = SideEffects(runs, pool, worker, codec, limit)
-        activities.attach(worker, codec, spans, core(options.metrics).metric_meter, side_effects, namespace, limit)
+        activities.attach(worker, codec, spans, meter, side_effects, namespace, limit)
         loops = Loops(worker)
         if types.enable_workflows:
-            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec, spans))
+            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec))
         if types.enable_local_activities or types.enable_remote_activities:
             loops.add(worker.poll_activity_task, activities)
         if types.enable_nexus:
@@ -197,6 +193,19 @@ class Worker:
             )
             loops.add(worker.poll_nexus_task, nexus)
         return loops
+
+    def _set_up_runs(self, namespace: str, payload_limit: int, meter: MetricMeter) -> None:
+        settings, options = self._settings, self._options
+        settings.namespace, settings.task_queue, settings.payload_limit = namespace, options.task_queue, payload_limit
+        settings.hides_failures = options.codec is not None
+        settings.spans = tracing.workflow_spans(options.tracing)
+        # Activities that come with the answer to a workflow task are not counted by the rate limit.
+        settings.no_eager_activities = (
+            options.disable_eager_activity_execution or options.max_activities_per_second is not None
+        )
+        settings.meter = lambda workflow_type: meter.with_additional_attributes(
+            {"namespace": namespace, "task_queue": options.task_queue, "workflow_type": workflow_type}
+        )
 
     async def _poll(self, loops: Loops) -> PollRefusedError | None:
         """Poll until the worker is asked to stop, and drain; returns why the server refuses the polls, if it does."""

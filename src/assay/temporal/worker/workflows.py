@@ -6,32 +6,16 @@ import asyncio
 import functools
 import logging
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from assay.errors import BuiltinError
-from assay.lua.values import Json
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.data import failures
 from assay.temporal.worker.codec import MessageCodec
-from assay.temporal.worker.failures import application_failure
-
-if TYPE_CHECKING:
-    from assay.temporal.worker.spans import Spans
+from assay.temporal.workflow.runs import Runs
 
 logger = logging.getLogger(__name__)
-
-
-class Runs(Protocol):
-    """The runs in the cache of a worker."""
-
-    def activate(self, activation: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Let a run go on; on any thread, one call at a time for a run. Never raises."""
-
-    def is_slow(self, run_id: str) -> bool:
-        """Return true if the next activation of the run may take long."""
-
-    def side_effect(self, run_id: str, key: int) -> Json | None:
-        """Run a side effect of a run; on any thread. Raises KeyError, LuaError, HostFailure."""
 
 
 class WorkflowTasks:
@@ -41,14 +25,11 @@ class WorkflowTasks:
     slow runs on a thread of the pool, so that the others go on meanwhile.
     """
 
-    def __init__(
-        self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, spans: Spans | None
-    ) -> None:
+    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec) -> None:
         self._runs = runs
         self._pool = pool
         self._core = core
         self._codec = codec
-        self._spans = spans
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Future[Any]] = set()
 
@@ -70,16 +51,13 @@ class WorkflowTasks:
     def _activate(self, activation: WorkflowActivation, data: bytes) -> bytes:
         try:
             self._codec.open(activation, data)
-            if self._spans is None:
-                completion = self._runs.activate(activation)
-            else:
-                completion = self._spans.workflow(activation, self._runs.activate)
+            completion = self._runs.activate(activation)
             self._codec.seal(completion)
         except Exception as error:  # of the codec: a worker with the right keys may carry the run on
             text = f"Failed decoding arguments: {error}" if isinstance(error, BuiltinError) else repr(error)
             logger.warning("Failed activation on workflow with run ID %s: %s", activation.run_id, text)
             completion = WorkflowActivationCompletion(run_id=activation.run_id)
-            completion.failed.failure.CopyFrom(application_failure(text, type(error).__name__))
+            completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
         return completion.SerializeToString()
 
     def _activated(self, run_id: str, running: asyncio.Future[bytes]) -> None:
