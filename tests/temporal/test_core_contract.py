@@ -64,7 +64,8 @@ JOBS = (
 )
 
 COMMANDS = (
-    "event_group_markers user_metadata start_timer schedule_activity respond_to_query request_cancel_activity cancel_timer "
+    "event_group_markers user_metadata start_timer schedule_activity respond_to_query request_cancel_activity "
+    "cancel_timer "
     "complete_workflow_execution fail_workflow_execution continue_as_new_workflow_execution cancel_workflow_execution "
     "set_patch_marker start_child_workflow_execution cancel_child_workflow_execution "
     "request_cancel_external_workflow_execution signal_external_workflow_execution cancel_signal_workflow "
@@ -131,6 +132,7 @@ def test_the_fields_of_the_messages(message: type[Any]) -> None:
 
 def test_the_kinds_of_jobs() -> None:
     job = protos.WorkflowActivation.DESCRIPTOR.fields_by_name["jobs"].message_type
+    assert job is not None
     assert not changes(JOBS.split(), job.fields_by_name), f"jobs: {changes(JOBS.split(), job.fields_by_name)}"
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from assay.errors import AssayError
@@ -18,17 +15,13 @@ from assay.temporal.core.config import replay_config
 from assay.temporal.core.protos import RemoveFromCache, WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.core.runtime import core
 from assay.temporal.data import failures
+from assay.temporal.replay.integrity import check
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs
 
 ANSWER_TIMEOUT = 60.0
 """Seconds after which Core has stopped at a history; it takes milliseconds from one activation to the next."""
 
-_ENDS_OF_TASKS = (
-    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
-)
 _AT_THE_END = (RemoveFromCache.EvictionReason.CACHE_FULL, RemoveFromCache.EvictionReason.LANG_REQUESTED)
 
 
@@ -93,19 +86,3 @@ class Feed:
             completion.failed.failure.CopyFrom(failures.application(str(error), type(error).__name__))
         await self._core.complete_workflow_activation(completion.SerializeToString())
         return next((job.remove_from_cache for job in activation.jobs if job.HasField("remove_from_cache")), None)
-
-
-def check(events: Sequence[HistoryEvent]) -> None:
-    """Raise AssayError for a history that is not complete: Core would never be done with it."""
-    if not events or events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-        raise AssayError("the history does not begin with WorkflowExecutionStarted")
-    open_task = 0
-    for expected, event in enumerate(events, 1):
-        if event.event_id != expected:
-            raise AssayError(f"the history is not complete: event {expected} is missing")
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-            if open_task:
-                raise AssayError(f"the history is not complete: the workflow task of event {open_task} has no end")
-            open_task = event.event_id
-        elif event.event_type in _ENDS_OF_TASKS:
-            open_task = 0
