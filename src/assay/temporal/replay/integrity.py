@@ -39,13 +39,10 @@ def check(events: Sequence[HistoryEvent]) -> None:
             completed.add(event.event_id)
             running = 0
         elif cause and cause not in completed:
-            raise (
-                _endless(running)
-                if running
-                else IncompleteHistoryError(
-                    f"the history is not complete: event {expected} belongs to event {cause}, which ends no workflow task"
-                )
-            )
+            if running:
+                raise _endless(running)
+            text = f"event {expected} belongs to event {cause}, which ends no workflow task"
+            raise IncompleteHistoryError(f"the history is not complete: {text}")
 
 
 def _endless(task: int) -> IncompleteHistoryError:

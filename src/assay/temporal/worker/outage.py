@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
@@ -25,6 +26,9 @@ PROBE_INTERVAL = 5.0
 _FINAL = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 """Refusals that no change of rights takes back."""
 
+_FINALS = 3
+"""Final refusals in a row that are believed: a server that starts may not know its namespaces at first."""
+
 _away: set[str] = set()  # the addresses that a worker of this process has reported
 _lock = threading.Lock()
 
@@ -44,11 +48,12 @@ class Outage:
         self._failure = runtime.PollFailure("", lasting=False)
         self._complaints: set[str] = set()
 
-    async def watch(self) -> None:
-        """Report what becomes of the server, until cancelled."""
+    async def watch(self, give_up: Callable[[ErrorObject], None]) -> None:
+        """Report what becomes of the server, until cancelled; call `give_up` when it will never take the worker."""
         runtime.on_poll_failure.add(self._notice)
         try:
             asks = await self._ask() is None  # else it may poll, but not ask
+            finals = 0
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_INTERVAL if asks else None):
@@ -58,7 +63,10 @@ class Outage:
                     await self._look(self._failure)
                 else:
                     refusal = await self._ask()
-                    if refusal is not None and _is_refusal(refusal):
+                    finals = finals + 1 if refusal is not None and refusal.status in _FINAL else 0
+                    if refusal is not None and finals == _FINALS:
+                        give_up(self._refused(refusal))
+                    elif refusal is not None and _is_refusal(refusal):
                         self._complain(refusal.message)
         finally:
             runtime.on_poll_failure.discard(self._notice)
@@ -71,7 +79,7 @@ class Outage:
             if refusal is None:
                 return
             if refusal.status in _FINAL:
-                raise ErrorObject(f"temporal.worker: {self._where} refuses the worker: {refusal.message}", kind="rpc")
+                raise self._refused(refusal)
             self._complain(refusal.message if _is_refusal(refusal) else text)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_INTERVAL):
@@ -83,6 +91,9 @@ class Outage:
 
     async def _ask(self) -> RPCError | None:
         return await reception.ask(self._service, self._settings.namespace, self._task_queue)
+
+    def _refused(self, refusal: RPCError) -> ErrorObject:
+        return ErrorObject(f"temporal.worker: {self._where} refuses the worker: {refusal.message}", kind="rpc")
 
     def _complain(self, reason: str) -> None:
         if reason not in self._complaints:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from temporalio.common import MetricMeter
 from temporalio.service import ServiceClient
 
-from assay.errors import BuiltinError
+from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
@@ -144,7 +144,13 @@ class Worker:
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
         loops = await self._make_loops(service, settings.namespace, pool)
         outage = Outage(service, settings, options.task_queue)
-        watching = asyncio.create_task(outage.watch())
+        refused: list[ErrorObject] = []
+
+        def give_up(error: ErrorObject) -> None:
+            refused.append(error)
+            self.request_shutdown()
+
+        watching = asyncio.create_task(outage.watch(give_up))
         self._started.set_result(None)
         give_freed_memory_back()
         try:
@@ -153,6 +159,8 @@ class Worker:
                 if self._stop.is_set():
                     break
                 loops = await self._make_loops(service, settings.namespace, pool)
+            if refused:
+                raise refused[0]
         finally:
             watching.cancel()
             pool.shutdown(wait=False)
