@@ -16,17 +16,15 @@ from pathlib import Path
 from unittest.mock import patch
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.loop import new_event_loop
 from assay.temporal.codec import CodecOptions
-from assay.temporal.connection import data_converter
-from assay.temporal.worker import Worker
+from assay.temporal.replay.feed import Feed
+from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.runs import Runs
-from assay.temporal.workflow.sdk import LuaWorkflowRunner, workflow_classes
 from assay.temporal.workflow.settings import Definition, Settings
 
 
@@ -60,16 +58,12 @@ async def replay(
     workflows: list[Definition], settings: Settings, histories: list[Path], codec: CodecOptions | None = None
 ) -> list[str]:
     """Replay each history from its first event; returns what does not match."""
-    replayer = Replayer(
-        workflows=workflow_classes(workflows),
-        unsandboxed_workflow_runner=LuaWorkflowRunner(Runs(workflows, settings)),
-        data_converter=data_converter(codec),
-    )
     problems = []
-    for path in histories:
-        result = await replayer.replay_workflow(read(path), raise_on_replay_failure=False)
-        if result.replay_failure is not None:
-            problems.append(f"{path.name}: {result.replay_failure}")
+    async with Feed(Runs(workflows, settings), codec) as feed:
+        for path in histories:
+            problem = await feed.replay(read(path))
+            if problem is not None:
+                problems.append(f"{path.name}: {problem}")
     return problems
 
 

@@ -11,7 +11,7 @@ from workflow_session import count_types, worker
 FUTURES = """
 local activities = {
   echo = function(input) return input end,
-  nap = function(seconds) sleep(seconds) return seconds end,
+  nap = { auto_heartbeat = true, run = function(seconds) sleep(seconds) return seconds end },
   fail = function(message) error({ type = "BROKEN", message = message, non_retryable = true }) end,
 }
 -- A replay compares the names of activities, not what they get.

@@ -64,13 +64,13 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
         local waiting
         local worker = temporal.worker({{ task_queue = arg[1],
           activities = {{
-            wait = function()
+            wait = {{ auto_heartbeat = true, run = function()
               {prepare}
               waiting = true
               local ok, problem = pcall(function() {wait} end)
               told = {{ ok, problem.kind }}
               error(problem)
-            end,
+            end }},
           }},
           workflows = {{
             Wait = function(ctx)

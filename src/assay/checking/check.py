@@ -16,7 +16,7 @@ from assay.errors import LuaError
 from assay.lua import values
 from assay.lua.host import Host
 from assay.temporal.registration import Script
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 
 _INSPECT = os.path.join(os.path.dirname(__file__), "inspect")
 _POSITION = re.compile(r"^(.+?):(\d+): (.*)$", re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.builtins import log
 from assay.checking.check import Check
 from assay.lua.host import Host, Service
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 
 
 def tell_of(host: Host, service: Service) -> None:

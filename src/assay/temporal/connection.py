@@ -20,7 +20,7 @@ from assay.errors import ErrorObject
 from assay.temporal import configuration, connect_errors, tracing
 from assay.temporal.calls import CallLimits
 from assay.temporal.codec import CodecOptions, make_codec
-from assay.temporal.core import core
+from assay.temporal.core.runtime import core
 from assay.temporal.failures import HiddenFailureConverter, LuaFailureConverter
 from assay.temporal.payloads import RawConverter
 from assay.temporal.tls import TlsOptions

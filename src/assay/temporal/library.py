@@ -11,8 +11,8 @@ from assay.lua.host import Host
 from assay.temporal import connection, meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
 
 library = Library(
     "temporal",

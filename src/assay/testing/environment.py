@@ -10,16 +10,15 @@ import shutil
 import sys
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import WorkflowHistory
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
@@ -28,16 +27,20 @@ from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
-from assay.temporal import connection
+from assay.temporal import connection, payloads
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
-from assay.temporal.core import core
-from assay.temporal.payloads import to_json, to_python
+from assay.temporal.core.protos import Start
+from assay.temporal.core.runtime import core
+from assay.temporal.data import failures
 from assay.temporal.registration import Script, read_script
 from assay.temporal.replay.engine import Outcome, Replay
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.replay.integrity import IncompleteHistoryError, check
+from assay.temporal.worker.activities import ActivityTasks
+from assay.temporal.worker.attempt import Attempt
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
 
@@ -88,8 +91,38 @@ class Server:
             await self._environment.shutdown()
 
 
+class _TestActivities(ActivityTasks):
+    """Writes down the calls of activities, and reports one that fails again and again."""
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        script: asyncio.AbstractEventLoop,
+        note: Callable[[Start], None],
+        hear_endless: Callable[[str], None],
+    ) -> None:
+        super().__init__(options.all_activities(), script, options.task_queue)
+        self._note = note
+        self._hear_endless = hear_endless
+
+    def on_start(self, attempt: Attempt) -> None:
+        """Write down the call."""
+        self._note(attempt.start)
+
+    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """Report an activity without a limit that has failed too often."""
+        start = attempt.start
+        if start.attempt == _ENDLESS and start.retry_policy.maximum_attempts == 0:
+            self._hear_endless(f"{attempt.title} fails again and again: {failure.message}")
+
+    def unknown(self, name: str) -> Failure:
+        """End the test."""
+        text = f"activity '{name}' is neither in the script nor in the 'activities' of the environment"
+        return failures.application(text, "UnknownActivity", non_retryable=True)
+
+
 class _TestWorker(Worker):
-    """A worker that writes down the calls of activities, and hears of one that fails again and again."""
+    """A worker whose activities are watched."""
 
     always_takes_activities = True
 
@@ -97,52 +130,16 @@ class _TestWorker(Worker):
         self,
         host: Host,
         options: WorkerOptions,
-        note: Callable[[str, RawValue | None], None],
+        note: Callable[[Start], None],
         hear_endless: Callable[[str], None],
     ) -> None:
         super().__init__(host, options)
         self._note = note
         self._hear_endless = hear_endless
 
-    def activity_functions(self) -> list[Callable[..., Any]]:
-        """Make the activities, each with a look at its calls."""
-        return [self._noted(function) for function in super().activity_functions()]
-
-    def unknown_activity(self) -> Callable[..., Any]:
-        """Make the activity for all other names, which ends the test."""
-
-        async def unknown(arguments: Sequence[RawValue]) -> None:
-            name = activity.info().activity_type
-            raise ApplicationError(
-                f"activity '{name}' is neither in the script nor in the 'activities' of the environment",
-                type="UnknownActivity",
-                non_retryable=True,
-            )
-
-        return activity.defn(dynamic=True)(unknown)
-
-    def _noted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def attempt(arguments: Sequence[RawValue], call: Coroutine[Any, Any, RawValue]) -> RawValue:
-            info = activity.info()
-            self._note(info.activity_type, arguments[0] if arguments else None)
-            try:
-                return await call
-            except ApplicationError as error:
-                policy = info.retry_policy
-                if info.attempt == _ENDLESS and (policy is None or policy.maximum_attempts == 0):
-                    self._hear_endless(f"activity '{info.activity_type}' fails again and again: {error.message}")
-                raise
-
-        async def run(*arguments: RawValue) -> RawValue:
-            return await attempt(arguments, function(*arguments))
-
-        async def run_any(arguments: Sequence[RawValue]) -> RawValue:
-            return await attempt(arguments, function(arguments))
-
-        definition = activity._Definition.from_callable(function)
-        assert definition is not None
-        is_dynamic = definition.name is None
-        return activity.defn(dynamic=True)(run_any) if is_dynamic else activity.defn(name=definition.name)(run)
+    def make_activities(self) -> ActivityTasks:
+        """Make what takes the activity tasks."""
+        return _TestActivities(self.options, asyncio.get_running_loop(), self._note, self._hear_endless)
 
 
 class _TaskFailures(logging.Handler):
@@ -236,11 +233,10 @@ class TestEnvironment:
 
         self._loop.call_soon_threadsafe(hear)
 
-    def _note(self, name: str, argument: RawValue | None) -> None:
-        info = activity.info()
-        at = 0.0 if self._first_start is None else info.scheduled_time.timestamp() - self._first_start
-        value = None if argument is None else _decode(argument)
-        self.calls.append(ActivityCall(name, value, info.attempt, math.floor(at)))
+    def _note(self, start: Start) -> None:
+        at = 0.0 if self._first_start is None else start.scheduled_time.ToMicroseconds() / 1e6 - self._first_start
+        value = _decode(start.input[0]) if start.input else None
+        self.calls.append(ActivityCall(start.activity_type, value, start.attempt, math.floor(at)))
 
     # Workflows ----------------------------------------------------------------------------------------------
 
@@ -409,7 +405,7 @@ class TestEnvironment:
                         seen.add(further)
                         todo.append(further)
             started = history.events[0].workflow_execution_started_event_attributes
-            if replay.knows(started.workflow_type.name):
+            if replay.knows(started.workflow_type.name) and _is_complete(history):
                 yield history
 
 
@@ -417,9 +413,19 @@ def _join(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def _decode(raw: RawValue) -> Any:
+def _is_complete(history: WorkflowHistory) -> bool:
+    """Whether a history can be replayed: the server that skips time loses an event now and then."""
+    try:
+        check(history.events)
+    except IncompleteHistoryError:
+        return False
+    return True
+
+
+def _decode(payload: Payload) -> Any:
 
     try:
-        return to_python(to_json(raw))
+        value = payloads.from_payload(payload)
+        return None if value is None else payloads.to_python(value)
     except AssayError:
         return None

@@ -25,7 +25,7 @@ from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
 from assay.lua.host import Service
 from assay.temporal import payloads
 from assay.temporal.connection import connect
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.waits import STATE_QUERY
 
 _INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes

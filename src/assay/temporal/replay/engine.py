@@ -1,4 +1,4 @@
-"""The run of a replay: the SDK's replayer over our workflow classes, one history after the other."""
+"""The run of a replay: histories through Core, and what their runs do beside what they did."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from assay.errors import AssayError
 from assay.lua import registry
-from assay.temporal import connection
-from assay.temporal.core import core
+from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.replay.feed import Feed
 from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.run.waits import stack
 from assay.temporal.workflow.runs import Observer, Runs
 from assay.temporal.workflow.sandbox.host import WorkflowHost
-from assay.temporal.workflow.sdk import LuaWorkflowRunner, workflow_classes
 from assay.temporal.workflow.settings import Definition
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
@@ -152,12 +148,8 @@ class Replay:
         self._names = {name for name in definitions if name is not None}
         self._is_dynamic = None in definitions
         self.watch = _Watch()
-        self._replayer = Replayer(
-            workflows=workflow_classes(definitions.values()),
-            unsandboxed_workflow_runner=LuaWorkflowRunner(Runs(definitions.values(), settings, self.watch)),
-            data_converter=connection.data_converter(codec),
-            runtime=core(),
-        )
+        self._codec = codec
+        self._runs = Runs(definitions.values(), settings, self.watch)
 
     def knows(self, workflow_type: str) -> bool:
         """Whether there is code for a workflow."""
@@ -165,9 +157,10 @@ class Replay:
 
     async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[Outcome]:
         """Replay histories one by one, each read only when it is its turn."""
-        async with self._replayer.workflow_replay_iterator(self._begin_each(histories)) as results:
-            async for result in results:
-                yield self._outcome(result.history, result.replay_failure)
+        async with Feed(self._runs, self._codec) as feed:
+            async for history in histories:
+                self.watch.watched = _Watched()
+                yield self._outcome(history, await feed.replay(history))
 
     async def trace(self, history: WorkflowHistory) -> Trace:
         """Replay one history and tell which lines of the script caused its events."""
@@ -180,12 +173,7 @@ class Replay:
         waits = watched.waits if outcome.divergence is None else ""
         return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
 
-    async def _begin_each(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
-        async for history in histories:
-            self.watch.watched = _Watched()
-            yield history
-
-    def _outcome(self, history: WorkflowHistory, failure: Exception | None) -> Outcome:
+    def _outcome(self, history: WorkflowHistory, failure: str | None) -> Outcome:
         started = history.events[0].workflow_execution_started_event_attributes
         watched = self.watch.watched
         divergence = None
@@ -199,7 +187,7 @@ class Replay:
             divergence=divergence,
         )
 
-    def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: Exception | None) -> Divergence:
+    def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: str | None) -> Divergence:
         watched = self.watch.watched
         if not self.knows(workflow_type):
             known = ", ".join(sorted(self._names))
@@ -208,7 +196,7 @@ class Replay:
             text = f"the run cannot go on: {watched.failure}"
             return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
         if not watched.mismatch:
-            return Divergence(str(failure), [], None, None, watched.where)
+            return Divergence(failure or "", [], None, None, watched.where)
         message = _CODE.sub("", watched.mismatch)
         expected, actual = list(history_steps(history.events)), watched.ordered
         at = next(

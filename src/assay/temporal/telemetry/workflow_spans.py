@@ -5,28 +5,15 @@ A span of a run has no duration: it begins and ends in one activation, because a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-import orjson
 from opentelemetry import trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import Link, SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.api.common.v1 import Payload
 
-from assay.errors import BuiltinError
-from assay.lua.values import Json
-from assay.temporal import payloads
-
-HEADER = "_tracer-data"
-"""The header that carries a trace's context between Temporal's SDKs."""
-
-_PROPAGATOR = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
-
-Headers = Mapping[str, Payload]
+from assay.temporal.telemetry.headers import Headers, carrier, context_of, inject
 
 
 class Start(Protocol):
@@ -70,38 +57,38 @@ class WorkflowSpans:
 
     def handled(self, run: Traced, name: str, headers: Headers) -> None:
         """Note a signal or an update; the span of its sender is linked."""
-        self._span(run, name, SpanKind.SERVER, link=_context(headers))
+        self._span(run, name, SpanKind.SERVER, link=context_of(headers))
 
     def queried(self, run: Traced, name: str, headers: Headers) -> None:
         """Note a query in its sender's trace, also on a replay; the span of the run is linked."""
-        parent = _context(headers)
+        parent = context_of(headers)
         if parent is not None:
-            self._make(run, name, SpanKind.SERVER, parent, _context(run.start.message().headers), None)
+            self._make(run, name, SpanKind.SERVER, parent, context_of(run.start.message().headers), None)
 
     def called(self, run: Traced, name: str, headers: MutableMapping[str, Payload]) -> None:
         """Note a call out of the run, and let `headers` carry its context."""
         context = self._span(run, name, SpanKind.CLIENT)
         if context is not None:
-            _inject(context, headers)
+            inject(context, headers)
 
     def continued(self, run: Traced, headers: MutableMapping[str, Payload]) -> None:
         """Let the headers of the next run carry the context of this one."""
-        context = _context(run.start.message().headers)
+        context = context_of(run.start.message().headers)
         if context is not None:
-            _inject(context, headers)
+            inject(context, headers)
 
     def called_nexus(self, run: Traced, name: str, headers: MutableMapping[str, str]) -> None:
         """Note a Nexus call out of the run, and let its text headers carry its context."""
         context = self._span(run, name, SpanKind.CLIENT)
         if context is not None:
-            headers.update(_carrier(context))
+            headers.update(carrier(context))
 
     def _span(
         self, run: Traced, name: str, kind: SpanKind, *, link: Context | None = None, error: Exception | None = None
     ) -> Context | None:
         if run.is_replaying:
             return None
-        parent = _context(run.start.message().headers)
+        parent = context_of(run.start.message().headers)
         return None if parent is None else self._make(run, name, kind, parent, link, error)
 
     def _make(
@@ -116,30 +103,3 @@ class WorkflowSpans:
             span.record_exception(error)
         span.end(end_time=now)
         return trace.set_span_in_context(span, parent)
-
-
-def _context(headers: Headers) -> Context | None:
-    """Return the context in headers; None when there is none."""
-    if HEADER not in headers:
-        return None
-    try:
-        value = payloads.from_payload(headers[HEADER])
-        carrier = None if value is None else payloads.to_python(value)
-    except (BuiltinError, orjson.JSONDecodeError):
-        return None
-    if not isinstance(carrier, dict) or not carrier:
-        return None
-    context = _PROPAGATOR.extract(carrier)
-    return None if trace.get_current_span(context) is trace.INVALID_SPAN else context
-
-
-def _carrier(context: Context) -> dict[str, str]:
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, context)
-    return carrier
-
-
-def _inject(context: Context, headers: MutableMapping[str, Payload]) -> None:
-    carrier = _carrier(context)
-    if carrier:
-        headers[HEADER].CopyFrom(payloads.to_payload(Json.of(carrier)))

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior
 
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Seconds
-from assay.temporal.activities import LimitedActivity
 from assay.temporal.connection import ConnectionOptions
-from assay.temporal.core import MetricsOptions
-from assay.temporal.nexus import WorkflowOperation
-from assay.temporal.options import seconds
-from assay.temporal.tuning import PollerOptions, TunerOptions
+from assay.temporal.core.runtime import MetricsOptions
+from assay.temporal.worker.activities import ActivityEntry
+from assay.temporal.worker.nexus import WorkflowOperation
+from assay.temporal.worker.tuning import PollerOptions, TunerOptions
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
-
-if TYPE_CHECKING:
-    from temporalio.worker import PollerBehavior, WorkerDeploymentConfig
 
 
 @dataclass(kw_only=True)
@@ -39,16 +34,6 @@ class DeploymentOptions:
     name: Name
     build_id: Name
     versioning: Literal["pinned", "auto_upgrade"] = "pinned"
-
-    def to_sdk(self) -> WorkerDeploymentConfig:
-        """The SDK's form."""
-        from temporalio.worker import WorkerDeploymentConfig
-
-        return WorkerDeploymentConfig(
-            version=WorkerDeploymentVersion(deployment_name=self.name, build_id=self.build_id),
-            use_worker_versioning=True,
-            default_versioning_behavior=VersioningBehavior[self.versioning.upper()],
-        )
 
 
 @dataclass(kw_only=True)
@@ -124,9 +109,9 @@ class WorkerOptions(ConnectionOptions):
     """
 
     task_queue: Name
-    activities: dict[str, LuaFunction | LimitedActivity] = field(default_factory=dict)
+    activities: dict[str, LuaFunction | ActivityEntry] = field(default_factory=dict)
     workflows: dict[str, LuaFunction | WorkflowEntry] = field(default_factory=dict)
-    dynamic_activity: LuaFunction | LimitedActivity | None = None
+    dynamic_activity: LuaFunction | ActivityEntry | None = None
     dynamic_workflow: LuaFunction | WorkflowEntry | None = None
     nexus_services: dict[str, dict[str, LuaFunction | WorkflowOperation]] = field(default_factory=dict)
     max_concurrent_activities: int | None = None
@@ -193,13 +178,13 @@ class WorkerOptions(ConnectionOptions):
                 option = "dynamic_workflow" if name is None else f"workflows.{name}"
                 raise BuiltinError(f"bad option '{option}.versioning' (it needs the option 'deployment')")
 
-    def all_activities(self) -> list[tuple[str | None, LimitedActivity]]:
+    def all_activities(self) -> list[tuple[str | None, ActivityEntry]]:
         """The activities and their names; None is the name of the dynamic one."""
-        given: list[tuple[str | None, LuaFunction | LimitedActivity]] = [*self.activities.items()]
+        given: list[tuple[str | None, LuaFunction | ActivityEntry]] = [*self.activities.items()]
         if self.dynamic_activity is not None:
             given.append((None, self.dynamic_activity))
         return [
-            (name, entry if isinstance(entry, LimitedActivity) else LimitedActivity(run=entry)) for name, entry in given
+            (name, entry if isinstance(entry, ActivityEntry) else ActivityEntry(run=entry)) for name, entry in given
         ]
 
     def all_workflows(self) -> list[tuple[str | None, WorkflowEntry]]:
@@ -218,46 +203,12 @@ class WorkerOptions(ConnectionOptions):
             sorted(self.activities) + [ALL_OTHERS] * (self.dynamic_activity is not None),
         )
 
-    def to_sdk(self, fingerprint: str) -> dict[str, Any]:
-        """The arguments of the SDK's worker, but for what it runs; `fingerprint` stands for its code."""
-        build = self.build_id or fingerprint
-        return {
-            "task_queue": self.task_queue,
-            **({"deployment_config": self.deployment.to_sdk()} if self.deployment else {"build_id": build}),
-            **self._pollers(),
-            "tuner": self.tuner.to_sdk() if self.tuner else None,
-            "nonsticky_to_sticky_poll_ratio": self.nonsticky_to_sticky_poll_ratio,
-            **{option: seconds(getattr(self, option)) for option in _INTERVALS if getattr(self, option) is not None},
-            "max_cached_workflows": self.max_cached_workflows,
-            "max_concurrent_workflow_tasks": self.max_concurrent_workflow_tasks,
-            "max_concurrent_activities": self.max_concurrent_activities,
-            "max_concurrent_local_activities": self.max_concurrent_local_activities,
-            "max_concurrent_nexus_tasks": self.max_concurrent_nexus_tasks,
-            "max_activities_per_second": self.max_activities_per_second,
-            "max_task_queue_activities_per_second": self.max_task_queue_activities_per_second,
-            # Activities that come with the answer to a workflow task are not counted.
-            "disable_eager_activity_execution": (
-                self.disable_eager_activity_execution or self.max_activities_per_second is not None
-            ),
-            "graceful_shutdown_timeout": timedelta(seconds=self.graceful_shutdown_timeout),
-        }
-
-    def _pollers(self) -> dict[str, PollerBehavior]:
-        least = {"workflow_task_poller_behavior": 2, "activity_task_poller_behavior": 1}
-        given = {option: getattr(self, option) for option in least}
-        return {option: poller.to_sdk(option, least[option]) for option, poller in given.items() if poller is not None}
-
 
 _NUMBERS = (
     "max_concurrent_activities",
     "max_concurrent_local_activities",
     "max_concurrent_nexus_tasks",
     "max_concurrent_workflow_tasks",
-)
-_INTERVALS = (
-    "sticky_queue_schedule_to_start_timeout",
-    "max_heartbeat_throttle_interval",
-    "default_heartbeat_throttle_interval",
 )
 _AT_LEAST: dict[str, float] = {
     "max_concurrent_activities": 1,
