@@ -115,7 +115,7 @@ class WorkflowLimits:
 
     Attributes:
         memory_mb: Memory in MiB.
-        cpu_seconds: CPU seconds for one workflow task.
+        cpu_seconds: CPU seconds for one workflow task; at most 8. The clock does not count.
     """
 
     memory_mb: float = 64
