@@ -223,4 +223,4 @@ class Messages:
         A workflow that ends does not wait for them: `ctx:wait_condition(function() return ctx:all_handlers_finished()
         end)` does.
         """
-        return not +self._run.mailbox.running and not self._run.mailbox.has_for_dynamic()
+        return not self._run.mailbox.running and not self._run.mailbox.has_for_dynamic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,22 +54,18 @@ class Queue:
     __slots__ = ("_waiting", "signals")
 
     def __init__(self) -> None:
-        self.signals: deque[tuple[int, list[Json]]] = deque()
+        self.signals: list[tuple[int, list[Json]]] = []
         """The number of each signal in the run, and its arguments."""
-        self._waiting: deque[Entry[bool]] = deque()
+        self._waiting: list[Entry[bool]] = []
 
     def put(self, number: int, arguments: list[Json]) -> None:
         """Add a signal; who has waited longest goes on."""
         self.signals.append((number, arguments))
-        while self._waiting:
-            entry = self._waiting.popleft()
-            if not entry.is_done:
-                entry.resolve(True)
-                return
+        self.wake_next()
 
     def take(self) -> list[Json]:
         """Take the first signal."""
-        return self.signals.popleft()[1]
+        return self.signals.pop(0)[1]
 
     def next(self) -> Entry[bool]:
         """Return an entry that ends with true when a signal comes."""
@@ -88,7 +83,7 @@ class Queue:
     def wake_next(self) -> None:
         """Let the next one that waits go on, if there is a signal for it."""
         while self._waiting and self.signals:
-            entry = self._waiting.popleft()
+            entry = self._waiting.pop(0)
             if not entry.is_done:
                 entry.resolve(True)
                 return
@@ -103,12 +98,12 @@ class Mailbox:
         self.signals = Handlers()
         self.queries = Handlers()
         self.updates = Handlers()
-        self.running: Counter[str] = Counter()
-        """The handlers of signals and updates that are running, by a title."""
-        self.may_be_abandoned: Counter[str] = Counter()
+        self.running: dict[str, int] = {}
+        """How many handlers of signals and updates are running, by a title."""
+        self.may_be_abandoned: dict[str, int] = {}
         """Those of them that need no warning when the run ends."""
         self._queues: dict[str, Queue] = {}
-        self._expected: set[str] = set()
+        self._expected: dict[str, None] = {}
         self._last = 0
 
     @property
@@ -129,7 +124,7 @@ class Mailbox:
 
     def expect(self, name: str) -> Queue:
         """Return the queue of a name, whose signals go to tasks from now on."""
-        self._expected.add(name)
+        self._expected[name] = None
         return self._queue(name)
 
     def take(self, name: str) -> Iterator[tuple[str, list[Json]]]:
@@ -157,6 +152,26 @@ class Mailbox:
         kept.sort(key=lambda signal: signal[0])
         return [(name, arguments) for _, name, arguments in kept]
 
-    def kept(self) -> Counter[str]:
+    def kept(self) -> dict[str, int]:
         """Count the signals that have not been taken, by name."""
-        return Counter({name: len(queue.signals) for name, queue in self._queues.items() if queue.signals})
+        return {name: len(queue.signals) for name, queue in self._queues.items() if queue.signals}
+
+    def begin_handler(self, title: str, handler: Handler) -> None:
+        """Count a handler as running."""
+        for counter in self._counters(handler):
+            counter[title] = counter.get(title, 0) + 1
+
+    def end_handler(self, title: str, handler: Handler) -> None:
+        """Count a handler as ended."""
+        for counter in self._counters(handler):
+            counter[title] -= 1
+            if not counter[title]:
+                del counter[title]
+
+    def _counters(self, handler: Handler) -> list[dict[str, int]]:
+        return [self.running, self.may_be_abandoned] if handler.may_be_abandoned else [self.running]
+
+    def unfinished(self) -> dict[str, int]:
+        """Count the running handlers that a run should wait for, by a title."""
+        left = {title: count - self.may_be_abandoned.get(title, 0) for title, count in self.running.items()}
+        return {title: count for title, count in sorted(left.items()) if count}

@@ -115,18 +115,15 @@ def _begin_handler(
     update: Update | None = None,
 ) -> Fiber:
     """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run."""
-    counters = [run.mailbox.running] + [run.mailbox.may_be_abandoned] * handler.may_be_abandoned
     fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update)
 
     def ended() -> None:
-        for counter in counters:
-            counter[title] -= 1
+        run.mailbox.end_handler(title, handler)
         run.host.progress += 1
         if update is None and fiber.error is not None and not fiber.is_cancelled:
             run.fail(fiber.error)
 
-    for counter in counters:
-        counter[title] += 1
+    run.mailbox.begin_handler(title, handler)
     fiber.ended.when_done(ended)
     return fiber
 
@@ -264,8 +261,7 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
 
 def warn_of_what_is_left(run: Recipient) -> None:
     """Warn of handlers that were running when the run ended, and of failures that nothing has waited for."""
-    left = run.mailbox.running - run.mailbox.may_be_abandoned
-    running = ", ".join(f"{title} ({count})" for title, count in sorted(left.items()))
+    running = ", ".join(f"{title} ({count})" for title, count in run.mailbox.unfinished().items())
     if running:
         text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
         run.warn(text, running)

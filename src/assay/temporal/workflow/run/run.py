@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -120,12 +119,12 @@ class Run:
         self.unawaited: dict[Awaited, None] = {}
         """Futures that have failed and that nothing has waited for."""
         self.conditions: list[Condition] = []
-        self.local_activities: deque[LocalActivity] = deque()
+        self.local_activities: list[LocalActivity] = []
         """Those that have not ended for the workflow, in the order of their starts."""
         self.side_effects: dict[int, LuaFunction] = {}
         self.is_over = False
         self._make_context = make_context
-        self._queue: deque[Callable[[], object]] = deque()
+        self._queue: list[Callable[[], object]] = []
         self._patches: dict[str, bool] | None = None
         self._notified: set[str] | None = None
         self._seed = start.randomness_seed
@@ -204,14 +203,17 @@ class Run:
         """Run what is in the queue, and all that follows from it."""
         queue = self._queue
         while True:
-            while queue:
-                queue.popleft()()
+            at = 0
+            while at < len(queue):
+                queue[at]()
+                at += 1
+            queue.clear()
             messages.hand_over(self)
             if not queue:
                 for condition in tuple(self.conditions):
                     condition.check()
             if not queue and self.local_activities and self.local_activities[0].has_ended:
-                ended = self.local_activities.popleft()
+                ended = self.local_activities.pop(0)
                 if not ended.is_done:
                     ended.end()
                 continue
