@@ -118,7 +118,7 @@ class ActivityTasks:
         try:
             self._codec.open(task, data)
         except BuiltinError as error:
-            text = f"activity '{start.activity_type}': Failed decoding arguments: {error}"
+            text = f"Failed decoding arguments: {error}"
             self._refuse(task.task_token, failures.application(text, "ApplicationError"))
             return
         if start.activity_type == SIDE_EFFECT_ACTIVITY and start.is_local:

@@ -15,7 +15,7 @@ from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core.runtime import MetricsOptions
 from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.worker.nexus import WorkflowOperation
-from assay.temporal.worker.tuning import PollerOptions, TunerOptions
+from assay.temporal.worker.tuning import MAX_COUNT, PollerOptions, TunerOptions
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
 
@@ -141,10 +141,12 @@ class WorkerOptions(ConnectionOptions):
         """Raise BuiltinError for what cannot be run."""
         if not (self.all_activities() or self.all_workflows() or self.nexus_services):
             raise BuiltinError("nothing to run: give 'workflows', 'activities' or 'nexus_services'")
-        for option, least in _AT_LEAST.items():
+        for option, (least, most) in _RANGES.items():
             value = getattr(self, option)
-            if value is not None and not least <= value < float("inf"):
+            if value is not None and not value >= least:
                 raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
+            if value is not None and value > most:
+                raise BuiltinError(f"bad option '{option}' (at most {most} expected, got {value:g})")
         if not 0 <= self.nonsticky_to_sticky_poll_ratio <= 1:
             got = f"{self.nonsticky_to_sticky_poll_ratio:g}"
             raise BuiltinError(f"bad option 'nonsticky_to_sticky_poll_ratio' (0 to 1 expected, got {got})")
@@ -169,10 +171,10 @@ class WorkerOptions(ConnectionOptions):
                 raise BuiltinError(f"bad option 'nexus_services.{service}' (at least one operation expected)")
             _check_names(f"nexus_services.{service}", operations)
         for name, activity in self.all_activities():
-            most = activity.max_concurrent
-            if most is not None and most < 1:
+            limit = activity.max_concurrent
+            if limit is not None and limit < 1:
                 option = "dynamic_activity" if name is None else f"activities.{name}"
-                raise BuiltinError(f"bad option '{option}.max_concurrent' (at least 1 expected, got {most})")
+                raise BuiltinError(f"bad option '{option}.max_concurrent' (at least 1 expected, got {limit})")
         for name, workflow in self.all_workflows():
             if workflow.versioning is not None and self.deployment is None:
                 option = "dynamic_workflow" if name is None else f"workflows.{name}"
@@ -210,15 +212,21 @@ _NUMBERS = (
     "max_concurrent_nexus_tasks",
     "max_concurrent_workflow_tasks",
 )
-_AT_LEAST: dict[str, float] = {
-    "max_concurrent_activities": 1,
-    "max_concurrent_local_activities": 1,
-    "max_concurrent_nexus_tasks": 1,
-    "max_concurrent_workflow_tasks": 2,
-    "max_cached_workflows": 0,
-    "max_activities_per_second": 0.001,
-    "max_task_queue_activities_per_second": 0.001,
-    "graceful_shutdown_timeout": 0,
+_MAX_SECONDS = 315_576_000
+"""Ten years: no interval of a worker is longer."""
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "max_concurrent_activities": (1, MAX_COUNT),
+    "max_concurrent_local_activities": (1, MAX_COUNT),
+    "max_concurrent_nexus_tasks": (1, MAX_COUNT),
+    "max_concurrent_workflow_tasks": (2, MAX_COUNT),
+    "max_cached_workflows": (0, MAX_COUNT),
+    "max_activities_per_second": (0.001, MAX_COUNT),
+    "max_task_queue_activities_per_second": (0.001, MAX_COUNT),
+    "graceful_shutdown_timeout": (0, _MAX_SECONDS),
+    "sticky_queue_schedule_to_start_timeout": (0.001, _MAX_SECONDS),
+    "max_heartbeat_throttle_interval": (0.001, _MAX_SECONDS),
+    "default_heartbeat_throttle_interval": (0.001, _MAX_SECONDS),
 }
 
 
