@@ -241,6 +241,7 @@ async def test_what_is_sent() -> None:
             "/api/v1/namespaces/default/workflows/%2E%2E/signal/%3As",
         ]
         assert b"\r\nAuthorization: Bearer secret\r\n" in first
+        assert all(b"\r\nContent-Type: application/json\r\n" in head for head in peer.requests)
         assert b"\r\nAccept: application/json+no-payload-shorthand\r\n" in first
         assert all(b"Authorization" not in head and head.startswith(b"POST ") for head in others)
 

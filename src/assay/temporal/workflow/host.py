@@ -85,7 +85,7 @@ def _ignore(*_arguments: Any) -> None:
     """Stand in for a log function while history is replayed."""
 
 
-def _no_module(name: str) -> Outcome:
+def _no_module(name: str, built_in: bool) -> Outcome:
     text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
     return b"e", text.encode()
 
