@@ -290,7 +290,7 @@ async def test_waiting_ends_in_time_when_the_server_hangs(answers: tuple[Answer,
         error = await failure(peer.url, "c.workflows:wait_complete('w', 0.2)", "{ timeout = 600 }")
         assert time.monotonic() - started < 60
         assert error["kind"] == "timeout"
-        assert error["message"].endswith("workflow 'w' has not ended within 0.2 s")
+        assert error["message"].endswith("timed out after 0.2 s: workflow 'w' has not ended")
 
 
 async def test_waiting_fails_when_the_server_does() -> None:
