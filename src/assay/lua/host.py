@@ -91,6 +91,9 @@ class Host:
         "verbose",
     )
 
+    hurried = False
+    """Whether a call of a builtin must never take long."""
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],

@@ -136,6 +136,8 @@ class WorkflowHost(Host):
         "waits",
     )
 
+    hurried = True
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],
