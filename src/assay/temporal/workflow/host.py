@@ -24,6 +24,7 @@ from assay.lua.values import Json
 from assay.temporal import payloads
 from assay.temporal.failures import to_application_error
 from assay.temporal.workflow.mailbox import Mailbox
+from assay.temporal.workflow.sandbox.output import OutputLimit
 from assay.temporal.workflow.scopes import Scope
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class WorkflowHost(Host):
         "_limited",
         "_limits",
         "_more_parts",
+        "_output",
         "_root",
         "_sent",
         "_suspend",
@@ -155,6 +157,7 @@ class WorkflowHost(Host):
         """
         self.is_copy = is_copy
         self.live = live
+        self._output = OutputLimit()
         self._limits = limits
         self._limited = False
         self._root = 0
@@ -196,7 +199,7 @@ class WorkflowHost(Host):
         self._limited = True
 
     def _print(self, text: bytes) -> None:
-        if self.live or not workflow.unsafe.is_replaying():
+        if (self.live or not workflow.unsafe.is_replaying()) and self._output.admits(len(text)):
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
 
@@ -209,8 +212,8 @@ class WorkflowHost(Host):
             if self.reading and not function.pure:
                 raise BuiltinError(_ONLY_READS)
             return function.python
-        if title.startswith("log.") and not self.live and workflow.unsafe.is_replaying():
-            return _ignore
+        if title.startswith("log."):
+            return self._log(function.python)
         if function.pure:
             return function.python
         replaced = REPLACED.get(title)
@@ -219,6 +222,16 @@ class WorkflowHost(Host):
         if self.reading and title != "time":
             raise BuiltinError(_ONLY_READS)
         return function.python if self.live else replaced
+
+    def _log(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        if not self.live and workflow.unsafe.is_replaying():
+            return _ignore
+
+        def limited(message: bytes, fields: dict[str, Any] | None = None) -> None:
+            if self._output.admits(len(message) + len(repr(fields or ""))):
+                write(message, fields)
+
+        return limited
 
     def seed(self) -> int:
         """A seed for Lua's random numbers: the first is drawn when the run begins, whenever it is asked for."""
@@ -446,6 +459,7 @@ class WorkflowHost(Host):
             raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
         copy = WorkflowHost(self.libraries, self._limits, is_copy=True, live=live, more_parts=self._more_parts)
         copy._handles, copy._last_id = dict(self._handles), self._last_id
+        copy._output = self._output
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)
