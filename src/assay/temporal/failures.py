@@ -249,11 +249,31 @@ _RPC_KINDS = {
 }
 
 
-def client_error(title: str, error: BaseException) -> ErrorObject | BuiltinError | None:
-    """The Lua error of what a client call raised, or None when it is not one of the SDK's."""
+_UNEXPLAINED = "Workflow terminated"
+"""The SDK's message of a workflow that was terminated without a reason."""
+
+
+def _ended_from_outside(what: str, cause: BaseException) -> str | None:
+    """The message of a workflow that was terminated or cancelled, or timed out; None when its own code failed."""
+    if not isinstance(cause, FailureError) or cause.failure is not None:
+        return None  # a failure that the workflow itself sent
+    if isinstance(cause, TerminatedError):
+        reason = "" if cause.message == _UNEXPLAINED else f": {cause.message}"
+        return f"{what} was terminated{reason}"
+    if isinstance(cause, CancelledError):
+        return f"{what} was cancelled"
+    return f"{what} timed out" if isinstance(cause, TimeoutError) else None
+
+
+def client_error(title: str, error: BaseException, what: str) -> ErrorObject | BuiltinError | None:
+    """The Lua error of what a client call raised, or None when it is not one of the SDK's.
+
+    `what` names what the call was about.
+    """
     if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError | ActivityFailureError):
         fields = describe(error.cause)
-        return ErrorObject(fields.pop("message"), **fields)
+        message = fields.pop("message")
+        return ErrorObject(_ended_from_outside(what, error.cause) or message, **fields)
     if isinstance(error, WorkflowAlreadyStartedError):
         return ErrorObject(
             f"{title}: workflow '{error.workflow_id}' has already started",

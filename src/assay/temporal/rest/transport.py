@@ -87,7 +87,7 @@ class Transport:
             raise BuiltinError("bad option 'api_key' (the URL has a user name already)")
         self._base = str(base).rstrip("/")
         self.timeout = timeout
-        self._headers = {"Accept": _RAW_PAYLOADS}
+        self._headers = {"Accept": _RAW_PAYLOADS, "Content-Type": "application/json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._shared = session
@@ -103,7 +103,7 @@ class Transport:
         """Do something. Raises RestError."""
         import orjson
 
-        return await self._call("POST", path, {}, {"Content-Type": "application/json"}, orjson.dumps(body))
+        return await self._call("POST", path, {}, {}, orjson.dumps(body))
 
     async def status(self, path: str) -> int:
         """Ask for something of which only the HTTP status matters. Raises RestError when there is no answer."""
