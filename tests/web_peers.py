@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
+import aiohttp.web
 import pytest
 
 from assay.builtins import LIBRARIES
@@ -23,6 +27,13 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+def break_off(end: aiohttp.ClientWebSocketResponse | aiohttp.web.WebSocketResponse) -> None:
+    """End a WebSocket's connection without a closing handshake."""
+    descriptor = end.get_extra_info("socket").fileno()
+    with socket.socket(fileno=os.dup(descriptor)) as other:
+        other.shutdown(socket.SHUT_RDWR)
 
 
 class Script:

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from command import TIMEOUT, Command, read_until
-from web_peers import PATIENCE, Script, connected, raw
+from web_peers import PATIENCE, Script, break_off, connected, raw
 
 GET = "GET {} HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -381,8 +381,7 @@ async def test_a_client_that_breaks_off_is_told_after_what_it_sent(
         socket = await web.ws_connect(f"{url}/ws")
         assert await script.line() == "in"
         await socket.send_str("last words")
-        transport = socket.get_extra_info("socket")
-        transport.shutdown(2)
+        break_off(socket)
         script.host.state.invoke(b"set_global", b"go", True)
         assert await script.line() == "last words\ttext"
         assert await script.line() == "closed\t1006"

@@ -12,7 +12,7 @@ import trustme
 from aiohttp import WSMsgType, web
 
 from assay.errors import LuaError
-from web_peers import PATIENCE, Peer, Script, answer_of, failure
+from web_peers import PATIENCE, Peer, Script, answer_of, break_off, failure
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[object]]
 
@@ -95,8 +95,7 @@ async def test_a_close_by_the_other_side(script: Script) -> None:
 
 async def test_a_connection_that_breaks(script: Script) -> None:
     async def vanish(socket: web.WebSocketResponse) -> None:
-        transport = socket.get_extra_info("socket")
-        transport.shutdown(2)
+        break_off(socket)
 
     async with talking(vanish) as url:
         kind, message = await failure(script, "ws.connect(...):recv()", url)
