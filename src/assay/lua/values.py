@@ -45,7 +45,10 @@ class Json(bytes):
 
     @classmethod
     def of(cls, value: Value) -> Json:
-        """The text of a value, its keys in order. Raises TypeError, ValueError or RecursionError when JSON cannot carry it."""
+        """The text of a value, with its keys in order.
+
+        Raises TypeError, ValueError or RecursionError when JSON cannot carry it.
+        """
         import orjson
 
         try:

@@ -30,10 +30,8 @@ def _with_port(host: str, port: str) -> str:
 
 def problem(error: OSError, address: str) -> str:
     """Return why there is no connection to an address: "connection refused: 127.0.0.1:5432"."""
-    if isinstance(error, ssl.SSLError) or error.errno is None:
+    if error.errno is None or isinstance(error, ssl.SSLError | socket.gaierror):
         reason = error.strerror or str(error)
-    elif isinstance(error, socket.gaierror):
-        reason = error.strerror
     else:
         reason = os.strerror(error.errno)
     return f"{reason[:1].lower()}{reason[1:]}: {address}"

@@ -23,9 +23,12 @@ class SharedOptions:
         connect_timeout: Seconds to get a connection: name look-up, proxy and TLS included. No limit of its own when
             left out.
         read_timeout: Seconds without a byte of the answer. No limit of its own when left out.
-        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303;
-            `Authorization` and `Cookie` headers are not sent to another host.
+        max_body: Bytes that the body of an answer may have, decompressed; a longer one is an error of kind "too_large".
+            100 MiB when left out, but no limit for a body that goes into a file (`save_to`).
+        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303.
         max_redirects: How many redirects to follow; 10 when left out.
+        private_headers: Names of headers that are not sent to another origin (scheme, host and port) after a redirect,
+            as `Authorization`, `Cookie` and `Proxy-Authorization` never are.
         verify: Check the server's TLS certificate (true when left out).
         ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
     """
@@ -35,8 +38,10 @@ class SharedOptions:
     timeout: float | None = None
     connect_timeout: float | None = None
     read_timeout: float | None = None
+    max_body: float | None = None
     follow_redirects: bool | None = None
     max_redirects: int | None = None
+    private_headers: list[str] | None = None
     verify: bool | None = None
     ca_cert: str | None = None
 

@@ -149,8 +149,9 @@ class Transport:
         import aiohttp
         from yarl import URL
 
-        from assay.builtins.http.client import MAX_REDIRECTS
-        from assay.builtins.http.failures import explain
+        from assay.builtins.http.contents import MAX_BODY, Content
+        from assay.builtins.http.failures import FAILURES, explain
+        from assay.builtins.http.redirects import MAX_REDIRECTS
         from assay.builtins.http.transport import Limits
 
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -167,13 +168,14 @@ class Transport:
                 timeout=limits.for_aiohttp(),
                 allow_redirects=method == "GET",  # another method would become a GET
                 max_redirects=MAX_REDIRECTS + 1,
+                auto_decompress=False,  # `Content` does it
             ) as response:
-                content = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                content = await Content(response, MAX_BODY).read()
+        except FAILURES as error:
             kind, text = explain(url, limits, error)
             if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
                 text = f"{place} does not speak HTTP/1.1{_HINT}"
-            elif isinstance(error, aiohttp.ClientConnectionResetError):
+            elif any(isinstance(one, aiohttp.ClientConnectionResetError) for one in (error, error.__cause__)):
                 text = f"{place} closed the connection before it could be asked{_HINT}"  # as the gRPC port may do too
             raise RestError(text, kind=kind) from error
         _check_redirects(response, path, place)
