@@ -385,15 +385,15 @@ def table_of(*routes: str) -> RouteTable:
 )
 def test_the_most_specific_route_wins(method: str, path: str, route: str | None) -> None:
     table = table_of("GET /*", "GET /api/*", "GET /api/v1/*", "GET /api/x", "post /api/x", "GET /h", "HEAD /h")
-    found = table.find(method, path)
-    assert (found and cast(Any, found[0])) == route
+    found = table.find(method, path, path)
+    assert (found and cast(Any, found.target)) == route
 
 
 def test_the_methods_of_a_path() -> None:
     table = table_of("GET /a", "POST /a", "PUT /*")
-    assert table.methods("/a") == ["GET", "HEAD", "POST", "PUT"]
-    assert table.methods("/b") == ["PUT"]
-    assert table_of("GET /a").methods("/b") == []
+    assert table.methods("/a", "/a") == ["GET", "HEAD", "POST", "PUT"]
+    assert table.methods("/b", "/b") == ["PUT"]
+    assert table_of("GET /a").methods("/b", "/b") == []
 
 
 @pytest.mark.parametrize("path", ["", "x", "/a*", "/*/b", "*", "/a/**"])

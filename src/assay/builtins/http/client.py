@@ -19,6 +19,7 @@ from assay.builtins.http.contents import MAX_BODY, Content
 from assay.builtins.http.failures import FAILURES, failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.builtins.http.redirects import Hop
+from assay.builtins.ws.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
@@ -166,6 +167,7 @@ def _open(
         max_field_size=MAX_HEADER,
         max_headers=MAX_HEADERS,
         request_class=Request,
+        ws_response_class=ClientSocket,
         middlewares=(resend,),
         auto_decompress=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ from aiohttp.connector import Connection
 
 from assay.builtins.http import transport
 from assay.builtins.http.heads import HeadFinder
+from assay.builtins.ws.frames import FrameGuard
 
 CONTINUE_TIMEOUT = 1.0
 """Seconds to wait for a "100 Continue"; then the body is sent without it, as curl does."""
@@ -51,6 +53,10 @@ class Protocol(ResponseHandler):
         if data:
             self.heard = True
         super().data_received(data)
+
+    def set_parser(self, parser: Any, payload: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """Speak WebSocket from now on."""
+        super().set_parser(FrameGuard(parser, payload, masked=False), payload, data_received_cb)
 
     def drop(self) -> None:
         """Close the connection behind the answer, whose rest may still be read."""

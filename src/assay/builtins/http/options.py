@@ -120,12 +120,15 @@ class Response:
 class StaticFiles:
     """A route whose answers are files, with content types, ranges and conditional requests.
 
+    A file of text is sent as UTF-8, unless `headers` has another `Content-Type`. The URL of a folder without a slash at
+    its end redirects to the one with it, so that relative links work.
+
     Nothing outside of the folder is answered, links that lead out of it included, nor a name that begins with a dot
     (`.well-known` excepted).
 
     Attributes:
         static: A folder, for a path that ends in "/*"; or a file.
-        index: What is answered for a folder; "" for nothing.
+        index: The file that is answered for a folder; "" for none.
         headers: Header name → value, or an array of values.
     """
 
@@ -146,6 +149,8 @@ class ServeOptions:
         read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
+        half_close_timeout: Seconds that a handler has left when its client has ended its side of the connection, as
+            one that waits for its answer may do, and one that goes does; then the handler is cancelled.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
         access_log: Write a log line for each request when it has ended; it has no status when the client went before
             the answer began.
@@ -157,5 +162,6 @@ class ServeOptions:
     max_message: int = 10 * 1024 * 1024
     read_timeout: float = 30
     idle_timeout: float = 75
+    half_close_timeout: float = 5
     shutdown_timeout: float = 10
     access_log: bool = False

@@ -6,6 +6,7 @@ import asyncio
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from assay.builtins.http import client as http
@@ -13,6 +14,7 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http import transport
 from assay.builtins.http.failures import failure
 from assay.builtins.ws import CLOSE_TIMEOUT, Connection, ConnectOptions
+from assay.builtins.ws.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 
@@ -33,7 +35,7 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
                 headers=headers,
                 protocols=options.protocols or (),
                 heartbeat=options.heartbeat,
-                max_msg_size=options.max_message,
+                max_msg_size=options.max_message + 1,  # aiohttp takes fewer
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                 ssl=context,
             )
@@ -43,9 +45,25 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         limits = transport.Limits(options.timeout, None, None)
         raise failure("ws.connect", target, limits, error) from error
+    assert isinstance(socket, ClientSocket)
+    problem = _handshake_problem(socket, options)
+    if problem is not None:
+        socket.handshake.close()
+        raise ErrorObject(f"ws.connect failed: {target.host}:{target.port} {problem}", kind="handshake", status=101)
     connection = Connection(socket, f"{target.host}:{target.port}")
     host.kept.setdefault("ws", _Open()).sockets.add(connection)  # type: ignore[attr-defined]
     return connection
+
+
+def _handshake_problem(socket: ClientSocket, options: ConnectOptions) -> str | None:
+    """What the server has taken that the client has not offered."""
+    headers = socket.handshake.headers
+    protocol = headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
+    if protocol is not None and protocol not in (options.protocols or ()):
+        return f"takes the subprotocol '{protocol}', which was not offered"
+    if hdrs.SEC_WEBSOCKET_EXTENSIONS in headers:
+        return f"takes the extension '{headers[hdrs.SEC_WEBSOCKET_EXTENSIONS]}', which was not offered"
+    return None
 
 
 class _Open:
