@@ -70,10 +70,7 @@ class RouteTable:
         for given, paths in routes.items():
             method = given.upper()
             if method not in _METHODS:
-                hint = "; the paths belong into a table of their method: { GET = { ['/items'] = handler } }"
-                raise BuiltinError(
-                    f"bad route method '{given}' (an HTTP method expected{hint if '/' in given else ''})"
-                )
+                raise BuiltinError(f"bad method '{given}' in the routes (expected {{ GET = {{ ['/items'] = … }} }})")
             for path, target in paths.items():
                 self._add(method, path, target)
 

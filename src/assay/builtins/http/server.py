@@ -227,6 +227,8 @@ class _Service:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.version not in _VERSIONS:
             raise _RefusedError(505, "http version not supported")
+        if request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
+            raise _RefusedError(501, "the transfer encoding of the body is not supported")
         raw_path = request.rel_url.raw_path
         path = unquote_to_bytes(raw_path)
         key = path.decode("utf-8", "surrogateescape")
@@ -274,8 +276,6 @@ class _Service:
         return Answer(reply.status, reply.body, None, headers)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
-        if request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
-            raise _RefusedError(501, "the body's transfer encoding is not supported")
         most = self._options.max_body
         too_long = _RefusedError(413, f"the body is longer than {most} bytes")
         if (request.content_length or 0) > most:
