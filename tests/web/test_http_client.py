@@ -486,7 +486,8 @@ async def test_a_request_that_a_new_connection_loses_is_an_error(script: Script,
 
 async def test_a_request_whose_answer_has_begun_is_not_sent_again(script: Script, peer: Peer) -> None:
     peer.answers = [answer_of(b"first"), b"HTTP/1.1 200 OK\r\nConnection: close\r\n"]
-    assert (await failure(script, "local url = ...; http.get(url) http.post(url, 'x')", peer.url))[0] == "protocol"
+    found = await failure(script, "local url = ...; http.get(url) http.post(url, 'x')", peer.url)
+    assert found == ("protocol", f"http.post failed: the answer of {peer.url[7:]} broke off")
     assert len(peer.requests) == 2
 
 

@@ -22,7 +22,15 @@ CONTINUE_TIMEOUT = 1.0
 
 
 class LostConnectionError(aiohttp.ClientConnectionError):
-    """A connection that ended before the answer began."""
+    """A connection that ended before the head of the answer was complete.
+
+    Attributes:
+        heard: Whether something of it had come.
+    """
+
+    def __init__(self, *arguments: object, heard: bool) -> None:
+        super().__init__(*arguments)
+        self.heard = heard
 
 
 class Connector(aiohttp.TCPConnector):
@@ -163,10 +171,14 @@ class Request(transport.Request):
     @property
     def lost_by_kept_connection(self) -> bool:
         """Whether it went over a connection from before, nothing came back, and its body can be sent again."""
-        connection = self._connection
-        if connection is None or connection.requests < 2 or connection.heard:
+        if self._connection is None or self._connection.requests < 2 or self.heard:
             return False
         return not getattr(self.body, "consumed", False)
+
+    @property
+    def heard(self) -> bool:
+        """Whether something of the answer has come."""
+        return self._connection is not None and self._connection.heard
 
 
 def _allow(expected: asyncio.Future[bool]) -> None:
@@ -187,7 +199,7 @@ async def resend(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aio
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError) as error:
             if not request.lost_by_kept_connection:
-                raise LostConnectionError(*error.args) from error
+                raise LostConnectionError(*error.args, heard=request.heard) from error
             request.update_expect_continue()
         finally:
             request.stop_waiting()

@@ -69,13 +69,13 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
             kind, text = "connect", f"cannot connect to {error.host}:{error.port}: {_system_text(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             kind, text = "connect", f"the proxy does not connect to {place}: {error.status} {error.message}"
-        case LostConnectionError():
+        case LostConnectionError(heard=False):
             kind, text = "protocol", f"{place} closed the connection without an answer"
         case TooLongError():
             kind, text = "too_large", f"the answer of {place} has more than {error.limit:.0f} bytes (option 'max_body')"
         case DecodingError():
             kind, text = "protocol", f"the answer of {place} cannot be decompressed"
-        case aiohttp.ClientPayloadError() | IncompleteError():
+        case aiohttp.ClientPayloadError() | LostConnectionError() | IncompleteError():
             kind, text = "protocol", f"the answer of {place} broke off"
         case aiohttp.ClientResponseError() if too_long := _cause(error, LineTooLong):
             kind, text = "protocol", f"{place} answers with a header of more than {too_long.args[1]} bytes"
