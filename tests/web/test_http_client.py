@@ -467,6 +467,15 @@ async def test_a_request_that_a_kept_connection_loses_is_sent_again(
     assert capfd.readouterr().err == ""
 
 
+async def test_a_call_of_the_rest_client_that_a_kept_connection_loses_is_sent_again(script: Script, peer: Peer) -> None:
+    packed = answer_of(gzip.compress(b'{"serverVersion":"1"}', mtime=0), "Content-Encoding: gzip")
+    peer.answers = [packed, close_silently, packed]
+    code = """local c = require("assay.temporal").client(...)
+    return { c:system_info().serverVersion, c:system_info().serverVersion }"""
+    assert await script.run(code, peer.url) == ["1", "1"]
+    assert (len(peer.requests), peer.connections) == (3, 2)
+
+
 async def test_a_file_is_sent_again_from_its_beginning(script: Script, peer: Peer, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789" * 100_000)
     peer.answers = [answer_of(b"first"), close_silently]

@@ -190,6 +190,17 @@ async def test_where_nobody_speaks_websocket(script: Script, peer: Peer) -> None
         assert kind == expected, message
 
 
+async def test_a_handshake_that_a_kept_connection_loses_is_sent_again(script: Script, peer: Peer) -> None:
+    async def close_silently(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    peer.answers = [answer_of(b"first"), close_silently, answer_of(b"", status="404 Not Found")]
+    with pytest.raises(LuaError) as caught:
+        await script.run("local url = ...; http.get(url) ws.connect((url:gsub('^http', 'ws')))", peer.url)
+    assert caught.value.value["status"] == 404
+    assert (len(peer.requests), peer.connections) == (3, 2)
+
+
 async def test_tls(script: Script, authority: trustme.CA, server_tls: ssl.SSLContext) -> None:
     async with talking(echo, server_tls) as url:
         assert (await failure(script, "ws.connect(...)", url))[0] == "tls"

@@ -59,7 +59,7 @@ class Answer(web.StreamResponse):
         if "server" not in names:
             lines += f"Server: {SERVER}\r\n"
         if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
+            self._keep_alive = request.keep_alive and not getattr(request.protocol, "ending", False)
         if "connection" not in names:
             if self._keep_alive:
                 lines += "Connection: keep-alive\r\n" if old else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from yarl import URL
 from assay import __version__
 from assay.builtins.http import bodies, redirects, transport
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.connection import Connector, Request, resend
+from assay.builtins.http.connection import Connector, LostConnectionError, Request, can_be_sent_again
 from assay.builtins.http.contents import MAX_BODY, Content
 from assay.builtins.http.failures import FAILURES, failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
@@ -28,6 +28,7 @@ MAX_HEADER = 100 * 1024
 """Bytes that a line of an answer's head may have: as many as curl takes."""
 MAX_HEADERS = 1000
 _NOTHING = RequestOptions()
+_NO_FILES = nullcontext()
 
 
 async def send(
@@ -56,44 +57,63 @@ async def send(
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
     options = _NOTHING if given is None and defaults is None else _merge(defaults, given)
     limits = transport.limits(options)
-    trust = transport.tls(options.verify, options.ca_cert)
     most = _max_redirects(options)
-    hop = _first(method, parse(url), options)
-    followed, began, timeout = 0, time.monotonic(), limits.for_aiohttp()
+    hop = _first(method, parse(url), options, with_body=body is not None or options is not _NOTHING)
+    time_left, began, followed = limits.for_aiohttp(), time.monotonic(), 0
     try:
         while True:
-            with ExitStack() as files:
-                headers, data = hop.headers, None
-                if hop.with_body:
-                    data, content_type = bodies.to_send(body, options, files)
-                    if content_type is not None:
-                        headers = headers.copy()
-                        headers.setdefault(hdrs.CONTENT_TYPE, content_type)
-                async with (over or session(host)).request(
-                    hop.method,
-                    hop.url,
-                    headers=headers,
-                    data=data,
-                    chunked=True if hop.chunked and data is not None else None,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    ssl=trust,
-                ) as response:
-                    location = None if options.follow_redirects is False else redirects.location(response)
-                    if location is None:
-                        return await _answer(response, options)
-            followed += 1
-            if followed > most:
-                place = parse(url)
-                text = f"{title} failed: more than {most} redirects from {place.host}:{place.port}"
-                raise ErrorObject(text, kind="redirect")
-            hop = redirects.following(hop, response.status, location, options.private_headers or ())
-            timeout = limits.left(time.monotonic() - began)
+            try:
+                found = await _exchange(over or session(host), hop, body, options, time_left)
+            except LostConnectionError as error:
+                if not can_be_sent_again(error):
+                    raise
+            else:
+                if not isinstance(found, redirects.Redirect):
+                    return found
+                followed += 1
+                if followed > most:
+                    place = parse(url)
+                    text = f"{title} failed: more than {most} redirects from {place.host}:{place.port}"
+                    raise ErrorObject(text, kind="redirect")
+                hop = redirects.following(hop, found, options.private_headers or ())
+            time_left = limits.left(time.monotonic() - began)
     except FAILURES as error:
         raise failure(title, hop.url, limits, error) from error
 
 
-def _first(method: str, url: URL, options: RequestOptions) -> Hop:
+async def _exchange(
+    over: aiohttp.ClientSession,
+    hop: Hop,
+    body: bytes | Json | None,
+    options: RequestOptions,
+    time_left: aiohttp.ClientTimeout,
+) -> Response | redirects.Redirect:
+    """Send one request, and read its answer unless it is a redirect to follow."""
+    with ExitStack() if hop.with_body else _NO_FILES as files:
+        content = {"headers": hop.headers} if files is None else _content(hop, body, options, files)
+        async with over.request(
+            hop.method,
+            hop.url,
+            timeout=time_left,
+            allow_redirects=False,
+            ssl=transport.tls(options.verify, options.ca_cert),
+            **content,
+        ) as response:
+            redirect = None if options.follow_redirects is False else redirects.of(response)
+            return await _answer(response, options) if redirect is None else redirect
+
+
+def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
+    """What aiohttp is told of the body, and the headers with its type."""
+    data, content_type = bodies.to_send(body, options, files)
+    headers = hop.headers
+    if content_type is not None and hdrs.CONTENT_TYPE not in headers:
+        headers = headers.copy()
+        headers[hdrs.CONTENT_TYPE] = content_type
+    return {"data": data, "headers": headers, "chunked": True if hop.chunked and data is not None else None}
+
+
+def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> Hop:
     """The request that the caller asks for."""
     if options.query:
         url = url.extend_query(list(header_tables.pairs(options.query)))
@@ -106,7 +126,7 @@ def _first(method: str, url: URL, options: RequestOptions) -> Hop:
     cookies = headers.popall(hdrs.COOKIE, None)
     if cookies is not None:
         headers[hdrs.COOKIE] = "; ".join(cookies)
-    return redirects.first(method, url, headers, chunked=encoding != "")
+    return redirects.first(method, url, headers, with_body, chunked=encoding != "")
 
 
 def _max_redirects(options: RequestOptions) -> int:
@@ -168,7 +188,6 @@ def _open(
         max_headers=MAX_HEADERS,
         request_class=Request,
         ws_response_class=ClientSocket,
-        middlewares=(resend,),
         auto_decompress=False,
     )
 

@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
@@ -24,17 +23,23 @@ CONTINUE_TIMEOUT = 1.0
 class LostConnectionError(aiohttp.ClientConnectionError):
     """A connection that ended before the head of the answer was complete.
 
+    Not aiohttp's own errors, upon which it sends some requests again, over new connections too, and never a POST.
+
     Attributes:
-        heard: Whether something of it had come.
+        heard: Whether something of the answer had come.
+        kept: Whether the connection had been used before; so the server may have closed it before the request came,
+            which can be sent again when nothing was heard.
     """
 
-    def __init__(self, *arguments: object, heard: bool) -> None:
-        super().__init__(*arguments)
-        self.heard = heard
+    def __init__(self, protocol: Protocol, error: BaseException) -> None:
+        super().__init__(*error.args)
+        self.heard = protocol.heard
+        self.kept = protocol.requests > 1
+        self.__cause__ = error
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections that drop what comes behind an answer."""
+    """Connections as below."""
 
     def __init__(self) -> None:
         super().__init__(limit=0)
@@ -42,7 +47,12 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Protocol(ResponseHandler):
-    """One connection."""
+    """One connection.
+
+    Attributes:
+        requests: How many were sent over it.
+        heard: Whether something has come since the last one.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -56,11 +66,14 @@ class Protocol(ResponseHandler):
         super().set_response_params(**options)
         self._parser: Any = _AnswerParser(self, self._parser)
 
-    def data_received(self, data: bytes) -> None:
-        """Take what has arrived."""
-        if data:
-            self.heard = True
-        super().data_received(data)
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """End the wait for an answer."""
+        if isinstance(
+            exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError
+        ):
+            exc = LostConnectionError(self, exc)
+            cause = ()
+        super().set_exception(exc, *cause)
 
     def set_parser(self, parser: Any, payload: Any, data_received_cb: Callable[[], None] | None = None) -> None:
         """Speak WebSocket from now on."""
@@ -79,44 +92,53 @@ class _AnswerParser:
     is not used again.
     """
 
+    __slots__ = ("_heads", "_left", "_parser", "_payload", "_protocol")
+
     def __init__(self, protocol: Protocol, parser: Any) -> None:
         self._protocol = protocol
         self._parser = parser
-        self._heads = HeadFinder()
+        self._heads: HeadFinder | None = None
         self._payload: Any = None  # of the answer, once its head has come
         self._left: int | None = None
-        self._upgraded = False
 
     def feed_data(self, data: bytes) -> tuple[list[Any], bool, bytes]:
         """Parse what has arrived; returns messages, whether the protocol changes, and what belongs to the other one."""
+        self._protocol.heard = True
+        if self._payload is not None:
+            self._feed_body(data)
+            return [], False, b""
         messages: list[Any] = []
-        while self._payload is None:
+        self._heads = self._heads or HeadFinder()
+        while True:
             head, data = self._heads.split(data)
-            found, self._upgraded, tail = self._parser.feed_data(head)
+            found, upgraded, tail = self._parser.feed_data(head)
             for message, payload in found:
                 messages.append((message, payload))
-                if message.code >= 200 or message.code == 101:
+                if message.code >= 200:
                     self._begin(message, payload)
-            if self._upgraded:
+            if upgraded:
                 return messages, True, tail + data
+            if self._payload is not None:
+                if data:
+                    self._feed_body(data)
+                return messages, False, b""
             if not data:
                 return messages, False, b""
-        self._feed_body(data)
-        return messages, False, b""
 
     def _begin(self, message: Any, payload: Any) -> None:
         self._payload = payload
-        length = message.headers.get(hdrs.CONTENT_LENGTH, "")
-        if not message.chunked and length.isdecimal():
+        length = message.headers.get(hdrs.CONTENT_LENGTH)
+        if length is not None and not message.chunked and length.isdecimal():
             self._left = int(length)
 
     def _feed_body(self, data: bytes) -> None:
         surplus = b""
         if self._left is not None:
-            data, surplus = data[: self._left], data[self._left :]
+            if len(data) > self._left:
+                data, surplus = data[: self._left], data[self._left :]
             self._left -= len(data)
-        if self._payload.is_eof() and not self._upgraded:
-            surplus = data + surplus
+        if self._payload.is_eof():
+            surplus = data or surplus
         else:
             try:
                 self._parser.feed_data(data)
@@ -139,46 +161,32 @@ class _AnswerParser:
 
 
 class Request(transport.Request):
-    """A request that knows whether it may be sent again."""
-
-    _connection: Protocol | None = None
-    _waiting: asyncio.TimerHandle | None = None
+    """A request over such a connection."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send it."""
-        assert isinstance(conn.protocol, Protocol)
-        self._connection = conn.protocol
-        return await super().send(conn)
+        try:
+            return await super().send(conn)
+        except aiohttp.ClientConnectionResetError as error:
+            assert isinstance(conn.protocol, Protocol)
+            raise LostConnectionError(conn.protocol, error) from error
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
         """Send the body, after a "100 Continue" if the caller asks for one."""
         protocol, expected = conn.protocol, self._continue
+        waiting = None
         if expected is not None:
-            self._waiting = self.loop.call_later(CONTINUE_TIMEOUT, _allow, expected)
+            waiting = self.loop.call_later(CONTINUE_TIMEOUT, _allow, expected)
         try:
             await super().write_bytes(writer, conn, content_length)
         except ConnectionError as error:
             if protocol is not None:
                 protocol.set_exception(aiohttp.ClientOSError(*error.args), error)
-
-    def stop_waiting(self) -> None:
-        """The answer is there, so a body that has not begun is not sent any more."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    @property
-    def lost_by_kept_connection(self) -> bool:
-        """Whether it went over a connection from before, nothing came back, and its body can be sent again."""
-        if self._connection is None or self._connection.requests < 2 or self.heard:
-            return False
-        return not getattr(self.body, "consumed", False)
-
-    @property
-    def heard(self) -> bool:
-        """Whether something of the answer has come."""
-        return self._connection is not None and self._connection.heard
+        finally:
+            if waiting is not None:
+                waiting.cancel()
 
 
 def _allow(expected: asyncio.Future[bool]) -> None:
@@ -186,20 +194,6 @@ def _allow(expected: asyncio.Future[bool]) -> None:
         expected.set_result(True)
 
 
-async def resend(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send a request, and again over another connection when a kept one turns out to be closed by the server.
-
-    Not aiohttp's own way, which leaves a POST alone, and sends a GET twice over new connections too.
-    """
-    assert isinstance(request, Request)
-    while True:
-        try:
-            return await send(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError) as error:
-            if not request.lost_by_kept_connection:
-                raise LostConnectionError(*error.args, heard=request.heard) from error
-            request.update_expect_continue()
-        finally:
-            request.stop_waiting()
+def can_be_sent_again(error: Exception) -> bool:
+    """Whether a request failed because the server had closed a kept connection, and has not seen it."""
+    return isinstance(error, LostConnectionError) and error.kept and not error.heard

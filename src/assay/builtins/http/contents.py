@@ -48,12 +48,15 @@ class Content:
         """
         self._response = response
         self._limit = limit
-        chain = decoding.decoders(",".join(response.headers.getall(hdrs.CONTENT_ENCODING, ())))
-        self._decoders = chain or []
-        self.decoded = bool(chain)
+        encodings = response.headers.getall(hdrs.CONTENT_ENCODING, None)
+        self._decoders = (encodings and decoding.decoders(",".join(encodings))) or []
+        self.decoded = bool(self._decoders)
 
     async def read(self) -> bytes:
         """Return all of it."""
+        length = self._response.content_length
+        if length is not None and not self.decoded and (self._limit is None or length <= self._limit):
+            return await self._response.content.read()
         return b"".join([piece async for piece in self._pieces()])
 
     async def save(self, path: bytes) -> int:

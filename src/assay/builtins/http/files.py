@@ -20,6 +20,7 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http import ranges
 from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.options import StaticFiles
+from assay.builtins.http.protocol import says_no_more
 
 _PIECE = 1 << 18
 
@@ -190,6 +191,8 @@ class _FileAnswer(web.StreamResponse):
             writer = await super().prepare(request)
             if writer is not None and request.method != hdrs.METH_HEAD:
                 await self._send(writer, file)
+        if says_no_more(request):
+            self.force_close()
         return writer
 
     async def _send(self, writer: AbstractStreamWriter, file: BinaryIO) -> None:

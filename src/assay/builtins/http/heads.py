@@ -14,11 +14,15 @@ class HeadFinder:
     the end of a head, and then the rest, they return the message first.
     """
 
+    __slots__ = ("_before",)
+
     def __init__(self) -> None:
         self._before = b""
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """Return `data` up to the end of the first head, and the rest; all of it and nothing when no head ends."""
+        if not self._before and len(data) > 2 and data.find(b"\n\r\n") == len(data) - 3:  # one head, as most are
+            return data, b""
         known = len(self._before)
         found = _BLANK_LINE.search(self._before + data)
         if found is None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http import WebSocketReader
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from assay.builtins.http.answers import plain
 from assay.builtins.http.heads import HeadFinder
@@ -40,34 +40,60 @@ class Server(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of a connection."""
-        return _Protocol(self, loop=asyncio.get_running_loop(), **self._options)
+        return Protocol(self, loop=asyncio.get_running_loop(), **self._options)
 
 
-class _Protocol(web.RequestHandler):
-    # aiohttp's class has slots
-    __slots__ = ("_ended", "_give_up", "_heads", "_patience", "socket")
+class Protocol(web.RequestHandler):
+    """A connection.
+
+    Attributes:
+        socket: The WebSocket that it speaks, if it does.
+    """
+
+    __slots__ = ("_body", "_ended", "_failed", "_give_up", "_heads", "_patience", "socket")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
-        self._parser: Any = _Parser(self._parser)
         self._heads = HeadFinder()
-        self._patience = server.half_close_timeout
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the last request
+        self._failed = False
         self._ended = False
+        self._patience = server.half_close_timeout
         self._give_up: asyncio.TimerHandle | None = None
         self.socket: ServerSocket | None = None
 
+    @property
+    def ending(self) -> bool:
+        """Whether no answer follows the one that is being made, because the client says no more."""
+        return self._ended and not self._messages
+
     def data_received(self, data: bytes) -> None:
         """Take what has arrived, one request at a time, so that what is wrong with one does not cost another."""
-        while data and self._parser is not None:
-            if self._parser.failed:
-                return
-            if self._upgraded or self._parser.in_body or len(self._messages) >= self._max_msg_queue_size:
-                break
+        while data and not self._upgraded and self._body.is_eof() and len(self._messages) < self._max_msg_queue_size:
             head, data = self._heads.split(data)
-            super().data_received(head)
+            self._feed(head)
             if not data:
                 return
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if self._failed:
+            return
+        messages = self._messages
+        count = len(messages)
         super().data_received(data)
+        if len(messages) > count:
+            message, body = messages[-1]
+            if hasattr(message, "method"):
+                self._body = body
+            else:  # aiohttp's word for an error
+                self._failed = True
+                self._break_off()
+
+    def _break_off(self) -> None:
+        """Tell the reader of a body that it never becomes complete."""
+        if not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError("the body broke off"))
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # asyncio's own says so
         """The client says no more: answer what it has asked, if that does not take too long.
@@ -77,7 +103,7 @@ class _Protocol(web.RequestHandler):
         if self._upgraded or (self._waiter is not None and not self._waiter.done()):
             return None
         self._ended = True
-        self._parser.end()
+        self._break_off()
         if not math.isinf(self._patience):
             self._give_up = self._loop.call_later(self._patience, self.force_close)
         return True
@@ -92,17 +118,6 @@ class _Protocol(web.RequestHandler):
         """Speak WebSocket from now on."""
         assert self.socket is not None
         super().set_parser(cast(WebSocketReader, FrameGuard(parser, self.socket.queue, masked=True)), data_received_cb)
-
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; behind the last one for a client that says no more the connection is closed."""
-        if self._ended and not self._messages:
-            resp.force_close()
-        resp, reset = await super().finish_response(request, resp, start_time)
-        if self._ended and not self._messages:
-            resp.force_close()
-        return resp, reset
 
     def handle_error(
         self,
@@ -121,40 +136,6 @@ class _Protocol(web.RequestHandler):
         return answer
 
 
-class _Parser:
-    """aiohttp's parser; a body that it cannot read, or that never becomes complete, is an error for its reader too."""
-
-    def __init__(self, parser: Any) -> None:
-        self._parser = parser
-        self._payload: Any = None
-        self.failed = False
-
-    @property
-    def in_body(self) -> bool:
-        """Whether the last request's body is incomplete."""
-        return self._payload is not None and not self._payload.is_eof()
-
-    def feed_data(self, data: bytes) -> Any:
-        try:
-            result = self._parser.feed_data(data)
-        except HttpProcessingError:
-            self.failed = True
-            self.end()
-            raise
-        if result[0]:
-            self._payload = result[0][-1][1]
-        return result
-
-    def end(self) -> None:
-        """Nothing follows."""
-        if self.in_body:
-            self._payload.set_exception(web.RequestPayloadError("the body broke off"))
-
-    def message_consumed(self) -> None:
-        self._parser.message_consumed()
-
-    def pause_reading(self) -> None:
-        self._parser.pause_reading()
-
-    def set_upgraded(self, value: bool) -> None:
-        self._parser.set_upgraded(value)
+def says_no_more(request: web.BaseRequest) -> bool:
+    """Whether a request is the last of its connection, whose client has ended its side."""
+    return isinstance(request.protocol, Protocol) and request.protocol.ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
@@ -42,30 +43,43 @@ class Hop:
     method: str
     url: URL
     headers: CIMultiDict[str]
-    with_body: bool = True
-    chunked: bool = False
+    with_body: bool
+    chunked: bool
 
 
-def first(method: str, url: URL, headers: CIMultiDict[str], chunked: bool) -> Hop:
+class Redirect(NamedTuple):
+    """A redirect.
+
+    Attributes:
+        status: The HTTP status.
+        location: Where it leads.
+    """
+
+    status: int
+    location: str
+
+
+def of(response: aiohttp.ClientResponse) -> Redirect | None:
+    """Return the redirect that a response is, or None."""
+    location = response.headers.get(hdrs.LOCATION) if response.status in _STATUSES else None
+    return None if location is None else Redirect(response.status, location)
+
+
+def first(method: str, url: URL, headers: CIMultiDict[str], with_body: bool, chunked: bool) -> Hop:
     """Return the request that the caller asks for; credentials of the URL become a header."""
-    return Hop(method, *_without_credentials(url, headers), chunked=chunked)
+    url, headers = _without_credentials(url, headers)
+    return Hop(method, url, headers, with_body, chunked)
 
 
-def location(response: aiohttp.ClientResponse) -> str | None:
-    """Return where a response redirects to, or None."""
-    return response.headers.get(hdrs.LOCATION) if response.status in _STATUSES else None
-
-
-def following(hop: Hop, status: int, target: str, private: Iterable[str]) -> Hop:
+def following(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
     """Return the request that follows a redirect.
 
     Args:
         hop: The request that was redirected.
-        status: The redirect's status.
-        target: Its Location.
+        redirect: The redirect.
         private: Names of headers that no other origin gets, beside those with credentials.
     """
-    url = _resolved(hop.url, target)
+    url, status = _resolved(hop.url, redirect.location), redirect.status
     headers = hop.headers.copy()
     if url.origin() != hop.url.origin():
         for name in (*_CREDENTIALS, *private):
@@ -76,7 +90,7 @@ def following(hop: Hop, status: int, target: str, private: Iterable[str]) -> Hop
     if (status == 303 and hop.method != hdrs.METH_HEAD) or (status in (301, 302) and hop.method == hdrs.METH_POST):
         for name in _OF_THE_BODY:
             headers.popall(name, None)
-        return Hop(hdrs.METH_GET, url, headers, with_body=False)
+        return Hop(hdrs.METH_GET, url, headers, with_body=False, chunked=False)
     return replace(hop, url=url, headers=headers)
 
 

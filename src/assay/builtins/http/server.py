@@ -26,7 +26,7 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
-from assay.builtins.http.protocol import Server
+from assay.builtins.http.protocol import Server, says_no_more
 from assay.builtins.http.routes import REST, Routes, RouteTable
 from assay.builtins.ws import Connection
 from assay.builtins.ws.sockets import ServerSocket
@@ -45,7 +45,6 @@ _protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered 
 _STATUS = web.RequestKey("status", int)
 """The status of a stream or a WebSocket that has begun."""
 
-_VERSIONS = (HttpVersion10, HttpVersion11)
 _FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
 
 
@@ -225,9 +224,10 @@ class _Service:
         return plain(500, "internal server error")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.version not in _VERSIONS:
+        if request.version is not HttpVersion11 and request.version != HttpVersion10:
             raise _RefusedError(505, "http version not supported")
-        if request.headers.get(hdrs.TRANSFER_ENCODING, "chunked").lower() != "chunked":
+        encoding = request.headers.get(hdrs.TRANSFER_ENCODING)
+        if encoding is not None and encoding.lower() != "chunked":
             raise _RefusedError(501, "the transfer encoding of the body is not supported")
         raw_path = request.rel_url.raw_path
         path = unquote_to_bytes(raw_path)
@@ -253,9 +253,7 @@ class _Service:
         tables = {
             b"headers": header_tables.joined(request.raw_headers),
             b"params": header_tables.parameters(query),
-            b"path_params": {
-                name.encode(): value.encode("utf-8", "surrogateescape") for name, value in found.parameters.items()
-            },
+            b"path_params": _encoded(found.parameters) if found.parameters else {},
         }
         result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
@@ -319,6 +317,8 @@ class _Service:
         finally:
             self._streaming.discard(task)
             send.ended = True
+        if says_no_more(request):
+            response.force_close()
         return response
 
     async def _upgrade(
@@ -356,6 +356,10 @@ class _Service:
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
+
+
+def _encoded(parameters: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in parameters.items()}
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:

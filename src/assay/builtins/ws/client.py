@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from weakref import WeakSet
 
 import aiohttp
@@ -12,6 +13,7 @@ from yarl import URL
 from assay.builtins.http import client as http
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http import transport
+from assay.builtins.http.connection import LostConnectionError, can_be_sent_again
 from assay.builtins.http.failures import failure
 from assay.builtins.ws import CLOSE_TIMEOUT, Connection, ConnectOptions
 from assay.builtins.ws.sockets import ClientSocket
@@ -30,7 +32,8 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     context = transport.tls(options.verify, options.ca_cert)
     try:
         async with asyncio.timeout(options.timeout):
-            socket = await http.session(host).ws_connect(
+            socket = await _open(
+                http.session(host),
                 target,
                 headers=headers,
                 protocols=options.protocols or (),
@@ -45,7 +48,6 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         limits = transport.Limits(options.timeout, None, None)
         raise failure("ws.connect", target, limits, error) from error
-    assert isinstance(socket, ClientSocket)
     problem = _handshake_problem(socket, options)
     if problem is not None:
         socket.handshake.close()
@@ -53,6 +55,18 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     connection = Connection(socket, f"{target.host}:{target.port}")
     host.kept.setdefault("ws", _Open()).sockets.add(connection)  # type: ignore[attr-defined]
     return connection
+
+
+async def _open(session: aiohttp.ClientSession, target: URL, **options: Any) -> ClientSocket:
+    while True:
+        try:
+            socket = await session.ws_connect(target, **options)
+        except LostConnectionError as error:
+            if not can_be_sent_again(error):
+                raise
+        else:
+            assert isinstance(socket, ClientSocket)
+            return socket
 
 
 def _handshake_problem(socket: ClientSocket, options: ConnectOptions) -> str | None:
