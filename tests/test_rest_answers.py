@@ -210,7 +210,7 @@ async def test_a_connection_that_is_closed_before_the_request_goes_out() -> None
         ([http("404 Not Found"), http(OK, b"fine")], True, 2),
         ([http("404 Not Found")], False, 2),
         ([http(OK, HTML), http("404 Not Found")], False, 2),
-        ([http("401 Unauthorized"), b""], False, 3),  # aiohttp asks once more
+        ([http("401 Unauthorized"), b""], False, 2),
         ([http("500 Internal Server Error")], False, 1),
         ([http("503 Unavailable", {"code": 14, "message": "soon"})], False, 1),
         ([http("302 Found", Location="/")], False, 11),
