@@ -14,9 +14,9 @@ from temporalio.common import RawValue
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
+from assay.temporal.client.failures import client_error
 from assay.temporal.client.search_attributes import SearchAttributes
 from assay.temporal.configuration import headers
-from assay.temporal.failures import client_error
 from assay.temporal.options import seconds
 
 T = TypeVar("T")
