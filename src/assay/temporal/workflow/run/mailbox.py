@@ -156,6 +156,12 @@ class Mailbox:
         """Count the signals that have not been taken, by name."""
         return {name: len(queue.signals) for name, queue in self._queues.items() if queue.signals}
 
+    def readers(self) -> list[LuaFunction]:
+        """Return the functions that only read: the handlers of queries, and validators."""
+        queries = [*self.queries.named.values(), *filter(None, [self.queries.dynamic])]
+        updates = [*self.updates.named.values(), *filter(None, [self.updates.dynamic])]
+        return [handler.run for handler in queries] + [update.validator for update in updates if update.validator]
+
     def begin_handler(self, title: str, handler: Handler) -> None:
         """Count a handler as running."""
         for counter in self._counters(handler):

@@ -139,7 +139,6 @@ def take_update(run: Recipient, job: DoUpdate) -> None:
 
 
 def _begin_update(run: Recipient, job: DoUpdate) -> None:
-    run.host.progress += 1
     try:
         handler, arguments = _validated(run, job)
     except _RejectedError as rejected:
@@ -178,7 +177,7 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     if job.run_validator and validator is not None:
         run.validating = Update(job.id, job.name)
         try:
-            run.host.run_handler(validator, found[1])
+            run.host.run_reader(validator, found[1], run.mailbox.readers())
         except LuaError as error:
             raise _RejectedError(failures.of_lua_error(error)) from None
         finally:
@@ -247,7 +246,7 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     if run.settings.spans is not None:
         run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
     try:
-        result = run.host.run_handler(handler.run, given)
+        result = run.host.run_reader(handler.run, given, run.mailbox.readers())
     except LuaError as error:
         raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
     problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)

@@ -133,7 +133,9 @@ class Run:
         self._first_seed: int | None = None
         self._last_side_effect = 0
         self._root: Fiber | None = None
-        self.host = WorkflowHost(settings.libraries, settings.limits, self, more_parts=settings.parts)
+        self.host = WorkflowHost(
+            settings.libraries, settings.limits, self, copies=settings.copies, more_parts=settings.parts
+        )
 
     # The activation -----------------------------------------------------------------------------------------
 
