@@ -26,6 +26,7 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import BuiltinError, ErrorObject
+from assay.temporal import payloads
 from assay.temporal.data import failures
 
 NO_ANSWER = "no answer from the server within rpc_timeout"
@@ -40,6 +41,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     kind = next((kind for cls, kind in _KINDS.items() if isinstance(error, cls)), "application")
     message = error.message if isinstance(error, FailureError) else str(error)
     described: dict[str, Any] = {"kind": kind, "cause": None, "message": message or kind}
+    details = [payloads.to_python(payloads.to_json(item)) for item in getattr(error, "details", ())]
+    if details:
+        described["details"] = details[0] if len(details) == 1 else details
     if isinstance(error, TimeoutError):
         described["type"] = error.type.name.lower() if error.type is not None else None
     return described
