@@ -114,9 +114,12 @@ def _begin_handler(
     scope: Scope,
     update: Update | None = None,
 ) -> Fiber:
-    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run."""
+    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run.
+
+    It begins although a cancel comes before it does: a message that was taken is never lost.
+    """
     counters = [run.mailbox.running] + [run.mailbox.may_be_abandoned] * handler.may_be_abandoned
-    fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update)
+    fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update, always_begins=True)
 
     def ended() -> None:
         for counter in counters:
