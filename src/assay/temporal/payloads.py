@@ -45,6 +45,19 @@ def from_payload(payload: Payload) -> Json | None:
     raise BuiltinError(f"a payload {named} cannot be read")
 
 
+def read(payload: Payload) -> Json | None:
+    """The value of a payload. Raises BuiltinError for an encoding that is not known, and for JSON that is not valid."""
+    import orjson
+
+    value = from_payload(payload)
+    if value is not None and value.raw is None:
+        try:
+            orjson.loads(payload.data)
+        except orjson.JSONDecodeError as error:
+            raise BuiltinError(f"invalid JSON: {error}") from None
+    return value
+
+
 def to_python(value: Json) -> Value:
     """The value as plain data."""
     import orjson
