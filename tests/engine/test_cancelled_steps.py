@@ -22,7 +22,9 @@ WAYS = {
     "await_any": "select(2, ctx:await_any({{ ctx:start_{0}({1}) }}))",
     "spawn": "ctx:spawn(function() return ctx:execute_{0}({1}) end):get()",
     "spawn of a future": "ctx:spawn(function() return ctx:start_{0}({1}):get() end):get()",
-    "spawn in spawn": "ctx:spawn(function() return ctx:spawn(function() return ctx:execute_{0}({1}) end):get() end):get()",
+    "spawn in with_timeout": (
+        "ctx:with_timeout(60, function() return ctx:spawn(function() return ctx:execute_{0}({1}) end):get() end)"
+    ),
     "with_timeout": "ctx:with_timeout(60, function() return ctx:execute_{0}({1}) end)",
     "with_timeout of a future": "ctx:with_timeout(60, function() return ctx:start_{0}({1}):get() end)",
     "await_all with a time limit": "ctx:await_all({{ ctx:start_{0}({1}) }}, {{ timeout = 60 }})[1]",
@@ -147,7 +149,8 @@ def test_all_of_several_futures_end_in_their_own_way(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       local options = {{ cancellation_type = "wait_completed" }}
-      local futures = {{ ctx:start_activity("a", nil, options), ctx:start_activity("b", nil, options), ctx:start_timer(9) }}
+      local one, two = ctx:start_activity("a", nil, options), ctx:start_activity("b", nil, options)
+      local futures = {{ one, two, ctx:start_timer(9) }}
       local all = try(ctx.await_all, ctx, futures)
       local each = {{}}
       for i, future in ipairs(futures) do each[i] = try(future.get, future) end
