@@ -47,15 +47,19 @@ def from_payload(payload: Payload) -> Json | None:
 
 def read(payload: Payload) -> Json | None:
     """The value of a payload. Raises BuiltinError for an encoding that is not known, and for JSON that is not valid."""
+    read_python(payload)
+    return from_payload(payload)
+
+
+def read_python(payload: Payload) -> Value:
+    """The value of a payload as plain data. Raises BuiltinError as `read` does."""
     import orjson
 
     value = from_payload(payload)
-    if value is not None and value.raw is None:
-        try:
-            orjson.loads(payload.data)
-        except orjson.JSONDecodeError as error:
-            raise BuiltinError(f"invalid JSON: {error}") from None
-    return value
+    try:
+        return None if value is None else to_python(value)
+    except orjson.JSONDecodeError as error:
+        raise BuiltinError(f"invalid JSON: {error}") from None
 
 
 def to_python(value: Json) -> Value:
