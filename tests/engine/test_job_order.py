@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
+from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 
 from engine import jobs
 from engine.driver import TRY, Drive, kinds, result
@@ -213,7 +214,7 @@ RESOLVED = {
 @pytest.mark.parametrize(("wait", "job"), list(RESOLVED.values()), ids=RESOLVED)
 @pytest.mark.parametrize("is_first", [True, False], ids=["after a cancel", "before a cancel"])
 def test_a_result_wins_over_a_cancel_of_the_same_activation(
-    drive: Drive, wait: str, job: jobs.WorkflowActivationJob, is_first: bool
+    drive: Drive, wait: str, job: WorkflowActivationJob, is_first: bool
 ) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
@@ -233,7 +234,7 @@ def test_a_result_wins_over_a_cancel_of_the_same_activation(
 
 @pytest.mark.parametrize("message", [jobs.signal("m"), jobs.update("m")], ids=["signal", "update"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["after a cancel", "before a cancel"])
-def test_a_handler_runs_also_beside_a_cancel(drive: Drive, message: jobs.WorkflowActivationJob, is_first: bool) -> None:
+def test_a_handler_runs_also_beside_a_cancel(drive: Drive, message: WorkflowActivationJob, is_first: bool) -> None:
     driver = drive("""
     return function(ctx)
       local handled = 0
