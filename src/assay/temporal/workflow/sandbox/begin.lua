@@ -6,7 +6,9 @@ local function decoded(number, text, ...)
     return
   end
   local value, problem = host.decode_value(text)
-  if problem then -- what only Lua cannot read, such as nesting that is too deep
+  if problem and host.is_limit(problem) then -- there was no room for it, or no time
+    error(problem, 0)
+  elseif problem then -- what only Lua cannot read, such as nesting that is too deep
     local message = "cannot read the workflow's input: argument " .. number .. ": " .. problem
     error({ type = "BadInput", message = message, non_retryable = true }, 0)
   elseif value == host.null then
