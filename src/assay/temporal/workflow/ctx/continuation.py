@@ -69,6 +69,8 @@ class Continuation:
             raise BuiltinError(
                 "not allowed in the handler of an update: let the workflow function call it once the handler has ended"
             )
+        if run.is_over:
+            raise BuiltinError("the run has ended already")
         given = options or ContinueOptions()
         command = WorkflowCommand()
         target = command.continue_as_new_workflow_execution

@@ -20,7 +20,7 @@ class Child(Step):
     __slots__ = ("_command", "started", "workflow_id")
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, f"child workflow '{command.start_child_workflow_execution.workflow_type}'")
         self._command: WorkflowCommand | None = command
         self.workflow_id = command.start_child_workflow_execution.workflow_id
         self.started: Entry[str | None] = Entry()

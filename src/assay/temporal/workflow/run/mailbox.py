@@ -74,11 +74,9 @@ class Queue:
         return entry
 
     def stop_waiting(self, entry: Entry[bool]) -> None:
-        """Forget an entry of `next`. A signal that has just ended it goes to the next one that waits."""
+        """Forget an entry of `next`; whoever awaited one that a signal has ended takes the signal."""
         if entry in self._waiting:
             self._waiting.remove(entry)
-        elif entry.is_done and self.signals:
-            self.wake_next()
 
     def wake_next(self) -> None:
         """Let the next one that waits go on, if there is a signal for it."""

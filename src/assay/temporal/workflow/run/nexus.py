@@ -16,7 +16,7 @@ class NexusOperation(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, f"operation '{command.schedule_nexus_operation.operation}'")
         self._command: WorkflowCommand | None = command
 
     def _start(self) -> None:

@@ -15,7 +15,7 @@ class SentSignal(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, "a signal")
         self._command = command
 
     def _start(self) -> None:
@@ -38,7 +38,7 @@ class CancelRequest(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, "a cancel request")
         self._command = command
 
     def _start(self) -> None:

@@ -48,7 +48,7 @@ from assay.temporal.workflow.run.flags import Flags
 from assay.temporal.workflow.run.mailbox import Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
-from assay.temporal.workflow.run.start import Moment, Start, as_json
+from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, is_cancellation, origin_of
 from assay.temporal.workflow.settings import Definition, Settings
 
@@ -191,7 +191,7 @@ class Run:
 
     def _begin(self, start: InitializeWorkflow) -> None:
         try:
-            arguments = as_json(start.arguments)
+            arguments = read(start.arguments)
         except BuiltinError as error:
             text = f"cannot read the workflow's input: {error}"
             self._fail(failures.application(text, "BadInput", non_retryable=True))
