@@ -561,7 +561,9 @@ async def test_wait_complete_ends_in_time_and_suspends_only_its_coroutine(rest: 
         name,
     )
     elapsed = time.monotonic() - started
-    texts = [f"c.workflows:wait_complete: workflow '{name}{end}' has not ended within 1 s" for end in ("", "/")]
+    texts = [
+        f"c.workflows:wait_complete: timed out after 1 s: workflow '{name}{end}' has not ended" for end in ("", "/")
+    ]
     assert value[0] == [[False, "timeout", texts[index > 2]] for index in range(5)]
     assert value[1] > 2
     assert 1 <= elapsed < 15  # the long poll alone would go on for 20 s
@@ -691,5 +693,5 @@ class TestPython:
             with pytest.raises(BuiltinError, match="bad argument 'workflow_id'"):
                 await client.workflows.cancel("a/b")
             await rest.start(name)
-            with pytest.raises(RestError, match="has not ended within 0 s"):
+            with pytest.raises(RestError, match="timed out after 0 s"):
                 await client.workflows.wait_complete(name, 0)

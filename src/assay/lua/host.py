@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from assay.errors import AssayError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
+from assay.lua.loader import Find
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
@@ -91,10 +92,13 @@ class Host:
         "verbose",
     )
 
+    hurried = False
+    """Whether a call of a builtin must never take long."""
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],
-        find_module: Callable[[str], Outcome],
+        find_module: Find,
         write: Callable[[bytes], Any],
         flush: Callable[[], Any] = lambda: None,
         *,
@@ -233,11 +237,11 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         try:
-            tag, *rest = self._find_module(text)
+            tag, *rest = self._find_module(text, text in built_in)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
-        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         if tag in (b"missing", b"e") and text in built_in:
             return (b"library",)
         if tag != b"missing":

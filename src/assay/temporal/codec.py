@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
 
 from assay.errors import BuiltinError
 
@@ -45,7 +44,7 @@ class CodecOptions:
     current: str
 
 
-class Codec(PayloadCodec):
+class Codec:
     """Encrypts with the current key and decrypts with any; without keys it only refuses what is encrypted."""
 
     def __init__(self, ciphers: Mapping[str, AESGCM], current: str | None) -> None:
@@ -56,14 +55,6 @@ class Codec(PayloadCodec):
     def has_keys(self) -> bool:
         """Whether it encrypts."""
         return self._current is not None
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypt each payload."""
-        return [self.seal(payload) for payload in payloads]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt what is encrypted. Raises what `open` does."""
-        return [self.open(payload) for payload in payloads]
 
     def seal(self, payload: Payload) -> Payload:
         """Encrypt a payload as a whole, with its metadata; without keys, return it as it is."""

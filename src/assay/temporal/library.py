@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
-from assay.temporal import connection, meter
+from assay.temporal import meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
+from assay.temporal.client.connect import connect_client
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
@@ -43,7 +44,7 @@ async def connect(options: ConnectionOptions | None = None) -> Client:
     Args:
         options: Where the server is.
     """
-    return Client(await connection.connect("temporal.connect", options or ConnectionOptions()))
+    return Client(await connect_client("temporal.connect", options or ConnectionOptions()))
 
 
 @library.function()
@@ -73,7 +74,7 @@ async def start(options: StartConnectionOptions) -> Started:
     Args:
         options: Where the server is and what to start.
     """
-    client = Client(await connection.connect("temporal.start", options))
+    client = Client(await connect_client("temporal.start", options))
     started = await start_workflow("temporal.start", client, options)
     client.close()
     return started

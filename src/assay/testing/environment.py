@@ -27,10 +27,13 @@ from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
-from assay.temporal import connection, payloads
+from assay.temporal import payloads
 from assay.temporal.client import Client, StartOptions
+from assay.temporal.client.connect import connect_client
+from assay.temporal.client.conversion import data_converter
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
+from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core.protos import Start
 from assay.temporal.core.runtime import core
 from assay.temporal.data import failures
@@ -75,7 +78,7 @@ class Server:
             os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
             self._environment = await WorkflowEnvironment.start_time_skipping(
                 test_server_existing_path=find_server(),
-                data_converter=connection.data_converter(None),
+                data_converter=data_converter(None),
                 runtime=core(),
             )
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
@@ -83,7 +86,7 @@ class Server:
 
     async def client(self) -> Client:
         """Connect to it, as scripts do."""
-        return Client(await connection.connect("test.workflow_env", connection.ConnectionOptions()))
+        return Client(await connect_client("test.workflow_env", ConnectionOptions()))
 
     async def stop(self) -> None:
         """Stop it."""

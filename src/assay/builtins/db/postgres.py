@@ -12,10 +12,12 @@ import asyncpg
 import orjson
 from asyncpg.prepared_stmt import PreparedStatement
 
+from assay.builtins.db import address
 from assay.builtins.db.pool import DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER
 
+_PORT = 5432
 _MOST_PREPARED = 100
 _JSON = ("json", "jsonb")
 _INTEGERS = ("int2", "int4", "int8", "oid")
@@ -30,7 +32,9 @@ def connector(url: str) -> Callable[[], Awaitable[PostgresSession]]:
     async def connect() -> PostgresSession:
         try:
             return PostgresSession(await asyncpg.connect(url, timeout=None))
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except OSError as error:
+            raise DatabaseError(address.problem(error, address.of_url(url, _PORT)), "connect") from None
+        except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             code = getattr(error, "sqlstate", None)
             raise DatabaseError(_text(error), "connect", code=code) from None
 

@@ -1,15 +1,12 @@
-"""Bodies: what a request sends, and where an answer's goes."""
+"""The body that a request sends."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import mimetypes
 import os
-import secrets
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -20,10 +17,8 @@ from assay.builtins.http.options import Part, RequestOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 
-T = TypeVar("T")
-
 _LARGE = 1 << 20
-"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece; files are written in such."""
+"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece."""
 
 
 def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
@@ -54,7 +49,10 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
 
 
 def _open(path: bytes, files: ExitStack) -> io.BufferedReader:
-    return files.enter_context(open(path, "rb"))
+    try:
+        return files.enter_context(open(path, "rb"))
+    except OSError as error:
+        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None
 
 
 def _in_pieces(data: bytes) -> bytes | io.BytesIO:
@@ -86,36 +84,3 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
         if content_type is not None:
             payload.headers[hdrs.CONTENT_TYPE] = content_type
     return writer
-
-
-async def save(response: aiohttp.ClientResponse, path: bytes) -> int:
-    """Write the body of an answer to a file, which appears when it is complete; returns its length."""
-    partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
-    file = await _in_thread(path, _create, partial)
-    length = 0
-    try:
-        with file:
-            pending = bytearray()
-            async for chunk in response.content.iter_any():
-                pending += chunk
-                if len(pending) >= _LARGE:
-                    length += await _in_thread(path, file.write, pending)
-                    pending = bytearray()
-            length += await _in_thread(path, file.write, pending)
-        await _in_thread(path, os.replace, partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
-    return length
-
-
-def _create(path: bytes) -> io.FileIO:
-    os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-    return open(path, "xb", buffering=0)
-
-
-async def _in_thread(path: bytes, function: Callable[..., T], *arguments: Any) -> T:
-    try:
-        return await asyncio.to_thread(function, *arguments)
-    except OSError as error:
-        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None

@@ -13,8 +13,8 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds
 from assay.temporal import payloads
+from assay.temporal.client.conversion import to_application_error
 from assay.temporal.client.session import CallOptions, Session, answer
-from assay.temporal.failures import to_application_error
 
 
 @dataclass(kw_only=True)

@@ -217,12 +217,9 @@ class StartMethods(Session):
         Args:
             options: What to start.
         """
-
-        async def execute() -> RawValue:
-            handle = await start(self, options)
-            return await handle.result()
-
-        return values.result(await answer("client:execute_workflow", execute()))
+        title = "client:execute_workflow"
+        handle = await answer(title, start(self, options))
+        return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method
     async def update_with_start(self, options: UpdateWithStartOptions) -> Several:

@@ -19,7 +19,19 @@ from temporalio.api.failure.v1 import Failure
 from assay.errors import BuiltinError, ErrorObject, LuaError
 from assay.lua.values import Json, Value
 from assay.temporal import payloads
-from assay.temporal.failures import DEFAULT_TYPE, HIDDEN_MESSAGE, MOST_DATA, MOST_DETAILS, MOST_TEXT
+
+DEFAULT_TYPE = "LuaError"
+HIDDEN_MESSAGE = "Encoded failure"
+"""The text that Temporal's SDKs put in place of an encrypted message."""
+
+MAX_TEXT = 64 * 1024
+"""Characters of an error's message: the server refuses a failure that is too large, again and again."""
+
+MAX_DATA = 1000
+"""Characters of a message that is made of an error table without one: all of it is in the details."""
+
+MAX_DETAILS = payloads.USUAL_LIMIT - 8 * MAX_TEXT
+"""Bytes of an error's details, beside the message in UTF-8 and the traceback."""
 
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
@@ -42,17 +54,17 @@ def of_lua_error(error: LuaError) -> Failure:
     message = value.get("message")
     text = message if isinstance(message, str) else error.message
     if error.report != error.message:
-        text = _cut(error.report, MOST_DATA)
+        text = _cut(error.report, MAX_DATA)
     kind = value.get("type")
     if not isinstance(kind, str):
         found = _TYPE.match(_POSITION.sub("", text, count=1))
         kind = found[1] if found else DEFAULT_TYPE
     given = value.get("details") if value.keys() & {"details", "message", "type"} else error.value
     details = None if given is None else payloads.to_payload(Json(orjson.dumps(given)))
-    text = _cut(text, MOST_TEXT)
+    text = _cut(text, MAX_TEXT)
     size = 0 if details is None else len(details.data)
-    if size > MOST_DETAILS:
-        text += f" (its details, {size} bytes, are left out: the Temporal server takes at most {MOST_DETAILS})"
+    if size > MAX_DETAILS:
+        text += f" (its details, {size} bytes, are left out: the Temporal server takes at most {MAX_DETAILS})"
         details = None
     failure = application(text, kind, non_retryable=value.get("non_retryable") is True, details=details)
     failure.stack_trace = error.traceback if isinstance(error.traceback, str) else ""
@@ -104,15 +116,27 @@ def hide(failure: Failure) -> None:
         level = level.cause
 
 
-def _message(failure: Failure) -> str:
+def reveal(failure: Failure) -> Failure:
+    """Return a failure, without its causes' texts, with the texts back in their place that `hide` has moved."""
+    if not failure.HasField("encoded_attributes"):
+        return failure
+    revealed = Failure()
+    revealed.CopyFrom(failure)
+    revealed.ClearField("encoded_attributes")
+    revealed.message, revealed.stack_trace = _texts(failure)
+    return revealed
+
+
+def _texts(failure: Failure) -> tuple[str, str]:
+    """Return the message and the stack trace of a failure, wherever they are."""
     if failure.HasField("encoded_attributes"):
         try:
             texts = _value(failure.encoded_attributes)
         except BuiltinError:
             texts = None
-        if isinstance(texts, dict) and isinstance(texts.get("message"), str):
-            return str(texts["message"])
-    return failure.message
+        if isinstance(texts, dict):
+            return str(texts.get("message", failure.message)), str(texts.get("stack_trace", failure.stack_trace))
+    return failure.message, failure.stack_trace
 
 
 # Temporal → Lua ---------------------------------------------------------------------------------------------------
@@ -138,7 +162,7 @@ def fields(failure: Failure) -> dict[str, Any]:
     """Return the fields of the Lua error object of a failure."""
     inner = fields(failure.cause) if failure.HasField("cause") else None
     variant = failure.WhichOneof("failure_info") or ""
-    described: dict[str, Any] = {"kind": "application", "cause": inner, "message": _message(failure)}
+    described: dict[str, Any] = {"kind": "application", "cause": inner, "message": _texts(failure)[0]}
     describe = _DESCRIBE.get(variant)
     if describe is not None:
         describe(described, getattr(failure, variant), inner)

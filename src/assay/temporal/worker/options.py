@@ -157,9 +157,9 @@ class WorkerOptions(ConnectionOptions):
         if self.build_id is not None and self.deployment is not None:
             raise BuiltinError("bad option 'build_id' ('deployment.build_id' takes its place)")
         limits = self.workflow_limits or WorkflowLimits()
-        if not 0.01 <= limits.cpu_seconds <= 1.5:
+        if not 0.01 <= limits.cpu_seconds <= 8:
             got = f"{limits.cpu_seconds:g}"
-            raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 1.5 expected, got {got})")
+            raise BuiltinError(f"bad option 'workflow_limits.cpu_seconds' (0.01 to 8 expected, got {got})")
         if not 4 <= limits.memory_mb <= 65536:
             got = f"{limits.memory_mb:g}"
             raise BuiltinError(f"bad option 'workflow_limits.memory_mb' (4 to 65536 expected, got {got})")

@@ -137,8 +137,9 @@ class Worker:
     async def _run(self) -> None:
         options = self._options
         settings = configuration.resolve(options)
-        client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
-        service = client.service_client
+        service = await connect(
+            "temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics)
+        )
         await reception.check_task_queue(service, settings.namespace, options.task_queue)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")

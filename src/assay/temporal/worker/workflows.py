@@ -36,7 +36,7 @@ class WorkflowTasks:
     def take(self, data: bytes) -> None:
         """Activate a run, here or on the pool, and report to Core."""
         activation = WorkflowActivation.FromString(data)
-        if self._runs.is_slow(activation.run_id):
+        if self._runs.is_slow(activation):
             running = self._loop.run_in_executor(self._pool, self._activate, activation, data)
             self._open.add(running)
             running.add_done_callback(functools.partial(self._activated, activation.run_id))

@@ -20,7 +20,10 @@ from assay.temporal.workflow.settings import Definition, Settings
 logger = logging.getLogger("assay.temporal.workflow")
 
 SLOW = 0.05
-"""CPU seconds from which an activation is long: the run's next ones had better not hold up those of other runs."""
+"""CPU seconds from which an activation is long: the next ones had better not hold up those of other runs."""
+
+QUICK_IN_A_ROW = 100
+"""Quick activations of a workflow type after which its new runs are trusted again."""
 
 WATCHDOG = 10.0
 """Seconds on the clock after which an activation is logged."""
@@ -61,7 +64,8 @@ class Runs:
         self._settings = settings
         self._observer = observer or Observer()
         self._runs: dict[str, Run] = {}
-        self._slow: set[str] = set()
+        self._slow_runs: set[str] = set()
+        self._slow_types: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -80,9 +84,13 @@ class Runs:
         """Return the run id of each run and the Lua traceback of where it waits."""
         return [(run_id, run.host.where()) for run_id, run in tuple(self._runs.items())]
 
-    def is_slow(self, run_id: str) -> bool:
-        """Return true if the last activation of a run was long."""
-        return run_id in self._slow
+    def is_slow(self, act: WorkflowActivation) -> bool:
+        """Return true if an activation may be long: the run's last one was, or, of a new run, one of its type."""
+        if not (self._slow_types or self._slow_runs):
+            return False
+        if act.run_id in self._runs:
+            return act.run_id in self._slow_runs
+        return any(job.initialize_workflow.workflow_type in self._slow_types for job in act.jobs)
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Hand an activation to its run. Never raises: what goes wrong fails the workflow task."""
@@ -119,11 +127,9 @@ class Runs:
 
     def _look_at_the_time(self, run: Run, wall: float) -> None:
         used = run.host.cpu_used()
-        with self._lock:
-            if used > SLOW:
-                self._slow.add(run.start.run_id)
-            elif self._slow:
-                self._slow.discard(run.start.run_id)
+        if used > SLOW or self._slow_types:
+            with self._lock:
+                self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
         if wall > WATCHDOG:
             logger.warning(
                 "workflow '%s' (%s): an activation took %.1f s on the clock (%.1f s of CPU)\n%s",
@@ -134,14 +140,24 @@ class Runs:
                 run.host.where(),
             )
 
+    def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:
+        if is_slow:
+            self._slow_runs.add(run_id)
+            self._slow_types[workflow_type] = QUICK_IN_A_ROW
+            return
+        self._slow_runs.discard(run_id)
+        if workflow_type in self._slow_types:
+            self._slow_types[workflow_type] -= 1
+            if self._slow_types[workflow_type] == 0:
+                del self._slow_types[workflow_type]
+
     def _remove(self, run_id: str, removal: RemoveFromCache) -> WorkflowActivationCompletion:
         completion = WorkflowActivationCompletion(run_id=run_id)
         completion.successful.SetInParent()
         run = self._runs.pop(run_id, None)
         if run is None:
             return completion
-        with self._lock:
-            self._slow.discard(run_id)
+        self._slow_runs.discard(run_id)
         if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
             self._observer.mismatch(run, _core_message(removal.message), run.host.where())
         elif removal.reason == RemoveFromCache.EvictionReason.FATAL:

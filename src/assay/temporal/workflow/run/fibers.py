@@ -104,6 +104,11 @@ class Fiber:
         """Begin at once."""
         self._begin()
 
+    def abandon(self) -> None:
+        """End it where it is: it has ended the run."""
+        if not self.ended.is_done:
+            self._end_with(None)
+
     def cancel(self) -> None:
         """Cancel what it waits for. One that has not begun never begins."""
         if self.ended.is_done:

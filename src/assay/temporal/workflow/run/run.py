@@ -151,6 +151,8 @@ class Run:
             self._take(act.jobs, completion)
         except ContinueAsNew as wanted:
             self._finish(wanted.command)
+            if self.fiber is not None:
+                self.fiber.abandon()
         except HostFailure as failure:
             self._fail_task(completion, failure.cause)
         if self.is_over and not was_over and completion.HasField("successful"):

@@ -21,6 +21,7 @@ from assay.lua.host import Arguments, Host
 from assay.lua.state import LATE_PARTS, PARTS, Late, Outcome
 from assay.lua.values import Json
 from assay.temporal.data.failures import FailureOrigin
+from assay.temporal.workflow.sandbox.output import OutputLimit
 
 if TYPE_CHECKING:
     from temporalio.api.failure.v1 import Failure
@@ -99,7 +100,7 @@ def _ignore(*_arguments: Any) -> None:
     """Replace a log function while history is replayed."""
 
 
-def _no_module(name: str) -> Outcome:
+def _no_module(name: str, built_in: bool) -> Outcome:
     text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
     return b"e", text.encode()
 
@@ -115,7 +116,7 @@ class WorkflowLimits:
 
     Attributes:
         memory_mb: Memory in MiB.
-        cpu_seconds: CPU seconds for one workflow task.
+        cpu_seconds: CPU seconds for one workflow task; at most 8. The clock does not count.
     """
 
     memory_mb: float = 64
@@ -131,6 +132,7 @@ class WorkflowHost(Host):
         "_is_limited",
         "_limits",
         "_more_parts",
+        "_output",
         "_root",
         "is_copy",
         "live",
@@ -141,6 +143,7 @@ class WorkflowHost(Host):
     )
 
     _ASKED: ClassVar[tuple[str, ...]] = (*Host._ASKED, "cpu_spent")
+    hurried = True
 
     def __init__(
         self,
@@ -159,6 +162,7 @@ class WorkflowHost(Host):
         self.source = source
         self.is_copy = is_copy
         self.live = live
+        self._output = OutputLimit()
         self._limits = limits
         self._is_limited = False
         self._root = 0
@@ -185,7 +189,7 @@ class WorkflowHost(Host):
         self._is_limited = True
 
     def _print(self, text: bytes) -> None:
-        if self.live or not self.source.is_replaying:
+        if (self.live or not self.source.is_replaying) and self._output.admits(len(text)):
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
 
@@ -198,8 +202,8 @@ class WorkflowHost(Host):
             if self.reading and not function.pure:
                 raise BuiltinError(_ONLY_READS)
             return function.python
-        if title.startswith("log.") and not self.live and self.source.is_replaying:
-            return _ignore
+        if title.startswith("log."):
+            return self._log(function.python)
         if function.pure:
             return function.python
         replaced = REPLACED.get(title)
@@ -208,6 +212,16 @@ class WorkflowHost(Host):
         if self.reading and title != "time":
             raise BuiltinError(_ONLY_READS)
         return function.python if self.live else lambda *arguments: replaced(self.source, *arguments)
+
+    def _log(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        if not self.live and self.source.is_replaying:
+            return _ignore
+
+        def limited(message: bytes, fields: dict[str, Any] | None = None) -> None:
+            if self._output.admits(len(message) + len(repr(fields or ""))):
+                write(message, fields)
+
+        return limited
 
     def seed(self) -> int:
         """Return a seed for Lua's random numbers; in a copy, one that is not the run's."""
@@ -421,6 +435,7 @@ class WorkflowHost(Host):
         if not live:  # a side effect runs on a thread of a local activity, which counts anew
             copy._began = self._began
         copy._handles, copy._last_id = dict(self._handles), self._last_id
+        copy._output = self._output
         try:
             copy.state.invoke(b"be_copy", live)
             copy._check_memory(snapshot)
