@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -23,14 +24,18 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
+from assay.temporal.core.runtime import core
 from assay.temporal.dev_server import DevServer
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "chaos.lua"
 IN_FLIGHT = 12
+CALL = 30.0
+"""Seconds after which a call is made anew."""
+
 DRAIN = 180.0
 """Seconds in which what is open at the end must have ended."""
 
@@ -77,6 +82,7 @@ class Load:
         self.problems: list[str] = []
         self.done = 0
         self.stopping = False
+        self.running: set[str] = set()
         self._queue = queue
         self._effects = effects
         self._random = random.Random(seed)
@@ -89,6 +95,7 @@ class Load:
             handle = await self._insist(
                 lambda k=kind, m=n, i=workflow_id: client.start_workflow(k, m, id=i, task_queue=self._queue)
             )
+            self.running.add(workflow_id)
             if kind == "Messages":
                 await self._talk(handle)
             want, steps = expected(kind, n)
@@ -98,6 +105,7 @@ class Load:
             for step in steps[""]:
                 if not self._effects.steps[workflow_id, step]:
                     self.problems.append(f"{workflow_id}: step {step} has no effect")
+            self.running.discard(workflow_id)
             self.done += 1
 
     async def _talk(self, handle: WorkflowHandle[Any, Any]) -> None:
@@ -110,39 +118,49 @@ class Load:
         """Make a call until the server answers it; a signal may come twice then, an update has an id."""
         while True:
             try:
-                return await call()
+                return await asyncio.wait_for(call(), CALL)
             except RPCError as error:
                 if "already" in error.message.lower():
                     raise
+            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                pass  # the server has forgotten the call
             await asyncio.sleep(0.3)
 
 
 class Worker:
-    """A worker process that can be killed."""
+    """A worker process that can be killed. One that finds no server at its start ends by itself, and is started again."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._environment = environment
         self._arguments = arguments
+        self._stopping = False
         self._process: asyncio.subprocess.Process | None = None
+        self._supervising = asyncio.create_task(self._supervise())
 
-    async def start(self) -> None:
-        """Start it."""
-        self._process = await asyncio.create_subprocess_exec(
-            ASSAY, "run", str(WORKER), *self._arguments, env=self._environment, stderr=asyncio.subprocess.DEVNULL
-        )
+    async def _supervise(self) -> int:
+        while True:
+            self._process = await asyncio.create_subprocess_exec(
+                ASSAY, "run", str(WORKER), *self._arguments, env=self._environment, stderr=asyncio.subprocess.DEVNULL
+            )
+            code = await self._process.wait()
+            if self._stopping:
+                return code
+            await asyncio.sleep(0.1)
 
-    async def kill(self) -> None:
-        """End it at once."""
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once; another one takes its place."""
+        self._signal(signal.SIGKILL)
 
     async def stop(self) -> int:
         """Drain it; returns its exit code."""
-        assert self._process is not None
-        self._process.terminate()
-        return await self._process.wait()
+        self._stopping = True
+        self._signal(signal.SIGTERM)
+        return await self._supervising
 
 
 async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
@@ -155,18 +173,14 @@ async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
         await asyncio.to_thread(server.start)
         environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
         workers = [Worker(environment, queue, url) for _ in range(2)]
-        for worker in workers:
-            await worker.start()
         load = Load(queue, effects, seed)
-        client = await Client.connect(server.address)
+        client = await Client.connect(server.address, runtime=core())
         lanes = [asyncio.create_task(load.lane(client)) for _ in range(IN_FLIGHT)]
         killed = restarted = 0
         every = max(1, kills // restarts) if restarts else kills + 1
         while killed < kills and time.monotonic() < end:
             await asyncio.sleep(chance.uniform(0.2, 2.0))
-            worker = chance.choice(workers)
-            await worker.kill()
-            await worker.start()
+            chance.choice(workers).kill()
             killed += 1
             if killed % every == 0 and restarted < restarts:
                 await asyncio.to_thread(server.stop)
@@ -181,9 +195,9 @@ async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
         for lane in lanes:
             if lane in open_lanes:
                 lane.cancel()
-                load.problems.append("a workflow did not end")
             elif lane.exception() is not None:
                 load.problems.append(f"{lane.exception()!r}")
+        load.problems += [f"{workflow_id} did not end" for workflow_id in load.running]
         twice = [attempt for attempt, count in effects.attempts.items() if count > 1]
         load.problems += [f"the attempt {number} of {token} ran twice" for token, number in twice]
         for worker in workers:

@@ -10,7 +10,6 @@ from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.temporal import meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
-from assay.temporal.client.connect import connect_client
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
@@ -44,6 +43,8 @@ async def connect(options: ConnectionOptions | None = None) -> Client:
     Args:
         options: Where the server is.
     """
+    from assay.temporal.client.connect import connect_client  # a worker does without the SDK's client
+
     return Client(await connect_client("temporal.connect", options or ConnectionOptions()))
 
 
@@ -74,6 +75,8 @@ async def start(options: StartConnectionOptions) -> Started:
     Args:
         options: Where the server is and what to start.
     """
+    from assay.temporal.client.connect import connect_client
+
     client = Client(await connect_client("temporal.start", options))
     started = await start_workflow("temporal.start", client, options)
     client.close()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from temporalio.client import Client as SdkClient
-from temporalio.client import WorkflowHandle
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
-from assay.temporal.client.failures import client_error
 from assay.temporal.client.search_attributes import SearchAttributes
 from assay.temporal.configuration import headers
 from assay.temporal.options import seconds
+
+if TYPE_CHECKING:
+    from temporalio.client import Client as SdkClient
+    from temporalio.client import WorkflowHandle
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ async def answer(title: str, call: Awaitable[T], what: str = "the workflow") -> 
     try:
         return await call
     except Exception as error:
+        from assay.temporal.client.failures import client_error
+
         raised = client_error(title, error, what)
         if raised is None:
             raise

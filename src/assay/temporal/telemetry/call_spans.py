@@ -9,10 +9,11 @@ from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from assay.temporal.core.protos import Start
 from assay.temporal.data.failures import is_benign
-from assay.temporal.telemetry.headers import context_of, extract
+from assay.temporal.telemetry.headers import context_of, extract, inject
 
 
 class CallSpans:
@@ -50,6 +51,15 @@ class CallSpans:
         finally:
             if token is not None:
                 context.detach(token)
+
+    @contextmanager
+    def started_workflow(self, start: StartWorkflowExecutionRequest) -> Iterator[None]:
+        """Make the span of the start of a workflow the current one, and let the request carry it."""
+        attributes = {"temporalWorkflowID": start.workflow_id}
+        name = f"StartWorkflow:{start.workflow_type.name}"
+        with self._tracer.start_as_current_span(name, attributes=attributes, kind=SpanKind.CLIENT):
+            inject(context.get_current(), start.header.fields)
+            yield
 
     def fail(self, failure: Failure) -> None:
         """Mark the current span as failed, unless the failure is expected."""

@@ -97,11 +97,13 @@ class ActivityTasks:
         namespace: str,
         payload_limit: int,
     ) -> None:
-        """Set what they are completed with; on the worker's thread, before the first task."""
+        """Set what they are completed with; on the worker's thread, before the first task of a worker of Core."""
         self._core, self._codec, self._spans, self._meter = core, codec, spans, meter
         self._side_effects = side_effects
         self.namespace, self.payload_limit = namespace, payload_limit
         self._worker = asyncio.get_running_loop()
+        self._idle = None
+        self._script.call_soon_threadsafe(self.shutdown.clear)
 
     # On the worker's thread ---------------------------------------------------------------------------------
 
@@ -114,22 +116,23 @@ class ActivityTasks:
                 attempt.cancellation = task.cancel.details
                 self._script.call_soon_threadsafe(attempt.cancel)
             return
-        start = task.start
         try:
             self._codec.open(task, data)
+            self._start(task.task_token, task.start)
         except BuiltinError as error:
             text = f"Failed decoding arguments: {error}"
             self._refuse(task.task_token, failures.application(text, "ApplicationError"))
-            return
+
+    def _start(self, token: bytes, start: Start) -> None:
         if start.activity_type == SIDE_EFFECT_ACTIVITY and start.is_local:
-            self._side_effects.take(task.task_token, start)
+            self._side_effects.take(token, start)
             return
         found = self._activities.get(start.activity_type) or self._activities.get(None)
         if found is None:
-            self._refuse(task.task_token, self.unknown(start.activity_type))
+            self._refuse(token, self.unknown(start.activity_type))
             return
-        attempt = Attempt(self, task.task_token, start, found.entry.run, found.turns)
-        self._attempts[task.task_token] = attempt
+        attempt = Attempt(self, token, start, found.entry.run, found.turns)
+        self._attempts[token] = attempt
         if found.entry.auto_heartbeat or found.turns is not None:
             self._keep_alive(attempt, always=found.entry.auto_heartbeat)
         self._script.call_soon_threadsafe(attempt.begin)

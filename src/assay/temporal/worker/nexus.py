@@ -235,11 +235,12 @@ class NexusTasks:
             start.on_conflict_options.attach_request_id = True
             start.on_conflict_options.attach_completion_callbacks = True
             start.on_conflict_options.attach_links = True
-        self._codec.seal(start)
-        try:
-            started = await self._service.workflow_service.start_workflow_execution(start, retry=True)
-        except RPCError as error:
-            raise _of_rpc(error) from error
+        with contextlib.nullcontext() if self._spans is None else self._spans.started_workflow(start):
+            self._codec.seal(start)
+            try:
+                started = await self._service.workflow_service.start_workflow_execution(start, retry=True)
+            except RPCError as error:
+                raise _of_rpc(error) from error
         answer = StartOperationResponse()
         answer.async_success.operation_token = token
         answer.async_success.links.append(

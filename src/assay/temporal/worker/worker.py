@@ -135,7 +135,8 @@ class Worker:
             self._ended.set_result(None)
 
     async def _run(self) -> None:
-        options = self._options
+        options, runs = self._options, self._runs
+        assert runs is not None
         settings = configuration.resolve(options)
         service = await connect(
             "temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics)
@@ -159,6 +160,7 @@ class Worker:
                 await outage.until_accepted(refusal, self._stop)  # raises when that cannot be
                 if self._stop.is_set():
                     break
+                runs.close()
                 loops = await self._make_loops(service, settings.namespace, pool)
             if refused:
                 raise refused[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import orjson
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.converter import encode_typed_search_attribute_value
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method, reader
@@ -34,6 +33,8 @@ class Visibility:
         changes = search_attributes.updates(attributes)
         if not changes:
             return
+        from temporalio.converter import encode_typed_search_attribute_value
+
         command = WorkflowCommand()
         fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
         for change in changes:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import decode_typed_search_attributes
 
 from assay.errors import BuiltinError
 from assay.lua.values import Value
@@ -64,6 +63,8 @@ class Attributes:
 
     def search_attributes(self) -> dict[str, Value]:
         """Return the search attributes."""
+        from temporalio.converter import decode_typed_search_attributes
+
         found = search_attributes.as_table(decode_typed_search_attributes(self._start.message().search_attributes))
         for name, value in (self._changed_attributes or {}).items():
             if value is None:

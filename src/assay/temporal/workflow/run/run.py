@@ -143,6 +143,8 @@ class Run:
         """Take the jobs of an activation; returns the commands that follow, or why the workflow task fails."""
         completion = WorkflowActivationCompletion(run_id=act.run_id)
         completion.successful.SetInParent()
+        if self.definition.versioning.value:
+            completion.successful.versioning_behavior = self.definition.versioning.value
         self.outbound.begin(completion.successful.commands)
         self.moment = Moment(act)
         self.host.begin_activation()
@@ -179,8 +181,6 @@ class Run:
                     others.append((_JOBS[variant or ""], getattr(job, variant or "")))
         if start is not None:
             completion.successful.used_internal_flags.extend(self.flags.numbers())
-            if self.definition.versioning.value:
-                completion.successful.versioning_behavior = self.definition.versioning.value
             self._begin(start)
             self._drain()
         for apply, job in others:
