@@ -149,8 +149,9 @@ class ServeOptions:
         read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
-        half_close_timeout: Seconds that a handler has left when its client has ended its side of the connection, as
-            one that waits for its answer may do, and one that goes does; then the handler is cancelled.
+        half_close_timeout: Seconds in which something of an answer has to be sent when the client has ended its side of
+            the connection, as one that waits for its answer may do, and one that goes does; then the handler is
+            cancelled.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
         access_log: Write a log line for each request when it has ended; it has no status when the client went before
             the answer began.
