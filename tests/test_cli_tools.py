@@ -51,12 +51,17 @@ class TestTypes:
         assert printed == reference.stubs()
         LuaRuntime().compile(printed)
         assert "function Environment:signal_at(seconds, name, input) end" in printed
-        assert assay.run("types", "assay.lua").returncode == 0
-        assert (assay.folder / "assay.lua").read_text(encoding="utf-8") == printed
+
+    def test_they_go_into_a_folder_that_is_made(self, assay: Command) -> None:
+        assert assay.run("types", ".luals/deep/assay.lua").returncode == 0
+        folder = assay.folder / ".luals" / "deep"
+        assert (folder / "assay.lua").read_text(encoding="utf-8") == reference.stubs()
+        assert {path.name for path in folder.iterdir()} == {"assay.lua", *reference.module_stubs()}
 
     def test_a_file_that_cannot_be_written(self, assay: Command) -> None:
+        assay.script("", "no")
         result = assay.run("types", "no/where.lua")
-        assert result.stderr == "assay: cannot write no/where.lua: No such file or directory\n"
+        assert result.stderr == "assay: cannot write no/where.lua: File exists\n"
         assert result.returncode == 2
 
 

@@ -47,6 +47,23 @@ class WorkflowOperation:
     run_timeout: Seconds | None = None
 
 
+@dataclass
+class NexusRequest:
+    """What the function of an operation gets beside the input.
+
+    Attributes:
+        service: The service.
+        operation: The operation.
+        request_id: The same for all attempts of a request.
+        headers: The headers of the request.
+    """
+
+    service: str
+    operation: str
+    request_id: str
+    headers: dict[str, str]
+
+
 Services = dict[str, dict[str, LuaFunction | WorkflowOperation]]
 """Service → operation → what runs for it."""
 
@@ -84,7 +101,8 @@ def _of_function(
     """An operation that a Lua function answers at once."""
 
     async def run(self: Any, context: StartOperationContext, value: RawValue) -> RawValue:
-        arguments = [payloads.to_json(value), Json.of(_described(context))]
+        request = NexusRequest(context.service, context.operation, context.request_id, dict(context.headers))
+        arguments = [payloads.to_json(value), Json.of(request)]
         result = await _call(title, function, arguments, script)
         return payloads.result(f"the result of {title}", result, settings.payload_limit)
 
@@ -133,13 +151,3 @@ async def _call(
     except BuiltinError as error:
         raise ApplicationError(f"{title}: {error}", type="BadInput", non_retryable=True) from None
     return result
-
-
-def _described(context: StartOperationContext) -> dict[str, Any]:
-    """What an operation's function gets as its second argument."""
-    return {
-        "service": context.service,
-        "operation": context.operation,
-        "request_id": context.request_id,
-        "headers": dict(context.headers),
-    }
