@@ -31,12 +31,11 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool) -> int:
     """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
-    A script runs up to the point where it would talk to a server; with --no-run, and for *_test.lua, its source is
-    enough. Everywhere: names that are not defined, functions that the builtins do not have, calls in place of a
-    function in pcall. In workflows and the functions that they call: I/O, values that cannot be used there, activities,
-    child workflows, options and methods that do not exist, options that do not fit, futures that are discarded. In
-    tests: activities and workflows that the script does not have. Across all files: signals that are waited for under
-    a name that nothing sends.
+    A script runs up to the point where it would talk to a server; of *_test.lua the source is enough. Everywhere: names
+    that are not defined, functions that builtins do not have, calls in place of a function in pcall. In workflows: I/O,
+    values that cannot be used there, activities, options and methods that do not exist, options that do not fit,
+    discarded futures. In tests: activities and workflows that the script does not have. Across all files: waits for
+    signals that nothing sends.
 
     Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
     """

@@ -14,6 +14,7 @@ from assay.lua.declare import Function, Handle, Library, Parameter
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
 
+_SHOWN = 3  # functions that an option is shown with
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 _WORDS = {
@@ -189,6 +190,25 @@ def entries(library: Library) -> Iterator[Entry]:
             parts += [f"### {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
         title = parts[0].removeprefix("## `").partition("`")[0]
         yield Entry(title, Doc(function.doc).text, "\n\n".join(filter(None, parts)) + "\n")
+
+
+def options(library: Library) -> Iterator[Entry]:
+    """The options that functions of a library take, one by one."""
+    handles = [method for handle in library.handles for method in public(handle.methods)]
+    users: dict[type, list[str]] = {}
+    names = Types(library)
+    for function in filter(None, [library.entry, *public(library.functions), *handles]):
+        mentioned = Types(library)
+        for parameter in arguments(function):
+            mentioned.parameter(function, parameter)
+        for cls in mentioned.tables:
+            users.setdefault(cls, []).append(f"`{function.title}`")
+    for cls, titles in users.items():
+        for field, kind, default, text in names.fields(cls):
+            name = field.removesuffix("?")
+            shown = f"{kind}`, `{default}` when left out" if default else f"{kind}`"
+            head = f"## `{name}` of {', '.join(titles[:_SHOWN])}{', …' * (len(titles) > _SHOWN)}"
+            yield Entry(name, text, f"{head}\n\n`{shown}: {text}\n")
 
 
 def all_tables(names: Types) -> Iterator[tuple[type, str]]:
