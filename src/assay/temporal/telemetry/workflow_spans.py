@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
+import orjson
 from opentelemetry import trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
@@ -122,8 +123,9 @@ def _context(headers: Headers) -> Context | None:
     if HEADER not in headers:
         return None
     try:
-        carrier = payloads.read_python(headers[HEADER])
-    except BuiltinError:
+        value = payloads.from_payload(headers[HEADER])
+        carrier = None if value is None else payloads.to_python(value)
+    except (BuiltinError, orjson.JSONDecodeError):
         return None
     if not isinstance(carrier, dict) or not carrier:
         return None
