@@ -244,11 +244,11 @@ async def test_a_server_takes_a_subprotocol_only_when_it_is_offered(
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        ("Sec-WebSocket-Protocol: other", "takes the subprotocol 'other', which was not offered"),
-        ("Sec-WebSocket-Protocol: chat, more", "takes the subprotocol 'chat, more', which was not offered"),
+        ("Sec-WebSocket-Protocol: other", "chose the subprotocol 'other', which was not offered"),
+        ("Sec-WebSocket-Protocol: chat, more", "chose the subprotocol 'chat, more', which was not offered"),
         (
             "Sec-WebSocket-Extensions: permessage-deflate",
-            "takes the extension 'permessage-deflate', which was not offered",
+            "chose the extension 'permessage-deflate', which was not offered",
         ),
     ],
 )

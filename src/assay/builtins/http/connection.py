@@ -195,5 +195,5 @@ def _allow(expected: asyncio.Future[bool]) -> None:
 
 
 def can_be_sent_again(error: Exception) -> bool:
-    """Whether a request failed because the server had closed a kept connection, and has not seen it."""
+    """Return true if a request failed because the server had closed a kept connection."""
     return isinstance(error, LostConnectionError) and error.kept and not error.heard
