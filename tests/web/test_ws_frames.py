@@ -241,6 +241,18 @@ async def test_a_server_takes_a_subprotocol_only_when_it_is_offered(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade", "Upgrade,foo"])
+async def test_a_server_may_say_more_of_the_connection(script: Script, connection: str) -> None:
+    async with server(frame(FIN | TEXT, b"x", masked=False), connection=connection) as (url, _):
+        assert await script.run("return (ws.connect(...):recv())", url) == "x"
+
+
+async def test_a_server_that_upgrades_to_nothing(script: Script) -> None:
+    async with server(b"", connection="keep-alive") as (url, _):
+        kind, message = await failure(script, "ws.connect(...)", url)
+    assert (kind, message) == ("handshake", f"ws.connect failed: {url[5:-1]} answered 101, not with a WebSocket")
+
+
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
