@@ -63,6 +63,7 @@ class Attempt:
         "ended",
         "has_begun",
         "start",
+        "timer",
         "token",
         "turns",
     )
@@ -78,6 +79,8 @@ class Attempt:
         self.cancellation: ActivityCancellationDetails | None = None
         """Why it was cancelled, once it is."""
         self.has_begun = False
+        self.timer: asyncio.TimerHandle | None = None
+        """Of its background heartbeats, on the worker's loop."""
         self._tasks = tasks
         self._function = function
         self._task: asyncio.Task[Any] | None = None
@@ -273,6 +276,12 @@ class Attempt:
     def shutdown(self) -> asyncio.Event:
         """Set, on the script's loop, when the worker is asked to shut down."""
         return self._tasks.shutdown
+
+    def stop_timer(self) -> None:
+        """End the background heartbeats; on the worker's loop."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     # On any thread ------------------------------------------------------------------------------------------
 
