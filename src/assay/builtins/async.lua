@@ -2,7 +2,7 @@ local host, internal = ...
 
 local function check_function(name, fn)
   if type(fn) ~= "function" then
-    error("async." .. name .. ": bad argument 'fn' (function expected, got " .. host.describe(fn) .. ")", 3)
+    host.raise("async." .. name .. ": bad argument 'fn' (function expected, got " .. host.describe(fn) .. ")")
   end
 end
 
@@ -14,7 +14,7 @@ local function start(fn, ...)
   local awaited = false
   task.await = function()
     if awaited then
-      error("task:await: already awaited", 2)
+      host.raise("task:await: already awaited")
     end
     awaited = true
     return host.results(id) or await(task)
@@ -34,7 +34,7 @@ local function spawn_interval(fn, ms)
   check_function("spawn_interval", fn)
   if not math.type(ms) or not (ms > 0 and ms < math.huge) then
     local got = math.type(ms) and tostring(ms) or host.describe(ms)
-    error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
+    host.raise("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")")
   end
   local cancelled = false
   local task = start(function()
@@ -65,13 +65,13 @@ end
 
 local function all(tasks)
   if type(tasks) ~= "table" or host.is_handle(tasks) then
-    error("async.all: bad argument 'tasks' (table expected, got " .. host.describe(tasks) .. ")", 2)
+    host.raise("async.all: bad argument 'tasks' (table expected, got " .. host.describe(tasks) .. ")")
   end
   local count, results = #tasks, {}
   for i = 1, count do
     if host.is_handle(tasks[i]) ~= "async.Task" then
       local got = host.describe(tasks[i])
-      error("async.all: bad argument 'tasks', item " .. i .. " (async.Task expected, got " .. got .. ")", 2)
+      host.raise("async.all: bad argument 'tasks', item " .. i .. " (async.Task expected, got " .. got .. ")")
     end
   end
   for i = 1, count do

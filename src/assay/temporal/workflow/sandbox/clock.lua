@@ -2,9 +2,12 @@
 local host = ...
 
 local floor, tointeger = math.floor, math.tointeger
-local next = next
-local raw_date = os.date
+local next, pcall, type = next, pcall, type
+local raw_date, raw_time = os.date, os.time
 local sub = string.sub
+
+local MIN_INT, MAX_INT = -1 << 31, (1 << 31) - 1
+local MAX_FORMAT = 1000 -- bytes: C takes microseconds for each of its items
 
 local now, started = host.method("workflow", "now"), host.method("workflow", "started")
 
@@ -18,31 +21,56 @@ local function days_from_civil(year, month, day)
   return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 end
 
-host["os.time"] = function(t)
+-- A field of a date: an integer of C, as Lua's own wants it. C counts from `delta`.
+local function field(t, name, default, delta)
+  local value = t[name]
+  local number = tointeger(value)
+  if not number then
+    if value ~= nil then
+      host.raise("field '" .. name .. "' is not an integer")
+    elseif not default then
+      host.raise("field '" .. name .. "' missing in date table")
+    end
+    return default
+  elseif number > MAX_INT + delta or number < MIN_INT + delta then
+    host.raise("field '" .. name .. "' is out-of-bound")
+  end
+  return number
+end
+
+host["os.time"] = function(...)
+  local t = ...
   if t == nil then
     return floor(now())
+  elseif type(t) ~= "table" then
+    return host.careful(raw_time, ...)
   end
-  local function field(name, default)
-    local value = t[name]
-    if value == nil and default == nil then
-      error("field '" .. name .. "' missing in date table", 3)
-    end
-    return tointeger(value or default) or error("field '" .. name .. "' is not an integer", 3)
+  local year, month, day = field(t, "year", nil, 1900), field(t, "month", nil, 1), field(t, "day", nil, 0)
+  local hour, min, sec = field(t, "hour", 12, 0), field(t, "min", 0, 0), field(t, "sec", 0, 0)
+  local seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + min * 60 + sec
+  local is_date, date = pcall(raw_date, "!*t", seconds)
+  if not is_date then
+    host.raise("time result cannot be represented in this installation")
   end
-  local days = days_from_civil(field("year"), field("month"), field("day"))
-  local seconds = days * 86400 + field("hour", 12) * 3600 + field("min", 0) * 60 + field("sec", 0)
-  for name, value in next, raw_date("!*t", seconds) do -- normalized, as Lua's own does it
+  for name, value in next, date do -- normalized, as Lua's own does it
     t[name] = value
   end
   return seconds
 end
 
-host["os.date"] = function(what, seconds)
-  what = what or "%c"
+host["os.date"] = function(...)
+  local what, seconds = ...
+  if what == nil then
+    what = "%c"
+  elseif type(what) ~= "string" then
+    return host.careful(raw_date, ...)
+  elseif #what > MAX_FORMAT then
+    host.raise("os.date: a format of " .. #what .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")")
+  end
   if sub(what, 1, 1) ~= "!" then
     what = "!" .. what
   end
-  return raw_date(what, seconds or floor(now()))
+  return host.careful(raw_date, what, seconds == nil and floor(now()) or seconds)
 end
 
 host["os.clock"] = function()
@@ -50,5 +78,5 @@ host["os.clock"] = function()
 end
 
 host["os.getenv"] = function()
-  error("os.getenv: the environment differs between machines: read it in an activity", 2)
+  host.raise("os.getenv: the environment differs between machines: read it in an activity")
 end
