@@ -304,13 +304,3 @@ assert.eq({ coroutine.resume(root, "v", "forged") }, { false, "cannot resume a c
 assert.eq(coroutine.status(root), "normal")
 check.raises("cannot close a coroutine that is waiting", coroutine.close, root)
 assert.eq(other.await(), { "undisturbed" })
-
--- A task may close itself.
-assert.eq(
-  async
-    .spawn(function()
-      coroutine.close()
-    end)
-    .await(),
-  {}
-)

@@ -436,8 +436,8 @@ function host.decode(source, given)
   end
   if ok then
     return value
-  elseif host.check_limit then
-    host.check_limit(value)
+  elseif host.check_memory then
+    host.check_memory(value)
   end
   return nil, type(value) == "table" and value[null] or tostring(value)
 end

@@ -422,8 +422,8 @@ function host.encode(value, wanted)
       host.note(problem)
     end
     return problem, aside
-  elseif host.check_limit then
-    host.check_limit(problem)
+  elseif host.check_memory then
+    host.check_memory(problem)
   end
   return nil, type(problem) == "table" and problem[null] or tostring(problem)
 end

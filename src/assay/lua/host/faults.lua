@@ -4,7 +4,7 @@ local host = ...
 
 local getinfo = debug.getinfo
 local running = coroutine.running
-local find, format, match = string.find, string.format, string.match
+local find, format, gsub, match = string.find, string.format, string.gsub, string.match
 local next, raw_xpcall, setmetatable, tonumber, type = next, xpcall, setmetatable, tonumber, type
 
 local UNPLACED = { "^attempt to ", "^'__", "^invalid key to 'next'", "^table index is " } -- Lua gives no line when C code meets these
@@ -75,11 +75,12 @@ local function told(raw, text)
   return place(level + 1, call.istailcall) .. text
 end
 
-local function finish(ok, ...)
+local function finish(raw, ok, ...)
   if ok then
     return ...
-  elseif host.check_limit then
-    host.check_limit((...))
+  elseif host.check_memory then
+    local check = raw == gsub and host.check_limit or host.check_memory -- a replacement may be a script's function
+    check((...))
   end
   error((...), 0)
 end
@@ -103,5 +104,5 @@ local handlers = setmetatable({}, {
 
 -- Call `raw`, one of Lua's own functions, for a script.
 function host.careful(raw, ...)
-  return finish(raw_xpcall(raw, handlers[raw], ...))
+  return finish(raw, raw_xpcall(raw, handlers[raw], ...))
 end

@@ -21,7 +21,7 @@ host.tracebacks = tracebacks
 
 -- What only a state with limits has: `watch` sees each coroutine from its start.
 host.watch, host.is_limit, host.mark = false, false, false
-host.check_limit, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false
+host.check_limit, host.check_memory, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false, false
 
 function host.create(fn)
   local co = raw_create(fn)

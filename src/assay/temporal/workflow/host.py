@@ -49,8 +49,17 @@ _LATE_PARTS = {
     "matcher": ("match_find", "match_gmatch", "match_gsub", "match_match"),
     "patterns": ("class_end", "string.find", "string.gmatch", "string.gsub", "string.match"),
     "pieces": (
-        *("string.lower", "string.pack", "string.packsize", "string.rep", "string.reverse", "string.unpack"),
+        *(
+            "string.char",
+            "string.lower",
+            "string.pack",
+            "string.packsize",
+            "string.rep",
+            "string.reverse",
+            "string.unpack",
+        ),
         *("string.upper", "table.concat", "table.insert", "table.move", "table.remove", "table.unpack"),
+        "utf8.char",
     ),
     "random": ("math.random", "math.randomseed"),
     "strangers": ("number_strangers",),

@@ -2,8 +2,9 @@
 -- script: the wrappers in `guards.lua` raise it again, and the hook goes on firing.
 --
 -- A limit is known by what happened, never by a text. Python says that the CPU time is used up. Before Lua gives up for
--- want of memory it collects everything, also what a weak table holds, which is how its error is told from a script's
--- that says the same. A stack overflow is raised by no function that could have got its text from a script.
+-- want of memory it collects everything, also what a weak table holds; only a function that makes a string gives up at
+-- once, and then it is not `error`, which could have the same text from a script. Nor is it `error` that raises a stack
+-- overflow.
 local host = ...
 
 local clock = os.clock
@@ -11,7 +12,7 @@ local gethook, sethook = debug.gethook, debug.sethook
 local getinfo = debug.getinfo
 local find = string.find
 local status = coroutine.status
-local collectgarbage = collectgarbage
+local collectgarbage, max = collectgarbage, math.max
 local raw_assert, raw_error, raw_pcall, raw_xpcall = assert, error, pcall, xpcall
 local setmetatable, type = setmetatable, type
 
@@ -42,7 +43,9 @@ local FEWEST, MOST = 100, 6400
 local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
 local BYTES = 1e8 -- that all instructions between two looks may touch: a fifth of a second
 
+local PAUSE = 2 -- how much memory grows before it is collected
 local used, live = 0, 0 -- bytes of memory at the last look, and after the last collection
+local has_collected = false -- since the last look
 local longest = 0 -- bytes that a string can have
 local last_clock, last_asked = 0, 0
 
@@ -63,8 +66,14 @@ end
 local function count_hook()
   if not host.limit then
     local now, size = clock(), collectgarbage("count") * 1024
-    local grown = size < used and size or size - used -- it shrinks when memory was full
-    used, longest = size, grown > longest and grown or longest
+    local grown = size - used
+    if has_collected then
+      grown = max(PAUSE * live - used, size - live)
+      live, has_collected = size, false
+    elseif grown < 0 then -- memory was full
+      grown = size
+    end
+    used, longest = size, max(grown, longest)
     -- The clock is that of the whole process: Python is only asked when it has gone on.
     local spent = now - last_asked < QUICK or host.ask("cpu_spent")
     if spent then
@@ -127,18 +136,11 @@ end
 
 -- The collector finishes what it begins, so that this finalizer is called whenever memory has grown to PAUSE times what
 -- was left of it: something long may have been made then, and the next instruction looks.
-local PAUSE = 2
-
 local canary = setmetatable({}, { __mode = "v" }) -- holds garbage
 
 local tick = {}
-function tick.__gc()
-  local size = collectgarbage("count") * 1024
-  local grown = PAUSE * live - used
-  grown = size - live > grown and size - live or grown
-  longest = grown > longest and grown or longest
-  used, live = size, size
-  canary[1] = {}
+function tick.__gc() -- how much memory is in use cannot be asked here
+  has_collected, canary[1] = true, {}
   setmetatable({}, tick)
   look_soon()
 end
@@ -165,6 +167,14 @@ function host.is_limit(err)
     host.limit = host.limit or "memory"
   end
   return host.limit
+end
+
+-- The same for an error that no code of a script can have raised.
+function host.check_memory(err)
+  if err == MEMORY then
+    host.limit = host.limit or "memory"
+  end
+  host.check_limit(err)
 end
 
 -- Raise an error again that is a limit.

@@ -122,11 +122,15 @@ host["table.move"] = function(...)
   return to
 end
 
-for _, name in next, { "lower", "reverse", "upper" } do
+for _, name in next, { "char", "lower", "reverse", "upper" } do
   local raw = string[name]
   host["string." .. name] = function(...)
     return note(careful(raw, ...))
   end
+end
+
+host["utf8.char"] = function(...)
+  return note(careful(utf8.char, ...))
 end
 
 for _, name in next, { "pack", "packsize", "unpack" } do
