@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import encode_typed_search_attribute_value
 
 from assay.errors import BuiltinError
 from assay.lua.convert import MAX_SECONDS
@@ -107,7 +106,7 @@ def set_attributes(target: Any, values: Mapping[str, Value] | None) -> None:
     """Set search attributes, those that are not null, in a message of Temporal's."""
     for change in search_attributes.updates(values or {}):
         if change.value is not None:
-            target[change.key.name].CopyFrom(encode_typed_search_attribute_value(change.key, change.value))
+            target[change.key.name].CopyFrom(search_attributes.to_payload(change))
 
 
 async def settled(run: Run, entry: Entry[Any]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import orjson
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.converter import encode_typed_search_attribute_value
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method, reader
@@ -37,7 +36,7 @@ class Visibility:
         command = WorkflowCommand()
         fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
         for change in changes:
-            fields[change.key.name].CopyFrom(encode_typed_search_attribute_value(change.key, change.value))
+            fields[change.key.name].CopyFrom(search_attributes.to_payload(change))
         self._run.outbound.check(command)
         self._run.outbound.append(command)
         self._run.attributes.change_attributes({change.key.name: change.value for change in changes})

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import decode_typed_search_attributes
 
 from assay.errors import BuiltinError
 from assay.lua.values import Value
@@ -66,7 +65,7 @@ class Attributes:
 
     def search_attributes(self) -> dict[str, Value]:
         """Return the search attributes."""
-        found = search_attributes.as_table(decode_typed_search_attributes(self._start.message().search_attributes))
+        found = search_attributes.from_payloads(self._start.message().search_attributes)
         for name, value in (self._changed_attributes or {}).items():
             if value is None:
                 found.pop(name, None)
