@@ -63,7 +63,7 @@ def test_a_client_imports_nothing_of_the_worker(lua: Script, name: str) -> None:
         local client = temporal.connect()
         client:start_workflow({ task_queue = arg[1], workflow_type = "W", workflow_id = arg[1] })
         temporal.terminate_workflow(arg[1])
-        assert.eq(temporal.start({ task_queue = arg[1], workflow_type = "W", workflow_id = arg[1] }).workflow_id, arg[1])
+        temporal.start({ task_queue = arg[1], workflow_type = "W", workflow_id = arg[1] })
         client:terminate_workflow(arg[1])
         print("done")
         """,

@@ -141,7 +141,7 @@ def _from_payload(payload: Payload) -> Any:
         kind = kind.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", "")
     wanted = _PYTHON.get(kind)
     content = payloads.from_payload(payload)
-    if wanted is None or content is None:
+    if wanted is None or content is None or content.raw is not None:
         return None
     value = payloads.to_python(content)
     if isinstance(value, list) and wanted is not list:
