@@ -175,7 +175,7 @@ class Handle:
 
     @property
     def prefix(self) -> str:
-        """What the titles of the methods begin with."""
+        """The beginning of the methods' titles."""
         prefix: str = getattr(self.python, "lua_prefix", self.name.rpartition(".")[2].lower())
         return prefix
 
@@ -258,7 +258,7 @@ class Library:
         return cls
 
     def late_handle(self, name: str, module: str) -> Handle:
-        """Declare a class of handles whose `module` is imported when there is one; its name is the end of `name`."""
+        """Declare the class of handles `name`, whose last part names it in `module`; it is imported when it is needed."""
 
         def find() -> type:
             import importlib

@@ -20,7 +20,7 @@ _handles: dict[str, tuple[Library, Handle]] = {}
 """The classes of handles by their names, each with its library."""
 
 _classes: dict[str, tuple[Any, ...]] = {}
-"""What `describe_class` has returned."""
+"""The results of `describe_class`, by the name of the class."""
 
 _descriptions: dict[str, bytes] = {}
 _described_methods: dict[str, tuple[Any, ...]] = {}
@@ -92,7 +92,9 @@ def method_names(name: str) -> list[str]:
 
 
 def _describe(library: Library) -> dict[str, Any]:
-    declared = [_declare(function) if function.types is None else _name(function) for function in library.functions]
+    declared = [
+        _declare(function) if function.types is None else _declare_late(function) for function in library.functions
+    ]
     if library.entry is not None:
         declared.append(_declare(library.entry) | {"call": True})
     _functions.update((f"{library.name}:{function.name}", function) for function in library.functions)
@@ -104,8 +106,8 @@ def _describe(library: Library) -> dict[str, Any]:
     return described
 
 
-def _name(function: Function) -> dict[str, Any]:
-    """What is said of a function at first; the rest is for `describe_method`."""
+def _declare_late(function: Function) -> dict[str, Any]:
+    """Name a function; `describe_method` describes the rest when it is first called."""
     return {"name": function.name, "title": function.title, "late": not function.native}
 
 
