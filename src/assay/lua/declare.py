@@ -258,7 +258,7 @@ class Library:
         return cls
 
     def late_handle(self, name: str, module: str) -> Handle:
-        """Declare the class of handles `name`, whose last part names it in `module`; it is imported when it is needed."""
+        """Declare the class of handles `name`: `module` has it by the last part of its name and is imported late."""
 
         def find() -> type:
             import importlib
