@@ -91,6 +91,28 @@ class Codec(PayloadCodec):
             ) from None
 
 
+class LenientCodec(PayloadCodec):
+    """Decrypts what another codec can, and leaves the rest as it is: for lists of workflows of all kinds."""
+
+    def __init__(self, codec: PayloadCodec) -> None:
+        self._codec = codec
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encrypt each payload."""
+        return await self._codec.encode(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Decrypt each payload that can be decrypted."""
+        return [await self._decode(payload) for payload in payloads]
+
+    async def _decode(self, payload: Payload) -> Payload:
+        try:
+            (decoded,) = await self._codec.decode([payload])
+        except BuiltinError:
+            return payload
+        return decoded
+
+
 def make_codec(options: CodecOptions | None) -> Codec:
     """The codec of a connection. Raises BuiltinError for a key that is none."""
     if options is None:
