@@ -316,6 +316,13 @@ def test_variables_and_globals() -> None:
     assert scopes.assigned_globals == {"declared", "made", "assigned", "lib.v"}
 
 
-def test_a_long_chain_of_operators() -> None:
-    scopes = scopes_of(b"return " + b" .. ".join([b"x"] * 5000))
-    assert len(scopes.globals) == 5000
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"return " + b" .. ".join([b"x"] * 5000),
+        b"return x" + b":next()" * 5000,
+        b"return " + b"{ a = " * 5000 + b"x" + b" }" * 5000,
+    ],
+)
+def test_deep_source(source: bytes) -> None:
+    assert {text_of(use.node) for use in scopes_of(source).globals} == {"x"}
