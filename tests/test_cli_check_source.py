@@ -43,6 +43,8 @@ def worker(workflow: str, activity: str = "return 1") -> str:
             'execute_activity("act", input)',
             "error: 'execute_activity' is not defined (it is a method of ctx: ctx:execute_activity(…))",
         ),
+        ("ctx:sleep(1)", "error: 'ctx' is not defined (a workflow gets it as its first argument)"),
+        ("return watch", "warning: 'watch' is not defined"),
         ("self.x = 1", "error: 'self' is not defined (only a function that is declared with a colon has it)"),
         (
             "pcall(http.get(input))",
