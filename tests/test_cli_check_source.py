@@ -137,6 +137,16 @@ def test_a_name_that_stops_the_script_is_reported_once(assay: Command) -> None:
     assert result.stdout == "script.lua:2: error: 'prnt' is not defined (did you mean 'print'?)\n"
 
 
+def test_functions_of_one_line_are_told_apart_by_their_names(assay: Command) -> None:
+    text = """temporal.worker({ task_queue = "q", workflows = {
+      A = function(ctx) ctx:slep(1) end, B = { run = function(ctx) ctx:slip(1) end }, C = function(ctx) end } })"""
+    result = assay.run("check", assay.script(text))
+    assert [line.partition(" (")[0] for line in result.stdout.splitlines()][:2] == [
+        "script.lua:2: error: ctx has no method 'slep'",
+        "script.lua:2: error: ctx has no method 'slip'",
+    ]
+
+
 def test_a_module_of_the_script_is_looked_at(assay: Command) -> None:
     (assay.folder / "lib").mkdir()
     assay.script("return { run = function()\n  prnt(1)\nend }", "lib/helper.lua")
@@ -224,6 +234,20 @@ class TestTests:
           local env = test.workflow_env({ script = "worker.lua", activities = { far = print }, workflows = {
             Parent = function(ctx) return ctx:execute_child_workflow("W") end } })
           env:execute({ workflow_type = "Parent" })
+          assert.eq(#env:calls("far"), 1)
+        end)"""
+        result = assay.run("check", assay.script(text, "worker_test.lua"))
+        assert (result.stdout, result.returncode) == ("worker_test.lua: tests\n", 0)
+
+    @pytest.mark.parametrize(
+        "options", ['{ script = "work" .. "er.lua" }', "options", '{ script = "worker.lua", activities = mocks }']
+    )
+    def test_an_environment_that_the_source_does_not_show(self, assay: Command, options: str) -> None:
+        assay.script(worker("return 1"), "worker.lua")
+        text = f"""local options, mocks = arg[1], arg[2]
+        test("it works", function()
+          local env = test.workflow_env({options})
+          env:execute({{ workflow_type = "V" }})
           assert.eq(#env:calls("far"), 1)
         end)"""
         result = assay.run("check", assay.script(text, "worker_test.lua"))
