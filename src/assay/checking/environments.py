@@ -36,7 +36,7 @@ async def check_environments(body: Body, functions: Functions, *, run: bool) -> 
         return findings
     every = _Known()
     for environment in found:
-        known = await _known(body, environment.script, run=run)
+        known = await _known(body, environment, run=run)
         findings += _replaced(body, environment, known)
         for node in environment.workflows.functions.values():
             if node is not None:
@@ -51,10 +51,10 @@ async def check_environments(body: Body, functions: Functions, *, run: bool) -> 
     return findings
 
 
-async def _known(body: Body, script: str | None, *, run: bool) -> _Known:
-    if script is None:
-        return _Known()
-    path = os.path.join(os.path.dirname(body.file), script)
+async def _known(body: Body, environment: SourceEnvironment, *, run: bool) -> _Known:
+    if environment.script is None:
+        return _Known(is_complete=environment.is_known)
+    path = os.path.join(os.path.dirname(body.file), environment.script)
     source = _read(path)
     if source is None:
         return _Known(is_complete=False)
