@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import ssl
 import sys
 import zlib
 from email.parser import BytesParser
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from assay.builtins.http import transport
 from assay.errors import LuaError
 from web_peers import PATIENCE, Peer, Script, answer_of, failure, listening, until
 
@@ -298,6 +301,37 @@ async def test_a_redirect_takes_the_proxy_of_its_own_url(
         assert not [line for line in peer.headers() if line.startswith("proxy")]
         kind, _ = await failure(script, "http.get('http://direct.invalid/')")
         assert kind == "dns"
+
+
+async def test_an_answer_through_a_tunnel(
+    script: Script, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, server_tls: ssl.SSLContext
+) -> None:
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        asked.append(target)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", int(target.rpartition(":")[2]))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    asked: list[str] = []
+    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(transport, "_is_loopback", lambda host: False)
+    async with listening(Peer(), server_tls) as peer:
+        peer.answers = [answer_of(b"one"), close_silently, answer_of(b"two")]
+        code = """local url, pem = ...
+        local c = http.client{ ca_cert = pem }
+        return { c:get(url).body, c:post(url, "x").body }"""
+        assert await script.run(code, peer.url, authority.cert_pem.bytes().decode()) == ["one", "two"]
+        assert asked == [peer.url[8:]] * 2
+        await script.host.close()
+    proxy.close()
 
 
 async def test_tls_goes_through_a_tunnel(script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

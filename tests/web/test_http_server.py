@@ -553,6 +553,20 @@ async def test_a_client_that_says_no_more_is_answered(script: Script, said: str,
     assert answer.endswith(body)
 
 
+async def test_many_requests_of_a_client_that_says_no_more(script: Script) -> None:
+    async with script.serving(SPEAKING) as url:
+        for request in (f"GET /x{HEAD}\r\n", f"POST /length{HEAD}Content-Length: 3\r\n\r\nabc"):
+            assert statuses(await say(url, request.encode() * 200)) == [200] * 200
+        assert statuses(await say(url, f"GET /x{HEAD}\r\n".encode() * 200 + b"GARBAGE\r\n\r\n")) == [200] * 200 + [400]
+
+
+async def test_a_long_body_of_a_client_that_says_no_more(script: Script) -> None:
+    body = b"\r\n\r\n" * 500_000
+    async with script.serving(SPEAKING, "half_close_timeout = math.huge") as url:
+        answer = await say(url, f"POST /length{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert answer.endswith(b"\r\n\r\n2000000")
+
+
 async def test_a_file_for_a_client_that_says_no_more(script: Script, site: Path) -> None:
     (site / "large").write_bytes(b"x" * 3_000_000)
     async with script.serving(routes(site)) as url:
@@ -566,6 +580,14 @@ async def test_a_handler_has_limited_time_for_a_client_that_says_no_more(script:
         assert await script.line() == "false\tcancelled"
 
 
+async def test_what_is_sent_keeps_a_handler_for_a_client_that_says_no_more(script: Script) -> None:
+    routes = """{ GET = { ["/events"] = function() return { sse = function(send)
+      for i = 1, 10 do send{ data = tostring(i) } sleep(0.1) end
+    end } end } }"""
+    async with script.serving(routes, "half_close_timeout = 0.5") as url:
+        assert b"data: 10\n\n" in await say(url, f"GET /events{HEAD}\r\n".encode())
+
+
 @pytest.mark.parametrize(
     ("said", "answers"),
     [
@@ -575,6 +597,7 @@ async def test_a_handler_has_limited_time_for_a_client_that_says_no_more(script:
         (f"POST /length{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nab", [400]),
         (f"GET /x{HEAD}\r\nPOST /length{HEAD}Content-Length: 5\r\n\r\nabc", [200, 400]),
         (f"GET /x{HEAD}\r\nGET /x", [200]),
+        (f"CONNECT x:80{HEAD}\r\n", [404]),
     ],
 )
 async def test_a_client_that_ends_within_a_request(script: Script, said: str, answers: list[int]) -> None:

@@ -134,6 +134,16 @@ async def test_frames_by_the_protocol(
             assert await end.receive() == answer
 
 
+async def test_frames_that_come_with_the_handshake(script: Script) -> None:
+    lines = [f"{name}: {value}" for name, value in GOOD.items()]
+    head = ("\r\n".join(["GET /ws HTTP/1.1", *lines]) + "\r\n\r\n").encode()
+    frames = frame(FIN | TEXT, b"early", masked=True) + frame(FIN | CLOSE, close(3000), masked=True)
+    async with script.serving(ROUTES) as url, connected(url, head + frames) as reader:
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    expected = frame(FIN | TEXT, b"early", masked=False) + frame(FIN | CLOSE, close(3000), masked=False)
+    assert answer.partition(b"\r\n\r\n")[2] == expected
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999])
 async def test_a_close_is_answered_with_its_code(script: Script, code: int) -> None:
     async with script.serving(ROUTES) as url, client(url) as end:

@@ -11,8 +11,12 @@ from assay.lua.host import Host
 from assay.temporal import meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
+from assay.temporal.worker.nexus import NexusRequest
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
+
+_WORKFLOW = "fun(ctx: Context, input: any, ...: any): any"
+_ACTIVITY = "fun(input: any, ...: any): any"
 
 library = Library(
     "temporal",
@@ -23,6 +27,17 @@ library = Library(
     """,
     lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
     constants={"schedules": "The schedules of the last connection, with the methods of `client.schedules`."},
+    callbacks={
+        "temporal.WorkerOptions.workflows": _WORKFLOW,
+        "temporal.WorkerOptions.dynamic_workflow": _WORKFLOW,
+        "temporal.WorkflowEntry.run": _WORKFLOW,
+        "temporal.WorkerOptions.activities": _ACTIVITY,
+        "temporal.WorkerOptions.dynamic_activity": _ACTIVITY,
+        "temporal.LimitedActivity.run": _ACTIVITY,
+        "temporal.WorkerOptions.nexus_services": "fun(input: any, request: temporal.NexusRequest): any",
+        "temporal.WorkflowOperation.workflow_id": "fun(input: any): string",
+    },
+    callback_tables=[NexusRequest],
 )
 library.handle(Client)
 library.handle(Schedules)

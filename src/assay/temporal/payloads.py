@@ -42,6 +42,23 @@ def from_payload(payload: Payload) -> Json | None:
     raise BuiltinError(f"a payload {named} cannot be read")
 
 
+def read(payload: Payload) -> Json | None:
+    """The value of a payload. Raises BuiltinError for an encoding that is not known, and for JSON that is not valid."""
+    read_python(payload)
+    return from_payload(payload)
+
+
+def read_python(payload: Payload) -> Value:
+    """The value of a payload as plain data. Raises BuiltinError as `read` does."""
+    import orjson
+
+    value = from_payload(payload)
+    try:
+        return None if value is None else to_python(value)
+    except orjson.JSONDecodeError as error:
+        raise BuiltinError(f"invalid JSON: {error}") from None
+
+
 def to_python(value: Json) -> Value:
     """The value as plain data."""
     import orjson

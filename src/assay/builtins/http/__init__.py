@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import ClientOptions, RequestOptions, Response, ServeOptions
+from assay.builtins.http.options import ClientOptions, Reply, Request, RequestOptions, Response, ServeOptions
 from assay.builtins.http.routes import Routes
 from assay.lua.declare import Library, method
 from assay.lua.host import Host
@@ -38,6 +38,13 @@ library = Library(
     something that is not HTTP), "too_large" (a body of more than `max_body` bytes), or "protocol" (the answer broke
     off, or is not HTTP). After "dns", "connect" and "tls" the server has not seen the request.
     """,
+    callbacks={
+        "http.serve.routes": "fun(request: http.Request): http.Reply",
+        "http.ServeOptions.on_listen": "fun(port: integer)",
+        "http.Reply.sse": "fun(send: http.send)",
+        "http.Reply.ws": "fun(connection: ws.Connection)",
+    },
+    callback_tables=[Request, Reply],
 )
 library.handle(Send)
 

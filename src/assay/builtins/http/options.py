@@ -1,4 +1,4 @@
-"""The option tables of `http`, and the response that its client returns."""
+"""The tables of `http`: options, the response of its client, the request and the reply of its server."""
 
 from __future__ import annotations
 
@@ -149,8 +149,9 @@ class ServeOptions:
         read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
-        half_close_timeout: Seconds that a handler has left when its client has ended its side of the connection, as
-            one that waits for its answer may do, and one that goes does; then the handler is cancelled.
+        half_close_timeout: Seconds in which something of an answer has to be sent when the client has ended its side of
+            the connection, as one that waits for its answer may do, and one that goes does; then the handler is
+            cancelled.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
         access_log: Write a log line for each request when it has ended; it has no status when the client went before
             the answer began.
@@ -165,3 +166,47 @@ class ServeOptions:
     half_close_timeout: float = 5
     shutdown_timeout: float = 10
     access_log: bool = False
+
+
+@dataclass(kw_only=True)
+class Request:
+    """What a handler of `http.serve` gets.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, percent-decoded.
+        raw_path: The path as it came.
+        body: The body's bytes.
+        headers: Lower-case header name → value.
+        query: The query string as it came.
+        params: The parameters of the query, decoded.
+    """
+
+    method: str
+    path: str
+    raw_path: str
+    body: bytes
+    headers: dict[str, str]
+    query: str
+    params: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """What a handler returns.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body's bytes.
+        json: A value to send as JSON instead of `body`.
+        headers: Header name → value, or an array of values that are sent as several headers.
+        sse: A function that gets `send` and sends server-sent events until it returns.
+        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    json: Json | None = None
+    headers: dict[str, HeaderValue] | None = None
+    sse: LuaFunction | None = None
+    ws: LuaFunction | None = None

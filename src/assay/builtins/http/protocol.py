@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -16,6 +15,9 @@ from assay.builtins.http.answers import plain
 from assay.builtins.http.heads import HeadFinder
 from assay.builtins.ws.frames import FrameGuard
 from assay.builtins.ws.sockets import ServerSocket
+
+_LOOK = 0.05
+"""Seconds between two looks whether the last answer for a client that says no more is out."""
 
 
 class Server(web.Server):
@@ -50,16 +52,17 @@ class Protocol(web.RequestHandler):
         socket: The WebSocket that it speaks, if it does.
     """
 
-    __slots__ = ("_body", "_ended", "_failed", "_give_up", "_heads", "_patience", "socket")
+    __slots__ = ("_body", "_closing", "_ended", "_failed", "_heads", "_held", "_patience", "socket")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._heads = HeadFinder()
+        self._held = b""
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request
         self._failed = False
         self._ended = False
         self._patience = server.half_close_timeout
-        self._give_up: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
         self.socket: ServerSocket | None = None
 
     @property
@@ -69,7 +72,12 @@ class Protocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived, one request at a time, so that what is wrong with one does not cost another."""
-        while data and not self._upgraded and self._body.is_eof() and len(self._messages) < self._max_msg_queue_size:
+        if self._held:
+            data, self._held = self._held + data, b""
+        while data and not self._upgraded and self._body.is_eof():
+            if len(self._messages) >= self._max_msg_queue_size:
+                self._held = data  # aiohttp has stopped reading, and calls again when there is room
+                return
             head, data = self._heads.split(data)
             self._feed(head)
             if not data:
@@ -100,18 +108,37 @@ class Protocol(web.RequestHandler):
 
         A client that is gone looks the same.
         """
-        if self._upgraded or (self._waiter is not None and not self._waiter.done()):
+        if self._payload_parser is not None or self._is_idle():
             return None
         self._ended = True
         self._break_off()
-        if not math.isinf(self._patience):
-            self._give_up = self._loop.call_later(self._patience, self.force_close)
+        self._close_later(0, self._loop.time())
         return True
+
+    def _is_idle(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _close_later(self, sent: int, since: float) -> None:
+        """Close the connection when all is answered, or when nothing of an answer has been sent for too long.
+
+        Args:
+            sent: Bytes of the answer that were sent at the last look.
+            since: When the first look was that found so many.
+        """
+        request, now = self._current_request, self._loop.time()
+        output = sent if request is None else request.writer.output_size
+        if output != sent:
+            sent, since = output, now
+        left = since + self._patience - now
+        if left <= 0 or self._is_idle():
+            self.force_close()
+        else:
+            self._closing = self._loop.call_later(min(left, _LOOK), self._close_later, sent, since)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
-        if self._give_up is not None:
-            self._give_up.cancel()
+        if self._closing is not None:
+            self._closing.cancel()
         super().connection_lost(exc)
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:

@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -25,7 +24,7 @@ from assay.builtins.http import files, handshake
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
+from assay.builtins.http.options import Reply, ServeOptions, StaticFiles
 from assay.builtins.http.protocol import Server, says_no_more
 from assay.builtins.http.routes import REST, Routes, RouteTable
 from assay.builtins.ws import Connection
@@ -46,27 +45,6 @@ _STATUS = web.RequestKey("status", int)
 """The status of a stream or a WebSocket that has begun."""
 
 _FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
-
-
-@dataclass(kw_only=True)
-class Reply:
-    """What a handler returns.
-
-    Attributes:
-        status: The HTTP status.
-        body: The body's bytes.
-        json: A value to send as JSON instead of `body`.
-        headers: Header name → value, or an array of values that are sent as several headers.
-        sse: A function that gets `send` and sends server-sent events until it returns.
-        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
-    """
-
-    status: int = 200
-    body: bytes = b""
-    json: Json | None = None
-    headers: dict[str, HeaderValue] | None = None
-    sse: LuaFunction | None = None
-    ws: LuaFunction | None = None
 
 
 _reply = convert.options(Reply)

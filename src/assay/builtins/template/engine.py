@@ -16,8 +16,8 @@ from assay.errors import BuiltinError
 Load = Callable[[str], str | None]
 
 _CAUSE = "caused by: "
-_LARGE_STACK = 512 << 20
-"""Bytes; only what is used of it takes memory."""
+_LARGE_STACKS = (512 << 20, 64 << 20)
+"""Bytes; only what is used of it takes memory. The second is for systems that refuse to reserve the first."""
 _stack_size_lock = threading.Lock()
 
 _prepare = lru_cache(maxsize=32)(source.prepare)
@@ -65,14 +65,19 @@ class _Work:
 
     def do_with_large_stack(self) -> None:
         """Values can be nested as deeply as calls and the sources allow; see `source.py`."""
-        thread = threading.Thread(target=self.do, name="template")
-        with _stack_size_lock:
-            usual = threading.stack_size(_LARGE_STACK)
-            try:
-                thread.start()
-            finally:
-                threading.stack_size(usual)
-        thread.join()
+        for size in _LARGE_STACKS:
+            thread = threading.Thread(target=self.do, name="template")
+            with _stack_size_lock:
+                usual = threading.stack_size(size)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    continue
+                finally:
+                    threading.stack_size(usual)
+            thread.join()
+            return
+        self.do()
 
 
 def _explained(error: Exception, name: str) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,9 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "null": (type(None),),
 }
-_MAX_SECOND_READING = 1 << 20  # characters; it takes a few seconds
+_MISREAD = re.compile(r"(?:^|[\s,\[{])&[\w-]+[?:%@`]\S|[\[{,]\s*\?[^\s,\[\]{}]")
+"""What libyaml takes for something else: `&a:b` as the anchor `a`, and a `?` in a flow collection as that of a key."""
+_MAX_SECOND_READING = 256 << 10  # characters; it takes two seconds at most
 _HURRIED_SECOND_READING = 16 << 10  # it takes a tenth of a second
 _FREE_ALIASES = 1_000_000  # characters that aliases may add to a text however short it is
 
@@ -65,12 +68,16 @@ class _Reader:
         self._weight = 0
 
     def documents(self) -> list[Any]:
+        is_short = len(self._text) <= self._longest_again
+        if is_short and _MISREAD.search(self._text):
+            self._read_again()
+            return self._documents
         try:
             self._take_all(yaml.parse(self._text, Loader=yaml.CBaseLoader))
         except yaml.reader.ReaderError as error:
             raise BuiltinError(_describe(error)) from None
         except yaml.YAMLError as error:
-            if len(self._text) > self._longest_again:
+            if not is_short:
                 raise BuiltinError(_describe(error)) from None
             self._read_again()
         return self._documents

@@ -26,6 +26,7 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import BuiltinError, ErrorObject
+from assay.temporal import payloads
 from assay.temporal.data import failures
 
 NO_ANSWER = "no answer from the server within rpc_timeout"
@@ -40,6 +41,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     kind = next((kind for cls, kind in _KINDS.items() if isinstance(error, cls)), "application")
     message = error.message if isinstance(error, FailureError) else str(error)
     described: dict[str, Any] = {"kind": kind, "cause": None, "message": message or kind}
+    details = [payloads.to_python(payloads.to_json(item)) for item in getattr(error, "details", ())]
+    if details:
+        described["details"] = details[0] if len(details) == 1 else details
     if isinstance(error, TimeoutError):
         described["type"] = error.type.name.lower() if error.type is not None else None
     return described
@@ -48,8 +52,8 @@ def describe(error: BaseException) -> dict[str, Any]:
 _SCHEDULER_NOT_FOUND = "workflow not found for ID: temporal-sys-scheduler:"
 """How the server says that a schedule is not there."""
 
-_TOO_LARGE = "Blob data size exceeds limit."
-"""How the server refuses a payload."""
+_TOO_LARGE = ("Blob data size exceeds limit.", "grpc: received message larger than max")
+"""How the server refuses a payload; the second is how the messages of one that gRPC itself refuses begin."""
 
 _RPC_KINDS = {
     RPCStatusCode.NOT_FOUND: "not_found",
@@ -120,7 +124,7 @@ def client_error(title: str, error: BaseException, what: str) -> ErrorObject | B
             return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
         kind = _RPC_KINDS.get(error.status, "rpc")
         message = error.message.replace(_SCHEDULER_NOT_FOUND, "there is no schedule ")
-        if message == _TOO_LARGE:
+        if message.startswith(_TOO_LARGE):
             message = "a payload is larger than the Temporal server takes: store it elsewhere and pass its name"
         return ErrorObject(f"{title}: {message}", kind=kind, type=error.status.name)
     return None

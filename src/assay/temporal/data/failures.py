@@ -131,7 +131,7 @@ def _texts(failure: Failure) -> tuple[str, str]:
     """Return the message and the stack trace of a failure, wherever they are."""
     if failure.HasField("encoded_attributes"):
         try:
-            texts = _value(failure.encoded_attributes)
+            texts = payloads.read_python(failure.encoded_attributes)
         except BuiltinError:
             texts = None
         if isinstance(texts, dict):
@@ -262,22 +262,12 @@ def _retry_state(state: int) -> str | None:
     return RetryState.Name(state).removeprefix("RETRY_STATE_").lower() if state else None  # type: ignore[arg-type]
 
 
-def _value(payload: Payload) -> Value:
-    value = payloads.from_payload(payload)
-    if value is None:
-        return None
-    try:
-        return payloads.to_python(value)
-    except orjson.JSONDecodeError as error:
-        raise BuiltinError(f"invalid JSON: {error}") from None
-
-
 def _details(given: Iterable[Payload]) -> Value:
     """Return the one detail, or a list of several. One that cannot be read is a string that says so."""
     values = []
     for payload in given:
         try:
-            values.append(_value(payload))
+            values.append(payloads.read_python(payload))
         except BuiltinError as error:
             values.append(f"(unreadable: {error})")
     return values[0] if len(values) == 1 else values or None

@@ -80,6 +80,23 @@ class WorkflowOperation:
     run_timeout: Seconds | None = None
 
 
+@dataclass
+class NexusRequest:
+    """What the function of an operation gets beside the input.
+
+    Attributes:
+        service: The service.
+        operation: The operation.
+        request_id: The same for all attempts of a request.
+        headers: The headers of the request.
+    """
+
+    service: str
+    operation: str
+    request_id: str
+    headers: dict[str, str]
+
+
 Services = dict[str, dict[str, LuaFunction | WorkflowOperation]]
 """Service → operation → what runs for it."""
 
@@ -184,12 +201,7 @@ class NexusTasks:
         value = Json(b"null") if value is None else value
         if isinstance(entry, WorkflowOperation):
             return Response(start_operation=await self._start_workflow(title, entry, request, value))
-        described = {
-            "service": request.service,
-            "operation": request.operation,
-            "request_id": request.request_id,
-            "headers": dict(headers),
-        }
+        described = NexusRequest(request.service, request.operation, request.request_id, dict(headers))
         result = await _call(title, entry, [value, Json.of(described)])
         problem = payloads.too_large(f"the result of {title}", len(result or b""), self._payload_limit)
         if problem is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.common import VersioningBehavior
 
 from assay.temporal import payloads
+from assay.temporal.workflow.sandbox.copies import Copies
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Settings:
         hides_failures: The codec encrypts messages and stack traces of failures too.
         no_eager_activities: Take no activity with the answer to a workflow task.
         spans: Makes the spans of runs; None without traces.
+        copies: The copies of runs, for queries and validators.
         meter: Makes the meter of a workflow type; None when metrics go nowhere.
     """
 
@@ -68,6 +70,7 @@ class Settings:
     hides_failures: bool = False
     no_eager_activities: bool = False
     spans: Spans | None = None
+    copies: Copies = field(default_factory=Copies)
     meter: Callable[[str], MetricMeter] | None = None
 
 

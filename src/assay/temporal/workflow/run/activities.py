@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.activity_result import ActivityResolution, DoBackoff
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import ActivityResolution, DoBackoff, WorkflowCommand
 from assay.temporal.data import failures
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.outbound import Outbound
@@ -21,11 +20,13 @@ class Step(Entry["Json | None"]):
     A cancel asks Core, which ends it by its `cancellation_type`; until then it goes on.
     """
 
-    __slots__ = ("_is_cancel_requested", "_outbound", "_seq")
+    __slots__ = ("_is_cancel_requested", "_outbound", "_seq", "_title")
 
-    def __init__(self, outbound: Outbound) -> None:
+    def __init__(self, outbound: Outbound, title: str) -> None:
+        """`title` names it in messages."""
         super().__init__()
         self._outbound = outbound
+        self._title = title
         self._seq = 0
         self._is_cancel_requested = False
 
@@ -61,9 +62,9 @@ class Step(Entry["Json | None"]):
 
     def _resolve_with(self, payload: object) -> None:
         try:
-            value = None if payload is None else payloads.from_payload(payload)  # type: ignore[arg-type]
+            value = None if payload is None else payloads.read(payload)  # type: ignore[arg-type]
         except BuiltinError as error:
-            problem = str(error)
+            problem = f"the result of {self._title} cannot be read: {error}"
             self.fail(lambda: BuiltinError(problem))
         else:
             self.resolve(value)
@@ -93,7 +94,7 @@ class Activity(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, f"activity '{command.schedule_activity.activity_type}'")
         self._command: WorkflowCommand | None = command
 
     def _start(self) -> None:
@@ -123,8 +124,8 @@ class LocalActivity(Step):
     __slots__ = ("_backoff", "_command", "_resolution", "name")
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
         self.name = command.schedule_local_activity.activity_type
+        super().__init__(outbound, f"local activity '{self.name}'")
         self._command: WorkflowCommand | None = command
         self._backoff: Timer | None = None
         self._resolution: ActivityResolution | None = None

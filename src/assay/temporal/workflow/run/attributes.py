@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from temporalio.api.common.v1 import Payload
 
 from assay.errors import BuiltinError
@@ -42,9 +41,8 @@ class Attributes:
         found: dict[str, Value] = {}
         for name, payload in self._memo_payloads().items():
             try:
-                value = payloads.from_payload(payload)
-                found[name] = None if value is None else payloads.to_python(value)
-            except (BuiltinError, orjson.JSONDecodeError) as error:
+                found[name] = payloads.read_python(payload)
+            except BuiltinError as error:
                 logger.warning("workflow '%s': cannot read the memo '%s': %s", self._start.workflow_id, name, error)
         return found
 
@@ -81,8 +79,7 @@ class Attributes:
         if not results:
             return None
         try:
-            value = payloads.from_payload(results[0])
-            return None if value is None else payloads.to_python(value)
-        except (BuiltinError, orjson.JSONDecodeError) as error:
+            return payloads.read_python(results[0])
+        except BuiltinError as error:
             logger.warning("workflow '%s': cannot read the last result: %s", self._start.workflow_id, error)
             return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from temporalio.bridge.proto.child_workflow import ChildWorkflowResult, StartChildWorkflowExecutionFailedCause
-from temporalio.bridge.proto.workflow_activation import ResolveChildWorkflowExecutionStart
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
 from assay.errors import ErrorObject
+from assay.temporal.core.protos import (
+    ChildWorkflowResult,
+    ResolveChildWorkflowExecutionStart,
+    StartChildWorkflowExecutionFailedCause,
+    WorkflowCommand,
+)
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.entries import Entry
 from assay.temporal.workflow.run.outbound import Outbound
@@ -20,7 +22,7 @@ class Child(Step):
     __slots__ = ("_command", "started", "workflow_id")
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, f"child workflow '{command.start_child_workflow_execution.workflow_type}'")
         self._command: WorkflowCommand | None = command
         self.workflow_id = command.start_child_workflow_execution.workflow_id
         self.started: Entry[str | None] = Entry()

@@ -45,6 +45,7 @@ class Fiber:
     """
 
     __slots__ = (
+        "_always_begins",
         "_cancel_is_due",
         "_function",
         "_make",
@@ -61,15 +62,25 @@ class Fiber:
         "update",
     )
 
-    def __init__(self, queue: Queue, make: Callable[[], int], scope: Scope, update: Update | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        make: Callable[[], int],
+        scope: Scope,
+        update: Update | None = None,
+        *,
+        always_begins: bool = False,
+    ) -> None:
         """Make a fiber; what it starts belongs to `scope`, in which it is itself.
 
         `make` makes its Lua task and returns the task's id. It is called later: fibers are made in calls from Lua,
-        during which nothing may touch the state.
+        during which nothing may touch the state. One that `always_begins` meets a cancel that comes before in its first
+        wait; another never begins then.
         """
         self.queue = queue
         self.id = 0
         self._make = make
+        self._always_begins = always_begins
         self.scope = scope
         self.ended: Entry[Event] = Entry()
         """Its last event. It fails only when the fiber is cancelled before it has begun."""
@@ -110,14 +121,16 @@ class Fiber:
             self._end_with(None)
 
     def cancel(self) -> None:
-        """Cancel what it waits for. One that has not begun never begins."""
+        """Cancel what it waits for. One that has not begun never begins, unless it always does."""
         if self.ended.is_done:
             return
-        if not self.has_begun:
+        if self.has_begun:
+            self._cancel_is_due = True
+            self.queue.enqueue(self._meet_cancel)
+        elif self._always_begins:
+            self._cancel_is_due = True
+        else:
             self.is_cancelled = True
-            return
-        self._cancel_is_due = True
-        self.queue.enqueue(self._meet_cancel)
 
     def cancel_next_wait(self) -> None:
         """Cancel what it waits for next."""

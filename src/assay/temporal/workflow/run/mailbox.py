@@ -74,11 +74,9 @@ class Queue:
         return entry
 
     def stop_waiting(self, entry: Entry[bool]) -> None:
-        """Forget an entry of `next`. A signal that has just ended it goes to the next one that waits."""
+        """Forget an entry of `next`; whoever awaited one that a signal has ended takes the signal."""
         if entry in self._waiting:
             self._waiting.remove(entry)
-        elif entry.is_done and self.signals:
-            self.wake_next()
 
     def wake_next(self) -> None:
         """Let the next one that waits go on, if there is a signal for it."""
@@ -155,6 +153,12 @@ class Mailbox:
     def kept(self) -> dict[str, int]:
         """Count the signals that have not been taken, by name."""
         return {name: len(queue.signals) for name, queue in self._queues.items() if queue.signals}
+
+    def readers(self) -> list[LuaFunction]:
+        """Return the functions that only read: the handlers of queries, and validators."""
+        queries = [*self.queries.named.values(), *filter(None, [self.queries.dynamic])]
+        updates = [*self.updates.named.values(), *filter(None, [self.updates.dynamic])]
+        return [handler.run for handler in queries] + [update.validator for update in updates if update.validator]
 
     def begin_handler(self, title: str, handler: Handler) -> None:
         """Count a handler as running."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
-import orjson
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import DoUpdate, QueryWorkflow, SignalWorkflow
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import DoUpdate, QueryWorkflow, SignalWorkflow, WorkflowCommand
 from assay.temporal.data import failures
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update
 from assay.temporal.workflow.run.mailbox import Handler, Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
-from assay.temporal.workflow.run.start import Moment, Start
+from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, origin_of
 from assay.temporal.workflow.settings import Settings
 
@@ -57,28 +55,13 @@ class Recipient(Protocol):
         """Log a warning about the run."""
 
 
-def _read(given: Iterable[Payload]) -> list[Json]:
-    """Return the values of payloads. Raises BuiltinError, which says which one cannot be read and why."""
-    values = []
-    for number, payload in enumerate(given, 1):
-        try:
-            value = payloads.from_payload(payload)
-            if value is not None and value.raw is None:
-                orjson.loads(bytes(value))
-        except (BuiltinError, orjson.JSONDecodeError) as error:
-            why = f"invalid JSON: {error}" if isinstance(error, orjson.JSONDecodeError) else str(error)
-            raise BuiltinError(f"argument {number}: {why}") from None
-        values.append(Json(b"null") if value is None else value)
-    return values
-
-
 # Signals ----------------------------------------------------------------------------------------------------------
 
 
 def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
     """Take a signal. One that cannot be read is logged and dropped: no replay could do more with it."""
     try:
-        arguments = _read(job.input)
+        arguments = read(job.input)
     except BuiltinError as error:
         run.warn("dropped the signal '%s', which cannot be read: %s", job.signal_name, error)
         return
@@ -114,8 +97,11 @@ def _begin_handler(
     scope: Scope,
     update: Update | None = None,
 ) -> Fiber:
-    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run."""
-    fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update)
+    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run.
+
+    It begins although a cancel comes before it does: a message that was taken is never lost.
+    """
+    fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update, always_begins=True)
 
     def ended() -> None:
         run.mailbox.end_handler(title, handler)
@@ -139,7 +125,6 @@ def take_update(run: Recipient, job: DoUpdate) -> None:
 
 
 def _begin_update(run: Recipient, job: DoUpdate) -> None:
-    run.host.progress += 1
     try:
         handler, arguments = _validated(run, job)
     except _RejectedError as rejected:
@@ -164,7 +149,7 @@ class _RejectedError(Exception):
 
 def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     try:
-        arguments = _read(job.input)
+        arguments = read(job.input)
     except BuiltinError as error:
         text = f"cannot read the update '{job.name}': {error}"
         raise _RejectedError(failures.application(text, "BadInput", non_retryable=True)) from None
@@ -178,7 +163,7 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     if job.run_validator and validator is not None:
         run.validating = Update(job.id, job.name)
         try:
-            run.host.run_handler(validator, found[1])
+            run.host.run_reader(validator, found[1], run.mailbox.readers())
         except LuaError as error:
             raise _RejectedError(failures.of_lua_error(error)) from None
         finally:
@@ -234,7 +219,7 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     if name == metadata.METADATA_QUERY:
         return metadata.answer(run.start.workflow_type, run.details, run.mailbox)
     try:
-        arguments = _read(job.arguments)
+        arguments = read(job.arguments)
     except BuiltinError as error:
         text = f"cannot read the query '{name}': {error}"
         raise _RejectedError(run.outgoing(failures.application(text, "BadInput"))) from None
@@ -247,7 +232,7 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     if run.settings.spans is not None:
         run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
     try:
-        result = run.host.run_handler(handler.run, given)
+        result = run.host.run_reader(handler.run, given, run.mailbox.readers())
     except LuaError as error:
         raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
     problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.bridge.proto.nexus import NexusOperationResult
-from temporalio.bridge.proto.workflow_activation import ResolveNexusOperationStart
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
+from assay.temporal.core.protos import NexusOperationResult, ResolveNexusOperationStart, WorkflowCommand
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.outbound import Outbound
 
@@ -16,7 +13,7 @@ class NexusOperation(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, f"operation '{command.schedule_nexus_operation.operation}'")
         self._command: WorkflowCommand | None = command
 
     def _start(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.outbound import Outbound
 
@@ -15,7 +15,7 @@ class SentSignal(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, "a signal")
         self._command = command
 
     def _start(self) -> None:
@@ -38,7 +38,7 @@ class CancelRequest(Step):
     __slots__ = ("_command",)
 
     def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
-        super().__init__(outbound)
+        super().__init__(outbound, "a cancel request")
         self._command = command
 
     def _start(self) -> None:

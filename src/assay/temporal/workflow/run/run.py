@@ -27,19 +27,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import (
-    CancelWorkflow,
-    InitializeWorkflow,
-    WorkflowActivation,
-    WorkflowActivationJob,
-)
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.common import MetricMeter
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import (
+    CancelWorkflow,
+    InitializeWorkflow,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+    WorkflowActivationJob,
+    WorkflowCommand,
+)
 from assay.temporal.data import failures
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes
@@ -48,7 +48,7 @@ from assay.temporal.workflow.run.flags import Flags
 from assay.temporal.workflow.run.mailbox import Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
-from assay.temporal.workflow.run.start import Moment, Start, as_json
+from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, is_cancellation, origin_of
 from assay.temporal.workflow.settings import Definition, Settings
 
@@ -133,7 +133,9 @@ class Run:
         self._first_seed: int | None = None
         self._last_side_effect = 0
         self._root: Fiber | None = None
-        self.host = WorkflowHost(settings.libraries, settings.limits, self, more_parts=settings.parts)
+        self.host = WorkflowHost(
+            settings.libraries, settings.limits, self, copies=settings.copies, more_parts=settings.parts
+        )
 
     # The activation -----------------------------------------------------------------------------------------
 
@@ -189,7 +191,7 @@ class Run:
 
     def _begin(self, start: InitializeWorkflow) -> None:
         try:
-            arguments = as_json(start.arguments)
+            arguments = read(start.arguments)
         except BuiltinError as error:
             text = f"cannot read the workflow's input: {error}"
             self._fail(failures.application(text, "BadInput", non_retryable=True))

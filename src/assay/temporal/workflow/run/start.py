@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, WorkflowActivation
 
+from assay.errors import BuiltinError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import InitializeWorkflow, WorkflowActivation
 
 
 class Start:
@@ -57,6 +58,13 @@ class Moment:
         self.deployment = (version.deployment_name, version.build_id) if version.deployment_name else None
 
 
-def as_json(given: Iterable[Payload]) -> list[Json]:
-    """Return the values of payloads, nil as null. Raises BuiltinError for an encoding that is not known."""
-    return [payloads.from_payload(payload) or Json(b"null") for payload in given]
+def read(given: Iterable[Payload]) -> list[Json]:
+    """Return the values of arguments, nil as null. Raises BuiltinError, which says which one cannot be read and why."""
+    values = []
+    for number, payload in enumerate(given, 1):
+        try:
+            value = payloads.read(payload)
+        except BuiltinError as error:
+            raise BuiltinError(f"argument {number}: {error}") from None
+        values.append(Json(b"null") if value is None else value)
+    return values

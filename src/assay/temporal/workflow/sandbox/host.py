@@ -8,7 +8,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -21,6 +21,7 @@ from assay.lua.host import Arguments, Host
 from assay.lua.state import LATE_PARTS, PARTS, Late, Outcome
 from assay.lua.values import Json
 from assay.temporal.data.failures import FailureOrigin
+from assay.temporal.workflow.sandbox.copies import Copies, Copy, Stamp
 from assay.temporal.workflow.sandbox.output import OutputLimit
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _LATE_PARTS = {
     "begin": ("begin",),
     "clock": ("os.clock", "os.date", "os.getenv", "os.time"),
     _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
-    "copies": ("be_copy", "restore_held", "stub_advice"),
+    "copies": ("be_copy", "bundle", "restore_bundle", "restore_held", "roll_back", "stub_advice"),
     "guards": ("_G.pcall", "_G.xpcall", "check_limit", "string.rep", "table.move"),
     "metatables": ("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.setmetatable"),
     "order": ("_G.next", "_G.pairs", "table.sort"),
@@ -134,6 +135,7 @@ class WorkflowHost(Host):
         "_more_parts",
         "_output",
         "_root",
+        "copies",
         "is_copy",
         "live",
         "progress",
@@ -151,15 +153,19 @@ class WorkflowHost(Host):
         limits: WorkflowLimits,
         source: Source,
         *,
+        copies: Copies | None = None,
         is_copy: bool = False,
         live: bool = False,
         more_parts: tuple[str, ...] = (),
     ) -> None:
         """Make the state.
 
-        `is_copy`: for one function, beside the run; `live`: with the real clock and randomness.
+        `copies`: where the run's copies are kept. `is_copy`: beside the run, for functions that only read, or `live`,
+        with the real clock and randomness, for a side effect.
         """
         self.source = source
+        self.copies = copies or Copies()
+        """Where the copies of the run are kept."""
         self.is_copy = is_copy
         self.live = live
         self._output = OutputLimit()
@@ -183,7 +189,8 @@ class WorkflowHost(Host):
             self._print,
             parts=(*_PARTS, *more_parts),
             late=_LATE,
-            memory_limit=int(limits.memory_mb * 1024 * 1024),
+            # A copy also keeps what it was, to take back what is written.
+            memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy else 1),
             hash_seed=_HASH_SEED,
         )
         self._is_limited = True
@@ -402,6 +409,8 @@ class WorkflowHost(Host):
 
     def close_state(self) -> None:
         """Free the Lua state; nothing may use it from now on."""
+        if not self.is_copy:
+            self.copies.drop(self)
         self.waits.clear()
         self._operations.clear()
         self._handles.clear()
@@ -409,40 +418,77 @@ class WorkflowHost(Host):
 
     # Copies -------------------------------------------------------------------------------------------------
 
-    def run_handler(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
-        """Run a query handler or a validator on a copy. Raises LuaError, for a limit too."""
+    def run_reader(self, function: LuaFunction, arguments: list[Json], readers: Sequence[LuaFunction]) -> Json | None:
+        """Run a query handler or a validator, which is among `readers`, on a copy of what they reach.
+
+        The copy is kept for the next one, as long as nothing happens in the run; what a function writes in it is taken
+        back. Raises LuaError, for a limit too.
+        """
+        stamp = self.progress, self.source.now
+        copy = None
         try:
-            return self._run_copy(function, arguments, live=False)
+            began = time.thread_time()
+            copy = self.copies.take(self, stamp, function.id) or self._copy(readers, stamp)
+            self._began += time.thread_time() - began  # it is not the handler's CPU
+            copy.host._began = self._began  # the copies of an activation share its CPU limit
+            try:
+                answer: Json | None = copy.host.run_now(copy.functions[function.id], arguments)
+                return answer
+            finally:
+                copy.host.roll_back()
+                self.copies.give(self, copy)
         except HostFailure as failure:
+            self.copies.drop(self)
             raise LuaError(str(failure.cause)) from failure
 
-    def run_side_effect(self, function: LuaFunction) -> Json | None:
-        """Run a side effect on a copy, with the real clock and randomness. Raises LuaError and HostFailure."""
-        return self._run_copy(function, [], live=True)
+    def _copy(self, readers: Sequence[LuaFunction], stamp: Stamp) -> Copy:
+        ids = list(dict.fromkeys(reader.id for reader in readers))
+        bundle = LuaFunction(self, self.state.invoke(b"bundle", *ids))
+        snapshot = self._snapshot(bundle, with_handles=True)
+        host = self._make_copy(snapshot, live=False)
+        try:
+            copied = host.state.invoke(b"restore_bundle", snapshot, len(ids))
+        except MemoryError:
+            host.close_state()
+            raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
+        copied = copied if isinstance(copied, tuple) else (copied,)
+        functions = {run: LuaFunction(host, copy) for run, copy in zip(ids, copied, strict=True)}
+        return Copy(host, stamp, functions)
 
-    def _run_copy(self, function: LuaFunction, arguments: list[Json], *, live: bool) -> Json | None:
-        """Run a function on a copy of what it reaches: what it writes is seen by nobody, and missed by no replay.
+    def roll_back(self) -> None:
+        """Take back what was written in this copy."""
+        if self._ending is None:
+            try:
+                self.state.invoke(b"roll_back")
+            except MemoryError:
+                raise self._over(self._memory_limit_text()) from None
+
+    def run_side_effect(self, function: LuaFunction) -> Json | None:
+        """Run a function on a copy of what it reaches, with the real clock and randomness; on any thread.
 
         Raises LuaError, and HostFailure with WorkflowLimitError.
         """
+        snapshot = self._snapshot(function, with_handles=False)
+        copy = self._make_copy(snapshot, live=True)
         try:
-            snapshot = self.snapshot(function, "a side effect or query handler", with_handles=not live)
+            return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), [])
+        finally:
+            copy.close_state()  # the copy itself is freed by Python's cyclic collector, late
+
+    def _snapshot(self, function: LuaFunction, *, with_handles: bool) -> bytes:
+        try:
+            return self.snapshot(function, "a side effect or query handler", with_handles=with_handles)
         except MemoryError:
             raise HostFailure(WorkflowLimitError(self._memory_limit_text())) from None
+
+    def _make_copy(self, snapshot: bytes, *, live: bool) -> WorkflowHost:
         copy = WorkflowHost(
             self.libraries, self._limits, self.source, is_copy=True, live=live, more_parts=self._more_parts
         )
-        if not live:  # a side effect runs on a thread of a local activity, which counts anew
-            copy._began = self._began
         copy._handles, copy._last_id = dict(self._handles), self._last_id
-        copy._output = self._output
-        try:
-            copy.state.invoke(b"be_copy", live)
-            copy._check_memory(snapshot)
-            return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), arguments)
-        finally:
-            copy.state.close()
-            copy._handles.clear()  # the copy itself is freed by Python's cyclic collector, late
+        copy.state.invoke(b"be_copy", live)
+        copy._check_memory(snapshot)
+        return copy
 
 
 class WorkflowLimitError(AssayError):
