@@ -12,13 +12,14 @@ waits without stopping other coroutines. A parameter of type `Host` is filled in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+T = TypeVar("T")
 
 _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
 
@@ -52,35 +53,53 @@ class Function:
         self,
         name: str,
         title: str,
-        python: Callable[..., Any],
+        find: Callable[[], Callable[..., Any]],
         *,
         pure: bool,
         native: bool = False,
+        types: str | None = None,
         workflow_bytes: int | None = None,
         attribute: bool = False,
         owner: type | None = None,
     ) -> None:
+        """`find` returns the Python function: of some it has to be imported first."""
         self.name = name
         self.title = title
-        self.python = python
+        self._find = find
         self.pure = pure
         self.native = native
+        self.types = types
         self.workflow_bytes = workflow_bytes
         self.attribute = attribute
         self.owner = owner
-        self.doc = python.__doc__ or ""
-        self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
         self._signature: tuple[list[Parameter], bool, Any] | None = None
+
+    @cached_property
+    def python(self) -> Callable[..., Any]:
+        """The function itself."""
+        return self._find()
+
+    @cached_property
+    def doc(self) -> str:
+        """The docstring."""
+        return self.python.__doc__ or ""
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether it suspends the calling coroutine."""
+        return bool(self.python.__code__.co_flags & _CO_COROUTINE)
 
     def _resolve(self) -> tuple[list[Parameter], bool, Any]:
         if self._signature is None:
+            import importlib
             import types
             import typing
 
             from assay.lua import convert
             from assay.lua.host import Host
 
-            hints = typing.get_type_hints(self.python)
+            known = None if self.types is None else vars(importlib.import_module(self.types))
+            hints = typing.get_type_hints(self.python, localns=known)
             code = self.python.__code__
             names = list(code.co_varnames[: code.co_argcount])
             defaults = self.python.__defaults__ or ()
@@ -122,14 +141,57 @@ class Function:
 class Handle:
     """A class whose objects Lua sees as handles: tables with methods and an id."""
 
-    def __init__(self, python: type, methods: list[Function]) -> None:
-        self.name: str = python.lua_name  # type: ignore[attr-defined]
-        self.python = python
-        self.methods = methods
-        self.fields: Mapping[str, type] = getattr(python, "lua_fields", {})
+    def __init__(self, name: str, find: Callable[[], type]) -> None:
+        """`find` returns the class, which is called `name` in messages."""
+        self.name = name
+        self._find = find
+
+    @cached_property
+    def python(self) -> type:
+        """The class."""
+        return self._find()
+
+    @cached_property
+    def methods(self) -> list[Function]:
+        """The methods of the class, then those of its base classes."""
+        cls = self.python
+        prefix = self.prefix
+        methods = []
+        attributes: dict[str, Any] = {}
+        for base in cls.__mro__:
+            for attribute, python in vars(base).items():
+                attributes.setdefault(attribute, python)
+        for attribute, python in attributes.items():
+            if hasattr(python, "_pure"):
+                name = attribute if attribute == "__call__" else attribute.removesuffix("_")
+                field, native = hasattr(python, "_attribute"), hasattr(python, "_native")
+                title = f"{prefix}{'.' if field else ':'}{name.lstrip('_')}"
+                if name == "__call__":
+                    title = ":".join(prefix.rsplit(".", 1))
+                methods.append(
+                    Function(name, title, _just(python), pure=python._pure, native=native, attribute=field, owner=cls)
+                )
+        return methods
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the methods' titles."""
+        prefix: str = getattr(self.python, "lua_prefix", self.name.rpartition(".")[2].lower())
+        return prefix
+
+    @property
+    def fields(self) -> Mapping[str, type]:
         """Handles that the library's Lua file puts into each handle: their names and classes."""
-        self.is_bound: bool = getattr(python, "lua_bound", False)
+        return getattr(self.python, "lua_fields", {})
+
+    @property
+    def is_bound(self) -> bool:
         """Whether the library's Lua file makes the methods know their handle: they may be called without a colon."""
+        return getattr(self.python, "lua_bound", False)
+
+    def method(self, name: str) -> Function | None:
+        """The method with this name."""
+        return next((method for method in self.methods if method.name == name), None)
 
 
 class Library:
@@ -142,7 +204,7 @@ class Library:
         lua: str | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
         callbacks: Mapping[str, str] = MappingProxyType({}),
-        callback_tables: Sequence[type] = (),
+        callback_tables: Sequence[str] = (),
     ) -> None:
         """Declare a library without functions.
 
@@ -153,7 +215,7 @@ class Library:
             constants: Name → description.
             callbacks: The functions that a script gives, as types for editors: the title of a function, or the name of
                 an option table, with a dot and the name of the argument or option → "fun(input: any): any".
-            callback_tables: Dataclasses that `callbacks` mention and nothing else does.
+            callback_tables: Dataclasses that `callbacks` mention and nothing else does, by module and name.
         """
         self.name = name
         self.doc = doc
@@ -171,19 +233,23 @@ class Library:
         pure: bool = False,
         native: bool = False,
         name: str | None = None,
+        types: str | None = None,
         workflow_bytes: int | None = None,
     ) -> Callable[[F], F]:
         """Declare a function.
 
         `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there.
         `native`: the library's Lua file implements it.
+        `types`: the module that has the classes in its signature; it is imported when the function is first called.
         """
 
         def declare(python: F) -> F:
             lua_name = name or python.__name__
             title = f"{self.name}.{lua_name.lstrip('_')}"
             self.functions.append(
-                Function(lua_name, title, python, pure=pure, native=native, workflow_bytes=workflow_bytes)
+                Function(
+                    lua_name, title, _just(python), pure=pure, native=native, types=types, workflow_bytes=workflow_bytes
+                )
             )
             return python
 
@@ -193,7 +259,7 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, python, pure=pure, native=native)
+            self.entry = Function(self.name, self.name, _just(python), pure=pure, native=native)
             return python
 
         return declare
@@ -206,29 +272,43 @@ class Library:
         code. A field of another handle has that one's prefix and a dot before its own; its `__call__` is called with a
         colon, as if it were a method of the other.
         """
-        lua_name: str = cls.lua_name  # type: ignore[attr-defined]
-        prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
-        methods = []
-        attributes: dict[str, Any] = {}
-        for base in cls.__mro__:
-            for attribute, python in vars(base).items():
-                attributes.setdefault(attribute, python)
-        for attribute, python in attributes.items():
-            if hasattr(python, "_pure"):
-                name = attribute if attribute == "__call__" else attribute.removesuffix("_")
-                field, native = hasattr(python, "_attribute"), hasattr(python, "_native")
-                title = f"{prefix}{'.' if field else ':'}{name.lstrip('_')}"
-                if name == "__call__":
-                    title = ":".join(prefix.rsplit(".", 1))
-                methods.append(
-                    Function(name, title, python, pure=python._pure, native=native, attribute=field, owner=cls)
-                )
-        self.handles.append(Handle(cls, methods))
+        self.handles.append(Handle(cls.lua_name, _just(cls)))  # type: ignore[attr-defined]
         return cls
+
+    def late_handle(self, name: str, module: str) -> Handle:
+        """Declare the class of handles `name`: `module` has it by the last part of its name and is imported late."""
+
+        def find() -> type:
+            import importlib
+
+            cls: type = getattr(importlib.import_module(module), name.rpartition(".")[2])
+            return cls
+
+        handle = Handle(name, find)
+        self.handles.append(handle)
+        return handle
+
+    def methods_of(self, handle: Handle, names: Iterable[str]) -> None:
+        """Declare functions that act as the methods of a handle: the library's Lua file chooses the object."""
+        for name in names:
+            find = partial(_python_of, handle, name)
+            self.functions.append(Function(name, f"{self.name}.{name}", find, pure=False, native=True))
 
     def owner(self, handle: Handle) -> Handle | None:
         """The handle that has this one as a field."""
+        if "." not in handle.prefix:
+            return None
         return next((other for other in self.handles if handle.python in other.fields.values()), None)
+
+
+def _just(value: T) -> Callable[[], T]:
+    return lambda: value
+
+
+def _python_of(handle: Handle, name: str) -> Callable[..., Any]:
+    found = handle.method(name)
+    assert found is not None, f"{handle.name} has no method {name}"
+    return found.python
 
 
 def method(python: F) -> F:
