@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import orjson
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method, reader
 from assay.lua.values import Json, Value
 from assay.temporal import payloads, search_attributes
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.ctx.calls import check_size
 from assay.temporal.workflow.run.run import Run
 
