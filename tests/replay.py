@@ -20,7 +20,7 @@ from temporalio.worker import Replayer
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.loop import new_event_loop
 from assay.temporal.codec import CodecOptions
 from assay.temporal.connection import data_converter
@@ -35,7 +35,7 @@ class _Captured(BaseException):
 
 def workflow_classes(script: Path) -> tuple[list[type], Settings]:
     """Run a script up to its first `temporal.worker`; returns what the SDK would run for its workflows, and how."""
-    host = Host(LIBRARIES, finder(os.fspath(script.parent)), lambda text: None)
+    host = Host(LIBRARIES, Finder(os.fspath(script.parent)), lambda text: None)
     host.set_arguments(os.fsencode(script))
     captured: list[Worker] = []
 

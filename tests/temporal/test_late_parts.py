@@ -10,7 +10,7 @@ from temporalio import workflow
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.values import Json
 from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
 from temporal_script import Script
@@ -145,7 +145,7 @@ def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str, monkeypatch: 
     monkeypatch.setattr(workflow, "random", lambda: random.Random(1))
     monkeypatch.setattr(workflow, "time", lambda: 0.0)
     monkeypatch.setattr("assay.temporal.workflow.host._MAX_WALL", 600)  # a machine that stands still is another limit
-    host = Host(LIBRARIES, finder("."), lambda _: None)
+    host = Host(LIBRARIES, Finder("."), lambda _: None)
     script = f"function W(ctx, size) kept = {{}} for i = 1, size do kept[i] = ('x'):rep(1000) .. i end {use} end"
     host.run_sync(host.load(script.encode(), "script.lua"), ())
     function = host.find_function("W")

@@ -55,7 +55,8 @@ local function additions()
     if type(value) == "table" and host.names[value] == library then
       local added = {}
       for name, item in next, value do
-        if type(name) == "string" and not is_original(item, name, library) then
+        local is_local = library == "package" -- the machine's own: where files are
+        if type(name) == "string" and not is_local and not is_original(item, name, library) then
           added[name] = item
         end
       end

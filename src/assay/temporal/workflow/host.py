@@ -105,9 +105,14 @@ def _ignore(*_arguments: Any) -> None:
     """Stand in for a log function while history is replayed."""
 
 
-def _no_module(name: str) -> Outcome:
-    text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
-    return b"e", text.encode()
+class _NoModules:
+    """Finds no module: what a run has is there from its beginning."""
+
+    path = b""
+
+    def __call__(self, name: str, path: bytes) -> Outcome:
+        text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
+        return b"e", text.encode()
 
 
 def is_cancellation(error: LuaError) -> bool:
@@ -206,7 +211,7 @@ class WorkflowHost(Host):
         registry.describe("assay.temporal.workflow.library")
         super().__init__(
             libraries,
-            _no_module,
+            _NoModules(),
             self._print,
             parts=(*_PARTS, *more_parts),
             late=_LATE,
@@ -364,9 +369,13 @@ class WorkflowHost(Host):
         outcome = super().load_library(name)
         return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
-    def find_module(self, name: bytes) -> Outcome:
+    def search_path(self, name: bytes, path: bytes) -> Outcome:
+        """No file is searched for."""
+        return b"missing", b"files are not searched in a workflow"
+
+    def find_module(self, name: bytes, path: bytes) -> Outcome:
         """Tell that a module is not there, unless the text might not find room."""
-        outcome = super().find_module(name)
+        outcome = super().find_module(name, path)
         return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
     def describe_method(self, owner: bytes, name: bytes) -> Outcome:
