@@ -149,7 +149,7 @@ collectgarbage("param", "pause", PAUSE * 100)
 collectgarbage("param", "stepmul", 0)
 setmetatable({}, tick)
 
--- A message handler, or the part of one that is `level` frames above the function that raised `err`.
+-- A message handler, or the part of one that is `level` frames above the function that raised `err` (1: its tail call).
 function host.mark(err, level)
   if type(err) == "string" and find(err, "stack overflow$") then
     local raiser = getinfo((level or 1) + 1, "f")
