@@ -79,6 +79,7 @@ FULL = {
     "JSON": "return pcall(json.encode, { a = ('x'):rep(7 << 20) })",
     "a result": "return { a = ('x'):rep(7 << 20) }",
     "the text of an error": "error(setmetatable({}, { __tostring = function() return ('x'):rep(1e10) end }))",
+    "the stack": "local function f() return 1 + f() end return pcall(f)",
 }
 
 

@@ -25,12 +25,12 @@ end
 
 local function make_stub(path, what)
   local function refuse()
-    error("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE), 2)
+    host.raise("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE))
   end
   local stub = {}
   host.handle_classes[stub] = "stub of '" .. path .. "'" -- told like a handle, and never taken for data
   return setmetatable(stub, {
-    __name = "stub",
+    __name = "stub of '" .. path .. "'",
     __metatable = false,
     __call = refuse,
     __concat = refuse,

@@ -218,6 +218,7 @@ class WorkflowHost(Host):
             memory_limit=int(limits.memory_mb * 1024 * 1024),
             hash_seed=_HASH_SEED,
         )
+        self.state.invoke_once(b"limit_memory", int(limits.memory_mb * 1024 * 1024))
         self._limited = True
 
     def _print(self, text: bytes) -> None:
