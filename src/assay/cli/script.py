@@ -12,7 +12,7 @@ from assay.builtins import LIBRARIES
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.lua.host import Host, Service
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 
 if TYPE_CHECKING:
     from assay.cli.signals import Signals
@@ -58,7 +58,7 @@ def _run(
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
-    host = Host(LIBRARIES, finder(folder), write, flush)
+    host = Host(LIBRARIES, Finder(folder), write, flush)
     host.verbose = verbose
     signals: Signals | None = None
 

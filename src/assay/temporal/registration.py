@@ -12,7 +12,7 @@ from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
@@ -43,7 +43,7 @@ class Script(Host):
         libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
         write: Callable[[bytes], Any] | None = None,
     ) -> None:
-        super().__init__(libraries, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        super().__init__(libraries, Finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []

@@ -10,7 +10,7 @@ from assay.builtins import LIBRARIES
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TestHost(Host):
 
             self.more_parts, self.more_libraries = (PART,), COVERAGE
         libraries = {**TEST_LIBRARIES, **self.more_libraries}
-        super().__init__(libraries, finder(self.folder), write, parts=(*PARTS, *self.more_parts))
+        super().__init__(libraries, Finder(self.folder), write, parts=(*PARTS, *self.more_parts))
         self.on_exit = lambda: None
         self.tests: dict[str, LuaFunction] = {}
         self.running: str | None = None

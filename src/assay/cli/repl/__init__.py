@@ -26,7 +26,7 @@ from assay.cli.repl import inside
 from assay.errors import LuaError, LuaSyntaxError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 
 _PART = os.path.join(os.path.dirname(__file__), "repl")
@@ -80,7 +80,7 @@ class Repl:
 
     def __init__(self, verbose: bool) -> None:
         libraries = {**LIBRARIES, "_.repl": ("assay.cli.repl.inside", False)}
-        self.host = Host(libraries, finder("."), self._write, sys.stdout.flush, parts=(*PARTS, _PART))
+        self.host = Host(libraries, Finder("."), self._write, sys.stdout.flush, parts=(*PARTS, _PART))
         self.host.verbose = verbose
         self.host.on_exit = lambda: None
         self._running: asyncio.Task[Any] | None = None
