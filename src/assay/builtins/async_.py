@@ -10,6 +10,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.spawned import SpawnedTask
 from assay.lua.values import Value
+from assay.permissions.needs import NOTHING
 
 library = Library(
     "async",
@@ -20,6 +21,7 @@ library = Library(
     task is awaited; when nobody awaits it, it is reported on stderr.
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
+    needs=NOTHING,
 )
 
 

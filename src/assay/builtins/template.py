@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
+from assay.lua.host import Host
 from assay.lua.values import Path, Value
+from assay.permissions import Permissions, paths
+from assay.permissions.needs import NOTHING, reads
 
 if TYPE_CHECKING:
     import minijinja
@@ -28,8 +31,8 @@ _CAUSE = "caused by: "
 Load = Callable[[str], str | None]
 
 
-@library.function()
-def render(path: Path, vars: dict[str, Value] | None = None) -> str:
+@library.function(needs=reads("path"))
+def render(host: Host, path: Path, vars: dict[str, Value] | None = None) -> str:
     """Render a template file.
 
     `{% include %}`, `{% extends %}` and `{% import %}` take files of the same folder and the folders in it.
@@ -38,12 +41,12 @@ def render(path: Path, vars: dict[str, Value] | None = None) -> str:
         path: The file.
         vars: The variables.
     """
-    folder, name = os.path.split(os.fsdecode(path))
-    source = _read(path)
-    return _render(source, name, vars, lambda other: _load(folder, other))
+    folder, name = os.path.split(os.fsdecode(paths.given(path)))
+    source = _read(path, host.permissions)
+    return _render(source, name, vars, lambda other: _load(folder, other, host.permissions))
 
 
-@library.function()
+@library.function(needs=NOTHING)
 def render_string(text: str, vars: dict[str, Value] | None = None) -> str:
     """Render a template given as a text, without escaping. It cannot include files.
 
@@ -77,22 +80,22 @@ def _describe(error: minijinja.TemplateError) -> str:
     return ": ".join([first, *(line.removeprefix(_CAUSE) for line in rest if line.startswith(_CAUSE))])
 
 
-def _read(path: bytes) -> str:
-    with open(path, "rb") as file:
+def _read(path: bytes, permissions: Permissions) -> str:
+    with permissions.open(path) as file:
         raw = file.read()
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BuiltinError(f"{os.fsdecode(path)}: not UTF-8 text") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: not UTF-8 text") from None
 
 
-def _load(folder: str, name: str) -> str | None:
-    """Read another template; None when there is none, or outside of the folder."""
+def _load(folder: str, name: str, permissions: Permissions) -> str | None:
+    """Read another template; None when there is none, or outside of the folder. Raises DeniedError."""
     parts = name.split("/")
     if not all(parts) or ".." in parts:
         return None
     try:
-        return _read(os.fsencode(os.path.join(folder, *parts)))
+        return _read(os.fsencode(os.path.join(folder, *parts)), permissions)
     except OSError:
         return None
 

@@ -15,6 +15,7 @@ from assay.checking.tokens import Token, function_body, tokenize
 from assay.errors import LuaError
 from assay.lua import values
 from assay.lua.host import Host
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.registration import Script
 from assay.temporal.worker import Worker
 
@@ -45,10 +46,10 @@ class Report:
         return any(finding.level == "error" for finding in self.findings)
 
 
-async def check_script(path: str, arguments: Sequence[str] = ()) -> Report:
+async def check_script(path: str, arguments: Sequence[str] = (), permissions: Permissions = EVERYTHING) -> Report:
     """Check a script. Raises AssayError when it cannot be read."""
     report = Report()
-    script = Script(path)
+    script = Script(path, permissions=permissions)
     try:
         await script.read(arguments)
     except LuaError as error:

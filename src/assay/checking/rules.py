@@ -21,7 +21,11 @@ Kind = tuple[str, Any]
 ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity", "start_local_activity")
 _CHILD_CALLS = ("execute_child_workflow", "start_child_workflow")
 _FUTURES = ("start_activity", "start_local_activity", "start_child_workflow", "start_timer")
-_INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
+_INSTEAD = {
+    "sleep": "use ctx:sleep",
+    "os.exit": "return from the workflow function",
+    "os.getenv": "the environment differs between machines: read it in an activity",
+}
 _THERE = ", in an activity"
 _ABSENT = {
     "os.execute": "use shell or process" + _THERE,
@@ -29,7 +33,6 @@ _ABSENT = {
     **dict.fromkeys(("debug", "load", "loadfile", "dofile"), "use require for modules"),
 }
 """What Lua has elsewhere, and no script here."""
-_LUAS = {"os.getenv": "the environment differs between machines: read it in an activity"}
 _BEFORE_EXPRESSION = frozenset("=([{,;+-*/%^#<>&|~.:") | {
     *("return", "and", "or", "not", "in", "if", "elseif", "while", "until", "==", "~=", "<=", ">=", "..", "//"),
 }
@@ -191,7 +194,7 @@ def find_io(body: Body) -> Iterator[Finding]:
                 kind, title = body.resolve(path, declared)
         if kind != "builtin":
             continue
-        advice = _LUAS.get(title) or _refusal(title)
+        advice = _refusal(title)
         if advice:
             yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
 

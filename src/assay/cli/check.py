@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,9 @@ import click
 from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.checking.check import Report
@@ -20,11 +23,11 @@ if TYPE_CHECKING:
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command(short_help="Check worker scripts before they run.")
+@click.command(cls=SandboxedCommand, short_help="Check worker scripts before they run.")
 @verbose
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)
-def command(scripts: tuple[str, ...], as_json: bool, verbose: bool) -> int:
+def command(scripts: tuple[str, ...], as_json: bool, verbose: bool, asked: Asked) -> int:
     """Check worker scripts: syntax, what they register, and their workflows.
 
     A script runs up to the point where it would talk to a server. In the workflows and in the functions that they
@@ -42,7 +45,8 @@ def command(scripts: tuple[str, ...], as_json: bool, verbose: bool) -> int:
     reports = {}
     for script in scripts:
         try:
-            reports[script] = asyncio.run(check_script(script))
+            allowed = permissions(asked, os.path.dirname(script) or ".")
+            reports[script] = asyncio.run(check_script(script, permissions=allowed))
         except AssayError as error:
             return tell(error, verbose)
     if as_json:

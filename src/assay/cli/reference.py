@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from assay.builtins import LIBRARIES
 from assay.lua.declare import Library
 from assay.lua.reference import entries, module_stub, page, stub
+from assay.permissions.needs import NOTHING
 from assay.testing.library import library as test_library
 
 LUAS_OWN = ("os",)
@@ -31,7 +32,7 @@ def _ctx() -> Library:
     from assay.temporal.workflow.context import Context
     from assay.temporal.workflow.futures import Future
 
-    library = Library("ctx", "What a workflow function gets as its first argument.")
+    library = Library("ctx", "What a workflow function gets as its first argument.", needs=NOTHING)
     library.handle(Context)
     library.handle(Future)
     return library

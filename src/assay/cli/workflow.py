@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,7 +17,10 @@ from assay.cli.failure import describe
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.temporal.replay.engine import Divergence
@@ -28,7 +32,7 @@ def command() -> None:
     """Look at a workflow. To start, signal or query one, use the Temporal CLI."""
 
 
-@command.command("show")
+@command.command("show", cls=SandboxedCommand)
 @verbose
 @click.option("--run-id", metavar="RUN", help="The run [the latest].")
 @click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON.")
@@ -43,6 +47,7 @@ def show(
     address: str | None,
     namespace: str | None,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Show what a run did, when, and for how long.
 
@@ -56,7 +61,9 @@ def show(
         raise click.UsageError("--address, --namespace and --run-id have no use: the history comes from a file")
     make_interruptible(patience=1)
     try:
-        timeline, divergence = asyncio.run(_read(workflow, script, run_id, is_file, address, namespace, verbose))
+        allowed = EVERYTHING if script is None else permissions(asked, os.path.dirname(script) or ".")
+        reading = _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)
+        timeline, divergence = asyncio.run(reading)
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -84,6 +91,7 @@ async def _read(
     address: str | None,
     namespace: str | None,
     verbose: bool,
+    allowed: Permissions,
 ) -> tuple[Timeline, Divergence | None]:
     from assay.temporal import logs
     from assay.temporal.connection import ConnectionOptions, connect
@@ -98,7 +106,7 @@ async def _read(
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)
-    read = await read_script(script)
+    read = await read_script(script, permissions=allowed)
     try:
         return await reading.read(recorded, read)
     finally:

@@ -17,6 +17,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from assay.permissions.needs import NOTHING, Needs
+
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
@@ -59,6 +61,7 @@ class Function:
         workflow_bytes: int | None = None,
         attribute: bool = False,
         owner: type | None = None,
+        needs: Needs | None = None,
     ) -> None:
         self.name = name
         self.title = title
@@ -68,6 +71,8 @@ class Function:
         self.workflow_bytes = workflow_bytes
         self.attribute = attribute
         self.owner = owner
+        self.needs = NOTHING if needs is None and pure else needs
+        """What a policy has to grant for a call; None: it is not stated, and no policy lets the call through."""
         self.doc = python.__doc__ or ""
         self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
         self._signature: tuple[list[Parameter], bool, Any] | None = None
@@ -136,13 +141,23 @@ class Library:
     """The functions of one Lua global (or of one module for `require`)."""
 
     def __init__(
-        self, name: str, doc: str, lua: str | None = None, constants: Mapping[str, str] = MappingProxyType({})
+        self,
+        name: str,
+        doc: str,
+        lua: str | None = None,
+        constants: Mapping[str, str] = MappingProxyType({}),
+        *,
+        needs: Needs | None = None,
     ) -> None:
-        """`lua` is the path of a Lua file that implements the functions declared `native`, and has the `constants`."""
+        """`lua` is the path of a Lua file that implements the functions declared `native`, and has the `constants`.
+
+        `needs`: what each function needs that states nothing else.
+        """
         self.name = name
         self.doc = doc
         self.lua = lua
         self.constants = constants
+        self.needs = needs
         self.functions: list[Function] = []
         self.handles: list[Handle] = []
         self.entry: Function | None = None
@@ -154,18 +169,27 @@ class Library:
         native: bool = False,
         name: str | None = None,
         workflow_bytes: int | None = None,
+        needs: Needs | None = None,
     ) -> Callable[[F], F]:
         """Declare a function.
 
-        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there.
-        `native`: the library's Lua file implements it.
+        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there;
+        it needs no permission. `native`: the library's Lua file implements it. `needs`: what a policy has to grant.
         """
 
         def declare(python: F) -> F:
             lua_name = name or python.__name__
             title = f"{self.name}.{lua_name.lstrip('_')}"
             self.functions.append(
-                Function(lua_name, title, python, pure=pure, native=native, workflow_bytes=workflow_bytes)
+                Function(
+                    lua_name,
+                    title,
+                    python,
+                    pure=pure,
+                    native=native,
+                    workflow_bytes=workflow_bytes,
+                    needs=self.needs if needs is None and not pure else needs,
+                )
             )
             return python
 
@@ -175,7 +199,7 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, python, pure=pure, native=native)
+            self.entry = Function(self.name, self.name, python, pure=pure, native=native, needs=self.needs)
             return python
 
         return declare
@@ -186,10 +210,12 @@ class Library:
         Those of its base classes are its methods too, those of the class itself first. A `__call__` among them is what
         a call of the handle itself does; `await_` is called `await` in Lua; those that begin with _ are for private Lua
         code. A field of another handle has that one's prefix and a dot before its own; its `__call__` is called with a
-        colon, as if it were a method of the other.
+        colon, as if it were a method of the other. Its `lua_needs` is what its methods need; without one they need what
+        the functions of the library do.
         """
         lua_name: str = cls.lua_name  # type: ignore[attr-defined]
         prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
+        needs: Needs | None = getattr(cls, "lua_needs", self.needs)
         methods = []
         attributes: dict[str, Any] = {}
         for base in cls.__mro__:
@@ -203,7 +229,16 @@ class Library:
                 if name == "__call__":
                     title = ":".join(prefix.rsplit(".", 1))
                 methods.append(
-                    Function(name, title, python, pure=python._pure, native=native, attribute=field, owner=cls)
+                    Function(
+                        name,
+                        title,
+                        python,
+                        pure=python._pure,
+                        native=native,
+                        attribute=field,
+                        owner=cls,
+                        needs=None if python._pure else needs,
+                    )
                 )
         self.handles.append(Handle(cls, methods))
         return cls

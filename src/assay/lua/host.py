@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.errors import AssayError, ErrorObject, LuaError, LuaSyntaxError, WireError
+from assay.errors import AssayError, DeniedError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
+from assay.permissions import EVERYTHING, Permissions, paths
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -58,7 +59,8 @@ class Host:
     """A Lua state with builtins and tasks.
 
     `libraries` maps a global to its module and whether it is a plain function; `find_module` finds a module for
-    `require`; `write` takes what `print` prints and `flush` is called before anything waits.
+    `require`; `write` takes what `print` prints and `flush` is called before anything waits; `permissions` is what the
+    script may do.
     """
 
     # There are many: one for each open run of a workflow.
@@ -83,6 +85,7 @@ class Host:
         "make_function",
         "on_exit",
         "on_service",
+        "permissions",
         "services",
         "state",
         "tasks",
@@ -101,7 +104,10 @@ class Host:
         late: Late = LATE,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
+        permissions: Permissions = EVERYTHING,
     ) -> None:
+        self.permissions = permissions
+        """What the script may do."""
         self.unheld: list[int] = []
         self.kept: dict[str, Kept] = {}
         """What builtins keep until the script ends (connections), by a name of their own."""
@@ -166,7 +172,18 @@ class Host:
 
     def implementation(self, function: Function) -> Callable[..., Any]:
         """What runs when the script calls `function`; raises BuiltinError when this host does not allow it."""
-        return function.python
+        return self._guarded(function) if self.permissions.restricts else function.python
+
+    def _guarded(self, function: Function) -> Callable[..., Any]:
+        """Make what runs `function` when the policy admits what it needs: every call of a builtin goes through here."""
+        names = [parameter.name for parameter in function.parameters]
+
+        def call(*arguments: Any) -> Any:
+            own = 1 if function.takes_host else 0
+            admitted = self.permissions.admit(function.needs, names, arguments[own:])
+            return function.python(*arguments[:own], *admitted)
+
+        return call
 
     def check_alive(self) -> None:
         """Raise when a cancellation means that the whole state is going away and no Lua code may run any more."""
@@ -213,6 +230,8 @@ class Host:
             return b"e", b"require: a module's name is UTF-8 text"
         try:
             tag, *rest = self._find_module(text)
+        except DeniedError as error:
+            return self._error_object("require", error)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
         built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
@@ -298,10 +317,7 @@ class Host:
     def _failure(self, function: Function, error: BaseException) -> Outcome:
         title = function.title
         if isinstance(error, ErrorObject):
-            fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
-            text, sides = self._encode_fields(fields)
-            origin = 0 if error.origin is None else self._keep(error.origin)
-            return b"f", origin, text, *sides
+            return self._error_object(title, error)
         if isinstance(error, AssayError):
             return b"e", f"{title}: {error}".encode("utf-8", "replace")
         if isinstance(error, OSError) and error.strerror:
@@ -316,6 +332,12 @@ class Host:
 
             traceback.print_exception(error, file=sys.stderr)
         return b"e", f"{title}: {type(error).__name__}: {error}".encode("utf-8", "replace")
+
+    def _error_object(self, title: str, error: ErrorObject) -> Outcome:
+        fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
+        text, sides = self._encode_fields(fields)
+        origin = 0 if error.origin is None else self._keep(error.origin)
+        return b"f", origin, text, *sides
 
     def _encode_fields(self, fields: dict[str, Any]) -> tuple[bytes, list[bytes]]:
         try:
@@ -555,4 +577,6 @@ class Host:
 
 
 def _file_name(name: Any) -> bytes:
-    return os.fsencode(name) if isinstance(name, str | bytes) else str(name).encode()
+    if isinstance(name, bytes):
+        return paths.given(name)
+    return os.fsencode(name) if isinstance(name, str) else str(name).encode()

@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable
 
 from assay.lua.state import Outcome
+from assay.permissions import EVERYTHING, Permissions, paths
 
 
-def finder(script_folder: str) -> Callable[[str], Outcome]:
+def finder(script_folder: str, permissions: Permissions = EVERYTHING) -> Callable[[str], Outcome]:
     """A search for modules: the script's `modules/` and its own folder, $ASSAY_MODULES_PATH, ~/.assay/modules.
 
-    It finds a "source" with its path, or says "missing" and where it looked.
+    It finds a "source" with its path, or says "missing" and where it looked. Modules in these folders are part of the
+    program; where a link leads out of them, `permissions` has to allow it. Then it raises DeniedError.
     """
 
     def find(name: str) -> Outcome:
@@ -25,7 +27,7 @@ def finder(script_folder: str) -> Callable[[str], Outcome]:
                 base = os.path.join(root, *parts)
                 for path in (base + ".lua", os.path.join(base, "init.lua")):
                     try:
-                        with open(path, "rb") as file:
+                        with paths.open(permissions.part_of(os.fsencode(path), roots)) as file:
                             return b"source", file.read(), os.fsencode(path)
                     except (FileNotFoundError, NotADirectoryError):
                         tried.append(path)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
 from assay.lua.values import Json
+from assay.permissions.needs import NOTHING
 from assay.temporal.meter import MetricMeter
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 
@@ -33,6 +34,7 @@ library = Library(
     waits for, raises an error of kind "cancelled", once: code that catches it can wait while it cleans up. The
     activity counts as cancelled if that error leaves it, and as completed if it returns a result all the same.
     """,
+    needs=NOTHING,
 )
 
 live: ContextVar[Attempt] = ContextVar("assay.activity")

@@ -17,6 +17,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
 
 from assay.errors import ErrorObject
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal import configuration, connect_errors, tracing
 from assay.temporal.calls import CallLimits
 from assay.temporal.codec import CodecOptions, make_codec
@@ -85,14 +86,20 @@ def data_converter(codec: CodecOptions | None) -> DataConverter:
 
 
 async def connect(
-    caller: str, options: ConnectionOptions, *, task_queue: str | None = None, runtime: Runtime | None = None
+    caller: str,
+    options: ConnectionOptions,
+    *,
+    task_queue: str | None = None,
+    runtime: Runtime | None = None,
+    permissions: Permissions = EVERYTHING,
 ) -> Client:
     """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
 
-    Raises BuiltinError or ErrorObject (kind "rpc").
+    Raises BuiltinError, DeniedError or ErrorObject (kind "rpc").
     """
     converter = data_converter(options.codec)
-    settings = configuration.resolve(options)
+    settings = configuration.resolve(options, permissions)
+    permissions.check_host("temporal", *settings.place)
     config = ConnectConfig(
         target_host=settings.address,
         api_key=settings.api_key,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
+from assay.permissions.needs import TEMPORAL
 from assay.temporal import connection, meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
@@ -23,6 +24,7 @@ library = Library(
     """,
     lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
     constants={"schedules": "The schedules of the last connection, with the methods of `client.schedules`."},
+    needs=TEMPORAL,
 )
 library.handle(Client)
 library.handle(Schedules)
@@ -37,18 +39,19 @@ class StartConnectionOptions(ConnectionOptions, StartOptions):
 
 
 @library.function(native=True)
-async def connect(options: ConnectionOptions | None = None) -> Client:
+async def connect(host: Host, options: ConnectionOptions | None = None) -> Client:
     """Connect to a Temporal server.
 
     Args:
         options: Where the server is.
     """
-    return Client(await connection.connect("temporal.connect", options or ConnectionOptions()))
+    given = options or ConnectionOptions()
+    return Client(await connection.connect("temporal.connect", given, permissions=host.permissions))
 
 
 @library.function()
-async def _connect(options: ConnectionOptions | None = None) -> Client:
-    return await connect(options)
+async def _connect(host: Host, options: ConnectionOptions | None = None) -> Client:
+    return await connect(host, options)
 
 
 @library.function(pure=True)
@@ -67,13 +70,13 @@ def _schedules(client: Client) -> Schedules:
 
 
 @library.function()
-async def start(options: StartConnectionOptions) -> Started:
+async def start(host: Host, options: StartConnectionOptions) -> Started:
     """Start a workflow without a client: connect as `temporal.connect` does, and start.
 
     Args:
         options: Where the server is and what to start.
     """
-    client = Client(await connection.connect("temporal.start", options))
+    client = Client(await connection.connect("temporal.start", options, permissions=host.permissions))
     started = await start_workflow("temporal.start", client, options)
     client.close()
     return started

@@ -14,6 +14,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.state import PARTS
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.client import Client
 from assay.temporal.worker import Worker
 from assay.temporal.worker_options import WorkerOptions
@@ -45,8 +46,15 @@ class Script(Host):
         parts: tuple[str, ...] = PARTS,
         libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
         write: Callable[[bytes], Any] | None = None,
+        permissions: Permissions = EVERYTHING,
     ) -> None:
-        super().__init__(libraries, finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        super().__init__(
+            libraries,
+            finder(os.path.dirname(path) or ".", permissions),
+            write or (lambda text: None),
+            parts=parts,
+            permissions=permissions,
+        )
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
@@ -140,9 +148,10 @@ async def read_script(
     *,
     parts: tuple[str, ...] = PARTS,
     libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+    permissions: Permissions = EVERYTHING,
 ) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts, libraries=libraries)
+    script = Script(path, parts=parts, libraries=libraries, permissions=permissions)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} registers nothing: it has to call temporal.worker")

@@ -132,7 +132,16 @@ class Worker:
         from assay.temporal.workflow.runner import LuaWorkflowRunner
 
         options = self._options
-        client = await connect("temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics))
+        permissions = self._host.permissions
+        if options.metrics is not None:
+            await asyncio.to_thread(options.metrics.ask, permissions)
+        client = await connect(
+            "temporal.worker",
+            options,
+            task_queue=options.task_queue,
+            runtime=core(options.metrics),
+            permissions=permissions,
+        )
         try:
             request = DescribeNamespaceRequest(namespace=client.namespace)
             namespace = await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=20))
@@ -157,7 +166,9 @@ class Worker:
         except (ValueError, TypeError) as error:
             raise BuiltinError(str(error)) from error
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        watching = asyncio.create_task(Outage(client.service_client, configuration.resolve(options)).watch())
+        watching = asyncio.create_task(
+            Outage(client.service_client, configuration.resolve(options, permissions)).watch()
+        )
         polling = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(self._stop.wait())
         self._started.set_result(None)

@@ -191,11 +191,14 @@ class TestEnvironment:
         if options.script is None and not options.workflows:
             raise BuiltinError("nothing to test: give 'script', 'workflows' or both")
         if options.script is not None:
+            path = _join(folder, options.script)
+            self._host.permissions.part_of(os.fsencode(path), [folder])
             self._script = await read_script(
-                _join(folder, options.script),
+                path,
                 options.arguments,
                 parts=(*PARTS, *self._host.more_parts),
                 libraries={**LIBRARIES, **self._host.more_libraries},
+                permissions=self._host.permissions,
             )
             for worker in self._script.workers:
                 workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]

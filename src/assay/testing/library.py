@@ -10,6 +10,7 @@ from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Seconds, Value
+from assay.permissions.needs import NOTHING
 
 library = Library(
     "test",
@@ -22,6 +23,7 @@ library = Library(
     days takes milliseconds. At the end of a test every workflow that ran in it is replayed from its history; one that
     does not match it makes the test fail.
     """,
+    needs=NOTHING,
 )
 
 

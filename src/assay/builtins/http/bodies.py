@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -19,6 +19,7 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http.options import Part, RequestOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
+from assay.permissions import Permissions, paths
 
 T = TypeVar("T")
 
@@ -53,8 +54,8 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
     return _in_pieces(data), "application/json" if isinstance(content, Json) else None
 
 
-def _open(path: bytes, files: ExitStack) -> io.BufferedReader:
-    return files.enter_context(open(path, "rb"))
+def _open(path: bytes, files: ExitStack) -> IO[bytes]:
+    return files.enter_context(paths.open(path))
 
 
 def _in_pieces(data: bytes) -> bytes | io.BytesIO:
@@ -88,10 +89,11 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
     return writer
 
 
-async def save(response: aiohttp.ClientResponse, path: bytes) -> int:
+async def save(response: aiohttp.ClientResponse, path: bytes, permissions: Permissions) -> int:
     """Write the body of an answer to a file, which appears when it is complete; returns its length."""
+    path = permissions.path("write", path, link=True)  # once more: other tasks ran since the request was sent
     partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
-    file = await _in_thread(path, _create, partial)
+    file = await _in_thread(path, _create, partial, path)
     length = 0
     try:
         with file:
@@ -109,13 +111,14 @@ async def save(response: aiohttp.ClientResponse, path: bytes) -> int:
     return length
 
 
-def _create(path: bytes) -> io.FileIO:
+def _create(partial: bytes, path: bytes) -> IO[bytes]:
     os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-    return open(path, "xb", buffering=0)
+    is_checked = isinstance(path, paths.RealPath)
+    return paths.open(paths.RealPath(partial, partial) if is_checked else partial, "xb", buffering=0)
 
 
 async def _in_thread(path: bytes, function: Callable[..., T], *arguments: Any) -> T:
     try:
         return await asyncio.to_thread(function, *arguments)
     except OSError as error:
-        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None

@@ -12,13 +12,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from assay import __version__
-from assay.builtins.http import bodies, transport
+from assay.builtins.http import bodies, guard, transport
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.failures import failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.errors import BuiltinError
 from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
+from assay.permissions import EVERYTHING, Permissions
 
 MAX_REDIRECTS = 10
 MAX_HEADER = 100 * 1024
@@ -54,7 +55,7 @@ async def send(
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
     if body is None and given is None and defaults is None:
         return await _exchange(host, title, method, parse(url), _NOTHING, None, CIMultiDict(), over)
-    options = _merge(defaults, given)
+    options = guard.admit(_merge(defaults, given), host.permissions)
     target = parse(url)
     headers = header_tables.to_send(options.headers)
     with ExitStack() as files:
@@ -88,11 +89,11 @@ async def _exchange(
             timeout=limits.for_aiohttp(),
             allow_redirects=options.follow_redirects is not False,
             max_redirects=redirects + 1,
-            ssl=transport.tls(options.verify, options.ca_cert),
+            ssl=transport.tls(options.verify, options.ca_cert, host.permissions),
         ) as response:
             saved, content = None, b""
             if options.save_to is not None and 200 <= response.status < 300:
-                saved = await bodies.save(response, options.save_to)
+                saved = await bodies.save(response, options.save_to, host.permissions)
             else:
                 content = await response.read()
             return _table(response, content, saved)
@@ -100,24 +101,25 @@ async def _exchange(
         raise failure(title, target, limits, error) from error
 
 
-def check(options: SharedOptions) -> None:
-    """Raise BuiltinError for defaults that no request could use."""
+def check(options: SharedOptions, permissions: Permissions) -> None:
+    """Raise BuiltinError for defaults that no request could use, and DeniedError."""
     header_tables.to_send(options.headers)
     transport.limits(options)
-    transport.tls(options.verify, options.ca_cert)
+    transport.tls(options.verify, options.ca_cert, permissions)
 
 
-def session(host: Host) -> aiohttp.ClientSession:
-    """The session of the host, whose connections all others share."""
-    kept = host.kept.get("http")
+def session(host: Host, right: guard.Right = "net") -> aiohttp.ClientSession:
+    """The session of the host, whose connections all others share. A policy says for each right where they may lead."""
+    name = f"http.{right}" if host.permissions.restricts else "http"
+    kept = host.kept.get(name)
     if kept is None:
-        kept = host.kept["http"] = new_session()
+        kept = host.kept[name] = new_session(host.permissions, right)
     return cast(aiohttp.ClientSession, kept)
 
 
-def new_session() -> aiohttp.ClientSession:
+def new_session(permissions: Permissions = EVERYTHING, right: guard.Right = "net") -> aiohttp.ClientSession:
     """A session with connections of its own, which keeps no cookies."""
-    return _open(aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar())
+    return _open(guard.connector(permissions, right), aiohttp.DummyCookieJar())
 
 
 def session_with_cookies(host: Host) -> aiohttp.ClientSession:

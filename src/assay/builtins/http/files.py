@@ -10,17 +10,19 @@ from aiohttp import hdrs, web
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.answers import SERVER
 from assay.builtins.http.options import StaticFiles
+from assay.permissions import Permissions
 
 
-def answer(target: StaticFiles, rest: str) -> web.StreamResponse | None:
+def answer(target: StaticFiles, rest: str, permissions: Permissions) -> web.StreamResponse | None:
     """The response with a file; None when there is none to show.
 
     Args:
         target: The route.
         rest: The part of the decoded path below the route.
+        permissions: What may be read.
     """
     path = _find(target, rest)
-    if path is None:
+    if path is None or not permissions.may_read(os.fsencode(path)):
         return None
     headers = header_tables.to_send(target.headers)
     headers.setdefault(hdrs.SERVER, SERVER)

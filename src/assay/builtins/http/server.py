@@ -34,6 +34,7 @@ from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Record
+from assay.permissions import Permissions
 
 BACKLOG = 2048
 """How many connections may wait to be accepted."""
@@ -97,6 +98,7 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     for name in ("read_timeout", "idle_timeout"):
         if not getattr(options, name) > 0:
             raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {getattr(options, name):g})")
+    _ask(host.permissions, port, routes, options)
     _allow_many_connections()
     service = _Service(host, RouteTable(routes), options)
     server = Server(
@@ -127,6 +129,15 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
         await runner.cleanup()
         service.ended.set_result(None)
         host.remove_service(service)
+
+
+def _ask(permissions: Permissions, port: int, routes: Routes, options: ServeOptions) -> None:
+    """Ask whether to listen and to show the folders. Raises DeniedError."""
+    permissions.check_host("net", options.host or "0.0.0.0", port, listen=True)
+    for targets in routes.values():
+        for target in targets.values():
+            if isinstance(target, StaticFiles):
+                permissions.path("read", os.fsencode(target.static))
 
 
 def _allow_many_connections() -> None:
@@ -230,7 +241,7 @@ class _Service:
             return plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
         target, rest = found
         if isinstance(target, StaticFiles):
-            return files.answer(target, rest) or plain(404, "not found")
+            return files.answer(target, rest, self._host.permissions) or plain(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),

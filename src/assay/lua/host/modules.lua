@@ -82,6 +82,8 @@ host["_G.require"] = function(name)
   local tag, text, path = host.ask("find_module", name)
   if tag == "e" then
     host.raise(text)
+  elseif tag == "f" then
+    host.finish_other(name, tag, text, path)
   elseif tag == "library" then
     loaded[name] = host.library(name)
     return loaded[name]

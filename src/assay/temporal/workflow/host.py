@@ -36,7 +36,7 @@ _HERE = os.path.join(os.path.dirname(__file__), "sandbox")
 _PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
 _LATE_PARTS = {
     "begin": ("begin",),
-    "clock": ("os.clock", "os.date", "os.getenv", "os.time"),
+    "clock": ("os.clock", "os.date", "os.time"),
     "concurrency": ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
     "copies": ("be_copy", "restore_held", "stub_advice"),
     "guards": ("_G.pcall", "_G.xpcall", "check_limit", "string.rep", "table.move"),
@@ -76,6 +76,7 @@ _ONLY_ANSWERS = "not in a query handler or a validator, which only reads"
 _NO_IO = "not in a workflow, which does no I/O of its own: use "
 _REFUSED = {
     "sleep": _NO_IO + "ctx:sleep",
+    "os.getenv": "not in a workflow: the environment differs between machines: read it in an activity",
     "os.exit": "not in a workflow: return from the workflow function",
     "async.spawn": "not in a workflow: use ctx:spawn",
 }

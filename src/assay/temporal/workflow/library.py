@@ -9,12 +9,13 @@ from temporalio import workflow
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
+from assay.permissions.needs import NOTHING
 from assay.temporal import meter
 from assay.temporal.workflow.context import Context
 from assay.temporal.workflow.futures import Future
 from assay.temporal.workflow.host import WorkflowHost
 
-library = Library("workflow", "Inside a workflow.")
+library = Library("workflow", "Inside a workflow.", needs=NOTHING)
 library.handle(Context)
 library.handle(Future)
 meter.add_handles(library)

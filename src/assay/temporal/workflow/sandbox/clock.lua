@@ -48,7 +48,3 @@ end
 host["os.clock"] = function()
   return now() - started()
 end
-
-host["os.getenv"] = function()
-  error("os.getenv: the environment differs between machines: read it in an activity", 2)
-end

@@ -1,0 +1,109 @@
+"""Hosts: what a policy's hosts cover."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
+
+from assay.permissions.paths import resolve
+
+Address = IPv4Address | IPv6Address
+
+
+class _Entry(NamedTuple):
+    """A name, `*.` and a domain, or a network; on one port or on all."""
+
+    name: str
+    network: IPv4Network | IPv6Network | None
+    port: int | None
+
+
+class Hosts:
+    """Hosts, each as `host`, `host:port`, `*.domain`, an address or a network, and unix sockets by their paths."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Read them. Raises ValueError."""
+        given = list(names)
+        self._sockets = [os.path.realpath(os.fsencode(name)) for name in given if name.startswith("/")]
+        self._entries = [_parse(name) for name in given if not name.startswith("/")]
+
+    def covers(self, host: str, port: int) -> bool:
+        """Whether a host may be asked for. Which address a name has is asked with `covers_address`."""
+        address = as_address(host)
+        if address is not None:
+            return self.covers_address(address, port)
+        name = _plain(host)
+        entries = [entry for entry in self._entries if entry.port in (None, port)]
+        if name == "localhost" and any(entry.network is not None and entry.network.is_loopback for entry in entries):
+            return True
+        return any(_matches(entry.name, name) for entry in entries if entry.network is None)
+
+    def covers_address(self, address: Address, port: int) -> bool:
+        """Whether an address itself is named; `localhost` names those of this machine."""
+        return any(
+            address in entry.network if entry.network is not None else entry.name == "localhost" and address.is_loopback
+            for entry in self._entries
+            if entry.port in (None, port)
+        )
+
+    def covers_socket(self, path: str) -> bool:
+        """Whether a unix socket, or the folder that it is in, is named."""
+        real = resolve(os.fsencode(path))
+        return any(real == named or real.startswith(named + b"/") for named in self._sockets)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the internet's: not of this machine, and of no private network."""
+    return address.is_global and not address.is_multicast
+
+
+@lru_cache(maxsize=1024)
+def as_address(host: str) -> Address | None:
+    """The address that a text is, None for a name. An IPv4 address in the form of IPv6 is the IPv4 one."""
+    try:
+        address = ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def place(host: str, port: int) -> str:
+    """A host and a port as an entry names them."""
+    shown = host.strip("[]")
+    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
+
+
+def _plain(host: str) -> str:
+    name = host.lower().removesuffix(".")
+    return name if name.isascii() else name.encode("idna").decode()
+
+
+def _parse(text: str) -> _Entry:
+    port = ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        network, colon, port = rest.partition(":")
+        host += network
+    elif text.count(":") > 1:
+        host, colon = text, ""
+    else:
+        host, colon, port = text.partition(":")
+    if colon and not (port.isdigit() and int(port) < 65536):
+        raise ValueError(f"'{text}': a port is a number up to 65535")
+    number = int(port) if colon else None
+    try:
+        return _Entry("", ip_network(host), number)
+    except ValueError:
+        pass
+    domain = host.removeprefix("*.")
+    if not domain or any(character in domain for character in "/*@?# \t[]"):
+        raise ValueError(f"'{text}': host, host:port, *.domain, an address or a network such as 10.0.0.0/8 expected")
+    return _Entry(_plain(host), None, number)
