@@ -10,7 +10,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.permissions.settings import Asked
 
 
-@click.command(cls=SandboxedCommand, context_settings={"allow_interspersed_args": False})
+@click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
 @click.option("-e", "code", metavar="CODE", required=True, help="The Lua code to run.")
 @script_arguments

@@ -10,31 +10,35 @@ from assay.permissions.needs import RIGHTS, Right
 from assay.permissions.settings import ALL, Asked
 
 _LISTS: dict[Right, str] = {
-    "net": "HOST:PORT",
+    "net": "HOST",
     "read": "PATH",
     "write": "PATH",
     "env": "NAME",
     "run": "PROGRAM",
     "db": "HOST",
-    "temporal": "HOST:PORT",
+    "temporal": "HOST",
 }
 
 
 class SandboxedCommand(click.Command):
-    """A command that runs a script, under a policy: its function gets an `Asked` as `asked`."""
+    """A command that runs a script under a policy: its function gets an `Asked` as `asked`."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Add the options."""
+    def __init__(self, *arguments: Any, shows_all: bool = False, **options: Any) -> None:
+        """Add the options. Without `shows_all` the help of the command shows the first of them."""
         super().__init__(*arguments, **options)
-        added: list[click.Parameter] = [
-            click.Option(["--sandbox"], is_flag=True, help="Allow the script nothing that is not named.")
-        ]
+        more = "." if shows_all else " (see assay run --help)."
+        added = [click.Option(["--sandbox"], is_flag=True, help=f"Allow only what is named{more}")]
         for right, name in _LISTS.items():
-            metavar = f"[={name},…]"
-            help = f"Let it {RIGHTS[right]}: these, or any. Implies --sandbox."
-            added.append(click.Option([f"--allow-{right}"], multiple=True, metavar=metavar, help=help))
-        file = "Take the table [permissions] from FILE in place of the assay.toml beside the script."
-        added.append(click.Option(["--permissions"], metavar="FILE", help=file))
+            option = click.Option(
+                [f"--allow-{right}"],
+                multiple=True,
+                metavar=f"[={name},…]",
+                hidden=not shows_all,
+                help=f"Allow it to {RIGHTS[right]}.",
+            )
+            added.append(option)
+        file = "The file with [permissions], not the script's assay.toml."
+        added.append(click.Option(["--permissions"], metavar="FILE", hidden=not shows_all, help=file))
         self.params = [*added, *self.params]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

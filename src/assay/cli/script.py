@@ -13,10 +13,12 @@ from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.lua.host import Host, Service
 from assay.lua.loader import finder
-from assay.permissions.settings import Asked, permissions
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.paths import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from assay.cli.signals import Signals
+    from assay.permissions.settings import Asked
 
 COMMAND_LINE = "=(command line)"
 
@@ -67,7 +69,7 @@ def _run(
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     try:
-        allowed = permissions(asked, folder)
+        allowed = _permissions(asked, folder)
     except AssayError as error:
         complain(str(error))
         return 1
@@ -118,6 +120,14 @@ def _run(
         if signals is not None:
             signals.script_ended()
     return 0
+
+
+def _permissions(asked: Asked | None, folder: str) -> Permissions:
+    if asked is None and not os.path.lexists(os.path.join(folder, SETTINGS_FILE)):
+        return EVERYTHING
+    from assay.permissions.settings import permissions
+
+    return permissions(asked, folder)
 
 
 def _end_commands(patience: float) -> None:

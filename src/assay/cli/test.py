@@ -58,7 +58,7 @@ def command(
 
     test.workflow_env{ script = … } runs workflows on a server that skips time.
 
-    Ends with 0 when all tests pass, 1 when one fails, 2 when there is nothing to run.
+    Ends with 0 when all pass, 1 when one fails, 2 when there is nothing to run.
     """  # noqa: D301 click wants the character, for lines that it leaves as they are
     make_interruptible()
     from assay.testing import runner
