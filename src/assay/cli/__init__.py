@@ -5,7 +5,8 @@ Running a script takes the short way in `main`: no module is imported that the s
 
 What several commands share: `script.py` runs a script, with `advice.py` before its worker starts and `signals.py` for
 its end; `options.py`; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`,
-the end of every run; `reference.py`, the declarations of all libraries as pages and as annotations.
+the end of every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all
+libraries as pages and as annotations.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from assay.cli.leave import leave
 
 COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types", "workflow")
 """The commands; each is the attribute `command` of the module of its name."""
+
+SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
+"""What the options begin with that say what a script may do."""
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -38,7 +42,7 @@ def _dispatch(arguments: list[str]) -> int:
     from assay.cli import script
 
     match arguments:
-        case ["exec", "-e", code, *rest]:
+        case ["exec", "-e", code, *rest] if not (rest and rest[0].startswith(SANDBOX_OPTIONS)):
             return script.run_code(code, rest)
         case ["run", path, *rest] if not path.startswith("-"):
             return script.run_file(path, rest)

@@ -12,10 +12,9 @@ from typing import Any
 import click
 
 import assay
-from assay.cli import COMMANDS
+from assay.cli import COMMANDS, SANDBOX_OPTIONS
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
-from assay.cli.sandbox import is_option
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """How the system refuses what a command prints; who writes files tells their names."""
@@ -63,7 +62,7 @@ def group(ctx: click.Context, verbose: bool) -> None:
 def main(arguments: list[str]) -> int:
     """Run a command; returns the exit code."""
     verbose = "--verbose" in arguments
-    if arguments and is_option(arguments[0]):
+    if arguments and arguments[0].startswith(SANDBOX_OPTIONS):
         arguments = ["run", *arguments]
     try:
         result: Any = group.main(arguments, prog_name="assay", standalone_mode=False)

@@ -74,8 +74,3 @@ class SandboxedCommand(click.Command):
             file=ctx.params.pop("permissions"),
         )
         return super().invoke(ctx)
-
-
-def is_option(argument: str) -> bool:
-    """Whether an argument in front of everything else is one of these options."""
-    return argument.startswith(("--sandbox", "--allow-", "--permissions"))

@@ -275,8 +275,9 @@ def tempdir(host: Host) -> bytes:
     """Make a folder for temporary files and return its path. Nobody but the script removes it."""
     import tempfile
 
-    folder = host.permissions.path("write", tempfile.gettempdirb())
-    return os.fsencode(tempfile.mkdtemp(prefix="assay-", dir=os.fsdecode(folder)))
+    made_as = host.permissions.path("write", os.path.join(tempfile.gettempdirb(), b"assay-"))
+    folder, prefix = os.path.split(made_as)
+    return tempfile.mkdtemp(prefix=prefix, dir=folder)
 
 
 def _scan(path: bytes) -> list[os.DirEntry[bytes]]:
