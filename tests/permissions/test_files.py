@@ -242,6 +242,10 @@ class TestSqlite:
         assert attempt(assay, code, "--allow-write=data")[:2] == ("denied", "--allow-read=data/a.db")
         assert attempt(assay, code.replace("a.db", "a.db?mode=ro"), "--allow-read=data").kind == "allowed"
 
+    def test_a_nul_ends_no_path(self, assay: Command, data: Path, other: Path) -> None:
+        code = f'return db.connect("sqlite://{other}%00/../../{data}/a.db?mode=ro")'
+        assert attempt(assay, code, f"--allow-read={data},{assay.folder}").kind == "denied"
+
     def test_memory_needs_nothing(self, assay: Command) -> None:
         code = 'return db.query(db.connect("sqlite::memory:"), "SELECT 1 AS x")[1].x'
         assert attempt(assay, code)[:2] == ("allowed", "1")

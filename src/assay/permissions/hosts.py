@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
@@ -83,7 +84,9 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _plain(host: str) -> str:
     name = host.lower().removesuffix(".")
-    return name if name.isascii() else name.encode("idna").decode()
+    with suppress(UnicodeError):  # what is no host name matches nothing
+        return name if name.isascii() else name.encode("idna").decode()
+    return name
 
 
 def _parse(text: str) -> _Entry:

@@ -123,6 +123,8 @@ class Permissions:
         original = paths.given(path)
         if not self.restricts or not original:  # the system has nothing under an empty path
             return path
+        if b"\0" in original:  # where it would be the end of the path for some, and not for others
+            raise DeniedError("a path with NUL")
         real = paths.resolve(original, link=link)
         if not self._may(right, real):
             shown = os.fsdecode(original)

@@ -100,6 +100,8 @@ async def connect(
     converter = data_converter(options.codec)
     settings = configuration.resolve(options, permissions)
     permissions.check_host("temporal", *settings.place)
+    if options.tracing and not tracing.is_configured():
+        permissions.check_host("net", *tracing.USUAL_PLACE)
     config = ConnectConfig(
         target_host=settings.address,
         api_key=settings.api_key,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SERVICE = "assay"
 """The service's name when nothing else names it."""
 
+USUAL_PLACE = ("localhost", 4318)
+"""Where OpenTelemetry sends traces when its variables name no collector."""
+
 FLUSH_TIMEOUT = 5.0
 """Seconds that the last spans of a process get."""
 
@@ -31,7 +34,7 @@ _provider: TracerProvider | None = None
 def interceptor(asked: bool | None) -> TracingInterceptor | None:
     """What makes the spans of a client and its worker; None without traces. `asked`: the option, None to ask around."""
     global _interceptor
-    if not (_is_configured() if asked is None else asked):
+    if not (is_configured() if asked is None else asked):
         return None
     with _lock:
         if _interceptor is None:
@@ -41,7 +44,7 @@ def interceptor(asked: bool | None) -> TracingInterceptor | None:
         return _interceptor
 
 
-def _is_configured() -> bool:
+def is_configured() -> bool:
     """Whether OpenTelemetry's environment variables name a collector."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False

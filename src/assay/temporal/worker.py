@@ -48,6 +48,7 @@ class Worker:
         options.check()
         self._host = host
         self._options = options
+        self._permissions = host.permissions
         self._script = asyncio.get_running_loop()
         self._settings = Settings(
             libraries=host.libraries,
@@ -132,7 +133,7 @@ class Worker:
         from assay.temporal.workflow.runner import LuaWorkflowRunner
 
         options = self._options
-        permissions = self._host.permissions
+        permissions = self._permissions
         if options.metrics is not None:
             await asyncio.to_thread(options.metrics.ask, permissions)
         client = await connect(

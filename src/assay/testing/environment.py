@@ -28,6 +28,7 @@ from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
+from assay.permissions import EVERYTHING
 from assay.temporal import connection
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.messages import QueryOptions, SignalOptions
@@ -101,6 +102,7 @@ class _TestWorker(Worker):
         hear_endless: Callable[[str], None],
     ) -> None:
         super().__init__(host, options)
+        self._permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
 
