@@ -282,9 +282,9 @@ class TestSqlite:
         shutil.copy(other, data / "b.db")
         (data / "link").symlink_to(other)
         code = (
-            'local c = db.connect("sqlite::memory:"); db.execute(c, "ATTACH \'data/b.db\' AS o");'
-            ' db.execute(c, "DETACH o"); fs.rename("data/link", "data/b.db");'
-            ' db.execute(c, "ATTACH \'data/b.db\' AS o"); return db.query(c, "SELECT x FROM o.t")[1].x'
+            'local c, attach = db.connect("sqlite::memory:"), "ATTACH \'data/b.db\' AS ?"; db.execute(c, attach, {"o"});'
+            ' fs.rename("data/link", "data/b.db"); db.execute(c, attach, {"p"});'
+            ' return db.query(c, "SELECT x FROM p.t")[1].x'
         )
         assert attempt(assay, code, "--allow-read=data", "--allow-write=data").kind == "denied"
 

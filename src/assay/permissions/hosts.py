@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
@@ -12,6 +13,8 @@ from typing import NamedTuple
 from assay.permissions.paths import resolve
 
 Address = IPv4Address | IPv6Address
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
 
 
 class _Entry(NamedTuple):
@@ -37,6 +40,8 @@ class Hosts:
         if address is not None:
             return self.covers_address(address, port)
         name = _plain(host)
+        if not _NAME.fullmatch(name):  # it could mean another host to who takes it for a part of a URL
+            return False
         entries = [entry for entry in self._entries if entry.port in (None, port)]
         if name == "localhost" and any(entry.network is not None and entry.network.is_loopback for entry in entries):
             return True
@@ -58,7 +63,7 @@ class Hosts:
 
 def is_public(address: Address) -> bool:
     """Whether an address is one of the internet's: not of this machine, and of no private network."""
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +96,7 @@ def _plain(host: str) -> str:
 
 def _parse(text: str) -> _Entry:
     port = ""
-    if text.startswith("["):
+    if text.startswith("[") and "]" in text:
         host, _, rest = text[1:].partition("]")
         network, colon, port = rest.partition(":")
         host += network
@@ -106,7 +111,7 @@ def _parse(text: str) -> _Entry:
         return _Entry("", ip_network(host), number)
     except ValueError:
         pass
-    domain = host.removeprefix("*.")
-    if not domain or any(character in domain for character in "/*@?# \t[]"):
+    name = _plain(host)
+    if not _NAME.fullmatch(name.removeprefix("*.")):
         raise ValueError(f"'{text}': host, host:port, *.domain, an address or a network such as 10.0.0.0/8 expected")
-    return _Entry(_plain(host), None, number)
+    return _Entry(name, None, number)
