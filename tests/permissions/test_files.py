@@ -282,7 +282,8 @@ class TestSqlite:
         shutil.copy(other, data / "b.db")
         (data / "link").symlink_to(other)
         code = (
-            'local c, attach = db.connect("sqlite::memory:"), "ATTACH \'data/b.db\' AS ?"; db.execute(c, attach, {"o"});'
+            'local c, attach = db.connect("sqlite::memory:"), "ATTACH \'data/b.db\' AS ?";'
+            ' db.execute(c, attach, {"o"});'
             ' fs.rename("data/link", "data/b.db"); db.execute(c, attach, {"p"});'
             ' return db.query(c, "SELECT x FROM p.t")[1].x'
         )

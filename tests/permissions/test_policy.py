@@ -66,8 +66,10 @@ class TestHosts:
 
     @pytest.mark.parametrize(
         "address",
-        ["127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
-        + ["::1", "::", "fe80::1", "fd00::1", "::7f00:1", "ff02::1"],
+        [
+            *("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"),
+            *("224.0.0.1", "::1", "::", "fe80::1", "fd00::1", "::7f00:1", "ff02::1"),
+        ],
     )
     def test_an_address_that_is_not_public(self, address: str) -> None:
         assert not is_public(ip_address(address))
@@ -78,7 +80,7 @@ class TestHosts:
 
     @pytest.mark.parametrize("text", ["", "*.", "a:b", "a:1:", "a b", "user@a", "http://a", "a/b", "[::1", "a:70000"])
     def test_what_is_no_host_is_refused(self, text: str) -> None:
-        with pytest.raises(ValueError, match="expected|port"):
+        with pytest.raises(ValueError, match=r"expected|port"):
             Hosts([text])
 
 

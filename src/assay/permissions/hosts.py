@@ -18,7 +18,7 @@ _NAME = re.compile(r"[a-z0-9_.-]+")
 
 
 class _Entry(NamedTuple):
-    """A name, `*.` and a domain, or a network; on one port or on all."""
+    """A host name, `*.` and a domain, or a network; on one port or on all."""
 
     name: str
     network: IPv4Network | IPv6Network | None
@@ -35,12 +35,12 @@ class Hosts:
         self._entries = [_parse(name) for name in given if not name.startswith("/")]
 
     def covers(self, host: str, port: int) -> bool:
-        """Whether a host may be asked for. Which address a name has is asked with `covers_address`."""
+        """Return true if a host is granted. The address that a name resolves to is checked by `covers_address`."""
         address = as_address(host)
         if address is not None:
             return self.covers_address(address, port)
         name = _plain(host)
-        if not _NAME.fullmatch(name):  # it could mean another host to who takes it for a part of a URL
+        if not _NAME.fullmatch(name):  # as a part of a URL it could lead to another host
             return False
         entries = [entry for entry in self._entries if entry.port in (None, port)]
         if name == "localhost" and any(entry.network is not None and entry.network.is_loopback for entry in entries):
@@ -48,7 +48,7 @@ class Hosts:
         return any(_matches(entry.name, name) for entry in entries if entry.network is None)
 
     def covers_address(self, address: Address, port: int) -> bool:
-        """Whether an address itself is named; `localhost` names those of this machine."""
+        """Return true if an address itself is granted; `localhost` grants the loopback addresses."""
         return any(
             address in entry.network if entry.network is not None else entry.name == "localhost" and address.is_loopback
             for entry in self._entries
@@ -56,19 +56,19 @@ class Hosts:
         )
 
     def covers_socket(self, path: str) -> bool:
-        """Whether a unix socket, or the folder that it is in, is named."""
+        """Return true if a unix socket, or the folder that it is in, is granted."""
         real = resolve(os.fsencode(path))
         return any(real == named or real.startswith(named + b"/") for named in self._sockets)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet's: not of this machine, and of no private network."""
+    """Return true if an address is neither loopback, private, reserved nor multicast."""
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 @lru_cache(maxsize=1024)
 def as_address(host: str) -> Address | None:
-    """The address that a text is, None for a name. An IPv4 address in the form of IPv6 is the IPv4 one."""
+    """Return the address if `host` is one, or None for a name. An IPv4-mapped IPv6 address becomes IPv4."""
     try:
         address = ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -78,7 +78,7 @@ def as_address(host: str) -> Address | None:
 
 
 def place(host: str, port: int) -> str:
-    """A host and a port as an entry names them."""
+    """Format a host and a port as an entry of a policy."""
     shown = host.strip("[]")
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
@@ -89,7 +89,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _plain(host: str) -> str:
     name = host.lower().removesuffix(".")
-    with suppress(UnicodeError):  # what is no host name matches nothing
+    with suppress(UnicodeError):  # an invalid host name matches nothing
         return name if name.isascii() else name.encode("idna").decode()
     return name
 

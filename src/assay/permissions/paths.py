@@ -1,4 +1,4 @@
-"""Paths: what a policy's paths cover, and files that are opened as they were checked."""
+"""Paths: what the paths of a policy cover, and how to open the file that was checked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import IO, Any
 SETTINGS_FILE = "assay.toml"
 
 _OF_THE_SYSTEM = (b"/proc", b"/sys", b"/dev")
-"""Folders through which a process reaches itself, others and devices: no grant of a folder above covers them."""
+"""Folders that give access to processes and devices; granting a folder above them does not cover them."""
 _HARMLESS = (b"/dev/null",)
 _FOLDER = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 class RealPath(bytes):
-    """An absolute path without symbolic links that a policy allows. `given` is the path as the script has it."""
+    """An absolute path without symbolic links that a policy allows. `given` is the path that the script used."""
 
     given: bytes
 
@@ -29,12 +29,12 @@ class RealPath(bytes):
 
 
 def given(path: bytes) -> bytes:
-    """The path as the script has it."""
+    """Return the path that the script used."""
     return path.given if isinstance(path, RealPath) else path
 
 
 def resolve(path: bytes, *, link: bool = False) -> bytes:
-    """Follow all links of a path, or all but the last component. What does not exist stays as it is."""
+    """Resolve the symbolic links of a path; with `link` not that of the last component."""
     if link:
         folder, name = os.path.split(path.rstrip(b"/"))
         if name not in (b"", b".", b".."):
@@ -43,7 +43,7 @@ def resolve(path: bytes, *, link: bool = False) -> bytes:
 
 
 class Paths:
-    """Files, and folders with all that is below them. Links are followed once, when the policy is made."""
+    """Files, and folders with everything below them. Links are resolved once, when the policy is made."""
 
     def __init__(self, names: Iterable[str], folder: str) -> None:
         """Resolve names that are relative to `folder`."""
@@ -51,12 +51,12 @@ class Paths:
         self._granted = [os.path.realpath(os.fsencode(path)) for path in found]
 
     def covers(self, path: bytes) -> bool:
-        """Whether a path without links is granted."""
+        """Return true if a resolved path is granted."""
         return any(_is_below(path, granted) and _is_named(path, granted) for granted in self._granted)
 
 
 def is_ordinary(path: bytes) -> bool:
-    """Whether a grant of all paths covers a path without links."""
+    """Return true if a right without a list covers a resolved path."""
     return _is_named(path, b"/")
 
 
@@ -71,26 +71,26 @@ def _is_below(path: bytes, folder: bytes) -> bool:
 
 
 def is_within(path: bytes, folders: Iterable[str]) -> bool:
-    """Whether a path without links is in one of some folders, whose links are followed."""
+    """Return true if a resolved path is below one of the folders, whose links are resolved."""
     return any(_is_below(path, os.path.realpath(os.fsencode(folder))) for folder in folders)
 
 
 def holds_settings(path: bytes, settings: bytes | None) -> bool:
-    """Whether who can replace or remove a path can change what scripts may do. `settings`: the file that says so."""
+    """Return true if writing or removing a resolved path could change a policy. `settings` is the file of this one."""
     is_settings = os.path.basename(path).lower() == SETTINGS_FILE.encode()
     return is_settings or (settings is not None and _is_below(settings, path))
 
 
 def open(path: bytes, mode: str = "rb", buffering: int = -1) -> IO[Any]:
-    """Open a file as Python's own `open` does; a `RealPath` through no link that came since it was checked."""
-    # What opens gets the path as it is.
+    """Open a file as the builtin `open` does; a `RealPath` without following links created since the check."""
+    # The opener gets the same object.
     opener = _open_without_links if isinstance(path, RealPath) else None
     return builtins.open(path, mode, buffering, opener=opener)  # type: ignore[arg-type]
 
 
 @contextmanager
 def open_folder(path: bytes) -> Iterator[int]:
-    """Open a folder for `dir_fd`; a `RealPath` through no link that came since it was checked."""
+    """Open a folder for `dir_fd`; a `RealPath` without following links created since the check."""
     flags = os.O_RDONLY | os.O_DIRECTORY
     descriptor = _open_without_links(path, flags) if isinstance(path, RealPath) else os.open(path, flags)
     try:

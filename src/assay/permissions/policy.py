@@ -1,4 +1,4 @@
-"""The policy: what a script may do, and the questions that builtins ask."""
+"""The policy: what a script may do, and the checks that the host and the builtins make."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Grant = bool | Sequence[str]
 
 _STEERING = ("ASSAY_", "DYLD_", "LD_", "OTEL_", "PG", "PYTHON", "SSL_CERT_", "SSLKEYLOG", "TEMPORAL_")
 _STEERING_NAMES = frozenset({"HOME", "HOSTALIASES", "LOCALDOMAIN", "PATH", "REQUEST_METHOD", "RES_OPTIONS", "TMPDIR"})
-"""Variables that this process itself acts on: the files that it reads, the servers that it asks."""
+"""Variables that affect this process itself: which files it reads, which servers it connects to."""
 
 
 _ACTIONS: dict[Right, str] = {
@@ -32,7 +32,7 @@ _ACTIONS: dict[Right, str] = {
     "db": "connecting to databases",
     "temporal": "connecting to Temporal servers",
 }
-"""What is refused where no list could allow it."""
+"""Descriptions for refusals without a particular target."""
 
 
 class Permissions:
@@ -58,7 +58,7 @@ class Permissions:
         folder: str | os.PathLike[str] = ".",
         settings: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Make a policy. Raises ValueError for what is no host.
+        """Make a policy. Raises ValueError for an invalid host.
 
         Args:
             net: Hosts to connect to, and addresses to listen on.
@@ -69,7 +69,7 @@ class Permissions:
             db: Database servers to connect to.
             temporal: Temporal servers to connect to.
             folder: What relative paths are relative to.
-            settings: The file that the policy comes from: nobody writes it.
+            settings: The file that the policy comes from; the policy never allows to write it.
         """
         base = os.fspath(folder)
         self.restricts = True
@@ -80,15 +80,15 @@ class Permissions:
         self._run = _programs(run, base)
         self._settings = None if settings is None else os.path.realpath(os.fsencode(settings))
 
-    # The one question of the host ---------------------------------------------------------------------------
+    # The check of every call ---------------------------------------------------------------------------
 
     def admit(self, needs: Needs | None, names: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-        """Check what a call needs, by the names of its arguments; returns them, a path as it was checked.
+        """Check what a call needs; returns its arguments, with each path as it was checked.
 
-        Raises DeniedError. `needs` is None for a builtin that states nothing: it is refused.
+        `names` are the names of the arguments; `needs` is None for a builtin without a declaration. Raises DeniedError.
         """
         if needs is None:
-            raise DeniedError("a builtin that does not state what it needs")
+            raise DeniedError("calling a builtin that does not declare what it needs")
         admitted = list(arguments)
         for need in needs:
             if need.argument is None:
@@ -116,9 +116,9 @@ class Permissions:
     # Files --------------------------------------------------------------------------------------------------
 
     def path(self, right: Literal["read", "write"], path: bytes, *, link: bool = False) -> bytes:
-        """The path to use in place of `path`, after all links. Raises DeniedError.
+        """Resolve the links of a path and check it; returns the path to use instead. Raises DeniedError.
 
-        `link`: it is the link itself that is looked at, replaced or removed.
+        `link`: the operation is on the link itself, so the last component is not resolved.
         """
         original = paths.given(path)
         if not self.restricts or not original:  # the system has nothing under an empty path
@@ -138,11 +138,11 @@ class Permissions:
         return paths.is_ordinary(real) if grant is True else grant is not False and grant.covers(real)
 
     def may_read(self, path: bytes) -> bool:
-        """Whether a path may be read, after all links."""
+        """Return true if a path may be read, after its links are resolved."""
         return not self.restricts or self._may("read", paths.resolve(path))
 
     def part_of(self, path: bytes, folders: Sequence[str]) -> bytes:
-        """The path to use for a part of the program, which needs no right inside of `folders`. Raises DeniedError."""
+        """Check a path of the program itself, which needs no right inside of `folders`. Raises DeniedError."""
         if not self.restricts:
             return path
         real = paths.resolve(path)
@@ -157,7 +157,7 @@ class Permissions:
     def check_host(
         self, right: Literal["net", "db", "temporal"], host: str, port: int, *, listen: bool = False
     ) -> None:
-        """Ask before a name is looked up, or an address is connected to or listened on. Raises DeniedError."""
+        """Check a host before its name is resolved or a connection is made or accepted. Raises DeniedError."""
         grant = self._net if right == "net" else self._db if right == "db" else self._temporal
         if grant is True or (grant is not False and grant.covers(host, port)):
             return
@@ -168,9 +168,9 @@ class Permissions:
         raise DeniedError(action, f"--allow-{right}={shown}")
 
     def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> list[str]:
-        """Those addresses of a name that `net` allows: one of this machine or a private network has to be named.
+        """Return the addresses of a name that `net` allows. One that is not public must be granted itself.
 
-        Raises DeniedError when none is left.
+        Raises DeniedError if no address is left.
         """
         grant = self._net
         if grant is True or not addresses:
@@ -192,13 +192,13 @@ class Permissions:
         return allowed
 
     def check_socket(self, path: str) -> None:
-        """Ask before a unix socket of a database is connected to. Raises DeniedError."""
+        """Check the unix socket of a database before connecting. Raises DeniedError."""
         if self._db is True or (self._db is not False and self._db.covers_socket(path)):
             return
         raise DeniedError(f"connecting to {path}", f"--allow-db={path}")
 
     def _check_url(self, right: Literal["net", "temporal"], url: str) -> None:
-        """An early look: whoever connects looks at what it really connects to. What is no URL is left to it."""
+        """Check a URL early; the connector checks every connection again. An invalid URL is left to the builtin."""
         from urllib.parse import urlsplit
 
         try:
@@ -213,9 +213,9 @@ class Permissions:
     # Variables and programs ---------------------------------------------------------------------------------
 
     def check_variable(self, name: str, *, setting: bool = False) -> None:
-        """Ask before an environment variable is read or set. Raises DeniedError.
+        """Check an environment variable before it is read or set. Raises DeniedError.
 
-        One that this process itself acts on can be set only when it is named.
+        Variables that affect this process itself can only be set if they are named.
         """
         if self._env is True:
             if not (setting and self.restricts and _is_steering(name)):
@@ -225,9 +225,9 @@ class Permissions:
         raise DeniedError(f"{'setting' if setting else 'reading'} the variable {name}", f"--allow-env={name}")
 
     def argv(self, command: bytes, folder: bytes | None) -> list[bytes]:
-        """What to run for a command of the shell. Raises DeniedError.
+        """Return the program and arguments to run for a shell command. Raises DeniedError.
 
-        Where programs are named, a plain command is run without a shell, which could do anything else.
+        If the policy names programs, a plain command runs without a shell, which could run anything else.
         """
         from assay.permissions.programs import SHELL, plain_words
 
@@ -244,7 +244,7 @@ class Permissions:
         return [os.fsencode(word) for word in found]
 
     def check_preload(self, names: Sequence[str]) -> None:
-        """Ask before a program gets variables that could make it run other code. Raises DeniedError."""
+        """Check that no variable makes a program load other code. Raises DeniedError."""
         for name in names:
             if self._run is not True and name.startswith(("LD_", "DYLD_")):
                 raise DeniedError(f"running a program with the variable {name}", "--allow-run")

@@ -1,4 +1,4 @@
-"""Programs: which command lines a policy's programs cover, and what is run for them."""
+"""Programs: which command lines the programs of a policy cover, and what runs for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Programs:
         self.has_shell = self._find(SHELL, "/") in self._granted or self._find("sh", "/") in self._granted
 
     def argv(self, command: str, folder: str) -> list[str] | None:
-        """The program, as an absolute path, and the arguments of a plain command; None when it is not covered."""
+        """Split a plain command into the absolute path of its program and the arguments; None if it is not covered."""
         words = plain_words(command)
         if words is None:
             return None
@@ -33,7 +33,7 @@ class Programs:
         return [program, *words[1:]] if program is not None and program in self._granted else None
 
     def _find(self, program: str, folder: str) -> str | None:
-        """The path of a program; in its folder links are followed, but it may itself be one (as busybox has them)."""
+        """Return the path of a program. Links of its folder are resolved; the program may be one (as with busybox)."""
         found = os.path.join(folder, program) if "/" in program else shutil.which(program, path=self._path)
         if found is None:
             return None
@@ -41,7 +41,7 @@ class Programs:
 
 
 def plain_words(command: str) -> list[str] | None:
-    """The words of a command line that means the same without a shell; None when it needs one."""
+    """Split a command line that means the same without a shell; None if it needs one."""
     if not _PLAIN.fullmatch(command):
         return None
     words = re.findall(_WORD, command, re.ASCII)

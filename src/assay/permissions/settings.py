@@ -13,7 +13,7 @@ from assay.permissions.paths import SETTINGS_FILE
 from assay.permissions.policy import EVERYTHING, Grant, Permissions
 
 ALL = "*"
-"""The list of an option that is given without one: all of the right."""
+"""The value of an option that is given without a list: the whole right."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Asked:
 
     @classmethod
     def from_options(cls, options: Sequence[str]) -> tuple[Asked, list[str]]:
-        """Read what `options` has written, and return what follows it."""
+        """Parse the output of `options`; returns the arguments that follow, too."""
         rest, sandbox, file = list(options), False, None
         lists: dict[str, list[str]] = {}
         while rest:
@@ -49,14 +49,14 @@ class Asked:
         return cls(sandbox, lists, file), rest
 
     def options(self) -> list[str]:
-        """The same for the command line of another process."""
+        """Return the options for the command line of another process."""
         given = ["--sandbox"] * self.sandbox
         given += [f"--permissions={self.file}"] if self.file is not None else []
         return given + [f"--allow-{right}={names}" for right, lists in self.lists.items() for names in lists]
 
 
 def permissions(asked: Asked | None, folder: str) -> Permissions:
-    """The policy of a script in `folder`. Raises AssayError for a table that is none.
+    """Return the policy of a script in `folder`. Raises AssayError for an invalid table or option.
 
     Without options and without a table everything is allowed. The options add to what the table grants.
     """

@@ -1,4 +1,4 @@
-"""Connections under a policy, which is asked for each of them: redirects and proxies lead to others."""
+"""Requests under a policy: checks of every connection, redirects and proxies included, and of files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Right = Literal["net", "temporal"]
 
 
 def connector(permissions: Permissions, right: Right) -> aiohttp.TCPConnector:
-    """What makes connections, as the policy allows them for a right."""
+    """Make a connector that opens only the connections that the policy allows for a right."""
     return _Connector(permissions, right) if permissions.restricts else aiohttp.TCPConnector(limit=0)
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Asks before each request: redirects come here too, and connections that are used again."""
+    """Checks each request, also after a redirect and on a reused connection."""
 
     def __init__(self, permissions: Permissions, right: Right) -> None:
-        # Who may talk to a Temporal server may do so wherever it is; `net` is about addresses too.
+        # Temporal servers are checked by name only; they are usually in private networks.
         super().__init__(limit=0, resolver=_Resolver(permissions) if right == "net" else None)
         self._permissions = permissions
         self._right: Right = right
@@ -42,7 +42,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Resolver(AbstractResolver):
-    """Gives a name's addresses that the policy allows; the connection is made to one of them."""
+    """Resolves a name to the addresses that the policy allows; the connection is made to one of them."""
 
     def __init__(self, permissions: Permissions) -> None:
         self._inner = DefaultResolver()
@@ -58,7 +58,7 @@ class _Resolver(AbstractResolver):
 
 
 def admit(options: RequestOptions, permissions: Permissions) -> RequestOptions:
-    """The options of a request, whose files are checked. Raises DeniedError."""
+    """Check the files that the options of a request name. Raises DeniedError."""
     if not permissions.restricts:
         return options
     changes: dict[str, Any] = {}
