@@ -194,6 +194,11 @@ class TestCommands:
             output, _ = process.communicate()
         assert "reading file.txt is not allowed" in output
 
+    def test_watched(self, assay: Command) -> None:
+        with assay.started("2", "", "--sandbox", "script.lua", program=("-m", "assay.cli.dev.watched")) as process:
+            output, _ = process.communicate()
+        assert output == DENIED
+
 
 class TestRuntime:
     async def test_without_permissions_everything_is_allowed(self, tmp_path: Path) -> None:

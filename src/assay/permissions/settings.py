@@ -36,13 +36,13 @@ class Asked:
         rest, sandbox, file = list(options), False, None
         lists: dict[str, list[str]] = {}
         while rest:
-            name, _, value = rest[0].partition("=")
+            name, has_list, value = rest[0].partition("=")
             if name == "--sandbox":
                 sandbox = True
             elif name == "--permissions":
                 file = value
             elif name.startswith("--allow-"):
-                lists.setdefault(name.removeprefix("--allow-"), []).append(value)
+                lists.setdefault(name.removeprefix("--allow-"), []).append(value if has_list else ALL)
             else:
                 break
             del rest[0]
