@@ -9,8 +9,8 @@ local function status(id)
 end
 local routes = {
   GET = {
-    ["/expenses/*"] = function(req)
-      return status(req.path:match("[^/]+$"))
+    ["/expenses/:id"] = function(req)
+      return status(req.path_params.id)
     end,
   },
   POST = {
@@ -19,8 +19,8 @@ local routes = {
       expenses[expense.id] = { state = "created" }
       return { status = 201, body = "" }
     end,
-    ["/expenses/*"] = function(req) -- what somebody decides, or has done
-      local id, change = req.path:match("[^/]+$"), json.parse(req.body)
+    ["/expenses/:id"] = function(req) -- what somebody decides, or has done
+      local id, change = req.path_params.id, json.parse(req.body)
       local expense = expenses[id]
       expense.token = change.token or expense.token
       expense.state = change.state or expense.state

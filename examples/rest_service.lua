@@ -27,7 +27,7 @@ local function as_json(row)
 end
 
 local function find(req)
-  local id = math.tointeger(tonumber(req.path:match("^/notes/(%d+)$")))
+  local id = math.tointeger(tonumber(req.path_params.id))
   return id and conn:query("select * from note where id = ?", { id })[1]
 end
 
@@ -114,10 +114,10 @@ local function remove(req)
 end
 
 http.serve(math.tointeger(tonumber(arg[1] or 8080)), {
-  GET = { ["/notes"] = list, ["/notes/*"] = show },
+  GET = { ["/notes"] = list, ["/notes/:id"] = show },
   POST = { ["/notes"] = create },
-  PUT = { ["/notes/*"] = replace },
-  DELETE = { ["/notes/*"] = remove },
+  PUT = { ["/notes/:id"] = replace },
+  DELETE = { ["/notes/:id"] = remove },
 }, {
   on_listen = function(port)
     print("listening on http://127.0.0.1:" .. port)

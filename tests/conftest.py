@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from assay.lua.loop import new_event_loop
 from assay.temporal.dev_server import DevServer
 from command import Command
 
@@ -23,6 +25,11 @@ settings.load_profile("patient")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option with which `tests/histories/` is written."""
     parser.addoption("--record-histories", action="store_true", help="keep a history of each workflow of these tests")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests inside this process on the event loop that scripts run on: errors of the network differ by loop."""
+    return {"product": new_event_loop}
 
 
 @pytest.fixture

@@ -16,25 +16,24 @@ from pathlib import Path
 from unittest.mock import patch
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.loop import new_event_loop
 from assay.temporal.codec import CodecOptions
-from assay.temporal.connection import data_converter
-from assay.temporal.worker import Worker
-from assay.temporal.workflow.instance import Settings, workflow_class
-from assay.temporal.workflow.runner import LuaWorkflowRunner
+from assay.temporal.replay.feed import Feed
+from assay.temporal.worker.worker import Worker
+from assay.temporal.workflow.runs import Runs
+from assay.temporal.workflow.settings import Definition, Settings
 
 
 class _Captured(BaseException):
     """Ends a script where its worker would start."""
 
 
-def workflow_classes(script: Path) -> tuple[list[type], Settings]:
-    """Run a script up to its first `temporal.worker`; returns what the SDK would run for its workflows, and how."""
+def definitions(script: Path) -> tuple[list[Definition], Settings]:
+    """Run a script up to its first `temporal.worker`; returns its workflows and what their runs share."""
     host = Host(LIBRARIES, finder(os.fspath(script.parent)), lambda text: None)
     host.set_arguments(os.fsencode(script))
     captured: list[Worker] = []
@@ -46,8 +45,7 @@ def workflow_classes(script: Path) -> tuple[list[type], Settings]:
     with patch.object(Worker, "start", capture), suppress(_Captured):
         host.run_sync(host.load(script.read_bytes(), script.name), ())
     worker = captured[0]
-    classes = [workflow_class(snapshot, worker.settings) for snapshot in worker.snapshots()]
-    return classes, worker.settings
+    return worker.definitions(), worker.settings
 
 
 @functools.cache  # the benchmark replays one history many times
@@ -57,19 +55,15 @@ def read(path: Path) -> WorkflowHistory:
 
 
 async def replay(
-    classes: list[type], settings: Settings, histories: list[Path], codec: CodecOptions | None = None
+    workflows: list[Definition], settings: Settings, histories: list[Path], codec: CodecOptions | None = None
 ) -> list[str]:
     """Replay each history from its first event; returns what does not match."""
-    replayer = Replayer(
-        workflows=classes,
-        unsandboxed_workflow_runner=LuaWorkflowRunner(settings),
-        data_converter=data_converter(codec),
-    )
     problems = []
-    for path in histories:
-        result = await replayer.replay_workflow(read(path), raise_on_replay_failure=False)
-        if result.replay_failure is not None:
-            problems.append(f"{path.name}: {result.replay_failure}")
+    async with Feed(Runs(workflows, settings), codec) as feed:
+        for path in histories:
+            problem = await feed.replay(read(path))
+            if problem is not None:
+                problems.append(f"{path.name}: {problem}")
     return problems
 
 
@@ -77,7 +71,7 @@ def main(script: str, *histories: str) -> int:
     """Replay and report; returns the exit code."""
     keys = os.environ.get("CODEC")
     codec = CodecOptions(**json.loads(keys)) if keys else None
-    replaying = replay(*workflow_classes(Path(script)), [Path(history) for history in histories], codec)
+    replaying = replay(*definitions(Path(script)), [Path(history) for history in histories], codec)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:  # as `assay replay` does
         problems = runner.run(replaying)
     for problem in problems:

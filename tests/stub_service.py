@@ -12,8 +12,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
-from assay.builtins import LIBRARIES
-from assay.cli import main
+from assay import builtins
 from assay.lua.declare import Library
 from assay.lua.host import Host
 
@@ -44,5 +43,7 @@ async def service(host: Host, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    LIBRARIES["service"] = ("stub_service", True)
+    builtins.LIBRARIES = {**builtins.LIBRARIES, "service": ("stub_service", True)}
+    from assay.cli import main
+
     main()

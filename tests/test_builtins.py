@@ -18,7 +18,20 @@ from inside import Inside, run
 SCRIPTS = Path(__file__).parent / "lua"
 NAMES = (
     *("assert", "async", "base64", "coroutine", "crypto", "db", "disk", "env", "errors", "fs", "json", "markdown"),
-    *("os", "process", "regex", "require", "shell", "template", "toml", "ws", "yaml"),
+    *(
+        "os",
+        "process",
+        "regex",
+        "require",
+        "shell",
+        "template",
+        "template_limits",
+        "toml",
+        "ws",
+        "yaml",
+        "yaml_12",
+        "yaml_merge",
+    ),
 )
 
 

@@ -62,6 +62,20 @@ class TestPiped:
         result = pipe(assay, "print(1)\nos.exit(3)\nprint(2)\n")
         assert (result.stdout, result.stderr, result.returncode) == ("1\n", "", 3)
 
+    @pytest.mark.parametrize("word", ["exit", "exit()", "quit"])
+    def test_a_word_leaves(self, assay: Command, word: str) -> None:
+        result = pipe(assay, f"print(1)\n{word}\nprint(2)\n")
+        assert (result.stdout, result.stderr, result.returncode) == ("1\n", "", 0)
+
+    def test_help(self, assay: Command) -> None:
+        result = pipe(assay, "help\n1\n")
+        assert "leave, as Ctrl-D does" in result.stdout
+        assert (result.stdout.splitlines()[-1], result.stderr, result.returncode) == ("1", "", 0)
+
+    def test_a_variable_of_the_name_of_a_command_is_a_variable(self, assay: Command) -> None:
+        result = pipe(assay, "help = 5\nhelp\nfunction exit() return 6 end\nexit()\n")
+        assert (result.stdout, result.stderr, result.returncode) == ("5\n6\n", "", 0)
+
     def test_connect(self, assay: Command, temporal_server: str) -> None:
         result = pipe(assay, "client\n", "--connect", "--address", temporal_server)
         assert (result.stdout, result.stderr, result.returncode) == ("temporal.Client\n", "", 0)
@@ -154,7 +168,7 @@ class TestTerminal:
         assay.environment["XDG_STATE_HOME"] = str(assay.folder / "state")
         with terminal(assay, "repl") as screen:
             before = screen.modes()
-            screen.read_until("Tab completes.")
+            screen.read_until("or Ctrl-D to leave.")
             screen.read_until(">")
             screen.type("6 * 7\r")
             screen.read_until("42")

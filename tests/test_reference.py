@@ -8,7 +8,8 @@ import pytest
 from lupa.lua55 import LuaRuntime
 
 from assay.cli import reference
-from assay.lua.reference import module_stub, page, stub
+from assay.lua.annotations import module_stub, stub
+from assay.lua.reference import page
 from assay.temporal.rest.library import library as rest
 from probe_library import library as probe
 
@@ -71,8 +72,9 @@ def test_a_stub() -> None:
         "---Return a value.\n---@param value any Anything.\n---@return any\nfunction probe.echo(value) end",
         "---@param function_ function\n---@param ... any\n---@return any\nfunction probe.call(function_, ...) end",
         "---@param value? integer\n---@param other? string\n---@return any\nfunction probe.optional(value, other) end",
-        "---Take a function and let it go.\n---@param function_ function\nfunction probe.hold(function_) end",
-        "---Holds a value.\n---@class probe.Box\nlocal Box = {}",
+        "---Take a function and let it go.\n---@param function_ function\n---@return nothing\n"
+        "function probe.hold(function_) end",
+        "---Holds a value.\n---@class probe.Box: Outcome\nlocal Box = {}",
         "---@param seconds? number How long.\n---@return any\nfunction Box:wait(seconds) end",
         '---@field mode? "fast"|"slow" One of two words.',
         "---@field inner? probe.Inner More options.",
@@ -83,7 +85,7 @@ def test_a_stub() -> None:
 def test_methods_that_need_no_colon_need_no_self() -> None:
     text = stub(next(library for library in reference.libraries() if library.name == "async"))
     assert "---@field await fun(self?: async.Task): any[] Wait for the task and return" in text
-    assert "---@field cancel fun(self?: async.Task) Cancel the task:" in text
+    assert "---@field cancel fun(self?: async.Task): nothing Cancel the task:" in text
     assert "Task:await" not in text
 
 

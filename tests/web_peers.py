@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import aiohttp
+import aiohttp.web
 import pytest
 
 from assay.builtins import LIBRARIES
@@ -23,6 +27,13 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+def break_off(end: aiohttp.ClientWebSocketResponse | aiohttp.web.WebSocketResponse) -> None:
+    """End a WebSocket's connection without a closing handshake."""
+    descriptor = end.get_extra_info("socket").fileno()
+    with socket.socket(fileno=os.dup(descriptor)) as other:
+        other.shutdown(socket.SHUT_RDWR)
 
 
 class Script:
@@ -55,6 +66,9 @@ class Script:
             await asyncio.wait([task])
 
 
+P = TypeVar("P", bound="Peer")
+
+
 class Peer:
     """A server that records what it gets, byte by byte, and answers what it is told."""
 
@@ -63,7 +77,7 @@ class Peer:
         self.asked = asyncio.Event()
         self.connections = 0
         self.ended = asyncio.Event()
-        self.answers: list[bytes | Awaitable[None]] = []
+        self.answers: list[bytes | Awaitable[None] | Callable[[asyncio.StreamWriter], Awaitable[None]]] = []
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,6 +89,9 @@ class Peer:
                 self.requests.append(head + await reader.readexactly(length))
                 self.asked.set()
                 answer = self.answers.pop(0) if self.answers else answer_of()
+                if callable(answer):
+                    await answer(writer)
+                    return
                 if not isinstance(answer, bytes):
                     await answer
                     return
@@ -102,7 +119,7 @@ def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes
 
 
 @asynccontextmanager
-async def listening(peer: Peer, context: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+async def listening(peer: P, context: ssl.SSLContext | None = None) -> AsyncIterator[P]:
     server = await asyncio.start_server(peer.handle, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     peer.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"

@@ -136,8 +136,8 @@ class Runtime:
             raise RuntimeError("the runtime is not running: use it inside its 'async with' block")
         return self._host
 
-    def _find_module(self, name: str) -> Outcome:
-        return self._find(name)
+    def _find_module(self, name: str, built_in: bool) -> Outcome:
+        return self._find(name, built_in)
 
     def _write(self, text: bytes) -> None:
         if self._stdout is None:

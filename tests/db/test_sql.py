@@ -22,6 +22,8 @@ def marked(text: str, dialect: Dialect) -> str:
     [
         ("select ?, ?", "select <0>, <1>"),
         ("select $2, $1, $2", "select <1>, <0>, <1>"),
+        ("select $0, $1", "select $0, <0>"),
+        ("select $0, ?", "select $0, <0>"),
         ("select '?', ?", "select '?', <0>"),
         ("select 'it''s ?', ?", "select 'it''s ?', <0>"),
         ("select '$1', $1", "select '$1', <0>"),

@@ -211,6 +211,19 @@ sleep(0.001)
 awaiting.cancel()
 check.raises("cancelled", awaiting.await)
 
+-- Seconds before the function are taken too.
+local in_seconds
+in_seconds = async.spawn_interval(0.01, function()
+  calls = calls + 1
+  if calls == 5 then
+    in_seconds.cancel()
+  end
+end)
+began = time()
+assert.eq(in_seconds.await(), {})
+assert.eq(calls, 5)
+assert.gt(time() - began, 0.019)
+
 -- Bad arguments.
 check.raises("async.spawn: bad argument 'fn' (function expected, got nil)", async.spawn)
 check.raises("async.spawn: bad argument 'fn' (function expected, got table)", async.spawn, {})
@@ -219,6 +232,11 @@ for _, ms in ipairs({ 0, -1, 0 / 0, math.huge, "x", {} }) do
   local ok, message = pcall(async.spawn_interval, print, ms)
   assert.eq(ok, false)
   assert.contains(message, "async.spawn_interval: bad argument 'ms' (a number above 0 expected, got ")
+end
+for _, seconds in ipairs({ 0, -1, 0 / 0, math.huge }) do
+  local ok, message = pcall(async.spawn_interval, seconds, print)
+  assert.eq(ok, false)
+  assert.contains(message, "async.spawn_interval: bad argument 'seconds' (a number above 0 expected, got ")
 end
 check.raises("async.all: bad argument 'tasks' (table expected, got nil)", async.all)
 check.raises("async.all: bad argument 'tasks', item 2 (async.Task expected, got number)", async.all, {

@@ -105,14 +105,21 @@ check.raises(
 fs.rename(at("new/copy"), at("new/moved"))
 assert.eq(fs.exists(at("new/copy")), false)
 assert.eq(fs.exists(at("new/moved")), true)
-fs.chmod(at("new/moved"), 755)
+fs.chmod(at("new/moved"), "755")
 assert.eq(fs.stat(at("new/moved")).permissions, "755")
-check.raises(
-  "fs.chmod: bad argument 'mode' (octal permission bits such as 755 expected, got '99')",
-  fs.chmod,
-  at("new/moved"),
-  "99"
-)
+fs.chmod(at("new/moved"), 493)
+assert.eq(fs.stat(at("new/moved")).permissions, "755", "a number is the bits themselves")
+fs.chmod(at("new/moved"), tonumber("600", 8))
+assert.eq(fs.stat(at("new/moved")).permissions, "600")
+for _, mode in ipairs({ "99", "", "-1", "0o755", "10000", 4096, -1 }) do
+  local got = type(mode) == "string" and "'" .. mode .. "'" or mode
+  check.raises(
+    'fs.chmod: bad argument \'mode\' (expected octal digits such as "755" or a number, got ' .. got .. ")",
+    fs.chmod,
+    at("new/moved"),
+    mode
+  )
+end
 
 local stat = fs.stat(at("c/data.bin"))
 assert.eq({ stat.size, stat.type, stat.is_file, stat.is_dir, stat.is_symlink }, { #bytes, "file", true, false, false })

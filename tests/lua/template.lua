@@ -30,6 +30,21 @@ assert.eq(
 )
 assert.eq(render("{{ t | tojson }}", { t = { a = { true, json.null } } }), '{"a":[true,null]}')
 
+assert.eq(render("{{ t ~ '' }} {{ l|string }} {{ [l, 1]|join(';') }} {{ l|upper }}", { t = { a = 1 }, l = { 1, "x" } }),
+  '{"a": 1} [1, "x"] [1, "x"];1 [1, "X"]')
+
+-- Filters as Jinja2 has them.
+assert.eq(render("{{ 'x'|int }} {{ 'x'|int(7) }} {{ '12'|int }} {{ '3.7'|int }} {{ 'ff'|int(0, 16) }}"), "0 7 12 3 255")
+assert.eq(render("{{ none|int }}{{ nothing|int(5) }}{{ true|int }}{{ 'inf'|int }}{{ [1]|int }}{{ 2.9|int }}"), "051002")
+assert.eq(render("{{ '2.5'|float }} {{ 'x'|float }} {{ 'x'|float(1) }} {{ 3|float }}"), "2.5 0.0 1 3.0")
+assert.eq(render("[{{ 'x'|center(5) }}] {{ 'one two  three'|wordcount }}"), "[  x  ] 3")
+assert.eq(
+  render("{{ t|truncate(12) }}|{{ t|truncate(12, true) }}|{{ t|truncate(12, end='', leeway=0) }}|{{ t|truncate }}", {
+    t = "one two three four",
+  }),
+  "one two...|one two t...|one two|one two three four"
+)
+
 -- Errors begin with the function's name and name the line.
 check.raises("template.render_string: syntax error: unknown statement bad (in <string>:2)", render, "a\n{% bad %}")
 check.fails("template.render_string: unknown filter: ", render, "{{ x | nope }}")

@@ -39,6 +39,8 @@ assert.eq(parsed.server, { host = "localhost", tls = { enabled = false } })
 assert.eq(parsed.points, { { x = 1 }, { x = 2 } })
 assert.eq(toml.parse(""), {})
 assert.eq(toml.parse("a = '\u{1F600}'\r\n").a, "😀")
+assert.eq(toml.parse("\u{FEFF}a = 1\n"), { a = 1 }, "a byte order mark")
+check.fails("toml.parse: Invalid statement", toml.parse, "\u{FEFF}\u{FEFF}a = 1\n")
 
 assert.eq(
   toml.encode({ b = 1, a = "x", server = { host = "h", tls = {} }, f = 1.0, n = json.array() }),

@@ -30,7 +30,7 @@ single: '12'
 empty:
 tilde: ~
 word: null
-merge: {<<: x}
+merge: {"<<": x}
 equals: =
 8080: http
 true: t
@@ -59,6 +59,9 @@ assert.eq({ parsed["8080"], parsed["true"], parsed["16"] }, { "http", "t", "sixt
 local nan = yaml.parse(".nan")
 assert.ne(nan, nan)
 assert.eq(yaml.parse("9223372036854775807"), math.maxinteger)
+assert.eq(yaml.parse("-9223372036854775808"), math.mininteger)
+assert.eq(math.type(yaml.parse("-9223372036854775808")), "integer")
+assert.eq(math.type(yaml.parse("-9223372036854775809")), "float")
 assert.eq(math.type(yaml.parse("9223372036854775808")), "float")
 
 -- Structure.
@@ -97,7 +100,7 @@ for text, problem in pairs({
   ["&a [*a]"] = "the alias 'a' inside of what it stands for at line 1 column 5",
   ["[*x]"] = "unknown alias 'x' at line 1 column 2",
   ["? [1]\n: 2"] = "a key that is a mapping or a sequence at line 1 column 3",
-  ["a: ["] = "while parsing a flow node: did not find expected node content at line 2 column 1",
+  ["a: ["] = "while parsing a flow node: expected the node content, but found '<stream end>' at line 1 column 5",
   ["a\0b"] = "the character U+0000 is not allowed at position 2",
   [("["):rep(100000)] = "more than 200 levels at line 1 column 201",
   [("- "):rep(100000) .. "x"] = "more than 200 levels",

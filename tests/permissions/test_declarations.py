@@ -18,7 +18,7 @@ from sandboxed import attempt
 
 MODULES = sorted(
     {module for module, _ in {**LIBRARIES, **TEST_LIBRARIES}.values()}
-    | {"assay.testing.coverage", "assay.cli.repl.inside", "assay.temporal.workflow.library"}
+    | {"assay.testing.coverage", "assay.cli.repl.inside", "assay.temporal.workflow.ctx.library"}
 )
 
 

@@ -162,7 +162,7 @@ def test_outside_of_an_activity(lua: Script, name: str) -> None:
     assert value["outside"] == [name + "not in an activity" for name in names]
     assert value["left_behind"] == [name + "the activity has ended" for name in names]
     for text in value["in_workflow"] + value["in_side_effect"]:
-        assert text.endswith(": not in a workflow, which does no I/O of its own: use an activity")
+        assert text.endswith(": not allowed in a workflow: workflow code cannot do I/O; use an activity")
     spawned, *bad = value["in_activity"]
     assert spawned == [True] * 4
     assert bad == [False, "activity.heartbeat: bad argument 'details' (JSON cannot carry a function)"]
@@ -221,7 +221,8 @@ def test_heartbeats_in_the_background_repeat_the_details(lua: Script, name: str)
         + """
         local has_slept = false
         local worker = temporal.worker({ task_queue = arg[1],
-          activities = { step = function() -- a late heartbeat costs no more than one more attempt
+          activities = { step = { auto_heartbeat = true, run = function()
+            -- a late heartbeat costs no more than one more attempt
             local details = activity.heartbeat_details()
             if details == nil then
               activity.heartbeat("far")
@@ -232,7 +233,7 @@ def test_heartbeats_in_the_background_repeat_the_details(lua: Script, name: str)
               return details
             end
             error("again")
-          end },
+          end } },
           workflows = { Step = function(ctx)
             return ctx:execute_activity("step", nil,
               { heartbeat_timeout = 2, retry_policy = { initial_interval = 0.01 } })
@@ -298,14 +299,14 @@ def test_heartbeats_while_another_activity_computes(lua: Script, name: str) -> N
     end
     temporal.worker({{ task_queue = arg[1], max_heartbeat_throttle_interval = 1,
       activities = {{
-        first = until_stopped,
-        second = until_stopped,
-        compute = function()
+        first = {{ run = until_stopped, auto_heartbeat = true }},
+        second = {{ run = until_stopped, auto_heartbeat = true }},
+        compute = {{ auto_heartbeat = true, run = function()
           print("computing")
           sleep(0)
           while not fs.exists(arg[2]) do end
           return activity.info().attempt
-        end,
+        end }},
       }},
       workflows = {{
         Run = function(ctx, name)
@@ -361,14 +362,14 @@ def test_cancellation_reaches_what_waits(lua: Script, name: str) -> None:
             + """
             local begun, ended = {}, {}
             local function waits(how, fn)
-              return function()
+              return { auto_heartbeat = true, run = function()
                 begun[how] = true
                 local ok, err = pcall(fn)
                 ended[how] = { ok = ok, kind = err and err.kind, text = tostring(err),
                   cancelled = activity.is_cancelled() }
                 if not ok then error(err, 0) end
                 return "whole"
-              end
+              end }
             end
             local function heartbeats() return select(2, pcall(activity.heartbeat)).kind end
             local activities = {
@@ -445,7 +446,7 @@ def test_cancellation_reaches_an_activity_that_computes(lua: Script, name: str) 
           sleep(0)
           error(err, 0)
         end,
-        never = function() print("never") end,
+        never = {{ run = function() print("never") end, auto_heartbeat = true }},
       }},
       workflows = {{
         Run = function(ctx, how)
@@ -482,12 +483,12 @@ def test_a_timeout_cancels(lua: Script, name: str) -> None:
         + """
         local heard
         local worker = temporal.worker({ task_queue = arg[1], max_heartbeat_throttle_interval = 1,
-          activities = { late = function()
+          activities = { late = { auto_heartbeat = true, run = function()
             activity.heartbeat("halfway")
             local ok, err = pcall(sleep, 600)
             heard = err.kind
             error(err, 0)
-          end },
+          end } },
           workflows = { Late = function(ctx)
             local ok, err = pcall(ctx.execute_activity, ctx, "late", nil, { start_to_close_timeout = 3,
               heartbeat_timeout = 4, retry_policy = { maximum_attempts = 1 } })
@@ -653,14 +654,17 @@ def test_a_limit_per_activity(lua: Script, name: str) -> None:
         local worker = temporal.worker({{ task_queue = arg[1], max_concurrent_local_activities = 3,
           max_heartbeat_throttle_interval = 1,
           activities = {{
-            narrow = {{ max_concurrent = 2, run = function(input)
+            narrow = {{ max_concurrent = 2, auto_heartbeat = true, run = function(input)
               running = running + 1
               most = math.max(most, running)
               wait_for(function() return open end)
               running = running - 1
               return input.n
             end }},
-            wide = {{ run = function() free = free + 1 wait_for(function() return open end) end }},
+            wide = {{ auto_heartbeat = true, run = function()
+              free = free + 1
+              wait_for(function() return open end)
+            end }},
           }},
           workflows = {{ Run = function(ctx, input)
             return ctx:execute_activity(input.name, input, {ONCE})
@@ -688,7 +692,7 @@ def test_a_limit_per_activity(lua: Script, name: str) -> None:
 def test_cancellation_while_it_waits_for_its_turn(lua: Script, name: str) -> None:
     worker = f"""
     temporal.worker({{ task_queue = arg[1], max_heartbeat_throttle_interval = 1,
-      activities = {{ narrow = {{ max_concurrent = 1, run = function(n)
+      activities = {{ narrow = {{ max_concurrent = 1, auto_heartbeat = true, run = function(n)
         print("begun " .. n)
         while not fs.exists(arg[2]) do sleep(0.02) end
         return n

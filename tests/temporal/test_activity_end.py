@@ -11,13 +11,16 @@ from temporal_script import Script
 SCRIPT = """
 local worker = temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout = tonumber(arg[2]),
   activities = {
-    cancelled = function() -- hears of it with a heartbeat, of which there are three in its timeout
-      local before = activity.cancellation_details()
-      print("waiting")
-      local ok, err = pcall(activity.wait_for_cancelled)
-      print(json.encode({ before or "nothing", ok, err.kind, activity.cancellation_details() }))
-      error(err, 0)
-    end,
+    cancelled = { -- a cancellation comes with the answer to a heartbeat, of which there are three in its timeout
+      auto_heartbeat = true,
+      run = function()
+        local before = activity.cancellation_details()
+        print("waiting")
+        local ok, err = pcall(activity.wait_for_cancelled)
+        print(json.encode({ before or "nothing", ok, err.kind, activity.cancellation_details() }))
+        error(err, 0)
+      end,
+    },
     drained = function()
       local before = activity.is_worker_shutdown()
       print("begun")
@@ -99,3 +102,32 @@ def test_its_policy_and_priority(lua: Script, name: str) -> None:
     )
     assert info["priority"]["priority_key"] == 2
     assert info["retry_policy"]["maximum_attempts"] == 3
+
+
+HEARTBEATS = """
+local worker = temporal.worker({ task_queue = arg[1], max_heartbeat_throttle_interval = 0.1,
+  activities = {
+    hangs = function() sleep(600) end,
+    kept = { auto_heartbeat = true, run = function() sleep(3) return "done" end },
+  },
+  workflows = { Run = function(ctx, name)
+    local options = { heartbeat_timeout = 1, retry_policy = { maximum_attempts = 1 } }
+    local ok, got = pcall(ctx.execute_activity, ctx, name, nil, options)
+    return ok and got or got.type
+  end },
+})
+temporal.connect()
+local function run(name)
+  return temporal.execute_workflow({ task_queue = arg[1], workflow_type = "Run", input = name })
+end
+"""
+
+
+def test_the_heartbeat_timeout_finds_an_activity_that_hangs(lua: Script, name: str) -> None:
+    value = lua.run(HEARTBEATS + 'print(run("hangs")) os.exit(0)', name)
+    assert (value.stdout, value.returncode) == ("heartbeat\n", 0)
+
+
+def test_an_activity_with_auto_heartbeat_outlives_its_heartbeat_timeout(lua: Script, name: str) -> None:
+    value = lua.run(HEARTBEATS + 'print(run("kept")) worker:shutdown()', name)
+    assert (value.stdout, value.returncode) == ("done\n", 0)

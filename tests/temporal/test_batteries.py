@@ -72,7 +72,7 @@ def test_what_does_io_says_to_use_an_activity(lua: Script, name: str) -> None:
     )
     assert len(value) == 16
     for message in value:
-        assert message.endswith(": not in a workflow, which does no I/O of its own: use an activity"), message
+        assert message.endswith(": not allowed in a workflow: workflow code cannot do I/O; use an activity"), message
 
 
 def test_what_could_take_long_is_bounded(lua: Script, name: str) -> None:

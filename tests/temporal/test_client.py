@@ -127,6 +127,11 @@ def test_cancel_and_terminate(lua: Script, name: str) -> None:
         [False, "terminated", "TERMINATED"],
         [False, "terminated", "TERMINATED"],
     ]
+    assert [item[3] for item in value] == [
+        f"workflow '{name}-c' was cancelled",
+        f"workflow '{name}-t' was terminated: terminated by user via frontend",
+        f"workflow '{name}-r' was terminated: enough",
+    ]
     history = lua.cli("workflow", "show", "--workflow-id", f"{name}-r")["events"]
     assert history[-1]["workflowExecutionTerminatedEventAttributes"]["reason"] == "enough"
 
@@ -186,7 +191,7 @@ def test_errors_name_what_is_wrong(lua: Script, name: str) -> None:
         ("client:start_workflow: bad option 'retry_policy.maximum_attempts' (integer expected, got string)", None),
         ("client:start_workflow: bad argument 'options' (table expected, got nil)", None),
         ("client:get_result: workflow not found for ID: no-such-workflow", "not_found"),
-        (f"client:get_result: workflow '{name}' has not ended within 0.1 s", "timeout"),
+        (f"client:get_result: timed out after 0.1 s: workflow '{name}' has not ended", "timeout"),
         ("client:signal_workflow: workflow not found for ID: no-such-workflow", "not_found"),
         ("client:describe_workflow: bad argument 'target' (string or table expected, got number)", None),
         ("client:describe_workflow: missing option 'workflow_id'", None),

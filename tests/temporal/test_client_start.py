@@ -296,7 +296,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         "bad option 'id_reuse_policy' (one of \"allow_duplicate\", ",
         "bad option 'id_conflict_policy' (one of \"fail\", ",
         "bad option 'retry_policy.backoff_coefficient' (a number from 1 up expected, got 0.5)",
-        "bad option 'retry_policy.maximum_attempts' (a whole number from 0 up expected, got -1)",
+        "bad option 'retry_policy.maximum_attempts' (0 to 2147483647 expected, got -1)",
         "bad option 'retry_policy.maximum_interval' (at least the initial interval expected, got 1)",
         "bad option 'retry_policy.initial_interval' (a number of seconds from 0 up expected, got -5)",
         "bad option 'priority.priority_key' (1 to 5 expected, got 0)",

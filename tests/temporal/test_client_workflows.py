@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Worker
 
-from replay import replay, workflow_classes
+from replay import definitions, replay
 from temporal_script import Script
 
 SCRIPT = """
@@ -49,16 +49,19 @@ def test_how_a_workflow_ends(lua: Script, name: str) -> None:
         out.wrong_run = try(client.cancel_workflow, client, { workflow_id = name .. "-open", run_id = first })
         out.no_run = try(client.terminate_workflow, client, { workflow_id = name .. "-open", run_id = "nonsense" })
         out.executed = try(client.execute_workflow, client, { task_queue = name, workflow_type = "Nobody",
-          run_timeout = 1 })
+          workflow_id = name .. "-executed", run_timeout = 1 })
         print(json.encode(out))
         """,
         name,
     )
-    assert value["ended"] == {"error": "enough", "kind": "terminated", "details": {"code": 7}}
+    ended = f"workflow '{name}-ended' was terminated"
+    assert value["ended"] == {"error": f"{ended}: enough", "kind": "terminated", "details": {"code": 7}}
     assert value["latest"]["kind"] == "terminated"
-    assert value["late"]["kind"] == value["executed"]["kind"] == "timeout"
+    assert value["latest"]["error"].startswith(ended)  # the server gives a reason where a client gives none
+    assert value["late"] == {"error": f"workflow '{name}-late' timed out", "kind": "timeout"}
+    assert value["executed"] == {"error": f"workflow '{name}-executed' timed out", "kind": "timeout"}
     assert value["open"]["kind"] == "timeout"
-    assert f"client:get_result: workflow '{name}-open' has not ended within 0.2 s" in value["open"]["error"]
+    assert f"client:get_result: timed out after 0.2 s: workflow '{name}-open' has not ended" in value["open"]["error"]
     assert value["wrong_run"]["kind"] == "not_found"
     assert value["no_run"]["kind"] == "rpc"
     events = lua.cli("workflow", "show", "--workflow-id", f"{name}-open")["events"]
@@ -248,8 +251,8 @@ async def test_a_fetched_history_is_the_clis_and_can_be_replayed(lua: Script, na
     shown = WorkflowHistory.from_json(name, lua.cli("workflow", "show", "--workflow-id", name))
     assert fetched == shown
     assert len(fetched.events) > 15
-    classes, settings = await asyncio.to_thread(workflow_classes, worker)
-    assert await replay(classes, settings, [path]) == []
+    workflows, settings = await asyncio.to_thread(definitions, worker)
+    assert await replay(workflows, settings, [path]) == []
 
 
 def test_a_reset_starts_again_from_an_event(lua: Script, name: str) -> None:

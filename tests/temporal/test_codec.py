@@ -23,8 +23,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 import replay
-from assay.temporal.codec import CodecOptions, make_codec
-from assay.temporal.connection import ConnectionOptions, connect
+from assay.temporal.client.connect import connect_client
+from assay.temporal.client.conversion import data_converter
+from assay.temporal.codec import CodecOptions
+from assay.temporal.connection import ConnectionOptions
 from command import TIMEOUT, read_until
 from temporal_script import Script
 
@@ -180,7 +182,7 @@ def test_nothing_leaves_in_plain_text(lua: Script, name: str) -> None:
 
 async def test_memos_and_schedules_are_encrypted(lua: Script, name: str) -> None:
     options = CodecOptions(type="aes-gcm", keys=KEYS, current="2026-11")
-    client = await connect("test", ConnectionOptions(url=lua.address, codec=options))
+    client = await connect_client("test", ConnectionOptions(url=lua.address, codec=options))
     action = ScheduleActionStartWorkflow("W", SECRET, id=name, task_queue=name, memo={"m": SECRET})
     schedule = await client.create_schedule(name, Schedule(action, ScheduleSpec()), memo={"s": SECRET})
     await client.start_workflow("W", SECRET, id=name, task_queue=name, memo={"m": SECRET}, static_summary=SECRET)
@@ -366,7 +368,7 @@ async def test_a_failure_of_another_sdk_is_read(lua: Script, name: str) -> None:
 
     converter = dataclasses.replace(
         DataConverter.default,
-        payload_codec=make_codec(CodecOptions(type="aes-gcm", keys=KEYS, current="2026-11")),
+        payload_codec=data_converter(CodecOptions(type="aes-gcm", keys=KEYS, current="2026-11")).payload_codec,
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
     client = await Client.connect(lua.address, data_converter=converter)

@@ -11,7 +11,7 @@ from workflow_session import count_types, worker
 FUTURES = """
 local activities = {
   echo = function(input) return input end,
-  nap = function(seconds) sleep(seconds) return seconds end,
+  nap = { auto_heartbeat = true, run = function(seconds) sleep(seconds) return seconds end },
   fail = function(message) error({ type = "BROKEN", message = message, non_retryable = true }) end,
 }
 -- A replay compares the names of activities, not what they get.
@@ -169,8 +169,8 @@ async def test_futures(lua: Script, name: str) -> None:
             "ctx:await_any: bad argument 'futures' (at least one expected)",
             "ctx:await_all: the timeout goes into a table of its own: ctx:await_all({…}, { timeout = seconds })",
             "future:signal: only the future of a child workflow takes signals",
-            "async.spawn: not in a workflow: use ctx:spawn",
-            "ctx:start_activity: bad option 'args' (they take the place of the input: give nil for it)",
+            "async.spawn: not allowed in a workflow: use ctx:spawn",
+            "ctx:start_activity: bad option 'args' ('args' and the input argument are mutually exclusive: pass nil)",
             "future:get: bad argument 'self' (Future expected, got nil; methods are called with a colon)",
             "ctx:await_any: unknown option 'time' (did you mean 'timeout'?)",
             "ctx:start_timer: bad argument 'duration' (a number of seconds expected, got nan)",
@@ -187,9 +187,9 @@ async def test_futures(lua: Script, name: str) -> None:
 async def test_what_fails_unheard_is_told(lua: Script, name: str) -> None:
     async with worker(lua, name, FUTURES) as session:
         assert await session.run("Unheard") == "done"
-    workflow = f"warning: workflow 'Unheard' ({name}-1) ended, and nobody had waited for"
-    assert f"{workflow} activity 'fail' that failed: " in session.stderr
-    assert f"{workflow} a function of ctx:spawn that failed: worker.lua:" in session.stderr
+    workflow = f"warning: workflow 'Unheard' ({name}-1) ended with an unawaited failure of"
+    assert f"{workflow} activity 'fail': " in session.stderr
+    assert f"{workflow} a function of ctx:spawn: worker.lua:" in session.stderr
 
 
 async def test_500_activities_at_once(lua: Script, name: str) -> None:

@@ -17,14 +17,16 @@ from command import TIMEOUT
 from workflow_session import REPLAY
 
 HISTORIES = Path(__file__).parent.parent / "histories"
+IN_PIECES = REPLAY.with_name("replay_in_pieces.py")
 
 
+@pytest.mark.parametrize("program", [REPLAY, IN_PIECES], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("topic", sorted(path.name for path in HISTORIES.iterdir()))
-def test_recorded_histories(topic: str, tmp_path: Path) -> None:
+def test_recorded_histories(topic: str, program: Path, tmp_path: Path) -> None:
     histories = sorted(map(str, (HISTORIES / topic).glob("*/*.json")))
     assert histories
     result = subprocess.run(
-        [sys.executable, REPLAY, HISTORIES / topic / "worker.lua", *histories],
+        [sys.executable, program, HISTORIES / topic / "worker.lua", *histories],
         env={**os.environ, "PYTHONHASHSEED": "7", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,

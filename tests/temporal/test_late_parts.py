@@ -6,15 +6,15 @@ import random
 from typing import Any
 
 import pytest
-from temporalio import workflow
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.values import Json
-from assay.temporal.workflow.host import HostFailure, WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, WorkflowLimits
 from temporal_script import Script
 from workflow_session import worker
+from workflow_state import Still
 
 SPOILED = """
 local USES = {
@@ -141,10 +141,7 @@ USES = (
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflow, "random", lambda: random.Random(1))
-    monkeypatch.setattr(workflow, "time", lambda: 0.0)
-    monkeypatch.setattr("assay.temporal.workflow.host._MAX_WALL", 600)  # a machine that stands still is another limit
+def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str) -> None:
     host = Host(LIBRARIES, finder("."), lambda _: None)
     script = f"function W(ctx, size) kept = {{}} for i = 1, size do kept[i] = ('x'):rep(1000) .. i end {use} end"
     host.run_sync(host.load(script.encode(), "script.lua"), ())
@@ -153,7 +150,7 @@ def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str, monkeypatch: 
     snapshot = host.snapshot(function, "a workflow")
     ends: list[Any] = []
     for size in range(0, 1000, 20):
-        run = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1))
+        run = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1), Still())
         task = run.begin(snapshot, object(), [Json(str(size).encode())])
         try:
             event = run.step(task)

@@ -12,7 +12,7 @@ import pytest
 from assay.temporal.registration import read_script
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
-from assay.temporal.workflow.host import WorkflowHost
+from assay.temporal.workflow.sandbox.host import WorkflowHost
 from command import TIMEOUT
 
 HISTORIES = Path(__file__).parent.parent / "histories"

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporal_script import Script
 from workflow_session import Session, worker
 
-CPU = "took more than 0.3 s of CPU, or 1.7 s on the clock (workflow_limits.cpu_seconds)"
+CPU = "took more than 0.3 s of CPU (workflow_limits.cpu_seconds)"
 MEMORY = "needs more than 16 MB (workflow_limits.memory_mb)"
 
 PLACES = """

@@ -134,7 +134,7 @@ async def test_what_is_refused(lua: Script, name: str) -> None:
         "gauge:set: bad argument 'attributes.a' (a text, number or boolean expected, got table)",
         f"gauge:set: bad argument 'attributes' ({expected}, got 'a b')",
         "meter:with_additional_attributes: bad argument 'attributes' (table expected, got number)",
-        "worker.lua:39: counter:add: not in a condition, which only reads",
+        "worker.lua:39: counter:add: not allowed in a wait_condition predicate: predicates must be read-only",
     ]
 
 

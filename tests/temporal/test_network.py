@@ -39,7 +39,7 @@ def test_a_workflow_is_told_to_use_an_activity(lua: Script, name: str) -> None:
     )
     titles = [call.partition("(")[0] for call in CALLS]
     for title, problem in zip(titles, value, strict=True):
-        assert problem.endswith(f"{title}: not in a workflow, which does no I/O of its own: use an activity")
+        assert problem.endswith(f"{title}: not allowed in a workflow: workflow code cannot do I/O; use an activity")
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
         local waiting
         local worker = temporal.worker({{ task_queue = arg[1],
           activities = {{
-            wait = function()
+            wait = {{ auto_heartbeat = true, run = function()
               {prepare}
               waiting = true
               local ok, problem = pcall(function() {wait} end)
               told = {{ ok, problem.kind }}
               error(problem)
-            end,
+            end }},
           }},
           workflows = {{
             Wait = function(ctx)

@@ -56,7 +56,7 @@ async def test_handlers_that_read(lua: Script, name: str) -> None:
             *(("sleep", "ctx:sleep"), ("activity", "ctx:start_activity"), ("spawn", "ctx:spawn")),
             *(("get", "future:get"), ("cancel", "future:cancel"), ("poll", "ctx:poll_signal")),
         ):
-            refusal = f"{title}: not in a query handler or a validator, which only reads"
+            refusal = f"{title}: not allowed in a query handler or a validator: they must be read-only"
             with pytest.raises(WorkflowQueryFailedError, match=refusal):
                 await handle.query("act", what)
         with pytest.raises(WorkflowUpdateFailedError) as rejected:

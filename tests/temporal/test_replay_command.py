@@ -214,6 +214,30 @@ def test_json_that_is_no_history(assay: Command) -> None:
     assert result.returncode == 2
 
 
+INCOMPLETE = [
+    (("8",), ": the history is not complete: event 8 is missing"),
+    (("4", "renumber"), ": the history is not complete: the workflow task of event 3 has no end"),
+    (("1",), " is not the history of a workflow"),
+]
+
+
+@pytest.mark.parametrize(("how", "text"), INCOMPLETE, ids=["a gap", "a task without an end", "no beginning"])
+def test_a_history_that_is_not_complete_is_refused(
+    assay: Command, history: Path, how: tuple[str, ...], text: str
+) -> None:
+    document = json.loads(history.read_text())
+    gone, *renumber = how
+    document["events"] = [event for event in document["events"] if event["eventId"] != gone]
+    if renumber:
+        for number, event in enumerate(document["events"], 1):
+            event["eventId"] = str(number)
+    part = assay.folder / "part.json"
+    part.write_text(json.dumps(document))
+    result = replay(assay, WORKER, str(part))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"assay: {part}{text}\n"
+
+
 def test_progress_is_shown_on_a_terminal_only(assay: Command, history: Path) -> None:
     folder = assay.folder / "many"
     folder.mkdir()

@@ -561,7 +561,9 @@ async def test_wait_complete_ends_in_time_and_suspends_only_its_coroutine(rest: 
         name,
     )
     elapsed = time.monotonic() - started
-    texts = [f"c.workflows:wait_complete: workflow '{name}{end}' has not ended within 1 s" for end in ("", "/")]
+    texts = [
+        f"c.workflows:wait_complete: timed out after 1 s: workflow '{name}{end}' has not ended" for end in ("", "/")
+    ]
     assert value[0] == [[False, "timeout", texts[index > 2]] for index in range(5)]
     assert value[1] > 2
     assert 1 <= elapsed < 15  # the long poll alone would go on for 20 s
@@ -631,7 +633,7 @@ def test_workflow_code_is_refused_and_pointed_to_an_activity(lua: Script, rest: 
         name,
         rest.url,
     )
-    assert "assay.temporal.client: not in a workflow, which does no I/O of its own: use an activity" in value[0]
+    assert "assay.temporal.client: not allowed in a workflow: workflow code cannot do I/O; use an activity" in value[0]
     assert "'assay.temporal' is a builtin and stays outside of workflows: use it in an activity" in value[1]
     assert "'c' is an assay.temporal.Client and stays outside of workflows: use it in an activity" in value[2]
     assert "'workflows' is an assay.temporal.Workflows and stays outside of workflows" in value[3]
@@ -691,5 +693,5 @@ class TestPython:
             with pytest.raises(BuiltinError, match="bad argument 'workflow_id'"):
                 await client.workflows.cancel("a/b")
             await rest.start(name)
-            with pytest.raises(RestError, match="has not ended within 0 s"):
+            with pytest.raises(RestError, match="timed out after 0 s"):
                 await client.workflows.wait_complete(name, 0)

@@ -101,12 +101,13 @@ async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
     lua.replay(name, script="worker.lua")
 
 
-def test_what_a_client_sends(lua: Script, name: str) -> None:
+@pytest.mark.parametrize("size", [3_000_000, 5_000_000])
+def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
     told = lua.value(
-        """
-        local options = { task_queue = arg[1], workflow_type = "Nobody", input = ("x"):rep(3e6) }
+        f"""
+        local options = {{ task_queue = arg[1], workflow_type = "Nobody", input = ("x"):rep({size}) }}
         local ok, err = pcall(temporal.connect().start_workflow, temporal.connect(), options)
-        print(json.encode({ err.kind, tostring(err) }))
+        print(json.encode({{ err.kind, tostring(err) }}))
         """,
         name,
     )

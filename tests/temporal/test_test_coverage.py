@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_written(project: Command) -> None:
 def test_lines_with_code(source: str, lines: set[int]) -> None:
     host = Host(
         {**LIBRARIES, **coverage.LIBRARIES},
-        lambda name: (b"missing",),
+        lambda _name, _built_in: (b"missing",),
         lambda text: None,
         parts=(*PARTS, coverage.PART),
     )

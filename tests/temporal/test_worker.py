@@ -433,3 +433,29 @@ async def test_the_rate_of_a_task_queue(lua: Script, name: str) -> None:
         assert {poller.rate_per_second for poller in pollers} == {123}
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
+
+
+def test_a_worker_imports_nothing_of_the_sdk_that_it_does_not_need(lua: Script, name: str) -> None:
+    lua.command.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+    script = lua.command.script(
+        """
+        temporal.worker({ task_queue = arg[1], activities = { done = function() return activity.info().attempt end },
+          workflows = { One = function(ctx) return ctx:execute_activity("done") end } })
+        print("polling")
+        """
+    )
+    imports = lua.folder / "imports"
+    with imports.open("w") as stderr, lua.command.started(script, name, stderr=stderr) as process:
+        read_until(process, "polling")
+        lua.cli_text("workflow", "execute", "--type", "One", "--task-queue", name, "--workflow-id", name)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+    found = {line.rpartition("|")[2].strip() for line in imports.read_text().splitlines()}
+    assert "temporalio.service" in found
+    assert not found & {
+        "temporalio.client",
+        "temporalio.converter",
+        "temporalio.nexus",
+        "temporalio.worker",
+        "nexusrpc",
+    }

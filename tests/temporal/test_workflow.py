@@ -165,12 +165,14 @@ def test_io_is_refused(lua: Script, name: str, tmp_path: Path) -> None:
         strict=False,
     ):
         assert text.startswith(f"{function}:")
-    assert value[0] == "http.get: not in a workflow, which does no I/O of its own: use an activity"
+    assert value[0] == "http.get: not allowed in a workflow: workflow code cannot do I/O; use an activity"
     assert "ctx:sleep" in value[3]
     assert "async.spawn" in value[8]
     assert "os.exit" in value[9]
-    assert value[10] == "temporal.start_workflow: not in a workflow, which does no I/O of its own: use an activity"
-    assert value[11].startswith("temporal.schedules:list: not in a workflow")
+    assert (
+        value[10] == "temporal.start_workflow: not allowed in a workflow: workflow code cannot do I/O; use an activity"
+    )
+    assert value[11].startswith("temporal.schedules:list: not allowed in a workflow")
 
 
 def test_time_and_randomness_are_the_workflows(lua: Script, name: str) -> None:
@@ -256,7 +258,7 @@ def test_side_effects(lua: Script, name: str) -> None:
     assert "OOPS: in there" in values[4]
     assert values[5] == "OOPS"
     assert "'ctx' is a Context and stays in the workflow: read before the side effect what it needs" in values[6]
-    assert "http.get: not in a workflow" in values[7]
+    assert "http.get: not allowed in a workflow" in values[7]
     assert values[8] is True
 
 

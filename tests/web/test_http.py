@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 
 import aiohttp
 import pytest
@@ -365,7 +366,7 @@ def table_of(*routes: str) -> RouteTable:
     for route in routes:
         method, path = route.split()
         given.setdefault(method, {})[path] = cast(LuaFunction, route)
-    return RouteTable(given)
+    return RouteTable(dict(given))
 
 
 @pytest.mark.parametrize(
@@ -385,21 +386,81 @@ def table_of(*routes: str) -> RouteTable:
 )
 def test_the_most_specific_route_wins(method: str, path: str, route: str | None) -> None:
     table = table_of("GET /*", "GET /api/*", "GET /api/v1/*", "GET /api/x", "post /api/x", "GET /h", "HEAD /h")
-    found = table.find(method, path)
-    assert (found and cast(Any, found[0])) == route
+    found = table.find(method, path, path)
+    assert (found and cast(Any, found.target)) == route
 
 
 def test_the_methods_of_a_path() -> None:
     table = table_of("GET /a", "POST /a", "PUT /*")
-    assert table.methods("/a") == ["GET", "HEAD", "POST", "PUT"]
-    assert table.methods("/b") == ["PUT"]
-    assert table_of("GET /a").methods("/b") == []
+    assert table.methods("/a", "/a") == ["GET", "HEAD", "POST", "PUT"]
+    assert table.methods("/b", "/b") == ["PUT"]
+    assert table_of("GET /a").methods("/b", "/b") == []
 
 
-@pytest.mark.parametrize("path", ["", "x", "/a*", "/*/b", "*", "/a/**"])
-def test_a_bad_route(path: str) -> None:
-    with pytest.raises(BuiltinError, match="bad route"):
+@pytest.mark.parametrize(
+    ("path", "route", "parameters"),
+    [
+        ("/items/7", "GET /items/:id", {"id": "7"}),
+        ("/items/new", "GET /items/new", {}),
+        ("/items/7/parts/8", "GET /items/:id/parts/:part", {"id": "7", "part": "8"}),
+        ("/items/new/parts/8", "GET /items/:id/parts/:part", {"id": "new", "part": "8"}),
+        ("/items/7/files/a/b", "GET /items/:id/files/*", {"id": "7", "*": "a/b"}),
+        ("/items/7/files/", "GET /items/:id/files/*", {"id": "7", "*": ""}),
+        ("/items/a%2Fb", "GET /items/:id", {"id": "a/b"}),
+        ("/items/a%20%C3%A9", "GET /items/:id", {"id": "a é"}),
+        ("/items/7/", "GET /*", {"*": "items/7/"}),
+        ("/items//parts/8", "GET /*", {"*": "items//parts/8"}),
+        ("/items", "GET /*", {"*": "items"}),
+        ("/items/7/elsewhere", "GET /*", {"*": "items/7/elsewhere"}),
+    ],
+)
+def test_the_parameters_of_a_path(path: str, route: str, parameters: dict[str, str]) -> None:
+    table = table_of(
+        *("GET /*", "GET /items/:id", "GET /items/new", "GET /items/new/x"),
+        *("GET /items/:id/parts/:part", "GET /items/:id/files/*"),
+    )
+    found = table.find("GET", unquote(path), path)
+    assert found is not None
+    assert (cast(Any, found.target), found.parameters) == (route, parameters)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("", "a path begins with '/'"),
+        ("x", "a path begins with '/'"),
+        ("*", "a path begins with '/'"),
+        ("/a*", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
+        ("/*/b", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
+        ("/a/**", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
+        ("/a/:", "a parameter is ':' and a name: '/items/:id'"),
+        ("/a/:b-c", "a parameter is ':' and a name: '/items/:id'"),
+        ("/a/:b*", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
+        ("/a/{b}", "a parameter is written with a colon: '/items/:id'"),
+        ("/a?b=c", "a path has no query; the handler finds it in 'params'"),
+        ("/a%20b", "a path is written decoded"),
+        ("/:a/x/:a", "two parameters of one name"),
+    ],
+)
+def test_a_bad_route(path: str, problem: str) -> None:
+    with pytest.raises(BuiltinError) as caught:
         RouteTable({"GET": {path: cast(LuaFunction, None)}})
+    assert str(caught.value) == f"bad route '{path}' ({problem})"
+
+
+def test_two_routes_for_the_same_paths() -> None:
+    for first, second in (("/a/:b", "/a/:c"), ("/:b/*", "/:c/*")):
+        with pytest.raises(BuiltinError) as caught:
+            table_of(f"GET {first}", f"GET {second}")
+        assert str(caught.value) == f"bad route '{second}' (it matches the same paths as '{first}')"
+    table_of("GET /a/:b", "POST /a/:c")
+
+
+@pytest.mark.parametrize("method", ["GTE", "", "/items"])
+def test_a_bad_method_of_routes(method: str) -> None:
+    with pytest.raises(BuiltinError) as caught:
+        RouteTable({method: {"/": cast(LuaFunction, None)}})
+    assert str(caught.value) == f"bad method '{method}' in the routes (expected {{ GET = {{ ['/items'] = … }} }})"
 
 
 # The server -----------------------------------------------------------------------------------------------------

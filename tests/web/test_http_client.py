@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import ssl
 import sys
 import zlib
 from email.parser import BytesParser
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from assay.builtins.http import transport
 from assay.errors import LuaError
 from web_peers import PATIENCE, Peer, Script, answer_of, failure, listening, until
 
@@ -233,7 +236,7 @@ async def test_a_client_keeps_cookies(script: Script, peer: Peer) -> None:
         found = [line[8:] for line in peer.headers(index) if line.startswith("cookie:")]
         return sorted(part for line in found for part in line.split("; "))
 
-    assert [cookies(index) for index in range(5)] == [[], ["a=1"], ["a=1", "b=2"], [], ["a=1", "mine=3"]]
+    assert [cookies(index) for index in range(5)] == [[], ["a=1"], ["a=1", "b=2"], [], ["mine=3"]]
     peer.answers = [answer_of(b"", "Set-Cookie: a=1; Path=/")]
     await script.run("local c = http.client{ cookies = false }; c:get(...) c:get(...)", peer.url)
     assert cookies(-1) == []
@@ -300,6 +303,37 @@ async def test_a_redirect_takes_the_proxy_of_its_own_url(
         assert kind == "dns"
 
 
+async def test_an_answer_through_a_tunnel(
+    script: Script, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, server_tls: ssl.SSLContext
+) -> None:
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        asked.append(target)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", int(target.rpartition(":")[2]))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    asked: list[str] = []
+    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(transport, "_is_loopback", lambda host: False)
+    async with listening(Peer(), server_tls) as peer:
+        peer.answers = [answer_of(b"one"), close_silently, answer_of(b"two")]
+        code = """local url, pem = ...
+        local c = http.client{ ca_cert = pem }
+        return { c:get(url).body, c:post(url, "x").body }"""
+        assert await script.run(code, peer.url, authority.cert_pem.bytes().decode()) == ["one", "two"]
+        assert asked == [peer.url[8:]] * 2
+        await script.host.close()
+    proxy.close()
+
+
 async def test_tls_goes_through_a_tunnel(script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", peer.url.replace("//", "//me:secret@"))
     monkeypatch.setenv("no_proxy", "")
@@ -311,3 +345,360 @@ async def test_tls_goes_through_a_tunnel(script: Script, peer: Peer, monkeypatch
     )
     assert peer.requests[0].startswith(b"CONNECT away.invalid:443 ")
     assert "proxy-authorization: Basic bWU6c2VjcmV0" in peer.headers()
+
+
+def zip_of(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+# Answers that are not by the book -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "in a packet of its own"])
+@pytest.mark.parametrize(
+    ("method", "answer", "status", "body"),
+    [
+        ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n|hello", 204, ""),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n|hello", 304, ""),
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhel|lo", 200, "hel"),
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhel|lo", 200, "hel"),
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n|hello", 200, ""),
+        ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\n\r\n|lo", 200, "hel"),
+        (
+            "GET",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok|HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nx",
+            200,
+            "ok",
+        ),
+        ("GET", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok|HTTP/1.1", 200, "ok"),
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n|hello", 200, ""),
+    ],
+)
+async def test_bytes_behind_an_answer_cost_only_the_connection(
+    script: Script, peer: Peer, method: str, answer: bytes, status: int, body: str, later: bool
+) -> None:
+    first, _, surplus = answer.partition(b"|")
+
+    async def answer_with_surplus(writer: asyncio.StreamWriter) -> None:
+        writer.write(first if later else first + surplus)
+        await writer.drain()
+        if later:
+            await asyncio.sleep(0.05)
+            writer.write(surplus)
+
+    peer.answers = [answer_with_surplus]
+    found = await script.run(
+        """local url, method = ...
+        local first = http.request(method, url)
+        sleep(0.1)
+        return { first.status, first.body, http.get(url).status }""",
+        peer.url,
+        method,
+    )
+    assert found == [status, body, 200]
+    assert peer.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("gzip", zip_of(b"row of data\n" * 1000)),
+        ("gzip", zip_of(bytes(range(256)) * 9)),
+        ("deflate", zlib.compress(b"row of data\n" * 1000)),
+        ("br", b"\x8b\x01\x80text\x03"),
+        ("zstd", zstd.compress(b"row of data\n" * 1000)),
+        ("gzip, gzip", zip_of(zip_of(b"text"))),
+    ],
+)
+@pytest.mark.parametrize("missing", [1, 3])
+async def test_a_compressed_answer_that_breaks_off_is_an_error(
+    script: Script, peer: Peer, tmp_path: Path, encoding: str, data: bytes, missing: int
+) -> None:
+    answer = answer_of(data[:-missing], f"Content-Encoding: {encoding}")
+    peer.answers = [answer, answer]
+    broken = ("protocol", f"http.get failed: the answer of {peer.url[7:]} broke off")
+    assert await failure(script, "http.get(...)", peer.url) == broken
+    call = "local url, path = ...; http.get(url, { save_to = path })"
+    assert await failure(script, call, peer.url, str(tmp_path / "file")) == broken
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("x-gzip", zip_of(b"text")),
+        ("GZIP", zip_of(b"text")),
+        ("gzip, gzip", zip_of(zip_of(b"text"))),
+        ("deflate, gzip", zip_of(zlib.compress(b"text"))),
+        ("identity, gzip", zip_of(b"text")),
+        ("deflate", zlib.compress(b"text")[2:-4]),
+        ("gzip", zip_of(b"te") + zip_of(b"xt")),
+        ("gzip", zip_of(b"text") + b"\0\0garbage"),
+        ("zstd", zstd.compress(b"te") + zstd.compress(b"xt")),
+    ],
+)
+async def test_encodings_by_other_names_and_several_at_once(
+    script: Script, peer: Peer, encoding: str, data: bytes
+) -> None:
+    peer.answers = [answer_of(data, f"Content-Encoding: {encoding}")]
+    found = await script.run(
+        "local r = http.get(...); return { r.body, tostring(r.headers['content-encoding']) }", peer.url
+    )
+    assert found == ["text", "nil"]
+
+
+async def test_an_unknown_encoding_is_left_alone(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"as it came", "Content-Encoding: compress, gzip")]
+    found = await script.run("local r = http.get(...); return { r.body, r.headers['content-encoding'] }", peer.url)
+    assert found == ["as it came", "compress, gzip"]
+
+
+async def test_a_body_has_a_limit_after_decompression(script: Script, peer: Peer, tmp_path: Path) -> None:
+    bomb = gzip.compress(b"\0" * 300_000_000, compresslevel=6)
+    peer.answers = [
+        answer_of(bomb, "Content-Encoding: gzip"),
+        answer_of(b"12345"),
+        answer_of(b"12345"),
+        answer_of(b"1234"),
+    ]
+    place = peer.url[7:]
+    assert await failure(script, "http.get(...)", peer.url) == (
+        "too_large",
+        f"http.get failed: the answer of {place} has more than 104857600 bytes (option 'max_body')",
+    )
+    call = "http.client({ max_body = 4 }):get(...)"
+    assert (await failure(script, call, peer.url))[0] == "too_large"
+    call = "local url, path = ...; http.get(url, { max_body = 4, save_to = path })"
+    assert (await failure(script, call, peer.url, str(tmp_path / "file")))[0] == "too_large"
+    assert await script.run("return http.get(..., { max_body = 4 }).body", peer.url) == "1234"
+
+
+async def test_a_body_that_goes_into_a_file_has_no_limit(script: Script, peer: Peer, tmp_path: Path) -> None:
+    size = 101 * 1024 * 1024
+    peer.answers = [answer_of(gzip.compress(b"\0" * size), "Content-Encoding: gzip")]
+    call = "local url, path = ...; return http.get(url, { save_to = path }).saved"
+    assert await script.run(call, peer.url, str(tmp_path / "file")) == size
+
+
+# Requests over kept connections ---------------------------------------------------------------------------------
+
+
+async def close_silently(writer: asyncio.StreamWriter) -> None:
+    pass
+
+
+@pytest.mark.parametrize("options", ["{}", "{ headers = { Expect = '100-continue' } }"], ids=["plain", "expect"])
+@pytest.mark.parametrize("body", ["'x'", "('x'):rep(3000000)", "{ 1, 2 }"])
+async def test_a_request_that_a_kept_connection_loses_is_sent_again(
+    script: Script, peer: Peer, body: str, options: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    peer.answers = [answer_of(b"first"), close_silently]
+    code = f"local url = ...; http.get(url) return http.post(url, {body}, {options}).status"
+    assert await script.run(code, peer.url) == 200
+    assert peer.connections == 2
+    assert [request.split()[0] for request in peer.requests] == [b"GET", b"POST", b"POST"]
+    assert peer.body(1) == peer.body(2) != b""
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_call_of_the_rest_client_that_a_kept_connection_loses_is_sent_again(script: Script, peer: Peer) -> None:
+    packed = answer_of(gzip.compress(b'{"serverVersion":"1"}', mtime=0), "Content-Encoding: gzip")
+    peer.answers = [packed, close_silently, packed]
+    code = """local c = require("assay.temporal").client(...)
+    return { c:system_info().serverVersion, c:system_info().serverVersion }"""
+    assert await script.run(code, peer.url) == ["1", "1"]
+    assert (len(peer.requests), peer.connections) == (3, 2)
+
+
+async def test_a_file_is_sent_again_from_its_beginning(script: Script, peer: Peer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789" * 100_000)
+    peer.answers = [answer_of(b"first"), close_silently]
+    code = "local url, path = ...; http.get(url) return http.put(url, nil, { file = path }).status"
+    assert await script.run(code, peer.url, str(tmp_path / "file")) == 200
+    assert peer.body(1) == peer.body(2) == b"0123456789" * 100_000
+
+
+@pytest.mark.parametrize("call", ["http.get(url)", "http.post(url, 'x')"])
+async def test_a_request_that_a_new_connection_loses_is_an_error(script: Script, peer: Peer, call: str) -> None:
+    peer.answers = [close_silently]
+    kind, message = await failure(script, f"local url = ...; {call}", peer.url)
+    assert kind == "protocol"
+    assert message.endswith("closed the connection without an answer")
+    assert len(peer.requests) == 1
+
+
+async def test_a_request_whose_answer_has_begun_is_not_sent_again(script: Script, peer: Peer) -> None:
+    peer.answers = [answer_of(b"first"), b"HTTP/1.1 200 OK\r\nConnection: close\r\n"]
+    found = await failure(script, "local url = ...; http.get(url) http.post(url, 'x')", peer.url)
+    assert found == ("protocol", f"http.post failed: the answer of {peer.url[7:]} broke off")
+    assert len(peer.requests) == 2
+
+
+# What a request says of its body --------------------------------------------------------------------------------
+
+
+class Silent(Peer):
+    """A server that reads heads only, and records what follows them."""
+
+    answer = b""
+    rest = b""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(self.answer)
+        self.rest += await reader.read(4 if self.answer.startswith(b"HTTP/1.1 100") or not self.answer else -1)
+        if not self.answer or self.answer.startswith(b"HTTP/1.1 100"):
+            writer.write(answer_of(b"done", "Connection: close"))
+        writer.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["silence", "100"])
+async def test_a_body_follows_when_it_is_asked_for_or_after_a_while(script: Script, answer: bytes) -> None:
+    async with listening(Silent()) as peer:
+        peer.answer = answer
+        code = "return http.post(..., 'data', { headers = { Expect = '100-continue' } }).body"
+        assert await script.run(code, peer.url) == "done"
+        assert peer.rest == b"data"
+
+
+async def test_a_body_that_is_refused_before_it_begins_is_not_sent(script: Script) -> None:
+    async with listening(Silent()) as peer:
+        peer.answer = answer_of(b"no", status="417 Expectation Failed")
+        code = "return http.post(..., 'data', { headers = { Expect = '100-continue' } }).status"
+        assert await script.run(code, peer.url) == 417
+        await script.run("sleep(1.2)")
+        assert (peer.rest, peer.connections) == (b"", 1)
+
+
+@pytest.mark.parametrize("value", ["chunked", "Chunked"])
+async def test_a_callers_transfer_encoding_is_the_only_word_on_length(script: Script, value: str) -> None:
+    async with listening(Silent()) as peer:
+        headers = f'{{ ["Transfer-Encoding"] = "{value}", ["Content-Length"] = "6" }}'
+        await script.run(f"http.post(..., 'abcdef', {{ headers = {headers} }})", peer.url)
+        assert [line for line in peer.headers() if line.startswith(("content-length", "transfer"))] == [
+            "transfer-encoding: chunked"
+        ]
+        assert peer.rest == b"6\r\na"
+
+
+@pytest.mark.parametrize("call", ["post(url, 'abc', OPTIONS)", "get(url, OPTIONS)", "put(url, nil, OPTIONS)"])
+async def test_a_callers_content_length_is_not_believed(script: Script, peer: Peer, call: str) -> None:
+    options = '{ headers = { ["content-length"] = "2" } }'
+    await script.run(f"local url = ...; http.{call.replace('OPTIONS', options)}", peer.url)
+    lengths = [line for line in peer.headers() if line.startswith("content-length")]
+    assert lengths == {"post": ["content-length: 3"], "get": [], "put": ["content-length: 0"]}[call.partition("(")[0]]
+
+
+async def test_other_transfer_encodings_are_refused(script: Script) -> None:
+    with pytest.raises(LuaError) as caught:
+        await script.run("http.post('http://x', 'a', { headers = { ['Transfer-Encoding'] = 'gzip, chunked' } })")
+    problem = "bad header 'Transfer-Encoding' ('chunked' expected, got 'gzip, chunked')"
+    assert caught.value.message == f"test.lua:1: http.post: {problem}"
+
+
+async def test_several_cookies_of_the_caller_are_one_header(script: Script, peer: Peer) -> None:
+    await script.run("http.get(..., { headers = { Cookie = { 'a=1', 'b=2' } } })", peer.url)
+    assert [line for line in peer.headers() if line.startswith("cookie")] == ["cookie: a=1; b=2"]
+
+
+@pytest.mark.parametrize("code", [*range(9), *range(10, 32), 127])
+async def test_control_characters_in_headers_are_refused(script: Script, code: int) -> None:
+    for call in (
+        f"http.get('http://x', {{ headers = {{ a = 'b\\{code:03}c' }} }})",
+        f"ws.connect('ws://x', {{ headers = {{ a = 'b\\{code:03}c' }} }})",
+    ):
+        with pytest.raises(LuaError) as caught:
+            await script.run(call)
+        assert "bad header 'a' (a control character in its value)" in caught.value.message
+
+
+# Redirects ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "kept"), [(302, False), (303, False), (307, True)])
+async def test_headers_of_the_body_go_with_the_body(script: Script, peer: Peer, status: int, kept: bool) -> None:
+    peer.answers = [answer_of(b"", "Location: /there", status=f"{status} Moved")]
+    headers = '{ ["Content-Type"] = "text/x", ["Content-Encoding"] = "x", ["Content-Language"] = "de", ["X-A"] = "b" }'
+    await script.run(f"http.post(..., 'data', {{ headers = {headers} }})", peer.url)
+    found = [line.partition(":")[0] for line in peer.headers(1) if line.startswith(("content-", "x-a"))]
+    always = ["x-a"]
+    assert sorted(found) == sorted(
+        [*always, "content-encoding", "content-language", "content-length", "content-type"] if kept else always
+    )
+
+
+async def test_private_headers_stay_with_their_origin(script: Script, peer: Peer) -> None:
+    async with listening(Peer()) as other:
+        peer.answers = [
+            answer_of(b"", "Location: /same", status="302 Found"),
+            answer_of(b"", f"Location: {other.url}/other", status="302 Found"),
+        ]
+        other.answers = [answer_of(b"", f"Location: {peer.url}/back", status="302 Found")]
+        await script.run(
+            """http.client{ private_headers = { "private-token" } }:get(..., { headers = {
+              ["Private-Token"] = "t", ["Proxy-Authorization"] = "p", Authorization = "a", Host = "virtual",
+              ["X-Mine"] = "m",
+            } })""",
+            peer.url,
+        )
+    secrets = {"private-token: t", "proxy-authorization: p", "authorization: a", "host: virtual"}
+    assert secrets <= set(peer.headers(1))
+    for headers in (other.headers(), peer.headers(2)):
+        assert not secrets & set(headers)
+        assert "x-mine: m" in headers
+
+
+async def test_credentials_of_a_url_stay_with_their_origin(script: Script, peer: Peer) -> None:
+    async with listening(Peer()) as other:
+        peer.answers = [
+            answer_of(b"", "Location: /same", status="302 Found"),
+            answer_of(b"", f"Location: {other.url.replace('//', '//you:s@')}/other", status="302 Found"),
+        ]
+        await script.run("http.get(...)", peer.url.replace("//", "//me:secret@"))
+    assert "authorization: Basic bWU6c2VjcmV0" in peer.headers(1)
+    assert "authorization: Basic eW91OnM=" in other.headers()
+
+
+@pytest.mark.parametrize(
+    "location", ["ftp://x/", "http://", "http://[x", "mailto:x", "http://h:99999/", "javascript:alert(1)"]
+)
+async def test_a_redirect_that_leads_nowhere(script: Script, peer: Peer, location: str) -> None:
+    peer.answers = [answer_of(b"", f"Location: {location}", status="302 Found")]
+    kind, message = await failure(script, "http.get(...)", peer.url)
+    assert (kind, message) == (
+        "redirect",
+        f"http.get failed: {peer.url[7:]} redirects to a URL that is not HTTP: {location}",
+    )
+
+
+@pytest.mark.parametrize("location", ["there", "/a/there", "//HOST/a/there", "http:/a/there", "?q", "../a/there#f"])
+async def test_a_redirect_to_a_relative_url(script: Script, peer: Peer, location: str) -> None:
+    peer.answers = [answer_of(b"", f"Location: {location.replace('HOST', peer.url[7:])}", status="302 Found")]
+    await script.run("http.get(...)", f"{peer.url}/a/b")
+    assert peer.requests[1].split()[1] == (b"/a/b?q" if location == "?q" else b"/a/there")
+
+
+async def test_the_time_limit_is_for_all_redirects(script: Script, peer: Peer) -> None:
+    async def wait(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(answer_of(b"", "Location: /x", status="302 Found"))
+
+    peer.answers = [wait] * 11
+    kind, message = await failure(script, "http.get(..., { timeout = 0.5 })", peer.url)
+    assert (kind, message) == ("timeout", f"http.get failed: no complete answer from {peer.url[7:]} within 0.5 s")
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+async def test_a_tls_handshake_that_the_server_ends(script: Script, how: str) -> None:
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.transport.abort() if how == "reset" else writer.close()
+
+    server = await asyncio.start_server(end, "127.0.0.1", 0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    assert await failure(script, "http.get(...)", f"https://{place}") == (
+        "tls",
+        f"http.get failed: {place}: TLS handshake failed: the server closed the connection",
+    )
+    server.close()

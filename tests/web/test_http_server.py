@@ -6,6 +6,8 @@ import asyncio
 import os
 import resource
 import signal
+import socket
+import struct
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ import aiohttp
 import pytest
 
 from command import TIMEOUT, Command, read_until
-from web_peers import PATIENCE, Script, connected, raw
+from web_peers import PATIENCE, Script, break_off, connected, raw
 
 GET = "GET {} HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -278,10 +280,9 @@ async def test_files(script: Script, web: aiohttp.ClientSession, site: Path) -> 
             async with web.get(url + path, headers={k.replace("_", "-"): v for k, v in headers.items()}) as response:
                 return response.status, await response.read(), response.headers.get("Content-Type")
 
-        assert await get("/s/") == (200, b"<p>home", "text/html")
-        assert await get("/s/deep") == (200, b"<p>deep", "text/html")
-        assert await get("/s/deep/") == (200, b"<p>deep", "text/html")
-        assert await get("/s/a%20b.txt") == (200, b"0123456789", "text/plain")
+        assert await get("/s/") == (200, b"<p>home", "text/html; charset=utf-8")
+        assert await get("/s/deep/") == (200, b"<p>deep", "text/html; charset=utf-8")
+        assert await get("/s/a%20b.txt") == (200, b"0123456789", "text/plain; charset=utf-8")
         assert (await get("/s/data.json"))[2] == "application/json"
         assert await get("/s/strange.xyzzy") == (200, b"\0\xff", "application/octet-stream")
         assert (await get("/s/inner.txt"))[1] == b"{}"
@@ -296,6 +297,173 @@ async def test_files(script: Script, web: aiohttp.ClientSession, site: Path) -> 
             assert (response.headers["Cache-Control"], response.headers["Server"]) == ("max-age=5", "assay")
             etag = response.headers["ETag"]
         assert (await get("/s/a%20b.txt", If_None_Match=etag))[:2] == (304, b"")
+
+
+async def ask_raw(url: str, target: str, *headers: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """Ask over a connection of its own; returns status, headers and body."""
+    head = [f"{method} {target} HTTP/1.1", "Host: x", "Connection: close", *headers]
+    answer = await raw(url, ("\r\n".join(head) + "\r\n\r\n").encode())
+    text, _, body = answer.partition(b"\r\n\r\n")
+    lines = text.decode().split("\r\n")
+    return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), body
+
+
+ALL = b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "body", "where"),
+    [
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=0-0", 206, b"0", "bytes 0-0/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=7-99", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-99", 206, ALL, "bytes 0-9/10"),
+        ("Bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes= 2-4 ,", 206, b"234", "bytes 2-4/10"),
+        ("bytes=10-", 416, b"", "bytes */10"),
+        ("bytes=-0", 416, b"", "bytes */10"),
+        (f"bytes={'9' * 5000}-", 416, b"", "bytes */10"),
+        ("bytes=4-2", 200, ALL, None),
+        ("bytes=0-1,3-4", 200, ALL, None),
+        ("bytes=-", 200, ALL, None),
+        ("bytes=a-b", 200, ALL, None),
+        ("bytes=+1-2", 200, ALL, None),
+        ("bytes=1 - 2", 200, ALL, None),
+        ("bytes", 200, ALL, None),
+        ("bytes=", 200, ALL, None),
+        ("=0-1", 200, ALL, None),
+        ("items=0-1", 200, ALL, None),
+        ("bytes 0-1", 200, ALL, None),
+        ("", 200, ALL, None),
+    ],
+)
+async def test_ranges(script: Script, site: Path, wanted: str, status: int, body: bytes, where: str | None) -> None:
+    async with script.serving(routes(site)) as url:
+        found = await ask_raw(url, "/s/a%20b.txt", f"Range: {wanted}")
+        assert (found[0], found[2], found[1].get("content-range")) == (status, body, where)
+        assert found[1]["content-length"] == str(len(body))
+        head = await ask_raw(url, "/s/a%20b.txt", f"Range: {wanted}", method="HEAD")
+        assert (head[0], head[1]["content-length"], head[2]) == (200, "10", b"")
+
+
+async def test_ranges_of_an_empty_file(script: Script, site: Path) -> None:
+    (site / "empty").touch()
+    async with script.serving(routes(site)) as url:
+        for wanted, status in (("bytes=0-", 416), ("bytes=-5", 200), ("bytes=-0", 416)):
+            assert (await ask_raw(url, "/s/empty", f"Range: {wanted}"))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("condition", "partial"),
+    [
+        ("TAG", True),
+        ("DATE", True),
+        ('"other"', False),
+        ("W/TAG", False),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", False),
+        ("Mon, 01 Jan 2035 00:00:00 GMT", False),
+        ("nonsense", False),
+        ("TAG, TAG", False),
+    ],
+)
+async def test_a_part_is_of_the_file_that_the_client_knows(
+    script: Script, site: Path, condition: str, partial: bool
+) -> None:
+    async with script.serving(routes(site)) as url:
+        _, headers, _ = await ask_raw(url, "/s/a%20b.txt", method="HEAD")
+        os.utime(site / "data.json", (10**9, 10**9))
+        given = condition.replace("TAG", headers["etag"]).replace("DATE", header_case(headers["last-modified"]))
+        status, _, body = await ask_raw(url, "/s/a%20b.txt", "Range: bytes=4-", f"If-Range: {given}")
+        assert (status, body) == ((206, b"456789") if partial else (200, ALL))
+
+
+def header_case(date: str) -> str:
+    """A date whose letters `ask_raw` has made small."""
+    return date.title().replace("Gmt", "GMT")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        (["If-None-Match: TAG"], 304),
+        (["If-None-Match: W/TAG"], 304),
+        (["If-None-Match: *"], 304),
+        (['If-None-Match: "a", TAG'], 304),
+        (['If-None-Match: "a"'], 200),
+        (["If-Modified-Since: DATE"], 304),
+        (["If-Modified-Since: Mon, 01 Jan 2001 00:00:00 GMT"], 200),
+        (["If-Modified-Since: nonsense"], 200),
+        (['If-None-Match: "a"', "If-Modified-Since: DATE"], 200),
+        (["If-Match: TAG"], 200),
+        (["If-Match: *"], 200),
+        (["If-Match: W/TAG"], 412),
+        (['If-Match: "a"'], 412),
+        (["If-Unmodified-Since: DATE"], 200),
+        (["If-Unmodified-Since: Mon, 01 Jan 2001 00:00:00 GMT"], 412),
+        (["If-Match: TAG", "If-None-Match: TAG"], 304),
+        (["If-None-Match: TAG", "Range: bytes=0-1"], 304),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_conditions(script: Script, site: Path, conditions: list[str], status: int, method: str) -> None:
+    async with script.serving(routes(site)) as url:
+        _, headers, _ = await ask_raw(url, "/s/a%20b.txt", method="HEAD")
+        tag, date = headers["etag"], header_case(headers["last-modified"])
+        given = [line.replace("TAG", tag).replace("DATE", date) for line in conditions]
+        found, headers, body = await ask_raw(url, "/s/a%20b.txt", *given, method=method)
+    assert (found, body) == (status, ALL if status == 200 and method == "GET" else b"")
+    assert headers["etag"] == tag
+    assert headers["cache-control"] == "max-age=5"
+
+
+async def test_a_folder_without_its_slash_is_redirected(script: Script, site: Path) -> None:
+    async with script.serving(routes(site)) as url:
+        for target, location in (
+            ("/s/deep", "/s/deep/"),
+            ("/s/deep?a=b%20c", "/s/deep/?a=b%20c"),
+            ("/s//deep", "/s//deep/"),
+            ("/s/%64eep", "/s/%64eep/"),
+        ):
+            status, headers, _ = await ask_raw(url, target)
+            assert (status, headers["location"]) == (301, location)
+        assert (await ask_raw(url, "/s/.well-known"))[0] == 404
+        assert (await ask_raw(url, "/bare/deep"))[0] == 404
+    async with script.serving(f'{{ GET = {{ ["/*"] = {{ static = "{site}" }} }} }}') as url:
+        assert (await ask_raw(url, "//deep"))[1]["location"] == "/deep/"
+
+
+async def test_the_type_of_a_file(script: Script, site: Path) -> None:
+    (site / "latin.txt").write_bytes(b"\xe9")
+    types = {
+        "index.html": "text/html; charset=utf-8",
+        "x.css": "text/css; charset=utf-8",
+        "x.js": "text/javascript; charset=utf-8",
+        "x.svg": "image/svg+xml",
+        "x.webp": "image/webp",
+        "x.tar.gz": "application/gzip",
+        "x.wasm": "application/wasm",
+        "none": "application/octet-stream",
+    }
+    given = f"""{{ GET = {{
+      ["/s/*"] = {{ static = "{site}" }},
+      ["/latin"] = {{ static = "{site}/latin.txt", headers = {{ ["content-type"] = "text/plain; charset=latin-1" }} }},
+    }} }}"""
+    for name in types:
+        (site / name).touch()
+    async with script.serving(given) as url:
+        for name, kind in types.items():
+            assert (await ask_raw(url, f"/s/{name}"))[1]["content-type"] == kind
+        assert (await ask_raw(url, "/latin"))[1]["content-type"] == "text/plain; charset=latin-1"
+
+
+async def test_a_large_file(script: Script, site: Path) -> None:
+    data = os.urandom(3_000_000)
+    (site / "large").write_bytes(data)
+    async with script.serving(routes(site)) as url:
+        assert (await ask_raw(url, "/s/large"))[2] == data
+        assert (await ask_raw(url, "/s/large", "Range: bytes=1000000-"))[2] == data[1_000_000:]
 
 
 @pytest.mark.parametrize(
@@ -324,6 +492,195 @@ async def test_what_is_not_shown(script: Script, site: Path, path: str) -> None:
         answer = await raw(url, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"SECRET" not in answer
+
+
+# Connections ----------------------------------------------------------------------------------------------------
+
+SPEAKING = """{
+  GET = {
+    ["/x"] = function(req) return { body = "x" } end,
+    ["/slow"] = function() sleep(0.1) return { body = "slow" } end,
+    ["/long"] = function() print("in") print(pcall(sleep, 1000)) end,
+    ["/events"] = function()
+      return { sse = function(send) send{ data = "one" } sleep(0.1) send{ data = "two" } end }
+    end,
+    ["/cookies"] = function(req) return { body = req.headers.cookie or "none" } end,
+    ["/items/:id/*"] = function(req) return { json = req.path_params } end,
+    ["/sorted"] = function()
+      return { json = { zeta = 1, alpha = { b = 1, a = 2 }, mid = 3, ["10"] = 1, ["9"] = 1 } }
+    end,
+  },
+  POST = { ["/length"] = function(req) return { body = tostring(#req.body) } end },
+}"""
+
+
+async def say(url: str, said: bytes, *, end: bool = True) -> bytes:
+    """Send bytes and, perhaps, that no more follow; returns all that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        writer.write(said)
+        if end:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), PATIENCE)
+    finally:
+        writer.close()
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(line.split()[1]) for line in answers.split(b"\r\n") if b"HTTP/1." in line]
+
+
+HEAD = " HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "body"),
+    [
+        (f"GET /x{HEAD}\r\n", b"x"),
+        (f"GET /slow{HEAD}\r\n", b"slow"),
+        (f"POST /length{HEAD}Content-Length: 3\r\n\r\nabc", b"3"),
+        (f"POST /length{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"3"),
+        (f"GET /slow{HEAD}\r\nGET /x{HEAD}\r\n", b"x"),
+        ("GET /slow HTTP/1.0\r\n\r\n", b"slow"),
+        (f"GET /events{HEAD}\r\n", b"data: one\n\n\r\nb\r\ndata: two\n\n\r\n0\r\n\r\n"),
+    ],
+)
+async def test_a_client_that_says_no_more_is_answered(script: Script, said: str, body: bytes) -> None:
+    async with script.serving(SPEAKING) as url:
+        answer = await say(url, said.encode())
+    assert set(statuses(answer)) == {200}
+    assert len(statuses(answer)) == said.count("HTTP/1.")
+    assert answer.endswith(body)
+
+
+async def test_many_requests_of_a_client_that_says_no_more(script: Script) -> None:
+    async with script.serving(SPEAKING) as url:
+        for request in (f"GET /x{HEAD}\r\n", f"POST /length{HEAD}Content-Length: 3\r\n\r\nabc"):
+            assert statuses(await say(url, request.encode() * 200)) == [200] * 200
+        assert statuses(await say(url, f"GET /x{HEAD}\r\n".encode() * 200 + b"GARBAGE\r\n\r\n")) == [200] * 200 + [400]
+
+
+async def test_a_long_body_of_a_client_that_says_no_more(script: Script) -> None:
+    body = b"\r\n\r\n" * 500_000
+    async with script.serving(SPEAKING, "half_close_timeout = math.huge") as url:
+        answer = await say(url, f"POST /length{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert answer.endswith(b"\r\n\r\n2000000")
+
+
+async def test_a_file_for_a_client_that_says_no_more(script: Script, site: Path) -> None:
+    (site / "large").write_bytes(b"x" * 3_000_000)
+    async with script.serving(routes(site)) as url:
+        assert (await say(url, f"GET /s/large{HEAD}\r\n".encode())).endswith(b"\r\n\r\n" + b"x" * 3_000_000)
+
+
+async def test_a_handler_has_limited_time_for_a_client_that_says_no_more(script: Script) -> None:
+    async with script.serving(SPEAKING, "half_close_timeout = 0.1") as url:
+        assert await say(url, f"GET /long{HEAD}\r\n".encode()) == b""
+        assert await script.line() == "in"
+        assert await script.line() == "false\tcancelled"
+
+
+async def test_what_is_sent_keeps_a_handler_for_a_client_that_says_no_more(script: Script) -> None:
+    routes = """{ GET = { ["/events"] = function() return { sse = function(send)
+      for i = 1, 10 do send{ data = tostring(i) } sleep(0.1) end
+    end } end } }"""
+    async with script.serving(routes, "half_close_timeout = 0.5") as url:
+        assert b"data: 10\n\n" in await say(url, f"GET /events{HEAD}\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        ("", []),
+        ("GET /x HTTP/1.1\r\nHost", []),
+        (f"POST /length{HEAD}Content-Length: 5\r\n\r\nabc", [400]),
+        (f"POST /length{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nab", [400]),
+        (f"GET /x{HEAD}\r\nPOST /length{HEAD}Content-Length: 5\r\n\r\nabc", [200, 400]),
+        (f"GET /x{HEAD}\r\nGET /x", [200]),
+        (f"CONNECT x:80{HEAD}\r\n", [404]),
+    ],
+)
+async def test_a_client_that_ends_within_a_request(script: Script, said: str, answers: list[int]) -> None:
+    async with script.serving(SPEAKING) as url:
+        assert statuses(await say(url, said.encode())) == answers
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        (f"GET /x{HEAD}Connection: close\r\n\r\nGET /x{HEAD}\r\n", [200]),
+        (f"POST /length{HEAD}Connection: close\r\nContent-Length: 3\r\n\r\nabcGET /x{HEAD}\r\n", [200]),
+        (f"GET /x HTTP/1.0\r\n\r\nGET /x{HEAD}\r\n", [200]),
+        (f"GET /x{HEAD}\r\nGARBAGE\r\n\r\n", [200, 400]),
+        (f"GET /x{HEAD}\r\nGET /slow{HEAD}\r\nGET /x{HEAD}bad header\r\n\r\n", [200, 200, 400]),
+        (f"GET /x{HEAD}\r\n\r\n\r\nGET /x{HEAD}Connection: close\r\n\r\n", [200, 200]),
+        (f"POST /length{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n", [400]),
+        (f"POST /length{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", [400]),
+        (f"POST /elsewhere{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n", [404]),
+        (f"POST /length{HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", [501]),
+        ("GET /x HTTP/2.0\r\nHost: x\r\n\r\n", [505]),
+        ("GET /x HTTP/0.9\r\nHost: x\r\n\r\n", [505]),
+        ("GET /x HTTP/1.2\r\nHost: x\r\n\r\n", [505]),
+        ("GET /x HTTP/3.0\r\nHost: x\r\n\r\n", [505]),
+    ],
+)
+@pytest.mark.parametrize("how", ["at once", "in two pieces"])
+async def test_one_bad_request_does_not_cost_the_others(
+    script: Script, said: str, answers: list[int], how: str
+) -> None:
+    async with script.serving(SPEAKING) as url:
+        if how == "at once":
+            found = await say(url, said.encode(), end=False)
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            writer.write(said[:-7].encode())
+            await asyncio.sleep(0.05)
+            writer.write(said[-7:].encode())
+            found = await asyncio.wait_for(reader.read(), PATIENCE)
+            writer.close()
+    assert statuses(found) == answers
+    assert b"HTTP/2" not in found
+
+
+async def test_a_connection_that_is_reset_cancels_its_handler_at_once(script: Script) -> None:
+    async with script.serving(SPEAKING, "half_close_timeout = math.huge") as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            client.sendall(f"GET /long{HEAD}\r\n".encode())
+            assert await script.line() == "in"
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert await script.line() == "false\tcancelled"
+
+
+async def test_several_cookie_headers_are_one(script: Script) -> None:
+    async with script.serving(SPEAKING) as url:
+        answer = await say(url, f"GET /cookies{HEAD}Cookie: a=1\r\ncookie: b=2; c=3\r\n\r\n".encode())
+    assert answer.endswith(b"\r\n\r\na=1; b=2; c=3")
+
+
+async def test_a_handler_gets_the_parameters_of_its_path(script: Script) -> None:
+    async with script.serving(SPEAKING) as url:
+        answer = await say(url, f"GET /items/a%2Fb/c/d?id=no{HEAD}\r\n".encode())
+    assert answer.endswith(b'\r\n\r\n{"*":"c/d","id":"a/b"}')
+
+
+async def test_json_of_a_handler_has_its_keys_in_order(script: Script) -> None:
+    async with script.serving(SPEAKING) as url:
+        answer = await say(url, f"GET /sorted{HEAD}\r\n".encode())
+        written = await script.run(
+            'return json.encode({ zeta = 1, alpha = { b = 1, a = 2 }, mid = 3, ["10"] = 1, ["9"] = 1 })'
+        )
+    assert answer.endswith(b'\r\n\r\n{"10":1,"9":1,"alpha":{"a":2,"b":1},"mid":3,"zeta":1}')
+    assert answer.endswith(written.encode())
+
+
+@pytest.mark.parametrize("code", [*range(9), *range(10, 32), 127])
+async def test_control_characters_in_a_handlers_headers_are_refused(
+    script: Script, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    handler = f"function() return {{ headers = {{ a = 'b\\{code:03}c' }} }} end"
+    async with script.serving(f'{{ GET = {{ ["/x"] = {handler} }} }}') as url:
+        assert statuses(await say(url, f"GET /x{HEAD}\r\n".encode())) == [500]
+    assert "bad header 'a' (a control character in its value)" in capsys.readouterr().err
 
 
 # WebSockets -----------------------------------------------------------------------------------------------------
@@ -381,8 +738,7 @@ async def test_a_client_that_breaks_off_is_told_after_what_it_sent(
         socket = await web.ws_connect(f"{url}/ws")
         assert await script.line() == "in"
         await socket.send_str("last words")
-        transport = socket.get_extra_info("socket")
-        transport.shutdown(2)
+        break_off(socket)
         script.host.state.invoke(b"set_global", b"go", True)
         assert await script.line() == "last words\ttext"
         assert await script.line() == "closed\t1006"

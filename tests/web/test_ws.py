@@ -12,7 +12,7 @@ import trustme
 from aiohttp import WSMsgType, web
 
 from assay.errors import LuaError
-from web_peers import PATIENCE, Peer, Script, answer_of, failure
+from web_peers import PATIENCE, Peer, Script, answer_of, break_off, failure
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[object]]
 
@@ -95,8 +95,7 @@ async def test_a_close_by_the_other_side(script: Script) -> None:
 
 async def test_a_connection_that_breaks(script: Script) -> None:
     async def vanish(socket: web.WebSocketResponse) -> None:
-        transport = socket.get_extra_info("socket")
-        transport.shutdown(2)
+        break_off(socket)
 
     async with talking(vanish) as url:
         kind, message = await failure(script, "ws.connect(...):recv()", url)
@@ -189,6 +188,17 @@ async def test_where_nobody_speaks_websocket(script: Script, peer: Peer) -> None
     for address, expected in (("ws://nowhere.invalid", "dns"), ("ws://127.0.0.1:1", "connect")):
         kind, message = await failure(script, "ws.connect(...)", address)
         assert kind == expected, message
+
+
+async def test_a_handshake_that_a_kept_connection_loses_is_sent_again(script: Script, peer: Peer) -> None:
+    async def close_silently(writer: asyncio.StreamWriter) -> None:
+        pass
+
+    peer.answers = [answer_of(b"first"), close_silently, answer_of(b"", status="404 Not Found")]
+    with pytest.raises(LuaError) as caught:
+        await script.run("local url = ...; http.get(url) ws.connect((url:gsub('^http', 'ws')))", peer.url)
+    assert caught.value.value["status"] == 404
+    assert (len(peer.requests), peer.connections) == (3, 2)
 
 
 async def test_tls(script: Script, authority: trustme.CA, server_tls: ssl.SSLContext) -> None:

@@ -30,16 +30,28 @@ local function spawn(fn, ...)
   return start(fn, ...)
 end
 
+local function check_interval(name, value)
+  if not math.type(value) or not (value > 0 and value < math.huge) then
+    local got = math.type(value) and tostring(value) or host.describe(value)
+    error("async.spawn_interval: bad argument '" .. name .. "' (a number above 0 expected, got " .. got .. ")", 3)
+  end
+end
+
+-- Takes (fn, milliseconds) or (seconds, fn).
 local function spawn_interval(fn, ms)
-  check_function("spawn_interval", fn)
-  if not math.type(ms) or not (ms > 0 and ms < math.huge) then
-    local got = math.type(ms) and tostring(ms) or host.describe(ms)
-    error("async.spawn_interval: bad argument 'ms' (a number above 0 expected, got " .. got .. ")", 2)
+  local seconds
+  if math.type(fn) and type(ms) == "function" then
+    seconds, fn = fn, ms
+    check_interval("seconds", seconds)
+  else
+    check_function("spawn_interval", fn)
+    check_interval("ms", ms)
+    seconds = ms / 1000
   end
   local cancelled = false
   local task = start(function()
     repeat
-      internal._pause(ms / 1000)
+      internal._pause(seconds)
       local ok, problem = pcall(fn)
       if not ok and not cancelled then
         internal._failed(host.message_of(problem))

@@ -21,6 +21,7 @@ library = Library(
     task is awaited; when nobody awaits it, it is reported on stderr.
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
+    callbacks={"async.spawn.fn": "fun(...: any): any", "async.spawn_interval.fn": "fun(): any"},
     needs=NOTHING,
 )
 
@@ -65,8 +66,10 @@ def spawn(fn: LuaFunction, *arguments: Value) -> Task:
 
 
 @library.function(native=True)
-def spawn_interval(fn: LuaFunction, ms: float) -> Task:
+def spawn_interval(fn: LuaFunction | float, ms: float | LuaFunction) -> Task:
     """Call a function again and again, first after one interval. An error is logged in one line; the calls go on.
+
+    `spawn_interval(seconds, fn)` is the same with the interval in seconds.
 
     Calls never overlap: the interval is the time between the end of a call and the next. `cancel` ends them, also from
     within a call; `await` waits for that and returns an empty array.

@@ -24,7 +24,7 @@ def parse(text: str) -> dict[str, Value]:
     import tomllib
 
     try:
-        return {key: _plain(value) for key, value in tomllib.loads(text).items()}
+        return {key: _plain(value) for key, value in tomllib.loads(text.removeprefix("\ufeff")).items()}
     except ValueError as error:
         raise BuiltinError(str(error)) from None
 

@@ -1,5 +1,7 @@
-"""`assay check`: what can be said of a worker script before it runs.
+"""`assay check`: the faults of a script that can be found before it runs.
 
-`inspect.lua` describes the functions of a script that was read (lines, what they capture), `tokens.py` reads their
-source, `rules.py` finds what is wrong, `check.py` puts it together.
+`syntax.py` reads the source and `scopes.py` its variables; `state.py` describes what exists once the script was run as
+far as its worker. A `Body` is a function or a chunk seen through both. `names.py` has the rules for all code,
+`rules.py` those for workflows, `registered.py` and `environments.py` what the source alone says of workers and tests,
+`signals.py` the rule across files; `functions.py` and `check.py` apply them. `keywords.py` explains syntax errors.
 """

@@ -1,7 +1,7 @@
 -- Describes functions of a script: where they are, and what they capture.
 local host = ...
 
-local getinfo, getupvalue = debug.getinfo, debug.getupvalue
+local getinfo, getlocal, getupvalue = debug.getinfo, debug.getlocal, debug.getupvalue
 local concat, rawget, type = table.concat, rawget, type
 
 local DEEPEST = 3 -- tables in tables that are looked into
@@ -30,7 +30,7 @@ local function kind_of(value, depth)
   return { "plain" }
 end
 
--- The held function `id`: its file, its first and last line, and its upvalues and the script's globals by name.
+-- The held function `id`: its file, its first and last line, its parameters, and its upvalues by name.
 function host.inspect(id)
   local fn = host.held(id)
   local info = getinfo(fn, "S")
@@ -43,13 +43,30 @@ function host.inspect(id)
     i = i + 1
     name, value = getupvalue(fn, i)
   end
-  return (host.encode({ info.source, info.linedefined, info.lastlinedefined, captured }, "wire"))
+  local parameters = {}
+  name, i = getlocal(fn, 1), 1
+  while name do
+    parameters[i] = name
+    i = i + 1
+    name = getlocal(fn, i)
+  end
+  local described = { info.source, info.linedefined, info.lastlinedefined, concat(parameters, " "), captured }
+  return (host.encode(described, "wire"))
 end
 
--- What global `name` is, when the script made it.
+-- What global `name` is.
 function host.inspect_global(name)
   local value = rawget(host.globals, name)
-  return (host.encode(kind_of(value, 1), "wire"))
+  return (host.encode(value == nil and { "absent" } or kind_of(value, 1), "wire"))
+end
+
+-- The names of all globals.
+function host.inspect_globals()
+  local found = {}
+  for key in next, host.globals do
+    found[#found + 1] = type(key) == "string" and key or nil
+  end
+  return concat(found, " ")
 end
 
 -- Whether a module is loaded.

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from assay.checking.tokens import UNKNOWN, Token, constant, table_fields
+from tree_sitter import Node
+
+from assay.checking.findings import suggestion
+from assay.checking.syntax import UNKNOWN, constant, line_of, table_fields, text_of
 from assay.errors import BuiltinError
 from assay.lua import convert
 from assay.lua.declare import Function
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What follows the name of something unknown: the one that was probably meant."""
-    near = difflib.get_close_matches(name, sorted(known), 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
-
-
-def bad_options(function: Function, given: Sequence[Sequence[Token]]) -> Iterator[tuple[int, str]]:
-    """What is wrong with the option tables that a function is given: the line, and what to say."""
+def bad_options(function: Function, given: Sequence[Node]) -> Iterator[tuple[int, str]]:
+    """The faults of the option tables that a function is given: lines and messages."""
     expected = [item for item in function.parameters if item.name != "self"]
-    for parameter, tokens in zip(expected, given, strict=False):
+    for parameter, node in zip(expected, given, strict=False):
         if _options_of(parameter.hint) is not None:
-            yield from _misfits(function.title, parameter.hint, tokens, f"argument '{parameter.name}'", "")
+            yield from _misfits(function.title, parameter.hint, node, f"argument '{parameter.name}'", "")
 
 
 def _options_of(hint: Any) -> type | None:
@@ -33,22 +29,22 @@ def _options_of(hint: Any) -> type | None:
     return found[0] if len(found) == 1 else None
 
 
-def _misfits(title: str, hint: Any, tokens: Sequence[Token], where: str, outer: str) -> Iterator[tuple[int, str]]:
-    """Look at a value and at the options in it. `outer` stands before their names; `where` names the value itself."""
-    options, given = _options_of(hint), table_fields(tokens)
+def _misfits(title: str, hint: Any, node: Node, where: str, outer: str) -> Iterator[tuple[int, str]]:
+    """Look at a value and at the options in it. `outer` precedes their names; `where` names the value itself."""
+    options, given = _options_of(hint), table_fields(node)
     if options is None or given is None:
-        value = constant(tokens)
+        value = constant(node)
         if value is not UNKNOWN:
             try:
                 convert.converter(hint)(value, where)
             except BuiltinError as error:
-                yield tokens[0].line, f"{title}: {error}"
+                yield line_of(node), f"{title}: {error}"
         return
     hints = get_type_hints(options)
     known = {field.name for field in fields(options)}
     for key, inner in given:
-        name = outer + key.text
-        if key.text not in known:
-            yield key.line, f"{title} has no option '{name}'" + nearest(key.text, known)
+        name = text_of(key)
+        if name not in known:
+            yield line_of(key), f"{title} has no option '{outer}{name}'" + suggestion(name, known)
         else:
-            yield from _misfits(title, hints[key.text], inner, f"option '{name}'", f"{name}.")
+            yield from _misfits(title, hints[name], inner, f"option '{outer}{name}'", f"{outer}{name}.")

@@ -18,8 +18,11 @@ from typing import NoReturn
 
 from assay.cli.leave import leave
 
-COMMANDS = ("check", "context", "dev", "exec", "modules", "new", "repl", "replay", "run", "test", "types", "workflow")
-"""The commands; each is the attribute `command` of the module of its name."""
+COMMANDS = (
+    *("check", "completion", "context", "dev", "exec", "help", "modules", "new", "repl", "replay"),
+    *("run", "test", "types", "version", "workflow"),
+)
+"""The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""
 
 SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
 """What the options begin with that say what a script may do."""
@@ -39,6 +42,10 @@ def main() -> NoReturn:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if "_ASSAY_COMPLETE" in os.environ:
+        from assay.cli import commands
+
+        return commands.complete(os.environ["_ASSAY_COMPLETE"])
     from assay.cli import script
 
     match arguments:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from assay.builtins import log
-from assay.checking.check import Check
+from assay.checking.functions import Functions
 from assay.lua.host import Host, Service
-from assay.temporal.worker import Worker
+from assay.temporal.worker.worker import Worker
 
 
 def tell_of(host: Host, service: Service) -> None:
@@ -16,7 +16,7 @@ def tell_of(host: Host, service: Service) -> None:
     if not isinstance(service, Worker):
         return
     try:
-        findings = set(Check(host).worker(service))
+        findings = set(Functions(host).worker(service))
     except Exception:
         if host.verbose:
             raise

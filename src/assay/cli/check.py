@@ -1,4 +1,4 @@
-"""`assay check`: find what is wrong with a worker script before it runs."""
+"""`assay check`: find the faults of a script before it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from assay.cli.interrupt import make_interruptible
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.permissions import Permissions
 from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
@@ -23,39 +24,61 @@ if TYPE_CHECKING:
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command(cls=SandboxedCommand, short_help="Check worker scripts before they run.")
+@click.command(cls=SandboxedCommand, short_help="Check scripts before they run.")
 @verbose
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--no-run", is_flag=True, help="Look at the source alone; run nothing.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", help="How to print the results."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)
-def command(scripts: tuple[str, ...], as_json: bool, verbose: bool, asked: Asked) -> int:
-    """Check worker scripts: syntax, what they register, and their workflows.
+def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool, asked: Asked) -> int:
+    """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
-    A script runs up to the point where it would talk to a server. In the workflows and in the functions that they
-    call, these are found: I/O, values that cannot go into a workflow, activities, child workflows, options and methods
-    that do not exist, options with a value that does not fit, futures that nobody keeps. There and in the activities:
-    calls of functions that the builtins do not have.
+    A script runs up to the point where it would talk to a server; of *_test.lua the source is enough. Everywhere: names
+    that are not defined, functions that builtins do not have, calls in place of a function in pcall. In workflows: I/O,
+    values that cannot be used there, activities, options and methods that do not exist, options that do not fit,
+    discarded futures. In tests: activities and workflows that the script does not have. Across all files: waits for
+    signals that nothing sends.
 
     Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
     """
     make_interruptible(patience=1)
-    from assay.checking.check import check_script
+    from assay.checking.check import check_scripts
     from assay.temporal import logs
 
     logs.silence(verbose)
-    reports = {}
-    for script in scripts:
-        try:
-            allowed = permissions(asked, os.path.dirname(script) or ".")
-            reports[script] = asyncio.run(check_script(script, permissions=allowed))
-        except AssayError as error:
-            return tell(error, verbose)
-    if as_json:
-        shown = [{"script": script, **dataclasses.asdict(report)} for script, report in reports.items()]
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-    else:
-        for script, report in reports.items():
-            click.echo(_show(script, report))
+
+    def policy(script: str) -> Permissions:
+        return permissions(asked, os.path.dirname(script) or ".")
+
+    try:
+        reports = asyncio.run(check_scripts(scripts, run=not no_run, policy=policy))
+    except AssayError as error:
+        return tell(error, verbose)
+    _print(reports, "json" if as_json else form)
     return 1 if any(report.has_errors for report in reports.values()) else 0
+
+
+def _print(reports: dict[str, Report], form: str) -> None:
+    if form == "text":
+        click.echo("\n".join(_show(script, report) for script, report in reports.items()))
+        return
+    shown: Any
+    if form == "json":
+        shown = [
+            {
+                "script": script,
+                "workers": [dataclasses.asdict(worker) for worker in report.workers],
+                "findings": [dataclasses.asdict(finding) for finding in report.findings],
+            }
+            for script, report in reports.items()
+        ]
+    else:
+        from assay.checking import sarif
+
+        shown = sarif.log(dict.fromkeys(finding for report in reports.values() for finding in report.findings))
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 def _show(script: str, report: Report) -> str:
@@ -75,6 +98,6 @@ def _show(script: str, report: Report) -> str:
             if names
         ]
         lines.append(f"{script}: task queue '{worker.task_queue}': {'; '.join(parts)}")
-    if not report.workers and not report.findings:
-        lines.append(f"{script}: no worker")
+    if not lines:
+        lines.append(f"{script}: {'tests' if report.is_test else 'no worker'}")
     return "\n".join(lines)

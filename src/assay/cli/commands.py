@@ -31,7 +31,7 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"assay.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"assay.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(
@@ -46,6 +46,12 @@ class Commands(click.Group):
         """Show the two forms of a call."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT [ARGS]...")
         formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]...", prefix="       ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, and the options in one line: all has to fit on a screen."""
+        self.format_commands(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("Options: --version, --verbose, -h or --help; of a command: assay help COMMAND")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,6 +88,13 @@ def main(arguments: list[str]) -> int:
         complain(f"cannot write the output: {error.strerror}")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def complete(instruction: str) -> int:
+    """Answer a shell that asks what can follow on a command line; returns the exit code."""
+    from assay.cli import completion
+
+    return completion.complete(group, instruction)
 
 
 def unknown(name: str) -> int:

@@ -14,41 +14,48 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[a-z0-9]+")
 _WEIGHTS = (8, 4, 1)  # of a word in the name, in the first sentence, elsewhere
+_BESIDE = 0.6  # the weight of options and guides beside that of functions
 
 
-@click.command(short_help="Search the reference.")
+@click.command(short_help="Search the reference and the guides.")
 @verbose
 @click.option("-n", "--number", type=click.IntRange(1), default=3, help="How many to show at most [3].")
 @click.argument("query", nargs=-1, required=True)
 def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
-    """Search the reference for functions and print the best, with arguments and options.
+    """Search the reference and the guides and print the best: functions, options, sections.
 
     \b
     assay context read a file
     assay context ctx:wait_signal
+    assay context heartbeat_timeout
     """  # noqa: D301 click wants the character, for lines that it leaves as they are
-    from assay.cli import reference
-    from assay.lua.reference import entries
+    from assay.cli import guides, reference
+    from assay.lua.reference import entries, options
 
-    found = [entry for library in reference.libraries() for entry in entries(library)]
+    libraries = reference.libraries()
+    functions = [entry for library in libraries for entry in entries(library)]
+    others = [*(entry for library in libraries for entry in options(library)), *guides.sections()]
+    found = functions + others
     words = _WORD.findall(" ".join(query).lower())
-    scored = sorted(((_score(entry, words), -at) for at, entry in enumerate(found)), reverse=True)
+    scores = [_score(entry, words) * (1 if at < len(functions) else _BESIDE) for at, entry in enumerate(found)]
+    scored = sorted(((score, -at) for at, score in enumerate(scores)), reverse=True)
     alike: dict[str, list[Entry]] = {}  # the functions of `temporal` are those of a client
     for score, at in scored:
         if score > 0:
             alike.setdefault(found[-at].text.partition("\n")[2], []).append(found[-at])
     best = list(alike.items())[:number]
     if not best:
-        click.echo(f"nothing about '{' '.join(query)}'", err=True)
+        click.echo(f"no results for '{' '.join(query)}'", err=True)
         return 1
     click.echo("\n".join(_show(entries, body) for body, entries in best), nl=False)
     return 0
 
 
 def _show(entries: list[Entry], body: str) -> str:
-    """Functions that differ only in their names."""
+    """Functions, or options, that differ only in their names."""
     first, *others = entries
-    also = f"\nAlso {', '.join(f'`{entry.title}`' for entry in others)}.\n" if others else ""
+    names = [entry.text.partition("\n")[0].removeprefix("## ").partition(" → ")[0] for entry in others]
+    also = f"\nAlso {', '.join(names)}.\n" if names else ""
     return first.text.partition("\n")[0] + "\n" + also + body
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -22,8 +23,8 @@ STUBS = "assay.lua"
 def command(name: str, verbose: bool) -> int:
     """Make a project in the new folder NAME.
 
-    It has a worker with one workflow, its test, a client script, a Makefile, and the settings and stubs for the Lua
-    language server. Its tests pass at once: make -C NAME test
+    It has a worker with one workflow, its test, a client script, a README, a Makefile, and settings and annotations for
+    the Lua language server. Its tests pass at once: make -C NAME test
     """
     folder = Path(name)
     queue = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
@@ -33,15 +34,15 @@ def command(name: str, verbose: bool) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         complain(f"cannot make a project in {name}: it exists already")
         return EXIT_USAGE
-    from assay.cli.reference import stubs
+    from assay.cli.reference import write_stubs
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(_TEMPLATE.iterdir()):
             target = folder / path.name.replace("dot.", ".")
-            target.write_text(path.read_text(encoding="utf-8").replace("{{queue}}", queue), encoding="utf-8")
-        (folder / ".luals").mkdir()
-        (folder / ".luals" / STUBS).write_text(stubs(), encoding="utf-8")
+            text = path.read_text(encoding="utf-8").replace("{{queue}}", queue).replace("{{name}}", folder.name)
+            target.write_text(text, encoding="utf-8")
+        write_stubs(os.fspath(folder / ".luals" / STUBS))
     except OSError as error:
         complain(f"cannot make a project in {name}: {error.strerror}")
         return EXIT_USAGE

@@ -13,13 +13,29 @@ import sys
 from collections.abc import Sequence
 
 from assay.builtins import LIBRARIES
+from assay.lua.annotations import module_stub, prelude, stub
 from assay.lua.declare import Library
-from assay.lua.reference import entries, module_stub, page, stub
+from assay.lua.reference import entries, page
 from assay.permissions.needs import NOTHING
 from assay.testing.library import library as test_library
 
 LUAS_OWN = ("os",)
 """Globals of Lua that get more functions."""
+
+_CTX_CALLBACKS = {
+    "ctx:on_signal.handler": "fun(input: any)",
+    "ctx:on_dynamic_signal.handler": "fun(name: string, input: any)",
+    "ctx:register_query.handler": "fun(input: any): any",
+    "ctx:register_dynamic_query.handler": "fun(name: string, input: any): any",
+    "ctx:register_update.handler": "fun(input: any): any",
+    "ctx:register_dynamic_update.handler": "fun(name: string, input: any): any",
+    "ctx.UpdateOptions.validator": "fun(...: any)",
+    "ctx:side_effect.function": "fun(): any",
+    "ctx:spawn.function": "fun(...: any): any",
+    "ctx:shield.function": "fun(): any",
+    "ctx:with_timeout.function": "fun(): any",
+    "ctx:wait_condition.condition": "fun(): any",
+}
 
 
 def libraries() -> list[Library]:
@@ -29,10 +45,12 @@ def libraries() -> list[Library]:
 
 
 def _ctx() -> Library:
-    from assay.temporal.workflow.context import Context
-    from assay.temporal.workflow.futures import Future
+    from assay.temporal.workflow.ctx.context import Context
+    from assay.temporal.workflow.ctx.futures import Future
 
-    library = Library("ctx", "What a workflow function gets as its first argument.", needs=NOTHING)
+    library = Library(
+        "ctx", "What a workflow function gets as its first argument.", callbacks=_CTX_CALLBACKS, needs=NOTHING
+    )
     library.handle(Context)
     library.handle(Future)
     return library
@@ -64,7 +82,7 @@ def first_sentence(doc: str) -> str:
 def stubs() -> str:
     """Write LuaLS annotations for all globals, in one file."""
     parts = [stub(library, extends=library.name in LUAS_OWN) for library in libraries() if "." not in library.name]
-    return "\n".join(["---@meta\n", *parts])
+    return "\n".join(["---@meta\n", prelude(), *parts])
 
 
 def module_stubs() -> dict[str, str]:
@@ -85,9 +103,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, text in pages().items():
             _write(os.path.join(options.folder, name), text)
     if options.stubs is not None:
-        _write(options.stubs, stubs())
-        for name, text in module_stubs().items():
-            _write(os.path.join(os.path.dirname(options.stubs), name), text)
+        write_stubs(options.stubs)
+
+
+def write_stubs(path: str) -> None:
+    """Write the annotations of all globals to a file, and those of the modules for `require` beside it.
+
+    Its folder is made when it is missing. Raises OSError.
+    """
+    folder = os.path.dirname(path)
+    os.makedirs(folder or ".", exist_ok=True)
+    _write(path, stubs())
+    for name, text in module_stubs().items():
+        _write(os.path.join(folder, name), text)
 
 
 def _write(path: str, text: str) -> None:

@@ -76,7 +76,8 @@ async def _replay(
     allowed: Permissions,
 ) -> int:
     from assay.temporal import logs
-    from assay.temporal.connection import ConnectionOptions, connect
+    from assay.temporal.client.connect import connect_client
+    from assay.temporal.connection import ConnectionOptions
     from assay.temporal.registration import read_script
     from assay.temporal.replay import sources
     from assay.temporal.replay.engine import Replay
@@ -85,7 +86,7 @@ async def _replay(
     histories: AsyncIterator[WorkflowHistory]
     if query is not None:
         options = ConnectionOptions(url=address, namespace=namespace)
-        client = await connect("replay", options)
+        client = await connect_client("replay", options)
         total = await sources.count(client, query)
         histories = sources.from_server(client, query)
     else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from assay.testing.runner import FileResult, TestResult
 
 
-@click.command(cls=SandboxedCommand)
+@click.command(cls=SandboxedCommand, short_help="Run Lua tests: the files named *_test.lua.")
 @verbose
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
 @click.option(

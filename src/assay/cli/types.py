@@ -15,16 +15,16 @@ from assay.cli.options import verbose
 def command(file: str | None, verbose: bool) -> int:
     """Write LuaLS annotations of all globals to FILE, or to standard output.
 
-    Name their folder in the setting "workspace.library" of .luarc.json, and editors complete and check scripts.
+    Modules for `require` get files beside FILE; its folder is made when it is missing. Name the folder in the setting
+    "workspace.library" of .luarc.json, and editors complete and check scripts.
     """
-    from assay.cli.reference import stubs
+    from assay.cli.reference import stubs, write_stubs
 
     if file is None:
         click.echo(stubs(), nl=False)
         return 0
     try:
-        with open(file, "w", encoding="utf-8") as target:
-            target.write(stubs())
+        write_stubs(file)
     except OSError as error:
         complain(f"cannot write {file}: {error.strerror}")
         return EXIT_USAGE

@@ -94,7 +94,8 @@ async def _read(
     allowed: Permissions,
 ) -> tuple[Timeline, Divergence | None]:
     from assay.temporal import logs
-    from assay.temporal.connection import ConnectionOptions, connect
+    from assay.temporal.client.connect import connect_client
+    from assay.temporal.connection import ConnectionOptions
     from assay.temporal.registration import read_script
     from assay.temporal.timeline import reading
 
@@ -102,7 +103,7 @@ async def _read(
     if is_file:
         recorded = reading.from_file(Path(workflow))
     else:
-        client = await connect("workflow show", ConnectionOptions(url=address, namespace=namespace))
+        client = await connect_client("workflow show", ConnectionOptions(url=address, namespace=namespace))
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)

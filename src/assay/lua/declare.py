@@ -12,7 +12,7 @@ waits without stopping other coroutines. A parameter of type `Host` is filled in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -146,17 +146,29 @@ class Library:
         doc: str,
         lua: str | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
+        callbacks: Mapping[str, str] = MappingProxyType({}),
+        callback_tables: Sequence[type] = (),
         *,
         needs: Needs | None = None,
     ) -> None:
-        """`lua` is the path of a Lua file that implements the functions declared `native`, and has the `constants`.
+        """Declare a library without functions.
 
-        `needs`: what each function needs that states nothing else.
+        Args:
+            name: The global, or the module.
+            doc: Its description.
+            lua: The path of a Lua file that implements the functions declared `native`, and has the `constants`.
+            constants: Name → description.
+            callbacks: The functions that a script gives, as types for editors: the title of a function, or the name of
+                an option table, with a dot and the name of the argument or option → "fun(input: any): any".
+            callback_tables: Dataclasses that `callbacks` mention and nothing else does.
+            needs: What each function needs that states nothing else.
         """
         self.name = name
         self.doc = doc
         self.lua = lua
         self.constants = constants
+        self.callbacks = callbacks
+        self.callback_tables = callback_tables
         self.needs = needs
         self.functions: list[Function] = []
         self.handles: list[Handle] = []

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from assay.errors import AssayError, DeniedError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
+from assay.lua.loader import Find
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
@@ -93,10 +95,13 @@ class Host:
         "verbose",
     )
 
+    hurried = False
+    """Whether a call of a builtin must never take long."""
+
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],
-        find_module: Callable[[str], Outcome],
+        find_module: Find,
         write: Callable[[bytes], Any],
         flush: Callable[[], Any] = lambda: None,
         *,
@@ -153,9 +158,26 @@ class Host:
 
     # What Lua calls: never raises, never touches the state but for `load_part` -------------------------------
 
+    _ASKED: ClassVar[tuple[str, ...]] = (
+        *("cancel", "describe_class", "describe_method", "find_module", "let_go", "load_library", "load_part"),
+        *("replaced", "write"),
+    )
+    """The methods that the private side may call by `ask`."""
+    _askable: ClassVar[Mapping[bytes, Callable[..., Any]]] = MappingProxyType({})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Fix what Lua may ask of the hosts of a class."""
+        super().__init_subclass__(**options)
+        cls._askable = _table(cls, cls._ASKED)
+
     def ask(self, name: bytes, *arguments: Any) -> Any:
-        """Call one of the methods below for the private side."""
-        return getattr(self, name.decode())(*arguments)
+        """Call one of the methods that `_ASKED` lists."""
+        return self._askable[name](self, *arguments)
+
+    def interrupted(self, error: BaseException) -> int:
+        """End the script because of an exception from outside, such as an interrupt from the keyboard."""
+        _, never = self.end(error)
+        return int(never)
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin; its outcome is told as a tuple (see `host/bind.lua`)."""
@@ -166,9 +188,9 @@ class Host:
                 self._last_id += 1
                 self._operations[self._last_id] = function, result
                 return b"w", self._last_id
-            return self._outcome(result)
+            return self.outcome(result)
         except BaseException as error:
-            return self._failure(function, error)
+            return self.failure(function, error)
 
     def implementation(self, function: Function) -> Callable[..., Any]:
         """What runs when the script calls `function`; raises BuiltinError when this host does not allow it."""
@@ -199,6 +221,10 @@ class Host:
             _, coroutine = self._operations.pop(operation)
             coroutine.close()
 
+    def take_operation(self, operation: int) -> tuple[Function, Coroutine[Any, Any, Any]]:
+        """Return what an operation runs and which function began it; whoever takes it carries it to its end."""
+        return self._operations.pop(operation)
+
     def let_go(self, identity: int) -> None:
         """Remember that Lua has collected a handle."""
         self._collected.append(identity)
@@ -228,13 +254,13 @@ class Host:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         try:
-            tag, *rest = self._find_module(text)
+            tag, *rest = self._find_module(text, text in built_in)
         except DeniedError as error:
             return self._error_object("require", error)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
-        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         if tag in (b"missing", b"e") and text in built_in:
             return (b"library",)
         if tag != b"missing":
@@ -253,7 +279,7 @@ class Host:
 
     def replaced(self, library: bytes) -> Outcome:
         """The functions of one of Lua's own libraries that the private side has its own for."""
-        return self._late.replaced[library]
+        return self._late.replaced(library)
 
     def load_part(self, name: bytes) -> Any:
         """The part of the private side that has a function which is needed for the first time."""
@@ -284,7 +310,8 @@ class Host:
 
     # Outcomes -----------------------------------------------------------------------------------------------
 
-    def _outcome(self, result: Any) -> Outcome:
+    def outcome(self, result: Any) -> Outcome:
+        """Return a result as Lua's side takes it."""
         if type(result) in _PLAIN:
             return b"v", result
         if isinstance(result, Record):
@@ -314,7 +341,8 @@ class Host:
         self._handles[self._last_id] = item
         return self._last_id
 
-    def _failure(self, function: Function, error: BaseException) -> Outcome:
+    def failure(self, function: Function, error: BaseException) -> Outcome:
+        """Return an error of a call as Lua's side takes it."""
         title = function.title
         if isinstance(error, ErrorObject):
             return self._error_object(title, error)
@@ -397,10 +425,10 @@ class Host:
         if isinstance(arguments, list):
             return b"j", *map(bytes, arguments)
         if len(arguments) == 1:
-            return self._outcome(arguments[0])
+            return self.outcome(arguments[0])
         if all(isinstance(argument, bytes) for argument in arguments):
             return b"v", *arguments
-        return self._outcome(Several(arguments))
+        return self.outcome(Several(arguments))
 
     def step(self, task: int, *answer: Any) -> tuple[Any, ...]:
         """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
@@ -445,20 +473,20 @@ class Host:
         was_cancelled = False
         while event[0] == b"wait":
             self._flush()
-            function, awaitable = self._operations.pop(event[1])
+            function, awaitable = self.take_operation(event[1])
             try:
                 if self.launch():
                     # They begin before this wait does, so that what their first step takes (it may import a lot) is
                     # not taken from a `sleep` that lets them get ready.
                     await asyncio.sleep(0)
-                answer = self._outcome(await awaitable)
+                answer = self.outcome(await awaitable)
             except asyncio.CancelledError:
                 awaitable.close()
                 self.check_alive()
                 was_cancelled = True
-                answer = self._failure(function, cancelled())
+                answer = self.failure(function, cancelled())
             except Exception as error:
-                answer = self._failure(function, error)
+                answer = self.failure(function, error)
             event = self.step(task, *answer)
         self.launch()
         try:
@@ -486,6 +514,14 @@ class Host:
             raise LuaError(f"the result cannot be carried: {message}")
         value = values.decode(rest[3], rest[4:]) if len(rest) > 3 else None
         raise LuaError(message, value, rest[1].decode("utf-8", "replace"), self._handles.get(rest[2]))
+
+    def error_of(self, event: tuple[Any, ...]) -> LuaError:
+        """Return the error with which a task ended."""
+        try:
+            self.result(event)
+        except LuaError as error:
+            return error
+        raise AssertionError("the task has not failed")
 
     def launch(self) -> bool:
         """Start driving the tasks that Lua code spawned; returns whether there were any."""
@@ -574,6 +610,13 @@ class Host:
         self.failed.clear()
         while self.kept:
             await self.kept.popitem()[1].close()
+
+
+def _table(cls: type, names: Iterable[str]) -> Mapping[bytes, Callable[..., Any]]:
+    return MappingProxyType({name.encode(): getattr(cls, name) for name in names})
+
+
+Host._askable = _table(Host, Host._ASKED)
 
 
 def _file_name(name: Any) -> bytes:

@@ -10,6 +10,7 @@ import os.path
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from lupa.lua55 import LuaMemoryError, LuaRuntime
@@ -64,7 +65,10 @@ class Callbacks(Protocol):
         """Run a builtin."""
 
     def ask(self, name: bytes, *arguments: Any) -> Any:
-        """Call one of the host's other functions for the private side, by its name."""
+        """Call one of the few other functions that Lua may use."""
+
+    def interrupted(self, error: BaseException) -> int:
+        """Keep an exception that came from outside while one of these ran; returns an operation that never ends."""
 
 
 def _refuse(_object: object, name: object, _setting: bool) -> None:
@@ -95,14 +99,18 @@ class Late:
     """Parts that are loaded when they are first needed, as `LATE_PARTS` has them."""
 
     def __init__(self, parts: Mapping[str, Collection[str]]) -> None:
-        self.part_of = {name.encode(): part for part, names in parts.items() for name in names}
+        self.part_of = MappingProxyType({name.encode(): part for part, names in parts.items() for name in names})
         """The part that each function is in."""
-        self.replaced: defaultdict[bytes, tuple[bytes, ...]] = defaultdict(tuple)
-        """The names of functions that stand in the place of Lua's own, by their library."""
+        replaced: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for name in sorted(self.part_of):
-            library, dot, replaced = name.partition(b".")
+            library, dot, function = name.partition(b".")
             if dot:
-                self.replaced[library] += (replaced,)
+                replaced[library].append(function)
+        self._replaced = MappingProxyType({library: tuple(names) for library, names in replaced.items()})
+
+    def replaced(self, library: bytes) -> tuple[bytes, ...]:
+        """The names of functions that stand in the place of Lua's own, by their library."""
+        return self._replaced.get(library, ())
 
 
 LATE = Late(LATE_PARTS)
@@ -136,7 +144,8 @@ class State:
 
     def begin(self, callbacks: Callbacks, parts: tuple[str, ...] = PARTS) -> None:
         """Load the private side; parts may ask for others from now on."""
-        self._host = self._load("init")(callbacks.call, callbacks.ask, *map(self._load, parts))
+        init, functions = self._load("init"), (callbacks.call, callbacks.ask, callbacks.interrupted)
+        self._host = init(*functions, *map(self._load, parts))
         self._step: Callable[..., Any] = self._host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
 

@@ -45,11 +45,14 @@ class Json(bytes):
 
     @classmethod
     def of(cls, value: Value) -> Json:
-        """The text of a value. Raises TypeError, ValueError or RecursionError when JSON cannot carry it."""
+        """The text of a value, with its keys in order.
+
+        Raises TypeError, ValueError or RecursionError when JSON cannot carry it.
+        """
         import orjson
 
         try:
-            text = orjson.dumps(value)
+            text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except TypeError:
             text = b"null"
         if b"null" not in text:
@@ -57,7 +60,9 @@ class Json(bytes):
         # It may be a float that is not finite, or nesting that is too deep for orjson.
         import json
 
-        written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse)
+        written = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True, default=_refuse
+        )
         return cls(written.encode())
 
 

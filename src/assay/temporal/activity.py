@@ -6,27 +6,31 @@ import asyncio
 import base64
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
-from assay.lua.values import Json
+from assay.lua.values import Json, Seconds
 from assay.permissions.needs import NOTHING
 from assay.temporal.meter import MetricMeter
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 
 if TYPE_CHECKING:
-    from assay.temporal.activities import Attempt
+    from assay.temporal.worker.attempt import Attempt
 
 library = Library(
     "activity",
-    """The activity that runs: its heartbeats, its cancellation, and what the server told of it.
+    """The running activity: its heartbeats, its cancellation, and what the server knows of it.
 
     The functions work in an activity and in what it spawns with `async.spawn`; anywhere else they raise an error.
 
-    An activity with a `heartbeat_timeout` sends heartbeats by itself, three in that time, also while it waits or
-    computes: each repeats the last details. So the timeout tells the server that the worker is gone or cut off; an
+    An activity with a `heartbeat_timeout` must call `activity.heartbeat` within it, or the server counts the attempt as
+    failed: so the timeout finds a worker that is gone and an activity that hangs. An activity that is registered as
+    `{ run = fn, auto_heartbeat = true }` need not: the worker heartbeats for it, three times in the timeout, also while
+    it waits or computes, and repeats the last details. Then the timeout finds only a worker that is gone or cut off; an
     activity that hangs is found by its `start_to_close_timeout`.
 
     A cancellation (the workflow's, a timeout, the end of a worker's `graceful_shutdown_timeout`) arrives with the
@@ -116,8 +120,12 @@ def _attempt() -> Attempt:
     return attempt
 
 
-def _seconds(value: timedelta | None) -> float | None:
-    return None if value is None else value.total_seconds()
+def _seconds(duration: Duration) -> float | None:
+    return duration.ToNanoseconds() / 1e9 or None
+
+
+def _moment(timestamp: Timestamp) -> float:
+    return timestamp.ToMicroseconds() / 1e6
 
 
 @library.function()
@@ -144,55 +152,72 @@ def heartbeat_details() -> Json | None:
 
 @library.function()
 def info() -> Info:
-    """Tell what the server told of the activity."""
-    known = _attempt().info
+    """Return what the server knows of the activity."""
+    attempt = _attempt()
+    start = attempt.start
+    execution = start.workflow_execution
+    policy, priority = start.retry_policy, start.priority
     return Info(
-        workflow_id=known.workflow_id,
-        run_id=known.workflow_run_id,
-        workflow_type=known.workflow_type,
-        namespace=known.namespace,
-        activity_id=known.activity_id,
-        activity_type=known.activity_type,
-        attempt=known.attempt,
-        task_token=base64.b64encode(known.task_token).decode(),
-        task_queue=known.task_queue,
-        is_local=known.is_local,
-        scheduled_time=known.scheduled_time.timestamp(),
-        current_attempt_scheduled_time=known.current_attempt_scheduled_time.timestamp(),
-        started_time=known.started_time.timestamp(),
-        start_to_close_timeout=_seconds(known.start_to_close_timeout),
-        schedule_to_close_timeout=_seconds(known.schedule_to_close_timeout),
-        heartbeat_timeout=_seconds(known.heartbeat_timeout),
-        retry_policy=None if known.retry_policy is None else RetryPolicyOptions.from_sdk(known.retry_policy),
-        priority=PriorityOptions.from_sdk(known.priority),
+        workflow_id=execution.workflow_id or None,
+        run_id=execution.run_id or None,
+        workflow_type=start.workflow_type or None,
+        namespace=attempt.namespace,
+        activity_id=start.activity_id,
+        activity_type=start.activity_type,
+        attempt=start.attempt,
+        task_token=base64.b64encode(attempt.token).decode(),
+        task_queue=attempt.task_queue,
+        is_local=start.is_local,
+        scheduled_time=_moment(start.scheduled_time),
+        current_attempt_scheduled_time=_moment(start.current_attempt_scheduled_time),
+        started_time=_moment(start.started_time),
+        start_to_close_timeout=_seconds(start.start_to_close_timeout),
+        schedule_to_close_timeout=_seconds(start.schedule_to_close_timeout),
+        heartbeat_timeout=_seconds(start.heartbeat_timeout),
+        retry_policy=(
+            RetryPolicyOptions(
+                initial_interval=Seconds(_seconds(policy.initial_interval) or 1),
+                backoff_coefficient=policy.backoff_coefficient or 2,
+                maximum_interval=None if (longest := _seconds(policy.maximum_interval)) is None else Seconds(longest),
+                maximum_attempts=policy.maximum_attempts,
+                non_retryable_errors=list(policy.non_retryable_error_types) or None,
+            )
+            if start.HasField("retry_policy")
+            else None
+        ),
+        priority=PriorityOptions(
+            priority_key=priority.priority_key or None,
+            fairness_key=priority.fairness_key or None,
+            fairness_weight=priority.fairness_weight or None,
+        ),
     )
 
 
 @library.function()
 def metric_meter() -> MetricMeter:
-    """Return what makes metrics."""
+    """Return the metric meter."""
     return MetricMeter(_attempt().metric_meter())
 
 
 @library.function()
 def is_cancelled() -> bool:
-    """Tell whether the activity was cancelled."""
+    """Return true if the activity was cancelled."""
     return _attempt().cancelled
 
 
 @library.function()
 def cancellation_details() -> CancellationDetails | None:
-    """Tell why the activity was cancelled; nil when it was not."""
-    found = _attempt().cancellation_details()
+    """Return why the activity was cancelled; nil when it was not."""
+    found = _attempt().cancellation
     if found is None:
         return None
     return CancellationDetails(
-        cancel_requested=found.cancel_requested,
-        timed_out=found.timed_out,
-        not_found=found.not_found,
-        paused=found.paused,
-        reset=found.reset,
-        worker_shutdown=found.worker_shutdown,
+        cancel_requested=found.is_cancelled,
+        timed_out=found.is_timed_out,
+        not_found=found.is_not_found,
+        paused=found.is_paused,
+        reset=found.is_reset,
+        worker_shutdown=found.is_worker_shutdown,
     )
 
 
@@ -205,14 +230,14 @@ async def wait_for_cancelled() -> None:
 
 @library.function()
 def is_worker_shutdown() -> bool:
-    """Tell whether the worker ends: the activity has `graceful_shutdown_timeout` left."""
-    return _attempt().is_worker_shutdown()
+    """Return true if the worker shuts down: the activity has `graceful_shutdown_timeout` left."""
+    return _attempt().shutdown.is_set()
 
 
 @library.function()
 async def wait_for_worker_shutdown() -> None:
     """Wait until the worker is asked to end. The activity has its `graceful_shutdown_timeout` left then."""
-    await _attempt().worker_shutdown()
+    await _attempt().shutdown.wait()
 
 
 @library.function()
@@ -224,6 +249,6 @@ def complete_async() -> None:
     client's business too.
     """
     attempt = _attempt()
-    if attempt.info.is_local:
+    if attempt.start.is_local:
         raise BuiltinError("a local activity cannot be completed later")
     attempt.completes_later = True

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
 
 from assay.errors import BuiltinError
 
@@ -45,31 +44,31 @@ class CodecOptions:
     current: str
 
 
-class Codec(PayloadCodec):
+class Codec:
     """Encrypts with the current key and decrypts with any; without keys it only refuses what is encrypted."""
 
     def __init__(self, ciphers: Mapping[str, AESGCM], current: str | None) -> None:
         self._ciphers = ciphers
         self._current = current
 
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypt each payload as a whole, with its metadata."""
-        if self._current is None:
-            return list(payloads)
-        return [self._seal(self._current, payload) for payload in payloads]
+    @property
+    def has_keys(self) -> bool:
+        """Whether it encrypts."""
+        return self._current is not None
 
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt what is encrypted. Raises BuiltinError, which names the key, when that cannot be done."""
-        return [
-            self._open(payload) if payload.metadata.get("encoding") == _ENCRYPTED else payload for payload in payloads
-        ]
-
-    def _seal(self, key_id: str, payload: Payload) -> Payload:
+    def seal(self, payload: Payload) -> Payload:
+        """Encrypt a payload as a whole, with its metadata; without keys, return it as it is."""
+        key_id = self._current
+        if key_id is None:
+            return payload
         nonce = os.urandom(_NONCE_SIZE)
         sealed = self._ciphers[key_id].encrypt(nonce, payload.SerializeToString(), None)
         return Payload(metadata={"encoding": _ENCRYPTED, _KEY_ID: key_id.encode(), **_CIPHER}, data=nonce + sealed)
 
-    def _open(self, payload: Payload) -> Payload:
+    def open(self, payload: Payload) -> Payload:
+        """Decrypt a payload if it is encrypted. Raises BuiltinError, which names the key, if that fails."""
+        if payload.metadata.get("encoding") != _ENCRYPTED:
+            return payload
         key_id = payload.metadata.get(_KEY_ID, b"").decode("utf-8", "replace")
         if self._current is None:
             raise BuiltinError(f"a payload is encrypted with the key '{key_id}': the option 'codec' reads it")

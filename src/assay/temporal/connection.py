@@ -10,20 +10,14 @@ from datetime import timedelta
 from weakref import WeakKeyDictionary
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
-from temporalio.client import Client, GrpcCompression
-from temporalio.common import HeaderCodecBehavior
-from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime
-from temporalio.service import ConnectConfig, RetryConfig, RPCError, ServiceClient, TLSConfig
+from temporalio.service import ConnectConfig, GrpcCompression, RetryConfig, RPCError, ServiceClient, TLSConfig
 
 from assay.errors import ErrorObject
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal import configuration, connect_errors, tracing
-from assay.temporal.calls import CallLimits
-from assay.temporal.codec import CodecOptions, make_codec
-from assay.temporal.core import core
-from assay.temporal.failures import HiddenFailureConverter, LuaFailureConverter
-from assay.temporal.payloads import RawConverter
+from assay.temporal.codec import CodecOptions
+from assay.temporal.core.runtime import core
 from assay.temporal.tls import TlsOptions
 
 CONNECT_TIMEOUT = 8.0
@@ -76,15 +70,6 @@ class ConnectionOptions:
     tracing: bool | None = None
 
 
-def data_converter(codec: CodecOptions | None) -> DataConverter:
-    """What turns payloads into what Lua reads, and back. Raises BuiltinError for a bad key."""
-    return DataConverter(
-        payload_converter_class=RawConverter,
-        payload_codec=make_codec(codec),
-        failure_converter_class=LuaFailureConverter if codec is None else HiddenFailureConverter,
-    )
-
-
 async def connect(
     caller: str,
     options: ConnectionOptions,
@@ -92,12 +77,11 @@ async def connect(
     task_queue: str | None = None,
     runtime: Runtime | None = None,
     permissions: Permissions = EVERYTHING,
-) -> Client:
+) -> ServiceClient:
     """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
 
     Raises BuiltinError, DeniedError or ErrorObject (kind "rpc").
     """
-    converter = data_converter(options.codec)
     settings = configuration.resolve(options, permissions)
     permissions.check_host("temporal", *settings.place)
     if options.tracing and not tracing.is_configured():
@@ -122,14 +106,7 @@ async def connect(
         reason = connect_errors.reason(error, settings, CONNECT_TIMEOUT)
         text = f"{caller}: cannot connect to the Temporal server at {settings.address}: {reason}"
         raise ErrorObject(text, kind="rpc") from error
-    spans = tracing.interceptor(options.tracing)
-    return Client(
-        service,
-        namespace=settings.namespace,
-        data_converter=converter,
-        interceptors=[CallLimits()] if spans is None else [spans, CallLimits()],
-        header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,
-    )
+    return service
 
 
 async def _service(config: ConnectConfig) -> ServiceClient:

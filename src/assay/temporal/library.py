@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.permissions.needs import TEMPORAL
-from assay.temporal import connection, meter
+from assay.temporal import meter
 from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
 from assay.temporal.connection import ConnectionOptions
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.worker.nexus import NexusRequest
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
+
+_WORKFLOW = "fun(ctx: Context, input: any, ...: any): any"
+_ACTIVITY = "fun(input: any, ...: any): any"
 
 library = Library(
     "temporal",
@@ -24,6 +28,17 @@ library = Library(
     """,
     lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
     constants={"schedules": "The schedules of the last connection, with the methods of `client.schedules`."},
+    callbacks={
+        "temporal.WorkerOptions.workflows": _WORKFLOW,
+        "temporal.WorkerOptions.dynamic_workflow": _WORKFLOW,
+        "temporal.WorkflowEntry.run": _WORKFLOW,
+        "temporal.WorkerOptions.activities": _ACTIVITY,
+        "temporal.WorkerOptions.dynamic_activity": _ACTIVITY,
+        "temporal.LimitedActivity.run": _ACTIVITY,
+        "temporal.WorkerOptions.nexus_services": "fun(input: any, request: temporal.NexusRequest): any",
+        "temporal.WorkflowOperation.workflow_id": "fun(input: any): string",
+    },
+    callback_tables=[NexusRequest],
     needs=TEMPORAL,
 )
 library.handle(Client)
@@ -45,8 +60,10 @@ async def connect(host: Host, options: ConnectionOptions | None = None) -> Clien
     Args:
         options: Where the server is.
     """
+    from assay.temporal.client.connect import connect_client  # a worker does without the SDK's client
+
     given = options or ConnectionOptions()
-    return Client(await connection.connect("temporal.connect", given, permissions=host.permissions))
+    return Client(await connect_client("temporal.connect", given, permissions=host.permissions))
 
 
 @library.function()
@@ -76,7 +93,9 @@ async def start(host: Host, options: StartConnectionOptions) -> Started:
     Args:
         options: Where the server is and what to start.
     """
-    client = Client(await connection.connect("temporal.start", options, permissions=host.permissions))
+    from assay.temporal.client.connect import connect_client
+
+    client = Client(await connect_client("temporal.start", options, permissions=host.permissions))
     started = await start_workflow("temporal.start", client, options)
     client.close()
     return started

@@ -37,14 +37,16 @@ class MetricOptions:
 class _Metric:
     """What all kinds have in common: they record a value with attributes, by the SDK's metric."""
 
-    def __init__(self, record: Callable[..., None], what: str) -> None:
+    def __init__(self, record: Callable[..., None], what: str, is_silent: Callable[[], bool]) -> None:
         self._record = record
         self._what = what
+        self._is_silent = is_silent
 
     def _take(self, value: Any, number: float, attributes: Attributes | None) -> None:
         if not 0 <= number < float("inf"):
             raise BuiltinError(f"bad argument 'value' ({self._what} from 0 up expected, got {number:g})")
-        self._record(value, attributes)
+        if not self._is_silent():
+            self._record(value, attributes)
 
 
 class MetricCounter(_Metric):
@@ -109,8 +111,10 @@ class MetricMeter:
     lua_prefix: ClassVar[str] = "meter"
     lua_needs: ClassVar[Needs] = NOTHING
 
-    def __init__(self, sdk: common.MetricMeter) -> None:
+    def __init__(self, sdk: common.MetricMeter, is_silent: Callable[[], bool] = lambda: False) -> None:
+        """`is_silent`: nothing is recorded while it returns true."""
         self._sdk = sdk
+        self._is_silent = is_silent
 
     @method
     def create_counter(self, name: Name, options: MetricOptions | None = None) -> MetricCounter:
@@ -121,7 +125,7 @@ class MetricMeter:
             options: What it tells of itself.
         """
         made = self._sdk.create_counter(*_arguments(name, options))
-        return MetricCounter(made.add, "an integer")
+        return MetricCounter(made.add, "an integer", self._is_silent)
 
     @method
     def create_histogram(self, name: Name, options: MetricOptions | None = None) -> MetricHistogram:
@@ -132,7 +136,7 @@ class MetricMeter:
             options: What it tells of itself.
         """
         made = self._sdk.create_histogram_float(*_arguments(name, options))
-        return MetricHistogram(made.record, "a number")
+        return MetricHistogram(made.record, "a number", self._is_silent)
 
     @method
     def create_histogram_timedelta(self, name: Name, options: MetricOptions | None = None) -> MetricHistogram:
@@ -146,7 +150,11 @@ class MetricMeter:
             options: What it tells of itself.
         """
         made = self._sdk.create_histogram_timedelta(*_arguments(name, options))
-        return MetricHistogram(lambda value, attributes: made.record(timedelta(seconds=value), attributes), "a number")
+
+        def record(value: float, attributes: Attributes | None) -> None:
+            made.record(timedelta(seconds=value), attributes)
+
+        return MetricHistogram(record, "a number", self._is_silent)
 
     @method
     def create_gauge(self, name: Name, options: MetricOptions | None = None) -> MetricGauge:
@@ -157,7 +165,7 @@ class MetricMeter:
             options: What it tells of itself.
         """
         made = self._sdk.create_gauge_float(*_arguments(name, options))
-        return MetricGauge(made.set, "a number")
+        return MetricGauge(made.set, "a number", self._is_silent)
 
     @method
     def with_additional_attributes(self, attributes: dict[str, Value]) -> MetricMeter:
@@ -166,7 +174,7 @@ class MetricMeter:
         Args:
             attributes: Name → string, number or boolean.
         """
-        return MetricMeter(self._sdk.with_additional_attributes(_checked(attributes) or {}))
+        return MetricMeter(self._sdk.with_additional_attributes(_checked(attributes) or {}), self._is_silent)
 
 
 def _check_name(argument: str, name: str) -> None:

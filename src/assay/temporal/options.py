@@ -44,13 +44,14 @@ class RetryPolicyOptions:
         if not 1 <= self.backoff_coefficient < float("inf"):
             self._refuse("backoff_coefficient", "a number from 1 up")
         if not 0 <= self.maximum_attempts < 2**31:
-            self._refuse("maximum_attempts", "a whole number from 0 up")
+            self._refuse("maximum_attempts", "0 to 2147483647")
         if self.maximum_interval is not None and self.maximum_interval < self.initial_interval:
             self._refuse("maximum_interval", "at least the initial interval")
 
     def _refuse(self, option: str, expected: str) -> None:
         got = getattr(self, option)
-        raise BuiltinError(f"bad option 'retry_policy.{option}' ({expected} expected, got {got:g})")
+        shown = got if isinstance(got, int) else f"{got:g}"
+        raise BuiltinError(f"bad option 'retry_policy.{option}' ({expected} expected, got {shown})")
 
     def to_sdk(self) -> RetryPolicy:
         """The SDK's form."""

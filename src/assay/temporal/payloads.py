@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.converter import DefaultPayloadConverter, PayloadConverter
-from temporalio.exceptions import ApplicationError
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json, Value, text_or_bytes
@@ -45,6 +42,23 @@ def from_payload(payload: Payload) -> Json | None:
     raise BuiltinError(f"a payload {named} cannot be read")
 
 
+def read(payload: Payload) -> Json | None:
+    """The value of a payload. Raises BuiltinError for an encoding that is not known, and for JSON that is not valid."""
+    read_python(payload)
+    return from_payload(payload)
+
+
+def read_python(payload: Payload) -> Value:
+    """The value of a payload as plain data. Raises BuiltinError as `read` does."""
+    import orjson
+
+    value = from_payload(payload)
+    try:
+        return None if value is None else to_python(value)
+    except orjson.JSONDecodeError as error:
+        raise BuiltinError(f"invalid JSON: {error}") from None
+
+
 def to_python(value: Json) -> Value:
     """The value as plain data."""
     import orjson
@@ -71,14 +85,6 @@ def too_much(sent: int, size: int) -> str | None:
     )
 
 
-def result(what: str, value: Json | None, limit: int) -> RawValue:
-    """A result for the server. Raises ApplicationError, before anything is sent, when it would refuse it."""
-    problem = too_large(what, len(value or b""), limit)
-    if problem is not None:
-        raise ApplicationError(problem, type="PayloadTooLarge", non_retryable=True)
-    return RawValue(to_payload(value))
-
-
 def arguments(value: Json | None) -> list[RawValue]:
     """The argument list for one optional value: nil is no argument."""
     return [] if value is None else [RawValue(to_payload(value))]
@@ -93,21 +99,3 @@ def to_json(raw: RawValue) -> Json:
 def as_json(values: Iterable[RawValue]) -> list[Json]:
     """The JSON texts of raw arguments."""
     return [to_json(value) for value in values]
-
-
-class RawConverter(PayloadConverter):
-    """Hands payloads through: `RawValue` both ways; anything else the SDK's own way when sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._default = DefaultPayloadConverter()
-
-    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        """Take the payloads out of `RawValue`s; convert what the SDK itself sends."""
-        return [
-            value.payload if isinstance(value, RawValue) else self._default.to_payloads([value])[0] for value in values
-        ]
-
-    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-        """Wrap each payload as `RawValue`, whatever the types say."""
-        return [RawValue(payload) for payload in payloads]

@@ -16,8 +16,8 @@ from assay.lua.loader import finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.client import Client
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function

@@ -4,7 +4,7 @@ local host, internal = ...
 local client
 
 -- Only in a workflow's state do objects have numbers.
-local NO_CLIENT = host.number_of and "not in a workflow, which does no I/O of its own: use an activity"
+local NO_CLIENT = host.number_of and "not allowed in a workflow: workflow code cannot do I/O; use an activity"
   or "no connection yet: call temporal.connect first"
 
 local function connected(name)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
+    from assay.temporal.telemetry.call_spans import CallSpans
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
 SERVICE = "assay"
 """The service's name when nothing else names it."""
 
@@ -27,21 +30,54 @@ FLUSH_TIMEOUT = 5.0
 """Seconds that the last spans of a process get."""
 
 _lock = threading.Lock()
+_made: Tracer | None = None
 _interceptor: TracingInterceptor | None = None
 _provider: TracerProvider | None = None
 
 
-def interceptor(asked: bool | None) -> TracingInterceptor | None:
-    """What makes the spans of a client and its worker; None without traces. `asked`: the option, None to ask around."""
-    global _interceptor
+def tracer(asked: bool | None) -> Tracer | None:
+    """Return what makes spans; None without traces. `asked`: the option; None: as the environment says."""
+    global _made
     if not (is_configured() if asked is None else asked):
+        return None
+    with _lock:
+        if _made is None:
+            _made = _tracer()
+        return _made
+
+
+def interceptor(asked: bool | None) -> TracingInterceptor | None:
+    """Return what makes the spans of a client; None without traces."""
+    global _interceptor
+    found = tracer(asked)
+    if found is None:
         return None
     with _lock:
         if _interceptor is None:
             from temporalio.contrib.opentelemetry import TracingInterceptor
 
-            _interceptor = TracingInterceptor(_tracer())
+            _interceptor = TracingInterceptor(found)
         return _interceptor
+
+
+def workflow_spans(asked: bool | None) -> WorkflowSpans | None:
+    """Return what makes the spans of workflow runs; None without traces."""
+    found = tracer(asked)
+    if found is None:
+        return None
+    from assay.temporal.telemetry.workflow_spans import WorkflowSpans
+
+    return WorkflowSpans(found)
+
+
+def call_spans(asked: bool | None) -> CallSpans | None:
+    """Return what makes the spans of activities and Nexus requests; None without traces."""
+    found = tracer(asked)
+    if found is None:
+        return None
+    from assay.temporal.telemetry.call_spans import CallSpans
+
+    return CallSpans(found)
 
 
 def is_configured() -> bool:

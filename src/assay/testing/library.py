@@ -23,6 +23,11 @@ library = Library(
     days takes milliseconds. At the end of a test every workflow that ran in it is replayed from its history; one that
     does not match it makes the test fail.
     """,
+    callbacks={
+        "test.function": "fun()",
+        "test.EnvironmentOptions.workflows": "fun(ctx: Context, input: any, ...: any): any",
+        "test.EnvironmentOptions.activities": "fun(input: any, ...: any): any",
+    },
     needs=NOTHING,
 )
 

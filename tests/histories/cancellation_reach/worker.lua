@@ -11,6 +11,7 @@ end
 
 temporal.worker({
   task_queue = arg[1] or "replay",
+  max_heartbeat_throttle_interval = 0.1, -- no late heartbeat ends an activity, and yet a cancel is heard of soon
   activities = {
     nap = nap,
     tidy = function(seconds)
@@ -31,8 +32,8 @@ temporal.worker({
       local function note(what) return function(...) seen[what] = kind(...) end end
       ctx:on_signal("handled", function() note("handler")(ctx.sleep, ctx, 600) end)
       ctx:register_update("handled", function() ctx:sleep(600) end)
-      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
-      local tidy = ctx:start_activity("tidy", 600, { heartbeat_timeout = 1, cancellation_type = "wait_completed" })
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 60 })
+      local tidy = ctx:start_activity("tidy", 600, { heartbeat_timeout = 60, cancellation_type = "wait_completed" })
       local timer, child = ctx:start_timer(600), ctx:start_child_workflow("Polite")
       local shielded = ctx:shield(function() return ctx:start_timer(0.8) end)
       ctx:spawn(function()
@@ -50,14 +51,14 @@ temporal.worker({
     end,
     Through = function(ctx) ctx:spawn(function() ctx:sleep(600) end):get() end,
     ThroughAll = function(ctx)
-      ctx:await_all({ ctx:start_activity("nap", 1, { heartbeat_timeout = 1 }), ctx:start_timer(600) })
+      ctx:await_all({ ctx:start_activity("nap", 1, { heartbeat_timeout = 60 }), ctx:start_timer(600) })
     end,
     Parent = function(ctx, policy) ctx:execute_child_workflow("Sleeper", nil, {
       workflow_id = ctx:workflow_info().workflow_id .. "-child", cancellation_type = policy })
     end,
     Single = function(ctx)
-      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 1 })
-      local left = ctx:start_activity("nap", 600, { heartbeat_timeout = 1, cancellation_type = "abandon" })
+      local act = ctx:start_activity("nap", 600, { heartbeat_timeout = 60 })
+      local left = ctx:start_activity("nap", 600, { heartbeat_timeout = 60, cancellation_type = "abandon" })
       local child = ctx:start_child_workflow("Sleeper")
       local never = ctx:spawn(function() error("it has begun") end)
       never:cancel()
@@ -66,7 +67,7 @@ temporal.worker({
         local got = kind(ctx.sleep, ctx, 600)
         return got, kind(inner.get, inner)
       end)
-      ctx:sleep(0.05)
+      ctx:wait_condition(function() return child.run_id end)
       for _, f in ipairs({ act, left, child, fn }) do f:cancel() end
       local got = { fn:get() }
       return { kind(act.get, act), kind(left.get, left), kind(child.get, child), kind(never.get, never), got,
@@ -82,7 +83,7 @@ temporal.worker({
       local sleeping = late(function() ctx:sleep(600) end)
       local activity = late(function()
         started = ctx:start_timer(600)
-        ctx:execute_activity("nap", 1, { heartbeat_timeout = 1 })
+        ctx:execute_activity("nap", 1, { heartbeat_timeout = 60 })
       end)
       local nested = late(function() return ctx:with_timeout(600, function() ctx:sleep(600) end) end)
       local inside = late(function()
@@ -97,6 +98,16 @@ temporal.worker({
       end)
       return { results, sleeping, activity, started:done(), kind(started.get, started), nested, inside[2], caught,
         cleaned, tostring(select(2, pcall(ctx.with_timeout, ctx, 0, print))) }
+    end,
+    Late = function(ctx)
+      ctx:register_update("late", function()
+        ctx:shield(function() ctx:wait_signal("go") end)
+        return "answered"
+      end)
+      local function slow() return ctx:shield(function() ctx:sleep(0.3) return 1, 2 end) end
+      local kept = { ctx:with_timeout(0.1, slow) }
+      ctx:shield(function() ctx:wait_signal("end") end)
+      return kept
     end,
     CancelledDeadline = function(ctx)
       ctx:with_timeout(600, function() ctx:sleep(600) end)

@@ -38,6 +38,10 @@ library = Library(
     transaction that the server gave up: trying again may help), "closed", or "query" for all others; and a `code`: the
     SQLSTATE, for SQLite the name of its error such as `SQLITE_CONSTRAINT_UNIQUE`; `errno` is MySQL's own number.
     """,
+    callbacks={
+        "db.transaction.fn": "fun(transaction: db.Connection): any",
+        "conn:transaction.fn": "fun(transaction: db.Connection): any",
+    },
     needs=NOTHING,
 )
 

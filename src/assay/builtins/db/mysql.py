@@ -17,6 +17,7 @@ from asyncmy import errors
 from asyncmy.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from asyncmy.converters import conversions
 
+from assay.builtins.db import address
 from assay.builtins.db.pool import CLEAN_UP, DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
@@ -92,9 +93,10 @@ async def _connect(options: dict[str, Any]) -> Any:
     try:
         return await asyncmy.connect(**options)
     except (OSError, errors.MySQLError) as error:
-        raise DatabaseError(
-            _text(error), "connect", code=getattr(error, "sqlstate", None), errno=_number(error)
-        ) from None
+        place = options.get("unix_socket") or f"{options['host']}:{options['port']}"
+        cause = error if isinstance(error, OSError) else error.__cause__
+        text = address.problem(cause, place) if isinstance(cause, OSError) else _text(error)
+        raise DatabaseError(text, "connect", code=getattr(error, "sqlstate", None), errno=_number(error)) from None
 
 
 class MysqlSession:

@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import itertools
 import math
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -30,14 +29,11 @@ _SCHEMES: dict[str, Dialect] = {
 _ids = itertools.count(1)
 
 
-_REFUSED = re.compile(r"(?:\[Errno \d+\] )?Connect call failed \('([^']*)', (\d+)[^)]*\)")
-
-
 class DatabaseError(Exception):
     """What a database or its driver objects to."""
 
     def __init__(self, text: str, kind: str, **fields: Any) -> None:
-        super().__init__(_REFUSED.sub(r"nobody answers at \1:\2", text))  # asyncio's words show Python's tuples
+        super().__init__(text)
         self.kind = kind
         self.fields = {name: value for name, value in fields.items() if value is not None}
 

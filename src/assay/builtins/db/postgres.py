@@ -14,12 +14,14 @@ import asyncpg
 import orjson
 from asyncpg.prepared_stmt import PreparedStatement
 
+from assay.builtins.db import address
 from assay.builtins.db.pool import DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER
 from assay.permissions import Permissions
 
+_PORT = 5432
 _MOST_PREPARED = 100
 _FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
 _JSON = ("json", "jsonb")
@@ -36,7 +38,9 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Post
     async def connect() -> PostgresSession:
         try:
             return PostgresSession(await asyncpg.connect(url, timeout=None, **places))
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except OSError as error:
+            raise DatabaseError(address.problem(error, address.of_url(url, _PORT)), "connect") from None
+        except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             code = getattr(error, "sqlstate", None)
             raise DatabaseError(_text(error), "connect", code=code) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat as modes
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from assay.permissions import paths
 from assay.permissions.needs import GLOB, TEMPDIR, reads, writes
 
 library = Library("fs", "Files and folders. Paths are relative to the working folder of the process.")
+
+_MAX_MODE = 0o7777
+_OCTAL = re.compile("[0-7]{1,5}")
 
 Kind = Literal["file", "directory", "symlink", "other"]
 
@@ -233,19 +237,17 @@ def rename(source: Path, target: Path) -> None:
 
 
 @library.function(needs=writes("path"))
-def chmod(path: Path, mode: str) -> None:
+def chmod(path: Path, mode: str | int) -> None:
     """Set the permission bits of a file or folder.
 
     Args:
         path: The file or folder.
-        mode: The bits in octal, such as `755`.
+        mode: A string with the bits in octal (`"755"`), or the bits as a number (493).
     """
-    try:
-        bits = int(mode, 8)
-    except ValueError:
-        bits = -1
-    if not 0 <= bits <= 0o7777:
-        raise BuiltinError(f"bad argument 'mode' (octal permission bits such as 755 expected, got '{mode}')")
+    bits = mode if isinstance(mode, int) else int(mode, 8) if _OCTAL.fullmatch(mode) else -1
+    if not 0 <= bits <= _MAX_MODE:
+        got = mode if isinstance(mode, int) else f"'{mode}'"
+        raise BuiltinError(f"bad argument 'mode' (expected octal digits such as \"755\" or a number, got {got})")
     os.chmod(path, bits)
 
 

@@ -1,8 +1,10 @@
 """`http`: client and server.
 
 `options` holds the option tables, `headers` the way of headers and parameters. `client` sends `bodies` over a
-`transport`, and `failures` tells what went wrong. `server` answers by `routes` over a `protocol`, with `files`, and
-streams `events`. Neither aiohttp nor what needs it is imported before the first request.
+`transport` and its `connection`s, follows `redirects` and reads `contents` through `decoding`; `failures` explains what
+went wrong. `server` answers by `routes` over a `protocol`, with `files` and their `ranges`, streams `events`, and opens
+WebSockets by a `handshake`. `heads` is for both: where a message's head ends. Neither aiohttp nor what needs it is
+imported before the first request.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import ClientOptions, RequestOptions, Response, ServeOptions
+from assay.builtins.http.options import ClientOptions, Reply, Request, RequestOptions, Response, ServeOptions
 from assay.builtins.http.routes import Routes
 from assay.lua.declare import Library, method
 from assay.lua.host import Host
@@ -26,15 +28,24 @@ library = Library(
     """HTTP client and server.
 
     A table body is sent as JSON with its content type, a string as it is and without one; a header that the caller
-    gives replaces the one that would be sent. Connections are kept and used again. Answers in gzip, deflate, br and
-    zstd are decompressed. The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for
-    this machine itself.
+    gives replaces the one that would be sent, `Cookie` included. The client itself says how long a body is: it leaves
+    out a `Content-Length` of the caller's, and sends the body in chunks for `["Transfer-Encoding"] = "chunked"`.
+    Connections are kept and used again; a request that one of them loses, because the server has closed it, is sent
+    again over a new one when nothing of the answer has come. Answers in gzip, deflate, br and zstd are decompressed.
+    The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for this machine itself.
 
     Only a failed connection is an error; a response that tells of an error is a response. The error's `kind` is "dns"
     (no such host), "connect" (nobody there, or a proxy that refuses), "tls", "timeout", "redirect" (too many, or to
-    something that is not HTTP), or "protocol" (the answer broke off, or is no HTTP). After "dns", "connect" and "tls"
-    the server has not seen the request.
+    something that is not HTTP), "too_large" (a body of more than `max_body` bytes), or "protocol" (the answer broke
+    off, or is not HTTP). After "dns", "connect" and "tls" the server has not seen the request.
     """,
+    callbacks={
+        "http.serve.routes": "fun(request: http.Request): http.Reply",
+        "http.ServeOptions.on_listen": "fun(port: integer)",
+        "http.Reply.sse": "fun(send: http.send)",
+        "http.Reply.ws": "fun(connection: ws.Connection)",
+    },
+    callback_tables=[Request, Reply],
 )
 library.handle(Send)
 
@@ -239,11 +250,14 @@ def make_client(host: Host, options: ClientOptions | None = None) -> Client:
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | None = None) -> None:
     """Answer requests until cancelled or until the process is told to end; handlers run concurrently.
 
-    A handler gets `{method, path, raw_path, body, headers, query, params}`: `path` percent-decoded, `raw_path` as it
-    came, header names in lower case, `query` as it came, `params` decoded. It returns `{status = 200, body, json,
+    A handler gets `{method, path, raw_path, body, headers, query, params, path_params}`: `path` percent-decoded,
+    `raw_path` as it came, header names in lower case, `query` as it came, its parameters decoded in `params`, those of
+    the route's path in `path_params`. It returns `{status = 200, body, json,
     headers}`; or `{sse = function(send)}`, which sends events, `send{data = …, event = …, id = …, retry = …}`, until it
-    returns; or `{ws = function(conn)}`, which talks over a WebSocket (see `ws`) until it returns. An error in a handler
-    is a 500 and a log line. A handler whose client goes is cancelled: what it waits for raises an error of kind
+    returns; or `{ws = function(conn)}`, which talks over a WebSocket (see `ws`) until it returns. A header
+    `Sec-WebSocket-Protocol` beside `ws` is the subprotocol, or an array of them, that the handler speaks; one that the
+    client offers is taken. An error in a handler is a 500 and a log line. A handler whose client goes is cancelled
+    (after `half_close_timeout`, if the client may still be there): what it waits for raises an error of kind
     "cancelled"; the function of a WebSocket is not, but is told by `recv` and `send`. Without a handler the answer is
     404, or 405 when another method has one.
 
@@ -252,8 +266,9 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | N
 
     Args:
         port: The port to listen on; 0 picks a free one. The global `_SERVER_PORT` tells it.
-        routes: Method → path → handler, or `{static = "folder"}`. A path that ends in "/*" matches all below it; an
-            exact path beats it, and the longest of several wins.
+        routes: Method → path → handler, or `{static = "folder"}`. In a path, ":id" matches one segment, and "*" at the
+            end all of the rest: "/items/:id/*" has `path_params.id` and `path_params["*"]`. Of several routes that
+            match, segment by segment a fixed one beats a parameter, which beats "*".
         options: How to serve.
     """
     from assay.builtins.http import server

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from assay.lua.values import text_or_bytes
@@ -41,9 +41,9 @@ class Answer(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Send it."""
-        version, head_only = request.version, request.method == hdrs.METH_HEAD
+        old, head_only = request.version == HttpVersion10, request.method == hdrs.METH_HEAD
         body = b"" if self.status in _WITHOUT_BODY else self._content
-        lines = f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}\r\n"
+        lines = f"HTTP/1.{0 if old else 1} {self.status} {self.reason}\r\n"
         names = set()
         for name, value in self._given:
             names.add(name.lower())
@@ -59,11 +59,11 @@ class Answer(web.StreamResponse):
         if "server" not in names:
             lines += f"Server: {SERVER}\r\n"
         if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
+            self._keep_alive = request.keep_alive and not getattr(request.protocol, "ending", False)
         if "connection" not in names:
             if self._keep_alive:
-                lines += "Connection: keep-alive\r\n" if version == HttpVersion10 else ""
-            elif version == HttpVersion11:
+                lines += "Connection: keep-alive\r\n" if old else ""
+            elif not old:
                 lines += "Connection: close\r\n"
         message = (lines + "\r\n").encode()
         if not head_only:

@@ -1,15 +1,12 @@
-"""Bodies: what a request sends, and where an answer's goes."""
+"""The body that a request sends."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import mimetypes
 import os
-import secrets
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -19,12 +16,10 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http.options import Part, RequestOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.permissions import Permissions, paths
-
-T = TypeVar("T")
+from assay.permissions import paths
 
 _LARGE = 1 << 20
-"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece; files are written in such."""
+"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece."""
 
 
 def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
@@ -55,7 +50,10 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
 
 
 def _open(path: bytes, files: ExitStack) -> IO[bytes]:
-    return files.enter_context(paths.open(path))
+    try:
+        return files.enter_context(paths.open(path))
+    except OSError as error:
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None
 
 
 def _in_pieces(data: bytes) -> bytes | io.BytesIO:
@@ -87,38 +85,3 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
         if content_type is not None:
             payload.headers[hdrs.CONTENT_TYPE] = content_type
     return writer
-
-
-async def save(response: aiohttp.ClientResponse, path: bytes, permissions: Permissions) -> int:
-    """Write the body of an answer to a file, which appears when it is complete; returns its length."""
-    path = permissions.path("write", path, link=True)  # once more: other tasks ran since the request was sent
-    partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
-    file = await _in_thread(path, _create, partial, path)
-    length = 0
-    try:
-        with file:
-            pending = bytearray()
-            async for chunk in response.content.iter_any():
-                pending += chunk
-                if len(pending) >= _LARGE:
-                    length += await _in_thread(path, file.write, pending)
-                    pending = bytearray()
-            length += await _in_thread(path, file.write, pending)
-        await _in_thread(path, os.replace, partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
-    return length
-
-
-def _create(partial: bytes, path: bytes) -> IO[bytes]:
-    os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-    is_checked = isinstance(path, paths.RealPath)
-    return paths.open(paths.RealPath(partial, partial) if is_checked else partial, "xb", buffering=0)
-
-
-async def _in_thread(path: bytes, function: Callable[..., T], *arguments: Any) -> T:
-    try:
-        return await asyncio.to_thread(function, *arguments)
-    except OSError as error:
-        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields
 from typing import Any, cast
 
 import aiohttp
 from aiohttp import hdrs
-from multidict import CIMultiDict
 from yarl import URL
 
 from assay import __version__
-from assay.builtins.http import bodies, guard, transport
+from assay.builtins.http import bodies, guard, redirects, transport
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.failures import failure
+from assay.builtins.http.connection import LostConnectionError, Request, can_be_sent_again
+from assay.builtins.http.contents import MAX_BODY, Content
+from assay.builtins.http.failures import FAILURES, failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
-from assay.errors import BuiltinError
+from assay.builtins.http.redirects import Hop
+from assay.builtins.ws.sockets import ClientSocket
+from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
 from assay.permissions import EVERYTHING, Permissions
 
-MAX_REDIRECTS = 10
 MAX_HEADER = 100 * 1024
 """Bytes that a line of an answer's head may have: as many as curl takes."""
 MAX_HEADERS = 1000
 _NOTHING = RequestOptions()
-_DECODED = (b"gzip", b"deflate", b"br", b"zstd")
+_NO_FILES = nullcontext()
 
 
 async def send(
@@ -53,52 +56,97 @@ async def send(
     """
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
-    if body is None and given is None and defaults is None:
-        return await _exchange(host, title, method, parse(url), _NOTHING, None, CIMultiDict(), over)
-    options = guard.admit(_merge(defaults, given), host.permissions)
-    target = parse(url)
-    headers = header_tables.to_send(options.headers)
-    with ExitStack() as files:
-        data, content_type = bodies.to_send(body, options, files)
-        if content_type is not None:
-            headers.setdefault(hdrs.CONTENT_TYPE, content_type)
-        return await _exchange(host, title, method, target, options, data, headers, over)
+    options = _NOTHING if given is None and defaults is None else guard.admit(_merge(defaults, given), host.permissions)
+    limits = transport.limits(options)
+    most = _max_redirects(options)
+    hop = _first(method, parse(url), options, with_body=body is not None or options is not _NOTHING)
+    time_left, began, followed = limits.for_aiohttp(), time.monotonic(), 0
+    try:
+        while True:
+            try:
+                found = await _exchange(over or session(host), hop, body, options, time_left, host.permissions)
+            except LostConnectionError as error:
+                if not can_be_sent_again(error):
+                    raise
+            else:
+                if not isinstance(found, redirects.Redirect):
+                    return found
+                followed += 1
+                if followed > most:
+                    place = parse(url)
+                    text = f"{title} failed: more than {most} redirects from {place.host}:{place.port}"
+                    raise ErrorObject(text, kind="redirect")
+                hop = redirects.following(hop, found, options.private_headers or ())
+            time_left = limits.left(time.monotonic() - began)
+    except FAILURES as error:
+        raise failure(title, hop.url, limits, error) from error
 
 
 async def _exchange(
-    host: Host,
-    title: str,
-    method: str,
-    target: URL,
+    over: aiohttp.ClientSession,
+    hop: Hop,
+    body: bytes | Json | None,
     options: RequestOptions,
-    data: Any,
-    headers: CIMultiDict[str],
-    over: aiohttp.ClientSession | None,
-) -> Response:
-    limits = transport.limits(options)
-    redirects = MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
-    if redirects < 0:
-        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {redirects})")
-    try:
-        async with (over or session(host)).request(
-            method,
-            target,
-            params=list(header_tables.pairs(options.query)) if options.query else None,
-            headers=headers,
-            data=data,
-            timeout=limits.for_aiohttp(),
-            allow_redirects=options.follow_redirects is not False,
-            max_redirects=redirects + 1,
-            ssl=transport.tls(options.verify, options.ca_cert, host.permissions),
+    time_left: aiohttp.ClientTimeout,
+    permissions: Permissions,
+) -> Response | redirects.Redirect:
+    """Send one request, and read its answer unless it is a redirect to follow."""
+    with ExitStack() if hop.with_body else _NO_FILES as files:
+        content = {"headers": hop.headers} if files is None else _content(hop, body, options, files)
+        async with over.request(
+            hop.method,
+            hop.url,
+            timeout=time_left,
+            allow_redirects=False,
+            ssl=transport.tls(options.verify, options.ca_cert, permissions),
+            **content,
         ) as response:
-            saved, content = None, b""
-            if options.save_to is not None and 200 <= response.status < 300:
-                saved = await bodies.save(response, options.save_to, host.permissions)
-            else:
-                content = await response.read()
-            return _table(response, content, saved)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise failure(title, target, limits, error) from error
+            redirect = None if options.follow_redirects is False else redirects.of(response)
+            return await _answer(response, options, permissions) if redirect is None else redirect
+
+
+def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
+    """What aiohttp is told of the body, and the headers with its type."""
+    data, content_type = bodies.to_send(body, options, files)
+    headers = hop.headers
+    if content_type is not None and hdrs.CONTENT_TYPE not in headers:
+        headers = headers.copy()
+        headers[hdrs.CONTENT_TYPE] = content_type
+    return {"data": data, "headers": headers, "chunked": True if hop.chunked and data is not None else None}
+
+
+def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> Hop:
+    """The request that the caller asks for."""
+    if options.query:
+        url = url.extend_query(list(header_tables.pairs(options.query)))
+    headers = header_tables.to_send(options.headers)
+    # How long the body is the client knows itself; two opinions in one request would let others smuggle a second one.
+    headers.popall(hdrs.CONTENT_LENGTH, None)
+    encoding = ", ".join(headers.popall(hdrs.TRANSFER_ENCODING, [])).lower()
+    if encoding not in ("", "chunked"):
+        raise BuiltinError(f"bad header 'Transfer-Encoding' ('chunked' expected, got {encoding!r})")
+    cookies = headers.popall(hdrs.COOKIE, None)
+    if cookies is not None:
+        headers[hdrs.COOKIE] = "; ".join(cookies)
+    return redirects.first(method, url, headers, with_body, chunked=encoding != "")
+
+
+def _max_redirects(options: RequestOptions) -> int:
+    most = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
+    if most < 0:
+        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {most})")
+    return most
+
+
+async def _answer(response: aiohttp.ClientResponse, options: RequestOptions, permissions: Permissions) -> Response:
+    limit = options.max_body
+    if options.save_to is not None and 200 <= response.status < 300:
+        content = Content(response, limit)
+        saved = await content.save(options.save_to, permissions)
+        return _table(response, b"", saved, decoded=content.decoded and saved > 0)
+    content = Content(response, MAX_BODY if limit is None else limit)
+    body = await content.read()
+    return _table(response, body, None, decoded=content.decoded and body != b"")
 
 
 def check(options: SharedOptions, permissions: Permissions) -> None:
@@ -141,7 +189,9 @@ def _open(
         max_line_size=MAX_HEADER,
         max_field_size=MAX_HEADER,
         max_headers=MAX_HEADERS,
-        request_class=transport.Request,
+        request_class=Request,
+        ws_response_class=ClientSocket,
+        auto_decompress=False,
     )
 
 
@@ -172,9 +222,9 @@ def parse(url: str) -> URL:
     raise BuiltinError(f"bad argument 'url' (an http:// or https:// URL expected, got {url!r})")
 
 
-def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None) -> Response:
+def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None, *, decoded: bool) -> Response:
     headers = header_tables.joined(response.raw_headers)
-    if (content or saved) and headers.get(b"content-encoding", b"").lower() in _DECODED:
+    if decoded:
         del headers[b"content-encoding"]
         headers.pop(b"content-length", None)
     if saved is None and b"set-cookie" not in headers:

@@ -6,11 +6,26 @@ import os
 import ssl
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
+from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
+from assay.builtins.http.connection import LostConnectionError
+from assay.builtins.http.contents import TooLongError
+from assay.builtins.http.decoding import DecodingError, IncompleteError
+from assay.builtins.http.redirects import BadLocationError
 from assay.builtins.http.transport import Limits
 from assay.errors import BuiltinError, ErrorObject
+
+FAILURES = (
+    aiohttp.ClientError,
+    TimeoutError,
+    OSError,
+    BadLocationError,
+    DecodingError,
+    IncompleteError,
+    TooLongError,
+)
+"""What `failure` explains."""
 
 
 def failure(title: str, url: URL, limits: Limits, error: Exception) -> Exception:
@@ -40,7 +55,7 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
             kind, text = "timeout", f"no complete answer from {place} within {limits.total or 0:g} s"
         case aiohttp.TooManyRedirects():
             kind, text = "redirect", f"more than {len(error.history) - 1} redirects from {place}"
-        case aiohttp.RedirectClientError():
+        case aiohttp.RedirectClientError() | BadLocationError():
             kind, text = "redirect", f"{place} redirects to a URL that is not HTTP: {error}"
         case aiohttp.ClientConnectorCertificateError():
             kind, text = "tls", f"{place}: {_tls_text(error.certificate_error)}"
@@ -48,15 +63,19 @@ def explain(url: URL, limits: Limits, error: Exception) -> tuple[str, str]:
             kind, text = "tls", f"{place}: {_tls_text(error.os_error)}"
         case aiohttp.ClientConnectorDNSError():
             kind, text = "dns", f"cannot find {error.host}: {_system_text(error.os_error)}"
+        case aiohttp.ClientConnectorError() if _in_handshake(url, error.os_error):
+            kind, text = "tls", f"{place}: TLS handshake failed: the server closed the connection"
         case aiohttp.ClientConnectorError():
             kind, text = "connect", f"cannot connect to {error.host}:{error.port}: {_system_text(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             kind, text = "connect", f"the proxy does not connect to {place}: {error.status} {error.message}"
-        case aiohttp.ServerDisconnectedError():
+        case LostConnectionError(heard=False):
             kind, text = "protocol", f"{place} closed the connection without an answer"
-        case aiohttp.ClientPayloadError() if _cause(error, ContentEncodingError):
+        case TooLongError():
+            kind, text = "too_large", f"the answer of {place} has more than {error.limit:.0f} bytes (option 'max_body')"
+        case DecodingError():
             kind, text = "protocol", f"the answer of {place} cannot be decompressed"
-        case aiohttp.ClientPayloadError():
+        case aiohttp.ClientPayloadError() | LostConnectionError() | IncompleteError():
             kind, text = "protocol", f"the answer of {place} broke off"
         case aiohttp.ClientResponseError() if too_long := _cause(error, LineTooLong):
             kind, text = "protocol", f"{place} answers with a header of more than {too_long.args[1]} bytes"
@@ -79,6 +98,11 @@ def _cause(error: BaseException | None, wanted: type[Exception]) -> BaseExceptio
 def _first_line(message: str) -> str:
     """What is wrong with an answer; the lines behind show where, as a Python literal."""
     return message.partition("\n")[0].rstrip(": ").lower()
+
+
+def _in_handshake(url: URL, error: OSError) -> bool:
+    """Whether a connection ended in its TLS handshake; before that a server refuses one, and does not reset it."""
+    return url.scheme in ("https", "wss") and isinstance(error, ConnectionResetError)
 
 
 def _tls_text(error: Exception) -> str:

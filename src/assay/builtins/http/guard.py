@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 
+from assay.builtins.http.connection import Connector
 from assay.builtins.http.options import Part, RequestOptions
 from assay.permissions import Permissions
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 Right = Literal["net", "temporal"]
 
 
-def connector(permissions: Permissions, right: Right) -> aiohttp.TCPConnector:
+def connector(permissions: Permissions, right: Right) -> Connector:
     """Make a connector that opens only the connections that the policy allows for a right."""
-    return _Connector(permissions, right) if permissions.restricts else aiohttp.TCPConnector(limit=0)
+    return _Connector(permissions, right) if permissions.restricts else Connector()
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(Connector):
     """Checks each request, also after a redirect and on a reused connection."""
 
     def __init__(self, permissions: Permissions, right: Right) -> None:
         # Temporal servers are checked by name only; they are usually in private networks.
-        super().__init__(limit=0, resolver=_Resolver(permissions) if right == "net" else None)
+        super().__init__(_Resolver(permissions) if right == "net" else None)
         self._permissions = permissions
         self._right: Right = right
 

@@ -1,4 +1,4 @@
-"""The option tables of `http`, and the response that its client returns."""
+"""The tables of `http`: options, the response of its client, the request and the reply of its server."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ class SharedOptions:
         connect_timeout: Seconds to get a connection: name look-up, proxy and TLS included. No limit of its own when
             left out.
         read_timeout: Seconds without a byte of the answer. No limit of its own when left out.
-        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303;
-            `Authorization` and `Cookie` headers are not sent to another host.
+        max_body: Bytes that the body of an answer may have, decompressed; a longer one is an error of kind "too_large".
+            100 MiB when left out, but no limit for a body that goes into a file (`save_to`).
+        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303.
         max_redirects: How many redirects to follow; 10 when left out.
+        private_headers: Names of headers that are not sent to another origin (scheme, host and port) after a redirect,
+            as `Authorization`, `Cookie` and `Proxy-Authorization` never are.
         verify: Check the server's TLS certificate (true when left out).
         ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
     """
@@ -35,8 +38,10 @@ class SharedOptions:
     timeout: float | None = None
     connect_timeout: float | None = None
     read_timeout: float | None = None
+    max_body: float | None = None
     follow_redirects: bool | None = None
     max_redirects: int | None = None
+    private_headers: list[str] | None = None
     verify: bool | None = None
     ca_cert: str | None = None
 
@@ -115,12 +120,15 @@ class Response:
 class StaticFiles:
     """A route whose answers are files, with content types, ranges and conditional requests.
 
+    A file of text is sent as UTF-8, unless `headers` has another `Content-Type`. The URL of a folder without a slash at
+    its end redirects to the one with it, so that relative links work.
+
     Nothing outside of the folder is answered, links that lead out of it included, nor a name that begins with a dot
     (`.well-known` excepted).
 
     Attributes:
         static: A folder, for a path that ends in "/*"; or a file.
-        index: What is answered for a folder; "" for nothing.
+        index: The file that is answered for a folder; "" for none.
         headers: Header name → value, or an array of values.
     """
 
@@ -141,6 +149,9 @@ class ServeOptions:
         read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
         idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
             the connection is closed.
+        half_close_timeout: Seconds in which something of an answer has to be sent when the client has ended its side of
+            the connection, as one that waits for its answer may do, and one that goes does; then the handler is
+            cancelled.
         shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
         access_log: Write a log line for each request when it has ended; it has no status when the client went before
             the answer began.
@@ -152,5 +163,50 @@ class ServeOptions:
     max_message: int = 10 * 1024 * 1024
     read_timeout: float = 30
     idle_timeout: float = 75
+    half_close_timeout: float = 5
     shutdown_timeout: float = 10
     access_log: bool = False
+
+
+@dataclass(kw_only=True)
+class Request:
+    """What a handler of `http.serve` gets.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, percent-decoded.
+        raw_path: The path as it came.
+        body: The body's bytes.
+        headers: Lower-case header name → value.
+        query: The query string as it came.
+        params: The parameters of the query, decoded.
+    """
+
+    method: str
+    path: str
+    raw_path: str
+    body: bytes
+    headers: dict[str, str]
+    query: str
+    params: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class Reply:
+    """What a handler returns.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body's bytes.
+        json: A value to send as JSON instead of `body`.
+        headers: Header name → value, or an array of values that are sent as several headers.
+        sse: A function that gets `send` and sends server-sent events until it returns.
+        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    json: Json | None = None
+    headers: dict[str, HeaderValue] | None = None
+    sse: LuaFunction | None = None
+    ws: LuaFunction | None = None

@@ -12,23 +12,23 @@ import sys
 import traceback
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 from multidict import CIMultiDict
 
 from assay.builtins import log
-from assay.builtins.http import files
+from assay.builtins.http import files, handshake
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import HeaderValue, ServeOptions, StaticFiles
-from assay.builtins.http.protocol import Server
-from assay.builtins.http.routes import Routes, RouteTable
+from assay.builtins.http.options import Reply, ServeOptions, StaticFiles
+from assay.builtins.http.protocol import Server, says_no_more
+from assay.builtins.http.routes import REST, Routes, RouteTable
 from assay.builtins.ws import Connection
+from assay.builtins.ws.sockets import ServerSocket
 from assay.errors import BuiltinError, LuaError
 from assay.lua import convert
 from assay.lua.function import LuaFunction
@@ -46,27 +46,6 @@ _STATUS = web.RequestKey("status", int)
 """The status of a stream or a WebSocket that has begun."""
 
 _FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
-
-
-@dataclass(kw_only=True)
-class Reply:
-    """What a handler returns.
-
-    Attributes:
-        status: The HTTP status.
-        body: The body's bytes.
-        json: A value to send as JSON instead of `body`.
-        headers: Header name → value, or an array of values that are sent as several headers.
-        sse: A function that gets `send` and sends server-sent events until it returns.
-        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
-    """
-
-    status: int = 200
-    body: bytes = b""
-    json: Json | None = None
-    headers: dict[str, HeaderValue] | None = None
-    sse: LuaFunction | None = None
-    ws: LuaFunction | None = None
 
 
 _reply = convert.options(Reply)
@@ -98,11 +77,15 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     for name in ("read_timeout", "idle_timeout"):
         if not getattr(options, name) > 0:
             raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {getattr(options, name):g})")
+    if not options.half_close_timeout >= 0:
+        problem = f"0 or more expected, got {options.half_close_timeout:g}"
+        raise BuiltinError(f"bad option 'half_close_timeout' ({problem})")
     _ask(host.permissions, port, routes, options)
     _allow_many_connections()
     service = _Service(host, RouteTable(routes), options)
     server = Server(
         service.answer,
+        options.half_close_timeout,
         auto_decompress=False,
         keepalive_timeout=options.idle_timeout,
         logger=_protocol_log,
@@ -230,29 +213,37 @@ class _Service:
         return plain(500, "internal server error")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.version is not HttpVersion11 and request.version != HttpVersion10:
+            raise _RefusedError(505, "http version not supported")
+        encoding = request.headers.get(hdrs.TRANSFER_ENCODING)
+        if encoding is not None and encoding.lower() != "chunked":
+            raise _RefusedError(501, "the transfer encoding of the body is not supported")
         raw_path = request.rel_url.raw_path
         path = unquote_to_bytes(raw_path)
         key = path.decode("utf-8", "surrogateescape")
-        found = self._routes.find(request.method, key)
+        found = self._routes.find(request.method, key, raw_path)
         if found is None:
-            allowed = self._routes.methods(key)
+            allowed = self._routes.methods(key, raw_path)
             if not allowed:
                 return plain(404, "not found")
             return plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
-        target, rest = found
+        target = found.target
         if isinstance(target, StaticFiles):
-            return files.answer(target, rest, self._host.permissions) or plain(404, "not found")
+            rest = found.parameters.get(REST, "")
+            shown = await files.answer(request, target, rest, self._host.permissions)
+            return shown or plain(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),
             b"path": path,
-            b"raw_path": raw_path.encode(),
+            b"raw_path": raw_path.encode("utf-8", "surrogateescape"),
             b"body": await self._read(request) if request.can_read_body else b"",
-            b"query": query.encode(),
+            b"query": query.encode("utf-8", "surrogateescape"),
         }
         tables = {
             b"headers": header_tables.joined(request.raw_headers),
             b"params": header_tables.parameters(query),
+            b"path_params": _encoded(found.parameters) if found.parameters else {},
         }
         result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
@@ -288,6 +279,8 @@ class _Service:
                         raise too_long
         except TimeoutError:
             raise _RefusedError(408, "the body took too long to arrive") from None
+        except web.RequestPayloadError:
+            raise _RefusedError(400, "bad request") from None
         return bytes(body)
 
     async def _stream(
@@ -314,14 +307,20 @@ class _Service:
         finally:
             self._streaming.discard(task)
             send.ended = True
+        if says_no_more(request):
+            response.force_close()
         return response
 
     async def _upgrade(
-        self, request: web.BaseRequest, function: LuaFunction, headers: list[tuple[str, str]]
+        self, request: web.BaseRequest, function: LuaFunction, given: list[tuple[str, str]]
     ) -> web.StreamResponse:
-        socket = web.WebSocketResponse(max_msg_size=self._options.max_message)
-        if not socket.can_prepare(request):
-            return plain(426, "a WebSocket upgrade is expected here", [(hdrs.UPGRADE, "websocket")])
+        refusal = handshake.refusal(request)
+        if refusal is not None:
+            return refusal
+        headers = CIMultiDict(given)
+        # aiohttp answers with one that the client has offered, or with none.
+        protocols = headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+        socket = ServerSocket(max_msg_size=self._options.max_message + 1, protocols=protocols)  # it takes fewer
         socket.headers.extend(headers)
         socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
@@ -347,6 +346,10 @@ class _Service:
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
+
+
+def _encoded(parameters: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in parameters.items()}
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:

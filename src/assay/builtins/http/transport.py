@@ -34,6 +34,11 @@ class Limits(NamedTuple):
         """The same in aiohttp's words."""
         return aiohttp.ClientTimeout(total=self.total, connect=self.connect, sock_read=self.read)
 
+    def left(self, spent: float) -> aiohttp.ClientTimeout:
+        """What is left of them, in aiohttp's words, when a redirect has taken some seconds."""
+        total = None if self.total is None else max(self.total - spent, 0.001)
+        return aiohttp.ClientTimeout(total=total, connect=self.connect, sock_read=self.read)
+
 
 def limits(options: SharedOptions) -> Limits:
     """The time limits that options ask for."""
@@ -97,6 +102,8 @@ class Request(aiohttp.ClientRequest):
         if credentials and url.scheme in ("http", "ws"):
             # A request that is not tunnelled is itself the one to the proxy.
             options["headers"] = CIMultiDict(options["headers"], **credentials)
+        if hdrs.COOKIE in options["headers"]:  # the caller's header replaces what the jar has
+            options["cookies"] = None
         options["proxy"] = proxy
         options["proxy_headers"] = CIMultiDict(credentials) if credentials else None
         super().__init__(method, url, **options)

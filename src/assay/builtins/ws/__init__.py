@@ -1,4 +1,7 @@
-"""`ws`: WebSockets. `client` opens them; `http.serve` has them too. aiohttp is not imported before the first one."""
+"""`ws`: WebSockets. `client` opens them; `http.serve` has them too.
+
+`sockets` and `frames` hold aiohttp to the protocol where it is lenient. aiohttp is not imported before the first one.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +129,7 @@ class Connection:
             options: How to wait.
         """
         import asyncio
+        import zlib
 
         from aiohttp import WSMsgType
 
@@ -144,9 +148,11 @@ class Connection:
         if message.type is WSMsgType.CLOSE:
             self._ended = message.data or 1005, message.extra or ""
         elif message.type is WSMsgType.ERROR:
-            code = int(getattr(message.data, "code", 1006))
+            code, text = int(getattr(message.data, "code", 1006)), str(message.data)
+            if isinstance(message.data, zlib.error):
+                code, text = 1007, "a compressed message that cannot be decompressed"
             kind = "closed" if code == 1006 else "protocol"
-            raise ErrorObject(f"ws.recv failed: {self._peer}: {message.data}", kind=kind, code=code)
+            raise ErrorObject(f"ws.recv failed: {self._peer}: {text}", kind=kind, code=code)
         elif not self._closed_here:
             raise ErrorObject(f"ws.recv failed: {self._peer} is gone", kind="closed", code=1006)
         return Several((None, *(self._ended or (1000, ""))))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp import hdrs
 from yarl import URL
 
 from assay.builtins.http import client as http
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http import transport
+from assay.builtins.http.connection import LostConnectionError, can_be_sent_again
 from assay.builtins.http.failures import failure
 from assay.builtins.ws import CLOSE_TIMEOUT, Connection, ConnectOptions
+from assay.builtins.ws.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 
@@ -28,12 +32,13 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     context = transport.tls(options.verify, options.ca_cert, host.permissions)
     try:
         async with asyncio.timeout(options.timeout):
-            socket = await http.session(host).ws_connect(
+            socket = await _open(
+                http.session(host),
                 target,
                 headers=headers,
                 protocols=options.protocols or (),
                 heartbeat=options.heartbeat,
-                max_msg_size=options.max_message,
+                max_msg_size=options.max_message + 1,  # aiohttp takes fewer
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                 ssl=context,
             )
@@ -43,9 +48,36 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         limits = transport.Limits(options.timeout, None, None)
         raise failure("ws.connect", target, limits, error) from error
+    problem = _handshake_problem(socket, options)
+    if problem is not None:
+        socket.handshake.close()
+        raise ErrorObject(f"ws.connect failed: {target.host}:{target.port} {problem}", kind="handshake", status=101)
     connection = Connection(socket, f"{target.host}:{target.port}")
     host.kept.setdefault("ws", _Open()).sockets.add(connection)  # type: ignore[attr-defined]
     return connection
+
+
+async def _open(session: aiohttp.ClientSession, target: URL, **options: Any) -> ClientSocket:
+    while True:
+        try:
+            socket = await session.ws_connect(target, **options)
+        except LostConnectionError as error:
+            if not can_be_sent_again(error):
+                raise
+        else:
+            assert isinstance(socket, ClientSocket)
+            return socket
+
+
+def _handshake_problem(socket: ClientSocket, options: ConnectOptions) -> str | None:
+    """What the server has taken that the client has not offered."""
+    headers = socket.handshake.headers
+    protocol = headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
+    if protocol is not None and protocol not in (options.protocols or ()):
+        return f"takes the subprotocol '{protocol}', which was not offered"
+    if hdrs.SEC_WEBSOCKET_EXTENSIONS in headers:
+        return f"takes the extension '{headers[hdrs.SEC_WEBSOCKET_EXTENSIONS]}', which was not offered"
+    return None
 
 
 class _Open:

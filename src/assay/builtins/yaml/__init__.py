@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.lua.declare import Library
+from assay.lua.host import Host
 from assay.lua.values import Value
 
 library = Library(
@@ -12,6 +13,9 @@ library = Library(
     The types are those of YAML 1.2's core schema: `yes`, `no`, `on`, `off` and dates are strings, and other tags than
     the core ones are errors. Keys become strings, as in JSON; a null is an absent key in a mapping and `json.null` in
     a sequence; empty sequences stay arrays.
+
+    The key `<<` merges a mapping, or a sequence of mappings, into the one that it is in: keys that are there stay, and
+    of several mappings the first wins. In quotes it is a key like others.
     """,
 )
 
@@ -19,22 +23,22 @@ _WORKFLOW_BYTES = 128 * 1024
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
-def parse(text: str) -> Value:
+def parse(host: Host, text: str) -> Value:
     """Parse one document; nil for an empty one.
 
-    A key that occurs twice, a tag of another schema, aliases that multiply to more than ten times the text, and more
-    than one document are errors that name line and column.
+    A key that occurs twice, a tag of another schema, and more than one document are errors that name line and column.
+    So are aliases that expand a text beyond ten times its length and one million characters.
 
     Args:
         text: YAML text.
     """
     from assay.builtins.yaml import reader
 
-    return reader.read(text)
+    return reader.read(text, host.hurried)
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
-def parse_all(text: str) -> list[Value]:
+def parse_all(host: Host, text: str) -> list[Value]:
     """Parse any number of documents and return an array of them; an empty one is `json.null`.
 
     Args:
@@ -42,7 +46,7 @@ def parse_all(text: str) -> list[Value]:
     """
     from assay.builtins.yaml import reader
 
-    return reader.read_all(text)
+    return reader.read_all(text, host.hurried)
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)

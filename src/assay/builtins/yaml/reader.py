@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -18,18 +20,22 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "null": (type(None),),
 }
+_MISREAD = re.compile(r"(?:^|[\s,\[{])&[\w-]+[?:%@`]\S|[\[{,]\s*\?[^\s,\[\]{}]")
+"""What libyaml takes for something else: `&a:b` as the anchor `a`, and a `?` in a flow collection as that of a key."""
+_MAX_SECOND_READING = 256 << 10  # characters; it takes two seconds at most
+_HURRIED_SECOND_READING = 16 << 10  # it takes a tenth of a second
 _FREE_ALIASES = 1_000_000  # characters that aliases may add to a text however short it is
 
 
-def read(text: str) -> Any:
+def read(text: str, hurried: bool) -> Any:
     """Read one document. Raises BuiltinError."""
-    documents = _Reader(text, only_one=True).documents()
+    documents = _Reader(text, hurried, only_one=True).documents()
     return documents[0] if documents else None
 
 
-def read_all(text: str) -> list[Any]:
+def read_all(text: str, hurried: bool) -> list[Any]:
     """Read all documents. Raises BuiltinError."""
-    return _Reader(text, only_one=False).documents()
+    return _Reader(text, hurried, only_one=False).documents()
 
 
 class _Open:
@@ -41,12 +47,17 @@ class _Open:
         self.weight = weight
         self.key: str | None = None
         """In a mapping: the key whose value comes next."""
+        self.merges = False
+        """In a mapping: whether the value that comes next is merged into it."""
+        self.merged: tuple[Any, Any] | None = None
+        """In a mapping: what is merged into it, and the event that began it."""
 
 
 class _Reader:
-    def __init__(self, text: str, only_one: bool) -> None:
+    def __init__(self, text: str, hurried: bool, only_one: bool) -> None:
         self._text = text
         self._only_one = only_one
+        self._longest_again = _HURRIED_SECOND_READING if hurried else _MAX_SECOND_READING
         self._most = 10 * len(text) + _FREE_ALIASES
         self._documents: list[Any] = []
         self._begin()
@@ -57,12 +68,34 @@ class _Reader:
         self._weight = 0
 
     def documents(self) -> list[Any]:
+        is_short = len(self._text) <= self._longest_again
+        if is_short and _MISREAD.search(self._text):
+            self._read_again()
+            return self._documents
         try:
-            for event in yaml.parse(self._text, Loader=yaml.CBaseLoader):
-                self._take(event)
+            self._take_all(yaml.parse(self._text, Loader=yaml.CBaseLoader))
+        except yaml.reader.ReaderError as error:
+            raise BuiltinError(_describe(error)) from None
+        except yaml.YAMLError as error:
+            if not is_short:
+                raise BuiltinError(_describe(error)) from None
+            self._read_again()
+        return self._documents
+
+    def _read_again(self) -> None:
+        """Read the text as YAML 1.2; libyaml, which is much faster, reads 1.1."""
+        from assay.builtins.yaml.parser import Parser12
+
+        self._documents = []
+        self._begin()
+        try:
+            self._take_all(Parser12(self._text))
         except yaml.YAMLError as error:
             raise BuiltinError(_describe(error)) from None
-        return self._documents
+
+    def _take_all(self, events: Iterable[Any]) -> None:
+        for event in events:
+            self._take(event)
 
     def _take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -78,6 +111,8 @@ class _Reader:
             self._open(event, [], "seq")
         elif isinstance(event, yaml.CollectionEndEvent):
             ended = self._stack.pop()
+            if ended.merged is not None:
+                _merge(ended.container, *ended.merged)
             self._anchor(ended.anchor, ended.container, self._weight - ended.weight)
         elif isinstance(event, yaml.DocumentStartEvent):
             if self._documents and self._only_one:
@@ -119,6 +154,12 @@ class _Reader:
         parent = self._stack[-1]
         if isinstance(parent.container, list):
             parent.container.append(value)
+        elif parent.merges:
+            parent.merges, parent.merged = False, (value, event)
+        elif parent.key is None and _is_merge(event):
+            if parent.merged is not None:
+                raise _at(event, "the key '<<' a second time")
+            parent.merges = True
         elif parent.key is None:
             parent.key = _key(value, event)
             if parent.key in parent.container:
@@ -129,6 +170,8 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
+        if _is_merge(event):
+            return text
         if event.tag is None:
             return resolve(text) if event.implicit[0] else text
         if event.tag == "!":
@@ -141,6 +184,22 @@ class _Reader:
         if type(value) not in types:
             raise _at(event, f"a value that is no !!{kind}")
         return float(value) if kind == "float" else value
+
+
+def _is_merge(event: Any) -> bool:
+    """Whether a key is the merge key `<<` (of YAML 1.1), which is not quoted."""
+    plain = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
+    return plain and (event.implicit[0] if event.tag is None else event.tag == f"{_CORE}merge")
+
+
+def _merge(container: dict[str, Any], value: Any, event: Any) -> None:
+    """Add the entries of a mapping, or of several, whose keys are not there; those of the first mapping win."""
+    sources = value if isinstance(value, list) else [value]
+    if not all(isinstance(source, dict) for source in sources):
+        raise _at(event, "a value of '<<' that is not a mapping or a sequence of mappings")
+    for source in sources:
+        for key, item in source.items():
+            container.setdefault(key, item)
 
 
 def _key(value: Any, event: Any) -> str:

@@ -24,9 +24,9 @@ from assay.cli.dev import failures
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
 from assay.lua.host import Service
 from assay.temporal import payloads
-from assay.temporal.connection import connect
-from assay.temporal.worker import Worker
-from assay.temporal.workflow.waits import STATE_QUERY
+from assay.temporal.client.connect import connect_client
+from assay.temporal.worker.worker import Worker
+from assay.temporal.workflow.run.waits import STATE_QUERY
 
 _INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes
 _SHARE = 10  # a look is to take a tenth of the time
@@ -122,7 +122,7 @@ class _Observer:
     async def _watch(self, worker: Worker) -> _Watch:
         watch = self._watches.get(id(worker))
         if watch is None:
-            client = await connect("assay dev", worker.options)
+            client = await connect_client("assay dev", worker.options, permissions=worker.permissions)
             watch = self._watches[id(worker)] = _Watch(worker, client, self._began)
         return watch
 

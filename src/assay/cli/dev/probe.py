@@ -15,7 +15,7 @@ from assay.cli.failure import describe
 from assay.errors import AssayError
 from assay.permissions.settings import Asked, permissions
 from assay.temporal import logs
-from assay.temporal.connection import connect
+from assay.temporal.client.connect import connect_client
 from assay.temporal.registration import Script
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
@@ -54,7 +54,7 @@ async def _all_match(script: Script) -> bool:
         options = worker.options
         if not options.all_workflows():
             continue
-        client = await connect("assay dev", options)
+        client = await connect_client("assay dev", options, permissions=worker.permissions)
         query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"
         async for outcome in Replay([worker]).run(sources.from_server(client, query, _AT_MOST)):
             if outcome.divergence is not None:

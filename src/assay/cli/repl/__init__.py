@@ -37,7 +37,18 @@ _NAME = "=(repl)"
 _OPEN = "<eof>"  # how the message ends for code that could go on
 _VALUE = "return nil, "
 _LAST_LINES = 20  # among which an expression at the end may begin
-_GREETING = "Lua 5.5, assay {version}. Ctrl-D leaves, Ctrl-C ends what runs, Tab completes."
+_GREETING = "Lua 5.5, assay {version}. Type help for help, exit or Ctrl-D to leave."
+_LEAVE = ("exit", "quit")
+_HELP = """\
+Type Lua: the value of an expression is printed, and what waits is waited for. Variables that are to be kept are global.
+Code runs at Enter when it is complete.
+
+  exit      leave, as Ctrl-D does
+  Ctrl-C    ends what runs
+  Tab       completes names, methods and fields
+  Up, Down  earlier lines
+
+  json, http, fs, db, temporal, …: 'assay modules' lists the globals, 'assay context WORDS' searches the reference."""
 
 
 @click.command(cls=SandboxedCommand)
@@ -45,7 +56,7 @@ _GREETING = "Lua 5.5, assay {version}. Ctrl-D leaves, Ctrl-C ends what runs, Tab
 @click.option("--connect", is_flag=True, help="Connect to a Temporal server: the global 'client'.")
 @connection
 def command(connect: bool, address: str | None, namespace: str | None, verbose: bool, asked: Asked) -> int:
-    """Type Lua and see what it gives.
+    """Start an interactive Lua session.
 
     The value of an expression is printed. What waits (sleep, http, a workflow's result) is waited for. Variables that
     are to be kept are global. Lines that come through a pipe are run too; an error among them makes the exit code 1.
@@ -127,6 +138,13 @@ class Repl:
         found: bytes = self.host.state.invoke(b"complete", text.encode("utf-8", "surrogateescape"))
         return found.decode().split()
 
+    def command(self, text: str) -> str | None:
+        """The command that a text is: "help" or "exit". A global of the script of this name comes first."""
+        word = text.strip().removesuffix("()")
+        if word not in (*_LEAVE, "help") or word in self.names(word):
+            return None
+        return "help" if word == "help" else "exit"
+
     async def evaluate(self, text: str) -> bool:
         """Run code and print its results, or its error; returns whether it went well."""
         inside.pressed[0] = False
@@ -175,7 +193,13 @@ class Repl:
         try:
             while line := await loop.run_in_executor(None, sys.stdin.readline):
                 text += line
-                if text.strip() and self.is_complete(text):
+                command = self.command(text)
+                if command == "exit":
+                    return code
+                if command == "help":
+                    self._write(f"{_HELP}\n".encode())
+                    text = ""
+                elif text.strip() and self.is_complete(text):
                     code = code if await self.evaluate(text) else 1
                     text = ""
         except KeyboardInterrupt:
@@ -200,5 +224,10 @@ class Repl:
                 continue
             except EOFError:
                 return 0
-            if text.strip():
+            command = self.command(text)
+            if command == "exit":
+                return 0
+            if command == "help":
+                self._write(f"{_HELP}\n".encode())
+            elif text.strip():
                 await self.evaluate(text)

@@ -4,12 +4,12 @@ local host = ...
 local create = table.create
 local byte, char, find, format, gmatch, gsub, match, sub =
   string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
-local utf8char, huge = utf8.char, math.huge
+local utf8char, utf8len, huge = utf8.char, utf8.len, math.huge
 local collectgarbage, error, pcall, rawequal = collectgarbage, error, pcall, rawequal
 local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 
 local MAX_DEPTH, CONTROLS = host.MAX_DEPTH, host.CONTROLS
-local contains, is_text, present = host.contains, host.is_text, host.present
+local contains, present = host.contains, host.present
 local null, array_metatable = host.null, host.array_metatable
 
 local BAD_ESCAPE = "\xFF" -- what no text holds
@@ -390,8 +390,9 @@ end
 host.read_value = read_value
 
 local function decode_root()
-  if not is_text(text) then
-    fail(1, "text that is not UTF-8")
+  local length, invalid = utf8len(text)
+  if not length then
+    fail(invalid, "text that is not UTF-8")
   end
   local result, pos = read_value(1, 0, "")
   pos = find(text, "[^ \n\r\t]", pos)

@@ -44,7 +44,7 @@ local function make_stub(path, what)
   })
 end
 
--- Make everything in a snapshot again in this state; returns the function, the rest is in place.
+-- Make everything in a snapshot again in this state; returns the function and an array of all objects.
 function host.restore(bytes)
   local node_count, cell_count, at = unpack_from("<I4I4", bytes)
   local nodes, kinds, starts = {}, {}, {}
@@ -181,5 +181,5 @@ function host.restore(bytes)
   for name, value in next, shared.strings do
     rawset(getmetatable(""), name, value)
   end
-  return fn
+  return fn, nodes
 end

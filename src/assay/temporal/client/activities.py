@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from temporalio import client as sdk
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError, LuaError
@@ -14,7 +14,9 @@ from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds
 from assay.temporal import payloads
 from assay.temporal.client.session import CallOptions, Session, answer
-from assay.temporal.failures import to_application_error
+
+if TYPE_CHECKING:
+    from temporalio import client as sdk
 
 
 @dataclass(kw_only=True)
@@ -139,6 +141,8 @@ class ActivityMethods(Session):
         }
         if options.details is not None:
             value["details"] = payloads.to_python(options.details)
+        from assay.temporal.client.conversion import to_application_error
+
         failure = to_application_error(LuaError(options.message, value))
         call = _handle(self.sdk, options).fail(
             failure, last_heartbeat_details=_details(options.last_heartbeat_details), **options.rpc()

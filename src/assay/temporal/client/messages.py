@@ -5,13 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from temporalio.client import (
-    RPCTimeoutOrCancelledError,
-    WorkflowUpdateHandle,
-    WorkflowUpdateStage,
-)
 from temporalio.common import QueryRejectCondition, RawValue
 
 from assay.lua.declare import method
@@ -19,6 +14,12 @@ from assay.lua.values import Json, Name, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
 from assay.temporal.client.values import InputOptions
+
+if TYPE_CHECKING:
+    from temporalio.client import (
+        WorkflowUpdateHandle,
+        WorkflowUpdateStage,
+    )
 
 
 @dataclass(kw_only=True)
@@ -68,6 +69,8 @@ class RunUpdateOptions(RunOptions, UpdateOptions):
 
 def stage(update: UpdateOptions) -> WorkflowUpdateStage:
     """How far an update has to be."""
+    from temporalio.client import WorkflowUpdateStage
+
     return WorkflowUpdateStage[update.wait_for.upper()]
 
 
@@ -75,6 +78,7 @@ async def outcome(
     title: str, call: Awaitable[WorkflowUpdateHandle[Any]], update: UpdateOptions, options: CallOptions
 ) -> Value:
     """What an update gives: its result, or its ids when it was only to be accepted."""
+    from temporalio.client import RPCTimeoutOrCancelledError
 
     async def wait() -> Value:
         try:

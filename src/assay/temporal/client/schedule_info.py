@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-
-from temporalio.client import (
-    ScheduleActionExecutionStartWorkflow,
-    ScheduleActionResult,
-    ScheduleActionStartWorkflow,
-    ScheduleDescription,
-    ScheduleListActionStartWorkflow,
-    ScheduleListDescription,
-)
-from temporalio.converter import DataConverter
+from typing import TYPE_CHECKING
 
 from assay.lua.values import Value
 from assay.temporal import search_attributes
@@ -22,6 +13,15 @@ from assay.temporal.client import schedule_spec, values
 from assay.temporal.client.schedule_spec import SpecOptions
 from assay.temporal.options import RetryPolicyOptions
 from assay.temporal.times import timestamp, timestamps
+
+if TYPE_CHECKING:
+    from temporalio.client import (
+        ScheduleActionResult,
+        ScheduleActionStartWorkflow,
+        ScheduleDescription,
+        ScheduleListDescription,
+    )
+    from temporalio.converter import DataConverter
 
 
 @dataclass(kw_only=True)
@@ -146,6 +146,8 @@ def _total(length: timedelta | None) -> float | None:
 
 
 def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
+    from temporalio.client import ScheduleActionExecutionStartWorkflow
+
     found = []
     for result in results:
         assert isinstance(result.action, ScheduleActionExecutionStartWorkflow)
@@ -162,6 +164,8 @@ def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
 
 async def row(found: ScheduleListDescription) -> ScheduleRow:
     """What the server tells of a schedule in a list."""
+    from temporalio.client import ScheduleListActionStartWorkflow
+
     schedule, info = found.schedule, found.info
     action = schedule.action if schedule is not None else None
     return ScheduleRow(
@@ -179,6 +183,8 @@ async def row(found: ScheduleListDescription) -> ScheduleRow:
 
 async def info(found: ScheduleDescription) -> ScheduleInfo:
     """What the server tells of one schedule."""
+    from temporalio.client import ScheduleActionExecutionStartWorkflow, ScheduleActionStartWorkflow
+
     schedule, happened = found.schedule, found.info
     action = schedule.action
     assert isinstance(action, ScheduleActionStartWorkflow)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec
+from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
 from assay.lua.values import Seconds
 from assay.temporal import times
 from assay.temporal.options import seconds
 from assay.temporal.times import timestamp
+
+if TYPE_CHECKING:
+    from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -107,6 +109,8 @@ class SpecOptions:
 
 def to_sdk(spec: SpecOptions) -> ScheduleSpec:
     """The SDK's form. Raises BuiltinError for what is no time."""
+    from temporalio.client import ScheduleSpec
+
     cron = [spec.cron] if isinstance(spec.cron, str) else spec.cron or []
     return ScheduleSpec(
         cron_expressions=cron,
@@ -121,6 +125,8 @@ def to_sdk(spec: SpecOptions) -> ScheduleSpec:
 
 
 def _interval(item: float | IntervalOptions) -> ScheduleIntervalSpec:
+    from temporalio.client import ScheduleIntervalSpec
+
     options = item if isinstance(item, IntervalOptions) else IntervalOptions(every=Seconds(item))
     every = seconds(options.every)
     assert every is not None
@@ -128,6 +134,8 @@ def _interval(item: float | IntervalOptions) -> ScheduleIntervalSpec:
 
 
 def _calendar(calendar: CalendarOptions, option: str) -> ScheduleCalendarSpec:
+    from temporalio.client import ScheduleCalendarSpec
+
     ranges = {name: _ranges(getattr(calendar, name), name, f"{option}.{name}") for name in _LIMITS}
     if calendar.year == "*":
         ranges["year"] = []
@@ -141,6 +149,8 @@ def _ranges(value: Field, name: str, option: str) -> list[ScheduleRange]:
 
 
 def _range(text: str, name: str, option: str) -> ScheduleRange:
+    from temporalio.client import ScheduleRange
+
     least, greatest = _LIMITS[name]
 
     def number(word: str) -> int:

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from temporalio.client import (
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleBackfill,
-    ScheduleHandle,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleState,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
 from temporalio.service import RPCError
 
 from assay.errors import ErrorObject
@@ -41,6 +30,17 @@ from assay.temporal.client.start import common_arguments
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.options import seconds
 
+if TYPE_CHECKING:
+    from temporalio.client import (
+        Schedule,
+        ScheduleActionStartWorkflow,
+        ScheduleBackfill,
+        ScheduleHandle,
+        ScheduleOverlapPolicy,
+        ScheduleUpdate,
+        ScheduleUpdateInput,
+    )
+
 T = TypeVar("T")
 
 _GONE = ("schedule not found", "workflow execution already completed")
@@ -48,10 +48,14 @@ _GONE = ("schedule not found", "workflow execution already completed")
 
 
 def _overlap(overlap: Overlap | None) -> ScheduleOverlapPolicy | None:
+    from temporalio.client import ScheduleOverlapPolicy
+
     return None if overlap is None else ScheduleOverlapPolicy[overlap.upper()]
 
 
 def _period(period: Period) -> ScheduleBackfill:
+    from temporalio.client import ScheduleBackfill
+
     return ScheduleBackfill(
         start_at=times.option(period.start_at, "start_at"),
         end_at=times.option(period.end_at, "end_at"),
@@ -97,6 +101,8 @@ class Schedules:
         return None if given is None else await self._session.search_attributes.typed(given)
 
     async def _action(self, options: ActionOptions, schedule: str) -> ScheduleActionStartWorkflow:
+        from temporalio.client import ScheduleActionStartWorkflow
+
         arguments = common_arguments(options)
         if options.search_attributes:
             arguments["typed_search_attributes"] = await self._attributes(options.search_attributes)
@@ -130,6 +136,8 @@ class Schedules:
             options: The schedule.
         """
         sdk = self._session.sdk
+
+        from temporalio.client import Schedule, SchedulePolicy, ScheduleState
 
         async def create() -> None:
             schedule = Schedule(
@@ -193,6 +201,7 @@ class Schedules:
         Args:
             options: What to change.
         """
+        from temporalio.client import ScheduleUpdate
 
         async def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
             await self._change(found.description.schedule, options)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -15,6 +14,9 @@ from assay.errors import BuiltinError
 from assay.lua.convert import suggest
 from assay.lua.values import Value
 from assay.temporal import search_attributes
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 
 class SearchAttributes:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from temporalio.client import Client as SdkClient
-from temporalio.client import WorkflowHandle
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError, ErrorObject
@@ -16,8 +14,11 @@ from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
 from assay.temporal.client.search_attributes import SearchAttributes
 from assay.temporal.configuration import headers
-from assay.temporal.failures import client_error
 from assay.temporal.options import seconds
+
+if TYPE_CHECKING:
+    from temporalio.client import Client as SdkClient
+    from temporalio.client import WorkflowHandle
 
 T = TypeVar("T")
 
@@ -83,17 +84,19 @@ class Session:
 async def ended(title: str, what: str, result: Awaitable[T], limit: float | None) -> T:
     """Await the result of `what` for the Lua function `title`, for `limit` seconds at most. Raises Lua's errors."""
     try:
-        return await answer(title, asyncio.wait_for(result, limit))
+        return await answer(title, asyncio.wait_for(result, limit), what)
     except TimeoutError:
-        raise ErrorObject(f"{title}: {what} has not ended within {limit:g} s", kind="timeout") from None
+        raise ErrorObject(f"{title}: timed out after {limit:g} s: {what} has not ended", kind="timeout") from None
 
 
-async def answer(title: str, call: Awaitable[T]) -> T:
-    """Await a call of the SDK for the Lua function `title`; its errors become Lua's."""
+async def answer(title: str, call: Awaitable[T], what: str = "the workflow") -> T:
+    """Await a call of the SDK about `what` for the Lua function `title`; its errors become Lua's."""
     try:
         return await call
     except Exception as error:
-        raised = client_error(title, error)
+        from assay.temporal.client.failures import client_error
+
+        raised = client_error(title, error, what)
         if raised is None:
             raise
         raise raised from error

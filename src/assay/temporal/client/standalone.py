@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from temporalio.client import ActivityExecution, ActivityHandle
 from temporalio.common import ActivityIDConflictPolicy, ActivityIDReusePolicy, RawValue
 
 from assay.errors import BuiltinError
@@ -20,6 +19,9 @@ from assay.temporal.client.values import InputOptions
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority, seconds
 from assay.temporal.times import timestamp
+
+if TYPE_CHECKING:
+    from temporalio.client import ActivityExecution, ActivityHandle
 
 
 @dataclass(kw_only=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from assay.lua.declare import method
@@ -25,6 +24,9 @@ from assay.temporal.options import (
     seconds,
     versioning_override,
 )
+
+if TYPE_CHECKING:
+    from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 
 
 @dataclass(kw_only=True)
@@ -217,12 +219,9 @@ class StartMethods(Session):
         Args:
             options: What to start.
         """
-
-        async def execute() -> RawValue:
-            handle = await start(self, options)
-            return await handle.result()
-
-        return values.result(await answer("client:execute_workflow", execute()))
+        title = "client:execute_workflow"
+        handle = await answer(title, start(self, options))
+        return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method
     async def update_with_start(self, options: UpdateWithStartOptions) -> Several:
@@ -235,6 +234,8 @@ class StartMethods(Session):
         """
         title = "client:update_with_start"
         sdk = self.sdk
+        from temporalio.client import WithStartWorkflowOperation
+
         update, to_start = options.update, options.start
         if to_start.id_conflict_policy is None:
             to_start.id_conflict_policy = "use_existing"

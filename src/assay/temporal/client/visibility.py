@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import WorkflowExecution, WorkflowExecutionAsyncIterator, WorkflowExecutionDescription
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
@@ -19,6 +18,9 @@ from assay.temporal import search_attributes
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
 from assay.temporal.times import timestamp
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowExecution, WorkflowExecutionAsyncIterator, WorkflowExecutionDescription
 
 
 @dataclass(kw_only=True)

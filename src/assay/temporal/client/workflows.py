@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowHandle, WorkflowHistoryEventFilterType
 from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
@@ -18,6 +17,9 @@ from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import RunOptions, Session, answer, ended
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHandle
 
 
 @dataclass(kw_only=True)
@@ -175,6 +177,8 @@ class WorkflowMethods(Session):
         Args:
             target: Its id, or a table.
         """
+        from temporalio.client import WorkflowHistoryEventFilterType
+
         where = target if isinstance(target, HistoryOptions) else HistoryOptions(workflow_id=target)
         call = self.handle(where).fetch_history(
             event_filter_type=WorkflowHistoryEventFilterType[where.event_filter_type.upper()],

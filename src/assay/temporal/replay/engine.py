@@ -1,31 +1,27 @@
-"""The run of a replay: the SDK's replayer over our workflow classes, one history after the other."""
+"""The run of a replay: histories through Core, and what their runs do beside what they did."""
 
 from __future__ import annotations
 
 import dataclasses
 import os.path
 import re
-import weakref
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetails
-from temporalio.workflow import Info
 
 from assay.errors import AssayError
 from assay.lua import registry
-from assay.temporal import connection
-from assay.temporal.core import core
+from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.replay.feed import Feed
 from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
-from assay.temporal.worker import Worker
-from assay.temporal.workflow.host import WorkflowHost
-from assay.temporal.workflow.instance import Settings, workflow_class
-from assay.temporal.workflow.runner import LuaWorkflowRunner
-from assay.temporal.workflow.waits import stack
+from assay.temporal.worker.worker import Worker
+from assay.temporal.workflow.run.run import Run
+from assay.temporal.workflow.run.waits import stack
+from assay.temporal.workflow.runs import Observer, Runs
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.settings import Definition
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
 _CONTEXT = 3
@@ -97,39 +93,30 @@ class _Watched:
         return [step for step in self.taken.steps if step.ordered]
 
 
-class _Runner(LuaWorkflowRunner):
+class _Watch(Observer):
     """Writes down what a run does."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self) -> None:
         self.watched = _Watched()
 
-    def mismatch(self, info: Info, message: str, where: str) -> None:
+    def mismatch(self, run: Run, message: str, where: str) -> None:
         """Keep it for the report."""
         self.watched.mismatch = message
         self.watched.where = where
 
-    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """Make an instance whose commands are written down."""
-        instance = super().create_instance(det)
-        activate = instance.activate
+    def removed(self, run: Run) -> None:
+        """Keep where the run was."""
+        self.watched.where = self.watched.where or run.host.where()
+        self.watched.waits = stack(run.host)
 
-        def write_down(act: WorkflowActivation) -> WorkflowActivationCompletion:
-            host = self._settings.runs.get(det.info.run_id)
-            if host is not None and any(job.HasField("remove_from_cache") for job in act.jobs):
-                self.watched.where = self.watched.where or host.where()
-                self.watched.waits = stack(host)
-            completion = activate(act)
-            host = self._settings.runs.get(det.info.run_id)
-            if completion.HasField("failed"):
-                self.watched.failure = completion.failed.failure.message
-                self.watched.where = "" if host is None else host.where()
-            elif host is not None:
-                self.watched.taken.add(act.history_length, completion.successful.commands, _take_calls(host))
-            return completion
-
-        instance.activate = write_down  # type: ignore[method-assign]
-        return instance
+    def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        """Write down the commands of an activation."""
+        if completion.HasField("failed"):
+            self.watched.failure = completion.failed.failure.message
+            self.watched.where = run.host.where()
+        else:
+            commands = completion.successful.commands
+            self.watched.taken.add(act.history_length, commands, _take_calls(run.host))
 
 
 def _take_calls(host: WorkflowHost) -> list[Call]:
@@ -146,28 +133,23 @@ class Replay:
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
-        self._runs: weakref.WeakValueDictionary[str, WorkflowHost] = weakref.WeakValueDictionary()
-        classes: dict[str | None, type] = {}
+        definitions: dict[str | None, Definition] = {}
         settings, codec = None, None
         for worker in workers:
             codec = codec or worker.options.codec
-            settings = dataclasses.replace(worker.settings, parts=(TRACE,), runs=self._runs)
-            for snapshot in worker.snapshots():
-                if snapshot.name in classes:
-                    named = "dynamic workflow" if snapshot.name is None else f"workflow '{snapshot.name}'"
+            settings = dataclasses.replace(worker.settings, parts=(TRACE,))
+            for definition in worker.definitions():
+                if definition.name in definitions:
+                    named = "dynamic workflow" if definition.name is None else f"workflow '{definition.name}'"
                     raise AssayError(f"two workers of the script register a {named}")
-                classes[snapshot.name] = workflow_class(snapshot, settings)
-        if settings is None or not classes:
+                definitions[definition.name] = definition
+        if settings is None or not definitions:
             raise AssayError("the script registers no workflow")
-        self._names = {name for name in classes if name is not None}
-        self._is_dynamic = None in classes
-        self.runner = _Runner(settings)
-        self._replayer = Replayer(
-            workflows=list(classes.values()),
-            unsandboxed_workflow_runner=self.runner,
-            data_converter=connection.data_converter(codec),
-            runtime=core(),
-        )
+        self._names = {name for name in definitions if name is not None}
+        self._is_dynamic = None in definitions
+        self.watch = _Watch()
+        self._codec = codec
+        self._runs = Runs(definitions.values(), settings, self.watch)
 
     def knows(self, workflow_type: str) -> bool:
         """Whether there is code for a workflow."""
@@ -175,9 +157,10 @@ class Replay:
 
     async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[Outcome]:
         """Replay histories one by one, each read only when it is its turn."""
-        async with self._replayer.workflow_replay_iterator(self._begin_each(histories)) as results:
-            async for result in results:
-                yield self._outcome(result.history, result.replay_failure)
+        async with Feed(self._runs, self._codec) as feed:
+            async for history in histories:
+                self.watch.watched = _Watched()
+                yield self._outcome(history, await feed.replay(history))
 
     async def trace(self, history: WorkflowHistory) -> Trace:
         """Replay one history and tell which lines of the script caused its events."""
@@ -186,18 +169,13 @@ class Replay:
             yield history
 
         [outcome] = [outcome async for outcome in self.run(only())]
-        watched = self.runner.watched
+        watched = self.watch.watched
         waits = watched.waits if outcome.divergence is None else ""
         return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
 
-    async def _begin_each(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[WorkflowHistory]:
-        async for history in histories:
-            self.runner.watched = _Watched()
-            yield history
-
-    def _outcome(self, history: WorkflowHistory, failure: Exception | None) -> Outcome:
+    def _outcome(self, history: WorkflowHistory, failure: str | None) -> Outcome:
         started = history.events[0].workflow_execution_started_event_attributes
-        watched = self.runner.watched
+        watched = self.watch.watched
         divergence = None
         if failure is not None or watched.failure:
             divergence = self._divergence(history, started.workflow_type.name, failure)
@@ -209,8 +187,8 @@ class Replay:
             divergence=divergence,
         )
 
-    def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: Exception | None) -> Divergence:
-        watched = self.runner.watched
+    def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: str | None) -> Divergence:
+        watched = self.watch.watched
         if not self.knows(workflow_type):
             known = ", ".join(sorted(self._names))
             return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
@@ -218,7 +196,7 @@ class Replay:
             text = f"the run cannot go on: {watched.failure}"
             return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
         if not watched.mismatch:
-            return Divergence(str(failure), [], None, None, watched.where)
+            return Divergence(failure or "", [], None, None, watched.where)
         message = _CODE.sub("", watched.mismatch)
         expected, actual = list(history_steps(history.events)), watched.ordered
         at = next(

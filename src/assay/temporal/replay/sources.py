@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import AssayError
+from assay.temporal.replay.integrity import IncompleteHistoryError, check
 
 
 def history_files(paths: Iterable[str]) -> list[Path]:
@@ -56,6 +57,10 @@ def read_history(path: Path) -> WorkflowHistory:
         raise AssayError(f"{path} is not the history of a workflow") from None
     if not started.workflow_type.name:
         raise AssayError(f"{path} is not the history of a workflow")
+    try:
+        check(history.events)
+    except IncompleteHistoryError as error:
+        raise AssayError(f"{path}: {error}") from None
     # The name of a file is nobody's id: a workflow that makes ids of its own would not match.
     return WorkflowHistory(started.workflow_id or path.stem, history.events)
 

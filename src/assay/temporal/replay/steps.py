@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 
 @dataclass(frozen=True)

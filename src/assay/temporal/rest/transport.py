@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
+    from assay.builtins.http.transport import Limits
+
 API = "/api/v1"
 NOT_FOUND, DEADLINE_EXCEEDED = 5, 4  # gRPC's codes
 
@@ -87,7 +89,7 @@ class Transport:
             raise BuiltinError("bad option 'api_key' (the URL has a user name already)")
         self._base = str(base).rstrip("/")
         self.timeout = timeout
-        self._headers = {"Accept": _RAW_PAYLOADS}
+        self._headers = {"Accept": _RAW_PAYLOADS, "Content-Type": "application/json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._shared = session
@@ -103,7 +105,7 @@ class Transport:
         """Do something. Raises RestError."""
         import orjson
 
-        return await self._call("POST", path, {}, {"Content-Type": "application/json"}, orjson.dumps(body))
+        return await self._call("POST", path, {}, {}, orjson.dumps(body))
 
     async def status(self, path: str) -> int:
         """Ask for something of which only the HTTP status matters. Raises RestError when there is no answer."""
@@ -149,8 +151,7 @@ class Transport:
         import aiohttp
         from yarl import URL
 
-        from assay.builtins.http.client import MAX_REDIRECTS
-        from assay.builtins.http.failures import explain
+        from assay.builtins.http.failures import FAILURES, explain
         from assay.builtins.http.transport import Limits
 
         given = {name: value for name, value in parameters.items() if value is not None}
@@ -159,25 +160,40 @@ class Transport:
         place = f"{url.host}:{url.port}"
         limits = Limits(None if math.isinf(self.timeout) else self.timeout, None, None)
         try:
-            async with self._session().request(
-                method,
-                url,
-                headers={**self._headers, **headers},
-                data=body,
-                timeout=limits.for_aiohttp(),
-                allow_redirects=method == "GET",  # another method would become a GET
-                max_redirects=MAX_REDIRECTS + 1,
-            ) as response:
-                content = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            response, content = await self._exchange(method, url, {**self._headers, **headers}, body, limits)
+        except FAILURES as error:
             kind, text = explain(url, limits, error)
             if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
                 text = f"{place} does not speak HTTP/1.1{_HINT}"
-            elif isinstance(error, aiohttp.ClientConnectionResetError):
+            elif any(isinstance(one, aiohttp.ClientConnectionResetError) for one in (error, error.__cause__)):
                 text = f"{place} closed the connection before it could be asked{_HINT}"  # as the gRPC port may do too
             raise RestError(text, kind=kind) from error
         _check_redirects(response, path, place)
         return response, content, place
+
+    async def _exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limits: Limits
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        from assay.builtins.http.connection import LostConnectionError, can_be_sent_again
+        from assay.builtins.http.contents import MAX_BODY, Content
+        from assay.builtins.http.redirects import MAX_REDIRECTS
+
+        while True:
+            try:
+                async with self._session().request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    timeout=limits.for_aiohttp(),
+                    allow_redirects=method == "GET",  # another method would become a GET
+                    max_redirects=MAX_REDIRECTS + 1,
+                    auto_decompress=False,  # `Content` does it
+                ) as response:
+                    return response, await Content(response, MAX_BODY).read()
+            except LostConnectionError as error:
+                if not can_be_sent_again(error):
+                    raise
 
     def _session(self) -> aiohttp.ClientSession:
         if self._shared is not None:

@@ -252,7 +252,7 @@ class Workflows(Part):
                         await asyncio.sleep(pause - time.monotonic())
         except TimeoutError:
             pass
-        raise RestError(f"workflow '{workflow_id}' has not ended within {timeout_secs:g} s", kind="timeout")
+        raise RestError(f"timed out after {timeout_secs:g} s: workflow '{workflow_id}' has not ended", kind="timeout")
 
     @method
     async def __call__(self, options: ListOptions | None = None) -> ExecutionList:

@@ -14,7 +14,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from assay.lua.values import Value
 from assay.temporal.replay.steps import marker_data
 from assay.temporal.timeline import payloads
-from assay.temporal.workflow.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 OPEN = frozenset({"scheduled", "started", "waiting"})
 """States of what has not ended."""

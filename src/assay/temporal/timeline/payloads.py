@@ -31,12 +31,12 @@ def _find(message: Message) -> Iterator[Payload]:
                 yield from _find(item)
 
 
-async def decrypt(messages: Iterable[Message], codec: Codec) -> None:
+def decrypt(messages: Iterable[Message], codec: Codec) -> None:
     """Decrypt every payload in `messages` in place; what cannot be decrypted stays as it is."""
     for message in messages:
         for payload in _find(message):
             try:
-                [plain] = await codec.decode([payload])
+                plain = codec.open(payload)
             except AssayError:
                 continue
             if plain is not payload:

@@ -56,7 +56,7 @@ async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Div
     if script is not None:
         codec = next((worker.options.codec for worker in script.workers if worker.options.codec), None)
     trace = await Replay(script.workers).trace(history) if script is not None else None
-    await payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
+    payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
     found = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
     if trace is None:
         return found, None

@@ -1,5 +1,5 @@
-"""The deterministic side: what runs inside a workflow.
+"""Workflows: an activation of Core comes in, commands go out.
 
-`instance` is the seam to the SDK (one class per registered workflow), `host` the Lua state of a run, `context` what
-Lua calls as `ctx`, `deterministic.lua` what replaces clock, randomness and hash order.
+`runs` keeps the runs of a worker, `run/` is the engine of one run, `ctx/` what a workflow function calls as `ctx`, and
+`sandbox/` the Lua state that can do nothing a replay could not repeat. Imports go in this order.
 """

@@ -30,7 +30,7 @@ end
 
 host["math.random"] = function(...)
   if host.is_reading then
-    error("math.random: not in a condition, which only reads", 2)
+    error("math.random: not allowed in a wait_condition predicate: predicates must be read-only", 2)
   elseif host.is_live then
     return live_random(...)
   end

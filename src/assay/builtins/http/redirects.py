@@ -1,0 +1,115 @@
+"""Where a redirect leads, and what the next request takes along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict
+from yarl import URL
+
+MAX_REDIRECTS = 10
+
+_STATUSES = (301, 302, 303, 307, 308)
+_CREDENTIALS = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORIZATION, hdrs.HOST)
+_OF_THE_BODY = (
+    hdrs.CONTENT_TYPE,
+    hdrs.CONTENT_ENCODING,
+    hdrs.CONTENT_LANGUAGE,
+    hdrs.CONTENT_LOCATION,
+    hdrs.EXPECT,
+)
+
+
+class BadLocationError(Exception):
+    """A redirect to something that is not HTTP."""
+
+
+@dataclass
+class Hop:
+    """One request of a chain of redirects.
+
+    Attributes:
+        method: The HTTP method.
+        url: Where it goes, without credentials.
+        headers: The caller's headers, as far as they are sent there.
+        with_body: Whether the caller's body is sent.
+        chunked: Whether it is sent in chunks, as the caller asks for.
+    """
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    with_body: bool
+    chunked: bool
+
+
+class Redirect(NamedTuple):
+    """A redirect.
+
+    Attributes:
+        status: The HTTP status.
+        location: Where it leads.
+    """
+
+    status: int
+    location: str
+
+
+def of(response: aiohttp.ClientResponse) -> Redirect | None:
+    """Return the redirect that a response is, or None."""
+    location = response.headers.get(hdrs.LOCATION) if response.status in _STATUSES else None
+    return None if location is None else Redirect(response.status, location)
+
+
+def first(method: str, url: URL, headers: CIMultiDict[str], with_body: bool, chunked: bool) -> Hop:
+    """Return the request that the caller asks for; credentials of the URL become a header."""
+    url, headers = _without_credentials(url, headers)
+    return Hop(method, url, headers, with_body, chunked)
+
+
+def following(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
+    """Return the request that follows a redirect.
+
+    Args:
+        hop: The request that was redirected.
+        redirect: The redirect.
+        private: Names of headers that no other origin gets, beside those with credentials.
+    """
+    url, status = _resolved(hop.url, redirect.location), redirect.status
+    headers = hop.headers.copy()
+    if url.origin() != hop.url.origin():
+        for name in (*_CREDENTIALS, *private):
+            headers.popall(name, None)
+    if url.user is not None:
+        headers.popall(hdrs.AUTHORIZATION, None)
+    url, headers = _without_credentials(url, headers)
+    if (status == 303 and hop.method != hdrs.METH_HEAD) or (status in (301, 302) and hop.method == hdrs.METH_POST):
+        for name in _OF_THE_BODY:
+            headers.popall(name, None)
+        return Hop(hdrs.METH_GET, url, headers, with_body=False, chunked=False)
+    return replace(hop, url=url, headers=headers)
+
+
+def _resolved(base: URL, target: str) -> URL:
+    try:
+        url = URL(target)
+        if not url.scheme:
+            url = base.join(url)
+        elif url.scheme == base.scheme and not target.startswith(f"{base.scheme}://"):
+            url = base.join(URL(target[len(base.scheme) + 1 :]))  # "http:/path" means this server, to browsers too
+        if url.scheme in ("http", "https") and url.host and url.port is not None:
+            return url
+    except ValueError:
+        pass
+    raise BadLocationError(target)
+
+
+def _without_credentials(url: URL, headers: CIMultiDict[str]) -> tuple[URL, CIMultiDict[str]]:
+    if url.user is None and url.password is None:
+        return url, headers
+    headers.setdefault(hdrs.AUTHORIZATION, aiohttp.encode_basic_auth(url.user or "", url.password or ""))
+    return url.with_user(None), headers

@@ -1,0 +1,261 @@
+"""A parser for what libyaml refuses although YAML 1.2 allows it.
+
+libyaml reads YAML 1.1. This is PyYAML's scanner and parser in Python, changed to what 1.2 says of tabs, of `:` and `?`
+in flow collections, of the names of anchors, and of documents without `---`; and it reads JSON's surrogate pairs. It is
+some ten times slower.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from yaml.events import DocumentEndEvent, Event
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner, ScannerError
+from yaml.tokens import DocumentEndToken, FlowMappingStartToken, ScalarToken
+
+_BREAK = "\0\r\n\x85\u2028\u2029"
+_SPACE = _BREAK + " \t"
+_FLOW = ",[]{}"
+_INDICATORS = "-?:,[]{}#&*!|>'\"%@`"
+_MAX_KEY = 1024
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_REST = re.compile(f"[ \t]*[^{_SPACE}#]")
+_TAB = "found a tab where indentation by spaces is expected"
+
+
+def _words(ends: str) -> re.Pattern[str]:
+    """What one line has of a plain scalar that also ends at the characters `ends`."""
+    ends = _SPACE + re.escape(ends)
+    word = f"(?:[^{ends}:]|:(?![{ends}]))+"
+    return re.compile(f"{word}(?:[ \t]+(?!#){word})*")
+
+
+_WORDS, _FLOW_WORDS = _words(""), _words(_FLOW)
+
+
+class Parser12(Reader, Scanner, Parser):
+    """The events of a text; an iterator."""
+
+    def __init__(self, text: str) -> None:
+        self._flow: list[bool] = []
+        """For each open flow collection whether it is a mapping."""
+        self._json_like = False
+        """Whether the last token ended a quoted scalar or a flow collection: a colon may follow at once."""
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+    def __iter__(self) -> Parser12:
+        return self
+
+    def __next__(self) -> Event:
+        event: Event | None = self.get_event()
+        if event is None:
+            raise StopIteration
+        return event
+
+    # Characters: the text is there as a whole ---------------------------------------------------------------
+
+    def peek(self, index: int = 0) -> str:
+        """Return a character that lies ahead."""
+        return self.buffer[self.pointer + index]  # type: ignore[no-any-return]
+
+    def forward(self, length: int = 1) -> None:
+        """Pass over some characters."""
+        begin = self.pointer
+        end = self.pointer = begin + length
+        self.index += length
+        self.column += length
+        for found in _LINE_BREAK.finditer(self.buffer, begin, end):
+            self.line += 1
+            self.column = end - found.end()
+
+    # Spaces -------------------------------------------------------------------------------------------------
+
+    def scan_to_next_token(self) -> None:
+        """Skip spaces, tabs, comments and line breaks. No block collection may begin after a tab."""
+        if self.index == 0 and self.peek() == "\ufeff":
+            self.forward()
+        while True:
+            while self.peek() == " ":
+                self.forward()
+            if self.peek() == "\t":
+                self._skip_tabs()
+            if self.peek() == "#":
+                while self.peek() not in _BREAK:
+                    self.forward()
+            if not self.scan_line_break():
+                return
+            if not self.flow_level:
+                self.allow_simple_key = True
+
+    def _skip_tabs(self) -> None:
+        first = self.get_mark()
+        while self.peek() in " \t":
+            self.forward()
+        if self.flow_level:
+            return
+        self.allow_simple_key = False
+        if first.column <= self.indent and self.peek() not in _BREAK + "#":
+            before = self.buffer[first.pointer - first.column : first.pointer]
+            if not before.strip(" "):
+                raise ScannerError(None, None, _TAB, first)
+
+    # What a character means ---------------------------------------------------------------------------------
+
+    def check_key(self) -> bool:
+        """Whether a `?` begins a key."""
+        return self._ends_word(1)
+
+    def check_value(self) -> bool:
+        """Whether a `:` begins a value."""
+        return self._ends_word(1) or (bool(self._flow) and self._json_like)
+
+    def check_plain(self) -> bool:
+        """Whether a plain scalar begins here."""
+        first = self.peek()
+        return first not in _SPACE + _INDICATORS or (first in "-?:" and not self._ends_word(1))
+
+    def _ends_word(self, ahead: int) -> bool:
+        character = self.peek(ahead)
+        return character in _SPACE or (bool(self._flow) and character in _FLOW)
+
+    def fetch_more_tokens(self) -> None:
+        """Scan what is next."""
+        super().fetch_more_tokens()
+        last = self.tokens[-1] if self.tokens else None
+        quoted = isinstance(last, ScalarToken) and last.style in ("'", '"')
+        self._json_like = quoted or (last is not None and last.id in ("]", "}"))
+
+    # Keys without a `?` -------------------------------------------------------------------------------------
+
+    def stale_possible_simple_keys(self) -> None:
+        """Give up possible keys that are too long. In a flow mapping they may have several lines."""
+        while self.possible_simple_keys:
+            level, key = next(iter(self.possible_simple_keys.items()))  # the first one in the text
+            if (level or key.line == self.line) and self.index - key.index <= _MAX_KEY:
+                return
+            if key.required:
+                here = self.get_mark()
+                raise ScannerError("while scanning a simple key", key.mark, "could not find expected ':'", here)
+            del self.possible_simple_keys[level]
+
+    def next_possible_simple_key(self) -> int | None:
+        """The number of the first token that may turn out to be a key."""
+        for key in self.possible_simple_keys.values():
+            return int(key.token_number)
+        return None
+
+    def fetch_value(self) -> None:
+        """Take a `:`. In a flow sequence it stands in the line of its key."""
+        if self._flow and not self._flow[-1]:
+            key = self.possible_simple_keys.get(self.flow_level)
+            if key is not None and key.line != self.line:
+                del self.possible_simple_keys[self.flow_level]
+        super().fetch_value()
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """Take a `[` or `{`."""
+        super().fetch_flow_collection_start(token)
+        self._flow.append(token is FlowMappingStartToken)
+
+    def fetch_flow_collection_end(self, token: Any) -> None:
+        """Take a `]` or `}`."""
+        super().fetch_flow_collection_end(token)
+        if self._flow:
+            self._flow.pop()
+
+    # Tokens -------------------------------------------------------------------------------------------------
+
+    def scan_anchor(self, token: Any) -> Any:
+        """Scan an anchor or an alias, whose names end at spaces and at indicators of flow collections."""
+        start = self.get_mark()
+        self.forward()
+        length = 0
+        while self.peek(length) not in _SPACE + _FLOW:
+            length += 1
+        if not length:
+            raise ScannerError("while scanning an anchor or an alias", start, "expected its name", self.get_mark())
+        name = self.prefix(length)
+        self.forward(length)
+        return token(name, start, self.get_mark())
+
+    def scan_flow_scalar(self, style: str) -> Any:
+        """Scan a quoted scalar. The escaped halves of a surrogate pair are one character."""
+        start = self.get_mark()
+        try:
+            token = super().scan_flow_scalar(style)
+            token.value = token.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except (ValueError, OverflowError):
+            problem = "found an escape that is not a character"
+            raise ScannerError("while scanning a double-quoted scalar", start, problem, start) from None
+        return token
+
+    def scan_plain(self) -> Any:
+        """Scan a plain scalar."""
+        start = end = self.get_mark()
+        indent = self.indent + 1
+        words = _FLOW_WORDS if self._flow else _WORDS
+        chunks: list[str] = []
+        spaces: list[str] = []
+        while self.peek() != "#":
+            found = words.match(self.buffer, self.pointer)
+            if found is None:
+                break
+            self.allow_simple_key = False
+            chunks += [*spaces, found[0]]
+            self.forward(len(found[0]))
+            end = self.get_mark()
+            spaces = self.scan_plain_spaces(indent, start)
+            if not spaces or (not self._flow and self.column < indent):
+                break
+        return ScalarToken("".join(chunks), True, start, end)
+
+    def scan_plain_spaces(self, indent: int, start: Any) -> list[str]:
+        """Scan what is between two lines of a plain scalar; nothing when it ends here."""
+        while self.peek() in " \t":
+            self.forward()
+        if not self.scan_line_break():
+            return []
+        self.allow_simple_key = True
+        breaks: list[str] = []
+        while not (self.check_document_start() or self.check_document_end()):
+            while self.peek() == " ":
+                self.forward()
+            indented = self.column
+            while self.peek() in " \t":
+                self.forward()
+            line_break = self.scan_line_break()
+            if not line_break:
+                if indented < indent and self.column > indented and not self._flow:
+                    raise ScannerError("while scanning a plain scalar", start, _TAB, self.get_mark())
+                return breaks or [" "]
+            breaks.append(line_break)
+        return []
+
+    # Documents ----------------------------------------------------------------------------------------------
+
+    def parse_document_end(self) -> DocumentEndEvent:
+        """End a document."""
+        event = super().parse_document_end()
+        if event.explicit:
+            self.state = self._parse_after_end
+        return event
+
+    def _parse_after_end(self) -> Any:
+        """Begin another document behind `...`, where it needs no `---`."""
+        while self.check_token(DocumentEndToken):
+            self.get_token()
+        return self.parse_implicit_document_start()
+
+    def fetch_document_end(self) -> None:
+        """Take a `...`, which has a line to itself."""
+        super().fetch_document_end()
+        rest = _REST.match(self.buffer, self.pointer)
+        if rest is not None:
+            raise ScannerError(None, None, "expected a line break behind '...'", self.get_mark())

@@ -1,0 +1,125 @@
+"""Names in test files: activities that are looked for or replaced, workflows that are run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from assay.checking import syntax
+from assay.checking.body import Body
+from assay.checking.findings import Finding, suggestion
+from assay.checking.functions import Functions
+from assay.checking.registered import SourceEnvironment, environments, workers
+from assay.checking.rules import Names
+from assay.errors import AssayError, DeniedError
+from assay.permissions import Permissions, paths
+from assay.temporal.registration import Script
+from assay.temporal.worker.options import ALL_OTHERS
+
+
+@dataclass
+class _Known:
+    """What the script of an environment registers; incomplete when its source does not show all of it."""
+
+    activities: set[str] = field(default_factory=set)
+    workflows: set[str] = field(default_factory=set)
+    is_complete: bool = True
+    source: bytes = b""
+
+
+async def check_environments(body: Body, functions: Functions, *, run: bool, permissions: Permissions) -> list[Finding]:
+    """The faults of a test file's environments.
+
+    Args:
+        body: The test file.
+        functions: What looks at functions.
+        run: Run the scripts as far as their workers.
+        permissions: What the test file and the scripts may do.
+    """
+    findings: list[Finding] = []
+    found = list(environments(body))
+    if not found:
+        return findings
+    every = _Known()
+    for environment in found:
+        known = await _known(body, environment.script, run=run, permissions=permissions)
+        findings += _replaced(body, environment, known)
+        for node in environment.workflows.functions.values():
+            if node is not None:
+                findings += functions.entry(body, node, Names(set(), set()))
+        every.activities |= known.activities | set(environment.activities.functions)
+        every.workflows |= known.workflows | set(environment.workflows.functions)
+        every.is_complete &= (
+            known.is_complete and environment.activities.is_complete and environment.workflows.is_complete
+        )
+    if every.is_complete:
+        findings += _used(body, every)
+    return findings
+
+
+async def _known(body: Body, script: str | None, *, run: bool, permissions: Permissions) -> _Known:
+    if script is None:
+        return _Known()
+    folder = os.path.dirname(body.file) or "."
+    path = os.path.join(os.path.dirname(body.file), script)
+    source = _read(path, folder, permissions)
+    if source is None:
+        return _Known(is_complete=False)
+    if run:
+        return await _run(path, source, permissions)
+    known = _Known(source=source)
+    for worker in workers(Body(path, source, syntax.parse(source), {}, body.globals)):
+        known.activities |= set(worker.activities.functions)
+        known.workflows |= set(worker.workflows.functions)
+        known.is_complete &= worker.activities.is_complete and worker.workflows.is_complete
+    return known
+
+
+def _read(path: str, folder: str, permissions: Permissions) -> bytes | None:
+    try:
+        with paths.open(permissions.part_of(os.fsencode(path), [folder])) as file:
+            source: bytes = file.read()
+    except (OSError, DeniedError):
+        return None
+    return source
+
+
+async def _run(path: str, source: bytes, permissions: Permissions) -> _Known:
+    script = Script(path, permissions=permissions)
+    known = _Known(source=source)
+    try:
+        await script.read()
+    except AssayError:
+        known.is_complete = False
+    for worker in script.workers:
+        workflows, activities = worker.options.titles()
+        known.activities |= set(activities)
+        known.workflows |= set(workflows)
+    await script.close()
+    known.is_complete &= bool(script.workers) and ALL_OTHERS not in known.activities | known.workflows
+    return known
+
+
+def _replaced(body: Body, environment: SourceEnvironment, known: _Known) -> Iterator[Finding]:
+    """Replacements of activities that the script neither registers nor mentions."""
+    if environment.script is None or not known.is_complete:
+        return
+    for name, node in environment.activities.functions.items():
+        is_mentioned = any(quote + name.encode() + quote in known.source for quote in (b'"', b"'"))
+        if name not in known.activities and not is_mentioned:
+            text = f"{environment.script} has no activity '{name}'" + suggestion(name, known.activities)
+            place = environment.node if node is None else node
+            yield Finding(body.file, syntax.line_of(place), "error", "activity", text)
+
+
+def _used(body: Body, known: _Known) -> Iterator[Finding]:
+    for call in syntax.method_calls(body.node):
+        if call.method == "calls" and call.literal is not None and call.literal not in known.activities:
+            text = f"there is no activity '{call.literal}'" + suggestion(call.literal, known.activities)
+            yield Finding(body.file, call.line, "error", "activity", text)
+        if call.method in ("execute", "start") and call.arguments:
+            name = syntax.string_of(syntax.field(call.arguments[0], "workflow_type"))
+            if name is not None and name not in known.workflows:
+                text = f"there is no workflow '{name}'" + suggestion(name, known.workflows)
+                yield Finding(body.file, call.line, "error", "workflow", text)

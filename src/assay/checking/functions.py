@@ -1,0 +1,114 @@
+"""The functions of a worker, each with those that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from tree_sitter import Node
+
+from assay.checking import names, rules, syntax
+from assay.checking.body import Body
+from assay.checking.findings import Finding
+from assay.checking.rules import Names
+from assay.checking.scopes import scopes_of
+from assay.checking.state import Described, StateGlobals
+from assay.lua.host import Host
+from assay.temporal.worker.worker import Worker
+
+
+class Functions:
+    """The functions of a script's workers; each is looked at once for a worker."""
+
+    def __init__(self, host: Host) -> None:
+        """`host` has the script's functions."""
+        self.globals = StateGlobals(host)
+        self._seen: set[tuple[str, int]] = set()
+
+    def worker(self, worker: Worker) -> Iterator[Finding]:
+        """Look at every workflow and activity of a worker, which need not have started."""
+        self._seen.clear()
+        options = worker.options
+        registered = Names(
+            set() if options.dynamic_activity is not None else set(options.activities),
+            set() if options.dynamic_workflow is not None else set(options.workflows),
+        )
+        for _, workflow in options.all_workflows():
+            yield from self._held(workflow.run.id, registered, 0)
+        for _, activity in options.all_activities():
+            yield from self._held(activity.run.id, None, None)
+
+    def entry(self, body: Body, node: Node, registered: Names | None) -> Iterator[Finding]:
+        """Look at a workflow, or an activity, that the source of a chunk shows."""
+        context = _context(syntax.parameters(node), 0 if registered is not None else None)
+        yield from self.look(Body(body.file, body.source, node, {}, body.globals, context), registered)
+
+    def _held(self, identity: int, registered: Names | None, context_at: int | None) -> Iterator[Finding]:
+        """Look at a function that exists.
+
+        `context_at` is the index of its parameter that gets the `ctx`; `registered` is None for an activity, which may
+        do whatever a script may.
+        """
+        described = self.globals.function(identity)
+        if not described.source.startswith("@"):
+            return
+        path = described.source[1:]
+        source = _read(path)
+        node = _find(source, described)
+        if node is not None:
+            self.globals.assigned |= scopes_of(source).assigned_globals
+            context = _context(described.parameters, context_at)
+            yield from self.look(Body(path, source, node, described.captured, self.globals, context), registered)
+
+    def look(self, body: Body, registered: Names | None) -> Iterator[Finding]:
+        """Look at a function and at what it calls."""
+        if (body.file, body.node.start_byte) in self._seen:
+            return
+        self._seen.add((body.file, body.node.start_byte))
+        yield from names.find_undefined(body)
+        yield from names.find_absent(body, in_workflow=registered is not None)
+        yield from names.find_early_calls(body)
+        if registered is not None:
+            yield from rules.find_io(body)
+            yield from rules.find_modules(body)
+            yield from rules.find_foreign(body)
+            yield from rules.find_dot_calls(body)
+            yield from rules.find_bad_calls(body, registered)
+            yield from rules.find_unused_futures(body)
+        for call in body.calls:
+            kind, value = body.resolve(call.names)
+            if kind != "function":
+                continue
+            given = [syntax.text_of(argument) for argument in call.arguments]
+            position = given.index(body.context) if body.context in given else None
+            if isinstance(value, int):
+                yield from self._held(value, registered, position)
+            elif not body.node.start_byte <= value.start_byte < body.node.end_byte:
+                context = _context(syntax.parameters(value), position)
+                yield from self.look(Body(body.file, body.source, value, {}, self.globals, context), registered)
+
+
+def _context(parameters: list[str], at: int | None) -> str:
+    return parameters[at] if at is not None and at < len(parameters) else "ctx"
+
+
+def _find(source: bytes, described: Described) -> Node | None:
+    """The node of a function; None where several have its lines and its parameters."""
+    found = [
+        node
+        for node in syntax.descendants(syntax.parse(source))
+        if node.type in syntax.FUNCTIONS
+        and syntax.line_of(node) == described.first
+        and node.end_point.row + 1 == described.last
+        and syntax.parameters(node) == [name for name in described.parameters if name != "self"]
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=64)
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

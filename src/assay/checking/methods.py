@@ -1,0 +1,30 @@
+"""What the declarations say that the rules compare with."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from assay.builtins import LIBRARIES
+from assay.lua.declare import Function, Library
+from assay.temporal.client import Client
+from assay.temporal.workflow.ctx.context import Context
+
+
+@cache
+def library(name: str) -> Library:
+    """The declaration of a global."""
+    found: Library = importlib.import_module(LIBRARIES[name][0]).library
+    return found
+
+
+def _methods(cls: type) -> dict[str, Function]:
+    declared = Library("", "")
+    declared.handle(cls)
+    return {method.name: method for method in declared.handles[0].methods if not method.name.startswith("_")}
+
+
+METHODS = _methods(Context)
+"""The methods of `ctx` by name."""
+CLIENT_METHODS = _methods(Client)
+"""The methods of a client by name."""

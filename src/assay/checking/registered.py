@@ -1,0 +1,110 @@
+"""What the source of a script registers, and what the source of a test runs, as far as it is written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from assay.checking import syntax
+from assay.checking.body import Body
+from assay.temporal.worker.options import ALL_OTHERS
+
+
+@dataclass
+class Entries:
+    """The workflows or the activities of a worker: names, and the functions that the source shows."""
+
+    functions: dict[str, Node | None] = field(default_factory=dict)
+    is_complete: bool = True
+
+
+@dataclass
+class SourceWorker:
+    """A call of `temporal.worker`."""
+
+    task_queue: str
+    workflows: Entries
+    activities: Entries
+    nexus_services: Entries
+
+
+def workers(body: Body) -> Iterator[SourceWorker]:
+    """The workers that a chunk makes."""
+    for call in body.calls:
+        if body.resolve(call.names) == ("builtin", "temporal.worker") and call.arguments:
+            options = _value(body, call.arguments[0])
+            if options is None or options.type != "table_constructor":
+                continue
+            queue = syntax.string_of(syntax.field(options, "task_queue"))
+            yield SourceWorker(
+                queue if queue is not None else "?",
+                entries(body, options, "workflows", "dynamic_workflow"),
+                entries(body, options, "activities", "dynamic_activity"),
+                entries(body, options, "nexus_services"),
+            )
+
+
+def entries(body: Body, options: Node, group: str, dynamic: str | None = None) -> Entries:
+    """The names in one group of a worker's or an environment's options."""
+    found = Entries()
+    given = syntax.field(options, group)
+    table = None if given is None else _value(body, given)
+    fields = syntax.table_fields(table)
+    if given is not None and (fields is None or table is None or len(fields) < table.named_child_count):
+        found.is_complete = False
+    if given is not None and given.type == "identifier":
+        found.is_complete = False  # functions may be added to a table in a variable
+    for name, value in fields or []:
+        found.functions[syntax.text_of(name)] = _function(body, value)
+    if dynamic is not None and (other := syntax.field(options, dynamic)) is not None:
+        found.functions[ALL_OTHERS] = _function(body, other)
+        found.is_complete = False
+    return found
+
+
+def _function(body: Body, node: Node) -> Node | None:
+    """The function of an entry: the entry itself, or its `run`."""
+    value = _value(body, node)
+    run = syntax.field(value, "run")
+    if run is not None:
+        value = _value(body, run)
+    return value if value is not None and value.type in syntax.FUNCTIONS else None
+
+
+def _value(body: Body, node: Node) -> Node | None:
+    """An expression, or what the variable that it is was declared with."""
+    names = syntax.dotted(node)
+    if names is None:
+        return node
+    if len(names) > 1:
+        kind, value = body.resolve(names)
+        return value if kind == "function" and isinstance(value, Node) else None
+    variable = body.scopes.variables.get(node.start_byte)
+    return None if variable is None or variable.is_assigned else variable.value
+
+
+@dataclass
+class SourceEnvironment:
+    """A call of `test.workflow_env`."""
+
+    script: str | None
+    node: Node
+    activities: Entries
+    workflows: Entries
+
+
+def environments(body: Body) -> Iterator[SourceEnvironment]:
+    """The environments that a test file makes."""
+    for call in body.calls:
+        if call.path == ["test", "workflow_env"] and call.arguments:
+            options = _value(body, call.arguments[0])
+            if options is not None and options.type == "table_constructor":
+                script = syntax.field(options, "script")
+                yield SourceEnvironment(
+                    syntax.string_of(script),
+                    options,
+                    entries(body, options, "activities"),
+                    entries(body, options, "workflows"),
+                )

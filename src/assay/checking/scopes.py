@@ -1,0 +1,247 @@
+"""Which variable each name of a chunk means."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tree_sitter import Node
+
+from assay.checking.syntax import dotted, parse, text_of
+
+_NO_VARIABLES = ("goto_statement", "label_statement", "attribute", "comment", "string", "implicit_variable_declaration")
+_BRANCHING = ("if_statement", "elseif_statement", "while_statement", "repeat_statement")
+
+
+@dataclass(eq=False)
+class Variable:
+    """A local variable: where it is declared, and the expression or function that it is declared with."""
+
+    name: str
+    at: int
+    value: Node | None = None
+    is_assigned: bool = False
+
+
+@dataclass(frozen=True)
+class GlobalUse:
+    """A read of a global variable. `is_guarded`: a nil there is no error, as in `x or 1`."""
+
+    node: Node
+    is_guarded: bool
+
+
+class Scopes:
+    """The variables of a chunk."""
+
+    def __init__(self, chunk: Node) -> None:
+        self.variables: dict[int, Variable] = {}
+        """The local variables by the places, in bytes, at which they are used."""
+        self.reads: Counter[Variable] = Counter()
+        self.globals: list[GlobalUse] = []
+        self.assigned_globals: set[str] = set()
+        """The globals that it makes, and those of their fields that it makes, as "string.trim"."""
+        self._scopes: list[dict[str, Variable]] = []
+        self._visit_block(chunk)
+
+    def _declare(self, name: Node, value: Node | None = None) -> None:
+        variable = Variable(text_of(name), name.start_byte, value)
+        self._scopes[-1][variable.name] = variable
+        self.variables[name.start_byte] = variable
+
+    def _find(self, name: str) -> Variable | None:
+        return next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
+
+    def _visit(self, node: Node) -> None:
+        match node.type:
+            case "identifier":
+                self._read(node)
+            case "block":
+                self._visit_block(node)
+            case "variable_declaration":
+                self._visit_declaration(node)
+            case "assignment_statement":
+                self._visit_assignment(node)
+            case "function_declaration":
+                self._visit_function_declaration(node)
+            case "function_definition":
+                self._visit_function(node)
+            case "for_statement":
+                self._visit_loop(node)
+            case "repeat_statement":
+                self._visit_repeat(node)
+            case "dot_index_expression" | "method_index_expression":
+                self._visit_optional(node.child_by_field_name("table"))
+            case "field":
+                self._visit_field(node)
+            case "binary_expression":
+                self._visit_binary(node)
+            case kind if kind not in _NO_VARIABLES:
+                self._visit_all(node.named_children)
+
+    def _visit_all(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self._visit(node)
+
+    def _visit_optional(self, node: Node | None) -> None:
+        if node is not None:
+            self._visit(node)
+
+    def _visit_block(self, node: Node) -> None:
+        self._scopes.append({})
+        self._visit_all(node.named_children)
+        self._scopes.pop()
+
+    def _visit_binary(self, node: Node) -> None:
+        """Visit the operands; a long chain of operators is a deep tree."""
+        operands = [node]
+        while operands:
+            current = operands.pop()
+            if current.type == "binary_expression":
+                operands.extend(reversed(current.named_children))
+            else:
+                self._visit(current)
+
+    def _read(self, node: Node) -> None:
+        variable = self._find(text_of(node))
+        if variable is None:
+            self.globals.append(GlobalUse(node, _is_guarded(node)))
+        else:
+            self.variables[node.start_byte] = variable
+            self.reads[variable] += 1
+
+    def _visit_declaration(self, node: Node) -> None:
+        """`local` or `global`; its parent knows which."""
+        targets, values = _sides(node)
+        self._visit_all(values)
+        is_global = _field_of(node) == "global_declaration"
+        for at, target in enumerate(targets):
+            if is_global:
+                self.assigned_globals.add(text_of(target))
+            else:
+                self._declare(target, values[at] if at < len(values) else None)
+
+    def _visit_assignment(self, node: Node) -> None:
+        targets, values = _sides(node)
+        self._visit_all(values)
+        for target in targets:
+            if target.type == "identifier":
+                self._assign(target)
+            else:
+                self._assign_field(target)
+                self._visit(target)
+
+    def _assign_field(self, target: Node) -> None:
+        """Note the field of a global that an assignment makes; a field of `_G` is itself a global."""
+        names = dotted(target)
+        if names is not None and len(names) == 2 and self._find(text_of(names[0])) is None:
+            table, field = map(text_of, names)
+            self.assigned_globals.add(field if table == "_G" else f"{table}.{field}")
+
+    def _assign(self, target: Node) -> None:
+        name = text_of(target)
+        variable = self._find(name)
+        if variable is None:
+            self.assigned_globals.add(name)
+        else:
+            variable.is_assigned = True
+            self.variables[target.start_byte] = variable
+
+    def _visit_function_declaration(self, node: Node) -> None:
+        name = node.child_by_field_name("name")
+        if name is not None and name.type == "identifier":
+            if _field_of(node) == "local_declaration":
+                self._declare(name, node)
+            else:
+                self._assign(name)
+        elif name is not None:
+            self._assign_field(name)
+            self._visit(name)
+        self._visit_function(node, is_method=name is not None and name.type == "method_index_expression")
+
+    def _visit_function(self, node: Node, *, is_method: bool = False) -> None:
+        self._scopes.append({})
+        if is_method:
+            self._scopes[-1]["self"] = Variable("self", node.start_byte)
+        given = node.child_by_field_name("parameters")
+        for name in given.named_children if given is not None else []:
+            if name.type == "identifier":
+                self._declare(name)
+        self._visit_optional(node.child_by_field_name("body"))
+        self._scopes.pop()
+
+    def _visit_loop(self, node: Node) -> None:
+        clause = node.child_by_field_name("clause")
+        names: list[Node] = []
+        for child in clause.named_children if clause is not None else []:
+            if child.type == "variable_list":
+                names += child.children_by_field_name("name")
+            elif clause is not None and clause.child_by_field_name("name") == child:
+                names.append(child)
+            else:
+                self._visit(child)
+        self._scopes.append({})
+        for name in names:
+            self._declare(name)
+        self._visit_optional(node.child_by_field_name("body"))
+        self._scopes.pop()
+
+    def _visit_repeat(self, node: Node) -> None:
+        body = node.child_by_field_name("body")
+        self._scopes.append({})
+        self._visit_all(body.named_children if body is not None else [])
+        self._visit_optional(node.child_by_field_name("condition"))
+        self._scopes.pop()
+
+    def _visit_field(self, node: Node) -> None:
+        if node.children[0].type == "[":
+            self._visit_optional(node.child_by_field_name("name"))
+        self._visit_optional(node.child_by_field_name("value"))
+
+
+@lru_cache(maxsize=64)
+def scopes_of(source: bytes) -> Scopes:
+    """The variables of a source text."""
+    return Scopes(parse(source))
+
+
+def _sides(node: Node) -> tuple[list[Node], list[Node]]:
+    """The left and the right side of a declaration or an assignment."""
+    assignment = next((child for child in node.named_children if child.type == "assignment_statement"), node)
+    targets: list[Node] = []
+    values: list[Node] = []
+    for child in assignment.named_children:
+        if child.type == "variable_list":
+            targets = child.children_by_field_name("name")
+        elif child.type == "expression_list":
+            values = child.named_children
+    return targets, values
+
+
+def _field_of(node: Node) -> str | None:
+    """The field of its parent in which a node is."""
+    parent = node.parent
+    if parent is None:
+        return None
+    at = next((at for at, child in enumerate(parent.children) if child == node), None)
+    return None if at is None else parent.field_name_for_child(at)
+
+
+def _is_guarded(node: Node) -> bool:
+    """Whether a nil at a place is expected: it is compared, or decides something."""
+    parent = node.parent
+    while parent is not None and parent.type == "parenthesized_expression":
+        node, parent = parent, parent.parent
+    if parent is None:
+        return False
+    if parent.type == "binary_expression":
+        return any(child.type in ("and", "or", "==", "~=") for child in parent.children)
+    if parent.type == "unary_expression":
+        return parent.children[0].type == "not"
+    if parent.type in _BRANCHING:
+        return parent.child_by_field_name("condition") == node
+    if parent.type == "arguments" and parent.parent is not None:
+        called = parent.parent.child_by_field_name("name")
+        return called is not None and text_of(called) in ("type", "assert")
+    return False

@@ -1,0 +1,69 @@
+"""What the Lua state of a script says: its globals, its modules, and its functions."""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+from typing import Any
+
+from assay.checking.body import Kind
+from assay.lua import values
+from assay.lua.host import Host
+
+_INSPECT = os.path.join(os.path.dirname(__file__), "inspect")
+
+
+@dataclass(frozen=True)
+class Described:
+    """A function that exists: its source, its first and last line, its parameters, and what it captures."""
+
+    source: str
+    first: int
+    last: int
+    parameters: list[str]
+    captured: dict[str, Kind]
+
+
+class StateGlobals:
+    """The globals of a host, and those that its sources assign at some time."""
+
+    def __init__(self, host: Host) -> None:
+        host.state.add_part(_INSPECT)
+        host.snapshot(host.load(b"", "=(check)"), "")  # it gives Lua's own functions their names
+        self._state = host.state
+        self.assigned: set[str] = set()
+
+    def kind(self, name: str) -> Kind:
+        """What a global means."""
+        kind = _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))
+        return ("plain", None) if kind[0] == "absent" and name in self.assigned else kind
+
+    def names(self) -> set[str]:
+        """The names of all globals."""
+        names: bytes = self._state.invoke(b"inspect_globals")
+        return {*names.decode("utf-8", "replace").split(), *self.assigned}
+
+    def members(self, library: str) -> list[str]:
+        """The names in a library, with those that the sources add."""
+        names: bytes = self._state.invoke(b"inspect_library", library.encode())
+        added = [name.partition(".")[2] for name in self.assigned if name.startswith(f"{library}.")]
+        return [*names.decode().split(), *added] if names else []
+
+    def has_module(self, name: str) -> bool:
+        """Whether a module is loaded."""
+        found: bool = self._state.invoke(b"has_module", name.encode())
+        return found
+
+    def function(self, identity: int) -> Described:
+        """Describe a held function."""
+        source, first, last, parameters, captured = values.decode(self._state.invoke(b"inspect", identity), ())
+        return Described(source, first, last, parameters.split(), _kinds(captured))
+
+
+def _kind(described: list[Any]) -> Kind:
+    kind, value = (*described, None)[:2]
+    return (kind, _kinds(value)) if kind == "table" else (kind, value)
+
+
+def _kinds(described: Any) -> dict[str, Kind]:
+    return {name: _kind(item) for name, item in described.items()} if isinstance(described, dict) else {}

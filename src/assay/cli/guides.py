@@ -1,0 +1,40 @@
+"""The sections of the guides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from assay.lua.reference import Entry
+
+_PACKAGE = Path(__file__).parent.parent
+_FOLDERS = (_PACKAGE / "guides", _PACKAGE.parent.parent / "docs")
+"""Where the guides are: in an installed package, and in a checkout."""
+_LEFT_OUT = ("architecture.md",)  # for those who change assay itself
+_FENCE = "```"
+
+
+def sections() -> Iterator[Entry]:
+    """The sections of all guides, in the order of their files."""
+    for folder in _FOLDERS:
+        for path in sorted(folder.glob("*.md")):
+            if path.name not in _LEFT_OUT:
+                yield from _sections(path)
+
+
+def _sections(path: Path) -> Iterator[Entry]:
+    """The sections of a guide; the text before the first is one too."""
+    guide = heading = ""
+    lines: list[str] = []
+    is_code = False
+    for line in [*path.read_text(encoding="utf-8").splitlines(), "## "]:
+        is_code ^= line.startswith(_FENCE)
+        if is_code or not line.startswith(("# ", "## ")):
+            lines.append(line)
+            continue
+        text = "\n".join(lines).strip()
+        if text:
+            title = f"{guide}: {heading}" if heading else guide
+            yield Entry(title, text, f"## {title}\n\n{text}\n")
+        lines = []
+        guide, heading = (line[2:], "") if line.startswith("# ") else (guide, line[3:])

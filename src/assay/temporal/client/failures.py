@@ -1,0 +1,130 @@
+"""Errors of the SDK's client as Lua errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.client import (
+    ActivityFailureError,
+    AsyncActivityCancelledError,
+    RPCTimeoutOrCancelledError,
+    ScheduleAlreadyRunningError,
+    WorkflowContinuedAsNewError,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.exceptions import (
+    ActivityAlreadyStartedError,
+    CancelledError,
+    FailureError,
+    TerminatedError,
+    TimeoutError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from assay.errors import BuiltinError, ErrorObject
+from assay.temporal import payloads
+from assay.temporal.data import failures
+
+NO_ANSWER = "no answer from the server within rpc_timeout"
+_KINDS = {CancelledError: "cancelled", TerminatedError: "terminated", TimeoutError: "timeout"}
+"""The kinds of errors that the SDK makes itself, without a failure behind them."""
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return the fields of the Lua error object of an error that the SDK has made of a failure."""
+    if isinstance(error, FailureError) and error.failure is not None:
+        return failures.fields(error.failure)
+    kind = next((kind for cls, kind in _KINDS.items() if isinstance(error, cls)), "application")
+    message = error.message if isinstance(error, FailureError) else str(error)
+    described: dict[str, Any] = {"kind": kind, "cause": None, "message": message or kind}
+    details = [payloads.to_python(payloads.to_json(item)) for item in getattr(error, "details", ())]
+    if details:
+        described["details"] = details[0] if len(details) == 1 else details
+    if isinstance(error, TimeoutError):
+        described["type"] = error.type.name.lower() if error.type is not None else None
+    return described
+
+
+_SCHEDULER_NOT_FOUND = "workflow not found for ID: temporal-sys-scheduler:"
+"""How the server says that a schedule is not there."""
+
+_TOO_LARGE = ("Blob data size exceeds limit.", "grpc: received message larger than max")
+"""How the server refuses a payload; the second is how the messages of one that gRPC itself refuses begin."""
+
+_RPC_KINDS = {
+    RPCStatusCode.NOT_FOUND: "not_found",
+    RPCStatusCode.ALREADY_EXISTS: "already_started",
+    RPCStatusCode.CANCELLED: "cancelled",
+    RPCStatusCode.DEADLINE_EXCEEDED: "timeout",
+}
+
+
+_UNEXPLAINED = "Workflow terminated"
+"""The SDK's message of a workflow that was terminated without a reason."""
+
+
+def _ended_from_outside(what: str, cause: BaseException) -> str | None:
+    """The message of a workflow that was terminated or cancelled, or timed out; None when its own code failed."""
+    if not isinstance(cause, FailureError) or cause.failure is not None:
+        return None  # a failure that the workflow itself sent
+    if isinstance(cause, TerminatedError):
+        reason = "" if cause.message == _UNEXPLAINED else f": {cause.message}"
+        return f"{what} was terminated{reason}"
+    if isinstance(cause, CancelledError):
+        return f"{what} was cancelled"
+    return f"{what} timed out" if isinstance(cause, TimeoutError) else None
+
+
+def client_error(title: str, error: BaseException, what: str) -> ErrorObject | BuiltinError | None:
+    """The Lua error of what a client call raised, or None when it is not one of the SDK's.
+
+    `what` names what the call was about.
+    """
+    if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError | ActivityFailureError):
+        fields = describe(error.cause)
+        message = fields.pop("message")
+        return ErrorObject(_ended_from_outside(what, error.cause) or message, **fields)
+    if isinstance(error, WorkflowAlreadyStartedError):
+        return ErrorObject(
+            f"{title}: workflow '{error.workflow_id}' has already started",
+            kind="already_started",
+            workflow_id=error.workflow_id,
+            run_id=error.run_id,
+        )
+    if isinstance(error, ActivityAlreadyStartedError):
+        return ErrorObject(f"{title}: activity '{error.activity_id}' has already started", kind="already_started")
+    if isinstance(error, ScheduleAlreadyRunningError):
+        return ErrorObject(f"{title}: there is a schedule with this id", kind="already_started")
+    if isinstance(error, WorkflowQueryFailedError):
+        hidden = error.message == failures.HIDDEN_MESSAGE
+        text = "the query failed, and its encrypted error stays there" if hidden else error.message
+        return ErrorObject(f"{title}: {text}", kind="application", type="QueryFailed")
+    if isinstance(error, WorkflowQueryRejectedError):
+        status = "not running" if error.status is None else error.status.name
+        return ErrorObject(
+            f"{title}: the query was rejected, because the workflow is {status}",
+            kind="application",
+            type="QueryRejected",
+            status=status,
+        )
+    if isinstance(error, AsyncActivityCancelledError):
+        return ErrorObject(f"{title}: the activity was cancelled", kind="cancelled")
+    if isinstance(error, RPCTimeoutOrCancelledError):
+        return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
+    if isinstance(error, WorkflowContinuedAsNewError):
+        return ErrorObject(
+            f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id
+        )
+    if isinstance(error, RPCError):
+        if error.status == RPCStatusCode.CANCELLED and error.message == "Timeout expired":
+            return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
+        kind = _RPC_KINDS.get(error.status, "rpc")
+        message = error.message.replace(_SCHEDULER_NOT_FOUND, "there is no schedule ")
+        if message.startswith(_TOO_LARGE):
+            message = "a payload is larger than the Temporal server takes: store it elsewhere and pass its name"
+        return ErrorObject(f"{title}: {message}", kind=kind, type=error.status.name)
+    return None

@@ -1,0 +1,43 @@
+"""What a history must have to be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from assay.errors import AssayError
+
+_ENDS_OF_TASKS = (
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+)
+
+
+class IncompleteHistoryError(AssayError):
+    """A history with events missing."""
+
+
+def check(events: Sequence[HistoryEvent]) -> None:
+    """Raise IncompleteHistoryError for a history that has not all its events: Core would never be done with it."""
+    if not events or events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+        raise IncompleteHistoryError("the history does not begin with WorkflowExecutionStarted")
+    running = 0
+    for expected, event in enumerate(events, 1):
+        if event.event_id != expected:
+            raise IncompleteHistoryError(f"the history is not complete: event {expected} is missing")
+        attributes = getattr(event, event.WhichOneof("attributes") or "", None)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            if running:
+                raise _endless(running)
+            running = event.event_id
+        elif event.event_type in _ENDS_OF_TASKS:
+            running = 0
+        elif running and getattr(attributes, "workflow_task_completed_event_id", 0):
+            raise _endless(running)
+
+
+def _endless(task: int) -> IncompleteHistoryError:
+    return IncompleteHistoryError(f"the history is not complete: the workflow task of event {task} has no end")

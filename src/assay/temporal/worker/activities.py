@@ -1,0 +1,223 @@
+"""Activity tasks: each start becomes an attempt on the script's loop, each cancellation reaches it there."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.failure.v1 import Failure
+
+from assay.errors import BuiltinError
+from assay.lua.function import LuaFunction
+from assay.temporal.core.bridge import CoreWorker
+from assay.temporal.core.protos import ActivityHeartbeat, ActivityTask, ActivityTaskCompletion, Start
+from assay.temporal.data import failures
+from assay.temporal.worker.attempt import HEARTBEATS_PER_TIMEOUT, Attempt
+from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.worker.side_effects import SideEffects
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+
+if TYPE_CHECKING:
+    from temporalio.common import MetricMeter
+
+    from assay.temporal.telemetry.call_spans import CallSpans
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class ActivityEntry:
+    """An activity with options of its own.
+
+    Attributes:
+        run: The function; it gets the input and returns the result.
+        max_concurrent: How many of it run at the same time on this worker. One that waits for its turn has begun for
+            the server: its `start_to_close_timeout` runs, the worker heartbeats for it, and it counts for
+            `max_concurrent_activities`.
+        auto_heartbeat: Heartbeat in the background, three times in the `heartbeat_timeout`, also while the activity
+            waits or computes. The timeout then finds a worker that is gone; without this option, when the activity has
+            to call `activity.heartbeat` itself, it also finds an activity that hangs.
+    """
+
+    run: LuaFunction
+    max_concurrent: int | None = None
+    auto_heartbeat: bool = False
+
+
+class _Activity:
+    """A registered activity: its entry, and the turns that are left of its own limit."""
+
+    __slots__ = ("entry", "turns")
+
+    def __init__(self, entry: ActivityEntry) -> None:
+        self.entry = entry
+        self.turns = None if entry.max_concurrent is None else asyncio.Semaphore(entry.max_concurrent)
+
+
+class ActivityTasks:
+    """The activity tasks of a worker: taken on the worker's thread, completed on the script's.
+
+    A tool may override `on_start`, `on_failure` and `unknown`.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[tuple[str | None, ActivityEntry]],
+        script: asyncio.AbstractEventLoop,
+        task_queue: str,
+    ) -> None:
+        """`entries`: without a name the one for all other names; `script`: the loop that they run on."""
+        self._activities = {name: _Activity(entry) for name, entry in entries}
+        self._script = script
+        self.task_queue = task_queue
+        self.namespace = ""
+        self.payload_limit = 0
+        self.shutdown = asyncio.Event()
+        """Set on the script's loop when the worker is asked to shut down."""
+        self._attempts: dict[bytes, Attempt] = {}
+        self._core: CoreWorker
+        self._codec: MessageCodec
+        self._spans: CallSpans | None
+        self._meter: MetricMeter
+        self._side_effects: SideEffects
+        self._worker: asyncio.AbstractEventLoop
+        self._idle: asyncio.Event | None = None
+
+    def attach(
+        self,
+        core: CoreWorker,
+        codec: MessageCodec,
+        spans: CallSpans | None,
+        meter: MetricMeter,
+        side_effects: SideEffects,
+        namespace: str,
+        payload_limit: int,
+    ) -> None:
+        """Set what they are completed with; on the worker's thread, before the first task of a worker of Core."""
+        self._core, self._codec, self._spans, self._meter = core, codec, spans, meter
+        self._side_effects = side_effects
+        self.namespace, self.payload_limit = namespace, payload_limit
+        self._worker = asyncio.get_running_loop()
+        self._idle = None
+        self._script.call_soon_threadsafe(self.shutdown.clear)
+
+    # On the worker's thread ---------------------------------------------------------------------------------
+
+    def take(self, data: bytes) -> None:
+        """Start an attempt, or cancel one."""
+        task = ActivityTask.FromString(data)
+        if task.HasField("cancel"):
+            attempt = self._attempts.get(task.task_token)
+            if attempt is not None:
+                attempt.cancellation = task.cancel.details
+                self._script.call_soon_threadsafe(attempt.cancel)
+            return
+        try:
+            self._codec.open(task, data)
+            self._start(task.task_token, task.start)
+        except BuiltinError as error:
+            text = f"Failed decoding arguments: {error}"
+            self._refuse(task.task_token, failures.application(text, "ApplicationError"))
+
+    def _start(self, token: bytes, start: Start) -> None:
+        if start.activity_type == SIDE_EFFECT_ACTIVITY and start.is_local:
+            self._side_effects.take(token, start)
+            return
+        found = self._activities.get(start.activity_type) or self._activities.get(None)
+        if found is None:
+            self._refuse(token, self.unknown(start.activity_type))
+            return
+        attempt = Attempt(self, token, start, found.entry.run, found.turns)
+        self._attempts[token] = attempt
+        if found.entry.auto_heartbeat or found.turns is not None:
+            self._keep_alive(attempt, always=found.entry.auto_heartbeat)
+        self._script.call_soon_threadsafe(attempt.begin)
+
+    def _refuse(self, token: bytes, failure: Failure) -> None:
+        completion = ActivityTaskCompletion(task_token=token)
+        completion.result.failed.failure.CopyFrom(failure)
+        self._codec.seal(completion, completion.result.failed.failure)
+        sending: Any = self._core.complete_activity_task(completion.SerializeToString())
+        sending.add_done_callback(functools.partial(_reported, "a refused activity"))
+
+    def _keep_alive(self, attempt: Attempt, *, always: bool) -> None:
+        """Heartbeat from this thread, which goes on while the script computes; without `always` until it begins."""
+        pause = attempt.start.heartbeat_timeout.ToTimedelta().total_seconds() / HEARTBEATS_PER_TIMEOUT
+        if pause <= 0 or attempt.start.is_local:
+            return
+
+        def beat() -> None:
+            if not attempt.ended and (always or not attempt.has_begun):
+                attempt.send_heartbeat()
+                self._worker.call_later(pause, beat)
+
+        self._worker.call_later(pause, beat)
+
+    def unknown(self, name: str) -> Failure:
+        """The failure of an activity that is not registered here; another worker may have it."""
+        known = ", ".join(sorted(known for known in self._activities if known is not None)) or "none"
+        text = f"activity '{name}' is not registered (registered: {known})"
+        logger.warning("%s", text)
+        return failures.application(text, "NotFoundError")
+
+    def announce_shutdown(self) -> None:
+        """Let running activities know that the worker shuts down."""
+        self._script.call_soon_threadsafe(self.shutdown.set)
+
+    async def drained(self) -> None:
+        """Wait until every attempt has been reported to Core."""
+        self._idle = asyncio.Event()
+        if self._attempts:
+            await self._idle.wait()
+        await self._side_effects.drained()
+
+    # On the script's loop -----------------------------------------------------------------------------------
+
+    def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
+        """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+        self._codec.seal(completion, failure)
+        sending: Any = self._core.complete_activity_task(completion.SerializeToString())
+        sending.add_done_callback(functools.partial(self._completed, attempt))
+
+    def _completed(self, attempt: Attempt, sending: asyncio.Future[None]) -> None:
+        _reported(attempt.title, sending)
+        del self._attempts[attempt.token]
+        if self._idle is not None and not self._attempts:
+            self._worker.call_soon_threadsafe(self._idle.set)
+
+    def meter(self, start: Start) -> MetricMeter:
+        """The meter with the attributes of an activity."""
+        return self._meter.with_additional_attributes(
+            {
+                "namespace": start.workflow_namespace or self.namespace,
+                "task_queue": self.task_queue,
+                "activity_type": start.activity_type,
+            }
+        )
+
+    @property
+    def spans(self) -> CallSpans | None:
+        """What makes the spans of attempts, if there are traces."""
+        return self._spans
+
+    def on_start(self, attempt: Attempt) -> None:
+        """An attempt begins."""
+
+    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """An attempt has failed."""
+
+    # On any thread ------------------------------------------------------------------------------------------
+
+    def send_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
+        """Send a heartbeat; Core throttles."""
+        self._codec.seal(heartbeat)
+        self._core.record_activity_heartbeat(heartbeat.SerializeToString())
+
+
+def _reported(title: str, sending: asyncio.Future[None]) -> None:
+    if not sending.cancelled() and sending.exception() is not None:
+        logger.error("%s: its end could not be reported: %s", title, sending.exception())

@@ -1,0 +1,65 @@
+"""Payloads on their way between Core and a run, an activity or a Nexus operation: opened and sealed if need be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.api.failure.v1 import Failure
+
+from assay.temporal.codec import Codec
+from assay.temporal.data import failures
+
+_SIGN = b"binary/encrypted"
+
+
+class MessageCodec:
+    """Opens and seals the payloads of a message in place."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def open(self, message: Message, data: bytes) -> None:
+        """Decrypt a message that was read from `data`. Raises BuiltinError, which names the key, if that fails.
+
+        Without keys hardly any message holds something encrypted, which a look at the bytes shows.
+        """
+        if self._codec.has_keys or _SIGN in data:
+            _walk(message, self._open_payload)
+
+    def seal(self, message: Message, failure: Failure | None = None) -> None:
+        """Encrypt a message, with the texts of a `failure` in it, if there are keys."""
+        if self._codec.has_keys:
+            if failure is not None:
+                failures.hide(failure)
+            _walk(message, self._seal_payload)
+
+    def _open_payload(self, payload: Payload) -> None:
+        opened = self._codec.open(payload)
+        if opened is not payload:
+            payload.CopyFrom(opened)
+
+    def _seal_payload(self, payload: Payload) -> None:
+        payload.CopyFrom(self._codec.seal(payload))
+
+
+def _walk(message: Any, visit: Callable[[Payload], None]) -> None:
+    """Visit each payload of a message, but for search attributes: the server has to read them."""
+    if isinstance(message, Payload):
+        visit(message)
+        return
+    for field, value in message.ListFields():
+        kind = field.message_type
+        if kind is None or kind.full_name == SearchAttributes.DESCRIPTOR.full_name:
+            continue
+        if kind.GetOptions().map_entry:
+            if kind.fields_by_name["value"].message_type is not None:
+                for item in value.values():
+                    _walk(item, visit)
+        elif field.is_repeated:
+            for item in value:
+                _walk(item, visit)
+        else:
+            _walk(value, visit)

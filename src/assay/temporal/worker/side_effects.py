@@ -1,0 +1,84 @@
+"""Side effects: local activities that call back into the state of their run, on a thread of a pool."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from concurrent.futures import Executor
+from typing import Any
+
+from temporalio.api.failure.v1 import Failure
+
+from assay.errors import LuaError
+from assay.lua.values import Json
+from assay.temporal import payloads
+from assay.temporal.core.bridge import CoreWorker
+from assay.temporal.core.protos import ActivityTaskCompletion, Start
+from assay.temporal.data import failures
+from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.runs import Runs, UnknownRunError
+from assay.temporal.workflow.sandbox.host import HostFailure
+
+logger = logging.getLogger(__name__)
+
+
+class SideEffects:
+    """The side effects of a worker's runs; everything here is on the worker's thread but for the call itself."""
+
+    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, payload_limit: int) -> None:
+        self._runs = runs
+        self._pool = pool
+        self._core = core
+        self._codec = codec
+        self._payload_limit = payload_limit
+        self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Future[Any]] = set()
+
+    def take(self, token: bytes, start: Start) -> None:
+        """Run a side effect and report its result."""
+        run_id, key = (payloads.to_python(payloads.from_payload(item) or Json(b"null")) for item in start.input)
+        running = self._loop.run_in_executor(self._pool, self._call, run_id, key)
+        self._running.add(running)
+        running.add_done_callback(functools.partial(self._complete, token))
+
+    async def drained(self) -> None:
+        """Wait until all are reported."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _call(self, run_id: Any, key: Any) -> Json | Failure | None:
+        try:
+            result = self._runs.side_effect(run_id, key)
+        except UnknownRunError as error:
+            return failures.application(str(error), "RunEvicted")
+        except LuaError as error:
+            return failures.of_lua_error(error)
+        except HostFailure as failure:
+            return failures.application(str(failure.cause), SIDE_EFFECT_ACTIVITY)
+        problem = payloads.too_large("the result of a side effect", len(result or b""), self._payload_limit)
+        if problem is not None:
+            return failures.application(problem, "PayloadTooLarge", non_retryable=True)
+        return result
+
+    def _complete(self, token: bytes, running: asyncio.Future[Json | Failure | None]) -> None:
+        completion = ActivityTaskCompletion(task_token=token)
+        failure: Failure | None = None
+        error = running.exception()
+        outcome = running.result() if error is None else failures.application(f"{error!r}", type(error).__name__)
+        if isinstance(outcome, Failure):
+            failure = completion.result.failed.failure
+            failure.CopyFrom(outcome)
+        else:
+            completion.result.completed.result.CopyFrom(payloads.to_payload(outcome))
+        self._codec.seal(completion, failure)
+        sending: Any = self._core.complete_activity_task(completion.SerializeToString())
+        self._running.add(sending)
+        self._running.discard(running)
+        sending.add_done_callback(self._reported)
+
+    def _reported(self, sending: asyncio.Future[None]) -> None:
+        self._running.discard(sending)
+        if sending.exception() is not None:
+            logger.error("the result of a side effect could not be reported: %s", sending.exception())

@@ -1,0 +1,271 @@
+"""The handle of a worker, and its thread: Lua code that computes never stops the polling."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import hashlib
+import os
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from temporalio.common import MetricMeter
+from temporalio.service import ServiceClient
+
+from assay.errors import BuiltinError, ErrorObject
+from assay.lua.declare import method
+from assay.lua.host import Host
+from assay.lua.loop import new_event_loop
+from assay.temporal import configuration, logs, tracing
+from assay.temporal.allocator import give_freed_memory_back
+from assay.temporal.codec import make_codec
+from assay.temporal.connection import connect
+from assay.temporal.core.bridge import make_worker
+from assay.temporal.core.runtime import core
+from assay.temporal.worker import reception
+from assay.temporal.worker.activities import ActivityTasks
+from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.worker.config import core_config, task_types
+from assay.temporal.worker.loops import Loops, PollRefusedError
+from assay.temporal.worker.nexus import NexusTasks
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.outage import Outage
+from assay.temporal.worker.side_effects import SideEffects
+from assay.temporal.worker.workflows import WorkflowTasks
+from assay.temporal.workflow.runs import Runs
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.settings import Definition, Settings
+
+SHUTDOWN_MARGIN = 5.0
+"""Seconds beyond the graceful timeout after which activities that do not end are abandoned."""
+
+POOL_SIZE = (os.cpu_count() or 1) + 4
+"""Threads for runs that are slow, and for side effects."""
+
+
+def _title(workflow: str | None) -> str:
+    return "the dynamic workflow" if workflow is None else f"workflow '{workflow}'"
+
+
+class Worker:
+    """A running worker."""
+
+    lua_name: ClassVar[str] = "temporal.Worker"
+    lua_prefix: ClassVar[str] = "handle"
+    always_takes_activities: ClassVar[bool] = False
+    """Whether it asks the server for activities although it has none."""
+
+    def __init__(self, host: Host, options: WorkerOptions) -> None:
+        options.check()
+        self._host = host
+        self._options = options
+        self.permissions = host.permissions
+        """What its script may do."""
+        self._script = asyncio.get_running_loop()
+        self._settings = Settings(
+            libraries=host.libraries,
+            limits=options.workflow_limits or WorkflowLimits(),
+        )
+        self._definitions: list[Definition] | None = None
+        self._runs: Runs | None = None
+        self._activities: ActivityTasks | None = None
+        self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
+        self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def options(self) -> WorkerOptions:
+        """What it was made with."""
+        return self._options
+
+    @property
+    def settings(self) -> Settings:
+        """What its workflows share."""
+        return self._settings
+
+    def definitions(self) -> list[Definition]:
+        """The workflows with their snapshots, which are taken once."""
+        if self._definitions is None:
+            self._definitions = [
+                Definition(
+                    name,
+                    self._host.snapshot(entry.run, _title(name)),
+                    entry.behavior,
+                    (entry.on_workflow_error or self._options.on_workflow_error) == "suspend",
+                )
+                for name, entry in self._options.all_workflows()
+            ]
+        return self._definitions
+
+    def where(self) -> list[tuple[str, str]]:
+        """Where each run in the cache waits: its run id and a Lua traceback."""
+        return [] if self._runs is None else self._runs.where()
+
+    def make_activities(self) -> ActivityTasks:
+        """Make what takes the activity tasks."""
+        options = self._options
+        return ActivityTasks(options.all_activities(), self._script, options.task_queue)
+
+    async def start(self) -> None:
+        """Connect and start polling. Raises BuiltinError or ErrorObject."""
+        # Not before: a tool that replays asks for no activity, their results are in the history.
+        is_open = self._options.dynamic_activity is not None
+        self._settings.local_activities = None if is_open else frozenset(self._options.activities)
+        for definition in self.definitions():
+            self._fingerprint.update(definition.code)
+        self._runs = Runs(self.definitions(), self._settings)
+        self._activities = self.make_activities()
+        logs.configure(self._host.verbose)
+        threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
+        await asyncio.wrap_future(self._started)
+        self._host.add_service(self)
+
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            try:
+                runner.run(self._run())
+            except BaseException as error:
+                if not self._started.done():
+                    self._started.set_exception(error)
+                elif not self._ended.done():
+                    self._ended.set_exception(error)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def _run(self) -> None:
+        options, runs = self._options, self._runs
+        assert runs is not None
+        permissions = self.permissions
+        if options.metrics is not None:
+            await asyncio.to_thread(options.metrics.ask, permissions)
+        settings = configuration.resolve(options, permissions)
+        service = await connect(
+            "temporal.worker",
+            options,
+            task_queue=options.task_queue,
+            runtime=core(options.metrics),
+            permissions=permissions,
+        )
+        await reception.check_task_queue(service, settings.namespace, options.task_queue)
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
+        loops = await self._make_loops(service, settings.namespace, pool)
+        outage = Outage(service, settings, options.task_queue)
+        refused: list[ErrorObject] = []
+
+        def give_up(error: ErrorObject) -> None:
+            refused.append(error)
+            self.request_shutdown()
+
+        watching = asyncio.create_task(outage.watch(give_up))
+        self._started.set_result(None)
+        give_freed_memory_back()
+        try:
+            while (refusal := await self._poll(loops)) is not None:
+                await outage.until_accepted(refusal, self._stop)  # raises when that cannot be
+                if self._stop.is_set():
+                    break
+                runs.close()
+                loops = await self._make_loops(service, settings.namespace, pool)
+            if refused:
+                raise refused[0]
+        finally:
+            watching.cancel()
+            pool.shutdown(wait=False)
+
+    async def _make_loops(self, service: ServiceClient, namespace: str, pool: ThreadPoolExecutor) -> Loops:
+        """Make a worker of Core, and what takes its tasks. Raises BuiltinError or ErrorObject."""
+        options, activities, runs = self._options, self._activities, self._runs
+        assert activities is not None
+        assert runs is not None
+        types = task_types(options, takes_activities=self.always_takes_activities)
+        try:
+            worker = make_worker(service, core_config(options, namespace, self._fingerprint.hexdigest()[:32], types))
+        except ValueError as error:
+            raise BuiltinError(str(error)) from error
+        limit = await reception.payload_limit(worker, namespace)
+        meter = core(options.metrics).metric_meter
+        self._set_up_runs(namespace, limit, meter)
+        codec = MessageCodec(make_codec(options.codec))
+        spans = tracing.call_spans(options.tracing)
+        side_effects = SideEffects(runs, pool, worker, codec, limit)
+        activities.attach(worker, codec, spans, meter, side_effects, namespace, limit)
+        loops = Loops(worker)
+        if types.enable_workflows:
+            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec))
+        if types.enable_local_activities or types.enable_remote_activities:
+            loops.add(worker.poll_activity_task, activities)
+        if types.enable_nexus:
+            nexus = NexusTasks(
+                options.nexus_services,
+                self._script,
+                worker,
+                codec,
+                spans,
+                service=service,
+                namespace=namespace,
+                task_queue=options.task_queue,
+                payload_limit=limit,
+            )
+            loops.add(worker.poll_nexus_task, nexus)
+        return loops
+
+    def _set_up_runs(self, namespace: str, payload_limit: int, meter: MetricMeter) -> None:
+        settings, options = self._settings, self._options
+        settings.namespace, settings.task_queue, settings.payload_limit = namespace, options.task_queue, payload_limit
+        settings.hides_failures = options.codec is not None
+        settings.spans = tracing.workflow_spans(options.tracing)
+        # Activities that come with the answer to a workflow task are not counted by the rate limit.
+        settings.no_eager_activities = (
+            options.disable_eager_activity_execution or options.max_activities_per_second is not None
+        )
+        settings.meter = lambda workflow_type: meter.with_additional_attributes(
+            {"namespace": namespace, "task_queue": options.task_queue, "workflow_type": workflow_type}
+        )
+
+    async def _poll(self, loops: Loops) -> PollRefusedError | None:
+        """Poll until the worker is asked to stop, and drain; returns why the server refuses the polls, if it does."""
+        assert self._stop is not None
+        assert self._activities is not None
+        polling = asyncio.create_task(loops.run(self._stop, self._activities.announce_shutdown))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await asyncio.wait((polling,), timeout=self._options.graceful_shutdown_timeout + SHUTDOWN_MARGIN)
+        if polling.done():
+            return polling.result()
+        polling.cancel()
+        logs.warn("temporal.worker: activities that did not end are left behind")
+        return None
+
+    def request_shutdown(self) -> None:
+        """Begin to drain; may be called from any thread, more than once."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait until the worker has ended; raises what made it end if it was not asked to."""
+        return asyncio.shield(asyncio.wrap_future(self._ended)).__await__()
+
+    @method
+    def is_running(self) -> bool:
+        """Return true while the worker polls."""
+        return not self._ended.done() and not (self._stop is not None and self._stop.is_set())
+
+    @method
+    async def shutdown(self) -> None:
+        """Stop polling, let running activities end, and wait for that.
+
+        Activities that take longer than `graceful_shutdown_timeout` are cancelled.
+        """
+        self.request_shutdown()
+        await self
+
+    @method
+    async def wait(self) -> None:
+        """Wait until the worker has ended."""
+        await self

@@ -1,0 +1,75 @@
+"""Workflow tasks: each activation is handed to its run, and what the run answers goes back to Core."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from concurrent.futures import Executor
+from typing import Any
+
+from assay.errors import BuiltinError
+from assay.temporal.core.bridge import CoreWorker
+from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.data import failures
+from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.workflow.runs import Runs
+
+logger = logging.getLogger(__name__)
+
+
+class WorkflowTasks:
+    """The workflow tasks of a worker, on its thread.
+
+    A short activation runs in place: the hop to another thread costs more than most of them. One of a run that has been
+    slow runs on a thread of the pool, so that the others go on meanwhile.
+    """
+
+    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec) -> None:
+        self._runs = runs
+        self._pool = pool
+        self._core = core
+        self._codec = codec
+        self._loop = asyncio.get_running_loop()
+        self._open: set[asyncio.Future[Any]] = set()
+
+    def take(self, data: bytes) -> None:
+        """Activate a run, here or on the pool, and report to Core."""
+        activation = WorkflowActivation.FromString(data)
+        if self._runs.is_slow(activation):
+            running = self._loop.run_in_executor(self._pool, self._activate, activation, data)
+            self._open.add(running)
+            running.add_done_callback(functools.partial(self._activated, activation.run_id))
+        else:
+            self._complete(activation.run_id, self._activate(activation, data))
+
+    async def drained(self) -> None:
+        """Wait until all are reported."""
+        while self._open:
+            await asyncio.wait(self._open)
+
+    def _activate(self, activation: WorkflowActivation, data: bytes) -> bytes:
+        try:
+            self._codec.open(activation, data)
+            completion = self._runs.activate(activation)
+            self._codec.seal(completion)
+        except Exception as error:  # of the codec: a worker with the right keys may carry the run on
+            text = f"Failed decoding arguments: {error}" if isinstance(error, BuiltinError) else repr(error)
+            logger.warning("Failed activation on workflow with run ID %s: %s", activation.run_id, text)
+            completion = WorkflowActivationCompletion(run_id=activation.run_id)
+            completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
+        return completion.SerializeToString()
+
+    def _activated(self, run_id: str, running: asyncio.Future[bytes]) -> None:
+        self._open.discard(running)
+        self._complete(run_id, running.result())
+
+    def _complete(self, run_id: str, completion: bytes) -> None:
+        sending: Any = self._core.complete_workflow_activation(completion)
+        self._open.add(sending)
+        sending.add_done_callback(functools.partial(self._reported, run_id))
+
+    def _reported(self, run_id: str, sending: asyncio.Future[None]) -> None:
+        self._open.discard(sending)
+        if sending.exception() is not None:
+            logger.error("workflow run %s: its task could not be completed: %s", run_id, sending.exception())

@@ -1,0 +1,83 @@
+"""`ctx`: what a workflow function calls."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from assay.lua.declare import method
+from assay.temporal.meter import MetricMeter
+from assay.temporal.workflow.ctx.activities import Activities
+from assay.temporal.workflow.ctx.cancellation import Cancellation
+from assay.temporal.workflow.ctx.children import Children
+from assay.temporal.workflow.ctx.clock import Clock
+from assay.temporal.workflow.ctx.conditions import Conditions
+from assay.temporal.workflow.ctx.continuation import Continuation
+from assay.temporal.workflow.ctx.futures import Futures
+from assay.temporal.workflow.ctx.info import Info
+from assay.temporal.workflow.ctx.messages import Messages
+from assay.temporal.workflow.ctx.nexus import Nexus
+from assay.temporal.workflow.ctx.others import Others
+from assay.temporal.workflow.ctx.randomness import Randomness
+from assay.temporal.workflow.ctx.visibility import Visibility
+from assay.temporal.workflow.run.run import Run
+
+
+class Context(
+    Activities,
+    Children,
+    Futures,
+    Conditions,
+    Messages,
+    Clock,
+    Cancellation,
+    Continuation,
+    Visibility,
+    Info,
+    Others,
+    Randomness,
+    Nexus,
+):
+    """The first argument of a workflow function."""
+
+    lua_name: ClassVar[str] = "Context"
+    lua_prefix: ClassVar[str] = "ctx"
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @method
+    def patched(self, id: str) -> bool:
+        """Return true if this run must take the patched code path: new runs do, runs from before the change do not.
+
+        Args:
+            id: A name of the change.
+        """
+        return self._run.patched(id)
+
+    @method
+    def deprecate_patch(self, id: str) -> None:
+        """Deprecate a patch: no run from before it is still open. The step before `patched` is removed.
+
+        Args:
+            id: The name of the change.
+        """
+        self._run.patched(id, deprecated=True)
+
+    @method
+    def metric_meter(self) -> MetricMeter:
+        """Return the metric meter. What is recorded while a run is replayed is not recorded again."""
+        return MetricMeter(self._run.meter(), lambda: self._run.is_replaying)
+
+    @method
+    def uuid(self) -> str:
+        """Return a UUID, the same on every replay."""
+        return self._run.uuid()
+
+    @method
+    def uuid7(self) -> str:
+        """Return a UUID of version 7, the same on every replay: it sorts by the time of the workflow task."""
+        random = self._run.random()
+        milliseconds = self._run.moment.milliseconds & 0xFFFF_FFFF_FFFF
+        high, low = random.getrandbits(12), random.getrandbits(62)
+        return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low))

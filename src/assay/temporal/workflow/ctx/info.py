@@ -1,0 +1,190 @@
+"""`ctx`: what a workflow knows of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from temporalio.common import RetryPolicy
+
+from assay.lua.declare import reader
+from assay.lua.values import Value
+from assay.temporal.data import failures
+from assay.temporal.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.workflow.run.run import Run
+
+if TYPE_CHECKING:
+    from temporalio.bridge.proto.workflow_activation import InitializeWorkflow
+
+
+@dataclass
+class Parent:
+    """The workflow that started this one.
+
+    Attributes:
+        workflow_id: Its id.
+        run_id: The id of its run.
+        namespace: Its namespace.
+    """
+
+    workflow_id: str
+    run_id: str
+    namespace: str
+
+
+@dataclass
+class Root:
+    """The workflow at the top of a chain of child workflows.
+
+    Attributes:
+        workflow_id: Its id.
+        run_id: The id of its run.
+    """
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass
+class DeploymentVersion:
+    """A version of a worker deployment.
+
+    Attributes:
+        name: The deployment.
+        build_id: The version.
+    """
+
+    name: str
+    build_id: str
+
+
+@dataclass
+class WorkflowInfo:
+    """What a workflow knows of itself. Times are seconds, points in time seconds since 1970-01-01 UTC.
+
+    Attributes:
+        workflow_id: Its id.
+        run_id: The id of this run.
+        workflow_type: The name under which it is registered.
+        namespace: The namespace.
+        task_queue: The task queue.
+        attempt: 1, or more when the workflow was tried again.
+        start_time: When this run started.
+        first_execution_run_id: The id of the first run of the chain of retries and continuations.
+        original_execution_run_id: The id of the run that this one was before it was reset; else its own.
+        continued_run_id: The run that this one continues, if there is one.
+        parent: The workflow that started it, if one did.
+        root: The workflow at the top, if this is a child.
+        memo: Name → value, with what `ctx:upsert_memo` has changed.
+        search_attributes: Name → value, with what `ctx:upsert_search_attributes` has changed.
+        history_length: The number of events up to the current workflow task.
+        history_size: Their size in bytes.
+        continue_as_new_suggested: True once the server finds the history long: time for `ctx:continue_as_new`.
+        current_deployment_version: The version of the deployment whose code runs the current workflow task, if it has
+            one: a table of `name` and `build_id`.
+        target_worker_deployment_version_changed: True once another version of the deployment is the one to run on: time
+            to continue as new there (`initial_versioning_behavior`).
+        execution_timeout: How long the workflow may take with its retries and continuations.
+        run_timeout: How long this run may take.
+        task_timeout: How long one workflow task may take.
+        cron_schedule: The cron schedule that starts it, if one does.
+        retry_policy: When the whole workflow is tried again, if it is.
+        last_result: What the run before returned, of a workflow with a cron schedule.
+        last_failure: How the run before failed, with the fields of the error that `client:get_result` raises.
+        priority: Which tasks go first.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    namespace: str
+    task_queue: str
+    attempt: int
+    start_time: float
+    first_execution_run_id: str
+    original_execution_run_id: str
+    continued_run_id: str | None
+    parent: Parent | None
+    root: Root | None
+    memo: dict[str, Value]
+    search_attributes: dict[str, Value]
+    history_length: int
+    history_size: int
+    continue_as_new_suggested: bool
+    current_deployment_version: DeploymentVersion | None
+    target_worker_deployment_version_changed: bool
+    execution_timeout: float | None
+    run_timeout: float | None
+    task_timeout: float
+    cron_schedule: str | None
+    retry_policy: RetryPolicyOptions | None
+    last_result: Value
+    last_failure: Value
+    priority: PriorityOptions
+
+
+def _seconds(start: InitializeWorkflow, name: str) -> float | None:
+    """Return a time of the start; None when it has none."""
+    value = getattr(start, name).ToNanoseconds() / 1e9
+    return value or None
+
+
+def _parent(start: InitializeWorkflow) -> Parent | None:
+    if not start.HasField("parent_workflow_info"):
+        return None
+    parent = start.parent_workflow_info
+    return Parent(parent.workflow_id, parent.run_id, parent.namespace)
+
+
+def _priority(start: InitializeWorkflow) -> PriorityOptions:
+    given = start.priority
+    return PriorityOptions(
+        priority_key=given.priority_key or None,
+        fairness_key=given.fairness_key or None,
+        fairness_weight=given.fairness_weight or None,
+    )
+
+
+class Info:
+    """`ctx:workflow_info`."""
+
+    _run: Run
+
+    @reader
+    def workflow_info(self) -> WorkflowInfo:
+        """Return information about the workflow execution."""
+        run, moment = self._run, self._run.moment
+        start: Any = run.start.message()
+        return WorkflowInfo(
+            workflow_id=start.workflow_id,
+            run_id=run.start.run_id,
+            workflow_type=start.workflow_type,
+            namespace=run.settings.namespace,
+            task_queue=run.settings.task_queue,
+            attempt=start.attempt,
+            start_time=run.started,
+            first_execution_run_id=start.first_execution_run_id,
+            original_execution_run_id=start.original_execution_run_id,
+            continued_run_id=start.continued_from_execution_run_id or None,
+            parent=_parent(start),
+            root=Root(start.root_workflow.workflow_id, start.root_workflow.run_id)
+            if start.HasField("root_workflow")
+            else None,
+            memo=run.attributes.memo(),
+            search_attributes=run.attributes.search_attributes(),
+            history_length=moment.history_length,
+            history_size=moment.history_size,
+            continue_as_new_suggested=moment.continue_as_new_suggested,
+            current_deployment_version=DeploymentVersion(*moment.deployment) if moment.deployment else None,
+            target_worker_deployment_version_changed=moment.version_changed,
+            execution_timeout=_seconds(start, "workflow_execution_timeout"),
+            run_timeout=_seconds(start, "workflow_run_timeout"),
+            task_timeout=_seconds(start, "workflow_task_timeout") or 0.0,
+            cron_schedule=start.cron_schedule or None,
+            retry_policy=RetryPolicyOptions.from_sdk(RetryPolicy.from_proto(start.retry_policy))
+            if start.HasField("retry_policy")
+            else None,
+            last_result=run.attributes.last_result(),
+            last_failure=failures.fields(start.continued_failure) if start.HasField("continued_failure") else None,
+            priority=_priority(start),
+        )

@@ -1,0 +1,46 @@
+"""What only the private Lua side of a workflow calls, and the class of `ctx`."""
+
+from __future__ import annotations
+
+import secrets
+import time as clock
+
+from assay.lua.declare import Library
+from assay.lua.host import Host
+from assay.permissions.needs import NOTHING
+from assay.temporal import meter
+from assay.temporal.workflow.ctx.context import Context
+from assay.temporal.workflow.ctx.futures import Future
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+
+library = Library("workflow", "Inside a workflow.", needs=NOTHING)
+library.handle(Context)
+library.handle(Future)
+meter.add_handles(library)
+
+
+@library.function(pure=True)
+def now(host: Host) -> float:
+    """Return the workflow's time; in a side effect the real one."""
+    assert isinstance(host, WorkflowHost)
+    return clock.time() if host.live else host.source.now
+
+
+@library.function(pure=True)
+def started(host: Host) -> float:
+    """Return when the run started."""
+    assert isinstance(host, WorkflowHost)
+    return 0.0 if host.live else host.source.started
+
+
+@library.function(pure=True)
+def seed(host: Host) -> int:
+    """Return a new seed from the run's own random numbers; in a copy of the run one of its own."""
+    assert isinstance(host, WorkflowHost)
+    return host.seed()
+
+
+@library.function(pure=True)
+def entropy() -> int:
+    """Return 63 random bits that are not the run's (for side effects)."""
+    return secrets.randbits(63)

@@ -1,0 +1,78 @@
+"""`ctx`: what a workflow shows of itself to those who look at it from outside."""
+
+from __future__ import annotations
+
+import orjson
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from assay.errors import BuiltinError
+from assay.lua.declare import method, reader
+from assay.lua.values import Json, Value
+from assay.temporal import payloads, search_attributes
+from assay.temporal.workflow.run.run import Run
+
+
+class Visibility:
+    """Search attributes, the memo, and the details that the Web UI shows."""
+
+    _run: Run
+
+    @method
+    def upsert_search_attributes(self, attributes: dict[str, Value]) -> None:
+        """Set search attributes, by which workflows are listed; the others stay as they are.
+
+        The type follows from the value: a string is a Keyword, an integer an Int, a float a Double, a boolean a Bool,
+        an array of strings a KeywordList. `{ type = "text", value = … }` names it: "keyword", "text", "int", "double",
+        "bool", "keyword_list" or "datetime" (seconds since 1970-01-01 UTC, or ISO 8601 text with a zone).
+
+        The namespace must know the attribute; else the workflow task fails until it does.
+
+        Args:
+            attributes: Name → value; `json.null` removes one.
+        """
+        changes = search_attributes.updates(attributes)
+        if not changes:
+            return
+        from temporalio.converter import encode_typed_search_attribute_value
+
+        command = WorkflowCommand()
+        fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
+        for change in changes:
+            fields[change.key.name].CopyFrom(encode_typed_search_attribute_value(change.key, change.value))
+        self._run.outbound.check(command)
+        self._run.outbound.append(command)
+        self._run.attributes.change_attributes({change.key.name: change.value for change in changes})
+
+    @method
+    def upsert_memo(self, memo: Json) -> None:
+        """Set fields of the memo, which is shown with the workflow but not searched; the others stay as they are.
+
+        Args:
+            memo: A table: name → value; `json.null` removes one.
+        """
+        fields = orjson.loads(bytes(memo))
+        if fields and not isinstance(fields, dict):
+            raise BuiltinError("bad argument 'memo' (a table of named values expected)")
+        if not fields:
+            return
+        command = WorkflowCommand()
+        target = command.modify_workflow_properties.upserted_memo.fields
+        for name, value in fields.items():
+            target[name].CopyFrom(payloads.to_payload(None if value is None else Json(orjson.dumps(value))))
+        self._run.outbound.check(command)
+        self._run.outbound.append(command)
+        self._run.attributes.change_memo({name: None if fields[name] is None else target[name] for name in fields})
+
+    @method
+    def set_current_details(self, text: str) -> None:
+        """Set the text that the Web UI and `temporal workflow metadata` show as what the workflow is doing now.
+
+        Args:
+            text: Markdown. It takes the place of the one before, and is not part of the history.
+        """
+        self._run.details = text
+
+    @reader
+    def get_current_details(self) -> str:
+        """Return the text of the last `ctx:set_current_details`; empty when there was none."""
+        return self._run.details

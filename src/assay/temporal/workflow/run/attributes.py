@@ -1,0 +1,85 @@
+"""The memo and the search attributes of a run: those of its start, with what it has changed since."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+
+from assay.errors import BuiltinError
+from assay.lua.values import Value
+from assay.temporal import payloads, search_attributes
+from assay.temporal.workflow.run.start import Start
+
+logger = logging.getLogger("assay.temporal.workflow")
+
+
+class Attributes:
+    """What `ctx:workflow_info` says of the memo and the search attributes."""
+
+    __slots__ = ("_changed_attributes", "_changed_memo", "_start")
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._changed_memo: dict[str, bytes | None] | None = None
+        self._changed_attributes: dict[str, Value] | None = None
+
+    def change_memo(self, fields: Mapping[str, Payload | None]) -> None:
+        """Note changed fields of the memo; None removes one."""
+        changed = self._changed_memo = self._changed_memo or {}
+        changed.update({name: None if value is None else value.SerializeToString() for name, value in fields.items()})
+
+    def change_attributes(self, values: Mapping[str, Any]) -> None:
+        """Note changed search attributes; None removes one."""
+        changed = self._changed_attributes = self._changed_attributes or {}
+        changed.update({name: search_attributes.as_value(value) for name, value in values.items()})
+
+    def memo(self) -> dict[str, Value]:
+        """Return the memo; fields that cannot be read are logged and left out."""
+        found: dict[str, Value] = {}
+        for name, payload in self._memo_payloads().items():
+            try:
+                found[name] = payloads.read_python(payload)
+            except BuiltinError as error:
+                logger.warning("workflow '%s': cannot read the memo '%s': %s", self._start.workflow_id, name, error)
+        return found
+
+    def _memo_payloads(self) -> dict[str, Payload]:
+        fields = dict(self._start.message().memo.fields)
+        for name, changed in (self._changed_memo or {}).items():
+            if changed is None:
+                fields.pop(name, None)
+            else:
+                fields[name] = Payload.FromString(changed)
+        return fields
+
+    def copy_changed_memo(self, target: Any) -> None:
+        """Set the fields of the memo in a message when the run has changed it: the server keeps only the first one."""
+        if self._changed_memo:
+            for name, payload in self._memo_payloads().items():
+                target[name].CopyFrom(payload)
+
+    def search_attributes(self) -> dict[str, Value]:
+        """Return the search attributes."""
+        from temporalio.converter import decode_typed_search_attributes
+
+        found = search_attributes.as_table(decode_typed_search_attributes(self._start.message().search_attributes))
+        for name, value in (self._changed_attributes or {}).items():
+            if value is None:
+                found.pop(name, None)
+            else:
+                found[name] = value
+        return found
+
+    def last_result(self) -> Value:
+        """Return what the run before returned, of a workflow with a cron schedule."""
+        results = self._start.message().last_completion_result.payloads
+        if not results:
+            return None
+        try:
+            return payloads.read_python(results[0])
+        except BuiltinError as error:
+            logger.warning("workflow '%s': cannot read the last result: %s", self._start.workflow_id, error)
+            return None

@@ -1,0 +1,76 @@
+"""Entries: what waits in a run for a result that a job of Core, or another part of the run, brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Cancelled(BaseException):
+    """Raised where a fiber waits when it is cancelled."""
+
+
+class Entry(Generic[T]):
+    """A result that comes later: operations await it, and callbacks run in the order in which they were added.
+
+    `make_error` makes the error anew each time that it is raised: one that was raised keeps the frames it passed.
+    """
+
+    __slots__ = ("_callbacks", "_make_error", "_result", "is_done")
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._result: Any = None
+        self._make_error: Callable[[], BaseException] | None = None
+        self._callbacks: list[Callable[[], object]] | None = None
+
+    def resolve(self, result: T) -> None:
+        """End with a result."""
+        self._result = result
+        self._end()
+
+    def fail(self, make_error: Callable[[], BaseException]) -> None:
+        """End with an error."""
+        self._make_error = make_error
+        self._end()
+
+    def _end(self) -> None:
+        assert not self.is_done
+        self.is_done = True
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended with an error."""
+        return self._make_error is not None
+
+    def error(self) -> BaseException | None:
+        """Return the error with which it ended, if it did."""
+        return None if self._make_error is None else self._make_error()
+
+    def result(self) -> T:
+        """Return the result of an entry that has ended, or raise its error."""
+        if self._make_error is not None:
+            raise self._make_error()
+        return self._result  # type: ignore[no-any-return]
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Call a function when it ends; it must not have ended."""
+        if self._callbacks is None:
+            self._callbacks = [callback]
+        else:
+            self._callbacks.append(callback)
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        """Do not call a function any more."""
+        if self._callbacks is not None and callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    def __await__(self) -> Generator[Entry[T], None, T]:
+        if not self.is_done:
+            yield self
+        return self.result()

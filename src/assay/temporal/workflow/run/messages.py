@@ -1,0 +1,255 @@
+"""Signals, updates and queries: from the job that brings one to the handler that takes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_activation import DoUpdate, QueryWorkflow, SignalWorkflow
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from assay.errors import BuiltinError, LuaError
+from assay.lua.values import Json
+from assay.temporal import payloads
+from assay.temporal.data import failures
+from assay.temporal.workflow.run import metadata, waits
+from assay.temporal.workflow.run.fibers import Fiber, Update
+from assay.temporal.workflow.run.mailbox import Handler, Mailbox
+from assay.temporal.workflow.run.outbound import Outbound
+from assay.temporal.workflow.run.scopes import Scope
+from assay.temporal.workflow.run.start import Moment, Start, read
+from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, origin_of
+from assay.temporal.workflow.settings import Settings
+
+logger = logging.getLogger("assay.temporal.workflow")
+
+
+class Recipient(Protocol):
+    """The run that messages reach."""
+
+    host: WorkflowHost
+    fiber: Fiber | None
+    mailbox: Mailbox
+    outbound: Outbound
+    scope: Scope
+    settings: Settings
+    start: Start
+    moment: Moment
+    validating: Update | None
+    details: str
+    is_over: bool
+    unawaited: dict[Any, None]
+
+    def enqueue(self, work: Callable[[], object]) -> None:
+        """Call a function once all that is in the queue has run."""
+
+    def fail(self, error: LuaError) -> None:
+        """End the run with an error."""
+
+    def outgoing(self, failure: Failure) -> Failure:
+        """Return a failure as it leaves."""
+
+    def warn(self, text: str, *arguments: Any) -> None:
+        """Log a warning about the run."""
+
+
+# Signals ----------------------------------------------------------------------------------------------------------
+
+
+def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
+    """Take a signal. One that cannot be read is logged and dropped: no replay could do more with it."""
+    try:
+        arguments = read(job.input)
+    except BuiltinError as error:
+        run.warn("dropped the signal '%s', which cannot be read: %s", job.signal_name, error)
+        return
+    if run.settings.spans is not None:
+        run.settings.spans.handled(run, f"HandleSignal:{job.signal_name}", job.headers)
+    take_signal(run, job.signal_name, arguments or [Json(b"null")])
+
+
+def take_signal(run: Recipient, name: str, arguments: list[Json]) -> None:
+    """Give a signal to its handler, or keep it until it is waited for."""
+    run.host.progress += 1
+    handler = run.mailbox.signals.named.get(name)
+    if handler is None:
+        run.mailbox.keep(name, arguments)
+    else:
+        _begin_handler(run, f"signal '{name}'", handler, arguments, run.scope).begin()
+
+
+def hand_over(run: Recipient) -> None:
+    """Give the dynamic handler the signals that no task has asked for."""
+    if run.mailbox.has_for_dynamic():
+        for name, arguments in run.mailbox.take_unexpected():
+            found = run.mailbox.signals.find(name, arguments)
+            assert found is not None
+            _begin_handler(run, f"signal '{name}'", *found, run.scope).begin()
+
+
+def _begin_handler(
+    run: Recipient,
+    title: str,
+    handler: Handler,
+    arguments: list[Json],
+    scope: Scope,
+    update: Update | None = None,
+) -> Fiber:
+    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run.
+
+    It begins although a cancel comes before it does: a message that was taken is never lost.
+    """
+    fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update, always_begins=True)
+
+    def ended() -> None:
+        run.mailbox.end_handler(title, handler)
+        run.host.progress += 1
+        if update is None and fiber.error is not None and not fiber.is_cancelled:
+            run.fail(fiber.error)
+
+    run.mailbox.begin_handler(title, handler)
+    fiber.ended.when_done(ended)
+    return fiber
+
+
+# Updates ----------------------------------------------------------------------------------------------------------
+
+
+def take_update(run: Recipient, job: DoUpdate) -> None:
+    """Take an update: validate it when it is its turn, and run its handler."""
+    given = DoUpdate()
+    given.CopyFrom(job)
+    run.enqueue(lambda: _begin_update(run, given))
+
+
+def _begin_update(run: Recipient, job: DoUpdate) -> None:
+    try:
+        handler, arguments = _validated(run, job)
+    except _RejectedError as rejected:
+        if not job.run_validator:  # the history has it as accepted
+            raise HostFailure(RuntimeError(rejected.failure.message)) from None
+        _response(run, job).rejected.CopyFrom(run.outgoing(rejected.failure))
+        return
+    _response(run, job).accepted.SetInParent()
+    if run.settings.spans is not None:
+        run.settings.spans.handled(run, f"HandleUpdate:{job.name}", job.headers)
+    update = Update(job.id, job.name)
+    fiber = _begin_handler(run, f"update '{job.name}'", handler, arguments, Scope(run.scope), update)
+    fiber.ended.when_done(lambda: _answer_update(run, job, fiber))
+    fiber.begin_now()
+
+
+class _RejectedError(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
+    try:
+        arguments = read(job.input)
+    except BuiltinError as error:
+        text = f"cannot read the update '{job.name}': {error}"
+        raise _RejectedError(failures.application(text, "BadInput", non_retryable=True)) from None
+    found = run.mailbox.updates.find(job.name, arguments)
+    if found is None:
+        text = f"update '{job.name}' is not registered (registered: {run.mailbox.updates.names()})"
+        raise _RejectedError(failures.application(text, "UnknownUpdate"))
+    if run.settings.spans is not None and job.run_validator:
+        run.settings.spans.handled(run, f"ValidateUpdate:{job.name}", job.headers)
+    validator = found[0].validator
+    if job.run_validator and validator is not None:
+        run.validating = Update(job.id, job.name)
+        try:
+            run.host.run_reader(validator, found[1], run.mailbox.readers())
+        except LuaError as error:
+            raise _RejectedError(failures.of_lua_error(error)) from None
+        finally:
+            run.validating = None
+    return found
+
+
+def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
+    if fiber.error is None and not fiber.is_cancelled:
+        result = run.host.result(fiber.ended.result())
+        problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
+        if problem is None:
+            _response(run, job).completed.CopyFrom(payloads.to_payload(result))
+            return
+        failure = failures.application(problem, "PayloadTooLarge", non_retryable=True)
+    elif fiber.is_cancelled or fiber.error is None:
+        failure = Failure(message="the update was cancelled")
+        failure.canceled_failure_info.SetInParent()
+    else:
+        origin = origin_of(fiber.error)
+        failure = failures.of_lua_error(fiber.error) if origin is None else failures.again(origin)
+    _response(run, job).rejected.CopyFrom(run.outgoing(failure))
+
+
+def _response(run: Recipient, job: DoUpdate) -> Any:
+    command = run.outbound.add()
+    command.update_response.protocol_instance_id = job.protocol_instance_id
+    return command.update_response
+
+
+# Queries ----------------------------------------------------------------------------------------------------------
+
+
+def answer_query(run: Recipient, job: QueryWorkflow) -> None:
+    """Answer a query, of a script or of Temporal's tools."""
+    command = WorkflowCommand()
+    command.respond_to_query.query_id = job.query_id
+    try:
+        answer = _answer(run, job)
+    except _RejectedError as failed:
+        command.respond_to_query.failed.CopyFrom(failed.failure)
+    else:
+        command.respond_to_query.succeeded.response.CopyFrom(answer)
+    run.outbound.append(command)
+
+
+def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
+    name = job.query_type
+    if name == waits.STACK_QUERY:
+        return payloads.to_payload(Json.of(waits.stack(run.host)))
+    if name == waits.STATE_QUERY:
+        return payloads.to_payload(Json.of(waits.state(run.host, run.details)))
+    if name == metadata.METADATA_QUERY:
+        return metadata.answer(run.start.workflow_type, run.details, run.mailbox)
+    try:
+        arguments = read(job.arguments)
+    except BuiltinError as error:
+        text = f"cannot read the query '{name}': {error}"
+        raise _RejectedError(run.outgoing(failures.application(text, "BadInput"))) from None
+    found = run.mailbox.queries.find(name, arguments)
+    if found is None:
+        # The message consists of names, which are never encrypted: of a failed query only the message comes back.
+        text = f"query '{name}' is not registered (registered: {run.mailbox.queries.names()})"
+        raise _RejectedError(failures.application(text, "UnknownQuery"))
+    handler, given = found
+    if run.settings.spans is not None:
+        run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
+    try:
+        result = run.host.run_reader(handler.run, given, run.mailbox.readers())
+    except LuaError as error:
+        raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
+    problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
+    if problem is not None:
+        raise _RejectedError(run.outgoing(failures.application(problem, "PayloadTooLarge")))
+    return payloads.to_payload(result)
+
+
+# The end ----------------------------------------------------------------------------------------------------------
+
+
+def warn_of_what_is_left(run: Recipient) -> None:
+    """Warn of handlers that were running when the run ended, and of failures that nothing has waited for."""
+    running = ", ".join(f"{title} ({count})" for title, count in run.mailbox.unfinished().items())
+    if running:
+        text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
+        run.warn(text, running)
+    for future in run.unawaited:
+        run.warn("ended with an unawaited failure of %s: %s", future.title, future.failure_text())

@@ -1,0 +1,45 @@
+"""Nexus operations that have been scheduled."""
+
+from __future__ import annotations
+
+from temporalio.bridge.proto.nexus import NexusOperationResult
+from temporalio.bridge.proto.workflow_activation import ResolveNexusOperationStart
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.run.outbound import Outbound
+
+
+class NexusOperation(Step):
+    """An operation of a Nexus service."""
+
+    __slots__ = ("_command",)
+
+    def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
+        super().__init__(outbound, f"operation '{command.schedule_nexus_operation.operation}'")
+        self._command: WorkflowCommand | None = command
+
+    def _start(self) -> None:
+        command, self._command = self._command, None
+        assert command is not None
+        self._seq = self._outbound.next("nexus_operation", self)
+        command.schedule_nexus_operation.seq = self._seq
+        self._outbound.append(command)
+
+    def _request_cancel(self) -> None:
+        self._outbound.add().request_cancel_nexus_operation.seq = self._seq
+
+    def start_resolved(self, job: ResolveNexusOperationStart) -> None:
+        """End when the operation could not be started; else `resolved` follows."""
+        if job.HasField("failed"):
+            self._outbound.take("nexus_operation", self._seq)
+            self.fail_with(job.failed)
+
+    def resolved(self, result: NexusOperationResult) -> None:
+        """End as Core says."""
+        self._outbound.take("nexus_operation", self._seq)
+        variant = result.WhichOneof("status")
+        if variant == "completed":
+            self._resolve_with(result.completed)
+        else:
+            self.fail_with(getattr(result, variant or "failed"))

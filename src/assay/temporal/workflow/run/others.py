@@ -1,0 +1,59 @@
+"""Signals to other workflows and cancel requests for them, on their way."""
+
+from __future__ import annotations
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.run.outbound import Outbound
+
+
+class SentSignal(Step):
+    """A signal to another workflow. It can be taken back until Core has sent it."""
+
+    __slots__ = ("_command",)
+
+    def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
+        super().__init__(outbound, "a signal")
+        self._command = command
+
+    def _start(self) -> None:
+        self._seq = self._outbound.next("external_signal", self)
+        self._command.signal_external_workflow_execution.seq = self._seq
+        self._outbound.append(self._command)
+
+    def _request_cancel(self) -> None:
+        self._outbound.add().cancel_signal_workflow.seq = self._seq
+
+    def resolved(self, failure: Failure | None) -> None:
+        """End: it is in the other workflow's history, or could not be sent."""
+        self._outbound.take("external_signal", self._seq)
+        _end(self, failure)
+
+
+class CancelRequest(Step):
+    """A cancel request for another workflow. It cannot be taken back."""
+
+    __slots__ = ("_command",)
+
+    def __init__(self, outbound: Outbound, command: WorkflowCommand) -> None:
+        super().__init__(outbound, "a cancel request")
+        self._command = command
+
+    def _start(self) -> None:
+        self._seq = self._outbound.next("external_cancel", self)
+        self._command.request_cancel_external_workflow_execution.seq = self._seq
+        self._outbound.append(self._command)
+
+    def resolved(self, failure: Failure | None) -> None:
+        """End: it is in the other workflow's history, or could not be sent."""
+        self._outbound.take("external_cancel", self._seq)
+        _end(self, failure)
+
+
+def _end(step: Step, failure: Failure | None) -> None:
+    if failure is None:
+        step.resolve(None)
+    else:
+        step.fail_with(failure)

@@ -1,0 +1,119 @@
+"""What a run waits for, for the Web UI's call stack and the screen of `assay dev`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assay.temporal import times
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+
+if TYPE_CHECKING:
+    from assay.lua.declare import Function
+
+STACK_QUERY = "__stack_trace"
+"""What Temporal's tools ask: the answer is a text."""
+STATE_QUERY = "__assay_state"
+"""What `assay dev` asks: the answer is that of `state`."""
+
+MAX_WAITS = 50
+
+_POSITION = re.compile(r"^\s*([^\s\[][^\n]*?:\d+):", re.MULTILINE)
+
+
+@dataclass
+class Wait:
+    """One thing that a task of a run waits for.
+
+    Attributes:
+        what: Its words: "signal 'approve'", "activity 'fetch'", "timer".
+        until: When the wait is over in any case, in seconds since 1970-01-01 UTC.
+        where: The line of the script, as file:line.
+    """
+
+    what: str
+    until: float | None
+    where: str
+
+
+class Awaited(Protocol):
+    """A future of a script."""
+
+    title: str
+    until: float | None
+
+    def waits_for_others(self) -> bool:
+        """Whether other fibers of the run say what it waits for, or nothing."""
+
+
+def state(host: WorkflowHost, details: str) -> dict[str, Any]:
+    """Return what the run waits for, at most `MAX_WAITS`, and the details that it has set, as `waits` and `details`."""
+    waits = (wait for task in sorted(host.waits) for wait in _waits(host, task))
+    return {
+        "waits": [asdict(wait) for wait in islice(waits, MAX_WAITS)],
+        "details": details,
+    }
+
+
+def stack(host: WorkflowHost) -> str:
+    """Return what the run waits for as text, with the Lua traceback of each fiber."""
+    parts = []
+    for task in sorted(host.waits):
+        waits = "; ".join(map(_in_words, _waits(host, task)))
+        parts.append("\n".join(filter(None, (waits, host.where(task)))))
+    return "\n\n".join(parts)
+
+
+def _in_words(wait: Wait) -> str:
+    end = None if wait.until is None else times.read(wait.until)
+    return wait.what if end is None else f"{wait.what}, until {end:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _waits(host: WorkflowHost, task: int) -> Iterator[Wait]:
+    function, arguments, since = host.waits[task]
+    found = _POSITION.search(host.where(task))
+    for what, until in _describe(function, arguments, since):
+        yield Wait(what, until, found[1] if found else "")
+
+
+def _describe(function: Function, arguments: list[Any], since: float) -> Iterable[tuple[str, float | None]]:
+    """What a call of a method waits for; nothing when other tasks of the run tell it."""
+    method = function.title.partition(":")[2]
+    first = arguments[1] if len(arguments) > 1 else None
+    match function.title:
+        case "ctx:wait_signal":
+            return [(f"signal '{first}'", _end(since, arguments[2]))]
+        case "ctx:wait_condition":
+            return [("condition", _end(since, arguments[2]))]
+        case "ctx:sleep":
+            return [("timer", since + arguments[1])]
+        case "ctx:execute_activity" | "ctx:execute_local_activity" | "ctx:execute_child_workflow":
+            return [(f"{method.removeprefix('execute_').replace('_', ' ')} '{first}'", None)]
+        case "ctx:execute_nexus_operation":
+            return [(f"operation '{arguments[1].operation}'", None)]
+        case "future:get":
+            return _of_futures([arguments[0]])
+        case "ctx:await_all" | "ctx:await_any":
+            end = _end(since, arguments[2])
+            return [(what, _earlier(until, end)) for what, until in _of_futures(arguments[1])]
+        case "ctx:with_timeout":
+            return [("time limit", since + arguments[1])]
+        case "ctx:shield":
+            return ()
+    return [(method.replace("_", " "), None)]
+
+
+def _of_futures(futures: Iterable[Awaited]) -> list[tuple[str, float | None]]:
+    waited_for = [future for future in futures if not future.waits_for_others()]
+    return [(future.title.removeprefix("a "), future.until) for future in waited_for]
+
+
+def _end(since: float, options: Any) -> float | None:
+    return None if options is None or options.timeout is None else since + options.timeout
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((time for time in (one, other) if time is not None), default=None)

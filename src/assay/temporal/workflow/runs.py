@@ -1,0 +1,191 @@
+"""The runs that a worker keeps: activations go to the run they are for, and come back as completions."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Collection, Iterable
+
+from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+
+from assay.lua.values import Json
+from assay.temporal.data import failures
+from assay.temporal.workflow.ctx.context import Context
+from assay.temporal.workflow.run.run import Run
+from assay.temporal.workflow.settings import Definition, Settings
+
+logger = logging.getLogger("assay.temporal.workflow")
+
+SLOW = 0.05
+"""CPU seconds from which an activation is long: the next ones had better not hold up those of other runs."""
+
+QUICK_IN_A_ROW = 100
+"""Quick activations of a workflow type after which its new runs are trusted again."""
+
+WATCHDOG = 10.0
+"""Seconds on the clock after which an activation is logged."""
+
+
+class Observer:
+    """What tools see of runs; this one logs what somebody has to look at."""
+
+    def mismatch(self, run: Run, message: str, where: str) -> None:
+        """Note that a run does not match its history: Core's message, and where its Lua code was."""
+        logger.error(
+            "workflow '%s' (%s) does not match its history: %s%s",
+            run.start.workflow_type,
+            run.start.workflow_id,
+            message,
+            f"\n{where}" if where else "",
+        )
+
+    def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        """Note an activation and what followed from it."""
+
+    def removed(self, run: Run) -> None:
+        """Note that a run leaves the cache."""
+
+
+class UnknownRunError(Exception):
+    """A run that is not in the cache."""
+
+
+class Runs:
+    """The runs of a worker, by their run id.
+
+    `activate` may be called from any thread, for one run at a time.
+    """
+
+    def __init__(self, definitions: Iterable[Definition], settings: Settings, observer: Observer | None = None) -> None:
+        self._definitions = {definition.name: definition for definition in definitions}
+        self._settings = settings
+        self._observer = observer or Observer()
+        self._runs: dict[str, Run] = {}
+        self._slow_runs: set[str] = set()
+        self._slow_types: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the registered workflows."""
+        return sorted(name for name in self._definitions if name is not None)
+
+    def find(self, run_id: str) -> Run | None:
+        """Return a run that is in the cache."""
+        return self._runs.get(run_id)
+
+    def where(self) -> list[tuple[str, str]]:
+        """Return the run id of each run and the Lua traceback of where it waits."""
+        return [(run_id, run.host.where()) for run_id, run in tuple(self._runs.items())]
+
+    def is_slow(self, act: WorkflowActivation) -> bool:
+        """Return true if an activation may be long: the run's last one was, or, of a new run, one of its type."""
+        if not (self._slow_types or self._slow_runs):
+            return False
+        if act.run_id in self._runs:
+            return act.run_id in self._slow_runs
+        return any(job.initialize_workflow.workflow_type in self._slow_types for job in act.jobs)
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Hand an activation to its run. Never raises: what goes wrong fails the workflow task."""
+        try:
+            return self._activate(act)
+        except Exception as error:
+            logger.warning("workflow run %s: the workflow task failed: %s", act.run_id, error, exc_info=True)
+            completion = WorkflowActivationCompletion(run_id=act.run_id)
+            completion.failed.failure.CopyFrom(failures.application(str(error), type(error).__name__))
+            return completion
+
+    def _activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        removal = next((job.remove_from_cache for job in act.jobs if job.HasField("remove_from_cache")), None)
+        if removal is not None:
+            return self._remove(act.run_id, removal)
+        run = self._runs.get(act.run_id) or self._make(act)
+        began = time.monotonic()
+        completion = run.activate(act)
+        self._look_at_the_time(run, time.monotonic() - began)
+        self._observer.activated(run, act, completion)
+        return completion
+
+    def _make(self, act: WorkflowActivation) -> Run:
+        start = next((job.initialize_workflow for job in act.jobs if job.HasField("initialize_workflow")), None)
+        if start is None:
+            raise UnknownRunError("the run is not in the cache")
+        definition = self._definitions.get(start.workflow_type) or self._definitions.get(None)
+        if definition is None:
+            known = ", ".join(self.names) or "none"
+            raise UnknownRunError(f"workflow '{start.workflow_type}' is not registered (registered: {known})")
+        run = Run(definition, self._settings, act, Context)
+        self._runs[act.run_id] = run
+        return run
+
+    def _look_at_the_time(self, run: Run, wall: float) -> None:
+        used = run.host.cpu_used()
+        if used > SLOW or self._slow_types:
+            with self._lock:
+                self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
+        if wall > WATCHDOG:
+            logger.warning(
+                "workflow '%s' (%s): an activation took %.1f s on the clock (%.1f s of CPU)\n%s",
+                run.start.workflow_type,
+                run.start.workflow_id,
+                wall,
+                used,
+                run.host.where(),
+            )
+
+    def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:
+        if is_slow:
+            self._slow_runs.add(run_id)
+            self._slow_types[workflow_type] = QUICK_IN_A_ROW
+            return
+        self._slow_runs.discard(run_id)
+        if workflow_type in self._slow_types:
+            self._slow_types[workflow_type] -= 1
+            if self._slow_types[workflow_type] == 0:
+                del self._slow_types[workflow_type]
+
+    def _remove(self, run_id: str, removal: RemoveFromCache) -> WorkflowActivationCompletion:
+        completion = WorkflowActivationCompletion(run_id=run_id)
+        completion.successful.SetInParent()
+        run = self._runs.pop(run_id, None)
+        if run is None:
+            return completion
+        self._slow_runs.discard(run_id)
+        if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
+            self._observer.mismatch(run, _core_message(removal.message), run.host.where())
+        elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
+            # Nothing else says that the server refuses a command, and the task comes back for ever.
+            logger.warning(
+                "workflow '%s' (%s): the server rejected the workflow task's commands: %s",
+                run.start.workflow_type,
+                run.start.workflow_id,
+                _core_message(removal.message),
+            )
+        self._observer.removed(run)
+        run.close()
+        return completion
+
+    def side_effect(self, run_id: str, key: int) -> Json | None:
+        """Run a side effect of a run; on any thread. Raises UnknownRunError, LuaError and HostFailure."""
+        run = self._runs.get(run_id)
+        if run is None:
+            raise UnknownRunError("the workflow run was evicted from this worker")
+        return run.run_side_effect(key)
+
+    def close(self) -> None:
+        """Let go of all runs."""
+        while self._runs:
+            self._runs.popitem()[1].close()
+
+
+def _core_message(message: str) -> str:
+    """Return Core's message within its dump of a failure."""
+    found = re.search(r'message: "((?:[^"\\]|\\.)*)"', message)
+    return found[1] if found else message

@@ -1,0 +1,85 @@
+"""continue-as-new: what the next run gets, and from where it can be called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Memo
+
+from engine import jobs
+from engine.driver import Drive, failure, kinds
+
+MEMO = Memo(fields={"kept": jobs.payload(1), "removed": jobs.payload(2), "changed": jobs.payload({"a": 1})})
+
+
+def continued(commands: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of the command that continues a workflow."""
+    (command,) = (command for command in commands if "continue_as_new_workflow_execution" in command)
+    fields: dict[str, Any] = command["continue_as_new_workflow_execution"]
+    return fields
+
+
+def test_the_memo_goes_along_by_itself(drive: Drive) -> None:
+    driver = drive("return function(ctx) ctx:continue_as_new() end")
+    assert "memo" not in continued(driver.start(memo=MEMO))
+
+
+def test_a_changed_memo_goes_along_whole(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      ctx:upsert_memo({ changed = { b = 2 }, removed = json.null, added = "new" })
+      ctx:continue_as_new()
+    end
+    """)
+    assert continued(driver.start(memo=MEMO))["memo"] == {"added": "new", "changed": {"b": 2}, "kept": 1}
+
+
+def test_what_cannot_be_read_goes_along_in_a_changed_memo(drive: Drive) -> None:
+    driver = drive("return function(ctx) ctx:upsert_memo({ a = 1 }) ctx:continue_as_new() end")
+    commands = driver.start(memo=Memo(fields={"secret": jobs.raw(b"x", b"binary/encrypted")}))
+    assert continued(commands)["memo"] == {"a": 1, "secret": b"x"}
+
+
+def test_a_memo_of_its_own_takes_the_place_of_that_of_the_run(drive: Drive) -> None:
+    driver = drive("return function(ctx) ctx:upsert_memo({ a = 1 }) ctx:continue_as_new(1, { memo = { b = 2 } }) end")
+    assert continued(driver.start(memo=MEMO))["memo"] == {"b": 2}
+
+
+def test_nothing_catches_it(drive: Drive) -> None:
+    driver = drive("return function(ctx) pcall(ctx.continue_as_new, ctx, 1) ctx:sleep(1) return 'went on' end")
+    assert kinds(driver.start()) == ["continue_as_new_workflow_execution"]
+
+
+PLACES = {
+    "a task": "ctx:spawn(function() ctx:continue_as_new(1) end)",
+    "a signal handler": 'ctx:on_signal("s", function() ctx:continue_as_new(1) end)',
+    "a shield": "ctx:shield(function() ctx:continue_as_new(1) end)",
+    "a deadline": "ctx:with_timeout(9, function() ctx:continue_as_new(1) end)",
+}
+
+
+@pytest.mark.parametrize("place", list(PLACES.values()), ids=PLACES)
+def test_it_can_be_called_from(drive: Drive, place: str) -> None:
+    driver = drive(f"return function(ctx) {place} ctx:wait_signal('never') end")
+    commands = driver.start()
+    if "on_signal" in place:
+        commands = driver.send(jobs.signal("s"))
+    assert continued(commands)["arguments"] == [1]
+
+
+def test_the_handler_of_an_update_cannot_call_it(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      ctx:register_update("u", function() ctx:continue_as_new() end)
+      ctx:wait_signal("never")
+    end
+    """)
+    driver.start()
+    rejected = driver.send(jobs.update("u"))[1]["update_response"]["rejected"]
+    assert "not allowed in the handler of an update" in rejected["message"]
+
+
+def test_an_input_that_is_too_large_is_an_error(drive: Drive) -> None:
+    driver = drive("return function(ctx) ctx:continue_as_new(('x'):rep(3000000)) end")
+    assert "the input has 3000002 bytes" in failure(driver.start())["message"]

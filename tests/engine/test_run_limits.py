@@ -1,0 +1,197 @@
+"""Limits of a run: CPU, memory, commands, sizes."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from assay.temporal.workflow.run import outbound
+from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from engine import jobs
+from engine.driver import Drive, Driver, failure, kinds, make_settings, result
+
+ROOM = 1024
+"""Bytes of a payload's limit that are kept for its metadata."""
+
+
+def limited(source: str, **limits: float) -> Driver:
+    """Return a driver of a run with limits."""
+    return Driver(source, settings=make_settings(limits=WorkflowLimits(**limits)))
+
+
+ENDLESS = {
+    "the function": "while true do end",
+    "a task": "ctx:spawn(function() while true do end end) ctx:sleep(1)",
+    "pcall in a loop": "while true do pcall(error, 'x') end",
+    "waits that end at once": "while true do ctx:wait_condition(function() return true end) end",
+    "a condition": "ctx:wait_condition(function() while true do end end)",
+}
+
+
+@pytest.mark.parametrize("body", list(ENDLESS.values()), ids=ENDLESS)
+def test_too_much_cpu_fails_the_workflow_task(body: str, caplog: pytest.LogCaptureFixture) -> None:
+    driver = limited(f"return function(ctx) {body} end", cpu_seconds=0.1)
+    with caplog.at_level(logging.WARNING):
+        assert driver.start() == []
+    assert "a workflow task took more than 0.1 s of CPU (workflow_limits.cpu_seconds)" in driver.failure
+    assert "workflow 'W' (the-workflow): the workflow task failed: " in caplog.text
+    driver.close()
+
+
+def test_each_activation_has_its_own_cpu() -> None:
+    spin = "for _ = 1, 20 do ctx:sleep(1) local t = 0 for i = 1, 400000 do t = t + i end end"
+    driver = limited(f"return function(ctx) {spin} return 'done' end", cpu_seconds=0.2)
+    commands = driver.start()
+    for seq in range(1, 21):
+        commands = driver.send(jobs.fire(seq))
+        assert driver.failure == ""
+    assert result(commands) == "done"
+    driver.close()
+
+
+def test_a_query_that_takes_too_long_fails_and_the_run_goes_on() -> None:
+    driver = limited(
+        """
+        return function(ctx)
+          ctx:register_query("q", function() while true do end end)
+          return ctx:wait_signal("s")
+        end
+        """,
+        cpu_seconds=0.1,
+    )
+    driver.start()
+    (command,) = driver.send(jobs.query("q"))
+    assert "0.1 s of CPU" in command["respond_to_query"]["failed"]["message"]
+    assert result(driver.send(jobs.signal("s", 1))) == 1
+    driver.close()
+
+
+def test_a_validator_that_takes_too_long_rejects_its_update() -> None:
+    driver = limited(
+        """
+        return function(ctx)
+          ctx:register_update("u", print, { validator = function() while true do end end })
+          return ctx:wait_signal("s")
+        end
+        """,
+        cpu_seconds=0.1,
+    )
+    driver.start()
+    (command,) = driver.send(jobs.update("u"))
+    assert "0.1 s of CPU" in command["update_response"]["rejected"]["message"]
+    assert result(driver.send(jobs.signal("s", 1))) == 1
+    driver.close()
+
+
+MEMORY = {
+    "a table": "local t = {} while true do t[#t + 1] = {} end",
+    "a string": "local s = 'x' while true do s = s .. s end",
+    "caught": "local t = {} while true do pcall(function() while true do t[#t + 1] = {} end end) end",
+}
+
+
+@pytest.mark.parametrize("body", list(MEMORY.values()), ids=MEMORY)
+def test_too_much_memory_fails_the_workflow_task(body: str) -> None:
+    driver = limited(f"return function(ctx) {body} end", memory_mb=4, cpu_seconds=20)
+    assert driver.start() == []
+    assert driver.failure == "the workflow needs more than 4 MB (workflow_limits.memory_mb)"
+    driver.close()
+
+
+def test_an_input_that_finds_no_room_fails_the_workflow_task() -> None:
+    driver = limited("return function(ctx) return 1 end", memory_mb=4)
+    assert driver.start("x" * 4_000_000) == []
+    assert driver.failure == "the workflow needs more than 4 MB (workflow_limits.memory_mb)"
+    driver.close()
+
+
+def test_too_many_commands_are_refused(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
+    monkeypatch.setattr(outbound, "MAX_COMMANDS", 3)
+    driver = drive("""
+    return function(ctx)
+      local ok, problem
+      for i = 1, 4 do ok, problem = pcall(ctx.start_activity, ctx, "a") end
+      ctx:wait_signal("go")
+      ctx:start_activity("a")
+      return { ok, problem }
+    end
+    """)
+    assert kinds(driver.start()) == ["schedule_activity"] * 3
+    ok, problem = result(driver.send(jobs.signal("go")))
+    assert not ok
+    assert "ctx:start_activity: one workflow task can start at most 3 steps" in problem
+
+
+def test_more_bytes_than_a_message_takes_are_refused(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local text = ("x"):rep(1500000)
+      local count = 0
+      while pcall(ctx.start_activity, ctx, "a", text) do count = count + 1 end
+      return count
+    end
+    """)
+    assert result(driver.start()) == 2
+
+
+# The boundary of the payload's limit ------------------------------------------------------------------------------
+
+LIMIT = 10_000
+FITS = LIMIT - ROOM - 2  # a string and its quotes
+
+SIZED = {
+    "a result": "return text",
+    "an input": 'ctx:execute_activity("a", text)',
+    "one of several inputs": 'ctx:execute_activity("a", nil, { args = { 1, text } })',
+    "a child's input": 'ctx:execute_child_workflow("C", text)',
+    "a signal": 'ctx:signal_workflow({ workflow_id = "w", signal_name = "s", input = text })',
+    "a continuation": "ctx:continue_as_new(text)",
+    "an operation's input": (
+        'ctx:execute_nexus_operation({ endpoint = "e", service = "s", operation = "o", input = text })'
+    ),
+}
+
+
+@pytest.mark.parametrize("body", list(SIZED.values()), ids=SIZED)
+def test_exactly_the_limit_is_allowed(drive: Drive, body: str) -> None:
+    for size, is_allowed in ((FITS, True), (FITS + 1, False)):
+        source = f"return function(ctx, size) local text = ('x'):rep(size) {body} end"
+        commands = drive(source, settings=make_settings(payload_limit=LIMIT)).start(size)
+        assert ("fail_workflow_execution" not in commands[0]) == is_allowed
+    message = failure(commands)["message"]
+    assert f"has {LIMIT - ROOM + 1} bytes, the Temporal server takes at most {LIMIT - ROOM}" in message
+
+
+@pytest.mark.parametrize("size", [FITS, FITS + 1])
+def test_exactly_the_limit_is_allowed_in_answers(drive: Drive, size: int) -> None:
+    driver = drive(
+        """
+        return function(ctx, size)
+          local text = ("x"):rep(size)
+          ctx:register_query("q", function() return text end)
+          ctx:register_update("u", function() return text end)
+          ctx:wait_signal("never")
+        end
+        """,
+        settings=make_settings(payload_limit=LIMIT),
+    )
+    driver.start(size)
+    (queried,) = driver.send(jobs.query("q"))
+    assert ("succeeded" in queried["respond_to_query"]) == (size == FITS)
+    _, updated = driver.send(jobs.update("u"))
+    assert ("completed" in updated["update_response"]) == (size == FITS)
+
+
+def test_a_result_that_is_too_large_suspends_a_workflow_that_suspends(drive: Drive) -> None:
+    driver = drive(
+        "return function() return ('x'):rep(20000) end", suspend=True, settings=make_settings(payload_limit=LIMIT)
+    )
+    assert driver.start() == []
+    assert "the workflow's result has 20002 bytes" in driver.failure
+
+
+def test_an_error_suspends_a_workflow_that_suspends(drive: Drive) -> None:
+    driver = drive("return function() error('no', 0) end", suspend=True)
+    assert driver.start() == []
+    assert driver.failure == "no"

@@ -1,0 +1,53 @@
+"""The Lua state of a workflow without a workflow: what a script does in one, seen without a server."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from assay.builtins import LIBRARIES
+from assay.lua.function import LuaFunction
+from assay.lua.values import Json
+from assay.temporal import payloads
+from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
+from inside import Inside
+
+
+class Still:
+    """Time and randomness that never change."""
+
+    now = started = 0.0
+    is_replaying = False
+
+    def random(self) -> random.Random:
+        return random.Random(1)
+
+    def seed(self) -> int:
+        return 1
+
+    def uuid(self) -> str:
+        return "00000000-0000-4000-8000-000000000000"
+
+
+class WorkflowState:
+    """A workflow's state in which the function that a chunk returns runs."""
+
+    def __init__(self, chunk: str, **limits: float) -> None:
+        inside = Inside(LIBRARIES)
+        inside.run(f"function workflow_under_test(...) {chunk}\nend")
+        function = inside.host.find_function("workflow_under_test")
+        assert function is not None
+        snapshot = inside.host.snapshot(function, "the workflow")
+        self.host = WorkflowHost(LIBRARIES, WorkflowLimits(**limits), Still(), is_copy=True)
+        self.host.state.invoke(b"be_copy", False)
+        self.function = LuaFunction(self.host, self.host.state.invoke(b"restore_held", snapshot))
+
+    def run(self, *arguments: Any) -> Any:
+        """Run it once; returns its result. Raises LuaError, and HostFailure for a limit."""
+        result = self.host.run_now(self.function, [Json.of(argument) for argument in arguments])
+        return None if result is None else payloads.to_python(result)
+
+
+def run(chunk: str, *arguments: Any, **limits: float) -> Any:
+    """Run the body of a function in a workflow's state of its own; returns its result."""
+    return WorkflowState(chunk, **limits).run(*arguments)
