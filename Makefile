@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench docs lock clean
+.PHONY: help install demo test lint bench chaos docs lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -29,6 +29,9 @@ bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first i
 	@missed=; for what in startup lua web client worker short_runs; do \
 		$(BIN)/python bench/$$what.py $(if $(QUICK),--quick) || missed="$$missed $$what"; \
 	done; test -z "$$missed" || { echo "goals missed:$$missed"; exit 1; }
+
+chaos: install ## Kill workers and restart the server under load; QUICK=1 for a short run
+	$(BIN)/python bench/chaos.py $(if $(QUICK),--quick)
 
 docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference

@@ -128,7 +128,7 @@ class Load:
 
 
 class Worker:
-    """A worker process that can be killed. One that finds no server at its start ends, and is started again."""
+    """A worker process that can be killed. Whenever it ends another one is started: it may find no server at first."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._environment = environment

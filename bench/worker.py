@@ -66,7 +66,7 @@ FIGURES = {
     "memory": Figure("memory per open waiting workflow", "KiB", 0.9),
     "replay": Figure(f"CPU to replay {REPLAYED_EVENTS} events", "ms", 0.6),
     "naps": Figure(f"wall for {NAPS} concurrent one-second activities", "s"),
-    "start": Figure("worker start to first completed workflow", "s", 0.85),
+    "start": Figure("worker start to first completed workflow", "s", 0.8),
 }
 
 

@@ -106,7 +106,9 @@ async def client(url: str, *headers: str) -> AsyncIterator[End]:
 
 
 @asynccontextmanager
-async def server(frames: bytes, *headers: str) -> AsyncIterator[tuple[str, asyncio.Future[End]]]:
+async def server(
+    frames: bytes, *headers: str, connection: str = "Upgrade"
+) -> AsyncIterator[tuple[str, asyncio.Future[End]]]:
     """A raw server that accepts one client and sends frames at once; gives its URL, and its end when it is accepted."""
     accepted: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
@@ -118,7 +120,7 @@ async def server(frames: bytes, *headers: str) -> AsyncIterator[tuple[str, async
         lines = [
             "HTTP/1.1 101 Switching Protocols",
             "Upgrade: websocket",
-            "Connection: Upgrade",
+            f"Connection: {connection}",
             f"Sec-WebSocket-Accept: {accepting(key)}",
             *headers,
         ]

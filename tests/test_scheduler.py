@@ -48,7 +48,7 @@ def failure(code: str) -> LuaError:
         ("local x = nil; x.y = 1", "script.lua:1: attempt to index a nil value (local 'x')", None),
         ("sleep(0) local x = 1 + {}", "script.lua:1: attempt to perform arithmetic on a table value", None),
         ("coroutine.wrap(function() error({code = 8}) end)()", "(error object is a table value)", {"code": 8}),
-        ("coroutine.wrap(function() sleep(0) error('deep') end)()", "script.lua:1: deep", None),
+        ("coroutine.wrap(function() sleep(0) error('deep') end)()", "script.lua:1: script.lua:1: deep", None),
         ("error('\\xff')", "script.lua:1: \ufffd", None),
         ("local function f() return f() + 1 end f()", "script.lua:1: stack overflow", None),
         ("local s = '' for _ = 1, 300 do s = string.rep('(', 300) end string.find('a', s)", None, None),

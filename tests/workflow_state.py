@@ -38,8 +38,8 @@ class WorkflowState:
         function = inside.host.find_function("workflow_under_test")
         assert function is not None
         snapshot = inside.host.snapshot(function, "the workflow")
-        self.host = WorkflowHost(LIBRARIES, WorkflowLimits(**limits), Still(), is_copy=True)
-        self.host.state.invoke(b"be_copy", False)
+        self.host = WorkflowHost(LIBRARIES, WorkflowLimits(**limits), Still(), is_copy=True, live=True)
+        self.host.state.invoke(b"be_copy", True)
         self.function = LuaFunction(self.host, self.host.state.invoke(b"restore_held", snapshot))
 
     def run(self, *arguments: Any) -> Any:

@@ -317,6 +317,13 @@ def test_an_update_without_a_validator_run_is_not_validated_again(drive: Drive) 
     assert len(driver.send(jobs.update("u", run_validator=False))) == 2
 
 
+def test_an_update_that_the_history_has_and_that_is_rejected_now_fails_the_workflow_task(drive: Drive) -> None:
+    driver = drive(WAITS)
+    driver.start()
+    assert driver.send(jobs.update("u", run_validator=False)) == []
+    assert driver.failure == "update 'u' is not registered (registered: none)"
+
+
 def test_a_job_that_nothing_waits_for_fails_the_workflow_task(drive: Drive) -> None:
     driver = drive(WAITS)
     driver.start()

@@ -103,6 +103,27 @@ def test_a_condition_is_asked_before_a_local_activity_ends(drive: Drive) -> None
     assert result(driver.send(jobs.local_activity(1), jobs.signal("go"))) == ["condition", "local activity"]
 
 
+def test_a_local_activity_ends_once_all_that_a_condition_set_going_is_done(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local log, ready = {}, false
+      ctx:on_signal("go", function() ready = true end)
+      local tasks = {
+        ctx:spawn(function() ctx:execute_local_activity("l") log[#log + 1] = "local activity" end),
+        ctx:spawn(function()
+          ctx:wait_condition(function() return ready end)
+          ctx:spawn(function() log[#log + 1] = "what the condition set going" end)
+        end),
+      }
+      ctx:await_all(tasks)
+      return log
+    end
+    """)
+    driver.start()
+    log = result(driver.send(jobs.local_activity(1), jobs.signal("go")))
+    assert log == ["what the condition set going", "local activity"]
+
+
 def test_conditions_are_asked_in_the_order_in_which_they_began_to_wait(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
@@ -230,6 +251,20 @@ def test_a_result_wins_over_a_cancel_of_the_same_activation(
     assert commands[-1]["start_timer"]["seq"] > 0
     seq = commands[-1]["start_timer"]["seq"]
     assert result(driver.send(jobs.fire(seq))) == ["ok:nil", "err:cancelled", "ok:nil"]
+
+
+def test_a_result_wins_over_a_cancel_that_is_on_its_way(drive: Drive) -> None:
+    driver = drive(f"""{TRY}
+    return function(ctx)
+      local inner = ctx:spawn(function() ctx:sleep(2) return "result" end)
+      local outer = ctx:spawn(function() return {{ try(inner.get, inner), try(ctx.sleep, ctx, 9) }} end)
+      ctx:sleep(1)
+      outer:cancel()
+      return outer:get()
+    end
+    """)
+    driver.start()
+    assert result(driver.send(jobs.fire(1), jobs.fire(2))) == ["ok:result", "err:cancelled"]
 
 
 @pytest.mark.parametrize("message", [jobs.signal("m"), jobs.update("m")], ids=["signal", "update"])

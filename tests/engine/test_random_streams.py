@@ -84,7 +84,14 @@ def test_a_condition_and_a_query_draw_nothing_from_the_run(drive: Drive) -> None
 
 
 def test_a_reset_gives_other_ids(drive: Drive) -> None:
-    source = "return function(ctx) ctx:wait_signal('go') ctx:start_child_workflow('C') ctx:wait_signal('never') end"
+    source = """
+    return function(ctx)
+      ctx:start_child_workflow("C")
+      ctx:wait_signal("go")
+      ctx:start_child_workflow("C")
+      ctx:wait_signal("never")
+    end
+    """
     ids = []
     for given in ([jobs.signal("go")], [jobs.new_seed(7), jobs.signal("go")]):
         driver = drive(source)

@@ -6,8 +6,10 @@ import logging
 
 import pytest
 
+from assay.builtins import LIBRARIES
+from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
 from engine import jobs
-from engine.driver import TRY, Drive, kinds, result
+from engine.driver import TRY, Drive, Driver, kinds, result
 
 FINISHED = "ctx:wait_condition(function() return ctx:all_handlers_finished() end)"
 
@@ -246,6 +248,26 @@ def test_a_copy_leaves_the_handles_of_the_run_alone(drive: Drive) -> None:
     assert result(driver.send(jobs.activity(1, "result"))) == ["result", "task"]
 
 
+def test_a_copy_releases_nothing_of_the_run() -> None:
+    class Item:
+        is_released = False
+
+        def release(self) -> None:
+            self.is_released = True
+
+    driver = Driver("return function(ctx) ctx:wait_signal('never') end")
+    driver.start()
+    assert driver.run is not None
+    copy = WorkflowHost(LIBRARIES, WorkflowLimits(), driver.run, is_copy=True)
+    item = Item()
+    identity = copy._keep(item)
+    copy.let_go(identity)
+    copy._stepped()
+    assert not item.is_released
+    copy.close_state()
+    driver.close()
+
+
 READ_ONLY = {
     "a command": "ctx:start_activity('a')",
     "a wait": "ctx:sleep(1)",
@@ -290,8 +312,7 @@ def test_a_condition_is_asked_once_for_each_state(drive: Drive) -> None:
     """)
     driver.start()
     driver.send(jobs.signal("s"))
-    # Two conditions: at once, after the tasks have begun, after the signal, and when their time is over.
-    assert result(driver.send(jobs.fire(1), jobs.fire(2), after=5)) <= 12
+    assert result(driver.send(jobs.fire(1), jobs.fire(2), after=5)) <= 5
 
 
 @pytest.mark.parametrize("body", list(READ_ONLY.values()), ids=READ_ONLY)

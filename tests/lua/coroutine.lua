@@ -233,10 +233,41 @@ coroutine.wrap(function()
   assert.eq({ coroutine.resume(own) }, { false, "cannot resume non-suspended coroutine" })
 end)()
 assert.eq(coroutine.status(main), "running")
-for _, name in ipairs({ "resume", "status", "close" }) do
-  check.raises("bad argument #1 to '" .. name .. "' (coroutine expected, got number)", coroutine[name], 5)
+for _, name in ipairs({ "resume", "status", "close", "isyieldable" }) do
+  check.raises("bad argument #1 to 'coroutine." .. name .. "' (thread expected, got number)", coroutine[name], 5)
 end
-check.raises("bad argument #1 to 'wrap' (function expected)", coroutine.wrap, 5)
+for _, name in ipairs({ "create", "wrap" }) do
+  check.raises("bad argument #1 to 'coroutine." .. name .. "' (function expected, got number)", coroutine[name], 5)
+  check.raises("coroutine.lua:243: bad argument #1 to 'make' (function expected, got table)", function()
+    local make = coroutine[name]
+    local co = make({})
+    return co
+  end)
+end
+
+-- The main chunk cannot be closed, neither can a task.
+check.raises("cannot close main thread", coroutine.close)
+check.raises("cannot close main thread", coroutine.close, main)
+local in_task = async.spawn(function()
+  return pcall(coroutine.close)
+end)
+assert.eq(in_task:await(), { false, "cannot close main thread" })
+
+-- As many values as there are, also none; an error of a wrapped function gets the line of its caller.
+assert.eq(select("#", coroutine.resume(coroutine.create(function() end))), 1)
+assert.eq(
+  select(
+    "#",
+    coroutine.wrap(function()
+      coroutine.yield()
+    end)()
+  ),
+  0
+)
+check.raises("wrong number of arguments to 'insert'", function()
+  local _, problem = pcall(table.insert, {}, coroutine.wrap(function() end)())
+  error(problem, 0)
+end)
 local closable = coroutine.create(function()
   local guard <close> = setmetatable({}, {
     __close = function()
@@ -273,13 +304,3 @@ assert.eq({ coroutine.resume(root, "v", "forged") }, { false, "cannot resume a c
 assert.eq(coroutine.status(root), "normal")
 check.raises("cannot close a coroutine that is waiting", coroutine.close, root)
 assert.eq(other.await(), { "undisturbed" })
-
--- A task may close itself.
-assert.eq(
-  async
-    .spawn(function()
-      coroutine.close()
-    end)
-    .await(),
-  {}
-)

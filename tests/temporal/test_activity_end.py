@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from command import read_until
 from temporal_script import Script
 
@@ -131,3 +133,42 @@ def test_the_heartbeat_timeout_finds_an_activity_that_hangs(lua: Script, name: s
 def test_an_activity_with_auto_heartbeat_outlives_its_heartbeat_timeout(lua: Script, name: str) -> None:
     value = lua.run(HEARTBEATS + 'print(run("kept")) worker:shutdown()', name)
     assert (value.stdout, value.returncode) == ("done\n", 0)
+
+
+COMPUTES = """
+local worker = temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout = tonumber(arg[2]),
+  activities = {
+    spin = { auto_heartbeat = true, run = function(how)
+      sleep(0)
+      if how == "plain" then while true do end end
+      while true do pcall(function() while true do end end) end
+    end },
+    quick = function() return "quick" end,
+  },
+  workflows = { Run = function(ctx, how)
+    local once = { maximum_attempts = 1 }
+    local ok, err = pcall(ctx.execute_activity, ctx, "spin", how, { heartbeat_timeout = 5, start_to_close_timeout = 2,
+      retry_policy = once })
+    return { err.type, ctx:execute_activity("quick") }
+  end },
+})
+temporal.connect()
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "with pcall"])
+def test_an_activity_that_computes_for_ever_is_stopped_when_its_attempt_is_over(
+    lua: Script, name: str, how: str
+) -> None:
+    value = lua.value(
+        COMPUTES
+        + """
+        local result = temporal.execute_workflow({ task_queue = arg[1], workflow_type = "Run", input = arg[3] })
+        print(json.encode(result))
+        worker:shutdown()
+        """,
+        name,
+        "10",
+        how,
+    )
+    assert value == ["start_to_close", "quick"]

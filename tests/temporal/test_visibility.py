@@ -118,7 +118,7 @@ async def test_an_attribute_that_the_server_does_not_know(lua: Script, name: str
     handle = await client.start_workflow("Shows", id=name, task_queue=name)
     unknown = lua.command.script(SHOWS.replace("AssayKeyword", "AssayTypo"), "worker.lua")
     told = lua.folder / "stderr"
-    refusal = f"workflow 'Shows' ({name}): the server did not take what a workflow task asked for"
+    refusal = f"workflow 'Shows' ({name}): the server rejected the workflow task's commands"
     with told.open("w") as stderr, lua.command.started(unknown, name, stderr=stderr) as worker:
         await asyncio.to_thread(wait_for, lambda: refusal in told.read_text())  # after the event in the history
         worker.send_signal(signal.SIGTERM)

@@ -473,6 +473,13 @@ async def test_a_body_has_a_limit_after_decompression(script: Script, peer: Peer
     assert await script.run("return http.get(..., { max_body = 4 }).body", peer.url) == "1234"
 
 
+async def test_a_bad_limit(script: Script) -> None:
+    for call in ("http.get('http://x', { max_body = -1 })", "http.client({ max_body = -1 })"):
+        with pytest.raises(LuaError) as caught:
+            await script.run(call)
+        assert "bad option 'max_body' (0 or more expected, got -1)" in caught.value.message
+
+
 async def test_a_body_that_goes_into_a_file_has_no_limit(script: Script, peer: Peer, tmp_path: Path) -> None:
     size = 101 * 1024 * 1024
     peer.answers = [answer_of(gzip.compress(b"\0" * size), "Content-Encoding: gzip")]

@@ -241,14 +241,26 @@ async def test_a_server_takes_a_subprotocol_only_when_it_is_offered(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade", "Upgrade,foo"])
+async def test_a_server_may_say_more_of_the_connection(script: Script, connection: str) -> None:
+    async with server(frame(FIN | TEXT, b"x", masked=False), connection=connection) as (url, _):
+        assert await script.run("return (ws.connect(...):recv())", url) == "x"
+
+
+async def test_a_server_that_upgrades_to_nothing(script: Script) -> None:
+    async with server(b"", connection="keep-alive") as (url, _):
+        kind, message = await failure(script, "ws.connect(...)", url)
+    assert (kind, message) == ("handshake", f"ws.connect failed: {url[5:-1]} answered 101, not with a WebSocket")
+
+
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        ("Sec-WebSocket-Protocol: other", "takes the subprotocol 'other', which was not offered"),
-        ("Sec-WebSocket-Protocol: chat, more", "takes the subprotocol 'chat, more', which was not offered"),
+        ("Sec-WebSocket-Protocol: other", "chose the subprotocol 'other', which was not offered"),
+        ("Sec-WebSocket-Protocol: chat, more", "chose the subprotocol 'chat, more', which was not offered"),
         (
             "Sec-WebSocket-Extensions: permessage-deflate",
-            "takes the extension 'permessage-deflate', which was not offered",
+            "chose the extension 'permessage-deflate', which was not offered",
         ),
     ],
 )

@@ -89,7 +89,7 @@ end
 
 local function fail(name, what, message, detail)
   local suffix = message ~= nil and " - " .. host.tostring(message) or ""
-  error("assert." .. name .. " failed: " .. what .. suffix .. (detail or ""), 3)
+  host.raise("assert." .. name .. " failed: " .. what .. suffix .. (detail or ""))
 end
 
 local EASY_TO_READ = 80 -- bytes of a message that says enough by itself
@@ -173,7 +173,7 @@ end
 
 local function bad(name, parameter, expected, value)
   local problem = " (" .. expected .. " expected, got " .. host.describe(value) .. ")"
-  error("assert." .. name .. ": bad argument '" .. parameter .. "'" .. problem, 3)
+  host.raise("assert." .. name .. ": bad argument '" .. parameter .. "'" .. problem)
 end
 
 local M = {}
@@ -183,9 +183,9 @@ function M.assert(...)
   if value then
     return ...
   elseif select("#", ...) == 0 then
-    error("bad argument #1 to 'assert' (value expected)", 2)
+    host.raise("bad argument #1 to 'assert' (value expected)")
   end
-  error(select("#", ...) == 1 and "assertion failed!" or message, 2)
+  host.raise(select("#", ...) == 1 and "assertion failed!" or message)
 end
 
 function M.eq(a, b, message)
@@ -266,7 +266,7 @@ function M.matches(text, pattern, message)
   end
   local ok, found = pcall(string.find, text, pattern)
   if not ok then
-    error("assert.matches: bad argument 'pattern' (" .. found .. ")", 2)
+    host.raise("assert.matches: bad argument 'pattern' (" .. found .. ")")
   elseif not found then
     fail("matches", shown(text) .. " does not match pattern " .. shown(pattern), message)
   end

@@ -2,7 +2,7 @@ local host, internal = ...
 
 local function check_function(name, fn)
   if type(fn) ~= "function" then
-    error("async." .. name .. ": bad argument 'fn' (function expected, got " .. host.describe(fn) .. ")", 3)
+    host.raise("async." .. name .. ": bad argument 'fn' (function expected, got " .. host.describe(fn) .. ")")
   end
 end
 
@@ -14,7 +14,7 @@ local function start(fn, ...)
   local awaited = false
   task.await = function()
     if awaited then
-      error("task:await: already awaited", 2)
+      host.raise("task:await: already awaited")
     end
     awaited = true
     return host.results(id) or await(task)
@@ -33,7 +33,7 @@ end
 local function check_interval(name, value)
   if not math.type(value) or not (value > 0 and value < math.huge) then
     local got = math.type(value) and tostring(value) or host.describe(value)
-    error("async.spawn_interval: bad argument '" .. name .. "' (a number above 0 expected, got " .. got .. ")", 3)
+    host.raise("async.spawn_interval: bad argument '" .. name .. "' (a number above 0 expected, got " .. got .. ")")
   end
 end
 
@@ -77,13 +77,13 @@ end
 
 local function all(tasks)
   if type(tasks) ~= "table" or host.is_handle(tasks) then
-    error("async.all: bad argument 'tasks' (table expected, got " .. host.describe(tasks) .. ")", 2)
+    host.raise("async.all: bad argument 'tasks' (table expected, got " .. host.describe(tasks) .. ")")
   end
   local count, results = #tasks, {}
   for i = 1, count do
     if host.is_handle(tasks[i]) ~= "async.Task" then
       local got = host.describe(tasks[i])
-      error("async.all: bad argument 'tasks', item " .. i .. " (async.Task expected, got " .. got .. ")", 2)
+      host.raise("async.all: bad argument 'tasks', item " .. i .. " (async.Task expected, got " .. got .. ")")
     end
   end
   for i = 1, count do

@@ -3,11 +3,11 @@ local find, match, rep, sub = string.find, string.match, string.rep, string.sub
 
 local function parse(text)
   if type(text) ~= "string" then
-    error("json.parse: bad argument 'text' (string expected, got " .. host.describe(text) .. ")", 2)
+    host.raise("json.parse: bad argument 'text' (string expected, got " .. host.describe(text) .. ")")
   end
   local value, problem = host.decode(text)
   if problem then
-    error("json.parse: " .. problem, 2)
+    host.raise("json.parse: " .. problem)
   end
   return value
 end
@@ -52,21 +52,21 @@ local function encode(value, options)
   local pretty = false
   if options ~= nil then
     if type(options) ~= "table" then
-      error("json.encode: bad argument 'options' (table expected, got " .. host.describe(options) .. ")", 2)
+      host.raise("json.encode: bad argument 'options' (table expected, got " .. host.describe(options) .. ")")
     end
     for name in pairs(options) do
       if name ~= "pretty" then
-        error("json.encode: unknown option '" .. tostring(name) .. "' (known: pretty)", 2)
+        host.raise("json.encode: unknown option '" .. tostring(name) .. "' (known: pretty)")
       end
     end
     if options.pretty ~= nil and type(options.pretty) ~= "boolean" then
-      error("json.encode: bad option 'pretty' (boolean expected, got " .. host.describe(options.pretty) .. ")", 2)
+      host.raise("json.encode: bad option 'pretty' (boolean expected, got " .. host.describe(options.pretty) .. ")")
     end
     pretty = options.pretty or false
   end
   local text, problem = host.encode(value, "json")
   if not text then
-    error("json.encode: JSON cannot carry " .. problem, 2)
+    host.raise("json.encode: JSON cannot carry " .. problem)
   end
   return pretty and indented(text) or text
 end
@@ -75,7 +75,7 @@ local function array(t)
   if t == nil then
     t = {}
   elseif type(t) ~= "table" then
-    error("json.array: bad argument 't' (table expected, got " .. host.describe(t) .. ")", 2)
+    host.raise("json.array: bad argument 't' (table expected, got " .. host.describe(t) .. ")")
   end
   return setmetatable(t, host.array_metatable)
 end
@@ -85,7 +85,7 @@ local empty_array = setmetatable({}, {
   __name = "json.array",
   __metatable = false,
   __newindex = function()
-    error("json.empty_array is a constant", 2)
+    host.raise("json.empty_array is a constant")
   end,
 })
 host.constant_arrays[empty_array] = true

@@ -12,8 +12,8 @@ waits without stopping other coroutines. A parameter of type `Host` is filled in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from assay.permissions.needs import NOTHING, Needs
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+T = TypeVar("T")
 
 _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
 
@@ -54,38 +55,56 @@ class Function:
         self,
         name: str,
         title: str,
-        python: Callable[..., Any],
+        find: Callable[[], Callable[..., Any]],
         *,
         pure: bool,
         native: bool = False,
+        types: str | None = None,
         workflow_bytes: int | None = None,
         attribute: bool = False,
         owner: type | None = None,
         needs: Needs | None = None,
     ) -> None:
+        """`find` returns the Python function: of some it has to be imported first."""
         self.name = name
         self.title = title
-        self.python = python
+        self._find = find
         self.pure = pure
         self.native = native
+        self.types = types
         self.workflow_bytes = workflow_bytes
         self.attribute = attribute
         self.owner = owner
         self.needs = NOTHING if needs is None and pure else needs
         """What a policy has to grant for a call; None: it is not stated, and no policy lets the call through."""
-        self.doc = python.__doc__ or ""
-        self.waits = bool(python.__code__.co_flags & _CO_COROUTINE)
         self._signature: tuple[list[Parameter], bool, Any] | None = None
+
+    @cached_property
+    def python(self) -> Callable[..., Any]:
+        """The function itself."""
+        return self._find()
+
+    @cached_property
+    def doc(self) -> str:
+        """The docstring."""
+        return self.python.__doc__ or ""
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether it suspends the calling coroutine."""
+        return bool(self.python.__code__.co_flags & _CO_COROUTINE)
 
     def _resolve(self) -> tuple[list[Parameter], bool, Any]:
         if self._signature is None:
+            import importlib
             import types
             import typing
 
             from assay.lua import convert
             from assay.lua.host import Host
 
-            hints = typing.get_type_hints(self.python)
+            known = None if self.types is None else vars(importlib.import_module(self.types))
+            hints = typing.get_type_hints(self.python, localns=known)
             code = self.python.__code__
             names = list(code.co_varnames[: code.co_argcount])
             defaults = self.python.__defaults__ or ()
@@ -127,14 +146,71 @@ class Function:
 class Handle:
     """A class whose objects Lua sees as handles: tables with methods and an id."""
 
-    def __init__(self, python: type, methods: list[Function]) -> None:
-        self.name: str = python.lua_name  # type: ignore[attr-defined]
-        self.python = python
-        self.methods = methods
-        self.fields: Mapping[str, type] = getattr(python, "lua_fields", {})
+    def __init__(self, name: str, find: Callable[[], type], needs: Needs | None) -> None:
+        """`find` returns the class, which is called `name` in messages; `needs`: what its methods need.
+
+        A class can state other needs of its methods as its `lua_needs`.
+        """
+        self.name = name
+        self._find = find
+        self._needs = needs
+
+    @cached_property
+    def python(self) -> type:
+        """The class."""
+        return self._find()
+
+    @cached_property
+    def methods(self) -> list[Function]:
+        """The methods of the class, then those of its base classes."""
+        cls = self.python
+        prefix = self.prefix
+        needs: Needs | None = getattr(cls, "lua_needs", self._needs)
+        methods = []
+        attributes: dict[str, Any] = {}
+        for base in cls.__mro__:
+            for attribute, python in vars(base).items():
+                attributes.setdefault(attribute, python)
+        for attribute, python in attributes.items():
+            if hasattr(python, "_pure"):
+                name = attribute if attribute == "__call__" else attribute.removesuffix("_")
+                field, native = hasattr(python, "_attribute"), hasattr(python, "_native")
+                title = f"{prefix}{'.' if field else ':'}{name.lstrip('_')}"
+                if name == "__call__":
+                    title = ":".join(prefix.rsplit(".", 1))
+                methods.append(
+                    Function(
+                        name,
+                        title,
+                        _just(python),
+                        pure=python._pure,
+                        native=native,
+                        attribute=field,
+                        owner=cls,
+                        needs=None if python._pure else needs,
+                    )
+                )
+        return methods
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the methods' titles."""
+        prefix: str = getattr(self.python, "lua_prefix", self.name.rpartition(".")[2].lower())
+        return prefix
+
+    @property
+    def fields(self) -> Mapping[str, type]:
         """Handles that the library's Lua file puts into each handle: their names and classes."""
-        self.is_bound: bool = getattr(python, "lua_bound", False)
+        return getattr(self.python, "lua_fields", {})
+
+    @property
+    def is_bound(self) -> bool:
         """Whether the library's Lua file makes the methods know their handle: they may be called without a colon."""
+        return getattr(self.python, "lua_bound", False)
+
+    def method(self, name: str) -> Function | None:
+        """The method with this name."""
+        return next((method for method in self.methods if method.name == name), None)
 
 
 class Library:
@@ -147,7 +223,7 @@ class Library:
         lua: str | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
         callbacks: Mapping[str, str] = MappingProxyType({}),
-        callback_tables: Sequence[type] = (),
+        callback_tables: Sequence[str] = (),
         *,
         needs: Needs | None = None,
     ) -> None:
@@ -160,7 +236,7 @@ class Library:
             constants: Name → description.
             callbacks: The functions that a script gives, as types for editors: the title of a function, or the name of
                 an option table, with a dot and the name of the argument or option → "fun(input: any): any".
-            callback_tables: Dataclasses that `callbacks` mention and nothing else does.
+            callback_tables: Dataclasses that `callbacks` mention and nothing else does, by module and name.
             needs: What each function needs that states nothing else.
         """
         self.name = name
@@ -180,6 +256,7 @@ class Library:
         pure: bool = False,
         native: bool = False,
         name: str | None = None,
+        types: str | None = None,
         workflow_bytes: int | None = None,
         needs: Needs | None = None,
     ) -> Callable[[F], F]:
@@ -187,6 +264,7 @@ class Library:
 
         `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there;
         it needs no permission. `native`: the library's Lua file implements it. `needs`: what a policy has to grant.
+        `types`: the module that has the classes in its signature; it is imported when the function is first called.
         """
 
         def declare(python: F) -> F:
@@ -196,9 +274,10 @@ class Library:
                 Function(
                     lua_name,
                     title,
-                    python,
+                    _just(python),
                     pure=pure,
                     native=native,
+                    types=types,
                     workflow_bytes=workflow_bytes,
                     needs=self.needs if needs is None and not pure else needs,
                 )
@@ -211,7 +290,7 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, python, pure=pure, native=native, needs=self.needs)
+            self.entry = Function(self.name, self.name, _just(python), pure=pure, native=native, needs=self.needs)
             return python
 
         return declare
@@ -225,39 +304,45 @@ class Library:
         colon, as if it were a method of the other. Its `lua_needs` is what its methods need; without one they need what
         the functions of the library do.
         """
-        lua_name: str = cls.lua_name  # type: ignore[attr-defined]
-        prefix: str = getattr(cls, "lua_prefix", lua_name.rpartition(".")[2].lower())
-        needs: Needs | None = getattr(cls, "lua_needs", self.needs)
-        methods = []
-        attributes: dict[str, Any] = {}
-        for base in cls.__mro__:
-            for attribute, python in vars(base).items():
-                attributes.setdefault(attribute, python)
-        for attribute, python in attributes.items():
-            if hasattr(python, "_pure"):
-                name = attribute if attribute == "__call__" else attribute.removesuffix("_")
-                field, native = hasattr(python, "_attribute"), hasattr(python, "_native")
-                title = f"{prefix}{'.' if field else ':'}{name.lstrip('_')}"
-                if name == "__call__":
-                    title = ":".join(prefix.rsplit(".", 1))
-                methods.append(
-                    Function(
-                        name,
-                        title,
-                        python,
-                        pure=python._pure,
-                        native=native,
-                        attribute=field,
-                        owner=cls,
-                        needs=None if python._pure else needs,
-                    )
-                )
-        self.handles.append(Handle(cls, methods))
+        self.handles.append(Handle(cls.lua_name, _just(cls), self.needs))  # type: ignore[attr-defined]
         return cls
+
+    def late_handle(self, name: str, module: str) -> Handle:
+        """Declare the class of handles `name`: `module` has it by the last part of its name and is imported late."""
+
+        def find() -> type:
+            import importlib
+
+            cls: type = getattr(importlib.import_module(module), name.rpartition(".")[2])
+            return cls
+
+        handle = Handle(name, find, self.needs)
+        self.handles.append(handle)
+        return handle
+
+    def methods_of(self, handle: Handle, names: Iterable[str]) -> None:
+        """Declare functions that act as the methods of a handle: the library's Lua file chooses the object."""
+        for name in names:
+            find = partial(_python_of, handle, name)
+            self.functions.append(
+                Function(name, f"{self.name}.{name}", find, pure=False, native=True, needs=self.needs)
+            )
 
     def owner(self, handle: Handle) -> Handle | None:
         """The handle that has this one as a field."""
+        if "." not in handle.prefix:
+            return None
         return next((other for other in self.handles if handle.python in other.fields.values()), None)
+
+
+def _just(value: T) -> Callable[[], T]:
+    return lambda: value
+
+
+def _python_of(handle: Handle, name: str) -> Callable[..., Any]:
+    found = handle.method(name)
+    assert found is not None, f"{handle.name} has no method {name}"
+    return found.python
 
 
 def method(python: F) -> F:

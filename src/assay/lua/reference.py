@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pkgutil
 import re
 import types
 import typing
@@ -120,7 +121,7 @@ class Types:
 
     def note_callbacks(self) -> None:
         """Name the tables that only callbacks mention."""
-        for cls in self._library.callback_tables:
+        for cls in map(pkgutil.resolve_name, self._library.callback_tables):
             self.name(cls)
 
 

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 from assay.lua import values
 
 if TYPE_CHECKING:
-    from assay.lua.declare import Function, Library
+    from assay.lua.declare import Function, Handle, Library
 
 functions: list[Function] = []
 """Every declared function; Lua calls them by their index."""
 
-_methods: dict[str, Function] = {}
-"""The methods of handles, each by the name of its class, a colon and its own; functions by that of their library."""
+_functions: dict[str, Function] = {}
+"""The functions of libraries, each by the name of its library, a colon and its own."""
+
+_handles: dict[str, tuple[Library, Handle]] = {}
+"""The classes of handles by their names, each with its library."""
 
 _classes: dict[str, tuple[Any, ...]] = {}
-"""The classes of handles by their names."""
+"""The results of `describe_class`, by the name of the class."""
 
 _descriptions: dict[str, bytes] = {}
 _described_methods: dict[str, tuple[Any, ...]] = {}
@@ -43,7 +46,14 @@ def describe_class(name: str) -> tuple[Any, ...]:
 
     Whether a call of a handle does something, the class whose handles' fields its own are, the methods that are fields.
     """
-    return _classes[name]
+    described = _classes.get(name)
+    if described is None:
+        library, handle = _handles[name]
+        owner = library.owner(handle)
+        fields = [method.name.encode() for method in handle.methods if method.attribute]
+        described = handle.method("__call__") is not None, owner and owner.name.encode(), *fields
+        _classes[name] = described
+    return described
 
 
 def describe_method(name: str) -> tuple[Any, ...]:
@@ -54,7 +64,7 @@ def describe_method(name: str) -> tuple[Any, ...]:
     """
     described = _described_methods.get(name)
     if described is None:
-        method = _methods.get(name)
+        method = _find(name)
         if method is None:
             return ()
         with _lock:
@@ -67,28 +77,38 @@ def describe_method(name: str) -> tuple[Any, ...]:
     return described
 
 
+def _find(name: str) -> Function | None:
+    owner, _, method = name.partition(":")
+    if owner in _handles:
+        return _handles[owner][1].method(method)
+    return _functions.get(name)
+
+
 def method_names(name: str) -> list[str]:
     """The public methods of the handles of a class whose library was imported."""
-    found = (key.partition(":") for key in _methods)
-    return sorted(method for owner, _, method in found if owner == name and not method.startswith("_"))
+    if name not in _handles:
+        return []
+    return sorted(method.name for method in _handles[name][1].methods if not method.name.startswith("_"))
 
 
 def _describe(library: Library) -> dict[str, Any]:
-    declared = [_declare(function) for function in library.functions]
+    declared = [
+        _declare(function) if function.types is None else _declare_late(function) for function in library.functions
+    ]
     if library.entry is not None:
         declared.append(_declare(library.entry) | {"call": True})
-    _methods.update((f"{library.name}:{function.name}", function) for function in library.functions)
-    for handle in library.handles:
-        names = [method.name for method in handle.methods]
-        _methods.update((f"{handle.name}:{method.name}", method) for method in handle.methods)
-        owner = library.owner(handle)
-        fields = [method.name.encode() for method in handle.methods if method.attribute]
-        _classes[handle.name] = "__call__" in names, owner and owner.name.encode(), *fields
+    _functions.update((f"{library.name}:{function.name}", function) for function in library.functions)
+    _handles.update((handle.name, (library, handle)) for handle in library.handles)
     described: dict[str, Any] = {"functions": declared}
     if library.lua is not None:
         with open(library.lua, encoding="utf-8") as file:
             described["lua"] = file.read()
     return described
+
+
+def _declare_late(function: Function) -> dict[str, Any]:
+    """Name a function; `describe_method` describes the rest when it is first called."""
+    return {"name": function.name, "title": function.title, "late": not function.native}
 
 
 def _declare(function: Function) -> dict[str, Any]:

@@ -31,6 +31,7 @@ LATE_PARTS = {
     "decode": ("MALFORMED", "decode", "decode_value", "read_value"),
     "encode": ("encode", "encode_value", "float_text", "known_shape", "quoted", "sequence_length", "write_value"),
     "endings": ("drop", "ended", "forget", "outcome", "results", "where"),
+    "faults": ("careful", "position"),
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
     "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs", "load_lazy"),
     "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),

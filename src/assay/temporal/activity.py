@@ -37,6 +37,9 @@ library = Library(
     answer to a heartbeat, or from the worker itself. What the activity then waits for, or else the next thing that it
     waits for, raises an error of kind "cancelled", once: code that catches it can wait while it cleans up. The
     activity counts as cancelled if that error leaves it, and as completed if it returns a result all the same.
+
+    Code that computes, and neither waits nor asks `activity.is_cancelled()`, is interrupted by the same error, half a
+    second after its cancellation or the end of its attempt; if it still computes five seconds later, it is ended.
     """,
     needs=NOTHING,
 )
@@ -202,7 +205,7 @@ def metric_meter() -> MetricMeter:
 @library.function()
 def is_cancelled() -> bool:
     """Return true if the activity was cancelled."""
-    return _attempt().cancelled
+    return _attempt().is_cancelled()
 
 
 @library.function()

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import os.path
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.permissions.needs import TEMPORAL
-from assay.temporal import meter
-from assay.temporal.client import Client, Schedules, Started, StartOptions, WorkflowPages, start_workflow
-from assay.temporal.connection import ConnectionOptions
-from assay.temporal.worker.nexus import NexusRequest
-from assay.temporal.worker.options import WorkerOptions
-from assay.temporal.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from assay.temporal.client import Client, ConnectionOptions, Schedules, StartConnectionOptions, Started
+    from assay.temporal.worker.options import WorkerOptions
+    from assay.temporal.worker.worker import Worker
+
+# Clients need nothing of the worker, and workers nothing of the client: each is imported by the first call of a
+# function that has it in its signature. The names of the client's methods are here because they are functions too.
+CLIENT_METHODS = (
+    *("start_workflow", "execute_workflow", "update_with_start"),
+    *("signal_workflow", "query_workflow", "update_workflow"),
+    *("get_result", "cancel_workflow", "terminate_workflow", "reset_workflow", "fetch_history"),
+    *("describe_workflow", "list_workflows", "each_workflow", "count_workflows"),
+    *("start_activity", "execute_activity", "get_activity_result", "describe_activity", "cancel_activity"),
+    *("terminate_activity", "list_activities"),
+    *("complete_activity", "fail_activity", "heartbeat_activity", "report_activity_cancelled"),
+    "close",
+)
+SCHEDULE_METHODS = ("create", "get", "list", "update", "pause", "unpause", "trigger", "backfill", "delete")
 
 _WORKFLOW = "fun(ctx: Context, input: any, ...: any): any"
 _ACTIVITY = "fun(input: any, ...: any): any"
@@ -38,61 +50,61 @@ library = Library(
         "temporal.WorkerOptions.nexus_services": "fun(input: any, request: temporal.NexusRequest): any",
         "temporal.WorkflowOperation.workflow_id": "fun(input: any): string",
     },
-    callback_tables=[NexusRequest],
+    callback_tables=["assay.temporal.worker.nexus:NexusRequest"],
     needs=TEMPORAL,
 )
-library.handle(Client)
-library.handle(Schedules)
-library.handle(WorkflowPages)
-library.handle(Worker)
-meter.add_handles(library)
+_client = library.late_handle("temporal.Client", "assay.temporal.client")
+library.late_handle("temporal.Schedules", "assay.temporal.client")
+library.late_handle("temporal.WorkflowPages", "assay.temporal.client")
+library.late_handle("temporal.Worker", "assay.temporal.worker.worker")
+for _metric in ("MetricMeter", "MetricCounter", "MetricHistogram", "MetricGauge"):
+    library.late_handle(f"temporal.{_metric}", "assay.temporal.meter")
 
 
-@dataclass(kw_only=True)
-class StartConnectionOptions(ConnectionOptions, StartOptions):
-    """Where the server is and what to start."""
-
-
-@library.function(native=True)
+@library.function(native=True, types="assay.temporal.client")
 async def connect(host: Host, options: ConnectionOptions | None = None) -> Client:
     """Connect to a Temporal server.
 
     Args:
         options: Where the server is.
     """
-    from assay.temporal.client.connect import connect_client  # a worker does without the SDK's client
+    from assay.temporal.client import Client, ConnectionOptions
+    from assay.temporal.client.connect import connect_client
 
     given = options or ConnectionOptions()
     return Client(await connect_client("temporal.connect", given, permissions=host.permissions))
 
 
-@library.function()
+@library.function(types="assay.temporal.client")
 async def _connect(host: Host, options: ConnectionOptions | None = None) -> Client:
     return await connect(host, options)
 
 
 @library.function(pure=True)
 def _client_methods() -> list[str]:
-    return [method.name for method in library.handles[0].methods]
+    return list(CLIENT_METHODS)
 
 
 @library.function(pure=True)
 def _schedule_methods() -> list[str]:
-    return [method.name for method in library.handles[1].methods]
+    return list(SCHEDULE_METHODS)
 
 
-@library.function()
+@library.function(types="assay.temporal.client")
 def _schedules(client: Client) -> Schedules:
+    from assay.temporal.client import Schedules
+
     return Schedules(client)
 
 
-@library.function()
+@library.function(types="assay.temporal.client")
 async def start(host: Host, options: StartConnectionOptions) -> Started:
     """Start a workflow without a client: connect as `temporal.connect` does, and start.
 
     Args:
         options: Where the server is and what to start.
     """
+    from assay.temporal.client import Client, start_workflow
     from assay.temporal.client.connect import connect_client
 
     client = Client(await connect_client("temporal.start", options, permissions=host.permissions))
@@ -101,13 +113,17 @@ async def start(host: Host, options: StartConnectionOptions) -> Started:
     return started
 
 
-@library.function()
+@library.function(types="assay.temporal.worker.worker")
 async def worker(host: Host, options: WorkerOptions) -> Worker:
     """Start a worker. The script keeps running until it is shut down.
 
     Args:
         options: Where the server is, the task queue, and what the worker runs.
     """
+    import asyncio
+
+    from assay.temporal.worker.worker import Worker
+
     running = Worker(host, options)
     starting = asyncio.ensure_future(running.start())
     await asyncio.sleep(0)  # from now on it connects, on a thread of its own
@@ -117,5 +133,4 @@ async def worker(host: Host, options: WorkerOptions) -> Worker:
     return running
 
 
-for _method in library.handles[0].methods:
-    library.function(native=True, name=_method.name)(_method.python)
+library.methods_of(_client, CLIENT_METHODS)

@@ -15,12 +15,12 @@ from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal.client import Client
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
+    from assay.temporal.client import Client
 
 
 PATIENCE = 60.0
@@ -28,6 +28,8 @@ PATIENCE = 60.0
 
 
 async def _connect(*_options: Any) -> Client:
+    from assay.temporal.client import Client
+
     return Client(cast(Any, None))  # a handle to pass around: no method of it is ever run
 
 

@@ -6,16 +6,24 @@ float a Double, a boolean a Bool, an array of strings a KeywordList. A table `{ 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
+from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.common import (
+    SearchAttributeIndexedValueType,
+    SearchAttributeKey,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
 from assay.errors import BuiltinError
 from assay.lua.convert import lua_type
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER, Value
-from assay.temporal import times
+from assay.temporal import payloads, times
 
 
 def _text(value: Value) -> str | None:
@@ -54,6 +62,16 @@ _TYPES: dict[str, tuple[Callable[[str], SearchAttributeKey[Any]], Callable[[Valu
     "keyword_list": (SearchAttributeKey.for_keyword_list, _strings, "array of strings"),
     "datetime": (SearchAttributeKey.for_datetime, times.read, times.EXPECTED),
 }
+
+
+_NAMES: Mapping[SearchAttributeIndexedValueType, str] = MappingProxyType(
+    {kind: kind.name.title().replace("_", "") for kind in SearchAttributeIndexedValueType}
+)
+"""What Temporal calls the types in the metadata of payloads: "Text", "KeywordList"."""
+
+_PYTHON: Mapping[str, type] = MappingProxyType(
+    {"Text": str, "Keyword": str, "Int": int, "Double": float, "Bool": bool, "Datetime": datetime, "KeywordList": list}
+)
 
 
 def _type_of(name: str, value: Value) -> str:
@@ -97,6 +115,42 @@ def update(name: str, value: Value, registered: str | None = None) -> SearchAttr
 def updates(values: Mapping[str, Value]) -> list[SearchAttributeUpdate[Any]]:
     """What sets and unsets a table of attributes. Raises BuiltinError."""
     return [update(name, value) for name, value in values.items()]
+
+
+def to_payload(change: SearchAttributeUpdate[Any]) -> Payload:
+    """The payload that sets or unsets an attribute, byte for byte as the SDK writes it."""
+    value = change.value
+    if value is None:
+        return payloads.to_payload(None)
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    made = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())
+    made.metadata["type"] = _NAMES[change.key.indexed_value_type].encode()
+    return made
+
+
+def from_payloads(message: SearchAttributes) -> dict[str, Value]:
+    """The Lua table of the attributes that a run is started with; those of other or without types are left out."""
+    found = {name: _from_payload(payload) for name, payload in message.indexed_fields.items()}
+    return {name: as_value(value) for name, value in found.items() if value is not None}
+
+
+def _from_payload(payload: Payload) -> Any:
+    kind = payload.metadata.get("type", b"").decode()
+    if kind.startswith("INDEXED_VALUE_TYPE_"):  # some servers write the names of the API's enumeration
+        kind = kind.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", "")
+    wanted = _PYTHON.get(kind)
+    content = payloads.from_payload(payload)
+    if wanted is None or content is None or content.raw is not None:
+        return None
+    value = payloads.to_python(content)
+    if isinstance(value, list) and wanted is not list:
+        value = value[0] if len(value) == 1 else None
+    if wanted is datetime and isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    elif wanted is float and type(value) is int:
+        value = float(value)  # the server writes whole numbers without a fraction
+    return value if isinstance(value, wanted) else None
 
 
 def as_table(attributes: TypedSearchAttributes) -> dict[str, Value]:

@@ -9,7 +9,7 @@ local NO_CLIENT = host.number_of and "not allowed in a workflow: workflow code c
 
 local function connected(name)
   if not client then
-    error("temporal." .. name .. ": " .. NO_CLIENT, 3)
+    host.raise("temporal." .. name .. ": " .. NO_CLIENT)
   end
   return client
 end

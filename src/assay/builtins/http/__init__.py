@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from assay.builtins.http.events import Send
-from assay.builtins.http.options import ClientOptions, Reply, Request, RequestOptions, Response, ServeOptions
+from assay.builtins.http.options import ClientOptions, RequestOptions, Response, ServeOptions
 from assay.builtins.http.routes import Routes
 from assay.lua.declare import Library, method
 from assay.lua.host import Host
@@ -45,7 +45,7 @@ library = Library(
         "http.Reply.sse": "fun(send: http.send)",
         "http.Reply.ws": "fun(connection: ws.Connection)",
     },
-    callback_tables=[Request, Reply],
+    callback_tables=["assay.builtins.http.options:Request", "assay.builtins.http.options:Reply"],
 )
 library.handle(Send)
 

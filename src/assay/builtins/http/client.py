@@ -58,7 +58,8 @@ async def send(
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
     options = _NOTHING if given is None and defaults is None else guard.admit(_merge(defaults, given), host.permissions)
     limits = transport.limits(options)
-    most = _max_redirects(options)
+    _check_numbers(options)
+    most = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
     hop = _first(method, parse(url), options, with_body=body is not None or options is not _NOTHING)
     time_left, began, followed = limits.for_aiohttp(), time.monotonic(), 0
     try:
@@ -106,7 +107,7 @@ async def _exchange(
 
 
 def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
-    """What aiohttp is told of the body, and the headers with its type."""
+    """Return aiohttp's arguments for the body, and the headers with its type."""
     data, content_type = bodies.to_send(body, options, files)
     headers = hop.headers
     if content_type is not None and hdrs.CONTENT_TYPE not in headers:
@@ -116,7 +117,7 @@ def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files
 
 
 def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> Hop:
-    """The request that the caller asks for."""
+    """Return the request that the caller asks for."""
     if options.query:
         url = url.extend_query(list(header_tables.pairs(options.query)))
     headers = header_tables.to_send(options.headers)
@@ -131,11 +132,10 @@ def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> H
     return redirects.first(method, url, headers, with_body, chunked=encoding != "")
 
 
-def _max_redirects(options: RequestOptions) -> int:
-    most = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
-    if most < 0:
-        raise BuiltinError(f"bad option 'max_redirects' (0 or more expected, got {most})")
-    return most
+def _check_numbers(options: SharedOptions) -> None:
+    for name, value in (("max_redirects", options.max_redirects), ("max_body", options.max_body)):
+        if value is not None and not value >= 0:
+            raise BuiltinError(f"bad option '{name}' (0 or more expected, got {value})")
 
 
 async def _answer(response: aiohttp.ClientResponse, options: RequestOptions, permissions: Permissions) -> Response:
@@ -152,6 +152,7 @@ async def _answer(response: aiohttp.ClientResponse, options: RequestOptions, per
 def check(options: SharedOptions, permissions: Permissions) -> None:
     """Raise BuiltinError for defaults that no request could use, and DeniedError."""
     header_tables.to_send(options.headers)
+    _check_numbers(options)
     transport.limits(options)
     transport.tls(options.verify, options.ca_cert, permissions)
 

@@ -11,6 +11,8 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
+from multidict import CIMultiDictProxy
 
 from assay.builtins.http import transport
 from assay.builtins.http.heads import HeadFinder
@@ -116,7 +118,8 @@ class _AnswerParser:
                 messages.append((message, payload))
                 if message.code >= 200:
                     self._begin(message, payload)
-            if upgraded:
+            if upgraded and messages:
+                messages[-1] = _upgrading(messages[-1][0]), messages[-1][1]
                 return messages, True, tail + data
             if self._payload is not None:
                 if data:
@@ -160,6 +163,26 @@ class _AnswerParser:
         self._parser.pause_reading()
 
 
+def _upgrading(message: RawResponseMessage) -> RawResponseMessage:
+    """The head of an answer that changes the protocol, with the one Connection header that aiohttp accepts."""
+    tokens = [token.strip().lower() for token in message.headers.get(hdrs.CONNECTION, "").split(",")]
+    if "upgrade" not in tokens:
+        return message
+    headers = message.headers.copy()
+    headers[hdrs.CONNECTION] = "upgrade"
+    return RawResponseMessage(
+        message.version,
+        message.code,
+        message.reason,
+        CIMultiDictProxy(headers),
+        message.raw_headers,
+        message.should_close,
+        message.compression,
+        message.upgrade,
+        message.chunked,
+    )
+
+
 class Request(transport.Request):
     """A request over such a connection."""
 
@@ -195,5 +218,5 @@ def _allow(expected: asyncio.Future[bool]) -> None:
 
 
 def can_be_sent_again(error: Exception) -> bool:
-    """Whether a request failed because the server had closed a kept connection, and has not seen it."""
+    """Return true if a request failed because the server had closed a kept connection."""
     return isinstance(error, LostConnectionError) and error.kept and not error.heard

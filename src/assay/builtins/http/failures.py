@@ -25,7 +25,7 @@ FAILURES = (
     IncompleteError,
     TooLongError,
 )
-"""What `failure` explains."""
+"""The exceptions that `failure` explains."""
 
 
 def failure(title: str, url: URL, limits: Limits, error: Exception) -> Exception:
@@ -101,7 +101,7 @@ def _first_line(message: str) -> str:
 
 
 def _in_handshake(url: URL, error: OSError) -> bool:
-    """Whether a connection ended in its TLS handshake; before that a server refuses one, and does not reset it."""
+    """Return true if a connection ended in its TLS handshake: before that it is refused, and not reset."""
     return url.scheme in ("https", "wss") and isinstance(error, ConnectionResetError)
 
 

@@ -17,7 +17,7 @@ _UPGRADE = [(hdrs.UPGRADE, "websocket"), (hdrs.SEC_WEBSOCKET_VERSION, "13")]
 
 
 def refusal(request: web.BaseRequest) -> web.StreamResponse | None:
-    """Return the answer to a request that does not open a WebSocket; None for one that does."""
+    """Return the answer to a request that does not open a WebSocket, or None if it does."""
     headers = request.headers
     upgrades = headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket" and request._message.upgrade
     if not upgrades or request.version != HttpVersion11 or request.method != hdrs.METH_GET:

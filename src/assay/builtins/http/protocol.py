@@ -16,8 +16,8 @@ from assay.builtins.http.heads import HeadFinder
 from assay.builtins.ws.frames import FrameGuard
 from assay.builtins.ws.sockets import ServerSocket
 
-_LOOK = 0.05
-"""Seconds between two looks whether the last answer for a client that says no more is out."""
+_CHECK_INTERVAL = 0.05
+"""Seconds between two checks of a half-closed connection."""
 
 
 class Server(web.Server):
@@ -67,7 +67,7 @@ class Protocol(web.RequestHandler):
 
     @property
     def ending(self) -> bool:
-        """Whether no answer follows the one that is being made, because the client says no more."""
+        """True if no answer follows the current one, because the client has ended its side."""
         return self._ended and not self._messages
 
     def data_received(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class Protocol(web.RequestHandler):
                 self._break_off()
 
     def _break_off(self) -> None:
-        """Tell the reader of a body that it never becomes complete."""
+        """Fail the read of a body that stays incomplete."""
         if not self._body.is_eof():
             self._body.set_exception(web.RequestPayloadError("the body broke off"))
 
@@ -122,8 +122,8 @@ class Protocol(web.RequestHandler):
         """Close the connection when all is answered, or when nothing of an answer has been sent for too long.
 
         Args:
-            sent: Bytes of the answer that were sent at the last look.
-            since: When the first look was that found so many.
+            sent: Bytes of the answer that had been sent at the last check.
+            since: When that number was first seen.
         """
         request, now = self._current_request, self._loop.time()
         output = sent if request is None else request.writer.output_size
@@ -133,7 +133,7 @@ class Protocol(web.RequestHandler):
         if left <= 0 or self._is_idle():
             self.force_close()
         else:
-            self._closing = self._loop.call_later(min(left, _LOOK), self._close_later, sent, since)
+            self._closing = self._loop.call_later(min(left, _CHECK_INTERVAL), self._close_later, sent, since)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
@@ -164,5 +164,5 @@ class Protocol(web.RequestHandler):
 
 
 def says_no_more(request: web.BaseRequest) -> bool:
-    """Whether a request is the last of its connection, whose client has ended its side."""
+    """Return true if a request is the last of its connection, because the client has ended its side."""
     return isinstance(request.protocol, Protocol) and request.protocol.ending

@@ -70,13 +70,13 @@ async def _open(session: aiohttp.ClientSession, target: URL, **options: Any) -> 
 
 
 def _handshake_problem(socket: ClientSocket, options: ConnectOptions) -> str | None:
-    """What the server has taken that the client has not offered."""
+    """Return what is wrong with the server's choice from the client's offer, or None."""
     headers = socket.handshake.headers
     protocol = headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
     if protocol is not None and protocol not in (options.protocols or ()):
-        return f"takes the subprotocol '{protocol}', which was not offered"
+        return f"chose the subprotocol '{protocol}', which was not offered"
     if hdrs.SEC_WEBSOCKET_EXTENSIONS in headers:
-        return f"takes the extension '{headers[hdrs.SEC_WEBSOCKET_EXTENSIONS]}', which was not offered"
+        return f"chose the extension '{headers[hdrs.SEC_WEBSOCKET_EXTENSIONS]}', which was not offered"
     return None
 
 

@@ -68,9 +68,6 @@ local function define_class(name, callable, owner, ...)
   return metatable
 end
 
--- What gives each table that a script can see a number, in a state that has no addresses.
-host.number_of = false
-
 function host.handle(class, id)
   local metatable = classes[class] or define_class(class, host.ask("describe_class", class))
   local handle = setmetatable({}, metatable)

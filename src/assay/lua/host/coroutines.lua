@@ -1,8 +1,9 @@
 -- The coroutine library of scripts: what waits in a coroutine passes its wait outward, to the task.
 local host = ...
 
+local raw = coroutine
 local isyieldable, raw_close, raw_resume, raw_status, raw_yield, running =
-  coroutine.isyieldable, coroutine.close, coroutine.resume, coroutine.status, coroutine.yield, coroutine.running
+  raw.isyieldable, raw.close, raw.resume, raw.status, raw.yield, raw.running
 local pack, unpack = table.pack, table.unpack
 local rawequal, select, type = rawequal, select, type
 
@@ -17,14 +18,25 @@ local function waiting(co)
   end
 end
 
-local function check(co, name)
+-- The coroutine that is the first argument of one of the functions here.
+local function check(name, ...)
+  local co = ...
   if type(co) ~= "thread" then
-    error("bad argument #1 to '" .. name .. "' (coroutine expected, got " .. host.describe(co) .. ")", 3)
+    host.careful(raw[name], ...)
   end
+  return co
 end
 
-host["coroutine.create"] = function(fn)
-  local co = create(fn)
+local function new(name, ...)
+  local fn = ...
+  if type(fn) ~= "function" then
+    host.careful(raw[name], ...)
+  end
+  return create(host.protected and host.protected(fn) or fn)
+end
+
+host["coroutine.create"] = function(...)
+  local co = new("create", ...)
   if host.number_of then
     host.number_of(co)
   end
@@ -36,18 +48,14 @@ host["coroutine.running"] = function()
   return co, roots[co] ~= nil
 end
 
-host["coroutine.isyieldable"] = function(co)
-  if co == nil then
-    co = running()
-  else
-    check(co, "isyieldable")
-  end
+host["coroutine.isyieldable"] = function(...)
+  local co = ... == nil and running() or check("isyieldable", ...)
   return not roots[co] and isyieldable(co)
 end
 
 host["coroutine.yield"] = function(...)
   if roots[running()] then
-    error("attempt to yield from outside a coroutine", 2)
+    error("attempt to yield from outside a coroutine", 0)
   end
   return raw_yield(...)
 end
@@ -58,45 +66,44 @@ local function resume(co, ...)
   return pass(co, raw_resume(co, ...))
 end
 
-function pass(co, ok, first, ...)
-  if not ok and host.is_limit then
-    host.check_limit(first)
-  end
-  if not ok or not rawequal(first, WAIT) then
-    return ok, first, ...
+function pass(co, ok, ...)
+  if not ok then
+    if host.is_limit then
+      host.check_resumed(co, ...)
+    end
+    return false, ...
+  elseif not rawequal(..., WAIT) then
+    return true, ...
   end
   if not isyieldable() then
-    host.ask("cancel", ...)
+    host.ask("cancel", select(2, ...))
     return resume(co, "e", host.CANNOT_WAIT)
   end
   blocked[co] = true
-  local outcome = pack(raw_yield(WAIT, ...))
+  local outcome = pack(raw_yield(...))
   blocked[co] = nil
   return resume(co, unpack(outcome, 1, outcome.n))
 end
 
-host["coroutine.resume"] = function(co, ...)
-  check(co, "resume")
+host["coroutine.resume"] = function(...)
+  local co = check("resume", ...)
   if waiting(co) then
     return false, "cannot resume " .. waiting(co)
   end
-  return resume(co, ...)
+  return resume(...)
 end
 
-host["coroutine.status"] = function(co)
-  check(co, "status")
+host["coroutine.status"] = function(...)
+  local co = check("status", ...)
   return waiting(co) and "normal" or raw_status(co)
 end
 
 host["coroutine.close"] = function(...)
-  local co = ...
-  if select("#", ...) == 0 then
-    co = running()
-  else
-    check(co, "close")
-  end
-  if waiting(co) then
-    error("cannot close " .. waiting(co), 2)
+  local co = select("#", ...) == 0 and running() or check("close", ...)
+  if roots[co] and rawequal(co, running()) then
+    host.raise("cannot close main thread")
+  elseif waiting(co) then
+    host.raise("cannot close " .. waiting(co))
   end
   return raw_close(co)
 end
@@ -105,23 +112,24 @@ local function unwrap(co, ok, ...)
   if ok then
     return ...
   end
+  local problem = ...
   if raw_status(co) == "dead" then
-    local closed, problem = raw_close(co) -- an error in a __close takes the place of the first
+    local closed, of_close = raw_close(co) -- an error in a __close takes the place of the first
     if not closed then
-      error(problem, 0)
+      problem = of_close
     end
   end
-  error((...), 0)
+  if type(problem) == "string" then
+    problem = host.position() .. problem
+  end
+  error(problem, 0)
 end
 
-host["coroutine.wrap"] = function(fn)
-  if type(fn) ~= "function" then
-    error("bad argument #1 to 'wrap' (function expected)", 2)
-  end
-  local co = create(fn)
+host["coroutine.wrap"] = function(...)
+  local co = new("wrap", ...)
   return function(...)
     if waiting(co) then
-      error("cannot resume " .. waiting(co), 2)
+      host.raise("cannot resume " .. waiting(co))
     end
     return unwrap(co, resume(co, ...))
   end

@@ -432,8 +432,13 @@ function host.decode(source, given)
     ok, value = pcall(decode_root)
   end
   text, sides, heads = nil, nil, nil
+  if host.has_decoded and #source > LONG then
+    host.has_decoded(source)
+  end
   if ok then
     return value
+  elseif host.check_memory then
+    host.check_memory(value)
   end
   return nil, type(value) == "table" and value[null] or tostring(value)
 end

@@ -418,7 +418,12 @@ function host.encode(value, wanted)
     collecting = false
   end
   if ok then
+    if host.note then
+      host.note(problem)
+    end
     return problem, aside
+  elseif host.check_memory then
+    host.check_memory(problem)
   end
   return nil, type(problem) == "table" and problem[null] or tostring(problem)
 end

@@ -31,7 +31,7 @@ local function cleaned(traceback)
       end
     end
   end
-  if find(lines[#lines], TAIL_CALLS) then
+  if lines[1] and find(lines[#lines], TAIL_CALLS) then
     lines[#lines] = nil
   end
   return #lines > 1 and concat(lines, "\n") or ""
@@ -112,7 +112,7 @@ function host.ended(id, ok, result, ...)
     end
   end
   if not ok then
-    return failure(result, cleaned(tracebacks[co]))
+    return failure(result, cleaned(tracebacks[co] or "")) -- none of an error that Lua calls one of memory
   end
   local kind = type(result)
   if result == nil then

@@ -92,6 +92,8 @@ function host.message_of(value)
     local ok, text = pcall(message_of, value) -- runs the script's own metamethods
     if ok and type(text) == "string" then
       return text
+    elseif not ok and host.check_limit then
+      host.check_limit(text)
     end
   end
   return "(error object is a " .. kind .. " value)"

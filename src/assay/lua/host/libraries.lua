@@ -6,6 +6,18 @@ local byte = string.byte
 local debug_setmetatable = debug.setmetatable -- works on protected metatables
 local rawset, select = rawset, select
 
+-- The function of library `name` that is declared as `item`. One that is late is described by its first call.
+local function bind(name, item)
+  if not item.late then
+    return host.bind(item.index, item.title, item.parameters)
+  end
+  local bound
+  return function(...)
+    bound = bound or host.method(name, item.name)
+    return bound(...)
+  end
+end
+
 -- Put the functions of library `name` into `target`; returns what a call of the library itself does.
 local function fill(target, name)
   local tag, text = host.ask("load_library", name)
@@ -16,8 +28,8 @@ local function fill(target, name)
   local internal = {} -- functions that begin with _ are for the library's own Lua file
   for i = 1, #declared.functions do
     local item = declared.functions[i]
-    if item.index and byte(item.name) == 95 then
-      internal[item.name] = host.bind(item.index, item.title, item.parameters)
+    if (item.index or item.late) and byte(item.name) == 95 then
+      internal[item.name] = bind(name, item)
     end
   end
   local native = declared.lua and assert(load(declared.lua, "=[assay]", "t", _ENV))(host, internal) or {}
@@ -25,7 +37,7 @@ local function fill(target, name)
   for i = 1, #declared.functions do
     local item = declared.functions[i]
     if not internal[item.name] then
-      local fn = native[item.name] or host.bind(item.index, item.title, item.parameters)
+      local fn = native[item.name] or bind(name, item)
       host.names[fn] = item.title
       if item.call then
         entry = fn

@@ -20,7 +20,8 @@ host.WAIT, host.tasks, host.roots, host.deliver, host.first = WAIT, tasks, roots
 host.tracebacks = tracebacks
 
 -- What only a state with limits has: `watch` sees each coroutine from its start.
-host.watch, host.is_limit = false, false
+host.watch, host.is_limit, host.mark = false, false, false
+host.check_limit, host.check_memory, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false, false
 
 function host.create(fn)
   local co = raw_create(fn)
@@ -42,6 +43,9 @@ end
 function host.on_error(value)
   local co = running()
   tracebacks[co] = raw_traceback(co)
+  if host.mark then
+    return host.mark(value, 2)
+  end
   return value
 end
 

@@ -8,9 +8,10 @@ from assay.temporal.client.activities import ActivityMethods
 from assay.temporal.client.messages import MessageMethods
 from assay.temporal.client.schedules import Schedules
 from assay.temporal.client.standalone import StandaloneActivityMethods
-from assay.temporal.client.start import Started, StartMethods, StartOptions, start_workflow
+from assay.temporal.client.start import StartConnectionOptions, Started, StartMethods, StartOptions, start_workflow
 from assay.temporal.client.visibility import VisibilityMethods, WorkflowPages
 from assay.temporal.client.workflows import WorkflowMethods
+from assay.temporal.connection import ConnectionOptions
 
 
 class Client(
@@ -26,4 +27,13 @@ class Client(
     lua_fields: ClassVar[dict[str, type]] = {"schedules": Schedules}
 
 
-__all__ = ["Client", "Schedules", "StartOptions", "Started", "WorkflowPages", "start_workflow"]
+__all__ = [
+    "Client",
+    "ConnectionOptions",
+    "Schedules",
+    "StartConnectionOptions",
+    "StartOptions",
+    "Started",
+    "WorkflowPages",
+    "start_workflow",
+]

@@ -16,6 +16,7 @@ from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
 from assay.temporal.client.values import InputOptions
+from assay.temporal.connection import ConnectionOptions
 from assay.temporal.options import (
     PriorityOptions,
     RetryPolicyOptions,
@@ -111,6 +112,11 @@ class StartOptions(WithStartOptions, CallOptions):
 
     start_signal: StartSignalOptions | None = None
     request_eager_start: bool = False
+
+
+@dataclass(kw_only=True)
+class StartConnectionOptions(ConnectionOptions, StartOptions):
+    """Where the server is and what to start."""
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,7 @@
-"""Configuration of a worker of Core. The native side reads the attributes by these names."""
+"""Configuration of a worker of Core. The native side reads the attributes by these names.
+
+The classes have constructors and nothing else: what `dataclass` writes is compiled whenever a worker starts.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class SimpleMaximum:
     """As many open polls as there is room for, up to a number."""
 
     simple_maximum: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Autoscaling:
     """As many open polls as the server advises."""
 
@@ -27,7 +30,7 @@ Pollers = SimpleMaximum | Autoscaling
 DEFAULT_POLLERS = SimpleMaximum(5)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Version:
     """A version of a deployment."""
 
@@ -35,7 +38,7 @@ class Version:
     build_id: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Deployment:
     """Worker Versioning; `default_versioning_behavior` is a number of `VersioningBehavior`."""
 
@@ -44,14 +47,14 @@ class Deployment:
     default_versioning_behavior: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Build:
     """A build without Worker Versioning."""
 
     build_id_no_versioning: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Targets:
     """The shares of the machine that a resource-based worker may use."""
 
@@ -59,7 +62,7 @@ class Targets:
     target_cpu_usage: float
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class ResourceSlots:
     """As many slots as the machine can serve."""
 
@@ -69,7 +72,7 @@ class ResourceSlots:
     tuner_config: Targets
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class FixedSlots:
     """A fixed number of slots."""
 
@@ -79,7 +82,7 @@ class FixedSlots:
 Slots = ResourceSlots | FixedSlots
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Tuner:
     """How many tasks of each kind run at the same time."""
 
@@ -89,7 +92,7 @@ class Tuner:
     nexus_slot_supplier: Slots
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class TaskTypes:
     """The kinds of tasks that a worker polls for."""
 
@@ -99,7 +102,7 @@ class TaskTypes:
     enable_nexus: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class WorkerConfig:
     """Everything that a worker of Core is made of."""
 

@@ -34,8 +34,20 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]")
 _cores: dict[object, Runtime] = {}
 _lock = threading.Lock()
 
-_LEVELS = TelemetryFilter(core_level="ERROR", other_level="ERROR").formatted() + ",temporalio_client::retry=WARN"
-"""Errors only: what matters comes back as errors anyway. But of polls that fail nobody else says anything."""
+_LEVELS = (
+    TelemetryFilter(core_level="ERROR", other_level="ERROR").formatted()
+    + ",temporalio_client::retry=WARN,temporalio_sdk_core::worker=WARN"
+)
+"""Errors only, because most come back as errors anyway; but only the log says that polls and completions fail."""
+
+_LOST = {
+    "Network error while completing activity": "the end of an activity did not reach the Temporal server",
+    "Network error while completing Nexus task": "the end of a Nexus operation did not reach the Temporal server",
+    "Error while completing workflow activation": "the Temporal server did not take the end of a workflow task",
+}
+"""What Core logs of completions that are lost, in words for users. The server lets each be tried again."""
+
+_SERVER_MESSAGE = re.compile(r'message: \\?"((?:[^"\\]|\\.)*?)\\?"')
 
 
 @dataclass(frozen=True)
@@ -172,10 +184,17 @@ def _reason(text: str) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nobody else tells it: a call that is tried again comes to an end, and polls are for who listens."""
+    """Forward poll failures to listeners, word what is lost, and drop what is reported elsewhere."""
     message = record.getMessage()
     if "gRPC call poll_" in message:
         failure = PollFailure(message, lasting=record.levelno >= logging.ERROR)
         for told in tuple(on_poll_failure):
             told(failure)
-    return "gRPC call" not in message
+    if "gRPC call" in message:
+        return False
+    for sign, meaning in _LOST.items():
+        if sign in message:
+            found = _SERVER_MESSAGE.search(message)
+            record.msg, record.args = f"{meaning}: {found[1] if found else 'no reason given'}", ()
+            return True
+    return record.levelno >= logging.ERROR

@@ -153,9 +153,9 @@ class ActivityTasks:
         def beat() -> None:
             if not attempt.ended and (always or not attempt.has_begun):
                 attempt.send_heartbeat()
-                self._worker.call_later(pause, beat)
+                attempt.timer = self._worker.call_later(pause, beat)
 
-        self._worker.call_later(pause, beat)
+        attempt.timer = self._worker.call_later(pause, beat)
 
     def unknown(self, name: str) -> Failure:
         """The failure of an activity that is not registered here; another worker may have it."""
@@ -186,6 +186,8 @@ class ActivityTasks:
     def _completed(self, attempt: Attempt, sending: asyncio.Future[None]) -> None:
         _reported(attempt.title, sending)
         del self._attempts[attempt.token]
+        if attempt.timer is not None:
+            self._worker.call_soon_threadsafe(attempt.stop_timer)
         if self._idle is not None and not self._attempts:
             self._worker.call_soon_threadsafe(self._idle.set)
 

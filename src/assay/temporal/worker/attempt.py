@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,12 @@ logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_TIMEOUT = 3
 """Background heartbeats within a heartbeat timeout."""
+GRACE = 0.5
+"""Seconds after which Lua code that computes is interrupted by a cancellation, unless it has asked for it."""
+
+CLEAN_UP = 5.0
+"""Seconds after which Lua code that still computes is ended."""
+
 _LOGGED = 3  # failed attempts with a warning each: one that is tried for days would bury everything else
 
 
@@ -44,9 +51,11 @@ class Attempt:
     """
 
     __slots__ = (
+        "_asked",
         "_function",
         "_last_details",
         "_noticed",
+        "_over_since",
         "_task",
         "_tasks",
         "cancellation",
@@ -54,6 +63,7 @@ class Attempt:
         "ended",
         "has_begun",
         "start",
+        "timer",
         "token",
         "turns",
     )
@@ -69,10 +79,14 @@ class Attempt:
         self.cancellation: ActivityCancellationDetails | None = None
         """Why it was cancelled, once it is."""
         self.has_begun = False
+        self.timer: asyncio.TimerHandle | None = None
+        """Of its background heartbeats, on the worker's loop."""
         self._tasks = tasks
         self._function = function
         self._task: asyncio.Task[Any] | None = None
         self._noticed = False
+        self._asked = False
+        self._over_since = 0.0
         # A heartbeat without details would take the last ones away from the next attempt.
         self._last_details: list[Payload] = list(start.heartbeat_details)
 
@@ -216,6 +230,22 @@ class Attempt:
         self._noticed = self._noticed or self.cancelled
         return self.cancelled
 
+    def is_cancelled(self) -> bool:
+        """Return true if the activity was cancelled: code that asks can end by itself."""
+        self._asked = self._asked or self.cancelled
+        return self.cancelled
+
+    def interruption(self) -> int:
+        """Return what is due to Lua code that computes: 0 nothing, 1 the cancellation, 2 an end: `CLEAN_UP` is over."""
+        if self.cancellation is None or self.ended:
+            return 0
+        now = time.monotonic()
+        self._over_since = self._over_since or now
+        if now - self._over_since > CLEAN_UP:
+            return 2
+        knows = self._noticed or self._asked
+        return 1 if not knows and now - self._over_since > GRACE else 0
+
     def heartbeat(self, details: Json | None) -> None:
         """Send a heartbeat, with the last details when there are no new ones."""
         if details is not None:
@@ -246,6 +276,12 @@ class Attempt:
     def shutdown(self) -> asyncio.Event:
         """Set, on the script's loop, when the worker is asked to shut down."""
         return self._tasks.shutdown
+
+    def stop_timer(self) -> None:
+        """End the background heartbeats; on the worker's loop."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     # On any thread ------------------------------------------------------------------------------------------
 

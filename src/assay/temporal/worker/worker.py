@@ -24,7 +24,7 @@ from assay.temporal.codec import make_codec
 from assay.temporal.connection import connect
 from assay.temporal.core.bridge import make_worker
 from assay.temporal.core.runtime import core
-from assay.temporal.worker import reception
+from assay.temporal.worker import reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.worker.config import core_config, task_types
@@ -119,6 +119,8 @@ class Worker:
             self._fingerprint.update(definition.code)
         self._runs = Runs(self.definitions(), self._settings)
         self._activities = self.make_activities()
+        if self._options.all_activities():
+            stopping.watch(self._host)
         logs.configure(self._host.verbose)
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
         await asyncio.wrap_future(self._started)

@@ -106,11 +106,10 @@ def set_attributes(target: Any, values: Mapping[str, Value] | None) -> None:
     """Set search attributes, those that are not null, in a message of Temporal's."""
     if not values:
         return
-    from temporalio.converter import encode_typed_search_attribute_value
 
     for change in search_attributes.updates(values):
         if change.value is not None:
-            target[change.key.name].CopyFrom(encode_typed_search_attribute_value(change.key, change.value))
+            target[change.key.name].CopyFrom(search_attributes.to_payload(change))
 
 
 async def settled(run: Run, entry: Entry[Any]) -> Any:

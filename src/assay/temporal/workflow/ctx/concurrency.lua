@@ -2,7 +2,8 @@
 -- kept with it, so that everyone who asks gets the same.
 local host = ...
 
-local error, next, pcall, rawget, setmetatable, type = error, next, pcall, rawget, setmetatable, type
+local error, next, rawget, setmetatable, type = error, next, rawget, setmetatable, type
+local guarded = host["_G.pcall"]
 local pack, unpack = table.pack, table.unpack
 
 local await_all, await_any = host.method("Context", "_await_all"), host.method("Context", "_await_any")
@@ -15,10 +16,7 @@ local outcomes = setmetatable({}, host.WEAK_KEYS) -- future -> true and its resu
 local function take(f)
   local outcome = outcomes[f]
   if not outcome then
-    outcome = pack(pcall(take_future, f))
-    if not outcome[1] then
-      host.check_limit(outcome[2])
-    end
+    outcome = pack(guarded(take_future, f))
     outcomes[f] = outcome
   end
   if outcome[1] then
@@ -39,7 +37,7 @@ local function copy(name, futures)
   if type(futures) ~= "table" or host.is_handle(futures) then
     return futures
   elseif rawget(futures, "timeout") ~= nil then
-    error(name .. ": the timeout goes into a table of its own: " .. name .. "({…}, { timeout = seconds })", 3)
+    host.raise(name .. ": the timeout goes into a table of its own: " .. name .. "({…}, { timeout = seconds })")
   end
   local items, length, count = {}, #futures, 0
   for i = 1, length do
@@ -49,7 +47,7 @@ local function copy(name, futures)
     count = count + (key == "n" and 0 or 1) -- what `table.pack` has made is an array too
   end
   if count > length then
-    error(name .. ": bad argument 'futures' (array expected, got a table with other keys)", 3)
+    host.raise(name .. ": bad argument 'futures' (array expected, got a table with other keys)")
   end
   return items
 end
@@ -78,7 +76,7 @@ end
 local function check_function(name, parameter, fn)
   if type(fn) ~= "function" then
     local got = host.describe(fn)
-    error("ctx:" .. name .. ": bad argument '" .. parameter .. "' (function expected, got " .. got .. ")", 3)
+    host.raise("ctx:" .. name .. ": bad argument '" .. parameter .. "' (function expected, got " .. got .. ")")
   end
 end
 
@@ -99,9 +97,8 @@ host["ctx:wait_condition"] = function(ctx, condition, options)
   local holds = wait_condition(ctx, function()
     host.is_reading = true
     local _ <close> = reading_ends -- also when it waits, which Python refuses
-    local ok, value = pcall(condition)
+    local ok, value = guarded(condition)
     if not ok then
-      host.check_limit(value)
       problem = { value }
       return true
     end

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time as clock
 
 from assay.lua.declare import Library
@@ -38,9 +37,3 @@ def seed(host: Host) -> int:
     """Return a new seed from the run's own random numbers; in a copy of the run one of its own."""
     assert isinstance(host, WorkflowHost)
     return host.seed()
-
-
-@library.function(pure=True)
-def entropy() -> int:
-    """Return 63 random bits that are not the run's (for side effects)."""
-    return secrets.randbits(63)

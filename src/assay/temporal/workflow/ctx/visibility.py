@@ -33,12 +33,11 @@ class Visibility:
         changes = search_attributes.updates(attributes)
         if not changes:
             return
-        from temporalio.converter import encode_typed_search_attribute_value
 
         command = WorkflowCommand()
         fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
         for change in changes:
-            fields[change.key.name].CopyFrom(encode_typed_search_attribute_value(change.key, change.value))
+            fields[change.key.name].CopyFrom(search_attributes.to_payload(change))
         self._run.outbound.check(command)
         self._run.outbound.append(command)
         self._run.attributes.change_attributes({change.key.name: change.value for change in changes})

@@ -63,9 +63,7 @@ class Attributes:
 
     def search_attributes(self) -> dict[str, Value]:
         """Return the search attributes."""
-        from temporalio.converter import decode_typed_search_attributes
-
-        found = search_attributes.as_table(decode_typed_search_attributes(self._start.message().search_attributes))
+        found = search_attributes.from_payloads(self._start.message().search_attributes)
         for name, value in (self._changed_attributes or {}).items():
             if value is None:
                 found.pop(name, None)

@@ -2,13 +2,14 @@
 local host = ...
 
 local floor, tointeger = math.floor, math.tointeger
-local error, next, pcall, type = error, next, pcall, type
-local raw_date = os.date
+local next, pcall, type = next, pcall, type
+local raw_date, raw_time = os.date, os.time
 local sub = string.sub
 
-local now, started = host.method("workflow", "now"), host.method("workflow", "started")
+local MIN_INT, MAX_INT = -1 << 31, (1 << 31) - 1
+local MAX_FORMAT = 1000 -- bytes: C takes microseconds for each of its items
 
-local MIN_INT, MAX_INT = -(1 << 31), (1 << 31) - 1
+local now, started = host.method("workflow", "now"), host.method("workflow", "started")
 
 local function days_from_civil(year, month, day)
   year = year + (month - 1) // 12
@@ -20,31 +21,36 @@ local function days_from_civil(year, month, day)
   return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 end
 
--- A field of a date table, which fits into a C int like those of Lua's own `os.time`.
+-- A field of a date: an integer of C, as Lua's own wants it. C counts from `delta`.
 local function field(t, name, default, delta)
   local value = t[name]
-  if value == nil and default == nil then
-    error("field '" .. name .. "' missing in date table", 3)
+  local number = tointeger(value)
+  if not number then
+    if value ~= nil then
+      host.raise("field '" .. name .. "' is not an integer")
+    elseif not default then
+      host.raise("field '" .. name .. "' missing in date table")
+    end
+    return default
+  elseif number > MAX_INT + delta or number < MIN_INT + delta then
+    host.raise("field '" .. name .. "' is out-of-bound")
   end
-  value = tointeger(value or default) or error("field '" .. name .. "' is not an integer", 3)
-  if not (value >= MIN_INT + delta and value <= MAX_INT + delta) then
-    error("field '" .. name .. "' is out-of-bound", 3)
-  end
-  return value
+  return number
 end
 
-host["os.time"] = function(t)
+host["os.time"] = function(...)
+  local t = ...
   if t == nil then
     return floor(now())
   elseif type(t) ~= "table" then
-    error("bad argument #1 to 'time' (table expected, got " .. host.describe(t) .. ")", 2)
+    return host.careful(raw_time, ...)
   end
   local year, month, day = field(t, "year", nil, 1900), field(t, "month", nil, 1), field(t, "day", nil, 0)
   local hour, min, sec = field(t, "hour", 12, 0), field(t, "min", 0, 0), field(t, "sec", 0, 0)
   local seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + min * 60 + sec
-  local known, date = pcall(raw_date, "!*t", seconds)
-  if not known then
-    error("time result cannot be represented in this installation", 2)
+  local is_date, date = pcall(raw_date, "!*t", seconds)
+  if not is_date then
+    host.raise("time result cannot be represented in this installation")
   end
   for name, value in next, date do -- normalized, as Lua's own does it
     t[name] = value
@@ -52,12 +58,19 @@ host["os.time"] = function(t)
   return seconds
 end
 
-host["os.date"] = function(what, seconds)
-  what = what or "%c"
+host["os.date"] = function(...)
+  local what, seconds = ...
+  if what == nil then
+    what = "%c"
+  elseif type(what) ~= "string" then
+    return host.careful(raw_date, ...)
+  elseif #what > MAX_FORMAT then
+    host.raise("os.date: a format of " .. #what .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")")
+  end
   if sub(what, 1, 1) ~= "!" then
     what = "!" .. what
   end
-  return raw_date(what, seconds or floor(now()))
+  return host.careful(raw_date, what, seconds == nil and floor(now()) or seconds)
 end
 
 host["os.clock"] = function()

@@ -1,54 +1,40 @@
--- What a limit must not be caught by, and what could run long in C, where no hook is called.
+-- What a limit must not be caught by.
 local host = ...
 
-local mathtype = math.type
-local raw_pcall, raw_rep, raw_move, raw_xpcall = pcall, string.rep, table.move, xpcall
-
-local MOST_MOVED = 1e7
-
--- Look at an error that was about to be caught: raise it again when it is, or means, a limit.
-function host.check_limit(err)
-  if host.is_limit(err) then
-    error(host.LIMIT, 0)
-  end
-end
+local raw_pcall, raw_xpcall = pcall, xpcall
+local select, type = select, type
 
 local function caught(ok, ...)
-  if not ok then
-    host.check_limit((...))
+  if ok then
+    return ok, ...
   end
-  return ok, ...
+  host.check_limit((...))
+  return false, ...
 end
 
 host["_G.pcall"] = function(...)
-  return caught(raw_pcall(...))
+  if select("#", ...) == 0 then
+    host.careful(raw_pcall)
+  end
+  local fn = ...
+  return caught(raw_xpcall(fn, host.mark, select(2, ...)))
 end
 
-host["_G.xpcall"] = function(fn, handler, ...)
+host["_G.xpcall"] = function(...)
+  local fn, handler = ...
+  if type(handler) ~= "function" then
+    return host.careful(raw_xpcall, ...)
+  end
   return caught(raw_xpcall(fn, function(err)
-    if host.is_limit(err) then
+    err = host.mark(err, 2)
+    if host.limit then
       return err
     end
     -- Lua would call the handler for its own error too, until the stack is full, which looks like a limit.
-    local ok, result = raw_pcall(handler, err)
-    if ok or host.is_limit(result) then
+    local ok, result = raw_xpcall(handler, host.mark, err)
+    if ok then
       return result
     end
-    return "error in error handling"
-  end, ...))
-end
-
-host["table.move"] = function(from, first, last, at, to)
-  if mathtype(first) == "integer" and mathtype(last) == "integer" and last - first > MOST_MOVED then
-    error("table.move: " .. last - first .. " elements are too many for a workflow", 2)
-  end
-  return raw_move(from, first, last, at, to or from)
-end
-
--- A loop in C over nothing, as often as asked.
-host["string.rep"] = function(s, n, separator)
-  if s == "" and (separator == nil or separator == "") then
-    n = 1
-  end
-  return raw_rep(s, n, separator)
+    return host.is_limit(result) and host.LIMIT or "error in error handling"
+  end, select(3, ...)))
 end

@@ -37,10 +37,27 @@ _LATE_PARTS = {
     "clock": ("os.clock", "os.date", "os.time"),
     _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
     "copies": ("be_copy", "bundle", "restore_bundle", "restore_held", "roll_back", "stub_advice"),
-    "guards": ("_G.pcall", "_G.xpcall", "check_limit", "string.rep", "table.move"),
-    "metatables": ("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.setmetatable"),
+    "guards": ("_G.pcall", "_G.xpcall"),
+    "metatables": (
+        *("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.rawset", "_G.setmetatable"),
+        *("GUARD", "close_metatable", "keep_out"),
+    ),
     "order": ("_G.next", "_G.pairs", "table.sort"),
-    "patterns": ("string.find", "string.gmatch", "string.gsub", "string.match"),
+    "matcher": ("match_find", "match_gmatch", "match_gsub", "match_match"),
+    "patterns": ("class_end", "string.find", "string.gmatch", "string.gsub", "string.match"),
+    "pieces": (
+        *(
+            "string.char",
+            "string.lower",
+            "string.pack",
+            "string.packsize",
+            "string.rep",
+            "string.reverse",
+            "string.unpack",
+        ),
+        *("string.upper", "table.concat", "table.insert", "table.move", "table.remove", "table.unpack"),
+        "utf8.char",
+    ),
     "random": ("math.random", "math.randomseed"),
     "strangers": ("number_strangers",),
     "texts": ("_G.tostring", "string.format", "tostring"),
@@ -310,6 +327,8 @@ class WorkflowHost(Host):
         outcome = super().call(index, *arguments)
         if not self._is_limited:
             return outcome
+        if self.cpu_spent() is None:
+            return self.end(self._over(self._cpu_limit_text()))
         try:
             self._check_memory(*outcome)
         except HostFailure as failure:

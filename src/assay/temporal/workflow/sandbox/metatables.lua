@@ -2,9 +2,10 @@
 -- which the table of a library has to be filled.
 local host = ...
 
-local rawequal, rawset, type = rawequal, rawset, type
-local raw_getmetatable, raw_rawget, raw_setmetatable = getmetatable, rawget, setmetatable
-local any_metatable = debug.getmetatable -- also a protected one
+local rawequal, select, type = rawequal, select, type
+local raw_collectgarbage, raw_getmetatable, raw_rawget, raw_rawset, raw_setmetatable =
+  collectgarbage, getmetatable, rawget, rawset, setmetatable
+local any_metatable, set_any_metatable = debug.getmetatable, debug.setmetatable -- also of protected ones
 
 local function load_lazy(value)
   if rawequal(any_metatable(value), host.LAZY) then
@@ -12,28 +13,114 @@ local function load_lazy(value)
   end
 end
 
-host["_G.setmetatable"] = function(t, metatable)
-  if type(metatable) == "table" then
-    rawset(metatable, "__gc", nil)
-    rawset(metatable, "__mode", nil)
-    if type(t) == "table" then
-      host.number_of(t)
-    end
+-- A table that has become a metatable stays without `__gc` and `__mode`: fields that it has not yet reach it through the
+-- `__newindex` of its own metatable, and `rawset` is ours. No script sees the metatable that is there for this alone.
+
+local known = setmetatable({}, host.WEAK_KEYS) -- metatables
+
+function host.keep_out(metatable, key, value)
+  if key ~= "__gc" and key ~= "__mode" then
+    raw_rawset(metatable, key, value)
   end
-  load_lazy(t)
-  return raw_setmetatable(t, metatable)
 end
 
-host["_G.collectgarbage"] = function()
-  return 0
+local keep_out = host.keep_out
+host.GUARD = { __newindex = keep_out }
+local GUARD = host.GUARD
+
+local function guard(metatable)
+  local own = any_metatable(metatable)
+  if own == nil then
+    set_any_metatable(metatable, GUARD)
+  elseif raw_rawget(own, "__newindex") == nil and not rawequal(own, host.array_metatable) then
+    raw_rawset(own, "__newindex", keep_out)
+  end
+end
+
+-- Make a table ready to be a metatable.
+function host.close_metatable(metatable)
+  raw_rawset(metatable, "__gc", nil)
+  raw_rawset(metatable, "__mode", nil)
+  if not known[metatable] then
+    known[metatable] = true
+    guard(metatable)
+  end
+end
+
+local function may_set(t, metatable)
+  if type(t) == "table" and (type(metatable) == "table" or metatable == nil) then
+    local own = any_metatable(t)
+    return own == nil or raw_rawget(own, "__metatable") == nil
+  end
+end
+
+host["_G.setmetatable"] = function(...)
+  local t, metatable = ...
+  load_lazy(t)
+  if select("#", ...) < 2 or not may_set(t, metatable) then
+    return host.careful(raw_setmetatable, ...)
+  end
+  host.number_of(t)
+  if metatable ~= nil then
+    host.close_metatable(metatable)
+  end
+  raw_setmetatable(t, metatable)
+  if known[t] then
+    guard(t)
+  end
+  return t
 end
 
 host["_G.getmetatable"] = function(...)
-  load_lazy((...))
-  return raw_getmetatable(...)
+  if select("#", ...) == 0 then
+    host.careful(raw_getmetatable)
+  end
+  local value = ...
+  load_lazy(value)
+  local metatable = raw_getmetatable(value)
+  if not rawequal(metatable, GUARD) then
+    return metatable
+  end
 end
 
 host["_G.rawget"] = function(...)
-  load_lazy((...))
-  return raw_rawget(...)
+  local t, key = ...
+  if type(t) ~= "table" or select("#", ...) < 2 then
+    host.careful(raw_rawget, ...)
+  end
+  load_lazy(t)
+  local value = raw_rawget(t, key)
+  if value ~= keep_out then
+    return value
+  end
+end
+
+host["_G.rawset"] = function(...)
+  local t, key = ...
+  if type(t) == "table" and known[t] and (key == "__gc" or key == "__mode") then
+    return t
+  end
+  return host.careful(raw_rawset, ...)
+end
+
+-- How much memory is in use, and what is collected when, differs on a replay.
+local ANSWERS = {
+  collect = 0,
+  count = 0,
+  stop = 0,
+  restart = 0,
+  step = true,
+  isrunning = true,
+  generational = "incremental",
+  incremental = "incremental",
+  param = 0,
+}
+
+host["_G.collectgarbage"] = function(...)
+  local option = ...
+  local answer = ANSWERS[option == nil and "collect" or option]
+  if answer == nil then
+    host.careful(raw_collectgarbage, ...)
+  end
+  return answer
 end

@@ -1,8 +1,9 @@
 -- The order of tables: keys sorted, not hashed.
 local host = ...
 
-local getmetatable, next, rawequal, rawget, type = debug.getmetatable, next, rawequal, rawget, type
-local sort = table.sort
+local error, getmetatable, next, rawequal, rawget, type = error, debug.getmetatable, next, rawequal, rawget, type
+local raw_pairs, raw_sort, remove = pairs, table.sort, table.remove
+local setmetatable = setmetatable
 
 local numbers, number_of = host.numbers, host.number_of
 
@@ -22,8 +23,14 @@ end
 
 local NO_ORDER = "two keys are tables or functions that are alike, which have no order that a replay could repeat"
 
--- The keys of `t` in order, and their number; an error is told at `level`.
-local function ordered_keys(t, level)
+-- Whether `t` has a field that no script has put there (see `metatables.lua`).
+local function has_guard(t)
+  local keep_out = rawget(host, "keep_out")
+  return keep_out and rawget(t, "__newindex") == keep_out
+end
+
+-- The keys of `t` in order, and their number.
+local function ordered_keys(t)
   local keys, n, in_order, strangers = {}, 0, true, nil
   for key in next, t do
     n = n + 1
@@ -37,43 +44,56 @@ local function ordered_keys(t, level)
   if strangers and not strangers[2] then
     number_of(strangers[1])
   elseif strangers and not host.number_strangers(strangers) then
-    error("pairs: " .. NO_ORDER, level + 1)
+    host.raise("pairs: " .. NO_ORDER)
   end
   if not in_order and n > 1 then
-    sort(keys, less)
+    raw_sort(keys, less)
+  end
+  if has_guard(t) then
+    for i = 1, n do
+      if keys[i] == "__newindex" then
+        remove(keys, i)
+        return keys, n - 1
+      end
+    end
   end
   return keys, n
 end
 
+local walk
+
+-- What a loop with `pairs` calls. The keys are those that were there at its beginning.
 local function iterate(t)
-  local keys, n = ordered_keys(t, 3)
-  local i = 0
-  return function(_, last)
-    if last == nil then
-      i = 0 -- a new walk with the same iterator
+  local keys, n = ordered_keys(t)
+  local i, at = 0, nil
+  return function(of, key)
+    if not rawequal(key, at) or not rawequal(of, t) then -- another walk than that of the loop
+      return walk(of, key)
     end
     while i < n do
       i = i + 1
       local value = rawget(t, keys[i])
       if value ~= nil then
-        return keys[i], value
+        at = keys[i]
+        return at, value
       end
     end
+    i, at = 0, nil
   end
 end
 
-host["_G.pairs"] = function(t)
+host["_G.pairs"] = function(...)
+  local t = ...
   local metatable = getmetatable(t)
   if rawequal(metatable, host.LAZY) then
     host.load_lazy(t)
     metatable = getmetatable(t)
   end
   local custom = metatable and rawget(metatable, "__pairs")
-  if custom then
+  if type(custom) == "function" then
     return custom(t)
-  end
-  if type(t) ~= "table" then
-    error("bad argument #1 to 'pairs' (table expected, got " .. type(t) .. ")", 2)
+  elseif custom ~= nil or type(t) ~= "table" then
+    return host.careful(raw_pairs, ...)
   end
   return iterate(t), t, nil
 end
@@ -81,6 +101,9 @@ end
 -- The first key in order, or nil when there are only tables and functions. It is asked again and again by code that
 -- takes keys out of a table, or looks whether it is empty: so nothing is sorted.
 local function first_key(t)
+  if has_guard(t) then
+    return ordered_keys(t)[1]
+  end
   local first, first_rank = nil, 4
   for key in next, t do
     local rank = RANK[type(key)] or 4
@@ -91,19 +114,28 @@ local function first_key(t)
   return first
 end
 
--- The traversal that `next` is in: a loop over the same table asks for its keys one by one.
-local walked, walked_keys, walked_places
+-- The walks that `next` is in: table -> the keys in order, and where each of them is. A loop over the same table asks
+-- for its keys one by one; what is cleared meanwhile keeps its place.
+local walks = setmetatable({}, host.WEAK_KEYS)
 
-host["_G.next"] = function(t, key)
-  if rawequal(getmetatable(t), host.LAZY) then
-    host.load_lazy(t)
+-- The walk that knows `key`: the one that `t` is in, or a new one.
+local function walk_with(t, key)
+  local found = walks[t]
+  if not found or key ~= nil and not found.places[key] then
+    local keys, n = ordered_keys(t)
+    local places = {}
+    for i = 1, n do
+      places[keys[i]] = i
+    end
+    found = { keys = keys, n = n, places = places }
+    walks[t] = found
   end
-  if type(t) ~= "table" then
-    error("bad argument #1 to 'next' (table expected, got " .. type(t) .. ")", 2)
-  end
-  local at = 0
+  return found
+end
+
+function walk(t, key)
   if key == nil then
-    walked = nil
+    walks[t] = nil
     local first = first_key(t)
     if first ~= nil then
       return first, rawget(t, first)
@@ -111,23 +143,30 @@ host["_G.next"] = function(t, key)
       return nil
     end
   end
-  if not rawequal(walked, t) or (key ~= nil and not walked_places[key]) then
-    walked, walked_keys, walked_places = t, ordered_keys(t, 2), {}
-    for i = 1, #walked_keys do
-      walked_places[walked_keys[i]] = i
-    end
-  end
+  local found = walk_with(t, key)
+  local at = 0
   if key ~= nil then
-    at = walked_places[key] or error("invalid key to 'next'", 2)
+    at = found.places[key] or error("invalid key to 'next'", 0)
   end
-  for i = at + 1, #walked_keys do
-    local value = rawget(t, walked_keys[i])
+  for i = at + 1, found.n do
+    local value = rawget(t, found.keys[i])
     if value ~= nil then
-      return walked_keys[i], value
+      return found.keys[i], value
     end
   end
-  walked = nil
+  walks[t] = nil
   return nil
+end
+
+host["_G.next"] = function(...)
+  local t, key = ...
+  if rawequal(getmetatable(t), host.LAZY) then
+    host.load_lazy(t)
+  end
+  if type(t) ~= "table" then
+    return host.careful(next, ...)
+  end
+  return walk(t, key)
 end
 
 -- Lua's own sort picks pivots by clock and address; this merge sort is stable.
@@ -151,13 +190,21 @@ local function merge_sort(items, n, before)
   return from
 end
 
+-- What Lua's own sort does to compare two items without a function; what they are decides who is asked.
 local function default_before(a, b)
-  return a < b
+  local kind = type(a)
+  if (kind == "number" or kind == "string") and type(b) == kind then
+    return a < b
+  end
+  local pair = { b, a }
+  raw_sort(pair) -- in C, so that an error has no line of this file
+  return rawequal(pair[1], a)
 end
 
-host["table.sort"] = function(t, before)
-  if before ~= nil and type(before) ~= "function" then
-    error("bad argument #2 to 'sort' (function expected, got " .. type(before) .. ")", 2)
+host["table.sort"] = function(...)
+  local t, before = ...
+  if type(t) ~= "table" or before ~= nil and type(before) ~= "function" then
+    return host.careful(raw_sort, ...)
   end
   local n = #t
   local items = {}

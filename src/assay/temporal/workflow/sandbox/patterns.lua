@@ -1,18 +1,22 @@
--- Lua's pattern matching written in Lua, for patterns that could take Lua's own matcher hours: C code sees no limit,
--- this does. `cheap` decides; what is cheap goes to Lua's own functions, with the same results.
+-- What Lua's own pattern matching may do for a workflow: C code sees no limit, so a call that could take longer than about
+-- a tenth of a second is left to `matcher.lua`.
 local host = ...
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, find = string.byte, string.find
 local raw = { find = string.find, gmatch = string.gmatch, gsub = string.gsub, match = string.match }
-local insert, concat, unpack = table.insert, table.concat, table.unpack
-local type = type
+local tointeger = math.tointeger
+local pack, unpack = table.pack, table.unpack
+local pcall, tostring, type = pcall, tostring, type
 
-local CHEAP = 2e7 -- steps that Lua's own matcher does in about a tenth of a second
-local MAX_CAPTURES, MAX_DEPTH = 32, 200
-local POSITION, UNFINISHED = -2, -1
+local CHEAP = 1e7 -- steps that Lua's own matcher does in about a tenth of a second
+local SHORT = 16 -- bytes of a class, and of a pattern, that make no difference
+local REPLACING = { ["function"] = 3, number = 3, string = 3, table = 12 } -- steps that a replacement takes
+local MAX_PLAIN = 5e8 -- bytes that a search without magic compares in that time
+local MAX_PATTERN = 10000 -- bytes of a pattern with magic
+local MAX_KNOWN = 100 -- patterns whose costs are kept
 
-local ESCAPE, OPEN, CLOSE, DOLLAR, LEFT, RIGHT, CARET, DOT = byte("%()$[]^.", 1, -1)
-local STAR, PLUS, MINUS, QUESTION, RANGE, B, F = byte("*+-?-bf", 1, -1)
+local ESCAPE, OPEN, CLOSE, LEFT, RIGHT, CARET = byte("%()[]^", 1, -1)
+local STAR, PLUS, MINUS, QUESTION, ZERO, NINE, B, F = byte("*+-?09bf", 1, -1)
 
 -- The position behind the single character class at `pi`.
 local function class_end(p, pi)
@@ -20,7 +24,7 @@ local function class_end(p, pi)
   pi = pi + 1
   if c == ESCAPE then
     if pi > #p then
-      error("malformed pattern (ends with '%')", 0)
+      host.raise("malformed pattern (ends with '%')")
     end
     return pi + 1
   elseif c == LEFT then
@@ -30,7 +34,7 @@ local function class_end(p, pi)
     repeat
       local inner = byte(p, pi)
       if not inner then
-        error("malformed pattern (missing ']')", 0)
+        host.raise("malformed pattern (missing ']')")
       end
       pi = pi + (inner == ESCAPE and 2 or 1)
     until byte(p, pi) == RIGHT
@@ -39,420 +43,127 @@ local function class_end(p, pi)
   return pi
 end
 
--- Whether Lua's own matcher needs at most CHEAP steps for any text of n bytes.
-local function cheap(p, n)
-  local pi, anchored = 1, byte(p) == CARET
-  if anchored then
-    pi = 2
+host.class_end = class_end
+
+-- What matching costs at most, in steps of Lua's own matcher, for a text of n bytes: returns `weight` and `power` of
+-- weight * n ^ power. Each beginning, and each repetition of something behind which a match may fail, is tried with all
+-- that follows; a character is compared with all that are listed in a class.
+local function cost(p)
+  local pi, power, weight, pending, longest = 1, 1, 1, 0, 0
+  if byte(p) == CARET then
+    pi, power = 2, 0
   end
-  local steps, pending = anchored and 1 or n, 0
   while pi <= #p do
-    local c = byte(p, pi)
+    local c, after = byte(p, pi, pi + 1)
     if c == OPEN or c == CLOSE then
       pi = pi + 1
-    elseif c == ESCAPE and (byte(p, pi + 1) == B or byte(p, pi + 1) == F) then
-      pending = pending + 1
-      pi = byte(p, pi + 1) == B and pi + 4 or class_end(p, pi + 2)
     else
-      -- A quantifier costs when something follows it, which may fail and send the matcher back.
-      if pending > 0 then
-        steps, pending = steps * n ^ pending, 0
-      end
-      if c == ESCAPE and find(sub(p, pi + 1, pi + 1), "%d") then
-        steps = steps * n
-        pi = pi + 2
+      power, pending = power + pending, 0
+      local ep
+      if c == ESCAPE and after == B then
+        power, ep = power + 1, pi + 4 -- the text up to its end may lack the other bracket
+      elseif c == ESCAPE and after == F then
+        ep = class_end(p, pi + 2)
+      elseif c == ESCAPE and after and after >= ZERO and after <= NINE then
+        power, ep = power + 1, pi + 2
       else
-        pi = class_end(p, pi)
-        local quantifier = byte(p, pi)
+        ep = class_end(p, pi)
+        local quantifier = byte(p, ep)
         if quantifier == STAR or quantifier == PLUS or quantifier == MINUS then
           pending = 1
-          pi = pi + 1
         elseif quantifier == QUESTION then
-          steps = steps * 2
-          pi = pi + 1
+          weight = weight * 2
+        end
+        if quantifier and (pending == 1 or quantifier == QUESTION) then
+          ep = ep + 1
         end
       end
-    end
-  end
-  return steps <= CHEAP or (pending == 1 and steps <= n)
-end
-
-local function single(ms, si, pi, ep)
-  local c = byte(ms.s, si)
-  if not c then
-    return false
-  end
-  local first = byte(ms.p, pi)
-  if first == DOT then
-    return true
-  elseif first == ESCAPE or first == LEFT then
-    return find(sub(ms.s, si, si), sub(ms.p, pi, ep - 1)) ~= nil
-  end
-  return first == c
-end
-
-local do_match
-
-local function max_expand(ms, si, pi, ep)
-  local i = 0
-  while single(ms, si + i, pi, ep) do
-    i = i + 1
-  end
-  while i >= 0 do
-    local result = do_match(ms, si + i, ep + 1)
-    if result then
-      return result
-    end
-    i = i - 1
-  end
-  return nil
-end
-
-local function min_expand(ms, si, pi, ep)
-  while true do
-    local result = do_match(ms, si, ep + 1)
-    if result then
-      return result
-    elseif single(ms, si, pi, ep) then
-      si = si + 1
-    else
-      return nil
-    end
-  end
-end
-
-local function start_capture(ms, si, pi, what)
-  local level = ms.level + 1
-  if level > MAX_CAPTURES then
-    error("too many captures", 0)
-  end
-  ms.from[level], ms.length[level], ms.level = si, what, level
-  local result = do_match(ms, si, pi)
-  if not result then
-    ms.level = ms.level - 1
-  end
-  return result
-end
-
-local function end_capture(ms, si, pi)
-  for level = ms.level, 1, -1 do
-    if ms.length[level] == UNFINISHED then
-      ms.length[level] = si - ms.from[level]
-      local result = do_match(ms, si, pi)
-      if not result then
-        ms.length[level] = UNFINISHED
-      end
-      return result
-    end
-  end
-  error("invalid pattern capture", 0)
-end
-
-local function match_balance(ms, si, pi)
-  if pi + 1 > #ms.p then
-    error("malformed pattern (missing arguments to '%b')", 0)
-  end
-  local open, close = byte(ms.p, pi), byte(ms.p, pi + 1)
-  if byte(ms.s, si) ~= open then
-    return nil
-  end
-  local depth = 1
-  for i = si + 1, #ms.s do
-    local c = byte(ms.s, i)
-    if c == close then
-      depth = depth - 1
-      if depth == 0 then
-        return i + 1
-      end
-    elseif c == open then
-      depth = depth + 1
-    end
-  end
-  return nil
-end
-
-local function check_capture(ms, digit)
-  local level = digit - 48
-  if level < 1 or level > ms.level or ms.length[level] == UNFINISHED then
-    error("invalid capture index %" .. level, 0)
-  end
-  return level
-end
-
-local function frontier(ms, si, pi, ep)
-  local class = sub(ms.p, pi, ep - 1)
-  local before = si == 1 and "\0" or sub(ms.s, si - 1, si - 1)
-  local here = si > #ms.s and "\0" or sub(ms.s, si, si)
-  return not find(before, class) and find(here, class) ~= nil
-end
-
-function do_match(ms, si, pi)
-  local p = ms.p
-  ms.depth = ms.depth + 1
-  if ms.depth > MAX_DEPTH then
-    error("pattern too complex", 0)
-  end
-  local result
-  while true do
-    local c = byte(p, pi)
-    local after = c == ESCAPE and byte(p, pi + 1)
-    if not c then
-      result = si
-      break
-    elseif c == OPEN then
-      if byte(p, pi + 1) == CLOSE then
-        result = start_capture(ms, si, pi + 2, POSITION)
-      else
-        result = start_capture(ms, si, pi + 1, UNFINISHED)
-      end
-      break
-    elseif c == CLOSE then
-      result = end_capture(ms, si, pi + 1)
-      break
-    elseif c == DOLLAR and pi == #p then
-      result = si == #ms.s + 1 and si or nil
-      break
-    elseif after == B then
-      si = match_balance(ms, si, pi + 2)
-      if not si then
-        break
-      end
-      pi = pi + 4
-    elseif after == F then
-      pi = pi + 2
-      if byte(p, pi) ~= LEFT then
-        error("missing '[' after '%f' in pattern", 0)
-      end
-      local ep = class_end(p, pi)
-      if not frontier(ms, si, pi, ep) then
-        break
-      end
+      longest = ep - pi > longest and ep - pi or longest
       pi = ep
-    elseif after and after >= 48 and after <= 57 then
-      local level = check_capture(ms, after)
-      local text = sub(ms.s, ms.from[level], ms.from[level] + ms.length[level] - 1)
-      if ms.length[level] == POSITION or sub(ms.s, si, si + #text - 1) ~= text then
-        break
-      end
-      si, pi = si + #text, pi + 2
-    else
-      local ep = class_end(p, pi)
-      local quantifier = byte(p, ep)
-      if quantifier == STAR then
-        result = max_expand(ms, si, pi, ep)
-        break
-      elseif quantifier == PLUS then
-        result = single(ms, si, pi, ep) and max_expand(ms, si + 1, pi, ep) or nil
-        break
-      elseif quantifier == MINUS then
-        result = min_expand(ms, si, pi, ep)
-        break
-      elseif quantifier == QUESTION then
-        if single(ms, si, pi, ep) then
-          result = do_match(ms, si + 1, ep + 1)
-          if result then
-            break
-          end
-        end
-        pi = ep + 1
-      elseif single(ms, si, pi, ep) then
-        si, pi = si + 1, ep
-      else
-        break
-      end
     end
   end
-  ms.depth = ms.depth - 1
-  return result
+  return weight * (longest > SHORT and longest or 1) + #p // SHORT, power
 end
 
-local function capture(ms, level, from, to)
-  if level > ms.level then
-    if level ~= 1 then
-      error("invalid capture index %" .. level, 0)
+local known, count = {}, 0 -- pattern -> { weight, power }, or false for a malformed one
+
+local function cost_of(p)
+  local found = known[p]
+  if found == nil then
+    local ok, weight, power = pcall(cost, p)
+    if not ok then
+      host.check_limit(weight)
     end
-    return sub(ms.s, from, to - 1)
-  end
-  local length = ms.length[level]
-  if length == UNFINISHED then
-    error("unfinished capture", 0)
-  elseif length == POSITION then
-    return ms.from[level]
-  end
-  return sub(ms.s, ms.from[level], ms.from[level] + length - 1)
-end
-
--- All captures of a match; the whole match when there are none and `whole` is set.
-local function captures(ms, from, to, whole)
-  local out = {}
-  for level = 1, (ms.level == 0 and whole) and 1 or ms.level do
-    out[level] = capture(ms, level, from, to)
-  end
-  return out
-end
-
--- The first match at or behind `init`: its start, the position behind it, and the state; or nil.
-local function search(s, p, init, anchored)
-  local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
-  local si = init
-  repeat
-    ms.level, ms.depth = 0, 0
-    local to = do_match(ms, si, anchored and 2 or 1)
-    if to then
-      return si, to, ms
+    found = ok and { weight, power }
+    if count == MAX_KNOWN then
+      known, count = {}, 0
     end
-    si = si + 1
-  until si > #s + 1 or anchored
-  return nil
+    known[p], count = found, count + 1
+  end
+  return found
 end
 
-local function start_of(init, length)
-  init = init or 1
-  if init < 0 then
-    init = length + init + 1
-  end
-  return init < 1 and 1 or init
-end
-
--- As `search`, for the arguments of string.find and string.match.
-local function search_from(s, p, init)
-  init = start_of(init, #s)
-  if init > #s + 1 then
-    return nil
-  end
-  return search(s, p, init, byte(p) == CARET)
+local function is_text(value)
+  return type(value) == "string" or type(value) == "number"
 end
 
 -- Whether a call can go to Lua's own function: anything odd does too, for Lua's own error message.
-local function native(s, p)
-  if (type(s) ~= "string" and type(s) ~= "number") or (type(p) ~= "string" and type(p) ~= "number") then
+local function is_native(name, s, p, factor)
+  if not is_text(s) or not is_text(p) then
     return true
   end
-  local ok, is_cheap = pcall(cheap, tostring(p), #tostring(s))
-  return not ok or is_cheap
-end
-
--- Errors of the matcher above are raised at the line of the script, as Lua's own are.
-local function guard(ok, first, ...)
-  if not ok then
-    error(first, 3)
+  p = tostring(p)
+  if #p > MAX_PATTERN then
+    host.raise(name .. ": a pattern of " .. #p .. " bytes is too long for a workflow (at most " .. MAX_PATTERN .. ")")
   end
-  return first, ...
+  local found = cost_of(p)
+  return not found or factor * found[1] * (#tostring(s) + 1) ^ found[2] <= CHEAP
 end
 
-host["string.find"] = function(s, p, init, plain)
+-- An optional integer that follows `...` in the arguments of one of Lua's own functions, which knows the error.
+local function optional(fn, value, ...)
+  local number = tointeger(value)
+  if value ~= nil and not number then
+    local arguments = pack(...)
+    arguments[arguments.n + 1] = value
+    host.careful(fn, unpack(arguments))
+  end
+  return number
+end
+
+host["string.find"] = function(...)
+  local s, p, init, plain = ...
   if type(s) == "string" and type(p) == "string" and (plain or not find(p, "[%^$*+?.(%[%%-]")) then
-    if #s * #p > 1e9 then
-      error("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow", 2)
+    if #s * #p > MAX_PLAIN then
+      host.raise("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow")
     end
-    return raw.find(s, p, init, plain)
-  elseif native(s, p) then
-    return raw.find(s, p, init, plain)
+  elseif not is_native("string.find", s, p, 1) then
+    return host.match_find(tostring(s), tostring(p), optional(raw.find, init, "", ""))
   end
-  return guard(pcall(function()
-    local from, to, ms = search_from(tostring(s), tostring(p), init)
-    if not from then
-      return nil
-    end
-    return from, to - 1, unpack(captures(ms, from, to, false), 1, ms.level)
-  end))
+  return host.careful(raw.find, ...)
 end
 
-host["string.match"] = function(s, p, init)
-  if native(s, p) then
-    return raw.match(s, p, init)
+host["string.match"] = function(...)
+  local s, p, init = ...
+  if is_native("string.match", s, p, 1) then
+    return host.careful(raw.match, ...)
   end
-  return guard(pcall(function()
-    local from, to, ms = search_from(tostring(s), tostring(p), init)
-    if not from then
-      return nil
-    end
-    return unpack(captures(ms, from, to, true))
-  end))
+  return host.match_match(tostring(s), tostring(p), optional(raw.match, init, "", ""))
 end
 
-host["string.gmatch"] = function(s, p, init)
-  if native(s, p) then
-    return raw.gmatch(s, p, init)
+host["string.gmatch"] = function(...)
+  local s, p, init = ...
+  if is_native("string.gmatch", s, p, 1) then
+    return host.careful(raw.gmatch, ...)
   end
-  s, p = tostring(s), tostring(p)
-  local at, last = start_of(init, #s), nil
-  return function()
-    return guard(pcall(function()
-      while at <= #s + 1 do
-        local from, to, ms = search(s, p, at, false) -- here ^ is a character like any other
-        if not from then
-          at = #s + 2
-          return nil
-        end
-        if to ~= last then
-          at, last = to, to
-          return unpack(captures(ms, from, to, true))
-        end
-        at = from + 1
-      end
-      return nil
-    end))
-  end
+  return host.match_gmatch(tostring(s), tostring(p), optional(raw.gmatch, init, "", ""))
 end
 
-local function expand(template, ms, from, to)
-  return (
-    raw.gsub(template, "%%(.?)", function(c)
-      if c == "%" then
-        return "%"
-      elseif c == "0" then
-        return sub(ms.s, from, to - 1)
-      elseif find(c, "%d") then
-        return tostring(capture(ms, tonumber(c), from, to))
-      end
-      error("invalid use of '%' in replacement string", 0)
-    end)
-  )
-end
-
-local function replacement(by, ms, from, to)
-  local kind, value = type(by), nil
-  if kind == "string" or kind == "number" then
-    return expand(tostring(by), ms, from, to)
-  elseif kind == "table" then
-    value = by[capture(ms, 1, from, to)]
-  else
-    value = by(unpack(captures(ms, from, to, true)))
+host["string.gsub"] = function(...)
+  local s, p, by, limit = ...
+  local factor = REPLACING[type(by)]
+  if not factor or is_native("string.gsub", s, p, factor) then
+    return host.note(host.careful(raw.gsub, ...))
   end
-  if not value then
-    return sub(ms.s, from, to - 1)
-  elseif type(value) ~= "string" and type(value) ~= "number" then
-    error("invalid replacement value (a " .. type(value) .. ")", 0)
-  end
-  return tostring(value)
-end
-
-host["string.gsub"] = function(s, p, by, limit)
-  local kind = type(by)
-  if native(s, p) or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
-    return raw.gsub(s, p, by, limit)
-  end
-  s, p = tostring(s), tostring(p)
-  local anchored = byte(p) == CARET
-  local out, at, count, last = {}, 1, 0, nil
-  while not limit or count < limit do
-    local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
-    local to = do_match(ms, at, anchored and 2 or 1)
-    if to and to ~= last then
-      count = count + 1
-      insert(out, replacement(by, ms, at, to))
-      at, last = to, to
-    elseif at <= #s then
-      insert(out, sub(s, at, at))
-      at = at + 1
-    else
-      break
-    end
-    if anchored then
-      break
-    end
-  end
-  insert(out, sub(s, at))
-  return concat(out), count
+  return host.match_gsub(tostring(s), tostring(p), by, optional(raw.gsub, limit, "", "", ""))
 end

@@ -25,22 +25,28 @@ host.tostring = deterministic_tostring
 
 host["_G.tostring"] = function(...)
   if select("#", ...) == 0 then
-    error("bad argument #1 to 'tostring' (value expected)", 2)
+    host.careful(raw_tostring)
   end
   return deterministic_tostring((...))
 end
 
-host["string.format"] = function(pattern, ...)
-  local arguments = pack(...)
-  local i = 0
+local function formatted(pattern, ...)
+  local arguments, i = pack(...), 0
   for options in gmatch(gsub(pattern, "%%%%", ""), "%%([%d%.#+ %-]*%a)") do
     i = i + 1
     local conversion = sub(options, -1)
-    if conversion == "s" then
+    if conversion == "s" and i <= arguments.n then
       arguments[i] = deterministic_tostring(arguments[i])
     elseif conversion == "p" then
-      error("string.format: %p shows an address, which no replay could repeat", 2)
+      host.raise("string.format: %p shows an address, which no replay could repeat")
     end
   end
-  return format(pattern, unpack(arguments, 1, arguments.n))
+  return host.note(host.careful(format, pattern, unpack(arguments, 1, arguments.n)))
+end
+
+host["string.format"] = function(...)
+  if type(...) ~= "string" then
+    return host.careful(format, ...)
+  end
+  return formatted(...)
 end

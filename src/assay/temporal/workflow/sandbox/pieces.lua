@@ -1,0 +1,160 @@
+-- Functions of Lua's own whose time depends on their arguments. C calls no hook: a loop that asks a metatable for each
+-- item, so that there may be any number of them, is one in Lua here; what makes a long string says so.
+local host = ...
+
+local mathtype = math.type
+local any_metatable = debug.getmetatable
+local note, careful = host.note, host.careful
+local raw_concat, raw_insert, raw_move, raw_remove, raw_unpack =
+  table.concat, table.insert, table.move, table.remove, table.unpack
+local select, tointeger, type = select, math.tointeger, type
+
+local MAX_MOVED = 1e7
+local MAX_UNPACKED = 2e5 -- results: they are on the stack several times
+local MAX_FORMAT = 10000 -- bytes
+
+-- Whether `t` is a table whose items are somewhere else, or are made.
+local function is_virtual(t)
+  return type(t) == "table" and any_metatable(t) ~= nil
+end
+
+-- The items `first` to `last` of such a table, up to one that is nil, and the place of the last one.
+local function items_of(t, first, last)
+  local items = {}
+  for i = first, last do
+    local item = t[i]
+    if item == nil then
+      return items, i
+    end
+    items[i] = item
+  end
+  return items, last
+end
+
+host["table.concat"] = function(...)
+  local t, separator, first, last = ...
+  first = first == nil and 1 or tointeger(first)
+  if not is_virtual(t) or not first then
+    return note(careful(raw_concat, ...))
+  end
+  last = last == nil and #t or tointeger(last)
+  if not last then
+    return careful(raw_concat, ...)
+  end
+  local items, count = items_of(t, first, last)
+  return note(careful(raw_concat, items, separator, first, count))
+end
+
+host["table.unpack"] = function(...)
+  local t, first, last = ...
+  first = first == nil and 1 or tointeger(first)
+  last = last == nil and type(t) == "table" and #t or tointeger(last)
+  if not first or not last or last < first then
+    return careful(raw_unpack, ...)
+  elseif last - first >= MAX_UNPACKED or last - first < 0 then
+    host.raise("too many results to unpack")
+  elseif not is_virtual(t) then
+    return careful(raw_unpack, ...)
+  end
+  local items = {}
+  for i = first, last do
+    items[i] = t[i]
+  end
+  return raw_unpack(items, first, last)
+end
+
+host["table.insert"] = function(...)
+  local t, at, value = ...
+  if not is_virtual(t) then
+    return careful(raw_insert, ...)
+  end
+  local count, last = select("#", ...), #t + 1
+  if count == 2 then
+    t[last] = at
+    return
+  end
+  at = tointeger(at)
+  if count ~= 3 or not at or at < 1 or at > last then
+    return careful(raw_insert, ...)
+  end
+  for i = last, at + 1, -1 do
+    t[i] = t[i - 1]
+  end
+  t[at] = value
+end
+
+host["table.remove"] = function(...)
+  local t, at = ...
+  if not is_virtual(t) then
+    return careful(raw_remove, ...)
+  end
+  local size = #t
+  at = at == nil and size or tointeger(at)
+  if not at or at ~= size and (at < 1 or at > size + 1) then
+    return careful(raw_remove, ...)
+  end
+  local value = t[at]
+  for i = at, size - 1 do
+    t[i] = t[i + 1]
+  end
+  t[at > size and at or size] = nil
+  return value
+end
+
+host["table.move"] = function(...)
+  local from, first, last, at, to = ...
+  local is_plain = mathtype(first) == "integer" and mathtype(last) == "integer" and mathtype(at) == "integer"
+  if is_plain and last - first > MAX_MOVED then
+    host.raise("table.move: " .. last - first .. " elements are too many for a workflow")
+  end
+  to = to == nil and from or to
+  if not is_plain or type(to) ~= "table" or not (is_virtual(from) or is_virtual(to)) then
+    return careful(raw_move, ...)
+  elseif at > last or at <= first or from ~= to then
+    for i = 0, last - first do
+      to[at + i] = from[first + i]
+    end
+  else
+    for i = last - first, 0, -1 do
+      to[at + i] = from[first + i]
+    end
+  end
+  return to
+end
+
+for _, name in next, { "char", "lower", "reverse", "upper" } do
+  local raw = string[name]
+  host["string." .. name] = function(...)
+    return note(careful(raw, ...))
+  end
+end
+
+host["utf8.char"] = function(...)
+  return note(careful(utf8.char, ...))
+end
+
+for _, name in next, { "pack", "packsize", "unpack" } do
+  local raw = string[name]
+  host["string." .. name] = function(...)
+    local format = ...
+    if type(format) == "string" and #format > MAX_FORMAT then
+      host.raise(
+        "string." .. name .. ": a format of " .. #format .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")"
+      )
+    end
+    if name == "pack" then
+      return note(careful(raw, ...))
+    end
+    return careful(raw, ...)
+  end
+end
+
+local raw_rep = string.rep
+
+host["string.rep"] = function(...)
+  local s, n, separator = ...
+  if s == "" and mathtype(n) and (separator == nil or separator == "") then
+    return careful(raw_rep, s, 1) -- it would loop over nothing, as often as asked
+  end
+  return note(careful(raw_rep, ...))
+end
