@@ -19,7 +19,7 @@ local worker = temporal.worker({
         told[i] = ok and result or "refused"
       end
       local ok, problem = pcall(fs.read, paths[1])
-      told[#told + 1] = ok and "read" or tostring(problem):match("not in a workflow")
+      told[#told + 1] = ok and "read" or tostring(problem):match("not allowed in a workflow")
       return told
     end,
   },
@@ -49,7 +49,7 @@ class TestWorker:
         script = lua.command.script(WORKER)
         options = [f"--allow-temporal={lua.address}", "--allow-read=file.txt"]
         result = lua.command.run("run", *options, script, name)
-        assert (result.stdout, result.returncode) == ('["text","refused","not in a workflow"]\n', 0), result.stderr
+        assert (result.stdout, result.returncode) == ('["text","refused","not allowed in a workflow"]\n', 0), result.stderr
 
     def test_the_http_api_needs_its_own_place(self, lua: Script) -> None:
         code = f'print(pcall(require("assay.temporal").client, "http://{lua.address}"))'
