@@ -156,6 +156,11 @@ class Worker:
         """End it at once; another one takes its place."""
         self._signal(signal.SIGKILL)
 
+    def end(self) -> None:
+        """End it at once and for good."""
+        self._stopping = True
+        self.kill()
+
     async def stop(self) -> int:
         """Drain it; returns its exit code."""
         self._stopping = True
@@ -168,11 +173,14 @@ async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
     chance, effects, queue = random.Random(seed), Effects(), f"chaos-{seed}"
     counter, url = await effects.serve()
     end = time.monotonic() + minutes * 60
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as leaving:
         server = DevServer(ui=False, db=Path(folder) / "server.db")
         await asyncio.to_thread(server.start)
+        leaving.callback(lambda: server.stop())  # the one that runs then
         environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
         workers = [Worker(environment, queue, url) for _ in range(2)]
+        for worker in workers:
+            leaving.callback(worker.end)
         load = Load(queue, effects, seed)
         client = await Client.connect(server.address, runtime=core())
         lanes = [asyncio.create_task(load.lane(client)) for _ in range(IN_FLIGHT)]
@@ -204,7 +212,6 @@ async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
             if (code := await worker.stop()) != 0:
                 load.problems.append(f"a worker ended with {code}")
         load.problems += await replayed(environment, queue)
-        await asyncio.to_thread(server.stop)
     await counter.cleanup()
     print(f"seed {seed}: {killed} kills, {restarted} restarts, {load.done} workflows, {len(effects.attempts)} effects")
     for problem in load.problems[:20]:

@@ -43,6 +43,8 @@ def worker(workflow: str, activity: str = "return 1") -> str:
             'execute_activity("act", input)',
             "error: 'execute_activity' is not defined (it is a method of ctx: ctx:execute_activity(…))",
         ),
+        ("ctx:sleep(1)", "error: 'ctx' is not defined (a workflow gets it as its first argument)"),
+        ("return watch", "warning: 'watch' is not defined"),
         ("self.x = 1", "error: 'self' is not defined (only a function that is declared with a colon has it)"),
         (
             "pcall(http.get(input))",
@@ -133,6 +135,16 @@ def test_an_error_with_a_colon_and_a_number_is_not_split(assay: Command) -> None
 def test_a_name_that_stops_the_script_is_reported_once(assay: Command) -> None:
     result = assay.run("check", assay.script("\nprnt('x')"))
     assert result.stdout == "script.lua:2: error: 'prnt' is not defined (did you mean 'print'?)\n"
+
+
+def test_functions_of_one_line_are_told_apart_by_their_names(assay: Command) -> None:
+    text = """temporal.worker({ task_queue = "q", workflows = {
+      A = function(ctx) ctx:slep(1) end, B = { run = function(ctx) ctx:slip(1) end }, C = function(ctx) end } })"""
+    result = assay.run("check", assay.script(text))
+    assert [line.partition(" (")[0] for line in result.stdout.splitlines()][:2] == [
+        "script.lua:2: error: ctx has no method 'slep'",
+        "script.lua:2: error: ctx has no method 'slip'",
+    ]
 
 
 def test_a_module_of_the_script_is_looked_at(assay: Command) -> None:
@@ -227,6 +239,20 @@ class TestTests:
         result = assay.run("check", assay.script(text, "worker_test.lua"))
         assert (result.stdout, result.returncode) == ("worker_test.lua: tests\n", 0)
 
+    @pytest.mark.parametrize(
+        "options", ['{ script = "work" .. "er.lua" }', "options", '{ script = "worker.lua", activities = mocks }']
+    )
+    def test_an_environment_that_the_source_does_not_show(self, assay: Command, options: str) -> None:
+        assay.script(worker("return 1"), "worker.lua")
+        text = f"""local options, mocks = arg[1], arg[2]
+        test("it works", function()
+          local env = test.workflow_env({options})
+          env:execute({{ workflow_type = "V" }})
+          assert.eq(#env:calls("far"), 1)
+        end)"""
+        result = assay.run("check", assay.script(text, "worker_test.lua"))
+        assert (result.stdout, result.returncode) == ("worker_test.lua: tests\n", 0)
+
     def test_a_workflow_of_a_test_is_looked_at(self, assay: Command) -> None:
         text = "test('x', function() test.workflow_env({ workflows = { W = function(ctx) ctx:slep(1) end } }) end)"
         result = assay.run("check", assay.script(text, "x_test.lua"))
@@ -316,6 +342,13 @@ def test_variables_and_globals() -> None:
     assert scopes.assigned_globals == {"declared", "made", "assigned", "lib.v"}
 
 
-def test_a_long_chain_of_operators() -> None:
-    scopes = scopes_of(b"return " + b" .. ".join([b"x"] * 5000))
-    assert len(scopes.globals) == 5000
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"return " + b" .. ".join([b"x"] * 5000),
+        b"return x" + b":next()" * 5000,
+        b"return " + b"{ a = " * 5000 + b"x" + b" }" * 5000,
+    ],
+)
+def test_deep_source(source: bytes) -> None:
+    assert {text_of(use.node) for use in scopes_of(source).globals} == {"x"}

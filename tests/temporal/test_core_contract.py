@@ -156,3 +156,9 @@ async def test_a_worker_without_a_server() -> None:
         await asyncio.wait_for(polling, 60)
     worker.initiate_shutdown()
     await worker.finalize_shutdown()
+
+
+def test_only_one_room_imports_the_bridge() -> None:
+    root = Path(assay.__file__).parent
+    found = [path.relative_to(root) for path in root.rglob("*.py") if "temporalio.bridge" in path.read_text("utf-8")]
+    assert {str(path.parent) for path in found} == {"temporal/core"}

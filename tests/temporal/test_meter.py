@@ -76,7 +76,7 @@ async def measured(session: Session) -> None:
     """Run the workflow that measures, with a replay at each of its tasks."""
     handle = await session.start("Measures")
     await session.until(handle, "WORKFLOW_TASK_COMPLETED", 2)
-    with pytest.raises(WorkflowQueryFailedError, match="counter:add: not in a query handler or a validator"):
+    with pytest.raises(WorkflowQueryFailedError, match="counter:add: not allowed in a query handler or a validator"):
         await handle.query("count")
     await handle.signal("end")
     assert await session.end(handle) == "done"

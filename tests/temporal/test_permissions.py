@@ -49,7 +49,9 @@ class TestWorker:
         script = lua.command.script(WORKER)
         options = [f"--allow-temporal={lua.address}", "--allow-read=file.txt"]
         result = lua.command.run("run", *options, script, name)
-        assert (result.stdout, result.returncode) == ('["text","refused","not allowed in a workflow"]\n', 0), result.stderr
+        assert (result.stdout, result.returncode) == ('["text","refused","not allowed in a workflow"]\n', 0), (
+            result.stderr
+        )
 
     def test_the_http_api_needs_its_own_place(self, lua: Script) -> None:
         code = f'print(pcall(require("assay.temporal").client, "http://{lua.address}"))'

@@ -108,6 +108,15 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
         ("nonsticky_to_sticky_poll_ratio = 2", "bad option 'nonsticky_to_sticky_poll_ratio' (0 to 1 expected, got 2)"),
         (
+            "max_concurrent_activities = 2^31",
+            "'max_concurrent_activities' (at most 2147483647 expected, got 2.14748e+09)",
+        ),
+        ("graceful_shutdown_timeout = 1e300", "'graceful_shutdown_timeout' (at most 315576000 expected, got 1e+300)"),
+        (
+            "tuner = { target_memory_usage = 1, target_cpu_usage = 1, activity = { maximum_slots = 2^40 } }",
+            "'tuner.activity.maximum_slots' (at most 2147483647 expected, got 1099511627776)",
+        ),
+        (
             'build_id = "x", deployment = { name = "d", build_id = "y" }',
             "bad option 'build_id' ('deployment.build_id' takes its place)",
         ),

@@ -43,7 +43,7 @@ async def check_environments(body: Body, functions: Functions, *, run: bool, per
         return findings
     every = _Known()
     for environment in found:
-        known = await _known(body, environment.script, run=run, permissions=permissions)
+        known = await _known(body, environment, run=run, permissions=permissions)
         findings += _replaced(body, environment, known)
         for node in environment.workflows.functions.values():
             if node is not None:
@@ -58,12 +58,12 @@ async def check_environments(body: Body, functions: Functions, *, run: bool, per
     return findings
 
 
-async def _known(body: Body, script: str | None, *, run: bool, permissions: Permissions) -> _Known:
-    if script is None:
-        return _Known()
-    folder = os.path.dirname(body.file) or "."
-    path = os.path.join(os.path.dirname(body.file), script)
-    source = _read(path, folder, permissions)
+async def _known(body: Body, environment: SourceEnvironment, *, run: bool, permissions: Permissions) -> _Known:
+    if environment.script is None:
+        return _Known(is_complete=environment.is_known)
+    folder = os.path.dirname(body.file)
+    path = os.path.join(folder, environment.script)
+    source = _read(path, folder or ".", permissions)
     if source is None:
         return _Known(is_complete=False)
     if run:

@@ -42,13 +42,16 @@ def sort_key(finding: Finding) -> tuple[str, int, str]:
     return finding.file, finding.line, finding.message
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+_CUTOFF = 0.6
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | None:
     """The known name that is most like an unknown one, if one is like it."""
-    near = difflib.get_close_matches(name, sorted(known), 1)
+    near = difflib.get_close_matches(name, sorted(known), 1, cutoff)
     return near[0] if near else None
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str:
     """The words that follow an unknown name in a message."""
-    near = nearest(name, known)
+    near = nearest(name, known, cutoff)
     return f" (did you mean '{near}'?)" if near else ""

@@ -33,28 +33,30 @@ class Functions:
             set() if options.dynamic_activity is not None else set(options.activities),
             set() if options.dynamic_workflow is not None else set(options.workflows),
         )
-        for _, workflow in options.all_workflows():
-            yield from self._held(workflow.run.id, registered, 0)
-        for _, activity in options.all_activities():
-            yield from self._held(activity.run.id, None, None)
+        for name, workflow in options.all_workflows():
+            yield from self._held(workflow.run.id, registered, 0, name)
+        for name, activity in options.all_activities():
+            yield from self._held(activity.run.id, None, None, name)
 
     def entry(self, body: Body, node: Node, registered: Names | None) -> Iterator[Finding]:
         """Look at a workflow, or an activity, that the source of a chunk shows."""
         context = _context(syntax.parameters(node), 0 if registered is not None else None)
         yield from self.look(Body(body.file, body.source, node, {}, body.globals, context), registered)
 
-    def _held(self, identity: int, registered: Names | None, context_at: int | None) -> Iterator[Finding]:
+    def _held(
+        self, identity: int, registered: Names | None, context_at: int | None, name: str | None = None
+    ) -> Iterator[Finding]:
         """Look at a function that exists.
 
         `context_at` is the index of its parameter that gets the `ctx`; `registered` is None for an activity, which may
-        do whatever a script may.
+        do whatever a script may. `name` is the one under which it is registered.
         """
         described = self.globals.function(identity)
         if not described.source.startswith("@"):
             return
         path = described.source[1:]
         source = _read(path)
-        node = _find(source, described)
+        node = _find(source, described, name)
         if node is not None:
             self.globals.assigned |= scopes_of(source).assigned_globals
             context = _context(described.parameters, context_at)
@@ -92,17 +94,30 @@ def _context(parameters: list[str], at: int | None) -> str:
     return parameters[at] if at is not None and at < len(parameters) else "ctx"
 
 
-def _find(source: bytes, described: Described) -> Node | None:
-    """The node of a function; None where several have its lines and its parameters."""
+def _find(source: bytes, described: Described, name: str | None) -> Node | None:
+    """The node of a function; None where several have its lines, its parameters and its name."""
     found = [
         node
         for node in syntax.descendants(syntax.parse(source))
         if node.type in syntax.FUNCTIONS
         and syntax.line_of(node) == described.first
         and node.end_point.row + 1 == described.last
-        and syntax.parameters(node) == [name for name in described.parameters if name != "self"]
+        and syntax.parameters(node) == [parameter for parameter in described.parameters if parameter != "self"]
     ]
+    if len(found) > 1:
+        found = [node for node in found if name is not None and _is_field(node, name)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_field(node: Node, name: str) -> bool:
+    """Whether a function is the value of a field of a name, or of one in such a field."""
+    parent = node.parent
+    while parent is not None and parent.type in ("field", "table_constructor"):
+        key = parent.child_by_field_name("name")
+        if key is not None and syntax.text_of(key) == name:
+            return True
+        parent = parent.parent
+    return False
 
 
 @lru_cache(maxsize=64)

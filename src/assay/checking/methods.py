@@ -7,7 +7,7 @@ from functools import cache
 
 from assay.builtins import LIBRARIES
 from assay.lua.declare import Function, Library
-from assay.temporal.client import Client
+from assay.temporal.library import CLIENT_METHODS
 from assay.temporal.workflow.ctx.context import Context
 
 
@@ -26,5 +26,5 @@ def _methods(cls: type) -> dict[str, Function]:
 
 METHODS = _methods(Context)
 """The methods of `ctx` by name."""
-CLIENT_METHODS = _methods(Client)
-"""The methods of a client by name."""
+
+__all__ = ["CLIENT_METHODS", "METHODS", "library"]

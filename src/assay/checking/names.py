@@ -24,7 +24,9 @@ _ABSENT = {
 }
 """Lua's own functions that no script has, and those of older versions."""
 _SET_LATER = {"_SERVER_PORT", "arg"}
+_CUTOFF = 0.7  # globals are many and short, so that some are like any name
 _HINTS = {
+    "ctx": "a workflow gets it as its first argument",
     "self": "only a function that is declared with a colon has it",
     "True": "did you mean true?",
     "False": "did you mean false?",
@@ -71,9 +73,9 @@ def _meant(name: str, known: set[str]) -> str:
     if name in METHODS:
         return f" (it is a method of ctx: ctx:{name}(…))"
     word = misspelled(name)
-    if word is not None and nearest(name, known) is None:
+    if word is not None and nearest(name, known, _CUTOFF) is None:
         return f" (did you mean the keyword '{word}'?)"
-    return suggestion(name, known)
+    return suggestion(name, known, _CUTOFF)
 
 
 def find_absent(body: Body, *, in_workflow: bool) -> Iterator[Finding]:

@@ -87,10 +87,11 @@ def _value(body: Body, node: Node) -> Node | None:
 
 @dataclass
 class SourceEnvironment:
-    """A call of `test.workflow_env`."""
+    """A call of `test.workflow_env`. `is_known`: the source shows its script, or that it has none."""
 
-    script: str | None
     node: Node
+    script: str | None
+    is_known: bool
     activities: Entries
     workflows: Entries
 
@@ -100,11 +101,15 @@ def environments(body: Body) -> Iterator[SourceEnvironment]:
     for call in body.calls:
         if call.path == ["test", "workflow_env"] and call.arguments:
             options = _value(body, call.arguments[0])
-            if options is not None and options.type == "table_constructor":
-                script = syntax.field(options, "script")
-                yield SourceEnvironment(
-                    syntax.string_of(script),
-                    options,
-                    entries(body, options, "activities"),
-                    entries(body, options, "workflows"),
-                )
+            if options is None or options.type != "table_constructor":
+                yield SourceEnvironment(call.node, None, False, Entries(), Entries())
+                continue
+            given = syntax.field(options, "script")
+            script = None if given is None else syntax.string_of(_value(body, given))
+            yield SourceEnvironment(
+                options,
+                script,
+                given is None or script is not None,
+                entries(body, options, "activities"),
+                entries(body, options, "workflows"),
+            )

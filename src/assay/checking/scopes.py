@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from tree_sitter import Node
 
 from assay.checking.syntax import dotted, parse, text_of
+
+Visit = Iterator[Node]
+"""The visit of a node: it gives the nodes inside that are to be visited, and goes on after each."""
 
 _NO_VARIABLES = ("goto_statement", "label_statement", "attribute", "comment", "string", "implicit_variable_declaration")
 _BRANCHING = ("if_statement", "elseif_statement", "while_statement", "repeat_statement")
@@ -43,7 +47,7 @@ class Scopes:
         self.assigned_globals: set[str] = set()
         """The globals that it makes, and those of their fields that it makes, as "string.trim"."""
         self._scopes: list[dict[str, Variable]] = []
-        self._visit_block(chunk)
+        self._walk(chunk)
 
     def _declare(self, name: Node, value: Node | None = None) -> None:
         variable = Variable(text_of(name), name.start_byte, value)
@@ -53,55 +57,47 @@ class Scopes:
     def _find(self, name: str) -> Variable | None:
         return next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
 
-    def _visit(self, node: Node) -> None:
+    def _walk(self, chunk: Node) -> None:
+        """Visit a chunk. The visits are generators of the nodes inside, so that deep source needs no deep recursion."""
+        visits = [self._visit_block(chunk)]
+        while visits:
+            inner = next(visits[-1], None)
+            if inner is None:
+                visits.pop()
+            else:
+                visits.append(self._visit(inner))
+
+    def _visit(self, node: Node) -> Visit:
         match node.type:
             case "identifier":
                 self._read(node)
             case "block":
-                self._visit_block(node)
+                yield from self._visit_block(node)
             case "variable_declaration":
-                self._visit_declaration(node)
+                yield from self._visit_declaration(node)
             case "assignment_statement":
-                self._visit_assignment(node)
+                yield from self._visit_assignment(node)
             case "function_declaration":
-                self._visit_function_declaration(node)
+                yield from self._visit_function_declaration(node)
             case "function_definition":
-                self._visit_function(node)
+                yield from self._visit_function(node)
             case "for_statement":
-                self._visit_loop(node)
+                yield from self._visit_loop(node)
             case "repeat_statement":
-                self._visit_repeat(node)
+                yield from self._visit_repeat(node)
             case "dot_index_expression" | "method_index_expression":
-                self._visit_optional(node.child_by_field_name("table"))
+                yield from _part(node, "table")
             case "field":
-                self._visit_field(node)
-            case "binary_expression":
-                self._visit_binary(node)
+                if node.children[0].type == "[":
+                    yield from _part(node, "name")
+                yield from _part(node, "value")
             case kind if kind not in _NO_VARIABLES:
-                self._visit_all(node.named_children)
+                yield from node.named_children
 
-    def _visit_all(self, nodes: list[Node]) -> None:
-        for node in nodes:
-            self._visit(node)
-
-    def _visit_optional(self, node: Node | None) -> None:
-        if node is not None:
-            self._visit(node)
-
-    def _visit_block(self, node: Node) -> None:
+    def _visit_block(self, node: Node) -> Visit:
         self._scopes.append({})
-        self._visit_all(node.named_children)
+        yield from node.named_children
         self._scopes.pop()
-
-    def _visit_binary(self, node: Node) -> None:
-        """Visit the operands; a long chain of operators is a deep tree."""
-        operands = [node]
-        while operands:
-            current = operands.pop()
-            if current.type == "binary_expression":
-                operands.extend(reversed(current.named_children))
-            else:
-                self._visit(current)
 
     def _read(self, node: Node) -> None:
         variable = self._find(text_of(node))
@@ -111,10 +107,10 @@ class Scopes:
             self.variables[node.start_byte] = variable
             self.reads[variable] += 1
 
-    def _visit_declaration(self, node: Node) -> None:
+    def _visit_declaration(self, node: Node) -> Visit:
         """`local` or `global`; its parent knows which."""
         targets, values = _sides(node)
-        self._visit_all(values)
+        yield from values
         is_global = _field_of(node) == "global_declaration"
         for at, target in enumerate(targets):
             if is_global:
@@ -122,15 +118,15 @@ class Scopes:
             else:
                 self._declare(target, values[at] if at < len(values) else None)
 
-    def _visit_assignment(self, node: Node) -> None:
+    def _visit_assignment(self, node: Node) -> Visit:
         targets, values = _sides(node)
-        self._visit_all(values)
+        yield from values
         for target in targets:
             if target.type == "identifier":
                 self._assign(target)
             else:
                 self._assign_field(target)
-                self._visit(target)
+                yield target
 
     def _assign_field(self, target: Node) -> None:
         """Note the field of a global that an assignment makes; a field of `_G` is itself a global."""
@@ -148,7 +144,7 @@ class Scopes:
             variable.is_assigned = True
             self.variables[target.start_byte] = variable
 
-    def _visit_function_declaration(self, node: Node) -> None:
+    def _visit_function_declaration(self, node: Node) -> Visit:
         name = node.child_by_field_name("name")
         if name is not None and name.type == "identifier":
             if _field_of(node) == "local_declaration":
@@ -157,10 +153,10 @@ class Scopes:
                 self._assign(name)
         elif name is not None:
             self._assign_field(name)
-            self._visit(name)
-        self._visit_function(node, is_method=name is not None and name.type == "method_index_expression")
+            yield name
+        yield from self._visit_function(node, is_method=name is not None and name.type == "method_index_expression")
 
-    def _visit_function(self, node: Node, *, is_method: bool = False) -> None:
+    def _visit_function(self, node: Node, *, is_method: bool = False) -> Visit:
         self._scopes.append({})
         if is_method:
             self._scopes[-1]["self"] = Variable("self", node.start_byte)
@@ -168,10 +164,10 @@ class Scopes:
         for name in given.named_children if given is not None else []:
             if name.type == "identifier":
                 self._declare(name)
-        self._visit_optional(node.child_by_field_name("body"))
+        yield from _part(node, "body")
         self._scopes.pop()
 
-    def _visit_loop(self, node: Node) -> None:
+    def _visit_loop(self, node: Node) -> Visit:
         clause = node.child_by_field_name("clause")
         names: list[Node] = []
         for child in clause.named_children if clause is not None else []:
@@ -180,30 +176,31 @@ class Scopes:
             elif clause is not None and clause.child_by_field_name("name") == child:
                 names.append(child)
             else:
-                self._visit(child)
+                yield child
         self._scopes.append({})
         for name in names:
             self._declare(name)
-        self._visit_optional(node.child_by_field_name("body"))
+        yield from _part(node, "body")
         self._scopes.pop()
 
-    def _visit_repeat(self, node: Node) -> None:
+    def _visit_repeat(self, node: Node) -> Visit:
         body = node.child_by_field_name("body")
         self._scopes.append({})
-        self._visit_all(body.named_children if body is not None else [])
-        self._visit_optional(node.child_by_field_name("condition"))
+        yield from body.named_children if body is not None else []
+        yield from _part(node, "condition")
         self._scopes.pop()
-
-    def _visit_field(self, node: Node) -> None:
-        if node.children[0].type == "[":
-            self._visit_optional(node.child_by_field_name("name"))
-        self._visit_optional(node.child_by_field_name("value"))
 
 
 @lru_cache(maxsize=64)
 def scopes_of(source: bytes) -> Scopes:
     """The variables of a source text."""
     return Scopes(parse(source))
+
+
+def _part(node: Node, field: str) -> Visit:
+    part = node.child_by_field_name(field)
+    if part is not None:
+        yield part
 
 
 def _sides(node: Node) -> tuple[list[Node], list[Node]]:

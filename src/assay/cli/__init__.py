@@ -4,9 +4,11 @@ Running a script takes the short way in `main`: no module is imported that the s
 (other commands, options, help, usage errors) is `commands.py`.
 
 What several commands share: `script.py` runs a script, with `advice.py` before its worker starts and `signals.py` for
-its end; `options.py`; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`,
-the end of every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all
-libraries as pages and as annotations.
+its end; `options.py`; `inputs.py`, values on the command line; `script_options.py`, the connection and the keys of a
+script; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`, the end of
+every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all libraries as
+pages and as annotations. `workflow_calls.py` and `descriptions.py` belong to `workflow.py`, `coverage.py` to `test.py`,
+`guides.py` to `context.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import NoReturn
 from assay.cli.leave import leave
 
 COMMANDS = (
-    *("check", "completion", "context", "dev", "exec", "help", "modules", "new", "repl", "replay"),
+    *("check", "codec-server", "completion", "context", "dev", "exec", "help", "modules", "new", "repl", "replay"),
     *("run", "test", "types", "version", "workflow"),
 )
 """The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""

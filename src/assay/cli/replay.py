@@ -30,7 +30,7 @@ _COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
 _NAMED = 20  # of the histories that do not match, beside the first
 
 
-@click.command(cls=SandboxedCommand)
+@click.command(cls=SandboxedCommand, short_help="Replay histories against the workflows of a script.")
 @verbose
 @click.option("--query", metavar="QUERY", help="Replay what this visibility query finds on the server.")
 @connection

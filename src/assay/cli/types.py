@@ -9,7 +9,7 @@ from assay.cli.leave import complain
 from assay.cli.options import verbose
 
 
-@click.command(short_help="Write annotations of all globals for the Lua language server.")
+@click.command(short_help="Write annotations for the Lua language server.")
 @verbose
 @click.argument("file", required=False)
 def command(file: str | None, verbose: bool) -> int:

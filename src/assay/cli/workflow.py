@@ -1,4 +1,4 @@
-"""`assay workflow`: look at a run. What the Temporal CLI does as well is left to it."""
+"""`assay workflow`: look at a run; `workflow_calls.py` has what acts on one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
 from assay.cli.sandbox import SandboxedCommand
+from assay.cli.workflow_calls import COMMANDS
 from assay.errors import AssayError
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.settings import Asked, permissions
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Look at a workflow. To start, signal or query one, use the Temporal CLI."""
+    """Start workflows, talk to them, and look at what they did.
+
+    With a SCRIPT the connection and the codec of its worker are used, so that encrypted values are read and written.
+    """
 
 
-@command.command("show", cls=SandboxedCommand)
+for _call in COMMANDS:
+    command.add_command(_call)
+
+
+@command.command("show", cls=SandboxedCommand, short_help="Show what a run did, when, and for how long.")
 @verbose
 @click.option("--run-id", metavar="RUN", help="The run [the latest].")
 @click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON.")

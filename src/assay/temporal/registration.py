@@ -15,6 +15,7 @@ from assay.lua.host import Host
 from assay.lua.loader import finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
+from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds in which a script has to come to its worker: what it waits for may never come, as nothing serves here."""
-
-
-async def _connect(*_options: Any) -> Client:
-    from assay.temporal.client import Client
-
-    return Client(cast(Any, None))  # a handle to pass around: no method of it is ever run
 
 
 class Script(Host):
@@ -60,6 +55,8 @@ class Script(Host):
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
+        self.connections: list[ConnectionOptions] = []
+        """The options of its workers, then those of its clients."""
         self._far_enough = asyncio.Event()
         self._main: asyncio.Task[Any] | None = None
         self._closing = False
@@ -106,15 +103,23 @@ class Script(Host):
             return self._register
         if function.title == "http.serve":
             return self._serve
-        return _connect if function.title == "temporal.connect" else super().implementation(function)
+        return self._connect if function.title == "temporal.connect" else super().implementation(function)
 
     def _arguments(self, function: Function, given: tuple[Any, ...]) -> list[Any]:
         return [] if self._stops(function) else super()._arguments(function, given)
 
     async def _register(self, host: Host, options: WorkerOptions) -> Worker:
         worker = Worker(host, options)
+        self.connections.insert(len(self.workers), options)
         self.workers.append(worker)
         return worker
+
+    async def _connect(self, _host: Host, options: ConnectionOptions | None = None) -> Client:
+        """Make a handle to pass around: no method of it is ever run."""
+        from assay.temporal.client import Client
+
+        self.connections.append(options or ConnectionOptions())
+        return Client(cast(Any, None))
 
     async def _serve(self, *_arguments: Any) -> None:
         """Listen to nobody; a main chunk that serves comes to nothing else."""

@@ -60,6 +60,28 @@ class _PayloadCodec(PayloadCodec):
         return [self._codec.open(payload) for payload in payloads]
 
 
+class LenientCodec(PayloadCodec):
+    """Decrypts what another codec can, and leaves the rest as it is: for lists of workflows of all kinds."""
+
+    def __init__(self, codec: PayloadCodec) -> None:
+        self._codec = codec
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encrypt each payload."""
+        return await self._codec.encode(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Decrypt each payload that can be decrypted."""
+        return [await self._decode(payload) for payload in payloads]
+
+    async def _decode(self, payload: Payload) -> Payload:
+        try:
+            (decoded,) = await self._codec.decode([payload])
+        except BuiltinError:
+            return payload
+        return decoded
+
+
 class LuaFailureConverter(DefaultFailureConverter):
     """Puts the Lua traceback where Temporal shows a failure's stack trace."""
 

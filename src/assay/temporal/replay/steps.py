@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 

@@ -189,7 +189,12 @@ class Worker:
             worker = make_worker(service, core_config(options, namespace, self._fingerprint.hexdigest()[:32], types))
         except ValueError as error:
             raise BuiltinError(str(error)) from error
-        limit = await reception.payload_limit(worker, namespace)
+        try:
+            limit = await reception.payload_limit(worker, namespace)
+        except ErrorObject:
+            worker.initiate_shutdown()
+            await worker.finalize_shutdown()  # else no other worker of the task queue may use the connection
+            raise
         meter = core(options.metrics).metric_meter
         self._set_up_runs(namespace, limit, meter)
         codec = MessageCodec(make_codec(options.codec))

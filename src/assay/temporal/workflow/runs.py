@@ -8,10 +8,8 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 
-from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-
 from assay.lua.values import Json
+from assay.temporal.core.protos import RemoveFromCache, WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.data import failures
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run

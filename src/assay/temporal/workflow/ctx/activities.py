@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, WorkflowCommand
-
 from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json, Name
 from assay.temporal import payloads
+from assay.temporal.core.protos import ActivityCancellationType, WorkflowCommand
 from assay.temporal.data import failures
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
 from assay.temporal.workflow.ctx.calls import arguments, set_time, settled

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
-from temporalio.bridge.proto.child_workflow import ChildWorkflowCancellationType, ParentClosePolicy
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Value
+from assay.temporal.core.protos import ChildWorkflowCancellationType, ParentClosePolicy, WorkflowCommand
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions, VersionOverride, priority, versioning_override
 from assay.temporal.workflow.ctx.calls import arguments, set_attributes, set_memo, set_time
 from assay.temporal.workflow.ctx.futures import Future, StepFuture

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from temporalio.api.enums.v1 import ContinueAsNewVersioningBehavior
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Value
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.options import RetryPolicyOptions
 from assay.temporal.workflow.ctx.calls import arguments, set_attributes, set_memo, set_time
 from assay.temporal.workflow.run.run import ContinueAsNew, Run

@@ -14,7 +14,7 @@ from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 from assay.temporal.workflow.run.run import Run
 
 if TYPE_CHECKING:
-    from temporalio.bridge.proto.workflow_activation import InitializeWorkflow
+    from assay.temporal.core.protos import InitializeWorkflow
 
 
 @dataclass

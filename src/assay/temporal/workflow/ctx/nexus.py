@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from temporalio.bridge.proto.nexus import NexusOperationCancellationType
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
 from assay.lua.declare import method
 from assay.lua.values import Json, Name
 from assay.temporal import payloads
+from assay.temporal.core.protos import NexusOperationCancellationType, WorkflowCommand
 from assay.temporal.workflow.ctx.calls import check_size, set_time
 from assay.temporal.workflow.ctx.futures import Future, StepFuture
 from assay.temporal.workflow.run.activities import outcome

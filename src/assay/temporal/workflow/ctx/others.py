@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
 from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Json, Name
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.ctx.calls import arguments, settled
 from assay.temporal.workflow.run.entries import Cancelled
 from assay.temporal.workflow.run.others import CancelRequest, SentSignal

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import orjson
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method, reader
 from assay.lua.values import Json, Value
 from assay.temporal import payloads, search_attributes
+from assay.temporal.core.protos import WorkflowCommand
+from assay.temporal.workflow.ctx.calls import check_size
 from assay.temporal.workflow.run.run import Run
 
 
@@ -49,6 +50,7 @@ class Visibility:
         Args:
             memo: A table: name → value; `json.null` removes one.
         """
+        check_size(self._run, "the input", memo)
         fields = orjson.loads(bytes(memo))
         if fields and not isinstance(fields, dict):
             raise BuiltinError("bad argument 'memo' (a table of named values expected)")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.activity_result import ActivityResolution, DoBackoff
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import ActivityResolution, DoBackoff, WorkflowCommand
 from assay.temporal.data import failures
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.outbound import Outbound

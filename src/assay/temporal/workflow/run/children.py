@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from temporalio.bridge.proto.child_workflow import ChildWorkflowResult, StartChildWorkflowExecutionFailedCause
-from temporalio.bridge.proto.workflow_activation import ResolveChildWorkflowExecutionStart
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
 from assay.errors import ErrorObject
+from assay.temporal.core.protos import (
+    ChildWorkflowResult,
+    ResolveChildWorkflowExecutionStart,
+    StartChildWorkflowExecutionFailedCause,
+    WorkflowCommand,
+)
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.entries import Entry
 from assay.temporal.workflow.run.outbound import Outbound

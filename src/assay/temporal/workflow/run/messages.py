@@ -8,12 +8,11 @@ from typing import Any, Protocol
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import DoUpdate, QueryWorkflow, SignalWorkflow
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import DoUpdate, QueryWorkflow, SignalWorkflow, WorkflowCommand
 from assay.temporal.data import failures
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update

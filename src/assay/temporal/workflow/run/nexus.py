@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.bridge.proto.nexus import NexusOperationResult
-from temporalio.bridge.proto.workflow_activation import ResolveNexusOperationStart
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-
+from assay.temporal.core.protos import NexusOperationResult, ResolveNexusOperationStart, WorkflowCommand
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.outbound import Outbound
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.run.activities import Step
 from assay.temporal.workflow.run.outbound import Outbound
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.sdk.v1 import UserMetadata
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import WorkflowCommand
 
 MAX_COMMANDS = 20_000
 """Commands of one activation; the server takes far fewer pending steps of one run."""

@@ -27,19 +27,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import (
-    CancelWorkflow,
-    InitializeWorkflow,
-    WorkflowActivation,
-    WorkflowActivationJob,
-)
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.common import MetricMeter
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import (
+    CancelWorkflow,
+    InitializeWorkflow,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+    WorkflowActivationJob,
+    WorkflowCommand,
+)
 from assay.temporal.data import failures
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes

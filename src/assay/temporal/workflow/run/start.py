@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, WorkflowActivation
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 from assay.temporal import payloads
+from assay.temporal.core.protos import InitializeWorkflow, WorkflowActivation
 
 
 class Start:

@@ -1,0 +1,41 @@
+"""Values that are given on the command line, as JSON or as Lua."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from assay.errors import AssayError, LuaError
+
+_STDIN = "-"
+
+
+async def read(texts: tuple[str, ...]) -> list[Any]:
+    """The values of some arguments; "-" is what comes through standard input. Raises AssayError."""
+    return [await _value(sys.stdin.read() if text == _STDIN else text) for text in texts]
+
+
+async def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return await _lua(text)
+
+
+async def _lua(text: str) -> Any:
+    """The value of a Lua expression, in a state of its own."""
+    from assay.builtins import LIBRARIES
+    from assay.lua.host import Host
+    from assay.lua.loader import finder
+
+    host = Host(LIBRARIES, finder("."), lambda _text: None)
+    try:
+        found = await host.run(host.load(f"return {text}".encode(), "=input"), ())
+    except LuaError:
+        found = None
+    finally:
+        await host.close()
+    if found is None and text.strip() != "nil":
+        raise AssayError(f"the input {text} is neither JSON nor Lua; a string needs quotes: '\"{text}\"'")
+    return found

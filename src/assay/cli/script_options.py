@@ -1,0 +1,78 @@
+"""What a script says of its connection, for commands that act with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from assay.errors import AssayError
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.settings import Asked, permissions
+
+if TYPE_CHECKING:
+    from assay.temporal.codec import CodecOptions
+    from assay.temporal.connection import ConnectionOptions
+
+
+@dataclass(frozen=True)
+class WorkerNames:
+    """A worker of the script: its task queue and its workflows, or None when it takes workflows of any type."""
+
+    task_queue: str
+    workflows: Collection[str] | None
+
+
+@dataclass(frozen=True)
+class ScriptOptions:
+    """The options of a script's connection, its workers, and what the script may do."""
+
+    connection: ConnectionOptions
+    workers: list[WorkerNames]
+    permissions: Permissions
+
+
+async def read(
+    path: str | None, asked: Asked, *, address: str | None = None, namespace: str | None = None
+) -> ScriptOptions:
+    """Run a script up to the point where it would talk to a server; without one everything is the default.
+
+    The address and the namespace go on top of what the script says. Raises AssayError.
+    """
+    from assay.temporal.connection import ConnectionOptions
+    from assay.temporal.registration import Script
+
+    options = ConnectionOptions()
+    workers: list[WorkerNames] = []
+    allowed = EVERYTHING if path is None else permissions(asked, os.path.dirname(path) or ".")
+    if path is not None:
+        script = Script(path, permissions=allowed)
+        try:
+            await script.read()
+            if not script.connections:
+                raise AssayError(f"{path} neither starts a worker nor connects to a server")
+            given = script.connections[0]
+            options = ConnectionOptions(**{item.name: getattr(given, item.name) for item in fields(ConnectionOptions)})
+            options.codec = _codec(path, [item.codec for item in script.connections if item.codec is not None])
+            for worker in script.workers:
+                of_any_type = worker.options.dynamic_workflow is not None
+                names = None if of_any_type else tuple(worker.options.workflows)
+                workers.append(WorkerNames(worker.options.task_queue, names))
+        finally:
+            await script.close()
+    options.url = address or options.url
+    options.namespace = namespace or options.namespace
+    return ScriptOptions(options, workers, allowed)
+
+
+def _codec(path: str, codecs: list[CodecOptions]) -> CodecOptions | None:
+    """One codec with the keys of all; the first encrypts. Raises AssayError for two keys of one id."""
+    if not codecs:
+        return None
+    keys: dict[str, str] = {}
+    for codec in codecs:
+        for key_id, key in codec.keys.items():
+            if keys.setdefault(key_id, key) != key:
+                raise AssayError(f"{path} has two different keys with the id '{key_id}'")
+    return replace(codecs[0], keys=keys)

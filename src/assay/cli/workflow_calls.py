@@ -1,0 +1,363 @@
+"""The commands of `assay workflow` that start, signal, query, update, end and list workflows."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assay.cli import inputs, script_options
+from assay.cli.descriptions import UNREADABLE, details, rows
+from assay.cli.failure import describe
+from assay.cli.interrupt import make_interruptible
+from assay.cli.leave import complain
+from assay.cli.options import connection, verbose
+from assay.cli.sandbox import SandboxedCommand
+from assay.errors import AssayError, ErrorObject
+
+if TYPE_CHECKING:
+    from assay.cli.script_options import ScriptOptions
+    from assay.permissions.settings import Asked
+    from assay.temporal.client import Client
+
+_METHOD = re.compile(r"^client:\w+: ")
+_SHOWN = 20
+_ENDS = ("cancelled", "terminated")
+_CANCELLED = "Workflow cancelled"  # the SDK's text, which says nothing more
+_CODEC = "the option 'codec' reads it"
+
+Call = Callable[["Client", "ScriptOptions"], Coroutine[Any, Any, int]]
+
+input_option = click.option(
+    "--input", "-i", "given", metavar="VALUE", multiple=True, help="A value as JSON or Lua; - reads it. Repeatable."
+)
+run_option = click.option("--run-id", metavar="RUN", help="The run [the latest].")
+reason_option = click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+script_argument = click.argument("script", required=False)
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the script, and the options that all commands have."""
+    command = script_argument(connection(command))
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(verbose(command))
+
+
+@click.command(cls=SandboxedCommand, short_help="Start a workflow.")
+@click.option("--id", "workflow_id", metavar="ID", help="Its id [a fresh one].")
+@click.option("--task-queue", metavar="QUEUE", help="The task queue [that of the script's worker].")
+@input_option
+@click.option("--wait", is_flag=True, help="Wait for the result and print it.")
+@click.argument("workflow_type", metavar="TYPE")
+@_common
+def start(
+    workflow_type: str,
+    workflow_id: str | None,
+    task_queue: str | None,
+    given: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+    **common: Any,
+) -> int:
+    """Start a workflow of TYPE, on the task queue of SCRIPT's worker.
+
+    \b
+    assay workflow start Greeting worker.lua --input '{ name = "Ada" }'
+    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+
+    async def call(client: Client, script: ScriptOptions) -> int:
+        from assay.temporal.client import StartOptions
+
+        queue = task_queue or _task_queue(script, workflow_type)
+        what = {"workflow_type": workflow_type, "workflow_id": workflow_id, "task_queue": queue}
+        started = await client.start_workflow(_checked(StartOptions, **what, **await _input(given)))
+        if wait:
+            if not as_json:
+                click.echo(f"started {started.workflow_id}", err=True)
+            return await _show_result(client, started.workflow_id, started.run_id, None, as_json)
+        _print(dataclasses.asdict(started), as_json, f"started {started.workflow_id}, run {started.run_id}")
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="Send a signal.")
+@input_option
+@run_option
+@click.argument("workflow")
+@click.argument("name", metavar="SIGNAL")
+@_common
+def signal(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+    """Send SIGNAL to the workflow with the id WORKFLOW."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.messages import SignalOptions
+
+        where = {"workflow_id": workflow, "run_id": run_id, "signal_name": name}
+        await client.signal_workflow(_checked(SignalOptions, **where, **await _input(given)))
+        _print({"workflow_id": workflow, "signal_name": name}, as_json, f"sent {name} to {workflow}")
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="Ask a query.")
+@input_option
+@run_option
+@click.argument("workflow")
+@click.argument("name", metavar="QUERY")
+@_common
+def query(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+    """Ask QUERY of the workflow with the id WORKFLOW, and print the answer."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.messages import QueryOptions
+
+        where = {"workflow_id": workflow, "run_id": run_id, "query_type": name}
+        _print_value(
+            _plain(await client.query_workflow(_checked(QueryOptions, **where, **await _input(given)))), as_json
+        )
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="Send an update and wait for its result.")
+@input_option
+@run_option
+@click.argument("workflow")
+@click.argument("name", metavar="UPDATE")
+@_common
+def update(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+    """Send UPDATE to the workflow with the id WORKFLOW, and print its result."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.messages import RunUpdateOptions
+
+        where = {"workflow_id": workflow, "run_id": run_id, "update_name": name}
+        _print_value(await client.update_workflow(_checked(RunUpdateOptions, **where, **await _input(given))), as_json)
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="Wait for a result.")
+@run_option
+@click.option("--timeout", metavar="N", type=click.FloatRange(0, min_open=True), help="Seconds to wait [no limit].")
+@click.argument("workflow")
+@_common
+def result(workflow: str, run_id: str | None, timeout: float | None, as_json: bool, **common: Any) -> int:
+    """Wait until the workflow with the id WORKFLOW has ended, and print its result.
+
+    Ends with 1 when the workflow failed.
+    """
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        return await _show_result(client, workflow, run_id, timeout, as_json)
+
+    return _run(call, as_json, **common)
+
+
+@click.command("list", cls=SandboxedCommand, short_help="List workflows.")
+@click.option("--query", "text", metavar="FILTER", help="Such as: ExecutionStatus = 'Running'")
+@click.option("--limit", "-n", type=click.IntRange(1), default=_SHOWN, help=f"How many at most [{_SHOWN}].")
+@_common
+def list_(text: str | None, limit: int, as_json: bool, **common: Any) -> int:
+    """List the workflows of the namespace, the latest first."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.visibility import ListOptions
+
+        found = await _lenient(client).list_workflows(_checked(ListOptions, query=text, limit=limit))
+        _print([dataclasses.asdict(item) for item in found], as_json, "\n".join(rows(found)))
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="Ask a workflow to cancel.")
+@run_option
+@reason_option
+@click.argument("workflow")
+@_common
+def cancel(workflow: str, run_id: str | None, reason: str | None, as_json: bool, **common: Any) -> int:
+    """Ask the workflow with the id WORKFLOW to cancel."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.workflows import CancelOptions
+
+        await client.cancel_workflow(_checked(CancelOptions, workflow_id=workflow, run_id=run_id, reason=reason))
+        _print({"workflow_id": workflow}, as_json, f"asked {workflow} to cancel")
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command(cls=SandboxedCommand, short_help="End a workflow at once.")
+@run_option
+@reason_option
+@click.argument("workflow")
+@_common
+def terminate(workflow: str, run_id: str | None, reason: str | None, as_json: bool, **common: Any) -> int:
+    """End the workflow with the id WORKFLOW at once, without asking it."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.workflows import TerminateOptions
+
+        await client.terminate_workflow(_checked(TerminateOptions, workflow_id=workflow, run_id=run_id, reason=reason))
+        _print({"workflow_id": workflow}, as_json, f"terminated {workflow}")
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+@click.command("describe", cls=SandboxedCommand, short_help="Show what the server knows of a workflow.")
+@run_option
+@click.argument("workflow")
+@_common
+def describe_(workflow: str, run_id: str | None, as_json: bool, **common: Any) -> int:
+    """Show the state, the memo, the search attributes and the open activities of the workflow with the id WORKFLOW."""
+
+    async def call(client: Client, _script: ScriptOptions) -> int:
+        from assay.temporal.client.session import RunOptions
+
+        found = await _lenient(client).describe_workflow(_checked(RunOptions, workflow_id=workflow, run_id=run_id))
+        _print(dataclasses.asdict(found), as_json, "\n".join(details(found)))
+        return 0
+
+    return _run(call, as_json, **common)
+
+
+COMMANDS = (start, signal, query, update, result, list_, cancel, terminate, describe_)
+
+
+def _run(
+    call: Call,
+    as_json: bool,
+    script: str | None,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+    asked: Asked,
+) -> int:
+    """Connect as the script does, and call; returns the exit code."""
+    make_interruptible(patience=1)
+    try:
+        return asyncio.run(_connected(call, script, address, namespace, verbose, asked))
+    except AssayError as error:
+        if verbose:
+            sys.excepthook(type(error), error, error.__traceback__)
+        if as_json and isinstance(error, ErrorObject):
+            _print({"error": _fields(error)}, as_json, "")
+        else:
+            complain(_explained(error, script))
+        return 1
+
+
+def _explained(error: AssayError, script: str | None) -> str:
+    text = _METHOD.sub("", describe(error))
+    kind = error.fields.get("kind") if isinstance(error, ErrorObject) else None
+    if kind in _ENDS:
+        return f"the workflow was {kind}" + ("" if text == _CANCELLED else f": {text}")
+    if script is None and _CODEC in text:
+        return f"{text}; name the script that has it"
+    return text
+
+
+async def _connected(
+    call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool, asked: Asked
+) -> int:
+    from assay.temporal import logs
+    from assay.temporal.client import Client
+    from assay.temporal.client.connect import connect_client
+
+    logs.silence(verbose)
+    options = await script_options.read(script, asked, address=address, namespace=namespace)
+    client = await connect_client("workflow", options.connection, permissions=options.permissions)
+    return await call(Client(client), options)
+
+
+def _lenient(client: Client) -> Client:
+    """The same client, which leaves what it cannot decrypt: that is not what makes a list or a description fail."""
+    import temporalio.client
+
+    from assay.temporal.client import Client
+    from assay.temporal.client.conversion import LenientCodec
+
+    settings = client.sdk.config()
+    converter = settings["data_converter"]
+    assert converter.payload_codec is not None
+    settings["data_converter"] = dataclasses.replace(converter, payload_codec=LenientCodec(converter.payload_codec))
+    return Client(temporalio.client.Client(**settings))
+
+
+async def _input(given: tuple[str, ...]) -> dict[str, Any]:
+    """The options for the values that are given."""
+    values = await inputs.read(given)
+    return {"args": values} if len(values) > 1 else {"input": values[0]} if values else {}
+
+
+def _checked(cls: type, **given: Any) -> Any:
+    """The options of a client's method, checked as those that a script gives. Raises BuiltinError."""
+    from assay.lua import convert
+
+    return convert.options(cls)(
+        {name: value for name, value in given.items() if value is not None}, "argument 'options'"
+    )
+
+
+def _task_queue(options: ScriptOptions, workflow_type: str) -> str:
+    """The task queue of the script's worker that takes a workflow. Raises AssayError."""
+    from assay.checking.findings import suggestion
+
+    taking = [worker for worker in options.workers if worker.workflows is None or workflow_type in worker.workflows]
+    if taking:
+        return taking[0].task_queue
+    if not options.workers:
+        raise AssayError("the task queue is unknown: name a script with a worker, or --task-queue")
+    known = {name for worker in options.workers for name in worker.workflows or ()}
+    raise AssayError(f"the script has no workflow '{workflow_type}'" + suggestion(workflow_type, known))
+
+
+async def _show_result(client: Client, workflow: str, run_id: str | None, limit: float | None, as_json: bool) -> int:
+    from assay.temporal.client.workflows import ResultOptions
+
+    found = await client.get_result(_checked(ResultOptions, workflow_id=workflow, run_id=run_id, timeout=limit))
+    _print_value(_plain(found), as_json)
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    from assay.temporal.payloads import to_python
+
+    return to_python(value)
+
+
+def _print_value(value: Any, as_json: bool) -> None:
+    text = value if isinstance(value, str) else "nil" if value is None else _json(value, 2)
+    _print(value, as_json, text)
+
+
+def _print(value: Any, as_json: bool, text: str) -> None:
+    shown = _json(value, None) if as_json else text
+    if shown:
+        click.echo(shown)
+
+
+def _json(value: Any, indent: int | None) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=_of_bytes)
+
+
+def _of_bytes(value: Any) -> str:
+    return UNREADABLE if isinstance(value, bytes) else str(value)
+
+
+def _fields(error: ErrorObject) -> dict[str, Any]:
+    """The fields of an error that say something, without the name of the method in its message."""
+    fields = {name: value for name, value in error.fields.items() if value is not None}
+    return {**fields, "message": _METHOD.sub("", str(fields["message"]))}
