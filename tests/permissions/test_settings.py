@@ -182,6 +182,20 @@ class TestCommands:
         assert "reading file.txt is not allowed" in result.stderr
         assert result.returncode == 1
 
+    @pytest.mark.parametrize(
+        "arguments", [("workflow", "start", "Free", "worker.lua"), ("codec-server", "worker.lua")], ids=" ".join
+    )
+    def test_commands_with_the_connection_of_a_script(self, assay: Command, arguments: tuple[str, ...]) -> None:
+        assay.script("fs.read('file.txt')\n" + WORKER, "worker.lua")
+        result = assay.run(*arguments, "--sandbox")
+        assert "reading file.txt is not allowed" in result.stderr
+        assert result.returncode != 0
+
+    def test_the_connection_of_a_script_leads_nowhere_else(self, assay: Command) -> None:
+        assay.script('temporal.connect({ url = "127.0.0.1:1" })', "client.lua")
+        result = assay.run("workflow", "list", "--sandbox", "client.lua")
+        assert "connecting to 127.0.0.1:1 is not allowed" in result.stderr
+
     def test_dev(self, assay: Command) -> None:
         assay.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
         assert assay.run("dev", "--sandbox", "script.lua").stdout == DENIED
