@@ -7,7 +7,7 @@ from typing import Any
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 
 PROBE = {**LIBRARIES, "probe": ("probe_library", False)}
 
@@ -17,7 +17,7 @@ class Inside:
 
     def __init__(self, libraries: Mapping[str, tuple[str, bool]] = PROBE, folder: str = ".") -> None:
         self.output = bytearray()
-        self.host = Host(libraries, finder(folder), self.output.extend)
+        self.host = Host(libraries, Finder(folder), self.output.extend)
 
     def run(self, code: str, *arguments: Any) -> Any:
         """Run a chunk to its end; returns its first result."""

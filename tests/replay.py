@@ -19,7 +19,7 @@ from temporalio.client import WorkflowHistory
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.loop import new_event_loop
 from assay.temporal.codec import CodecOptions
 from assay.temporal.replay.feed import Feed
@@ -34,7 +34,7 @@ class _Captured(BaseException):
 
 def definitions(script: Path) -> tuple[list[Definition], Settings]:
     """Run a script up to its first `temporal.worker`; returns its workflows and what their runs share."""
-    host = Host(LIBRARIES, finder(os.fspath(script.parent)), lambda text: None)
+    host = Host(LIBRARIES, Finder(os.fspath(script.parent)), lambda text: None)
     host.set_arguments(os.fsencode(script))
     captured: list[Worker] = []
 

@@ -113,8 +113,8 @@ import sys
 before = set(sys.modules)
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
-host = Host(LIBRARIES, finder("."), sys.stdout.buffer.write, sys.stdout.buffer.flush)
+from assay.lua.loader import Finder
+host = Host(LIBRARIES, Finder("."), sys.stdout.buffer.write, sys.stdout.buffer.flush)
 def run(code): return host.run_sync(host.load(code, "script.lua"), ())
 """
 

@@ -17,7 +17,7 @@ import pytest
 from assay.builtins import LIBRARIES
 from assay.errors import LuaError
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 
 PATIENCE = 60.0
 
@@ -41,7 +41,7 @@ class Script:
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str] = asyncio.Queue()
-        self.host = Host(LIBRARIES, finder("."), lambda text: self.lines.put_nowait(text.decode().rstrip("\n")))
+        self.host = Host(LIBRARIES, Finder("."), lambda text: self.lines.put_nowait(text.decode().rstrip("\n")))
 
     async def run(self, code: str, *arguments: Any) -> Any:
         return await self.host.run(self.host.load(code.encode(), "test.lua"), arguments)

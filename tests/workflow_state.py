@@ -32,9 +32,10 @@ class Still:
 class WorkflowState:
     """A workflow's state in which the function that a chunk returns runs."""
 
-    def __init__(self, chunk: str, **limits: float) -> None:
+    def __init__(self, chunk: str, before: str = "", **limits: float) -> None:
+        """Make the state. `before` is what the script does before it starts its worker."""
         inside = Inside(LIBRARIES)
-        inside.run(f"function workflow_under_test(...) {chunk}\nend")
+        inside.run(f"{before} function workflow_under_test(...) {chunk}\nend")
         function = inside.host.find_function("workflow_under_test")
         assert function is not None
         snapshot = inside.host.snapshot(function, "the workflow")
@@ -48,6 +49,6 @@ class WorkflowState:
         return None if result is None else payloads.to_python(result)
 
 
-def run(chunk: str, *arguments: Any, **limits: float) -> Any:
+def run(chunk: str, *arguments: Any, before: str = "", **limits: float) -> Any:
     """Run the body of a function in a workflow's state of its own; returns its result."""
-    return WorkflowState(chunk, **limits).run(*arguments)
+    return WorkflowState(chunk, before, **limits).run(*arguments)

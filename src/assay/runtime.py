@@ -13,8 +13,7 @@ from assay.builtins import LIBRARIES
 from assay.errors import LuaError, ScriptExit
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
-from assay.lua.state import Outcome
+from assay.lua.loader import Finder
 from assay.lua.values import Value
 from assay.permissions import EVERYTHING, Permissions
 
@@ -52,11 +51,11 @@ class Runtime:
         self._folder = folder
         self._stdout = stdout
         self._permissions = permissions
-        self._find = finder(os.fspath(folder or "."), permissions)
         self._host: Host | None = None
 
     async def __aenter__(self) -> Runtime:
-        host = Host(LIBRARIES, self._find_module, self._write, self._flush, permissions=self._permissions)
+        find = Finder(os.fspath(self._folder or "."), self._permissions)
+        host = Host(LIBRARIES, find, self._write, self._flush, permissions=self._permissions)
         host.make_function = partial(_Function, self._run)
         host.on_exit = lambda: None  # the host remembers; the next step of any call raises SystemExit
         self._host = host
@@ -87,7 +86,7 @@ class Runtime:
         with open(path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
             source = file.read()
         if self._folder is None:
-            self._find = finder(os.path.dirname(path) or ".", self._permissions)
+            host.find_modules(Finder(os.path.dirname(path) or ".", self._permissions))
         script, *rest = map(os.fsencode, (path, *arguments))
         host.set_arguments(script, *rest)
         return await self._run(host, host.load(source, os.fsdecode(path)), tuple(rest))
@@ -135,9 +134,6 @@ class Runtime:
         if self._host is None:
             raise RuntimeError("the runtime is not running: use it inside its 'async with' block")
         return self._host
-
-    def _find_module(self, name: str, built_in: bool) -> Outcome:
-        return self._find(name, built_in)
 
     def _write(self, text: bytes) -> None:
         if self._stdout is None:

@@ -12,7 +12,7 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
@@ -35,7 +35,7 @@ end
 @functools.cache
 def snapshot(source: str) -> bytes:
     """Return the snapshot of the workflow function that a chunk returns."""
-    host = Host(LIBRARIES, finder("."), lambda _text: None)
+    host = Host(LIBRARIES, Finder("."), lambda _text: None)
     function = host.run_sync(host.load(source.encode(), "workflow.lua"), (), b"call")
     return host.snapshot(function, "workflow 'W'")
 

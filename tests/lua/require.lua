@@ -42,3 +42,26 @@ check.raises("require: bad argument 'name' (string expected, got nil)", require)
 for _, name in ipairs({ "", ".", "a..b", "../found", "/etc/passwd", "a\0b", "\xff" }) do
   assert.eq(pcall(require, name), false, name)
 end
+
+-- `package` is Lua's: the path is a list of templates, what is preloaded needs no file, `searchpath` finds one.
+assert(require("_G") == _G and require("package") == package)
+assert.eq(package.config:sub(1, 1), "/")
+assert.matches(package.path, "modules/%?%.lua;")
+assert.eq(package.searchpath("found", package.path), "./modules/found/init.lua")
+assert.eq(package.searchpath("found-deep-er", "./modules/?.lua", "-"), "./modules/found/deep/er.lua")
+assert.eq(
+  { package.searchpath("no.such", "./a/?.lua;./?/b.lua") },
+  { nil, "no file './a/no/such.lua'\n\tno file './no/such/b.lua'" }
+)
+package.preload.made = function(name, from)
+  return { name, from }
+end
+assert.eq({ require("made") }, { { "made", ":preload:" }, ":preload:" })
+local path = package.path
+package.path = "./modules/found/deep/?.lua;" .. package.path
+assert.eq(require("er"), "deeper")
+package.path = "./nowhere/?.lua"
+check.fails("require: module 'quiet' not found:\n\tno file './nowhere/quiet.lua'\n", require, "quiet")
+package.path = nil
+check.fails("'package.path' must be a string", require, "quiet")
+package.path = path

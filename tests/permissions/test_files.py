@@ -205,6 +205,25 @@ class TestTemplates:
 
 
 class TestModules:
+    @pytest.mark.parametrize("path", ["secret/?", "secret/file.txt", "./secret/?.lua;./?.lua"])
+    def test_a_path_of_the_script_needs_the_right(self, assay: Command, path: str) -> None:
+        (assay.folder / "secret").mkdir()
+        for name in ("file", "file.txt", "file.lua"):
+            (assay.folder / "secret" / name).write_text("return 'secret'")
+        code = f'package.path = "{path}"; return require("file")'
+        found = attempt(assay, code)
+        assert (found.kind, found.flag.partition("=")[0]) == ("denied", "--allow-read")
+        assert attempt(assay, code, "--allow-read=secret").flag == "secret"
+
+    def test_a_file_beside_the_script_that_is_no_module_needs_it(self, assay: Command) -> None:
+        (assay.folder / ".env").write_text("KEY = 'secret'")
+        assert attempt(assay, 'package.path = ".env"; return require("x")').kind == "denied"
+
+    def test_no_search_shows_whether_a_file_exists(self, assay: Command) -> None:
+        for path in ("/etc/passwd", "/etc/nothing"):
+            found = attempt(assay, f'return package.searchpath("x", "{path}")')
+            assert (found.kind, found.flag) == ("denied", f"--allow-read={path}")
+
     def test_modules_beside_the_script_are_part_of_it(self, assay: Command) -> None:
         (assay.folder / "modules").mkdir()
         (assay.folder / "modules" / "tool.lua").write_text("return 'tool'")

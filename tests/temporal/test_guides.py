@@ -35,9 +35,11 @@ GUIDES = {
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
     "docs/deploy.md": ["sh", "lua", "dockerfile", "yaml", "ini", "toml"],
+    "docs/differences.md": [],
     "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh", "sh", "sh", "json"],
     "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
+    "docs/modules.md": ["sh", "lua"],
     "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py

@@ -9,7 +9,7 @@ import pytest
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.values import Json
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, WorkflowLimits
 from temporal_script import Script
@@ -142,7 +142,7 @@ USES = (
 
 @pytest.mark.parametrize("use", USES)
 def test_a_full_state_is_told_of_whatever_is_loaded_then(use: str) -> None:
-    host = Host(LIBRARIES, finder("."), lambda _: None)
+    host = Host(LIBRARIES, Finder("."), lambda _: None)
     script = f"function W(ctx, size) kept = {{}} for i = 1, size do kept[i] = ('x'):rep(1000) .. i end {use} end"
     host.run_sync(host.load(script.encode(), "script.lua"), ())
     function = host.find_function("W")

@@ -8,6 +8,7 @@ import pytest
 
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.testing import coverage
 from command import Command
@@ -162,7 +163,7 @@ def test_a_file_that_cannot_be_written(project: Command) -> None:
 def test_lines_with_code(source: str, lines: set[int]) -> None:
     host = Host(
         {**LIBRARIES, **coverage.LIBRARIES},
-        lambda _name, _built_in: (b"missing",),
+        Finder("."),
         lambda text: None,
         parts=(*PARTS, coverage.PART),
     )

@@ -129,7 +129,7 @@ def test_a_stub_is_never_taken_for_data(lua: Script, name: str) -> None:
     outside = "stays outside of workflows: use it in an activity"
     assert value[0].endswith("bad argument 'input' (JSON cannot carry a stub of 'client' at .deep[1])")
     assert value[1].endswith("JSON cannot carry a stub of 'client'")
-    assert value[2].endswith("bad argument #1 to 'resume' (coroutine expected, got a stub of 'client')")
+    assert value[2].endswith("bad argument #1 to 'resume' (thread expected, got stub of 'client')")
     assert f": 'iterator' is a function made by a library and {outside}" in value[3]
     assert f": 'client' is a temporal.Client and {outside}" in value[4]
     assert "?" not in value[4]

@@ -17,7 +17,7 @@ from assay.checking.rules import Names
 from assay.checking.scopes import scopes_of
 from assay.checking.signals import Mention
 from assay.errors import AssayError, DeniedError, LuaError, LuaSyntaxError
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.registration import Script
 
@@ -141,14 +141,14 @@ async def _run(script: Script, arguments: Sequence[str]) -> LuaError | None:
 def _modules(path: str, source: bytes, permissions: Permissions) -> dict[str, bytes]:
     """The sources of the modules that a script requires by name, and that are in its folder."""
     folder = os.path.dirname(path) or "."
-    find, found, waiting = finder(folder, permissions), dict[str, bytes](), [source]
+    find, found, waiting = Finder(folder, permissions), dict[str, bytes](), [source]
     while waiting:
         for node in syntax.descendants(syntax.parse(waiting.pop())):
             called = node.child_by_field_name("name") if node.type == "function_call" else None
             given = syntax.arguments(node) if called is not None and syntax.text_of(called) == "require" else []
             name = syntax.string_of(given[0]) if given else None
             try:
-                outcome = find(name, False) if name is not None else (b"missing",)
+                outcome = find(name, find.path, False) if name is not None else (b"missing",)
             except DeniedError:
                 continue
             if outcome[0] == b"source":

@@ -27,9 +27,9 @@ async def _lua(text: str) -> Any:
     """The value of a Lua expression, in a state of its own."""
     from assay.builtins import LIBRARIES
     from assay.lua.host import Host
-    from assay.lua.loader import finder
+    from assay.lua.loader import Finder
 
-    host = Host(LIBRARIES, finder("."), lambda _text: None)
+    host = Host(LIBRARIES, Finder("."), lambda _text: None)
     try:
         found = await host.run(host.load(f"return {text}".encode(), "=input"), ())
     except LuaError:

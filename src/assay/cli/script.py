@@ -12,7 +12,7 @@ from assay.builtins import LIBRARIES
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.lua.host import Host, Service
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.paths import SETTINGS_FILE
 
@@ -73,7 +73,7 @@ def _run(
     except AssayError as error:
         complain(str(error))
         return 1
-    host = Host(LIBRARIES, finder(folder, allowed), write, flush, permissions=allowed)
+    host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
     host.verbose = verbose
     signals: Signals | None = None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from assay.errors import AssayError, DeniedError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
-from assay.lua.loader import Find
+from assay.lua.loader import search
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
@@ -35,6 +35,20 @@ Arguments = tuple[Any, ...] | list[Json]
 
 class Several(tuple[Any, ...]):
     """Several results of one call."""
+
+
+class FindModule(Protocol):
+    """Finds a module for `require`; `path` is what `package.path` is at first."""
+
+    @property
+    def path(self) -> bytes:
+        """The templates."""
+
+    def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
+        """Find a module: "source", its text and its file; "missing" and where it was looked for; or "e", a message.
+
+        `built_in` says whether there is a built-in module of this name.
+        """
 
 
 class Service(Protocol):
@@ -101,7 +115,7 @@ class Host:
     def __init__(
         self,
         libraries: Mapping[str, tuple[str, bool]],
-        find_module: Find,
+        find_module: FindModule,
         write: Callable[[bytes], Any],
         flush: Callable[[], Any] = lambda: None,
         *,
@@ -160,7 +174,7 @@ class Host:
 
     _ASKED: ClassVar[tuple[str, ...]] = (
         *("cancel", "describe_class", "describe_method", "find_module", "let_go", "load_library", "load_part"),
-        *("replaced", "write"),
+        *("module_path", "replaced", "search_path", "write"),
     )
     """The methods that the private side may call by `ask`."""
     _askable: ClassVar[Mapping[bytes, Callable[..., Any]]] = MappingProxyType({})
@@ -248,15 +262,26 @@ class Host:
         """The declaration of a method of a class of handles; empty when there is none."""
         return registry.describe_method(f"{owner.decode()}:{name.decode('utf-8', 'replace')}")
 
-    def find_module(self, name: bytes) -> Outcome:
-        """Find a module for `require`: its source and path, a library, or an error."""
+    def module_path(self) -> bytes:
+        """What `package.path` is before a script sets it."""
+        return self._find_module.path
+
+    def search_path(self, name: bytes, path: bytes) -> Outcome:
+        """Find a file for `package.searchpath`."""
+        try:
+            return search(name, path, self.permissions)
+        except DeniedError as error:
+            return self._error_object("package.searchpath", error)
+
+    def find_module(self, name: bytes, path: bytes) -> Outcome:
+        """Find a module for `require` by `package.path`: its source and path, a library, or an error."""
         try:
             text = name.decode()
         except UnicodeDecodeError:
             return b"e", b"require: a module's name is UTF-8 text"
         built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         try:
-            tag, *rest = self._find_module(text, text in built_in)
+            tag, *rest = self._find_module(text, path, text in built_in)
         except DeniedError as error:
             return self._error_object("require", error)
         except Exception as error:
@@ -403,6 +428,11 @@ class Host:
         """Find a global function by its name, which may have dots."""
         identity = self.state.invoke(b"find_function", name.encode())
         return None if identity is None else LuaFunction(self, identity)
+
+    def find_modules(self, find_module: FindModule) -> None:
+        """Find modules in another way from now on."""
+        self._find_module = find_module
+        self.state.invoke(b"set_module_path", find_module.path)
 
     def set_arguments(self, script: bytes, *arguments: bytes) -> None:
         """Set the global `arg`."""

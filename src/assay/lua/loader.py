@@ -3,52 +3,80 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from assay.lua.state import Outcome
 from assay.permissions import EVERYTHING, Permissions, paths
 
-Find = Callable[[str, bool], Outcome]
-"""Find a module by its name; the second argument says whether there is a built-in module of this name."""
-
 _PREFIX = "assay."
+_FILES = ("?.lua", "?/init.lua")
 
 
-def finder(script_folder: str, permissions: Permissions = EVERYTHING) -> Find:
-    """A search for modules: the script's `modules/` and its own folder, $ASSAY_MODULES_PATH, ~/.assay/modules.
+class Finder:
+    """A search for modules, as `package.path` has it: templates in which each `?` is the module's name as a path.
 
-    `assay.NAME` is also found as NAME in these folders, except in the script's own: a script gitlab.lua that requires
+    `path` is what it begins with: the script's `modules/` and its folder, $ASSAY_MODULES_PATH, ~/.assay/modules.
+    `assay.NAME` is also found as NAME, except in the script's own folder: a script gitlab.lua that requires
     assay.gitlab does not mean itself. A built-in module takes precedence over that.
 
-    It finds a "source" with its path, or says "missing" and where it looked. Modules in these folders are part of the
-    program; where a link leads out of them, `permissions` has to allow it. Then it raises DeniedError.
+    What `path` leads to is part of the program. Where a link leads out of its folders, and for all other templates,
+    `permissions` has to allow it.
     """
 
-    def find(name: str, built_in: bool) -> Outcome:
-        beside = os.path.join(script_folder, "modules")
-        shared = [root for root in os.environ.get("ASSAY_MODULES_PATH", "").split(os.pathsep) if root]
-        shared.append(os.path.join(os.path.expanduser("~"), ".assay", "modules"))
-        roots = [beside, script_folder, *shared]
-        candidates = _files(name, roots)
-        if name.startswith(_PREFIX) and not built_in:
-            candidates += _files(name.removeprefix(_PREFIX), [beside, *shared])
-        for path in candidates:
-            try:
-                with paths.open(permissions.part_of(os.fsencode(path), roots)) as file:
-                    return b"source", file.read(), os.fsencode(path)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                return b"e", f"require: {path}: {error.strerror}".encode()
-        return b"missing", *candidates
+    def __init__(self, script_folder: str, permissions: Permissions = EVERYTHING) -> None:
+        roots = [os.path.join(script_folder, "modules"), script_folder]
+        roots += [root for root in os.environ.get("ASSAY_MODULES_PATH", "").split(os.pathsep) if root]
+        roots.append(os.path.join(os.path.expanduser("~"), ".assay", "modules"))
+        templates = (os.path.join(root, file) for root in roots for file in _FILES)
+        self.path = os.fsencode(";".join(templates))
+        self._roots = roots
+        self._permissions = permissions
+        self._own = {os.fsencode(os.path.join(script_folder, file)) for file in _FILES}
 
-    return find
+    def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
+        """Find a "source" with its path, or say "missing" and where it was looked for.
+
+        `built_in` says whether there is a built-in module of this name. Raises DeniedError.
+        """
+        parts = name.split(".")
+        tried = []
+        if name and all(part and os.sep not in part for part in parts):
+            known = {*candidates(os.sep.join(parts).encode(), self.path)}
+            files = [*candidates(os.sep.join(parts).encode(), path)]
+            if name.startswith(_PREFIX) and not built_in:
+                elsewhere = b";".join(template for template in path.split(b";") if template not in self._own)
+                files += candidates(os.sep.join(parts[1:]).encode(), elsewhere)
+                known.update(candidates(os.sep.join(parts[1:]).encode(), self.path))
+            for file in files:
+                try:
+                    with paths.open(self._admitted(file, known)) as opened:
+                        return b"source", opened.read(), file
+                except (FileNotFoundError, NotADirectoryError):
+                    tried.append(os.fsdecode(file))
+                except OSError as error:
+                    return b"e", b"require: " + file + b": " + (error.strerror or "error").encode()
+        return b"missing", *tried
+
+    def _admitted(self, file: bytes, known: set[bytes]) -> bytes:
+        if file in known:
+            return self._permissions.part_of(file, self._roots)
+        return self._permissions.path("read", file)
 
 
-def _files(name: str, folders: list[str]) -> list[str]:
-    """The files in which a module can be."""
-    parts = name.split(".")
-    if not all(part and os.sep not in part for part in parts):
-        return []
-    bases = [os.path.join(folder, *parts) for folder in folders]
-    return [path for base in bases for path in (base + ".lua", os.path.join(base, "init.lua"))]
+def candidates(name: bytes, path: bytes) -> Iterator[bytes]:
+    """The files that the templates of `path` make of a name."""
+    return (template.replace(b"?", name) for template in path.split(b";") if template)
+
+
+def search(name: bytes, path: bytes, permissions: Permissions) -> Outcome:
+    """What `package.searchpath` finds: the first file that can be read, or "missing" and the files that were tried.
+
+    Raises DeniedError.
+    """
+    tried = []
+    for file in candidates(name, path):
+        real = permissions.path("read", file)
+        if os.access(real, os.R_OK) and not os.path.isdir(real):
+            return b"found", file
+        tried.append(file)
+    return b"missing", *tried

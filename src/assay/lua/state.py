@@ -35,7 +35,7 @@ LATE_PARTS = {
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
     "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs", "load_lazy"),
     "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
-    "modules": ("_G.require", "find_function", "load_chunk", "set_arguments"),
+    "modules": ("_G.require", "find_function", "load_chunk", "package.searchpath", "set_arguments", "set_module_path"),
     "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
     "printing": ("_G.print",),
     "read_alike": ("learn", "new_alike", "read_run"),

@@ -12,7 +12,7 @@ from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.connection import ConnectionOptions
@@ -47,7 +47,7 @@ class Script(Host):
     ) -> None:
         super().__init__(
             libraries,
-            finder(os.path.dirname(path) or ".", permissions),
+            Finder(os.path.dirname(path) or ".", permissions),
             write or (lambda text: None),
             parts=parts,
             permissions=permissions,

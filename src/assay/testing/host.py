@@ -10,7 +10,7 @@ from assay.builtins import LIBRARIES
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
 
@@ -45,7 +45,7 @@ class TestHost(Host):
         libraries = {**TEST_LIBRARIES, **self.more_libraries}
         super().__init__(
             libraries,
-            finder(self.folder, permissions),
+            Finder(self.folder, permissions),
             write,
             parts=(*PARTS, *self.more_parts),
             permissions=permissions,

@@ -27,7 +27,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.errors import LuaError, LuaSyntaxError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.loader import finder
+from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.settings import Asked, permissions
@@ -85,7 +85,7 @@ class Repl:
         libraries = {**LIBRARIES, "_.repl": ("assay.cli.repl.inside", False)}
         self.host = Host(
             libraries,
-            finder(".", allowed),
+            Finder(".", allowed),
             self._write,
             sys.stdout.flush,
             parts=(*PARTS, _PART),

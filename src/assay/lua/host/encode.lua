@@ -135,21 +135,36 @@ local function fail(depth, what)
   error({ [null] = what .. path_text(path, depth) }, 0)
 end
 
+-- Tell what is wrong with the keys of a table: the same of several faults, whatever order `next` has.
+local function fail_keys(t, depth)
+  local kind, twice
+  for k in next, t do
+    if type(k) ~= "string" and mathtype(k) ~= "integer" then
+      kind = (not kind or type(k) < kind) and type(k) or kind
+    elseif mathtype(k) == "integer" and rawget(t, format("%d", k)) ~= nil then
+      twice = (not twice or k < twice) and k or twice
+    end
+  end
+  if kind then
+    fail(depth, "a table with a key of type " .. kind)
+  elseif twice then
+    fail(depth, "a table with both the key " .. twice .. ' and the key "' .. twice .. '"')
+  end
+  fail(depth, "a key that is not UTF-8 text")
+end
+
 local function new_shape(t, depth)
   local names, count, renamed = {}, 0, {}
   for k in next, t do
     local name = k
     if type(k) ~= "string" then
-      if mathtype(k) ~= "integer" then
-        fail(depth, "a table with a key of type " .. type(k))
-      end
-      name = format("%d", k)
-      if rawget(t, name) ~= nil then
-        fail(depth, "a table with both the key " .. name .. ' and the key "' .. name .. '"')
+      name = mathtype(k) == "integer" and format("%d", k)
+      if not name or rawget(t, name) ~= nil then
+        fail_keys(t, depth)
       end
       renamed[name] = k
     elseif not is_text(k) then
-      fail(depth, "a key that is not UTF-8 text")
+      fail_keys(t, depth)
     end
     count = count + 1
     names[count] = name

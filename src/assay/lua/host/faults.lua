@@ -94,7 +94,7 @@ local handlers = setmetatable({}, {
       if type(err) == "string" and raiser and raiser.func == raw then
         return told(raw, err)
       elseif host.mark then
-        return host.mark(err, 2)
+        return host.mark(err)
       end
       return err
     end

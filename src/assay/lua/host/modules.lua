@@ -3,9 +3,11 @@ local host = ...
 
 local G = host.globals
 local find, gmatch, sub = string.find, string.gmatch, string.sub
-local load, type = load, type
+local gsub = string.gsub
+local concat = table.concat
+local load, rawget, type = load, rawget, type
 
-local loaded = host.loaded
+local loaded, package = host.loaded, host.package
 local loading = {} -- stack of the modules that are being loaded
 
 -- The function of a source text, or nil and a message. A first line that begins with # is no Lua.
@@ -48,6 +50,10 @@ function host.set_arguments(script, ...)
   G.arg = { [0] = script, ... }
 end
 
+function host.set_module_path(path)
+  package.path = path
+end
+
 -- Popped when the module has ended, also by an error.
 local loading_guard = setmetatable({}, {
   __close = function()
@@ -55,16 +61,26 @@ local loading_guard = setmetatable({}, {
   end,
 })
 
-local function run_module(name, path, fn)
+-- Run the chunk, or the loader, of a module; returns what it is, and where it comes from.
+local function run_module(name, from, fn)
   loading[#loading + 1] = name
   local guard <close> = loading_guard
-  local value = fn(name, path)
+  local value = fn(name, from)
   if value ~= nil then
     loaded[name] = value
   elseif loaded[name] == nil then
     loaded[name] = true
   end
-  return loaded[name], path
+  return loaded[name], from
+end
+
+-- A field of `package`, whatever the script has put there.
+local function setting(field, kind)
+  local value = rawget(package, field)
+  if type(value) ~= kind then
+    host.raise("'package." .. field .. "' must be a " .. kind)
+  end
+  return value
 end
 
 host["_G.require"] = function(name)
@@ -79,7 +95,11 @@ host["_G.require"] = function(name)
       host.raise("require: '" .. name .. "' requires itself: " .. table.concat(loading, " -> ", i) .. " -> " .. name)
     end
   end
-  local tag, text, path = host.ask("find_module", name)
+  local preloaded = setting("preload", "table")[name]
+  if preloaded ~= nil then
+    return run_module(name, ":preload:", preloaded)
+  end
+  local tag, text, path = host.ask("find_module", name, setting("path", "string"))
   if tag == "e" then
     host.raise(text)
   elseif tag == "f" then
@@ -93,4 +113,28 @@ host["_G.require"] = function(name)
     host.raise("require: module '" .. name .. "': " .. problem)
   end
   return run_module(name, path, fn)
+end
+
+-- The file of a module that a path of templates leads to; or nil, and where it was looked for.
+host["package.searchpath"] = function(name, path, separator, directory)
+  separator, directory = separator == nil and "." or separator, directory == nil and "/" or directory
+  local given, names = { name, path, separator, directory }, { "name", "path", "sep", "rep" }
+  for i = 1, 4 do
+    if type(given[i]) ~= "string" then
+      host.raise("package.searchpath: bad argument '" .. names[i] .. "' (string expected, got " .. type(given[i]) .. ")")
+    end
+  end
+  if separator ~= "" then
+    name = gsub(name, (gsub(separator, "%p", "%%%0")), (gsub(directory, "%%", "%%%%")))
+  end
+  local function found(tag, file, ...)
+    if tag == "found" then
+      return file
+    elseif tag == "f" then
+      host.finish_other("package.searchpath", tag, file, ...)
+    end
+    local lines = { file, ... }
+    return nil, "no file '" .. concat(lines, "'\n\tno file '") .. "'"
+  end
+  return found(host.ask("search_path", name, path))
 end

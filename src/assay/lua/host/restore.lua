@@ -25,12 +25,12 @@ end
 
 local function make_stub(path, what)
   local function refuse()
-    error("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE), 2)
+    host.raise("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE))
   end
   local stub = {}
   host.handle_classes[stub] = "stub of '" .. path .. "'" -- told like a handle, and never taken for data
   return setmetatable(stub, {
-    __name = "stub",
+    __name = "stub of '" .. path .. "'",
     __metatable = false,
     __call = refuse,
     __concat = refuse,
@@ -42,6 +42,21 @@ local function make_stub(path, what)
       return "stub of '" .. path .. "'"
     end,
   })
+end
+
+-- Set metatables: table -> its own. Nothing is collected or weak in a workflow's state, so a metatable is made ready
+-- before it is used, and closed when each has its own metatable.
+local function set_metatables(metatables)
+  for _, metatable in next, metatables do
+    rawset(metatable, "__gc", nil)
+    rawset(metatable, "__mode", nil)
+  end
+  for t, metatable in next, metatables do
+    setmetatable(t, metatable)
+  end
+  for _, metatable in next, metatables do
+    host.close_metatable(metatable)
+  end
 end
 
 -- Make everything in a snapshot again in this state; returns the function and an array of all objects.
@@ -146,20 +161,10 @@ function host.restore(bytes)
       if kinds[node] == "e" then
         host.make_error(target)
       else
-        local metatable = read(pos)
-        if metatable then
-          setmetatable(target, metatable)
-          metatables[metatable] = true
-        end
+        metatables[target] = read(pos)
       end
     end
   end
-  -- Nothing is collected or weak in a workflow's state.
-  for metatable in next, metatables do
-    rawset(metatable, "__gc", nil)
-    rawset(metatable, "__mode", nil)
-  end
-
   local fn, own, modules, libraries, shared
   fn, finish = read(finish)
   own, finish = read(finish)
@@ -177,7 +182,8 @@ function host.restore(bytes)
       G[library][name] = value
     end
   end
-  setmetatable(G, shared.globals)
+  metatables[G] = shared.globals
+  set_metatables(metatables)
   for name, value in next, shared.strings do
     rawset(getmetatable(""), name, value)
   end

@@ -14,8 +14,12 @@ host.unfilled = {} -- those that a script has not used so far -> whether there i
 
 host.names[host.null] = "json.null"
 host.names[host.array_metatable] = "json.array_metatable"
-G.package = { loaded = host.loaded }
+G.package = { loaded = host.loaded, path = host.ask("module_path"), preload = {}, config = "/\n;\n?\n!\n-\n" }
 host.names[G.package], host.names[host.loaded] = "package", "package.loaded"
+host.names[G.package.preload] = "package.preload"
+host.package = G.package
+host.loaded._G, host.loaded.package = G, G.package
+host.replace(G.package, "package.", "searchpath")
 
 host.replace(G, "_G.", host.ask("replaced", "_G"))
 

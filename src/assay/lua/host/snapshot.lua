@@ -5,23 +5,21 @@
 -- Table keys are written in order, so that the same script always gives the same bytes.
 local host = ...
 
-local pack, unpack_from = string.pack, string.unpack
-local concat, sort = table.concat, table.sort
-local getinfo, getmetatable, getupvalue, setmetatable, setupvalue, upvalueid, upvaluejoin =
-  debug.getinfo,
-  debug.getmetatable,
-  debug.getupvalue,
-  debug.setmetatable,
-  debug.setupvalue,
-  debug.upvalueid,
-  debug.upvaluejoin
+local pack, sub = string.pack, string.sub
+local concat, insert, sort, unpack = table.concat, table.insert, table.sort, table.unpack
+local getinfo, getmetatable, getupvalue, upvalueid =
+  debug.getinfo, debug.getmetatable, debug.getupvalue, debug.upvalueid
 local dump, find = string.dump, string.find
 local mathtype = math.type
-local rawget, rawset, type = rawget, rawset, type
+local rawequal, rawget, tostring, type = rawequal, rawget, tostring, type
 
 local G = host.globals
 
 local LIBRARIES = host.LIBRARIES
+
+local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path that is told, and bytes of one
+local MAX_LARGEST = 5 -- parts whose sizes are told
+local METATABLE, SAME = {}, {} -- steps of a path that are no keys
 
 -- What is Lua's own gets its name here; nothing that a script replaced is in this side's copy of the library.
 for name, value in next, _ENV do
@@ -57,7 +55,8 @@ local function additions()
     if type(value) == "table" and host.names[value] == library then
       local added = {}
       for name, item in next, value do
-        if type(name) == "string" and not is_original(item, name, library) then
+        local is_local = library == "package" -- the machine's own: where files are
+        if type(name) == "string" and not is_local and not is_original(item, name, library) then
           added[name] = item
         end
       end
@@ -95,31 +94,59 @@ end
 
 -- How a key is told in a path. Of a table or a function only the type: its text is an address, or the script's own.
 local function key_text(key)
-  if type(key) == "string" then
-    return "." .. key
+  if rawequal(key, METATABLE) then
+    return " (metatable)"
+  elseif rawequal(key, SAME) then
+    return ""
+  elseif type(key) == "string" then
+    return "." .. (#key > MAX_KEY and sub(key, 1, MAX_KEY) .. "…" or key)
   end
   return "[" .. (KEY_ORDER[type(key)] and tostring(key) or type(key)) .. "]"
+end
+
+-- The keys of a table in order, and their number.
+local function sorted_keys(t)
+  local keys, count, in_order, first = {}, 0, true, nil
+  for key in next, t do
+    count = count + 1
+    keys[count] = key
+    in_order = in_order and key == count
+    local kind = type(key)
+    first = first or kind
+    if kind ~= first then
+      first = "mixed"
+    end
+  end
+  if in_order then
+    return keys, count
+  elseif first == "string" or first == "number" then
+    sort(keys)
+  else
+    sort(keys, key_less)
+  end
+  return keys, count
 end
 
 -- The snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: for a state that
 -- knows them by the same ids; else they become stubs.
 -- Returns its bytes, then the names and sizes of its parts (name, size, name, size, …), largest first.
 function host.snapshot(id, with_handles)
-  local nodes, ids, queue = {}, {}, {}
-  local cells, cell_ids = {}, {}
-  local sizes = {}
+  local values, count, ids = {}, 0, {} -- what each node is made of, and the other way round
+  local origins, parents, steps, depths = {}, {}, {}, {} -- how each was first reached: from which name, and by which keys
+  local cells, cell_count, cell_ids = {}, 0, {}
+  local guard, keep_out = rawget(host, "GUARD"), rawget(host, "keep_out") -- what `metatables.lua` puts in
 
-  local function reference(value, path)
-    local node = ids[value]
-    if not node then
-      node = #queue + 1
-      ids[value] = node
-      queue[node] = { value, path }
+  local function path_of(node)
+    local path = {}
+    for i = depths[node] < MAX_STEPS and depths[node] or MAX_STEPS, 1, -1 do
+      path[i] = key_text(steps[node])
+      node = parents[node]
     end
-    return pack("<c1I4", "R", node)
+    return origins[node] .. (depths[node] > 0 and "…" or "") .. concat(path)
   end
 
-  local function write(value, path)
+  -- A value that is reached from the node `parent` by the key `step`, or has a name (`step`) when there is no parent.
+  local function write(value, parent, step)
     local kind = type(value)
     if kind == "string" then
       return pack("<c1s4", "S", value)
@@ -132,75 +159,88 @@ function host.snapshot(id, with_handles)
     elseif rawequal(value, G) then
       return "G"
     end
-    return reference(value, path)
+    local node = ids[value]
+    if not node then
+      count = count + 1
+      node = count
+      ids[value], values[node] = node, value
+      if parent then
+        origins[node], parents[node], steps[node], depths[node] = origins[parent], parent, step, depths[parent] + 1
+      else
+        origins[node], depths[node] = step, 0
+      end
+    end
+    return pack("<c1I4", "R", node)
   end
 
-  local function write_table(value, path)
-    local keys, count = {}, 0
-    for key in next, value do
-      count = count + 1
-      keys[count] = key
-    end
-    sort(keys, key_less)
-    local out = { pack("<I4", count) }
-    for i = 1, count do
+  local function write_table(value, node)
+    local keys, n = sorted_keys(value)
+    local out, size = {}, 1
+    for i = 1, n do
       local key = keys[i]
-      local inner = path .. key_text(key)
-      out[#out + 1] = write(key, inner)
-      out[#out + 1] = write(rawget(value, key), inner)
+      local item = rawget(value, key)
+      if not (keep_out and rawequal(item, keep_out)) then
+        out[size + 1], out[size + 2] = write(key, node, key), write(item, node, key)
+        size = size + 2
+      end
     end
+    out[1] = pack("<I4", size // 2)
     return concat(out)
   end
 
-  local function write_function(value, path)
+  local function write_function(value, node)
     local bytecode = dump(value)
-    local out, count = { "f", pack("<s4", bytecode) }, 0
-    while getupvalue(value, count + 1) do
-      count = count + 1
-      local name, item = getupvalue(value, count)
-      local cell_key = upvalueid(value, count)
+    local out, n = { "f", pack("<s4", bytecode) }, 0
+    while getupvalue(value, n + 1) do
+      n = n + 1
+      local name, item = getupvalue(value, n)
+      local cell_key = upvalueid(value, n)
       local cell = cell_ids[cell_key]
       if not cell then
-        cell = #cells + 1
+        cell_count = cell_count + 1
+        cell = cell_count
         cell_ids[cell_key] = cell
-        cells[cell] = write(item, name == "_ENV" and path or name)
+        cells[cell] = name == "_ENV" and write(item, node, SAME) or write(item, nil, name)
       end
       out[#out + 1] = pack("<I4", cell)
     end
-    out[2] = out[2] .. pack("<I2", count)
+    out[2] = out[2] .. pack("<I2", n)
     return concat(out)
   end
 
-  local function stub(path, what)
-    return pack("<c1s4s4", "x", path, what)
+  local function stub(node, what)
+    return pack("<c1s4s4", "x", path_of(node), what)
   end
 
-  local function write_node(value, path)
+  local function write_node(value, node)
     local kind, name = type(value), host.names[value]
     if name then
       return pack("<c1s4", "b", name)
     elseif kind == "function" then
       local info = getinfo(value, "S")
       if info.what == "C" then
-        return stub(path, "a C function")
+        return stub(node, "a C function")
       elseif host.is_private(info) then -- what `coroutine.wrap` has made, for one
-        return stub(path, "a function made by a library")
+        return stub(node, "a function made by a library")
       end
-      return write_function(value, path)
+      return write_function(value, node)
     elseif kind ~= "table" then
-      return stub(path, "a " .. kind)
+      return stub(node, "a " .. kind)
     elseif with_handles and host.handle_ids[value] then
       return pack("<c1s4I4", "h", host.is_handle(value), host.handle_ids[value])
     elseif host.is_handle(value) then
-      return stub(path, host.describe(value))
+      return stub(node, host.describe(value))
     elseif host.is_error(value) then
-      return "e" .. write_table(value, path)
+      return "e" .. write_table(value, node)
     end
     local metatable = getmetatable(value)
-    return "t" .. write_table(value, path) .. write(metatable, path .. " (metatable)")
+    if guard and rawequal(metatable, guard) then
+      metatable = nil
+    end
+    return "t" .. write_table(value, node) .. write(metatable, node, METATABLE)
   end
 
-  local roots = { write(host.held(id), "the workflow") }
+  local roots = { write(host.held(id), nil, "the workflow") }
   local own = {}
   for name, value in next, G do
     -- The command line is the worker's, not the workflow's.
@@ -208,33 +248,36 @@ function host.snapshot(id, with_handles)
       own[name] = value
     end
   end
-  roots[2] = write(own, "the globals")
+  roots[2] = write(own, nil, "the globals")
   local modules = {}
   for name, value in next, host.loaded do
     if not host.names[value] then
       modules[name] = value
     end
   end
-  roots[3] = write(modules, "the modules")
-  roots[4] = write(additions(), "the libraries")
-  roots[5] = write(metatables(), "the metatables")
+  roots[3] = write(modules, nil, "the modules")
+  roots[4] = write(additions(), nil, "the libraries")
+  roots[5] = write(metatables(), nil, "the metatables")
 
-  local at = 1
-  while queue[at] do
-    local value, path = queue[at][1], queue[at][2]
-    local text = write_node(value, path)
-    nodes[at] = text
-    sizes[at] = { path, #text }
-    at = at + 1
+  local nodes, largest = {}, {} -- the largest first
+  local node = 1
+  while node <= count do
+    local text = write_node(values[node], node)
+    nodes[node] = text
+    local last = largest[MAX_LARGEST]
+    if not last or #text > last.size then
+      local at = 1
+      while largest[at] and largest[at].size >= #text do
+        at = at + 1
+      end
+      insert(largest, at, { node = node, size = #text })
+      largest[MAX_LARGEST + 1] = nil
+    end
+    node = node + 1
   end
-  sort(sizes, function(a, b)
-    return a[2] > b[2]
-  end)
   local parts = {}
-  for i = 1, #sizes < 5 and #sizes or 5 do
-    parts[#parts + 1] = sizes[i][1]
-    parts[#parts + 1] = sizes[i][2]
+  for i = 1, #largest do
+    parts[2 * i - 1], parts[2 * i] = path_of(largest[i].node), largest[i].size
   end
-  local bytes = pack("<I4I4", #nodes, #cells) .. concat(nodes) .. concat(cells) .. concat(roots)
-  return bytes, table.unpack(parts)
+  return concat({ pack("<I4I4", count, cell_count), concat(nodes), concat(cells), concat(roots) }), unpack(parts)
 end

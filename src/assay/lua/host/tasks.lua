@@ -44,7 +44,7 @@ function host.on_error(value)
   local co = running()
   tracebacks[co] = raw_traceback(co)
   if host.mark then
-    return host.mark(value, 2)
+    return host.mark(value)
   end
   return value
 end

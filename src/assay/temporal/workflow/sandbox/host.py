@@ -119,9 +119,14 @@ def _ignore(*_arguments: Any) -> None:
     """Replace a log function while history is replayed."""
 
 
-def _no_module(name: str, built_in: bool) -> Outcome:
-    text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
-    return b"e", text.encode()
+class _NoModules:
+    """Finds no module: what a run has is there from its beginning."""
+
+    path = b""
+
+    def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
+        text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
+        return b"e", text.encode()
 
 
 def is_cancellation(error: LuaError) -> bool:
@@ -203,13 +208,16 @@ class WorkflowHost(Host):
         registry.describe("assay.temporal.workflow.ctx.library")
         super().__init__(
             libraries,
-            _no_module,
+            _NoModules(),
             self._print,
             parts=(*_PARTS, *more_parts),
             late=_LATE,
             # A copy also keeps what it was, to take back what is written.
-            memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy else 1),
+            memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1),
             hash_seed=_HASH_SEED,
+        )
+        self.state.invoke_once(
+            b"limit_memory", int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1)
         )
         self._is_limited = True
 
@@ -345,9 +353,13 @@ class WorkflowHost(Host):
         outcome = super().load_library(name)
         return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
-    def find_module(self, name: bytes) -> Outcome:
+    def search_path(self, name: bytes, path: bytes) -> Outcome:
+        """No file is searched for."""
+        return b"missing", b"files are not searched in a workflow"
+
+    def find_module(self, name: bytes, path: bytes) -> Outcome:
         """Return that a module is not there, unless the text might not find room."""
-        outcome = super().find_module(name)
+        outcome = super().find_module(name, path)
         return outcome if self._has_room(*outcome) else (b"e", b"not enough memory")
 
     def describe_method(self, owner: bytes, name: bytes) -> Outcome:

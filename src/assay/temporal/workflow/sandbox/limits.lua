@@ -2,9 +2,9 @@
 -- script: the wrappers in `guards.lua` raise it again, and the hook goes on firing.
 --
 -- A limit is known by what happened, never by a text. Python says that the CPU time is used up. Before Lua gives up for
--- want of memory it collects everything, also what a weak table holds; only a function that makes a string gives up at
--- once, and then it is not `error`, which could have the same text from a script. Nor is it `error` that raises a stack
--- overflow.
+-- want of memory it collects everything, also what a weak table holds. There are two exceptions: a function that makes a
+-- string, which is not `error` with the same text from a script; and a stack that cannot be doubled, which takes a good
+-- part of all memory by then. Nor is it `error` that raises a stack overflow.
 local host = ...
 
 local clock = os.clock
@@ -36,17 +36,18 @@ local function place()
   return ""
 end
 
--- The hook is called after a number of instructions. One instruction can call C, which takes up to about two
--- nanoseconds for each byte of the longest string (or table), so the longer it may be, the fewer they are. How long that
+-- The hook is called after a number of instructions. One instruction can call C, which takes about one
+-- nanosecond for each byte of the longest string (or table), so the longer it may be, the fewer they are. How long that
 -- is follows from how much memory grew between two looks.
 local FEWEST, MOST = 100, 6400
 local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
-local BYTES = 1e8 -- that all instructions between two looks may touch: a fifth of a second
+local BYTES = 4e8 -- that all instructions between two looks may touch: about four tenths of a second
 
 local PAUSE = 2 -- how much memory grows before it is collected
 local used, live = 0, 0 -- bytes of memory at the last look, and after the last collection
 local has_collected = false -- since the last look
 local longest = 0 -- bytes that a string can have
+local memory = math.huge -- bytes that there may be
 local last_clock, last_asked = 0, 0
 
 local function most_instructions()
@@ -103,6 +104,10 @@ local function count_hook()
   end
 end
 
+function host.limit_memory(bytes)
+  memory = bytes
+end
+
 -- Every coroutine has a hook of its own.
 host.count_hook, host.HOOK_COUNT = count_hook, FEWEST
 function host.watch(co)
@@ -149,7 +154,7 @@ collectgarbage("param", "pause", PAUSE * 100)
 collectgarbage("param", "stepmul", 0)
 setmetatable({}, tick)
 
--- A message handler, or the part of one that is `level` frames above the function that raised `err`.
+-- A message handler, or the part of one that is `level` frames above the function that raised `err` (1: its tail call).
 function host.mark(err, level)
   if type(err) == "string" and find(err, "stack overflow$") then
     local raiser = getinfo((level or 1) + 1, "f")
@@ -163,7 +168,7 @@ end
 
 -- Look at an error that was caught: returns the limit that was reached, if there is one.
 function host.is_limit(err)
-  if err == MEMORY and not canary[1] then
+  if err == MEMORY and (not canary[1] or used > memory / 4) then
     host.limit = host.limit or "memory"
   end
   return host.limit

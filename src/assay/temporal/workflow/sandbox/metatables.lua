@@ -78,9 +78,10 @@ host["_G.getmetatable"] = function(...)
   local value = ...
   load_lazy(value)
   local metatable = raw_getmetatable(value)
-  if not rawequal(metatable, GUARD) then
-    return metatable
+  if rawequal(metatable, GUARD) then
+    return nil
   end
+  return metatable
 end
 
 host["_G.rawget"] = function(...)
@@ -90,9 +91,10 @@ host["_G.rawget"] = function(...)
   end
   load_lazy(t)
   local value = raw_rawget(t, key)
-  if value ~= keep_out then
-    return value
+  if value == keep_out then
+    return nil
   end
+  return value
 end
 
 host["_G.rawset"] = function(...)

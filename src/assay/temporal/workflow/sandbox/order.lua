@@ -79,6 +79,7 @@ local function iterate(t)
       end
     end
     i, at = 0, nil
+    return nil
   end
 end
 
@@ -118,6 +119,8 @@ end
 -- for its keys one by one; what is cleared meanwhile keeps its place.
 local walks = setmetatable({}, host.WEAK_KEYS)
 
+local firsts = setmetatable({}, host.WEAK_KEYS) -- table -> the first key of the last walk, which may be cleared by now
+
 -- The walk that knows `key`: the one that `t` is in, or a new one.
 local function walk_with(t, key)
   local found = walks[t]
@@ -138,6 +141,7 @@ function walk(t, key)
     walks[t] = nil
     local first = first_key(t)
     if first ~= nil then
+      firsts[t] = first
       return first, rawget(t, first)
     elseif next(t) == nil then
       return nil
@@ -146,7 +150,7 @@ function walk(t, key)
   local found = walk_with(t, key)
   local at = 0
   if key ~= nil then
-    at = found.places[key] or error("invalid key to 'next'", 0)
+    at = found.places[key] or rawequal(firsts[t], key) and 0 or error("invalid key to 'next'", 0)
   end
   for i = at + 1, found.n do
     local value = rawget(t, found.keys[i])

@@ -117,7 +117,7 @@ local function is_native(name, s, p, factor)
     host.raise(name .. ": a pattern of " .. #p .. " bytes is too long for a workflow (at most " .. MAX_PATTERN .. ")")
   end
   local found = cost_of(p)
-  return not found or factor * found[1] * (#tostring(s) + 1) ^ found[2] <= CHEAP
+  return not found or factor * found[1] * (#tostring(s)) ^ found[2] <= CHEAP
 end
 
 -- An optional integer that follows `...` in the arguments of one of Lua's own functions, which knows the error.

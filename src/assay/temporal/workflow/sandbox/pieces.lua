@@ -65,10 +65,14 @@ end
 
 host["table.insert"] = function(...)
   local t, at, value = ...
+  local count = select("#", ...)
   if not is_virtual(t) then
+    if count == 2 and type(t) == "table" then
+      return raw_insert(t, at)
+    end
     return careful(raw_insert, ...)
   end
-  local count, last = select("#", ...), #t + 1
+  local last = #t + 1
   if count == 2 then
     t[last] = at
     return
@@ -86,6 +90,9 @@ end
 host["table.remove"] = function(...)
   local t, at = ...
   if not is_virtual(t) then
+    if at == nil and type(t) == "table" then
+      return raw_remove(t)
+    end
     return careful(raw_remove, ...)
   end
   local size = #t
