@@ -52,7 +52,7 @@ OFFICIAL = Side(
 
 @dataclass(frozen=True)
 class Figure:
-    """What is measured; `goal` is the most that the ratio ours/official may be."""
+    """What is measured; `goal` is the most that the ratio ours/official may be, or the least if more is better."""
 
     title: str
     unit: str
@@ -61,10 +61,12 @@ class Figure:
 
 
 FIGURES = {
-    "cpu": Figure("CPU per 100 workflows of 3 activities", "s", 0.65),
-    "throughput": Figure(f"workflows per second, {IN_FLIGHT} in flight", "/s", more_is_better=True),
+    "cpu": Figure("CPU per 100 workflows of 3 activities", "s", 0.33),
+    "signalled": Figure("CPU per 100 workflows that wait for a signal", "s", 0.35),
+    "nap_cpu": Figure("CPU per 100 one-second activities", "s", 0.45),
+    "throughput": Figure(f"workflows per second, {IN_FLIGHT} in flight", "/s", 1.3, more_is_better=True),
     "memory": Figure("memory per open waiting workflow", "KiB", 0.9),
-    "replay": Figure(f"CPU to replay {REPLAYED_EVENTS} events", "ms", 0.6),
+    "replay": Figure(f"CPU to replay {REPLAYED_EVENTS} events", "ms", 0.2),
     "naps": Figure(f"wall for {NAPS} concurrent one-second activities", "s"),
     "start": Figure("worker start to first completed workflow", "s", 0.8),
 }
@@ -124,6 +126,20 @@ class Bench:
         await asyncio.gather(*(lane() for _ in range(in_flight)))
         return time.perf_counter() - begin
 
+    async def _signal_many(self, queue: str, count: int) -> None:
+        """Start workflows that wait for a signal, signal each once it waits, and see it end."""
+        left = iter(range(count))
+
+        async def lane() -> None:
+            for _ in left:
+                handle = await self._client.start_workflow("Wait", id=str(uuid.uuid4()), task_queue=queue)
+                while (await handle.describe()).history_length < 4:  # noqa: ASYNC110 (the server tells nobody)
+                    await asyncio.sleep(0.02)
+                await handle.signal("go", 1)
+                await handle.result()
+
+        await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
+
     async def _open(self, queue: str, count: int) -> list[WorkflowHandle[object, object]]:
         """Start workflows that wait, and see that each does."""
         ids = [str(uuid.uuid4()) for _ in range(count)]
@@ -158,7 +174,12 @@ class Bench:
             wall = await self._run_many(queue, sizes.workflows, "Steps", STEPS, IN_FLIGHT)
             figures["cpu"] = (cpu(process) - before) * 100 / sizes.workflows
             figures["throughput"] = sizes.workflows / wall
+            before = cpu(process)
             figures["naps"] = await self._run_many(queue, NAPS, "Nap", 1, NAPS)
+            figures["nap_cpu"] = (cpu(process) - before) * 100 / NAPS
+            before = cpu(process)
+            await self._signal_many(queue, sizes.workflows)
+            figures["signalled"] = (cpu(process) - before) * 100 / sizes.workflows
         figures["memory"] = await self._memory(side)
         figures["replay"] = await self._replay(side, history)
         return figures
@@ -205,9 +226,10 @@ def report(rounds: list[tuple[dict[str, float], dict[str, float]]]) -> bool:
         ours, official = (statistics.median(side[name] for side in sides) for sides in zip(*rounds, strict=True))
         ratios = sorted(mine[name] / theirs[name] for mine, theirs in rounds)
         ratio = statistics.median(ratios)
-        missed = figure.goal is not None and ratio > figure.goal
-        reached = reached and not missed
-        goal = "" if figure.goal is None else f"{'<=':>5} {figure.goal:.2f}" + ("  MISSED" if missed else "")
+        over = figure.goal is not None and (ratio < figure.goal if figure.more_is_better else ratio > figure.goal)
+        reached = reached and not over
+        sign = ">=" if figure.more_is_better else "<="
+        goal = "" if figure.goal is None else f"{sign:>5} {figure.goal:.2f}" + ("  MISSED" if over else "")
         spread = f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
         print(f"{figure.title:<48}{ours:>9.2f}{official:>10.2f}  {figure.unit:<4}{ratio:>6.2f}  {spread}{goal}")
     return reached
