@@ -20,13 +20,14 @@ def is_error(item: object) -> bool:
 
 class TestPackage:
     def test_all_is_what_is_public(self) -> None:
-        from assay import errors, runtime
+        from assay import errors, permissions, runtime
 
         internal = {"BuiltinError", "ErrorObject"}  # a binding turns each into a Lua error before it reaches anyone
         raised = {name for name, item in vars(errors).items() if is_error(item)} - internal
-        assert set(assay.__all__) == raised | {"Runtime", "__version__"}
+        assert set(assay.__all__) == raised | {"Permissions", "Runtime", "__version__"}
         assert dir(assay) == sorted(assay.__all__)
         assert assay.Runtime is runtime.Runtime
+        assert assay.Permissions is permissions.Permissions
         assert all(getattr(assay, name) is getattr(errors, name) for name in raised)
 
     def test_an_unknown_name_is_an_attribute_error(self) -> None:

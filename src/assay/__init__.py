@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.errors import AssayError, DevServerError, LuaError, LuaSyntaxError, RestError, ScriptExit, WireError
+    from assay.errors import (
+        AssayError,
+        DeniedError,
+        DevServerError,
+        LuaError,
+        LuaSyntaxError,
+        RestError,
+        ScriptExit,
+        WireError,
+    )
+    from assay.permissions import Permissions
     from assay.runtime import Runtime
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AssayError",
+    "DeniedError",
     "DevServerError",
     "LuaError",
     "LuaSyntaxError",
+    "Permissions",
     "RestError",
     "Runtime",
     "ScriptExit",
@@ -23,12 +35,15 @@ __all__ = [
 ]
 
 
+_MODULES = {"Permissions": "assay.permissions", "Runtime": "assay.runtime"}
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'assay' has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module("assay.runtime" if name == "Runtime" else "assay.errors")
+    module = importlib.import_module(_MODULES.get(name, "assay.errors"))
     return getattr(module, name)
 
 

@@ -8,6 +8,7 @@ AssayError              anything that assay raises on purpose
 ├── WireError           a Python value that Lua has no word for
 ├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
 └── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
+    ├── DeniedError     the permissions of the script do not allow it
     └── RestError       Temporal's HTTP API refused a call, or could not be asked
 """
 
@@ -84,6 +85,19 @@ class ErrorObject(AssayError):
         super().__init__(message)
         self.fields = {"message": message, **fields}
         self.origin: BaseException | None = None
+
+
+class DeniedError(ErrorObject):
+    """The permissions of the script do not allow an action.
+
+    In Lua its `kind` is "denied" and `flag` the option that would allow it, if there is one.
+    """
+
+    is_whole = False
+
+    def __init__(self, action: str, flag: str | None = None) -> None:
+        hint = "" if flag is None else f"; {flag} would allow it"
+        super().__init__(f"{action} is not allowed{hint}", kind="denied", **({} if flag is None else {"flag": flag}))
 
 
 class RestError(ErrorObject):

@@ -15,6 +15,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.values import Value
+from assay.permissions import EVERYTHING, Permissions
 
 
 class Runtime:
@@ -33,19 +34,28 @@ class Runtime:
     that calls `os.exit` makes its call raise `ScriptExit`, and every later one too.
     """
 
-    def __init__(self, *, folder: str | os.PathLike[str] | None = None, stdout: BinaryIO | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        stdout: BinaryIO | None = None,
+        permissions: Permissions = EVERYTHING,
+    ) -> None:
         """Prepare a runtime; it starts with `async with`.
 
         Args:
             folder: Where `require` looks first; the folder of the last `run_file` if left out, or the current one.
             stdout: A binary stream that gets what `print` prints; `sys.stdout` if left out.
+            permissions: What the Lua code may do; everything if left out. No `assay.toml` is read.
         """
         self._folder = folder
         self._stdout = stdout
+        self._permissions = permissions
         self._host: Host | None = None
 
     async def __aenter__(self) -> Runtime:
-        host = Host(LIBRARIES, Finder(os.fspath(self._folder or ".")), self._write, self._flush)
+        find = Finder(os.fspath(self._folder or "."), self._permissions)
+        host = Host(LIBRARIES, find, self._write, self._flush, permissions=self._permissions)
         host.make_function = partial(_Function, self._run)
         host.on_exit = lambda: None  # the host remembers; the next step of any call raises SystemExit
         self._host = host
@@ -76,7 +86,7 @@ class Runtime:
         with open(path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
             source = file.read()
         if self._folder is None:
-            host.find_modules(Finder(os.path.dirname(path) or "."))
+            host.find_modules(Finder(os.path.dirname(path) or ".", self._permissions))
         script, *rest = map(os.fsencode, (path, *arguments))
         host.set_arguments(script, *rest)
         return await self._run(host, host.load(source, os.fsdecode(path)), tuple(rest))

@@ -41,6 +41,7 @@ GUIDES = {
     "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
     "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
+    "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["lua", "lua", "sh", "lua", "lua", "lua"],

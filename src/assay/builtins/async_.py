@@ -10,6 +10,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.spawned import SpawnedTask
 from assay.lua.values import Value
+from assay.permissions.needs import NOTHING
 
 library = Library(
     "async",
@@ -21,6 +22,7 @@ library = Library(
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
     callbacks={"async.spawn.fn": "fun(...: any): any", "async.spawn_interval.fn": "fun(): any"},
+    needs=NOTHING,
 )
 
 

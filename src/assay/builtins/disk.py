@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from assay.lua.declare import Library
 from assay.lua.values import Path
+from assay.permissions import paths
+from assay.permissions.needs import reads, writes
 
 library = Library("disk", "Room on disks. Symbolic links inside a folder are not followed.")
 
@@ -33,7 +35,7 @@ class Usage:
     percent: float
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def usage(path: Path) -> Usage:
     """Return how full a file system is.
 
@@ -46,7 +48,7 @@ def usage(path: Path) -> Usage:
     return Usage(total, free, used, info.f_bavail * info.f_frsize, used / total * 100 if total else 0.0)
 
 
-@library.function()
+@library.function(needs=reads("dir") + writes("dir"))
 async def sweep(dir: Path, max_age_secs: float) -> int:
     """Remove what a folder holds and what has not changed for some time; returns how many entries were removed.
 
@@ -61,7 +63,7 @@ async def sweep(dir: Path, max_age_secs: float) -> int:
     return await asyncio.to_thread(_sweep, dir, time.time() - max_age_secs)
 
 
-@library.function()
+@library.function(needs=reads("path"))
 async def dir_size(path: Path) -> int:
     """Return the bytes of all regular files in a folder and in the folders in it.
 
@@ -75,25 +77,27 @@ async def dir_size(path: Path) -> int:
 
 def _sweep(folder: bytes, oldest: float) -> int:
     removed = 0
-    with os.scandir(folder) as entries:
+    with paths.open_folder(folder) as at, os.scandir(at) as entries:
         for entry in entries:
             info = entry.stat(follow_symlinks=False)
             if info.st_mtime >= oldest:
                 continue
             if stat.S_ISDIR(info.st_mode):
-                shutil.rmtree(entry.path)
+                shutil.rmtree(entry.name, dir_fd=at)
             else:
-                os.unlink(entry.path)
+                os.unlink(entry.name, dir_fd=at)
             removed += 1
     return removed
 
 
 def _size(folder: bytes) -> int:
     total = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                total += _size(entry.path)
-            elif entry.is_file(follow_symlinks=False):
-                total += entry.stat(follow_symlinks=False).st_size
+    with paths.open_folder(folder) as at:
+        for _, _, names, inside in os.fwalk(".", onerror=_give_up, dir_fd=at):
+            infos = (os.stat(name, dir_fd=inside, follow_symlinks=False) for name in names)
+            total += sum(info.st_size for info in infos if stat.S_ISREG(info.st_mode))
     return total
+
+
+def _give_up(error: OSError) -> None:
+    raise error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.lua.values import text_or_bytes
+from assay.permissions.needs import ENV, ENV_ALL, ENV_SET
 
 library = Library("env", "The environment variables of the process.")
 
@@ -25,7 +26,7 @@ class Variable:
     value: str | bytes
 
 
-@library.function()
+@library.function(needs=ENV)
 def get(key: bytes) -> bytes | None:
     """Return the value of a variable, or nil when it is not set.
 
@@ -35,7 +36,7 @@ def get(key: bytes) -> bytes | None:
     return os.environb.get(key)
 
 
-@library.function(name="set")
+@library.function(name="set", needs=ENV_SET)
 def set_(key: bytes, value: bytes | None = None) -> None:
     """Set a variable for this process and the processes that it starts; nil unsets it.
 
@@ -53,7 +54,7 @@ def set_(key: bytes, value: bytes | None = None) -> None:
         os.environb[key] = value
 
 
-@library.function(name="list")
+@library.function(name="list", needs=ENV_ALL)
 def list_() -> list[Variable]:
     """Return all variables, sorted by name."""
     return [Variable(text_or_bytes(key), text_or_bytes(value)) for key, value in sorted(os.environb.items())]

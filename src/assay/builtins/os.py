@@ -1,4 +1,4 @@
-"""`os`: the machine, and the end of the script. Lua's own `os.time`, `date`, `clock`, `difftime`, `getenv` stay."""
+"""`os`: the machine, and the end of the script. Lua's own `os.time`, `date`, `clock` and `difftime` stay."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 from typing import NoReturn
 
 from assay.lua.declare import Library
+from assay.permissions.needs import ENV, NOTHING
 
 library = Library(
     "os",
-    "The machine, and the end of the script. Lua's own `os.time`, `os.date`, `os.clock`, `os.difftime` and "
-    "`os.getenv` are there too.",
+    "The machine, and the end of the script. Lua's own `os.time`, `os.date`, `os.clock` and `os.difftime` are there "
+    "too.",
+    needs=NOTHING,
 )
 
 _ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -35,6 +37,16 @@ def arch() -> str:
 def platform() -> str:
     """Return the operating system: `linux`, `macos`, …."""
     return _PLATFORMS.get(sys.platform, sys.platform)
+
+
+@library.function(needs=ENV)
+def getenv(key: bytes) -> bytes | None:
+    """Return the value of an environment variable, or nil when it is not set: the same as `env.get`.
+
+    Args:
+        key: The name of the variable.
+    """
+    return os.environb.get(key)
 
 
 @library.function()

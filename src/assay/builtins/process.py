@@ -11,8 +11,9 @@ from typing import Any
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.lua.values import text_or_bytes
+from assay.permissions.needs import PROCESSES
 
-library = Library("process", "The processes of the machine.")
+library = Library("process", "The processes of the machine.", needs=PROCESSES)
 
 
 @dataclass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
+from assay.permissions.needs import NOTHING
 
-library = Library("sleep", "Wait.")
+library = Library("sleep", "Wait.", needs=NOTHING)
 
 
 @library.call()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time as clock
 
 from assay.lua.declare import Library
+from assay.permissions.needs import NOTHING
 
-library = Library("time", "The wall clock.")
+library = Library("time", "The wall clock.", needs=NOTHING)
 
 
 @library.call()

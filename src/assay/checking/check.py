@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from assay.checking import keywords, names, signals, syntax
@@ -16,8 +16,9 @@ from assay.checking.registered import Entries, workers
 from assay.checking.rules import Names
 from assay.checking.scopes import scopes_of
 from assay.checking.signals import Mention
-from assay.errors import AssayError, LuaError, LuaSyntaxError
+from assay.errors import AssayError, DeniedError, LuaError, LuaSyntaxError
 from assay.lua.loader import Finder
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.registration import Script
 
 _POSITION = re.compile(r"^(.+?):(\d+): (.*)$", re.DOTALL)
@@ -56,9 +57,17 @@ class Report:
         self.findings += [item for item in findings if (item.file, item.line, item.rule) not in known]
 
 
-async def check_scripts(paths: Sequence[str], *, run: bool = True) -> dict[str, Report]:
-    """Check scripts, alone and together. Raises AssayError when one cannot be read."""
-    reports = {path: await check_script(path, run=run) for path in paths}
+async def check_scripts(
+    paths: Sequence[str], *, run: bool = True, policy: Callable[[str], Permissions] = lambda path: EVERYTHING
+) -> dict[str, Report]:
+    """Check scripts, alone and together. Raises AssayError when one cannot be read.
+
+    Args:
+        paths: The scripts and test files.
+        run: Run the scripts as far as their workers; else look at the source alone.
+        policy: Return what a script may do.
+    """
+    reports = {path: await check_script(path, run=run, permissions=policy(path)) for path in paths}
     sent = [mention for report in reports.values() for mention in report.sends]
     for report in reports.values():
         report.findings += signals.find_unsent(report.waits, sent, files=len(reports))
@@ -66,16 +75,19 @@ async def check_scripts(paths: Sequence[str], *, run: bool = True) -> dict[str, 
     return reports
 
 
-async def check_script(path: str, arguments: Sequence[str] = (), *, run: bool = True) -> Report:
+async def check_script(
+    path: str, arguments: Sequence[str] = (), *, run: bool = True, permissions: Permissions = EVERYTHING
+) -> Report:
     """Check a script. Raises AssayError when it cannot be read.
 
     Args:
         path: The script, or a test file: that one is never run.
         arguments: What the script finds in `arg`.
         run: Run the script as far as its worker; else look at the source alone.
+        permissions: What the script may do.
     """
     source = _read(path)
-    script = Script(path)
+    script = Script(path, permissions=permissions)
     functions = Functions(script)
     report = Report(is_test=path.endswith(_TESTS))
     try:
@@ -87,7 +99,7 @@ async def check_script(path: str, arguments: Sequence[str] = (), *, run: bool = 
         failure = None
         if run and not report.is_test:
             failure = await _run(script, arguments)
-        sources = {path: source, **_modules(path, source)}
+        sources = {path: source, **_modules(path, source, permissions)}
         for text in sources.values():
             functions.globals.assigned |= scopes_of(text).assigned_globals
         bodies = [Body(file, text, syntax.parse(text), {}, functions.globals) for file, text in sources.items()]
@@ -102,7 +114,7 @@ async def check_script(path: str, arguments: Sequence[str] = (), *, run: bool = 
             report.waits += signals.waits(body)
             report.sends += signals.sends(body)
         if report.is_test:
-            report.findings += await check_environments(bodies[0], functions, run=run)
+            report.findings += await check_environments(bodies[0], functions, run=run, permissions=permissions)
         if failure is not None:
             _add_failure(report, path, failure)
     finally:
@@ -126,16 +138,19 @@ async def _run(script: Script, arguments: Sequence[str]) -> LuaError | None:
     return None
 
 
-def _modules(path: str, source: bytes) -> dict[str, bytes]:
+def _modules(path: str, source: bytes, permissions: Permissions) -> dict[str, bytes]:
     """The sources of the modules that a script requires by name, and that are in its folder."""
     folder = os.path.dirname(path) or "."
-    find, found, waiting = Finder(folder), dict[str, bytes](), [source]
+    find, found, waiting = Finder(folder, permissions), dict[str, bytes](), [source]
     while waiting:
         for node in syntax.descendants(syntax.parse(waiting.pop())):
             called = node.child_by_field_name("name") if node.type == "function_call" else None
             given = syntax.arguments(node) if called is not None and syntax.text_of(called) == "require" else []
             name = syntax.string_of(given[0]) if given else None
-            outcome = find(name, find.path, False) if name is not None else (b"missing",)
+            try:
+                outcome = find(name, find.path, False) if name is not None else (b"missing",)
+            except DeniedError:
+                continue
             if outcome[0] == b"source":
                 module = os.path.normpath(os.fsdecode(outcome[2])) if folder == "." else os.fsdecode(outcome[2])
                 if os.path.abspath(module).startswith(os.path.abspath(folder) + os.sep) and module not in found:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from assay.checking import syntax
 from assay.checking.body import Body
@@ -13,7 +12,8 @@ from assay.checking.findings import Finding, suggestion
 from assay.checking.functions import Functions
 from assay.checking.registered import SourceEnvironment, environments, workers
 from assay.checking.rules import Names
-from assay.errors import AssayError
+from assay.errors import AssayError, DeniedError
+from assay.permissions import Permissions, paths
 from assay.temporal.registration import Script
 from assay.temporal.worker.options import ALL_OTHERS
 
@@ -28,15 +28,22 @@ class _Known:
     source: bytes = b""
 
 
-async def check_environments(body: Body, functions: Functions, *, run: bool) -> list[Finding]:
-    """The faults of a test file's environments. `run`: the scripts are run as far as their workers."""
+async def check_environments(body: Body, functions: Functions, *, run: bool, permissions: Permissions) -> list[Finding]:
+    """The faults of a test file's environments.
+
+    Args:
+        body: The test file.
+        functions: What looks at functions.
+        run: Run the scripts as far as their workers.
+        permissions: What the test file and the scripts may do.
+    """
     findings: list[Finding] = []
     found = list(environments(body))
     if not found:
         return findings
     every = _Known()
     for environment in found:
-        known = await _known(body, environment, run=run)
+        known = await _known(body, environment, run=run, permissions=permissions)
         findings += _replaced(body, environment, known)
         for node in environment.workflows.functions.values():
             if node is not None:
@@ -51,15 +58,16 @@ async def check_environments(body: Body, functions: Functions, *, run: bool) -> 
     return findings
 
 
-async def _known(body: Body, environment: SourceEnvironment, *, run: bool) -> _Known:
+async def _known(body: Body, environment: SourceEnvironment, *, run: bool, permissions: Permissions) -> _Known:
     if environment.script is None:
         return _Known(is_complete=environment.is_known)
-    path = os.path.join(os.path.dirname(body.file), environment.script)
-    source = _read(path)
+    folder = os.path.dirname(body.file)
+    path = os.path.join(folder, environment.script)
+    source = _read(path, folder or ".", permissions)
     if source is None:
         return _Known(is_complete=False)
     if run:
-        return await _run(path, source)
+        return await _run(path, source, permissions)
     known = _Known(source=source)
     for worker in workers(Body(path, source, syntax.parse(source), {}, body.globals)):
         known.activities |= set(worker.activities.functions)
@@ -68,15 +76,17 @@ async def _known(body: Body, environment: SourceEnvironment, *, run: bool) -> _K
     return known
 
 
-def _read(path: str) -> bytes | None:
+def _read(path: str, folder: str, permissions: Permissions) -> bytes | None:
     try:
-        return Path(path).read_bytes()
-    except OSError:
+        with paths.open(permissions.part_of(os.fsencode(path), [folder])) as file:
+            source: bytes = file.read()
+    except (OSError, DeniedError):
         return None
+    return source
 
 
-async def _run(path: str, source: bytes) -> _Known:
-    script = Script(path)
+async def _run(path: str, source: bytes, permissions: Permissions) -> _Known:
+    script = Script(path, permissions=permissions)
     known = _Known(source=source)
     try:
         await script.read()

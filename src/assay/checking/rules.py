@@ -16,8 +16,11 @@ from assay.temporal.workflow.sandbox.host import REPLACED
 _ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity", "start_local_activity")
 _CHILD_CALLS = ("execute_child_workflow", "start_child_workflow")
 _FUTURES = ("start_activity", "start_local_activity", "start_child_workflow", "start_timer")
-_INSTEAD = {"sleep": "use ctx:sleep", "os.exit": "return from the workflow function"}
-_LUAS = {"os.getenv": "the environment differs between machines: read it in an activity"}
+_INSTEAD = {
+    "sleep": "use ctx:sleep",
+    "os.exit": "return from the workflow function",
+    "os.getenv": "the environment differs between machines: read it in an activity",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def find_io(body: Body) -> Iterator[Finding]:
             names = syntax.dotted(call.arguments[0])
             if names is not None:
                 kind, title = body.resolve(names)
-        advice = (_LUAS.get(title) or _refusal(title)) if kind == "builtin" else None
+        advice = _refusal(title) if kind == "builtin" else None
         if advice:
             yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
 

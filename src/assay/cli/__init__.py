@@ -6,8 +6,9 @@ Running a script takes the short way in `main`: no module is imported that the s
 What several commands share: `script.py` runs a script, with `advice.py` before its worker starts and `signals.py` for
 its end; `options.py`; `inputs.py`, values on the command line; `script_options.py`, the connection and the keys of a
 script; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`, the end of
-every run; `reference.py`, the declarations of all libraries as pages and as annotations. `workflow_calls.py` and
-`descriptions.py` belong to `workflow.py`, `coverage.py` to `test.py`, `guides.py` to `context.py`.
+every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all libraries as
+pages and as annotations. `workflow_calls.py` and `descriptions.py` belong to `workflow.py`, `coverage.py` to `test.py`,
+`guides.py` to `context.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ COMMANDS = (
     *("run", "test", "types", "version", "workflow"),
 )
 """The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""
+
+SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
+"""What the options begin with that say what a script may do."""
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -47,7 +51,7 @@ def _dispatch(arguments: list[str]) -> int:
     from assay.cli import script
 
     match arguments:
-        case ["exec", "-e", code, *rest]:
+        case ["exec", "-e", code, *rest] if not (rest and rest[0].startswith(SANDBOX_OPTIONS)):
             return script.run_code(code, rest)
         case ["run", path, *rest] if not path.startswith("-"):
             return script.run_file(path, rest)

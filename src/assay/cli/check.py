@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,10 @@ import click
 from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.permissions import Permissions
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.checking.check import Report
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-@click.command(short_help="Check scripts before they run.")
+@click.command(cls=SandboxedCommand, short_help="Check scripts before they run.")
 @verbose
 @click.option("--no-run", is_flag=True, help="Look at the source alone; run nothing.")
 @click.option(
@@ -28,7 +32,7 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)
-def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool) -> int:
+def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool, asked: Asked) -> int:
     """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
     A script runs up to the point where it would talk to a server; of *_test.lua the source is enough. Everywhere: names
@@ -44,8 +48,12 @@ def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, ve
     from assay.temporal import logs
 
     logs.silence(verbose)
+
+    def policy(script: str) -> Permissions:
+        return permissions(asked, os.path.dirname(script) or ".")
+
     try:
-        reports = asyncio.run(check_scripts(scripts, run=not no_run))
+        reports = asyncio.run(check_scripts(scripts, run=not no_run, policy=policy))
     except AssayError as error:
         return tell(error, verbose)
     _print(reports, "json" if as_json else form)

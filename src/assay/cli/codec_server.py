@@ -16,9 +16,11 @@ import click
 from assay.cli.failure import EXIT_USAGE, tell
 from assay.cli.leave import complain
 from assay.cli.options import verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
+    from assay.permissions.settings import Asked
     from assay.temporal.codec import CodecOptions
 
 _TOKEN = "ASSAY_CODEC_TOKEN"
@@ -27,7 +29,7 @@ _ORIGINS = ("http://localhost:8233", "http://127.0.0.1:8233")
 """Those of the Web UI of `assay dev`."""
 
 
-@click.command("codec-server", short_help="Decode encrypted payloads for the Web UI.")
+@click.command("codec-server", cls=SandboxedCommand, short_help="Decode encrypted payloads for the Web UI.")
 @verbose
 @click.option("--host", default="127.0.0.1", help="The address to listen on [127.0.0.1].")
 @click.option("--port", default=_PORT, type=click.IntRange(0, 65535), help=f"The port; 0 for any free one [{_PORT}].")
@@ -45,6 +47,7 @@ def command(
     tls_cert: str | None,
     tls_key: str | None,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Serve Temporal's remote codec protocol with the keys of SCRIPT's codec.
 
@@ -60,7 +63,7 @@ def command(
         if token is None and not _is_loopback(host):
             raise click.UsageError(f"--host {host} needs a token: --token-file FILE, or the variable {_TOKEN}")
         context = None if tls_cert is None else _tls(tls_cert, tls_key)
-        codec = asyncio.run(script_options.read(script)).connection.codec
+        codec = asyncio.run(script_options.read(script, asked)).connection.codec
         if codec is None:
             raise AssayError(f"{script} has no codec: give one to temporal.worker or temporal.connect")
         asyncio.run(_serve(script, codec, host, port, origins or _ORIGINS, token, context))

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import assay
-from assay.cli import COMMANDS
+from assay.cli import COMMANDS, SANDBOX_OPTIONS
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
 
@@ -68,6 +68,8 @@ def group(ctx: click.Context, verbose: bool) -> None:
 def main(arguments: list[str]) -> int:
     """Run a command; returns the exit code."""
     verbose = "--verbose" in arguments
+    if arguments and arguments[0].startswith(SANDBOX_OPTIONS):
+        arguments = ["run", *arguments]
     try:
         result: Any = group.main(arguments, prog_name="assay", standalone_mode=False)
     except click.ClickException as error:

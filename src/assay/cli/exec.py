@@ -6,12 +6,14 @@ import click
 
 from assay.cli import script
 from assay.cli.options import script_arguments, verbose
+from assay.cli.sandbox import SandboxedCommand
+from assay.permissions.settings import Asked
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
 @click.option("-e", "code", metavar="CODE", required=True, help="The Lua code to run.")
 @script_arguments
-def command(code: str, arguments: tuple[str, ...], verbose: bool) -> int:
+def command(code: str, arguments: tuple[str, ...], verbose: bool, asked: Asked) -> int:
     """Run a piece of Lua code; the ARGS are in `arg` and in `...`."""
-    return script.run_code(code, list(arguments), verbose=verbose)
+    return script.run_code(code, list(arguments), verbose=verbose, asked=asked)

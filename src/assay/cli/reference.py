@@ -16,6 +16,7 @@ from assay.builtins import LIBRARIES
 from assay.lua.annotations import module_stub, prelude, stub
 from assay.lua.declare import Library
 from assay.lua.reference import entries, page
+from assay.permissions.needs import NOTHING
 from assay.testing.library import library as test_library
 
 LUAS_OWN = ("os",)
@@ -47,7 +48,9 @@ def _ctx() -> Library:
     from assay.temporal.workflow.ctx.context import Context
     from assay.temporal.workflow.ctx.futures import Future
 
-    library = Library("ctx", "What a workflow function gets as its first argument.", callbacks=_CTX_CALLBACKS)
+    library = Library(
+        "ctx", "What a workflow function gets as its first argument.", callbacks=_CTX_CALLBACKS, needs=NOTHING
+    )
     library.handle(Context)
     library.handle(Future)
     return library

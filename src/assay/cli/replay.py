@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ import click
 from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.lua.loop import new_event_loop
+from assay.permissions import Permissions
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +30,7 @@ _COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
 _NAMED = 20  # of the histories that do not match, beside the first
 
 
-@click.command(short_help="Replay histories against the workflows of a script.")
+@click.command(cls=SandboxedCommand, short_help="Replay histories against the workflows of a script.")
 @verbose
 @click.option("--query", metavar="QUERY", help="Replay what this visibility query finds on the server.")
 @connection
@@ -39,6 +43,7 @@ def command(
     address: str | None,
     namespace: str | None,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Replay histories against the workflows that SCRIPT registers.
 
@@ -54,14 +59,21 @@ def command(
         raise click.UsageError("--address and --namespace belong to --query")
     make_interruptible(patience=1)
     try:
+        allowed = permissions(asked, os.path.dirname(script) or ".")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(_replay(script, histories, query, address, namespace, verbose))
+            return runner.run(_replay(script, histories, query, address, namespace, verbose, allowed))
     except AssayError as error:
         return tell(error, verbose)
 
 
 async def _replay(
-    script: str, paths: tuple[str, ...], query: str | None, address: str | None, namespace: str | None, verbose: bool
+    script: str,
+    paths: tuple[str, ...],
+    query: str | None,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+    allowed: Permissions,
 ) -> int:
     from assay.temporal import logs
     from assay.temporal.client.connect import connect_client
@@ -81,7 +93,7 @@ async def _replay(
         files = sources.history_files(paths)
         total = len(files)
         histories = sources.from_files(files)
-    read = await read_script(script)
+    read = await read_script(script, permissions=allowed)
     bad: list[Outcome] = []
     replayed = 0
     with _progress(total) as advance:

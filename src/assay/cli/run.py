@@ -6,12 +6,18 @@ import click
 
 from assay.cli import script as runner
 from assay.cli.options import script_arguments, verbose
+from assay.cli.sandbox import SandboxedCommand
+from assay.permissions.settings import Asked
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
 @click.argument("script")
 @script_arguments
-def command(script: str, arguments: tuple[str, ...], verbose: bool) -> int:
-    """Run SCRIPT; what follows it is the script's own."""
-    return runner.run_file(script, list(arguments), verbose=verbose)
+def command(script: str, arguments: tuple[str, ...], verbose: bool, asked: Asked) -> int:
+    """Run SCRIPT; what follows it is the script's own.
+
+    It may do everything, unless --sandbox, an --allow option or a table [permissions] in an assay.toml beside it says
+    what. An option without a list allows all of its kind.
+    """
+    return runner.run_file(script, list(arguments), verbose=verbose, asked=asked)

@@ -13,9 +13,12 @@ from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.lua.host import Host, Service
 from assay.lua.loader import Finder
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.paths import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from assay.cli.signals import Signals
+    from assay.permissions.settings import Asked
 
 COMMAND_LINE = "=(command line)"
 
@@ -24,7 +27,12 @@ _YOUNG_OBJECTS = 100_000
 
 
 def run_file(
-    path: str, arguments: list[str], *, verbose: bool = False, observe: Callable[[list[Service]], None] | None = None
+    path: str,
+    arguments: list[str],
+    *,
+    verbose: bool = False,
+    asked: Asked | None = None,
+    observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     """Run a script; returns the exit code.
 
@@ -32,6 +40,7 @@ def run_file(
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
+        asked: What the command line says of permissions.
         observe: Called with the script's services whenever one of them has started.
     """
     try:
@@ -40,12 +49,12 @@ def run_file(
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, observe)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, asked, observe)
 
 
-def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
+def run_code(code: str, arguments: list[str], *, verbose: bool = False, asked: Asked | None = None) -> int:
     """Run a piece of Lua code given on the command line; returns the exit code."""
-    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose)
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, asked)
 
 
 def _run(
@@ -54,11 +63,17 @@ def _run(
     arguments: list[str],
     folder: str,
     verbose: bool,
+    asked: Asked | None,
     observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
-    host = Host(LIBRARIES, Finder(folder), write, flush)
+    try:
+        allowed = _permissions(asked, folder)
+    except AssayError as error:
+        complain(str(error))
+        return 1
+    host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
     host.verbose = verbose
     signals: Signals | None = None
 
@@ -105,6 +120,14 @@ def _run(
         if signals is not None:
             signals.script_ended()
     return 0
+
+
+def _permissions(asked: Asked | None, folder: str) -> Permissions:
+    if asked is None and not os.path.lexists(os.path.join(folder, SETTINGS_FILE)):
+        return EVERYTHING
+    from assay.permissions.settings import permissions
+
+    return permissions(asked, folder)
 
 
 def _end_commands(patience: float) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.temporal.codec import CodecOptions
@@ -23,13 +26,16 @@ class WorkerNames:
 
 @dataclass(frozen=True)
 class ScriptOptions:
-    """The options of a script's connection, and its workers."""
+    """The options of a script's connection, its workers, and what the script may do."""
 
     connection: ConnectionOptions
     workers: list[WorkerNames]
+    permissions: Permissions
 
 
-async def read(path: str | None, address: str | None = None, namespace: str | None = None) -> ScriptOptions:
+async def read(
+    path: str | None, asked: Asked, *, address: str | None = None, namespace: str | None = None
+) -> ScriptOptions:
     """Run a script up to the point where it would talk to a server; without one everything is the default.
 
     The address and the namespace go on top of what the script says. Raises AssayError.
@@ -39,8 +45,9 @@ async def read(path: str | None, address: str | None = None, namespace: str | No
 
     options = ConnectionOptions()
     workers: list[WorkerNames] = []
+    allowed = EVERYTHING if path is None else permissions(asked, os.path.dirname(path) or ".")
     if path is not None:
-        script = Script(path)
+        script = Script(path, permissions=allowed)
         try:
             await script.read()
             if not script.connections:
@@ -56,7 +63,7 @@ async def read(path: str | None, address: str | None = None, namespace: str | No
             await script.close()
     options.url = address or options.url
     options.namespace = namespace or options.namespace
-    return ScriptOptions(options, workers)
+    return ScriptOptions(options, workers, allowed)
 
 
 def _codec(path: str, codecs: list[CodecOptions]) -> CodecOptions | None:

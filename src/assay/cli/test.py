@@ -13,13 +13,15 @@ from assay.cli.failure import EXIT_USAGE, tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.testing.runner import FileResult, TestResult
 
 
-@click.command(short_help="Run Lua tests: the files named *_test.lua.")
+@click.command(cls=SandboxedCommand, short_help="Run Lua tests: the files named *_test.lua.")
 @verbose
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
 @click.option(
@@ -45,6 +47,7 @@ def command(
     lcov: str | None,
     fail_under: float | None,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
@@ -55,18 +58,20 @@ def command(
 
     test.workflow_env{ script = … } runs workflows on a server that skips time.
 
-    Ends with 0 when all tests pass, 1 when one fails, 2 when there is nothing to run.
+    Ends with 0 when all pass, 1 when one fails, 2 when there is nothing to run.
     """  # noqa: D301 click wants the character, for lines that it leaves as they are
     make_interruptible()
     from assay.testing import runner
 
     try:
         files = runner.find_files(paths or (".",))
+        for folder in {os.path.dirname(file) or "." for file in files}:
+            permissions(asked, folder)  # or else raises, before anything runs
     except AssayError as error:
         return tell(error, verbose)
     began = time.monotonic()
     coverage = coverage or lcov is not None or fail_under is not None
-    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage))
+    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage, asked))
     ran = [test for result in results for test in result.tests]
     if not ran:
         complain(f"no test's name contains '{text}'" if any(result.filtered for result in results) else "no tests")
@@ -95,11 +100,11 @@ def command(
     return 1 if failed or not is_covered else 0
 
 
-async def _run(files: list[str], jobs: int, limit: float, text: str, coverage: bool) -> list[FileResult]:
+async def _run(files: list[str], jobs: int, limit: float, text: str, coverage: bool, asked: Asked) -> list[FileResult]:
     from assay.testing.runner import run_files
 
     results = []
-    async for result in run_files(files, jobs=jobs, limit=limit, text=text, coverage=coverage):
+    async for result in run_files(files, jobs=jobs, limit=limit, text=text, coverage=coverage, options=asked.options()):
         results.append(result)
         if result.tests:
             click.echo(_show(result))

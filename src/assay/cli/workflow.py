@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,8 +17,11 @@ from assay.cli.failure import describe
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.cli.workflow_calls import COMMANDS
 from assay.errors import AssayError
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.temporal.replay.engine import Divergence
@@ -36,7 +40,7 @@ for _call in COMMANDS:
     command.add_command(_call)
 
 
-@command.command("show", short_help="Show what a run did, when, and for how long.")
+@command.command("show", cls=SandboxedCommand, short_help="Show what a run did, when, and for how long.")
 @verbose
 @click.option("--run-id", metavar="RUN", help="The run [the latest].")
 @click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON.")
@@ -51,6 +55,7 @@ def show(
     address: str | None,
     namespace: str | None,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Show what a run did, when, and for how long.
 
@@ -64,7 +69,9 @@ def show(
         raise click.UsageError("--address, --namespace and --run-id have no use: the history comes from a file")
     make_interruptible(patience=1)
     try:
-        timeline, divergence = asyncio.run(_read(workflow, script, run_id, is_file, address, namespace, verbose))
+        allowed = EVERYTHING if script is None else permissions(asked, os.path.dirname(script) or ".")
+        reading = _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)
+        timeline, divergence = asyncio.run(reading)
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -92,6 +99,7 @@ async def _read(
     address: str | None,
     namespace: str | None,
     verbose: bool,
+    allowed: Permissions,
 ) -> tuple[Timeline, Divergence | None]:
     from assay.temporal import logs
     from assay.temporal.client.connect import connect_client
@@ -107,7 +115,7 @@ async def _read(
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)
-    read = await read_script(script)
+    read = await read_script(script, permissions=allowed)
     try:
         return await reading.read(recorded, read)
     finally:

@@ -18,10 +18,12 @@ from assay.cli.failure import describe
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError, ErrorObject
 
 if TYPE_CHECKING:
     from assay.cli.script_options import ScriptOptions
+    from assay.permissions.settings import Asked
     from assay.temporal.client import Client
 
 _METHOD = re.compile(r"^client:\w+: ")
@@ -46,7 +48,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(verbose(command))
 
 
-@click.command(short_help="Start a workflow.")
+@click.command(cls=SandboxedCommand, short_help="Start a workflow.")
 @click.option("--id", "workflow_id", metavar="ID", help="Its id [a fresh one].")
 @click.option("--task-queue", metavar="QUEUE", help="The task queue [that of the script's worker].")
 @input_option
@@ -84,7 +86,7 @@ def start(
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="Send a signal.")
+@click.command(cls=SandboxedCommand, short_help="Send a signal.")
 @input_option
 @run_option
 @click.argument("workflow")
@@ -104,7 +106,7 @@ def signal(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="Ask a query.")
+@click.command(cls=SandboxedCommand, short_help="Ask a query.")
 @input_option
 @run_option
 @click.argument("workflow")
@@ -125,7 +127,7 @@ def query(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, 
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="Send an update and wait for its result.")
+@click.command(cls=SandboxedCommand, short_help="Send an update and wait for its result.")
 @input_option
 @run_option
 @click.argument("workflow")
@@ -144,7 +146,7 @@ def update(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="Wait for a result.")
+@click.command(cls=SandboxedCommand, short_help="Wait for a result.")
 @run_option
 @click.option("--timeout", metavar="N", type=click.FloatRange(0, min_open=True), help="Seconds to wait [no limit].")
 @click.argument("workflow")
@@ -161,7 +163,7 @@ def result(workflow: str, run_id: str | None, timeout: float | None, as_json: bo
     return _run(call, as_json, **common)
 
 
-@click.command("list", short_help="List workflows.")
+@click.command("list", cls=SandboxedCommand, short_help="List workflows.")
 @click.option("--query", "text", metavar="FILTER", help="Such as: ExecutionStatus = 'Running'")
 @click.option("--limit", "-n", type=click.IntRange(1), default=_SHOWN, help=f"How many at most [{_SHOWN}].")
 @_common
@@ -178,7 +180,7 @@ def list_(text: str | None, limit: int, as_json: bool, **common: Any) -> int:
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="Ask a workflow to cancel.")
+@click.command(cls=SandboxedCommand, short_help="Ask a workflow to cancel.")
 @run_option
 @reason_option
 @click.argument("workflow")
@@ -196,7 +198,7 @@ def cancel(workflow: str, run_id: str | None, reason: str | None, as_json: bool,
     return _run(call, as_json, **common)
 
 
-@click.command(short_help="End a workflow at once.")
+@click.command(cls=SandboxedCommand, short_help="End a workflow at once.")
 @run_option
 @reason_option
 @click.argument("workflow")
@@ -214,7 +216,7 @@ def terminate(workflow: str, run_id: str | None, reason: str | None, as_json: bo
     return _run(call, as_json, **common)
 
 
-@click.command("describe", short_help="Show what the server knows of a workflow.")
+@click.command("describe", cls=SandboxedCommand, short_help="Show what the server knows of a workflow.")
 @run_option
 @click.argument("workflow")
 @_common
@@ -235,12 +237,18 @@ COMMANDS = (start, signal, query, update, result, list_, cancel, terminate, desc
 
 
 def _run(
-    call: Call, as_json: bool, script: str | None, address: str | None, namespace: str | None, verbose: bool
+    call: Call,
+    as_json: bool,
+    script: str | None,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+    asked: Asked,
 ) -> int:
     """Connect as the script does, and call; returns the exit code."""
     make_interruptible(patience=1)
     try:
-        return asyncio.run(_connected(call, script, address, namespace, verbose))
+        return asyncio.run(_connected(call, script, address, namespace, verbose, asked))
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -261,14 +269,17 @@ def _explained(error: AssayError, script: str | None) -> str:
     return text
 
 
-async def _connected(call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool) -> int:
+async def _connected(
+    call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool, asked: Asked
+) -> int:
     from assay.temporal import logs
     from assay.temporal.client import Client
     from assay.temporal.client.connect import connect_client
 
     logs.silence(verbose)
-    options = await script_options.read(script, address, namespace)
-    return await call(Client(await connect_client("workflow", options.connection)), options)
+    options = await script_options.read(script, asked, address=address, namespace=namespace)
+    client = await connect_client("workflow", options.connection, permissions=options.permissions)
+    return await call(Client(client), options)
 
 
 def _lenient(client: Client) -> Client:

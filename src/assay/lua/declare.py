@@ -17,6 +17,8 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from assay.permissions.needs import NOTHING, Needs
+
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
@@ -61,6 +63,7 @@ class Function:
         workflow_bytes: int | None = None,
         attribute: bool = False,
         owner: type | None = None,
+        needs: Needs | None = None,
     ) -> None:
         """`find` returns the Python function: of some it has to be imported first."""
         self.name = name
@@ -72,6 +75,8 @@ class Function:
         self.workflow_bytes = workflow_bytes
         self.attribute = attribute
         self.owner = owner
+        self.needs = NOTHING if needs is None and pure else needs
+        """What a policy has to grant for a call; None: it is not stated, and no policy lets the call through."""
         self._signature: tuple[list[Parameter], bool, Any] | None = None
 
     @cached_property
@@ -141,10 +146,14 @@ class Function:
 class Handle:
     """A class whose objects Lua sees as handles: tables with methods and an id."""
 
-    def __init__(self, name: str, find: Callable[[], type]) -> None:
-        """`find` returns the class, which is called `name` in messages."""
+    def __init__(self, name: str, find: Callable[[], type], needs: Needs | None) -> None:
+        """`find` returns the class, which is called `name` in messages; `needs`: what its methods need.
+
+        A class can state other needs of its methods as its `lua_needs`.
+        """
         self.name = name
         self._find = find
+        self._needs = needs
 
     @cached_property
     def python(self) -> type:
@@ -156,6 +165,7 @@ class Handle:
         """The methods of the class, then those of its base classes."""
         cls = self.python
         prefix = self.prefix
+        needs: Needs | None = getattr(cls, "lua_needs", self._needs)
         methods = []
         attributes: dict[str, Any] = {}
         for base in cls.__mro__:
@@ -169,7 +179,16 @@ class Handle:
                 if name == "__call__":
                     title = ":".join(prefix.rsplit(".", 1))
                 methods.append(
-                    Function(name, title, _just(python), pure=python._pure, native=native, attribute=field, owner=cls)
+                    Function(
+                        name,
+                        title,
+                        _just(python),
+                        pure=python._pure,
+                        native=native,
+                        attribute=field,
+                        owner=cls,
+                        needs=None if python._pure else needs,
+                    )
                 )
         return methods
 
@@ -205,6 +224,8 @@ class Library:
         constants: Mapping[str, str] = MappingProxyType({}),
         callbacks: Mapping[str, str] = MappingProxyType({}),
         callback_tables: Sequence[str] = (),
+        *,
+        needs: Needs | None = None,
     ) -> None:
         """Declare a library without functions.
 
@@ -216,6 +237,7 @@ class Library:
             callbacks: The functions that a script gives, as types for editors: the title of a function, or the name of
                 an option table, with a dot and the name of the argument or option → "fun(input: any): any".
             callback_tables: Dataclasses that `callbacks` mention and nothing else does, by module and name.
+            needs: What each function needs that states nothing else.
         """
         self.name = name
         self.doc = doc
@@ -223,6 +245,7 @@ class Library:
         self.constants = constants
         self.callbacks = callbacks
         self.callback_tables = callback_tables
+        self.needs = needs
         self.functions: list[Function] = []
         self.handles: list[Handle] = []
         self.entry: Function | None = None
@@ -235,11 +258,12 @@ class Library:
         name: str | None = None,
         types: str | None = None,
         workflow_bytes: int | None = None,
+        needs: Needs | None = None,
     ) -> Callable[[F], F]:
         """Declare a function.
 
-        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there.
-        `native`: the library's Lua file implements it.
+        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there;
+        it needs no permission. `native`: the library's Lua file implements it. `needs`: what a policy has to grant.
         `types`: the module that has the classes in its signature; it is imported when the function is first called.
         """
 
@@ -248,7 +272,14 @@ class Library:
             title = f"{self.name}.{lua_name.lstrip('_')}"
             self.functions.append(
                 Function(
-                    lua_name, title, _just(python), pure=pure, native=native, types=types, workflow_bytes=workflow_bytes
+                    lua_name,
+                    title,
+                    _just(python),
+                    pure=pure,
+                    native=native,
+                    types=types,
+                    workflow_bytes=workflow_bytes,
+                    needs=self.needs if needs is None and not pure else needs,
                 )
             )
             return python
@@ -259,7 +290,7 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, _just(python), pure=pure, native=native)
+            self.entry = Function(self.name, self.name, _just(python), pure=pure, native=native, needs=self.needs)
             return python
 
         return declare
@@ -270,9 +301,10 @@ class Library:
         Those of its base classes are its methods too, those of the class itself first. A `__call__` among them is what
         a call of the handle itself does; `await_` is called `await` in Lua; those that begin with _ are for private Lua
         code. A field of another handle has that one's prefix and a dot before its own; its `__call__` is called with a
-        colon, as if it were a method of the other.
+        colon, as if it were a method of the other. Its `lua_needs` is what its methods need; without one they need what
+        the functions of the library do.
         """
-        self.handles.append(Handle(cls.lua_name, _just(cls)))  # type: ignore[attr-defined]
+        self.handles.append(Handle(cls.lua_name, _just(cls), self.needs))  # type: ignore[attr-defined]
         return cls
 
     def late_handle(self, name: str, module: str) -> Handle:
@@ -284,7 +316,7 @@ class Library:
             cls: type = getattr(importlib.import_module(module), name.rpartition(".")[2])
             return cls
 
-        handle = Handle(name, find)
+        handle = Handle(name, find, self.needs)
         self.handles.append(handle)
         return handle
 
@@ -292,7 +324,9 @@ class Library:
         """Declare functions that act as the methods of a handle: the library's Lua file chooses the object."""
         for name in names:
             find = partial(_python_of, handle, name)
-            self.functions.append(Function(name, f"{self.name}.{name}", find, pure=False, native=True))
+            self.functions.append(
+                Function(name, f"{self.name}.{name}", find, pure=False, native=True, needs=self.needs)
+            )
 
     def owner(self, handle: Handle) -> Handle | None:
         """The handle that has this one as a field."""

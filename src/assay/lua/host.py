@@ -11,13 +11,14 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from assay.errors import AssayError, ErrorObject, LuaError, LuaSyntaxError, WireError
+from assay.errors import AssayError, DeniedError, ErrorObject, LuaError, LuaSyntaxError, WireError
 from assay.lua import registry, values
 from assay.lua.function import LuaFunction
 from assay.lua.loader import search
 from assay.lua.spawned import SpawnedTask, TaskOutcome, TaskResults, cancelled
 from assay.lua.state import LATE, PARTS, Late, Outcome, State
 from assay.lua.values import Json, Record
+from assay.permissions import EVERYTHING, Permissions, paths
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -74,7 +75,8 @@ class Host:
     """A Lua state with builtins and tasks.
 
     `libraries` maps a global to its module and whether it is a plain function; `find_module` finds a module for
-    `require`; `write` takes what `print` prints and `flush` is called before anything waits.
+    `require`; `write` takes what `print` prints and `flush` is called before anything waits; `permissions` is what the
+    script may do.
     """
 
     # There are many: one for each open run of a workflow.
@@ -99,6 +101,7 @@ class Host:
         "make_function",
         "on_exit",
         "on_service",
+        "permissions",
         "services",
         "state",
         "tasks",
@@ -120,7 +123,10 @@ class Host:
         late: Late = LATE,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
+        permissions: Permissions = EVERYTHING,
     ) -> None:
+        self.permissions = permissions
+        """What the script may do."""
         self.unheld: list[int] = []
         self.kept: dict[str, Kept] = {}
         """What builtins keep until the script ends (connections), by a name of their own."""
@@ -202,7 +208,18 @@ class Host:
 
     def implementation(self, function: Function) -> Callable[..., Any]:
         """What runs when the script calls `function`; raises BuiltinError when this host does not allow it."""
-        return function.python
+        return self._guarded(function) if self.permissions.restricts else function.python
+
+    def _guarded(self, function: Function) -> Callable[..., Any]:
+        """Make what runs `function` when the policy admits what it needs: every call of a builtin goes through here."""
+        names = [parameter.name for parameter in function.parameters]
+
+        def call(*arguments: Any) -> Any:
+            own = 1 if function.takes_host else 0
+            admitted = self.permissions.admit(function.needs, names, arguments[own:])
+            return function.python(*arguments[:own], *admitted)
+
+        return call
 
     def check_alive(self) -> None:
         """Raise when a cancellation means that the whole state is going away and no Lua code may run any more."""
@@ -251,7 +268,10 @@ class Host:
 
     def search_path(self, name: bytes, path: bytes) -> Outcome:
         """Find a file for `package.searchpath`."""
-        return search(name, path)
+        try:
+            return search(name, path, self.permissions)
+        except DeniedError as error:
+            return self._error_object("package.searchpath", error)
 
     def find_module(self, name: bytes, path: bytes) -> Outcome:
         """Find a module for `require` by `package.path`: its source and path, a library, or an error."""
@@ -262,6 +282,8 @@ class Host:
         built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
         try:
             tag, *rest = self._find_module(text, path, text in built_in)
+        except DeniedError as error:
+            return self._error_object("require", error)
         except Exception as error:
             return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
         if tag in (b"missing", b"e") and text in built_in:
@@ -348,10 +370,7 @@ class Host:
         """Return an error of a call as Lua's side takes it."""
         title = function.title
         if isinstance(error, ErrorObject):
-            fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
-            text, sides = self._encode_fields(fields)
-            origin = 0 if error.origin is None else self._keep(error.origin)
-            return b"f", origin, text, *sides
+            return self._error_object(title, error)
         if isinstance(error, AssayError):
             return b"e", f"{title}: {error}".encode("utf-8", "replace")
         if isinstance(error, OSError) and error.strerror:
@@ -366,6 +385,12 @@ class Host:
 
             traceback.print_exception(error, file=sys.stderr)
         return b"e", f"{title}: {type(error).__name__}: {error}".encode("utf-8", "replace")
+
+    def _error_object(self, title: str, error: ErrorObject) -> Outcome:
+        fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
+        text, sides = self._encode_fields(fields)
+        origin = 0 if error.origin is None else self._keep(error.origin)
+        return b"f", origin, text, *sides
 
     def _encode_fields(self, fields: dict[str, Any]) -> tuple[bytes, list[bytes]]:
         try:
@@ -625,4 +650,6 @@ Host._askable = _table(Host, Host._ASKED)
 
 
 def _file_name(name: Any) -> bytes:
-    return os.fsencode(name) if isinstance(name, str | bytes) else str(name).encode()
+    if isinstance(name, bytes):
+        return paths.given(name)
+    return os.fsencode(name) if isinstance(name, str) else str(name).encode()

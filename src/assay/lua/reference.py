@@ -14,6 +14,7 @@ from typing import Any
 from assay.lua.declare import Function, Handle, Library, Parameter
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
+from assay.permissions.needs import flags
 
 _SHOWN = 3  # functions that an option is shown with
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
@@ -241,6 +242,8 @@ def _function_part(function: Function, names: Types, level: str) -> list[str]:
     if function.pure and function.owner is None:
         most = f", with at most {function.workflow_bytes // 1024} KiB" if function.workflow_bytes else ""
         notes.append(f"It can be called in a workflow{most}.")
+    if function.needs:
+        notes.append(f"In a sandbox it needs {' and '.join(f'`{flag}`' for flag in flags(function.needs))}.")
     called = "" if function.attribute else f"({', '.join(shown)})"
     return [
         f"{level} `{function.title}{called}`" + (f" → `{result}`" if result else ""),

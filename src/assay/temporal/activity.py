@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
 from assay.lua.values import Json, Seconds
+from assay.permissions.needs import NOTHING
 from assay.temporal.meter import MetricMeter
 from assay.temporal.options import PriorityOptions, RetryPolicyOptions
 
@@ -40,6 +41,7 @@ library = Library(
     Code that computes, and neither waits nor asks `activity.is_cancelled()`, is interrupted by the same error, half a
     second after its cancellation or the end of its attempt; if it still computes five seconds later, it is ended.
     """,
+    needs=NOTHING,
 )
 
 live: ContextVar[Attempt] = ContextVar("assay.activity")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os.path
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import TLSConfig
 
 from assay.errors import BuiltinError
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal import tls
 
 if TYPE_CHECKING:
@@ -31,9 +32,20 @@ class Settings:
     tls: bool | TLSConfig
     metadata: Mapping[str, str] = field(repr=False)
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The host and the port."""
+        host, _, port = self.address.rpartition(":")
+        return host, int(port)
 
-def resolve(options: ConnectionOptions) -> Settings:
-    """The options, and what they leave out. Raises BuiltinError, which names the option and never shows a secret."""
+
+def resolve(options: ConnectionOptions, permissions: Permissions = EVERYTHING) -> Settings:
+    """The options, and what they leave out.
+
+    Raises BuiltinError, which names the option and never shows a secret, and DeniedError for a file.
+    """
+    if options.config_file is not None:
+        permissions.path("read", os.fsencode(options.config_file))
     known = _environment(options)
     address = options.url if options.url is not None else known.get("target_host", "localhost:7233")
     if "://" in address:
@@ -44,7 +56,7 @@ def resolve(options: ConnectionOptions) -> Settings:
     api_key = options.api_key if options.api_key is not None else known.get("api_key")
     if api_key is not None and not (api_key and _HEADER_TEXT.fullmatch(api_key)):
         raise BuiltinError("bad option 'api_key' (it is empty, or holds a line break or another byte that is no text)")
-    secured = tls.merge(known.get("tls"), options.tls)
+    secured = tls.merge(known.get("tls"), options.tls, permissions)
     if secured is None:
         secured = api_key is not None
     if isinstance(secured, TLSConfig):

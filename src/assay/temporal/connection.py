@@ -14,7 +14,8 @@ from temporalio.runtime import Runtime
 from temporalio.service import ConnectConfig, GrpcCompression, RetryConfig, RPCError, ServiceClient, TLSConfig
 
 from assay.errors import ErrorObject
-from assay.temporal import configuration, connect_errors
+from assay.permissions import EVERYTHING, Permissions
+from assay.temporal import configuration, connect_errors, tracing
 from assay.temporal.codec import CodecOptions
 from assay.temporal.core.runtime import core
 from assay.temporal.tls import TlsOptions
@@ -70,13 +71,21 @@ class ConnectionOptions:
 
 
 async def connect(
-    caller: str, options: ConnectionOptions, *, task_queue: str | None = None, runtime: Runtime | None = None
+    caller: str,
+    options: ConnectionOptions,
+    *,
+    task_queue: str | None = None,
+    runtime: Runtime | None = None,
+    permissions: Permissions = EVERYTHING,
 ) -> ServiceClient:
     """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
 
-    Raises BuiltinError or ErrorObject (kind "rpc").
+    Raises BuiltinError, DeniedError or ErrorObject (kind "rpc").
     """
-    settings = configuration.resolve(options)
+    settings = configuration.resolve(options, permissions)
+    permissions.check_host("temporal", *settings.place)
+    if options.tracing and not tracing.is_configured():
+        permissions.check_host("net", *tracing.USUAL_PLACE)
     config = ConnectConfig(
         target_host=settings.address,
         api_key=settings.api_key,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
+from assay.permissions.needs import TEMPORAL
 
 if TYPE_CHECKING:
     from assay.temporal.client import Client, ConnectionOptions, Schedules, StartConnectionOptions, Started
@@ -50,6 +51,7 @@ library = Library(
         "temporal.WorkflowOperation.workflow_id": "fun(input: any): string",
     },
     callback_tables=["assay.temporal.worker.nexus:NexusRequest"],
+    needs=TEMPORAL,
 )
 _client = library.late_handle("temporal.Client", "assay.temporal.client")
 library.late_handle("temporal.Schedules", "assay.temporal.client")
@@ -60,7 +62,7 @@ for _metric in ("MetricMeter", "MetricCounter", "MetricHistogram", "MetricGauge"
 
 
 @library.function(native=True, types="assay.temporal.client")
-async def connect(options: ConnectionOptions | None = None) -> Client:
+async def connect(host: Host, options: ConnectionOptions | None = None) -> Client:
     """Connect to a Temporal server.
 
     Args:
@@ -69,12 +71,13 @@ async def connect(options: ConnectionOptions | None = None) -> Client:
     from assay.temporal.client import Client, ConnectionOptions
     from assay.temporal.client.connect import connect_client
 
-    return Client(await connect_client("temporal.connect", options or ConnectionOptions()))
+    given = options or ConnectionOptions()
+    return Client(await connect_client("temporal.connect", given, permissions=host.permissions))
 
 
 @library.function(types="assay.temporal.client")
-async def _connect(options: ConnectionOptions | None = None) -> Client:
-    return await connect(options)
+async def _connect(host: Host, options: ConnectionOptions | None = None) -> Client:
+    return await connect(host, options)
 
 
 @library.function(pure=True)
@@ -95,7 +98,7 @@ def _schedules(client: Client) -> Schedules:
 
 
 @library.function(types="assay.temporal.client")
-async def start(options: StartConnectionOptions) -> Started:
+async def start(host: Host, options: StartConnectionOptions) -> Started:
     """Start a workflow without a client: connect as `temporal.connect` does, and start.
 
     Args:
@@ -104,7 +107,7 @@ async def start(options: StartConnectionOptions) -> Started:
     from assay.temporal.client import Client, start_workflow
     from assay.temporal.client.connect import connect_client
 
-    client = Client(await connect_client("temporal.start", options))
+    client = Client(await connect_client("temporal.start", options, permissions=host.permissions))
     started = await start_workflow("temporal.start", client, options)
     client.close()
     return started

@@ -13,6 +13,7 @@ from temporalio import common
 from assay.errors import BuiltinError
 from assay.lua.declare import Library, method
 from assay.lua.values import Name, Value
+from assay.permissions.needs import NOTHING, Needs
 
 Attributes = dict[str, str | bool | float]
 
@@ -108,6 +109,7 @@ class MetricMeter:
 
     lua_name: ClassVar[str] = "temporal.MetricMeter"
     lua_prefix: ClassVar[str] = "meter"
+    lua_needs: ClassVar[Needs] = NOTHING
 
     def __init__(self, sdk: common.MetricMeter, is_silent: Callable[[], bool] = lambda: False) -> None:
         """`is_silent`: nothing is recorded while it returns true."""

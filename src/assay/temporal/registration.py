@@ -14,6 +14,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
@@ -42,8 +43,15 @@ class Script(Host):
         parts: tuple[str, ...] = PARTS,
         libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
         write: Callable[[bytes], Any] | None = None,
+        permissions: Permissions = EVERYTHING,
     ) -> None:
-        super().__init__(libraries, Finder(os.path.dirname(path) or "."), write or (lambda text: None), parts=parts)
+        super().__init__(
+            libraries,
+            Finder(os.path.dirname(path) or ".", permissions),
+            write or (lambda text: None),
+            parts=parts,
+            permissions=permissions,
+        )
         self.on_exit = lambda: None
         self.path = path
         self.workers: list[Worker] = []
@@ -106,7 +114,7 @@ class Script(Host):
         self.workers.append(worker)
         return worker
 
-    async def _connect(self, options: ConnectionOptions | None = None) -> Client:
+    async def _connect(self, _host: Host, options: ConnectionOptions | None = None) -> Client:
         """Make a handle to pass around: no method of it is ever run."""
         from assay.temporal.client import Client
 
@@ -147,9 +155,10 @@ async def read_script(
     *,
     parts: tuple[str, ...] = PARTS,
     libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
+    permissions: Permissions = EVERYTHING,
 ) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts, libraries=libraries)
+    script = Script(path, parts=parts, libraries=libraries, permissions=permissions)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} registers nothing: it has to call temporal.worker")

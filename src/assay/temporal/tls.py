@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from temporalio.service import TLSConfig
 
 from assay.errors import BuiltinError
+from assay.permissions import Permissions
 
 T = TypeVar("T")
 
@@ -31,8 +32,10 @@ class TlsOptions:
     domain: str | None = None
 
 
-def merge(configured: bool | TLSConfig | None, option: bool | TlsOptions | None) -> bool | TLSConfig | None:
-    """What the environment says of TLS, with the option on top of it."""
+def merge(
+    configured: bool | TLSConfig | None, option: bool | TlsOptions | None, permissions: Permissions
+) -> bool | TLSConfig | None:
+    """What the environment says of TLS, with the option on top of it. Raises BuiltinError, and DeniedError."""
     if option is None or option is False:
         return configured if option is None else False
     base = configured if isinstance(configured, TLSConfig) else TLSConfig()
@@ -40,23 +43,23 @@ def merge(configured: bool | TLSConfig | None, option: bool | TlsOptions | None)
         return base
     given: dict[str, Any] = {}
     if option.server_root_ca_cert is not None:
-        given["server_root_ca_cert"] = _pem("server_root_ca_cert", option.server_root_ca_cert)
+        given["server_root_ca_cert"] = _pem("server_root_ca_cert", option.server_root_ca_cert, permissions)
     if option.domain is not None:
         given["domain"] = option.domain
     for one, other in (("client_cert", "client_key"), ("client_key", "client_cert")):
         if getattr(option, one) is not None and getattr(option, other) is None:
             raise BuiltinError(f"missing option 'tls.{other}' ('tls.{one}' is nothing without it)")
     if option.client_cert is not None and option.client_key is not None:
-        given["client_cert"] = _pem("client_cert", option.client_cert)
-        given["client_private_key"] = _pem("client_key", option.client_key)
+        given["client_cert"] = _pem("client_cert", option.client_cert, permissions)
+        given["client_private_key"] = _pem("client_key", option.client_key, permissions)
     return replace(base, **given)
 
 
-def _pem(name: str, text: str) -> bytes:
+def _pem(name: str, text: str, permissions: Permissions) -> bytes:
     if not text.startswith("@"):
         return text.encode()
     try:
-        with open(text[1:], "rb") as file:
+        with permissions.open(text[1:]) as file:
             return file.read()
     except OSError as error:
         raise BuiltinError(f"bad option 'tls.{name}' ({text[1:]}: {error.strerror})") from None

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SERVICE = "assay"
 """The service's name when nothing else names it."""
 
+USUAL_PLACE = ("localhost", 4318)
+"""Where OpenTelemetry sends traces when its variables name no collector."""
+
 FLUSH_TIMEOUT = 5.0
 """Seconds that the last spans of a process get."""
 
@@ -35,7 +38,7 @@ _provider: TracerProvider | None = None
 def tracer(asked: bool | None) -> Tracer | None:
     """Return what makes spans; None without traces. `asked`: the option; None: as the environment says."""
     global _made
-    if not (_is_configured() if asked is None else asked):
+    if not (is_configured() if asked is None else asked):
         return None
     with _lock:
         if _made is None:
@@ -77,7 +80,7 @@ def call_spans(asked: bool | None) -> CallSpans | None:
     return CallSpans(found)
 
 
-def _is_configured() -> bool:
+def is_configured() -> bool:
     """Whether OpenTelemetry's environment variables name a collector."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False

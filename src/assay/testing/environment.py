@@ -28,6 +28,7 @@ from assay.installation import install_command
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
+from assay.permissions import EVERYTHING
 from assay.temporal import payloads
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.connect import connect_client
@@ -137,6 +138,7 @@ class _TestWorker(Worker):
         hear_endless: Callable[[str], None],
     ) -> None:
         super().__init__(host, options)
+        self.permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
 
@@ -191,11 +193,14 @@ class TestEnvironment:
         if options.script is None and not options.workflows:
             raise BuiltinError("nothing to test: give 'script', 'workflows' or both")
         if options.script is not None:
+            path = _join(folder, options.script)
+            self._host.permissions.part_of(os.fsencode(path), [folder])
             self._script = await read_script(
-                _join(folder, options.script),
+                path,
                 options.arguments,
                 parts=(*PARTS, *self._host.more_parts),
                 libraries={**LIBRARIES, **self._host.more_libraries},
+                permissions=self._host.permissions,
             )
             for worker in self._script.workers:
                 workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from assay.errors import AssayError, LuaError
 from assay.lua.function import LuaFunction
+from assay.permissions.settings import Asked, permissions
 from assay.testing.host import TestHost
 
 
@@ -28,7 +29,8 @@ class File:
         self._timeout: float = settings["timeout"]
         self._report = report
         self._coverage: bool = settings["coverage"]
-        self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage)
+        allowed = permissions(Asked.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
+        self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
 
     def _tell(self, **fields: Any) -> None:
         sys.stdout.flush()  # what was written belongs to what is told now

@@ -12,6 +12,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
+from assay.permissions import EVERYTHING, Permissions
 
 if TYPE_CHECKING:
     from assay.testing.environment import Server, TestEnvironment
@@ -24,7 +25,14 @@ TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
 class TestHost(Host):
     """The state of a test file."""
 
-    def __init__(self, path: str, write: Callable[[bytes], Any], *, coverage: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        write: Callable[[bytes], Any],
+        *,
+        coverage: bool = False,
+        permissions: Permissions = EVERYTHING,
+    ) -> None:
         self.folder = os.path.dirname(path) or "."
         self.more_parts: tuple[str, ...] = ()
         """What all states of the file have beside the usual parts of the private side."""
@@ -35,7 +43,13 @@ class TestHost(Host):
 
             self.more_parts, self.more_libraries = (PART,), COVERAGE
         libraries = {**TEST_LIBRARIES, **self.more_libraries}
-        super().__init__(libraries, Finder(self.folder), write, parts=(*PARTS, *self.more_parts))
+        super().__init__(
+            libraries,
+            Finder(self.folder, permissions),
+            write,
+            parts=(*PARTS, *self.more_parts),
+            permissions=permissions,
+        )
         self.on_exit = lambda: None
         self.tests: dict[str, LuaFunction] = {}
         self.running: str | None = None

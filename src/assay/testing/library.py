@@ -10,6 +10,7 @@ from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Seconds, Value
+from assay.permissions.needs import NOTHING
 
 library = Library(
     "test",
@@ -27,6 +28,7 @@ library = Library(
         "test.EnvironmentOptions.workflows": "fun(ctx: Context, input: any, ...: any): any",
         "test.EnvironmentOptions.activities": "fun(input: any, ...: any): any",
     },
+    needs=NOTHING,
 )
 
 

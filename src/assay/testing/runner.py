@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,17 +65,24 @@ def _is_hidden(path: Path) -> bool:
 
 
 async def run_files(
-    paths: list[str], *, jobs: int, limit: float, text: str = "", coverage: bool = False
+    paths: list[str],
+    *,
+    jobs: int,
+    limit: float,
+    text: str = "",
+    coverage: bool = False,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[FileResult]:
     """Run test files, `jobs` at once; gives each as it ends. Whatever still runs is killed when the caller leaves.
 
-    `limit`: seconds for one test; `text`: what the names of the tests to run contain; `coverage`: look which lines run.
+    `limit`: seconds for one test; `text`: what the names of the tests to run contain; `coverage`: look which lines run;
+    `options`: those of the permissions of the files.
     """
     turns = asyncio.Semaphore(jobs)
 
     async def run(path: str) -> FileResult:
         async with turns:
-            return await _run_file(path, limit, text, coverage)
+            return await _run_file(path, limit, text, coverage, options)
 
     running = [asyncio.ensure_future(run(path)) for path in paths]
     try:
@@ -87,8 +94,10 @@ async def run_files(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _run_file(path: str, limit: float, text: str, coverage: bool) -> FileResult:
-    settings = json.dumps({"path": path, "timeout": limit, "filter": text, "coverage": coverage})
+async def _run_file(path: str, limit: float, text: str, coverage: bool, options: Sequence[str]) -> FileResult:
+    settings = json.dumps(
+        {"path": path, "timeout": limit, "filter": text, "coverage": coverage, "options": list(options)}
+    )
     output = Output()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "assay.testing.file", settings),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.lua.values import Json, Value
+from assay.permissions.needs import NOTHING
 
 library = Library(
     "crypto",
@@ -17,6 +18,7 @@ library = Library(
     and `PS512` with an RSA key; `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521; `EdDSA` with an
     Ed25519 or Ed448 key. `none` is none of them.
     """,
+    needs=NOTHING,
 )
 
 _MOST_RANDOM = 1 << 20

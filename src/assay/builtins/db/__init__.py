@@ -14,6 +14,7 @@ from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.spawned import TaskResults
+from assay.permissions.needs import DATABASE, NOTHING
 
 if TYPE_CHECKING:
     from assay.builtins.db.pool import Pool
@@ -41,6 +42,7 @@ library = Library(
         "db.transaction.fn": "fun(transaction: db.Connection): any",
         "conn:transaction.fn": "fun(transaction: db.Connection): any",
     },
+    needs=NOTHING,
 )
 
 
@@ -140,9 +142,11 @@ class Connection:
             self._pool.ending = asyncio.ensure_future(self.close())
 
 
-@library.function()
+@library.function(needs=DATABASE)
 async def connect(host: Host, url: str, options: ConnectOptions | None = None) -> Connection:
     """Connect to a database; a wrong address or password is an error here.
+
+    A file of SQLite needs `--allow-read` and `--allow-write` for its path, one that is only read `--allow-read`.
 
     Args:
         url: `sqlite:///path/to/file.db` or `sqlite://file.db` (made when missing; `?mode=ro` or `?mode=rw` behind it),
@@ -152,7 +156,7 @@ async def connect(host: Host, url: str, options: ConnectOptions | None = None) -
     """
     from assay.builtins.db import pool
 
-    opened = await pool.open(url, options or ConnectOptions())
+    opened = await pool.open(url, options or ConnectOptions(), host.permissions)
     host.kept[opened.name] = opened
     return Connection(host, opened)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from assay.builtins.db.pool import CLEAN_UP, DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
 from assay.lua.values import MAX_INTEGER
+from assay.permissions import Permissions
 
 logging.getLogger("asyncmy").addHandler(logging.NullHandler())  # it logs the server's notes, as of DROP … IF EXISTS
 
@@ -45,9 +47,9 @@ _DECODERS = conversions | {
 }
 
 
-def connector(url: str) -> Callable[[], Awaitable[MysqlSession]]:
-    """What opens the database that a URL names."""
-    options = _options(url)
+def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[MysqlSession]]:
+    """What opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    options = _options(url, permissions)
 
     async def connect() -> MysqlSession:
         return MysqlSession(await _connect(options), options)
@@ -55,7 +57,7 @@ def connector(url: str) -> Callable[[], Awaitable[MysqlSession]]:
     return connect
 
 
-def _options(url: str) -> dict[str, Any]:
+def _options(url: str, permissions: Permissions) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
@@ -74,7 +76,12 @@ def _options(url: str) -> dict[str, Any]:
     }
     if "unix_socket" in query:
         options["unix_socket"] = query.pop("unix_socket")
+        permissions.check_socket(options["unix_socket"])
+    else:
+        permissions.check_host("db", options["host"], options["port"])
     authority = query.pop("ssl_ca", None)
+    if authority is not None:
+        permissions.path("read", os.fsencode(authority))
     if query.pop("ssl", "false" if authority is None else "true") == "true":
         options["ssl"] = ssl.create_default_context(cafile=authority)
     if query:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from assay.builtins.db import ConnectOptions
 from assay.builtins.db.sql import Dialect
 from assay.errors import BuiltinError, ErrorObject
+from assay.permissions import Permissions
 
 CLEAN_UP = 5.0
 """Seconds that a cancelled statement, a rollback or a close may take before a connection is given up."""
@@ -168,8 +169,8 @@ class Pool:
             await asyncio.wait(self._closing)
 
 
-async def open(url: str, options: ConnectOptions) -> Pool:
-    """Make a pool for a URL, and its first session."""
+async def open(url: str, options: ConnectOptions, permissions: Permissions) -> Pool:
+    """Make a pool for a URL, and its first session. Raises DeniedError, BuiltinError and ErrorObject."""
     scheme = url.partition(":")[0].lower()
     dialect = _SCHEMES.get(scheme)
     if dialect is None:
@@ -181,7 +182,7 @@ async def open(url: str, options: ConnectOptions) -> Pool:
     if dialect == "sqlite":
         options.max_connections = 1
     driver = importlib.import_module(f"assay.builtins.db.{dialect}")
-    pool = Pool(dialect, driver.connector(url), options)
+    pool = Pool(dialect, driver.connector(url, permissions), options)
     try:
         pool.give_back(await pool.take())
     except DatabaseError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -15,10 +17,13 @@ from asyncpg.prepared_stmt import PreparedStatement
 from assay.builtins.db import address
 from assay.builtins.db.pool import DatabaseError
 from assay.builtins.db.sql import Dialect, scan
+from assay.errors import BuiltinError
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER
+from assay.permissions import Permissions
 
 _PORT = 5432
 _MOST_PREPARED = 100
+_FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
 _JSON = ("json", "jsonb")
 _INTEGERS = ("int2", "int4", "int8", "oid")
 _FLOATS = ("float4", "float8")
@@ -26,12 +31,13 @@ _TEXTS = ("text", "varchar", "bpchar", "name", "citext", "xml")
 _UTC = datetime.UTC
 
 
-def connector(url: str) -> Callable[[], Awaitable[PostgresSession]]:
-    """What opens the database that a URL names."""
+def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[PostgresSession]]:
+    """What opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    places = _admitted(url, permissions) if permissions.restricts else {}
 
     async def connect() -> PostgresSession:
         try:
-            return PostgresSession(await asyncpg.connect(url, timeout=None))
+            return PostgresSession(await asyncpg.connect(url, timeout=None, **places))
         except OSError as error:
             raise DatabaseError(address.problem(error, address.of_url(url, _PORT)), "connect") from None
         except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -39,6 +45,40 @@ def connector(url: str) -> Callable[[], Awaitable[PostgresSession]]:
             raise DatabaseError(_text(error), "connect", code=code) from None
 
     return connect
+
+
+def _admitted(url: str, permissions: Permissions) -> dict[str, list[Any]]:
+    """Ask for the servers and the files that a URL names; returns the servers, which the driver is to take as they are.
+
+    Raises BuiltinError, and DeniedError.
+    """
+    try:
+        parts = urlsplit(url)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        default = int(query.get("port") or os.environ.get("PGPORT") or 5432)
+        listed = unquote(parts.netloc.rpartition("@")[2]) or query.get("host") or os.environ.get("PGHOST")
+        places = [_place(item, default) for item in (listed or "localhost").split(",")]
+    except ValueError:
+        raise BuiltinError("bad argument 'url' (one port for all its hosts, or one behind each, expected)") from None
+    for host, port in places:
+        if host.startswith("/"):
+            permissions.check_socket(host)
+        else:
+            permissions.check_host("db", host, port)
+    for name in _FILES & query.keys():
+        permissions.path("read", os.fsencode(query[name]))
+    return {"host": [host for host, _ in places], "port": [port for _, port in places]}
+
+
+def _place(text: str, default: int) -> tuple[str, int]:
+    if text.startswith("/"):
+        return text, default
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    else:
+        host, _, port = text.partition(":")
+    return host, int(port or default)
 
 
 class PostgresSession:

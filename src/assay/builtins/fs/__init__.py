@@ -12,7 +12,10 @@ from typing import Literal
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
+from assay.lua.host import Host
 from assay.lua.values import Path, text_or_bytes
+from assay.permissions import paths
+from assay.permissions.needs import GLOB, TEMPDIR, reads, writes
 
 library = Library("fs", "Files and folders. Paths are relative to the working folder of the process.")
 
@@ -86,7 +89,7 @@ class Stat:
     permissions: str
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def read(path: Path) -> str:
     """Return the content of a file of UTF-8 text.
 
@@ -96,21 +99,22 @@ def read(path: Path) -> str:
     try:
         return read_bytes(path).decode()
     except UnicodeDecodeError:
-        raise BuiltinError(f"{os.fsdecode(path)}: not UTF-8 text; fs.read_bytes reads any file") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: not UTF-8 text; fs.read_bytes reads any file") from None
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file as it is.
 
     Args:
         path: The file.
     """
-    with open(path, "rb") as file:
-        return file.read()
+    with paths.open(path) as file:
+        content: bytes = file.read()
+        return content
 
 
-@library.function()
+@library.function(needs=writes("path"))
 def write(path: Path, text: bytes) -> None:
     """Write a file in place of what it held, and make its folders.
 
@@ -121,7 +125,7 @@ def write(path: Path, text: bytes) -> None:
     write_bytes(path, text)
 
 
-@library.function()
+@library.function(needs=writes("path"))
 def write_bytes(path: Path, data: bytes) -> None:
     """Write any bytes to a file in place of what it held, and make its folders.
 
@@ -130,11 +134,11 @@ def write_bytes(path: Path, data: bytes) -> None:
         data: The new content.
     """
     os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-    with open(path, "wb") as file:
+    with paths.open(path, "wb") as file:
         file.write(data)
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def exists(path: Path) -> bool:
     """Tell whether there is a file or folder; a symbolic link to nothing is none.
 
@@ -144,7 +148,7 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)
 
 
-@library.function(name="list")
+@library.function(name="list", needs=reads("path"))
 def list_(path: Path) -> list[Entry]:
     """Return what a folder holds, sorted by name.
 
@@ -154,7 +158,7 @@ def list_(path: Path) -> list[Entry]:
     return [Entry(text_or_bytes(entry.name), _kind(entry)) for entry in _scan(path)]
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def readdir(path: Path, options: ReaddirOptions | None = None) -> list[TreeEntry]:
     """Return what a folder and the folders in it hold, each folder before its content, sorted by name.
 
@@ -168,8 +172,8 @@ def readdir(path: Path, options: ReaddirOptions | None = None) -> list[TreeEntry
     return [TreeEntry(text_or_bytes(where), text_or_bytes(name), kind) for where, name, kind in _walk(path, b"", depth)]
 
 
-@library.function()
-def glob(pattern: Path) -> list[str | bytes]:
+@library.function(needs=GLOB)
+def glob(host: Host, pattern: Path) -> list[str | bytes]:
     """Return the paths that match a pattern, sorted; hidden ones too.
 
     Args:
@@ -179,10 +183,10 @@ def glob(pattern: Path) -> list[str | bytes]:
     from assay.builtins.fs import pattern as implementation
 
     _check_pattern(pattern)
-    return [text_or_bytes(path) for path in sorted(set(implementation.find(pattern)))]
+    return [text_or_bytes(path) for path in sorted(set(implementation.find(pattern, host.permissions)))]
 
 
-@library.function()
+@library.function(needs=writes("path"))
 def mkdir(path: Path) -> None:
     """Make a folder and the folders above it; one that is there already is no error.
 
@@ -192,7 +196,7 @@ def mkdir(path: Path) -> None:
     os.makedirs(path, exist_ok=True)
 
 
-@library.function()
+@library.function(needs=writes("path", link=True))
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all that it holds. A symbolic link is removed, not what it leads to.
 
@@ -205,7 +209,7 @@ def remove(path: Path) -> None:
         os.remove(path)
 
 
-@library.function()
+@library.function(needs=reads("source") + writes("target"))
 def copy(source: Path, target: Path) -> int:
     """Copy a file with its permissions and return its size in bytes.
 
@@ -216,12 +220,12 @@ def copy(source: Path, target: Path) -> int:
     try:
         shutil.copyfile(source, target)
     except shutil.SameFileError:
-        raise BuiltinError(f"{os.fsdecode(source)}: source and target are the same file") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(source))}: source and target are the same file") from None
     shutil.copymode(source, target)
     return os.path.getsize(target)
 
 
-@library.function()
+@library.function(needs=reads("source", link=True) + writes("source", link=True) + writes("target", link=True))
 def rename(source: Path, target: Path) -> None:
     """Rename or move a file or folder within one file system; a file that is there already is replaced.
 
@@ -232,7 +236,7 @@ def rename(source: Path, target: Path) -> None:
     os.rename(source, target)
 
 
-@library.function()
+@library.function(needs=writes("path"))
 def chmod(path: Path, mode: str | int) -> None:
     """Set the permission bits of a file or folder.
 
@@ -247,7 +251,7 @@ def chmod(path: Path, mode: str | int) -> None:
     os.chmod(path, bits)
 
 
-@library.function()
+@library.function(needs=reads("path"))
 def stat(path: Path) -> Stat:
     """Return what is known about a file or folder.
 
@@ -261,19 +265,21 @@ def stat(path: Path) -> Stat:
         size=info.st_size,
         is_file=is_file,
         is_dir=is_dir,
-        is_symlink=os.path.islink(path),
+        is_symlink=os.path.islink(paths.given(path)),
         modified=info.st_mtime,
         created=getattr(info, "st_birthtime", None),
         permissions=f"{modes.S_IMODE(info.st_mode):o}",
     )
 
 
-@library.function()
-def tempdir() -> bytes:
+@library.function(needs=TEMPDIR)
+def tempdir(host: Host) -> bytes:
     """Make a folder for temporary files and return its path. Nobody but the script removes it."""
     import tempfile
 
-    return os.fsencode(tempfile.mkdtemp(prefix="assay-"))
+    made_as = host.permissions.path("write", os.path.join(tempfile.gettempdirb(), b"assay-"))
+    folder, prefix = os.path.split(made_as)
+    return tempfile.mkdtemp(prefix=prefix, dir=folder)
 
 
 def _scan(path: bytes) -> list[os.DirEntry[bytes]]:

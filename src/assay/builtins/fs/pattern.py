@@ -6,56 +6,69 @@ Not Python's `glob`: its `**` goes through symbolic links, and where two of them
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import re
 from collections.abc import Iterator
 
+from assay.permissions import Permissions
+
 _MAGIC = re.compile(rb"[*?[]")
 
 
-def find(pattern: bytes) -> Iterator[bytes]:
-    """The paths that match, some of them perhaps twice; only folders when the pattern ends with a slash."""
+def find(pattern: bytes, permissions: Permissions) -> Iterator[bytes]:
+    """The paths that match, some of them perhaps twice; only folders when the pattern ends with a slash.
+
+    Raises DeniedError when the folder in which the search begins may not be read; others are left out.
+    """
     parts: list[bytes] = []
     for part in pattern.split(b"/"):
         if part and not (part == b"**" and parts[-1:] == [part]):
             parts.append(part)
-    for path in _below(b"/" if pattern.startswith(b"/") else b"", parts):
+    root = b"/" if pattern.startswith(b"/") else b""
+    literal = itertools.takewhile(lambda part: part != b"**" and not _MAGIC.search(part), parts)
+    permissions.path("read", os.path.join(root, *literal) or b".")
+    for path in _below(root, parts, permissions):
         if path and (not pattern.endswith(b"/") or os.path.isdir(path)):
             yield path
 
 
-def _below(folder: bytes, parts: list[bytes]) -> Iterator[bytes]:
+def _below(folder: bytes, parts: list[bytes], permissions: Permissions) -> Iterator[bytes]:
     if not parts:
         yield folder
     elif parts[0] == b"**":
-        for inner in _folders(folder):
-            yield from _below(inner, parts[1:])
+        for inner in _folders(folder, permissions):
+            yield from _below(inner, parts[1:], permissions)
             if len(parts) == 1:
-                yield from (os.path.join(inner, entry.name) for entry in _entries(inner))
+                yield from (os.path.join(inner, entry.name) for entry in _entries(inner, permissions))
     elif _MAGIC.search(parts[0]):
         matches = re.compile(fnmatch.translate(os.fsdecode(parts[0]))).match
-        for entry in _entries(folder):
+        for entry in _entries(folder, permissions):
             if matches(os.fsdecode(entry.name)) and (len(parts) == 1 or entry.is_dir()):
-                yield from _below(os.path.join(folder, entry.name), parts[1:])
+                yield from _below(os.path.join(folder, entry.name), parts[1:], permissions)
     else:
         path = os.path.join(folder, parts[0])
-        if os.path.lexists(path):
-            yield from _below(path, parts[1:])
+        if os.path.lexists(path) and (permissions.may_read(path) or permissions.may_read(folder or b".")):
+            yield from _below(path, parts[1:], permissions)
 
 
-def _folders(folder: bytes) -> Iterator[bytes]:
+def _folders(folder: bytes, permissions: Permissions) -> Iterator[bytes]:
     """A folder and those in it, on all levels."""
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
         yield folder
         waiting += [
-            os.path.join(folder, entry.name) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)
+            os.path.join(folder, entry.name)
+            for entry in _entries(folder, permissions)
+            if entry.is_dir(follow_symlinks=False)
         ]
 
 
-def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
-    """What a folder holds; nothing when it cannot be read."""
+def _entries(folder: bytes, permissions: Permissions) -> list[os.DirEntry[bytes]]:
+    """What a folder holds; nothing when it cannot or may not be read."""
+    if not permissions.may_read(folder or b"."):
+        return []
     try:
         with os.scandir(folder or b".") as entries:
             return list(entries)

@@ -18,6 +18,7 @@ from assay.builtins.http.routes import Routes
 from assay.lua.declare import Library, method
 from assay.lua.host import Host
 from assay.lua.values import Json
+from assay.permissions.needs import LISTEN, NET_URL, NOTHING, Needs
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -62,7 +63,7 @@ def _send(
     return client.send(host, title, method, url, body, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def get(host: Host, url: str, options: RequestOptions | None = None) -> Response:
     """Send a GET request.
 
@@ -73,7 +74,7 @@ async def get(host: Host, url: str, options: RequestOptions | None = None) -> Re
     return await _send(host, "http.get", "GET", url, None, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def post(
     host: Host, url: str, body: bytes | Json | None = None, options: RequestOptions | None = None
 ) -> Response:
@@ -87,7 +88,7 @@ async def post(
     return await _send(host, "http.post", "POST", url, body, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def put(
     host: Host, url: str, body: bytes | Json | None = None, options: RequestOptions | None = None
 ) -> Response:
@@ -101,7 +102,7 @@ async def put(
     return await _send(host, "http.put", "PUT", url, body, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def patch(
     host: Host, url: str, body: bytes | Json | None = None, options: RequestOptions | None = None
 ) -> Response:
@@ -115,7 +116,7 @@ async def patch(
     return await _send(host, "http.patch", "PATCH", url, body, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def delete(host: Host, url: str, options: RequestOptions | None = None) -> Response:
     """Send a DELETE request.
 
@@ -126,7 +127,7 @@ async def delete(host: Host, url: str, options: RequestOptions | None = None) ->
     return await _send(host, "http.delete", "DELETE", url, None, options)
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def request(host: Host, method: str, url: str, options: RequestOptions | None = None) -> Response:
     """Send a request with any method.
 
@@ -143,6 +144,7 @@ class Client:
     """Requests that share options, such as headers, a time-out and trusted certificates."""
 
     lua_name: ClassVar[str] = "http.Client"
+    lua_needs: ClassVar[Needs] = NET_URL
 
     def __init__(self, host: Host, defaults: ClientOptions) -> None:
         self._host = host
@@ -230,7 +232,7 @@ class Client:
         return await self._send("client:request", method.upper(), url, None, options)
 
 
-@library.function(name="client")
+@library.function(name="client", needs=NOTHING)
 def make_client(host: Host, options: ClientOptions | None = None) -> Client:
     """Make a client: the same functions as methods, with options that all its requests share.
 
@@ -240,11 +242,11 @@ def make_client(host: Host, options: ClientOptions | None = None) -> Client:
     from assay.builtins.http import client
 
     defaults = options or ClientOptions()
-    client.check(defaults)
+    client.check(defaults, host.permissions)
     return Client(host, defaults)
 
 
-@library.function()
+@library.function(needs=LISTEN)
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | None = None) -> None:
     """Answer requests until cancelled or until the process is told to end; handlers run concurrently.
 

@@ -6,7 +6,7 @@ import io
 import mimetypes
 import os
 from contextlib import ExitStack
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -16,6 +16,7 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http.options import Part, RequestOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
+from assay.permissions import paths
 
 _LARGE = 1 << 20
 """aiohttp wants bytes beyond this as a file, so that it can write them piece by piece."""
@@ -48,11 +49,11 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
     return _in_pieces(data), "application/json" if isinstance(content, Json) else None
 
 
-def _open(path: bytes, files: ExitStack) -> io.BufferedReader:
+def _open(path: bytes, files: ExitStack) -> IO[bytes]:
     try:
-        return files.enter_context(open(path, "rb"))
+        return files.enter_context(paths.open(path))
     except OSError as error:
-        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None
 
 
 def _in_pieces(data: bytes) -> bytes | io.BytesIO:

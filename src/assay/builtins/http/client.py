@@ -12,9 +12,9 @@ from aiohttp import hdrs
 from yarl import URL
 
 from assay import __version__
-from assay.builtins.http import bodies, redirects, transport
+from assay.builtins.http import bodies, guard, redirects, transport
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.connection import Connector, LostConnectionError, Request, can_be_sent_again
+from assay.builtins.http.connection import LostConnectionError, Request, can_be_sent_again
 from assay.builtins.http.contents import MAX_BODY, Content
 from assay.builtins.http.failures import FAILURES, failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
@@ -23,6 +23,7 @@ from assay.builtins.ws.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
+from assay.permissions import EVERYTHING, Permissions
 
 MAX_HEADER = 100 * 1024
 """Bytes that a line of an answer's head may have: as many as curl takes."""
@@ -55,7 +56,7 @@ async def send(
     """
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
-    options = _NOTHING if given is None and defaults is None else _merge(defaults, given)
+    options = _NOTHING if given is None and defaults is None else guard.admit(_merge(defaults, given), host.permissions)
     limits = transport.limits(options)
     _check_numbers(options)
     most = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
@@ -64,7 +65,7 @@ async def send(
     try:
         while True:
             try:
-                found = await _exchange(over or session(host), hop, body, options, time_left)
+                found = await _exchange(over or session(host), hop, body, options, time_left, host.permissions)
             except LostConnectionError as error:
                 if not can_be_sent_again(error):
                     raise
@@ -88,6 +89,7 @@ async def _exchange(
     body: bytes | Json | None,
     options: RequestOptions,
     time_left: aiohttp.ClientTimeout,
+    permissions: Permissions,
 ) -> Response | redirects.Redirect:
     """Send one request, and read its answer unless it is a redirect to follow."""
     with ExitStack() if hop.with_body else _NO_FILES as files:
@@ -97,11 +99,11 @@ async def _exchange(
             hop.url,
             timeout=time_left,
             allow_redirects=False,
-            ssl=transport.tls(options.verify, options.ca_cert),
+            ssl=transport.tls(options.verify, options.ca_cert, permissions),
             **content,
         ) as response:
             redirect = None if options.follow_redirects is False else redirects.of(response)
-            return await _answer(response, options) if redirect is None else redirect
+            return await _answer(response, options, permissions) if redirect is None else redirect
 
 
 def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
@@ -136,36 +138,37 @@ def _check_numbers(options: SharedOptions) -> None:
             raise BuiltinError(f"bad option '{name}' (0 or more expected, got {value})")
 
 
-async def _answer(response: aiohttp.ClientResponse, options: RequestOptions) -> Response:
+async def _answer(response: aiohttp.ClientResponse, options: RequestOptions, permissions: Permissions) -> Response:
     limit = options.max_body
     if options.save_to is not None and 200 <= response.status < 300:
         content = Content(response, limit)
-        saved = await content.save(options.save_to)
+        saved = await content.save(options.save_to, permissions)
         return _table(response, b"", saved, decoded=content.decoded and saved > 0)
     content = Content(response, MAX_BODY if limit is None else limit)
     body = await content.read()
     return _table(response, body, None, decoded=content.decoded and body != b"")
 
 
-def check(options: SharedOptions) -> None:
-    """Raise BuiltinError for defaults that no request could use."""
+def check(options: SharedOptions, permissions: Permissions) -> None:
+    """Raise BuiltinError for defaults that no request could use, and DeniedError."""
     header_tables.to_send(options.headers)
     _check_numbers(options)
     transport.limits(options)
-    transport.tls(options.verify, options.ca_cert)
+    transport.tls(options.verify, options.ca_cert, permissions)
 
 
-def session(host: Host) -> aiohttp.ClientSession:
-    """The session of the host, whose connections all others share."""
-    kept = host.kept.get("http")
+def session(host: Host, right: guard.Right = "net") -> aiohttp.ClientSession:
+    """The session of the host, whose connections all others share. A policy says for each right where they may lead."""
+    name = f"http.{right}" if host.permissions.restricts else "http"
+    kept = host.kept.get(name)
     if kept is None:
-        kept = host.kept["http"] = new_session()
+        kept = host.kept[name] = new_session(host.permissions, right)
     return cast(aiohttp.ClientSession, kept)
 
 
-def new_session() -> aiohttp.ClientSession:
+def new_session(permissions: Permissions = EVERYTHING, right: guard.Right = "net") -> aiohttp.ClientSession:
     """A session with connections of its own, which keeps no cookies."""
-    return _open(Connector(), aiohttp.DummyCookieJar())
+    return _open(guard.connector(permissions, right), aiohttp.DummyCookieJar())
 
 
 def session_with_cookies(host: Host) -> aiohttp.ClientSession:

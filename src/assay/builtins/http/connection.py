@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage
@@ -43,8 +43,8 @@ class LostConnectionError(aiohttp.ClientConnectionError):
 class Connector(aiohttp.TCPConnector):
     """Connections as below."""
 
-    def __init__(self) -> None:
-        super().__init__(limit=0)
+    def __init__(self, resolver: AbstractResolver | None = None) -> None:
+        super().__init__(limit=0, resolver=resolver)
         self._factory: Any = lambda: Protocol(asyncio.get_running_loop())  # aiohttp has no other place for it
 
 

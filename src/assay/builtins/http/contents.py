@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import aiohttp
 from aiohttp import hdrs
 
 from assay.builtins.http import decoding
 from assay.errors import BuiltinError
+from assay.permissions import Permissions, paths
 
 T = TypeVar("T")
 
@@ -59,10 +59,11 @@ class Content:
             return await self._response.content.read()
         return b"".join([piece async for piece in self._pieces()])
 
-    async def save(self, path: bytes) -> int:
-        """Write it to a file, which appears when it is complete; returns its length."""
+    async def save(self, path: bytes, permissions: Permissions) -> int:
+        """Write it to a file, which appears when it is complete; returns its length. Raises DeniedError."""
+        path = permissions.path("write", path, link=True)  # once more: other tasks ran since the request was sent
         partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
-        file = await _in_thread(path, _create, partial)
+        file = await _in_thread(path, _create, partial, path)
         length = 0
         try:
             with file:
@@ -91,13 +92,14 @@ class Content:
             decoder.finish()
 
 
-def _create(path: bytes) -> io.FileIO:
+def _create(partial: bytes, path: bytes) -> IO[bytes]:
     os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-    return open(path, "xb", buffering=0)
+    is_checked = isinstance(path, paths.RealPath)
+    return paths.open(paths.RealPath(partial, partial) if is_checked else partial, "xb", buffering=0)
 
 
 async def _in_thread(path: bytes, function: Callable[..., T], *arguments: Any) -> T:
     try:
         return await asyncio.to_thread(function, *arguments)
     except OSError as error:
-        raise BuiltinError(f"{os.fsdecode(path)}: {error.strerror}") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
+from assay.permissions.needs import NOTHING, Needs
 
 if TYPE_CHECKING:
     from aiohttp.web import StreamResponse
@@ -49,6 +50,7 @@ class Send:
     """The open stream of a response with server-sent events; call it to send one."""
 
     lua_name: ClassVar[str] = "http.send"
+    lua_needs: ClassVar[Needs] = NOTHING
 
     def __init__(self, response: StreamResponse) -> None:
         self._response = response

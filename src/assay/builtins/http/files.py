@@ -9,7 +9,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from mimetypes import MimeTypes
 from string import punctuation
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import quote
 
 from aiohttp import ETag, hdrs, web
@@ -21,6 +21,8 @@ from assay.builtins.http import ranges
 from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.options import StaticFiles
 from assay.builtins.http.protocol import says_no_more
+from assay.errors import DeniedError
+from assay.permissions import Permissions, paths
 
 _PIECE = 1 << 18
 
@@ -56,23 +58,26 @@ class _Found(NamedTuple):
     """
 
     path: str
-    file: BinaryIO
+    file: IO[bytes]
     size: int
     modified: int
     tag: str
     is_index: bool
 
 
-async def answer(request: web.BaseRequest, target: StaticFiles, rest: str) -> web.StreamResponse | None:
+async def answer(
+    request: web.BaseRequest, target: StaticFiles, rest: str, permissions: Permissions
+) -> web.StreamResponse | None:
     """Return the response with a file; None when there is none to show.
 
     Args:
         request: The request.
         target: The route.
         rest: The part of the decoded path below the route.
+        permissions: What may be read.
     """
     try:
-        found = await asyncio.to_thread(_find, target, rest)
+        found = await asyncio.to_thread(_find, target, rest, permissions)
     except PermissionError:
         return plain(HTTPStatus.FORBIDDEN, "forbidden")
     if found is None:
@@ -83,7 +88,7 @@ async def answer(request: web.BaseRequest, target: StaticFiles, rest: str) -> we
     return response
 
 
-def _find(target: StaticFiles, rest: str) -> _Found | None:
+def _find(target: StaticFiles, rest: str, permissions: Permissions) -> _Found | None:
     """Open the file, with no symbolic link in its path. Raises PermissionError."""
     names = [name for name in rest.split("/") if name]
     if "\0" in rest or any(name.startswith(".") and name != ".well-known" for name in names):
@@ -101,10 +106,10 @@ def _find(target: StaticFiles, rest: str) -> _Found | None:
             return None
         if os.path.commonpath((root, path)) != root or not stat.S_ISREG(mode):
             return None
-        file = open(path, "rb")  # noqa: SIM115 the answer closes it
+        file = paths.open(permissions.path("read", os.fsencode(path)))  # the answer closes it
     except PermissionError:
         raise
-    except (OSError, UnicodeError):
+    except (OSError, UnicodeError, DeniedError):
         return None
     status = os.fstat(file.fileno())
     tag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
@@ -179,7 +184,7 @@ class _FileAnswer(web.StreamResponse):
     Not aiohttp's `FileResponse`, which takes an entity tag in If-Range for no condition, and so mixes two files.
     """
 
-    def __init__(self, status: int, file: BinaryIO, positions: range, headers: CIMultiDict[str]) -> None:
+    def __init__(self, status: int, file: IO[bytes], positions: range, headers: CIMultiDict[str]) -> None:
         super().__init__(status=status, headers=headers)
         self.content_length = len(positions)
         self._file = file
@@ -195,7 +200,7 @@ class _FileAnswer(web.StreamResponse):
             self.force_close()
         return writer
 
-    async def _send(self, writer: AbstractStreamWriter, file: BinaryIO) -> None:
+    async def _send(self, writer: AbstractStreamWriter, file: IO[bytes]) -> None:
         left = len(self._positions)
         file.seek(self._positions.start)
         while left > 0:

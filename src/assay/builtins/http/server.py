@@ -34,6 +34,7 @@ from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Record
+from assay.permissions import Permissions
 
 BACKLOG = 2048
 """How many connections may wait to be accepted."""
@@ -79,6 +80,7 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     if not options.half_close_timeout >= 0:
         problem = f"0 or more expected, got {options.half_close_timeout:g}"
         raise BuiltinError(f"bad option 'half_close_timeout' ({problem})")
+    _ask(host.permissions, port, routes, options)
     _allow_many_connections()
     service = _Service(host, RouteTable(routes), options)
     server = Server(
@@ -110,6 +112,15 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
         await runner.cleanup()
         service.ended.set_result(None)
         host.remove_service(service)
+
+
+def _ask(permissions: Permissions, port: int, routes: Routes, options: ServeOptions) -> None:
+    """Ask whether to listen and to show the folders. Raises DeniedError."""
+    permissions.check_host("net", options.host or "0.0.0.0", port, listen=True)
+    for targets in routes.values():
+        for target in targets.values():
+            if isinstance(target, StaticFiles):
+                permissions.path("read", os.fsencode(target.static))
 
 
 def _allow_many_connections() -> None:
@@ -219,7 +230,8 @@ class _Service:
         target = found.target
         if isinstance(target, StaticFiles):
             rest = found.parameters.get(REST, "")
-            return await files.answer(request, target, rest) or plain(404, "not found")
+            shown = await files.answer(request, target, rest, self._host.permissions)
+            return shown or plain(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),

@@ -17,6 +17,7 @@ from yarl import URL
 
 from assay.builtins.http.options import SharedOptions
 from assay.errors import BuiltinError
+from assay.permissions import Permissions
 
 TIMEOUT = 30.0
 
@@ -59,7 +60,7 @@ def _seconds(name: str, value: float | None) -> float | None:
     return None if value is not None and math.isinf(value) else value
 
 
-def tls(verify: bool | None, ca_cert: str | None) -> ssl.SSLContext | bool:
+def tls(verify: bool | None, ca_cert: str | None, permissions: Permissions) -> ssl.SSLContext | bool:
     """Whom to trust, in aiohttp's words."""
     if verify is False:
         return False
@@ -69,8 +70,8 @@ def tls(verify: bool | None, ca_cert: str | None) -> ssl.SSLContext | bool:
         return _trusting(ca_cert)
     path = ca_cert[1:]
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            certificates = file.read()
+        with permissions.open(path) as file:
+            certificates = file.read().decode("ascii", "replace")
     except OSError as error:
         raise BuiltinError(f"bad option 'ca_cert' ({path}: {error.strerror})") from None
     except ValueError:

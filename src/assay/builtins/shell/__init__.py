@@ -9,6 +9,7 @@ from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.lua.values import Path
+from assay.permissions.needs import RUN
 
 library = Library("shell", "Commands of the system's shell.")
 
@@ -47,7 +48,7 @@ class Result:
     timed_out: bool
 
 
-@library.function()
+@library.function(needs=RUN)
 async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -> Result:
     """Run a command with `sh -c` and wait for its end; an exit code other than 0 is no error.
 
@@ -67,9 +68,12 @@ async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -
         raise BuiltinError("bad argument 'command' (text without NUL expected)")
     if options.timeout is not None and not options.timeout > 0:
         raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {options.timeout})")
+    folder = None if options.cwd is None else host.permissions.path("read", options.cwd)
+    arguments = host.permissions.argv(command, folder)
+    host.permissions.check_preload(list(options.env))
     if host.before_command is not None:
         host.before_command()
-    child = await run(command, options.cwd, _environment(options.env), options.stdin, options.timeout)
+    child = await run(arguments, folder, _environment(options.env), options.stdin, options.timeout)
     stdout, stderr = map(text_or_bytes, child.output)
     return Result(status=child.status, stdout=stdout, stderr=stderr, timed_out=child.timed_out)
 

@@ -128,13 +128,17 @@ def _hold() -> None:
 
 
 async def run(
-    command: bytes, folder: bytes | None, environment: dict[bytes, bytes], given: bytes | None, seconds: float | None
+    command: list[bytes],
+    folder: bytes | None,
+    environment: dict[bytes, bytes],
+    given: bytes | None,
+    seconds: float | None,
 ) -> Child:
-    """Run a command line to its end."""
+    """Run a program with its arguments to its end."""
     _hold()
     child = Child(
         subprocess.Popen(  # noqa: ASYNC220 as short as asyncio's own start of a process, which is the same
-            ["/bin/sh", "-c", command],
+            command,
             stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

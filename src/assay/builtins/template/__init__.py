@@ -6,7 +6,10 @@ import os
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library
+from assay.lua.host import Host
 from assay.lua.values import Path, Value
+from assay.permissions import Permissions, paths
+from assay.permissions.needs import NOTHING, reads
 
 library = Library(
     "template",
@@ -19,8 +22,8 @@ library = Library(
 )
 
 
-@library.function()
-def render(path: Path, vars: dict[str, Value] | None = None) -> str:
+@library.function(needs=reads("path"))
+def render(host: Host, path: Path, vars: dict[str, Value] | None = None) -> str:
     """Render a template file.
 
     `{% include %}`, `{% extends %}` and `{% import %}` take files of the same folder and the folders in it. A link that
@@ -32,11 +35,12 @@ def render(path: Path, vars: dict[str, Value] | None = None) -> str:
     """
     from assay.builtins.template import engine
 
-    folder, name = os.path.split(os.fsdecode(path))
-    return engine.render(_read(path), name, vars or {}, lambda other: _load(folder, other))
+    folder, name = os.path.split(os.fsdecode(paths.given(path)))
+    source = _read(path, host.permissions)
+    return engine.render(source, name, vars or {}, lambda other: _load(folder, other, host.permissions))
 
 
-@library.function()
+@library.function(needs=NOTHING)
 def render_string(text: str, vars: dict[str, Value] | None = None) -> str:
     """Render a template given as a text, without escaping. It cannot include files.
 
@@ -49,25 +53,24 @@ def render_string(text: str, vars: dict[str, Value] | None = None) -> str:
     return engine.render(text, "<string>", vars or {}, lambda other: None)
 
 
-def _read(path: bytes) -> str:
-    with open(path, "rb") as file:
+def _read(path: bytes, permissions: Permissions) -> str:
+    with permissions.open(path) as file:
         raw = file.read()
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BuiltinError(f"{os.fsdecode(path)}: not UTF-8 text") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: not UTF-8 text") from None
 
 
-def _load(folder: str, name: str) -> str | None:
-    """Read another template; None when there is none, or outside of the folder."""
+def _load(folder: str, name: str, permissions: Permissions) -> str | None:
+    """Read another template; None when there is none, or outside of the folder. Raises DeniedError."""
     parts = name.split("/")
     if not all(parts) or ".." in parts:
         return None
-    root = os.path.realpath(folder)
-    path = os.path.realpath(os.path.join(root, *parts))
+    path, root = os.path.join(folder, *parts), os.path.realpath(folder)
     try:
-        if os.path.commonpath([root, path]) != root:
+        if os.path.commonpath([root, os.path.realpath(path)]) != root:
             return None
-        return _read(os.fsencode(path))
+        return _read(os.fsencode(path), permissions)
     except (OSError, ValueError):
         return None

@@ -12,6 +12,7 @@ from assay.builtins.http.options import HeaderValue
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library, method
 from assay.lua.host import Host, Several
+from assay.permissions.needs import NET_URL, NOTHING
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +29,7 @@ library = Library(
     although nobody said good-bye, or when something is sent over a closed one; "protocol" when the other side breaks
     the protocol or sends too long a message (`code` tells why).
     """,
+    needs=NOTHING,
 )
 
 CLOSE_TIMEOUT = 5.0
@@ -205,7 +207,7 @@ class Connection:
             raise ErrorObject(f"{title} failed: {self._peer} is gone", kind="closed") from None
 
 
-@library.function()
+@library.function(needs=NET_URL)
 async def connect(host: Host, url: str, options: ConnectOptions | None = None) -> Connection:
     """Open a WebSocket.
 

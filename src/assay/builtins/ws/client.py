@@ -29,7 +29,7 @@ async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
         if value is not None and not value > 0:
             raise BuiltinError(f"bad option '{name}' (a number above 0 expected, got {value:g})")
     headers = header_tables.to_send(options.headers)
-    context = transport.tls(options.verify, options.ca_cert)
+    context = transport.tls(options.verify, options.ca_cert, host.permissions)
     try:
         async with asyncio.timeout(options.timeout):
             socket = await _open(

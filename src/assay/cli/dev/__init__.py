@@ -17,13 +17,15 @@ from assay.cli.dev.display import Display, Lines
 from assay.cli.dev.reload import Reloading
 from assay.cli.leave import complain
 from assay.cli.options import script_arguments, verbose
+from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
+from assay.permissions.settings import Asked, permissions
 from assay.temporal import dev_server
 from assay.temporal.dev_server import DevServer
 
 
-@click.command(short_help="Run SCRIPT with a Temporal server, anew when it changes.")
+@click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a Temporal server, anew when it changes.")
 @verbose
 @click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The server's port [7233, or a free one].")
@@ -39,6 +41,7 @@ def command(
     ui_port: int | None,
     plain: bool,
     verbose: bool,
+    asked: Asked,
 ) -> int:
     """Run SCRIPT with an embedded Temporal server that lives as long as it does.
 
@@ -54,6 +57,7 @@ def command(
     except OSError as error:
         complain(f"cannot read {script}: {error.strerror}")
         return 1
+    permissions(asked, os.path.dirname(script) or ".")  # or else raises, before a server starts for nothing
     display = Lines() if plain or not is_terminal() else _screen()
     configured = servers.configured_address()
     own = any(option is not None for option in (db, port, ui_port))
@@ -61,11 +65,11 @@ def command(
         raise click.UsageError(f"--db, --port and --ui-port have no use: the server {configured} is configured")
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
-        return _run(script, list(arguments), display, verbose)
+        return _run(script, list(arguments), display, verbose, asked)
     usual = f"localhost:{dev_server.USUAL_PORT}"
     if not own and servers.answers(usual):
         display.say("Temporal server", f"{usual} (already running)")
-        return _run(script, list(arguments), display, verbose)
+        return _run(script, list(arguments), display, verbose, asked)
 
     server = DevServer(
         port=port,
@@ -84,7 +88,7 @@ def command(
         if server.port != dev_server.USUAL_PORT:
             display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
-        return _run(script, list(arguments), display, verbose)
+        return _run(script, list(arguments), display, verbose, asked)
     except DevServerError:
         signals.hold()
         raise
@@ -103,10 +107,10 @@ def _screen() -> Display:
     return Screen()
 
 
-def _run(script: str, arguments: list[str], display: Display, verbose: bool) -> int:
+def _run(script: str, arguments: list[str], display: Display, verbose: bool, asked: Asked) -> int:
     async def run() -> int:
         try:
-            return await Reloading(script, arguments, display, verbose).run()
+            return await Reloading(script, arguments, display, verbose, asked.options()).run()
         finally:
             display.close()
 

@@ -15,7 +15,10 @@ class Display(Protocol):
     """Where the script's output and the news of its reloads go."""
 
     async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
-        """Start the script, given as its path and its arguments, as a process whose output is shown."""
+        """Start the script as a process whose output is shown.
+
+        `arguments`: the options of its permissions, its path and its own arguments.
+        """
 
     def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
         """Tell some news in a line, and more of it in lines of its own."""

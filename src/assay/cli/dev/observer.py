@@ -122,7 +122,7 @@ class _Observer:
     async def _watch(self, worker: Worker) -> _Watch:
         watch = self._watches.get(id(worker))
         if watch is None:
-            client = await connect_client("assay dev", worker.options)
+            client = await connect_client("assay dev", worker.options, permissions=worker.permissions)
             watch = self._watches[id(worker)] = _Watch(worker, client, self._began)
         return watch
 

@@ -1,4 +1,4 @@
-"""Whether changed code can take over: `python -m assay.cli.dev.probe SCRIPT ARGS…`.
+"""Whether changed code can take over: `python -m assay.cli.dev.probe [OPTIONS] SCRIPT ARGS…`.
 
 Says on stdout what is wrong: the script's error, or the open workflows that the new code does not match; stderr is the
 script's own. Ends with 0 or with a code of `reload.py`.
@@ -13,6 +13,7 @@ import sys
 from assay.cli.dev.reload import BROKEN, DIVERGED, NO_WORKER
 from assay.cli.failure import describe
 from assay.errors import AssayError
+from assay.permissions.settings import Asked, permissions
 from assay.temporal import logs
 from assay.temporal.client.connect import connect_client
 from assay.temporal.registration import Script
@@ -28,10 +29,10 @@ def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-async def probe(path: str, arguments: list[str]) -> int:
+async def probe(path: str, arguments: list[str], asked: Asked) -> int:
     """Read a script and replay its open workflows; returns the exit code."""
-    script = Script(path)
     try:
+        script = Script(path, permissions=permissions(asked, os.path.dirname(path) or "."))
         await script.read(arguments)
     except AssayError as error:
         _say(describe(error))
@@ -53,7 +54,7 @@ async def _all_match(script: Script) -> bool:
         options = worker.options
         if not options.all_workflows():
             continue
-        client = await connect_client("assay dev", options)
+        client = await connect_client("assay dev", options, permissions=worker.permissions)
         query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"
         async for outcome in Replay([worker]).run(sources.from_server(client, query, _AT_MOST)):
             if outcome.divergence is not None:
@@ -66,6 +67,7 @@ async def _all_match(script: Script) -> bool:
 
 if __name__ == "__main__":
     logs.silence(verbose=False)
-    code = asyncio.run(probe(sys.argv[1], sys.argv[2:]))
+    asked, (path, *arguments) = Asked.from_options(sys.argv[1:])
+    code = asyncio.run(probe(path, arguments, asked))
     sys.stdout.flush()
     os._exit(code)  # without the interpreter's teardown, in which the SDK can crash

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ _TERMINATED = 128 + signal.SIGTERM
 class Reloading:
     """A script as a child process, replaced when a file changes and the new code can run."""
 
-    def __init__(self, script: str, arguments: list[str], display: Display, verbose: bool) -> None:
+    def __init__(
+        self, script: str, arguments: list[str], display: Display, verbose: bool, options: Sequence[str] = ()
+    ) -> None:
+        """Prepare it. `options` are those of the script's permissions."""
         self._script = script
-        self._command = [script, *arguments]
+        self._command = [*options, script, *arguments]
         self._display = display
         self._verbose = verbose
         self._child: asyncio.subprocess.Process | None = None

@@ -1,6 +1,7 @@
-"""A script whose workers are observed: `python -m assay.cli.dev.watched FD VERBOSE SCRIPT ARGS…`.
+"""A script whose workers are observed: `python -m assay.cli.dev.watched FD VERBOSE [OPTIONS] SCRIPT ARGS…`.
 
-FD is the file descriptor that gets the reports; VERBOSE is "--verbose", or empty.
+FD is the file descriptor that gets the reports; VERBOSE is "--verbose", or empty; the OPTIONS
+are those of the script's permissions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from assay.cli import script
 from assay.cli.leave import leave
 from assay.lua.host import Service
+from assay.permissions.settings import Asked
 
 if __name__ == "__main__":
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
@@ -24,6 +26,7 @@ if __name__ == "__main__":
 
         observe(services, reports)
 
-    _, _, verbose, path, *arguments = sys.argv
+    verbose = sys.argv[2]
+    asked, (path, *arguments) = Asked.from_options(sys.argv[3:])
     sys.argv = [path]
-    leave(script.run_file(path, arguments, verbose=bool(verbose), observe=observe))
+    leave(script.run_file(path, arguments, verbose=bool(verbose), asked=asked, observe=observe))

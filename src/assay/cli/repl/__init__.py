@@ -23,11 +23,14 @@ from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
 from assay.cli.repl import inside
+from assay.cli.sandbox import SandboxedCommand
 from assay.errors import LuaError, LuaSyntaxError
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
+from assay.permissions import EVERYTHING, Permissions
+from assay.permissions.settings import Asked, permissions
 
 _PART = os.path.join(os.path.dirname(__file__), "repl")
 _NAME = "=(repl)"
@@ -48,11 +51,11 @@ Code runs at Enter when it is complete.
   json, http, fs, db, temporal, …: 'assay modules' lists the globals, 'assay context WORDS' searches the reference."""
 
 
-@click.command()
+@click.command(cls=SandboxedCommand)
 @verbose
 @click.option("--connect", is_flag=True, help="Connect to a Temporal server: the global 'client'.")
 @connection
-def command(connect: bool, address: str | None, namespace: str | None, verbose: bool) -> int:
+def command(connect: bool, address: str | None, namespace: str | None, verbose: bool, asked: Asked) -> int:
     """Start an interactive Lua session.
 
     The value of an expression is printed. What waits (sleep, http, a workflow's result) is waited for. Variables that
@@ -60,7 +63,7 @@ def command(connect: bool, address: str | None, namespace: str | None, verbose: 
     """
     if not connect and (address or namespace):
         raise click.UsageError("--address and --namespace belong to --connect")
-    repl = Repl(verbose)
+    repl = Repl(verbose, permissions(asked, "."))
     first = _connecting(address, namespace) if connect else None
     try:
         return asyncio.run(repl.run(first, interactive=sys.stdin.isatty() and sys.stdout.isatty()))
@@ -78,9 +81,16 @@ def _connecting(address: str | None, namespace: str | None) -> str:
 class Repl:
     """A Lua state that runs pieces of code one after the other."""
 
-    def __init__(self, verbose: bool) -> None:
+    def __init__(self, verbose: bool, allowed: Permissions = EVERYTHING) -> None:
         libraries = {**LIBRARIES, "_.repl": ("assay.cli.repl.inside", False)}
-        self.host = Host(libraries, Finder("."), self._write, sys.stdout.flush, parts=(*PARTS, _PART))
+        self.host = Host(
+            libraries,
+            Finder(".", allowed),
+            self._write,
+            sys.stdout.flush,
+            parts=(*PARTS, _PART),
+            permissions=allowed,
+        )
         self.host.verbose = verbose
         self.host.on_exit = lambda: None
         self._running: asyncio.Task[Any] | None = None

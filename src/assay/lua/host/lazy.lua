@@ -6,7 +6,7 @@ local getmetatable, setmetatable = debug.getmetatable, debug.setmetatable -- the
 local next, pairs, rawequal, rawget, rawset = next, pairs, rawequal, rawget, rawset
 
 local WAYS_OUT = {
-  os = { execute = true, exit = true, remove = true, rename = true, setlocale = true, tmpname = true },
+  os = { execute = true, exit = true, getenv = true, remove = true, rename = true, setlocale = true, tmpname = true },
   string = { dump = true },
 }
 

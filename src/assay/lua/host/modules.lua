@@ -102,6 +102,8 @@ host["_G.require"] = function(name)
   local tag, text, path = host.ask("find_module", name, setting("path", "string"))
   if tag == "e" then
     host.raise(text)
+  elseif tag == "f" then
+    host.finish_other(name, tag, text, path)
   elseif tag == "library" then
     loaded[name] = host.library(name)
     return loaded[name]
@@ -128,6 +130,8 @@ host["package.searchpath"] = function(name, path, separator, directory)
   local function found(tag, file, ...)
     if tag == "found" then
       return file
+    elseif tag == "f" then
+      host.finish_other("package.searchpath", tag, file, ...)
     end
     local lines = { file, ... }
     return nil, "no file '" .. concat(lines, "'\n\tno file '") .. "'"

@@ -6,20 +6,27 @@ from temporalio.client import Client
 from temporalio.common import HeaderCodecBehavior
 from temporalio.runtime import Runtime
 
+from assay.permissions import EVERYTHING, Permissions
 from assay.temporal import configuration, connection, tracing
 from assay.temporal.client.call_limits import CallLimits
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.connection import ConnectionOptions
 
 
-async def connect_client(caller: str, options: ConnectionOptions, *, runtime: Runtime | None = None) -> Client:
-    """Connect for the Lua function `caller`. Raises BuiltinError or ErrorObject (kind "rpc")."""
+async def connect_client(
+    caller: str,
+    options: ConnectionOptions,
+    *,
+    runtime: Runtime | None = None,
+    permissions: Permissions = EVERYTHING,
+) -> Client:
+    """Connect for the Lua function `caller`. Raises BuiltinError, DeniedError or ErrorObject (kind "rpc")."""
     converter = data_converter(options.codec)
-    service = await connection.connect(caller, options, runtime=runtime)
+    service = await connection.connect(caller, options, runtime=runtime, permissions=permissions)
     spans = tracing.interceptor(options.tracing)
     return Client(
         service,
-        namespace=configuration.resolve(options).namespace,
+        namespace=configuration.resolve(options, permissions).namespace,
         data_converter=converter,
         interceptors=[CallLimits()] if spans is None else [spans, CallLimits()],
         header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,

@@ -6,11 +6,15 @@ import json
 import logging
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from urllib.parse import urlsplit
 
 from assay.errors import BuiltinError
+from assay.permissions import Permissions
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
@@ -95,6 +99,21 @@ class MetricsOptions:
     histogram_bucket_overrides: dict[str, list[float]] | None = None
     counters_total_suffix: bool = False
     unit_suffix: bool = False
+
+    def ask(self, permissions: Permissions) -> None:
+        """Ask a policy for the place that metrics go to, or are served at. Looks names up; raises DeniedError."""
+        if not permissions.restricts:
+            return
+        if self.prometheus is not None:
+            host, _, port = self.prometheus.rpartition(":")
+            permissions.check_host("net", host, int(port) if port.isdigit() else 0, listen=True)
+        if self.otlp is not None:
+            parts = urlsplit(self.otlp)
+            host, port_number = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            permissions.check_host("net", host, port_number)
+            with suppress(OSError):  # what has no address is not reached either
+                found = {str(item[4][0]) for item in socket.getaddrinfo(host, port_number)}
+                permissions.admit_addresses(host, port_number, sorted(found))
 
     def to_sdk(self) -> PrometheusConfig | OpenTelemetryConfig:
         """The SDK's form. Raises BuiltinError."""

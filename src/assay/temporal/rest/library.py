@@ -6,6 +6,7 @@ import os.path
 
 from assay.lua.declare import Library
 from assay.lua.host import Host
+from assay.permissions.needs import NOTHING, TEMPORAL_URL
 from assay.temporal.rest.client import Client, ClientOptions
 from assay.temporal.rest.namespaces import Namespaces
 from assay.temporal.rest.schedules import Schedules
@@ -30,12 +31,13 @@ library = Library(
     module is not there: use it in an activity.
     """,
     lua=os.path.join(os.path.dirname(__file__), "rest.lua"),
+    needs=NOTHING,
 )
 for _class in (ScriptClient, Namespaces, Workflows, TaskQueues, Schedules):
     library.handle(_class)
 
 
-@library.function(name="client", native=True)
+@library.function(name="client", native=True, needs=TEMPORAL_URL)
 def make_client(url: str, options: ClientOptions | None = None) -> Client:
     """Make a client. Nothing is sent yet.
 
@@ -46,11 +48,11 @@ def make_client(url: str, options: ClientOptions | None = None) -> Client:
     raise NotImplementedError
 
 
-@library.function()
+@library.function(needs=TEMPORAL_URL)
 def _client(host: Host, url: str, options: ClientOptions | None = None) -> ScriptClient:
     from assay.builtins.http import client
 
-    return ScriptClient(url, options, lambda: client.session(host))
+    return ScriptClient(url, options, lambda: client.session(host, "temporal"))
 
 
 @library.function()

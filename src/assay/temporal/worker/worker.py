@@ -61,6 +61,8 @@ class Worker:
         options.check()
         self._host = host
         self._options = options
+        self.permissions = host.permissions
+        """What its script may do."""
         self._script = asyncio.get_running_loop()
         self._settings = Settings(
             libraries=host.libraries,
@@ -139,9 +141,16 @@ class Worker:
     async def _run(self) -> None:
         options, runs = self._options, self._runs
         assert runs is not None
-        settings = configuration.resolve(options)
+        permissions = self.permissions
+        if options.metrics is not None:
+            await asyncio.to_thread(options.metrics.ask, permissions)
+        settings = configuration.resolve(options, permissions)
         service = await connect(
-            "temporal.worker", options, task_queue=options.task_queue, runtime=core(options.metrics)
+            "temporal.worker",
+            options,
+            task_queue=options.task_queue,
+            runtime=core(options.metrics),
+            permissions=permissions,
         )
         await reception.check_task_queue(service, settings.namespace, options.task_queue)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

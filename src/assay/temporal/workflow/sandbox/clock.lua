@@ -76,7 +76,3 @@ end
 host["os.clock"] = function()
   return now() - started()
 end
-
-host["os.getenv"] = function()
-  host.raise("os.getenv: the environment differs between machines: read it in an activity")
-end

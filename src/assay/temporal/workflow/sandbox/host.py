@@ -34,7 +34,7 @@ _CONCURRENCY = os.path.join(os.path.dirname(_HERE), "ctx", "concurrency")
 _PARTS = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
 _LATE_PARTS = {
     "begin": ("begin",),
-    "clock": ("os.clock", "os.date", "os.getenv", "os.time"),
+    "clock": ("os.clock", "os.date", "os.time"),
     _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
     "copies": ("be_copy", "bundle", "restore_bundle", "restore_held", "roll_back", "stub_advice"),
     "guards": ("_G.pcall", "_G.xpcall"),
@@ -84,6 +84,7 @@ _ONLY_ANSWERS = "not allowed in a query handler or a validator: they must be rea
 _NO_IO = "not allowed in a workflow: workflow code cannot do I/O; use "
 _REFUSED = {
     "sleep": _NO_IO + "ctx:sleep",
+    "os.getenv": "not allowed in a workflow: the environment differs between machines; read it in an activity",
     "os.exit": "not allowed in a workflow: return from the workflow function",
     "async.spawn": "not allowed in a workflow: use ctx:spawn",
 }
@@ -215,7 +216,9 @@ class WorkflowHost(Host):
             memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1),
             hash_seed=_HASH_SEED,
         )
-        self.state.invoke_once(b"limit_memory", int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1))
+        self.state.invoke_once(
+            b"limit_memory", int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1)
+        )
         self._is_limited = True
 
     def _print(self, text: bytes) -> None:
