@@ -70,9 +70,11 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
 class Session:
     """A client of a running worker; what it has started is replayed at the end."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str, process: subprocess.Popen[str]) -> None:
+        """`process`: the worker."""
         self.client = client
         self.name = name
+        self.process = process
         self.handles: list[WorkflowHandle[Any, Any]] = []
         self.stderr = ""
 
@@ -121,11 +123,17 @@ class Session:
 
 
 @asynccontextmanager
-async def worker(lua: Script, name: str, script: str, *arguments: str, replayed: bool = True) -> AsyncIterator[Session]:
-    """Run a worker that prints "polling"; stop it at the end and replay cold what it has done."""
+async def worker(
+    lua: Script, name: str, script: str, *arguments: str, program: tuple[str, ...] = (), replayed: bool = True
+) -> AsyncIterator[Session]:
+    """Run a worker that prints "polling"; stop it at the end and replay cold what it has done.
+
+    `program`: what Python runs in place of the command.
+    """
     path = lua.command.script(script, "worker.lua")
-    session = Session(await Client.connect(lua.address), name)
-    with lua.command.started(path, name, *arguments) as process:
+    client = await Client.connect(lua.address)
+    with lua.command.started(path, name, *arguments, program=program) as process:
+        session = Session(client, name, process)
         await asyncio.to_thread(read_until, process, "polling")
         try:
             yield session

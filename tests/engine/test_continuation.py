@@ -35,6 +35,12 @@ def test_a_changed_memo_goes_along_whole(drive: Drive) -> None:
     assert continued(driver.start(memo=MEMO))["memo"] == {"added": "new", "changed": {"b": 2}, "kept": 1}
 
 
+def test_a_memo_of_which_all_was_removed_goes_along_as_null(drive: Drive) -> None:
+    """The server would put the memo of the start in the place of an empty one."""
+    driver = drive("return function(ctx) ctx:upsert_memo({ a = json.null }) ctx:continue_as_new() end")
+    assert continued(driver.start(memo=Memo(fields={"a": jobs.payload(1)})))["memo"] == {"a": None}
+
+
 def test_what_cannot_be_read_goes_along_in_a_changed_memo(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:upsert_memo({ a = 1 }) ctx:continue_as_new() end")
     commands = driver.start(memo=Memo(fields={"secret": jobs.raw(b"x", b"binary/encrypted")}))

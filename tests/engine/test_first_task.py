@@ -133,6 +133,18 @@ def test_an_input_that_cannot_be_read_fails_the_workflow_whatever_comes_with_it(
     assert failure(commands[:1])["application_failure_info"]["type"] == "BadInput"
 
 
+def test_before_its_first_wait_the_function_sees_nothing_of_what_came_with_the_start(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local function look() return { (ctx:poll_signal("s")), ctx:is_cancelled() } end
+      local before = look()
+      pcall(ctx.sleep, ctx, 9)
+      return { before, look() }
+    end
+    """)
+    assert result(driver.send(jobs.initialize(), jobs.signal("s"), jobs.cancel())) == [[False, False], [True, True]]
+
+
 def test_a_cancel_with_the_start_meets_the_first_wait(drive: Drive) -> None:
     driver = drive(TRY + "return function(ctx) return { try(ctx.sleep, ctx, 9), try(ctx.sleep, ctx, 1) } end")
     commands = driver.send(jobs.initialize(), jobs.cancel())

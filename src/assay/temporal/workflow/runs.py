@@ -129,13 +129,14 @@ class Runs:
             with self._lock:
                 self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
         if wall > WATCHDOG:
+            where = run.host.where()
             logger.warning(
-                "workflow '%s' (%s): an activation took %.1f s on the clock (%.1f s of CPU)\n%s",
+                "workflow '%s' (%s): an activation took %.1f s on the clock (%.1f s of CPU)%s",
                 run.start.workflow_type,
                 run.start.workflow_id,
                 wall,
                 used,
-                run.host.where(),
+                f"\n{where}" if where else "",
             )
 
     def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:

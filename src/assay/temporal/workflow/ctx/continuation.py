@@ -56,9 +56,10 @@ class Continuation:
     def continue_as_new(self, input: Json | None = None, options: ContinueOptions | None = None) -> None:
         """End this run and start the workflow again with a history of its own; it does not return.
 
-        Nothing catches it, also not `pcall`. Signals that nobody has taken are lost, so take them first; whoever waits
-        for the workflow's result gets that of the last run. It can be called wherever `ctx` can be, but for the handler
-        of an update, whose caller waits for an answer.
+        Nothing catches it, also not `pcall`. Signals that have not been taken are lost, so take them first; a cancel
+        that comes in the same workflow task is lost too. Whoever waits for the workflow's result gets that of the last
+        run. The memo and the search attributes are kept with their changes, a cron schedule is not. It can be called
+        wherever `ctx` can be, but for the handler of an update, whose caller waits for an answer.
 
         Args:
             input: What the next run gets.

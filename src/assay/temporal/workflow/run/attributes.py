@@ -58,7 +58,9 @@ class Attributes:
     def copy_changed_memo(self, target: Any) -> None:
         """Set the fields of the memo in a message when the run has changed it: the server keeps only the first one."""
         if self._changed_memo:
-            for name, payload in self._memo_payloads().items():
+            fields = self._memo_payloads()
+            # A memo without fields would be replaced by the first one: what was removed is null there.
+            for name, payload in (fields or dict.fromkeys(self._changed_memo, payloads.to_payload(None))).items():
                 target[name].CopyFrom(payload)
 
     def search_attributes(self) -> dict[str, Value]:
