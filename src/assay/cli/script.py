@@ -24,7 +24,12 @@ _YOUNG_OBJECTS = 100_000
 
 
 def run_file(
-    path: str, arguments: list[str], *, verbose: bool = False, observe: Callable[[list[Service]], None] | None = None
+    path: str,
+    arguments: list[str],
+    *,
+    verbose: bool = False,
+    health: str | None = None,
+    observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     """Run a script; returns the exit code.
 
@@ -32,6 +37,7 @@ def run_file(
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
+        health: Where its workers answer for their health.
         observe: Called with the script's services whenever one of them has started.
     """
     try:
@@ -40,7 +46,7 @@ def run_file(
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, observe)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, health, observe)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False) -> int:
@@ -54,12 +60,13 @@ def _run(
     arguments: list[str],
     folder: str,
     verbose: bool,
+    health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     host = Host(LIBRARIES, finder(folder), write, flush)
-    host.verbose = verbose
+    host.verbose, host.health = verbose, health
     signals: Signals | None = None
 
     def handle_signals() -> Signals:
