@@ -46,8 +46,8 @@ def installed(folder: Path) -> Path:
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # what a .pth there names is not added
     scripts = folder / "venv" / "bin"
     [wheel] = (folder / "dist").glob("*.whl")
-    install = [scripts / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
-    subprocess.run(install, check=True, timeout=TIMEOUT)
+    pip = [str(scripts / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True, timeout=TIMEOUT)
     return scripts
 
 
@@ -60,10 +60,10 @@ def test_a_workflow_runs_from_the_wheel_with_the_commands_of_the_image(lua: Scri
     check = [argument.replace(":8080", port) for argument in instruction("HEALTHCHECK .* CMD")]
     assert (entry, check[0]) == ("assay", "assay")
 
-    where = "import assay; print(assay.__file__)"
-    options = {"cwd": tmp_path, "env": lua.command.environment, "capture_output": True, "text": True}
-    imported = subprocess.run([scripts / "python", "-c", where], check=True, timeout=TIMEOUT, **options)  # type: ignore[call-overload]
-    assert Path(imported.stdout).is_relative_to(tmp_path)
+    where = [str(scripts / "python"), "-c", "import assay; print(assay.__file__)"]
+    environment = lua.command.environment
+    imported = subprocess.check_output(where, cwd=tmp_path, env=environment, text=True, timeout=TIMEOUT)
+    assert Path(imported).is_relative_to(tmp_path)
 
     lua.command.script(WORKER, start[-1])
     with lua.command.started(*start) as worker:
