@@ -53,7 +53,7 @@ def test_a_worker_imports_nothing_of_the_client(lua: Script, name: str) -> None:
         assert process.wait(TIMEOUT) == 0
     shown = errors.read_text()
     assert found(shown, ("assay.temporal.workflow.runs",))
-    assert found(shown, (*CLIENT, "temporalio.worker", "opentelemetry")) == []
+    assert found(shown, (*CLIENT, "temporalio.worker", "opentelemetry", "aiohttp")) == []
 
 
 def test_a_client_imports_nothing_of_the_worker(lua: Script, name: str) -> None:

@@ -21,7 +21,8 @@ from typing import NoReturn
 from assay.cli.leave import leave
 
 COMMANDS = (
-    *("check", "codec-server", "completion", "context", "dev", "exec", "help", "modules", "new", "repl", "replay"),
+    *("check", "codec-server", "completion", "context", "dev", "exec"),
+    *("health", "help", "modules", "new", "repl", "replay"),
     *("run", "test", "types", "version", "workflow"),
 )
 """The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""

@@ -32,6 +32,7 @@ def run_file(
     *,
     verbose: bool = False,
     asked: Asked | None = None,
+    health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     """Run a script; returns the exit code.
@@ -41,6 +42,7 @@ def run_file(
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
         asked: What the command line says of permissions.
+        health: Where its workers answer for their health.
         observe: Called with the script's services whenever one of them has started.
     """
     try:
@@ -49,7 +51,7 @@ def run_file(
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, asked, observe)
+    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, asked, health, observe)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False, asked: Asked | None = None) -> int:
@@ -64,6 +66,7 @@ def _run(
     folder: str,
     verbose: bool,
     asked: Asked | None,
+    health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
@@ -74,7 +77,7 @@ def _run(
         complain(str(error))
         return 1
     host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
-    host.verbose = verbose
+    host.verbose, host.health = verbose, health
     signals: Signals | None = None
 
     def handle_signals() -> Signals:

@@ -96,6 +96,7 @@ class Host:
         "before_command",
         "before_service",
         "failed",
+        "health",
         "kept",
         "libraries",
         "make_function",
@@ -144,6 +145,8 @@ class Host:
         self.make_function: Callable[[Host, int], LuaFunction] = LuaFunction
         """Make what a Lua function in a result becomes."""
         self.verbose = False
+        self.health: str | None = None
+        """Where the services of the script answer for their health, whatever the script says."""
         """Print Python's traceback of an unexpected error in a builtin."""
         self._ending: BaseException | None = None
         self.libraries = libraries

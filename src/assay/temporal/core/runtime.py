@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
+from assay.temporal import listen_address
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
@@ -30,7 +31,6 @@ from temporalio.runtime import (
 )
 
 _URL = re.compile(r"https?://[^/?#\s]+/?(?P<path>\S*)")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]")
 _cores: dict[object, Runtime] = {}
 _lock = threading.Lock()
 
@@ -122,11 +122,7 @@ class MetricsOptions:
         if self.prometheus is not None:
             if self.headers is not None:
                 raise BuiltinError("bad option 'metrics.headers' (they are for 'otlp')")
-            host, _, port = self.prometheus.rpartition(":")
-            host = "127.0.0.1" if host == "localhost" else host
-            if not (_ADDRESS.fullmatch(host) and port.isdigit() and 0 < int(port) < 65536):
-                got = self.prometheus
-                raise BuiltinError(f"bad option 'metrics.prometheus' (an IP address and :port expected, got '{got}')")
+            host, port = listen_address.parse("metrics.prometheus", self.prometheus)
             return PrometheusConfig(
                 bind_address=f"{host}:{port}",
                 counters_total_suffix=self.counters_total_suffix,

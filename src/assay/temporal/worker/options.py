@@ -11,6 +11,7 @@ from temporalio.common import VersioningBehavior
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Seconds
+from assay.temporal import listen_address
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.core.runtime import MetricsOptions
 from assay.temporal.worker.activities import ActivityEntry
@@ -106,6 +107,8 @@ class WorkerOptions(ConnectionOptions):
         on_workflow_error: "fail": an error that a workflow raises fails it; "suspend": it fails the workflow task
             only, and a fixed script carries the run on.
         metrics: Where the worker's metrics go.
+        health: The IP address and the port at which `/livez` and `/readyz` answer over HTTP; "0.0.0.0:8080" for all
+            interfaces. `--health` of `assay run` takes its place. Workers of a process may share an address.
     """
 
     task_queue: Name
@@ -136,6 +139,7 @@ class WorkerOptions(ConnectionOptions):
     workflow_limits: WorkflowLimits | None = None
     on_workflow_error: Literal["fail", "suspend"] = "fail"
     metrics: MetricsOptions | None = None
+    health: str | None = None
 
     def check(self) -> None:
         """Raise BuiltinError for what cannot be run."""
@@ -156,6 +160,8 @@ class WorkerOptions(ConnectionOptions):
                     raise BuiltinError(f"bad option '{option}' ('tuner' takes its place)")
         if self.build_id is not None and self.deployment is not None:
             raise BuiltinError("bad option 'build_id' ('deployment.build_id' takes its place)")
+        if self.health is not None:
+            listen_address.parse("health", self.health)
         limits = self.workflow_limits or WorkflowLimits()
         if not 0.01 <= limits.cpu_seconds <= 8:
             got = f"{limits.cpu_seconds:g}"

@@ -47,6 +47,7 @@ class Outage:
         self._noticed = asyncio.Event()
         self._failure = runtime.PollFailure("", lasting=False)
         self._complaints: set[str] = set()
+        self._refusal: RPCError | None = None
 
     async def watch(self, give_up: Callable[[ErrorObject], None]) -> None:
         """Report what becomes of the server, until cancelled; call `give_up` when it will never take the worker."""
@@ -62,7 +63,7 @@ class Outage:
                     self._noticed.clear()
                     await self._look(self._failure)
                 else:
-                    refusal = await self._ask()
+                    refusal = self._refusal = await self._ask()
                     finals = finals + 1 if refusal is not None and refusal.status in _FINAL else 0
                     if refusal is not None and finals == _FINALS:
                         give_up(self._refused(refusal))
@@ -75,7 +76,7 @@ class Outage:
         """Wait until the server takes the worker again, or `stop` is set. Raises ErrorObject if it never will."""
         text = connect_errors.reason(RuntimeError(str(refused)), self._settings, 0)
         while not stop.is_set():
-            refusal = await self._ask()
+            refusal = self._refusal = await self._ask()
             if refusal is None:
                 return
             if refusal.status in _FINAL:
@@ -84,6 +85,13 @@ class Outage:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_INTERVAL):
                     await stop.wait()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the worker gets no tasks, as far as that is known."""
+        if self._settings.address in _away:
+            return f"{self._where} does not answer"
+        return None if self._refusal is None else f"{self._where} gives the worker no tasks ({self._refusal.message})"
 
     @property
     def _where(self) -> str:

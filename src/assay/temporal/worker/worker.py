@@ -18,13 +18,13 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.temporal import configuration, logs, tracing
+from assay.temporal import configuration, listen_address, logs, tracing
 from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.codec import make_codec
 from assay.temporal.connection import connect
 from assay.temporal.core.bridge import make_worker
 from assay.temporal.core.runtime import core
-from assay.temporal.worker import reception, stopping
+from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.worker.config import core_config, task_types
@@ -76,6 +76,7 @@ class Worker:
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._outage: Outage | None = None
 
     @property
     def options(self) -> WorkerOptions:
@@ -139,6 +140,19 @@ class Worker:
             self._ended.set_result(None)
 
     async def _run(self) -> None:
+        address = self._host.health or self._options.health
+        if self._options.health is not None and address == self._options.health:  # the script asks for it
+            self.permissions.check_host("net", *listen_address.parse("health", address), listen=True)
+        async with health.served(address, self._options.task_queue, self._trouble):
+            await self._work()
+
+    def _trouble(self) -> str | None:
+        """Why it is not ready; None if it polls."""
+        if self._stop is None or self._outage is None or not self._started.done():
+            return "connecting"
+        return "draining" if self._stop.is_set() else self._outage.trouble
+
+    async def _work(self) -> None:
         options, runs = self._options, self._runs
         assert runs is not None
         permissions = self.permissions
@@ -156,7 +170,7 @@ class Worker:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
         loops = await self._make_loops(service, settings.namespace, pool)
-        outage = Outage(service, settings, options.task_queue)
+        outage = self._outage = Outage(service, settings, options.task_queue)
         refused: list[ErrorObject] = []
 
         def give_up(error: ErrorObject) -> None:

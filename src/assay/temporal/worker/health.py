@@ -1,0 +1,142 @@
+"""`/livez` and `/readyz` over HTTP, for what starts and watches a worker's process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assay.errors import BuiltinError
+from assay.temporal import listen_address
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+LOOP_TIMEOUT = 3.0
+"""Seconds within which the loop of a worker has to turn."""
+
+_endpoints: dict[str, _Endpoint] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """A worker that an address answers for."""
+
+    task_queue: str
+    trouble: Callable[[], str | None]
+    loop: asyncio.AbstractEventLoop
+
+    async def turns(self) -> bool:
+        """Whether its loop turns."""
+        if self.loop is asyncio.get_running_loop():
+            return True
+        turned = asyncio.Event()
+        here = asyncio.get_running_loop()
+        try:
+            self.loop.call_soon_threadsafe(here.call_soon_threadsafe, turned.set)
+            await asyncio.wait_for(turned.wait(), LOOP_TIMEOUT)
+        except (RuntimeError, TimeoutError):  # the loop is closed, or busy
+            return False
+        return True
+
+
+@asynccontextmanager
+async def served(address: str | None, task_queue: str, trouble: Callable[[], str | None]) -> AsyncIterator[None]:
+    """Answer for a worker at `address`, on the running loop, as long as the block runs. Raises BuiltinError.
+
+    Args:
+        address: The IP address and the port; None: answer nowhere. Workers of a process may share it.
+        task_queue: The worker's task queue, which the answers name.
+        trouble: Returns why the worker is not ready, or None.
+    """
+    if address is None:
+        yield
+        return
+    member = _Member(task_queue, trouble, asyncio.get_running_loop())
+    with _lock:
+        endpoint = _endpoints.setdefault(address, _Endpoint(address))
+    await endpoint.join(member)
+    try:
+        yield
+    finally:
+        await endpoint.leave(member)
+
+
+class _Endpoint:
+    """An address: the loop of one member serves it for all, and when that one leaves another takes over."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._members: list[_Member] = []
+        self._runner: web.ServerRunner | None = None
+
+    async def join(self, member: _Member) -> None:
+        with _lock:
+            self._members.append(member)
+            is_first = len(self._members) == 1
+        if not is_first:
+            return
+        try:
+            await self._open()
+        except BuiltinError:
+            await self.leave(member)
+            raise
+
+    async def leave(self, member: _Member) -> None:
+        with _lock:
+            was_first = self._members[0] is member
+            self._members.remove(member)
+            heir = self._members[0] if was_first and self._members else None
+            if not self._members:
+                _endpoints.pop(self._address, None)
+        if was_first and self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+        if heir is not None:
+            opening = self._open()
+            try:
+                asyncio.run_coroutine_threadsafe(opening, heir.loop)
+            except RuntimeError:  # it has ended too
+                opening.close()
+
+    async def _open(self) -> None:
+        from aiohttp import web
+
+        host, port = listen_address.parse("health", self._address)
+        runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host.strip("[]"), port).start()
+        except OSError as error:
+            await runner.cleanup()
+            reason = (error.strerror or str(error)).rpartition(": ")[2]
+            raise BuiltinError(f"bad option 'health' (cannot listen at {self._address}: {reason})") from error
+        self._runner = runner
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        from aiohttp import web
+
+        check = {"/livez": self._stuck, "/readyz": self._unready}.get(request.path)
+        if check is None:
+            return web.Response(status=404, text="not found: /livez and /readyz are here\n")
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, headers={"Allow": "GET, HEAD"})
+        problems = await check()
+        return web.Response(status=503 if problems else 200, text="".join(f"{line}\n" for line in problems or ["ok"]))
+
+    async def _stuck(self) -> list[str]:
+        members = list(self._members)
+        turning = await asyncio.gather(*(member.turns() for member in members))
+        return [
+            f"task queue '{member.task_queue}': the worker's event loop is blocked"
+            for member, turns in zip(members, turning, strict=True)
+            if not turns
+        ]
+
+    async def _unready(self) -> list[str]:
+        found = [(member.task_queue, member.trouble()) for member in self._members]
+        return [f"task queue '{task_queue}': {trouble}" for task_queue, trouble in found if trouble is not None]
