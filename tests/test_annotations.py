@@ -129,7 +129,7 @@ return temporal.worker({
         f"---@field dynamic_workflow? ({WORKFLOW})|temporal.WorkflowEntry ",
         f"---@field run {WORKFLOW} ",
         f"---@field run {ACTIVITY} ",
-        f"---@field activities? table<string, ({ACTIVITY})|temporal.LimitedActivity> ",
+        f"---@field activities? table<string, ({ACTIVITY})|temporal.ActivityEntry> ",
         f"---@field workflows? table<string, {WORKFLOW}> ",
         "---@param handler fun(name: string, input: any): any ",
         "---@class temporal.Description: Outcome\n",

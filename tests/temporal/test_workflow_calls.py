@@ -98,7 +98,9 @@ def test_ends(lua: Script, name: str) -> None:
         for end, answer in (("cancel", "asked {} to cancel"), ("terminate", "terminated {}")):
             workflow = f"{name}-{end}"
             call(lua, "start", "Waits", script, "--id", workflow)
-            assert call(lua, "result", workflow, "--timeout", "0.1", code=1).endswith("has not ended within 0.1 s")
+            assert call(lua, "result", workflow, "--timeout", "0.1", code=1).startswith(
+                "timed out after 0.1 s: workflow "
+            )
             assert call(lua, end, workflow, "--reason", "enough") == answer.format(workflow)
         assert call(lua, "result", f"{name}-cancel", code=1) == "the workflow was cancelled"
         assert call(lua, "result", f"{name}-terminate", code=1) == "the workflow was terminated: enough"

@@ -21,7 +21,11 @@ library = Library(
     task is awaited; when nobody awaits it, it is reported on stderr.
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
-    callbacks={"async.spawn.fn": "fun(...: any): any", "async.spawn_interval.fn": "fun(): any"},
+    callbacks={
+        "async.spawn.fn": "fun(...: any): any",
+        "async.spawn_interval.fn": "fun(): any",
+        "async.spawn_interval.ms": "fun(): any",
+    },
     needs=NOTHING,
 )
 

@@ -46,7 +46,7 @@ library = Library(
         "temporal.WorkflowEntry.run": _WORKFLOW,
         "temporal.WorkerOptions.activities": _ACTIVITY,
         "temporal.WorkerOptions.dynamic_activity": _ACTIVITY,
-        "temporal.LimitedActivity.run": _ACTIVITY,
+        "temporal.ActivityEntry.run": _ACTIVITY,
         "temporal.WorkerOptions.nexus_services": "fun(input: any, request: temporal.NexusRequest): any",
         "temporal.WorkflowOperation.workflow_id": "fun(input: any): string",
     },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 import shutil
@@ -36,7 +35,7 @@ from assay.temporal.client.conversion import data_converter
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
 from assay.temporal.connection import ConnectionOptions
-from assay.temporal.core.protos import Start
+from assay.temporal.core.protos import Start, WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.core.runtime import core
 from assay.temporal.data import failures
 from assay.temporal.registration import Script, read_script
@@ -46,6 +45,8 @@ from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.attempt import Attempt
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
+from assay.temporal.workflow.run.run import Run as WorkflowRun
+from assay.temporal.workflow.runs import Observer
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
 
@@ -136,32 +137,45 @@ class _TestWorker(Worker):
         options: WorkerOptions,
         note: Callable[[Start], None],
         hear_endless: Callable[[str], None],
+        hear_failure: Callable[[str], None],
     ) -> None:
         super().__init__(host, options)
+        self._hear_failure = hear_failure
         self.permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
+
+    def make_observer(self) -> Observer:
+        """Make what sees how runs go."""
+        return _TaskFailures(self._hear_failure)
 
     def make_activities(self) -> ActivityTasks:
         """Make what takes the activity tasks."""
         return _TestActivities(self.options, asyncio.get_running_loop(), self._note, self._hear_endless)
 
 
-class _TaskFailures(logging.Handler):
-    """Hears of workflow tasks that fail: a run that no time will end."""
+class _TaskFailures(Observer):
+    """Reports workflow tasks that fail: a run that no time will end. Called on the threads of workers."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, heard: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._loop = loop
-        self._heard = heard
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        self._hear = hear
 
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if text.startswith("Failed activation on workflow"):
-            error = record.exc_info[1] if record.exc_info else None
-            self._loop.call_soon_threadsafe(self._heard, str(error))
-        elif "does not match its history" in text:
-            self._loop.call_soon_threadsafe(self._heard, text)
+    def mismatch(self, run: WorkflowRun, message: str, where: str) -> None:
+        """Report a run that does not match its history."""
+        super().mismatch(run, message, where)
+        place = f"\n{where}" if where else ""
+        name = f"workflow '{run.start.workflow_type}' ({run.start.workflow_id})"
+        self._hear(f"{name} does not match its history: {message}{place}")
+
+    def rejected(self, run: WorkflowRun, message: str) -> None:
+        """Report commands that the server refuses."""
+        super().rejected(run, message)
+        self._hear(f"the server rejected the commands of workflow '{run.start.workflow_type}': {message}")
+
+    def activated(self, run: WorkflowRun, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        """Report a workflow task that failed."""
+        if completion.HasField("failed"):
+            self._hear(completion.failed.failure.message)
 
 
 class TestEnvironment:
@@ -185,7 +199,6 @@ class TestEnvironment:
         self._failed: asyncio.Future[str] = self._loop.create_future()
         self._endless: asyncio.Future[str] = self._loop.create_future()
         """What is said of an activity that fails again and again."""
-        self._ears = _TaskFailures(self._loop, self._hear)
 
     async def open(self, folder: str) -> None:
         """Read the script and start the workers. Raises AssayError."""
@@ -215,22 +228,25 @@ class TestEnvironment:
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )
-                self._workers.append(_TestWorker(self._script, given, self._note, self._hear_endless))
+                self._workers.append(_TestWorker(self._script, given, self._note, self._hear_endless, self._hear))
         if options.workflows:
             inline = WorkerOptions(
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
-            self._workers.append(_TestWorker(self._host, inline, self._note, self._hear_endless))
+            self._workers.append(_TestWorker(self._host, inline, self._note, self._hear_endless, self._hear))
         for worker in self._workers:
             worker.settings.parts = self._host.more_parts
             await worker.start()
             self._host.remove_service(worker)
-        for name in ("temporalio", "assay.temporal"):
-            logging.getLogger(name).addHandler(self._ears)
 
     def _hear(self, text: str) -> None:
-        if not self._failed.done():
-            self._failed.set_result(text)
+        """Called on a worker's thread."""
+
+        def hear() -> None:
+            if not self._failed.done():
+                self._failed.set_result(text)
+
+        self._loop.call_soon_threadsafe(hear)
 
     def _hear_endless(self, text: str) -> None:
         """Called on a worker's thread."""
@@ -380,8 +396,6 @@ class TestEnvironment:
 
     async def close(self) -> None:
         """End the workers and what still runs on them."""
-        for name in ("temporalio", "assay.temporal"):
-            logging.getLogger(name).removeHandler(self._ears)
         for run in self._runs:
             with suppress(RPCError):
                 await self._server.client.get_workflow_handle(run.workflow_id).terminate()

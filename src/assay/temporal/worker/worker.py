@@ -34,7 +34,7 @@ from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.outage import Outage
 from assay.temporal.worker.side_effects import SideEffects
 from assay.temporal.worker.workflows import WorkflowTasks
-from assay.temporal.workflow.runs import Runs
+from assay.temporal.workflow.runs import Observer, Runs
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
 from assay.temporal.workflow.settings import Definition, Settings
 
@@ -106,6 +106,10 @@ class Worker:
         """Where each run in the cache waits: its run id and a Lua traceback."""
         return [] if self._runs is None else self._runs.where()
 
+    def make_observer(self) -> Observer:
+        """Make what sees how runs go."""
+        return Observer()
+
     def make_activities(self) -> ActivityTasks:
         """Make what takes the activity tasks."""
         options = self._options
@@ -118,7 +122,7 @@ class Worker:
         self._settings.local_activities = None if is_open else frozenset(self._options.activities)
         for definition in self.definitions():
             self._fingerprint.update(definition.code)
-        self._runs = Runs(self.definitions(), self._settings)
+        self._runs = Runs(self.definitions(), self._settings, self.make_observer())
         self._activities = self.make_activities()
         if self._options.all_activities():
             stopping.watch(self._host)

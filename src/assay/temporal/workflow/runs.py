@@ -40,6 +40,15 @@ class Observer:
             f"\n{where}" if where else "",
         )
 
+    def rejected(self, run: Run, message: str) -> None:
+        """Note that the server refuses the commands of a workflow task, which comes back for ever then."""
+        logger.warning(
+            "workflow '%s' (%s): the server rejected the workflow task's commands: %s",
+            run.start.workflow_type,
+            run.start.workflow_id,
+            message,
+        )
+
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Note an activation and what followed from it."""
 
@@ -160,13 +169,7 @@ class Runs:
         if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
             self._observer.mismatch(run, _core_message(removal.message), run.host.where())
         elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
-            # Nothing else says that the server refuses a command, and the task comes back for ever.
-            logger.warning(
-                "workflow '%s' (%s): the server rejected the workflow task's commands: %s",
-                run.start.workflow_type,
-                run.start.workflow_id,
-                _core_message(removal.message),
-            )
+            self._observer.rejected(run, _core_message(removal.message))
         self._observer.removed(run)
         run.close()
         return completion

@@ -336,7 +336,7 @@ class WorkflowHost(Host):
         if not self._is_limited:
             return outcome
         if self.cpu_spent() is None:
-            return self.end(self._over(self._cpu_limit_text()))
+            return self.end(_CpuLimit(WorkflowLimitError(self._cpu_limit_text())))
         try:
             self._check_memory(*outcome)
         except HostFailure as failure:
@@ -385,12 +385,14 @@ class WorkflowHost(Host):
         self.progress += 1
         # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
         if self.cpu_spent() is None:
-            place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
-            raise self._over(self._cpu_limit_text() + (f" at {place[1]}" if place else ""))
+            raise self._cpu_is_over(task)
         try:
             event = super().step(task, *answer)
         except MemoryError:
             raise self._over(self._memory_limit_text()) from None
+        except _CpuLimit:
+            self._ending = None
+            raise self._cpu_is_over(task) from None
         if event[0] == b"limit":
             raise self._over(self._limit_text(event[1], event[2].decode("utf-8", "replace")))
         if event[0] == b"wait" and not self.is_copy:
@@ -399,6 +401,10 @@ class WorkflowHost(Host):
         else:
             self.waits.pop(task, None)
         return event
+
+    def _cpu_is_over(self, task: int) -> HostFailure:
+        place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
+        return self._over(self._cpu_limit_text() + (f" at {place[1]}" if place else ""))
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, tuple[Any, ...]]:
         """Make a task of a function and run it within the limits."""
@@ -533,6 +539,10 @@ class HostFailure(BaseException):
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.cause = cause
+
+
+class _CpuLimit(HostFailure):
+    """The CPU limit was reached in a builtin: where is known once the task is suspended."""
 
 
 def origin_of(error: LuaError) -> Failure | None:
