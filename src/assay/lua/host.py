@@ -193,6 +193,8 @@ class Host:
 
     def interrupted(self, error: BaseException) -> int:
         """End the script because of an exception from outside, such as an interrupt from the keyboard."""
+        if not hasattr(self, "state"):  # Python is collecting this host, and a finalizer of Lua's runs
+            raise error
         _, never = self.end(error)
         return int(never)
 

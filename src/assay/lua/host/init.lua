@@ -43,27 +43,30 @@ private._G, private.require = nil, nil
 local host = { globals = _G }
 
 -- The results of a call of Python. What it raises (an interrupt from outside: the functions catch everything else) never
--- reaches a script: Python gets it back, and the task is suspended for good.
-local function answered(ok, ...)
+-- reaches a script: Python gets it back, and the task is suspended for good. While the state is closed Python does not
+-- answer any more; what a finalizer gets then is `nothing`.
+local function answered(nothing, ok, ...)
   if ok then
     return ...
   end
   local told, operation = pcall(invoke, interrupted, (...))
-  if rawget(host, "LIMIT") then
+  if not told then
+    return nothing
+  elseif rawget(host, "LIMIT") then
     host.limit = host.limit or "interrupted"
     error(host.LIMIT, 0)
-  elseif told and isyieldable() then
+  elseif isyieldable() then
     raw_yield(host.WAIT, operation)
   end
   error("interrupted", 0)
 end
 
 function host.call(...)
-  return answered(pcall(invoke, call, ...))
+  return answered("v", pcall(invoke, call, ...))
 end
 
 function host.ask(...)
-  return answered(pcall(invoke, ask, ...))
+  return answered(nil, pcall(invoke, ask, ...))
 end
 
 -- At each call lupa looks for `debug` in what the state takes for its globals, unprotected: an error of a metatable that
