@@ -57,6 +57,25 @@ def test_nothing_catches_it(drive: Drive) -> None:
     assert kinds(driver.start()) == ["continue_as_new_workflow_execution"]
 
 
+def test_a_query_of_the_closed_run_finds_nothing_left_to_run(drive: Drive) -> None:
+    """What a condition woke continued as new while it was the one item of the queue."""
+    driver = drive("""
+    return function(ctx)
+      local done = 0
+      ctx:register_query("done", function() return done end)
+      ctx:on_signal("s", function() done = done + 1 end)
+      ctx:wait_condition(function() return done > 0 end)
+      ctx:continue_as_new(done)
+    end
+    """)
+    driver.start()
+    assert continued(driver.send(jobs.signal("s"), jobs.signal("s")))["arguments"] == [2]
+    answers = [driver.send(jobs.query("done")) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert kinds(answers[0]) == ["respond_to_query"]
+    assert answers[0][0]["respond_to_query"]["succeeded"]["response"] == 2
+
+
 PLACES = {
     "a task": "ctx:spawn(function() ctx:continue_as_new(1) end)",
     "a signal handler": 'ctx:on_signal("s", function() ctx:continue_as_new(1) end)',

@@ -31,9 +31,9 @@ GUIDES = {
     "README.md": ["sh", "sh", "lua", "sh", "lua", "sh", "python"],
     "docs/architecture.md": [],
     "docs/changing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/client.md": ["lua"] * 10,  # test_client_guide.py
+    "docs/client.md": [*["lua"] * 10, "sh"],  # test_client_guide.py, test_workflow_calls.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
-    "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua"],  # the Lua ones: test_connection.py
+    "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua", "sh"],  # test_connection.py, test_codec_server.py
     "docs/deploy.md": ["sh", "yaml", "lua", "sh", "sh", "dockerfile", "sh", "yaml", "sh", "ini", "toml"],
     "docs/differences.md": [],
     "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py

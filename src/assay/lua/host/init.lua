@@ -40,6 +40,8 @@ for _, name in ipairs({ "io", "package", "python" }) do
 end
 private._G, private.require = nil, nil
 
+warn("@off") -- Lua's own default, which lupa changes
+
 local host = { globals = _G }
 
 -- The results of a call of Python. What it raises (an interrupt from outside: the functions catch everything else) never

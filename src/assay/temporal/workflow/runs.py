@@ -104,9 +104,10 @@ class Runs:
         try:
             return self._activate(act)
         except Exception as error:
-            logger.warning("workflow run %s: the workflow task failed: %s", act.run_id, error, exc_info=True)
+            text = str(error) or repr(error)
+            logger.warning("workflow run %s: the workflow task failed: %s", act.run_id, text, exc_info=True)
             completion = WorkflowActivationCompletion(run_id=act.run_id)
-            completion.failed.failure.CopyFrom(failures.application(str(error), type(error).__name__))
+            completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
             return completion
 
     def _activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:

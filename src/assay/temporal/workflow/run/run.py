@@ -153,6 +153,7 @@ class Run:
             self._take(act.jobs, completion)
         except ContinueAsNew as wanted:
             self._finish(wanted.command)
+            self._queue.clear()  # with what has run of it: nothing of it may run in a query that comes later
             if self.fiber is not None:
                 self.fiber.abandon()
         except HostFailure as failure:
@@ -330,7 +331,7 @@ class Run:
             failure = failures.of_lua_error(cause)
             where = cause.traceback
         else:
-            failure = failures.application(str(cause), type(cause).__name__)
+            failure = failures.application(str(cause) or repr(cause), type(cause).__name__)
             where = ""
             logger.debug("the workflow task failed", exc_info=cause)
         logger.warning(
