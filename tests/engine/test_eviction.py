@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import weakref
+from dataclasses import replace
 
 import pytest
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation, WorkflowActivationJob
@@ -185,6 +186,16 @@ def test_a_type_that_is_not_registered_fails_the_task_and_names_the_known_ones()
     runs = Runs([Driver(WAITS).definition], make_settings())
     failed = runs.activate(activation(jobs.initialize(workflow_type="Other"))).failed.failure
     assert failed.message == "workflow 'Other' is not registered (registered: W)"
+
+
+def test_a_misspelled_type_is_told_with_the_nearest_one_and_the_workflow(caplog: pytest.LogCaptureFixture) -> None:
+    """A worker of the type that was meant cannot know of it: this line is all that its author sees."""
+    runs = Runs([replace(Driver(WAITS).definition, name="Release")], make_settings())
+    runs.activate(activation(jobs.initialize(workflow_type="Relaese", workflow_id="train-7")))
+    assert caplog.messages == [
+        "workflow 'Relaese' (train-7): the workflow task failed: "
+        "workflow 'Relaese' is not registered; did you mean 'Release'? (registered: Release)"
+    ]
 
 
 def test_a_removal_of_a_run_that_is_not_there_is_answered() -> None:

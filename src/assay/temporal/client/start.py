@@ -15,6 +15,7 @@ from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
+from assay.temporal.client.unserved import told_when_nobody_comes
 from assay.temporal.client.values import InputOptions
 from assay.temporal.connection import ConnectionOptions
 from assay.temporal.options import (
@@ -222,12 +223,15 @@ class StartMethods(Session):
     async def execute_workflow(self, options: StartOptions) -> Json:
         """Start a workflow and wait until it has ended; returns its result, or raises its failure.
 
+        When no worker takes the workflow a warning says so after 5 seconds.
+
         Args:
             options: What to start.
         """
         title = "client:execute_workflow"
         handle = await answer(title, start(self, options))
-        return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
+        async with told_when_nobody_comes(self.sdk, handle):
+            return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method
     async def update_with_start(self, options: UpdateWithStartOptions) -> Several:

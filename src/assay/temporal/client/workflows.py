@@ -17,6 +17,7 @@ from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import RunOptions, Session, answer, ended
+from assay.temporal.client.unserved import told_when_nobody_comes
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
@@ -117,12 +118,16 @@ class WorkflowMethods(Session):
         The failure of a workflow is raised as it is. One that was cancelled, terminated or timed out is an error of the
         kind "cancelled", "terminated" or "timeout".
 
+        When no worker takes the workflow a warning says so after 5 seconds.
+
         Args:
             options: Whose result to wait for.
         """
-        result: Awaitable[RawValue] = self.handle(options).result(follow_runs=options.follow_runs, **options.rpc())
+        handle = self.handle(options)
+        result: Awaitable[RawValue] = handle.result(follow_runs=options.follow_runs, **options.rpc())
         what = f"workflow '{options.workflow_id}'"
-        return values.result(await ended("client:get_result", what, result, options.timeout))
+        async with told_when_nobody_comes(self.sdk, handle):
+            return values.result(await ended("client:get_result", what, result, options.timeout))
 
     @method
     async def cancel_workflow(self, target: Name | CancelOptions) -> None:

@@ -9,7 +9,12 @@ import time
 from collections.abc import Collection, Iterable
 
 from assay.lua.values import Json
-from assay.temporal.core.protos import RemoveFromCache, WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.core.protos import (
+    InitializeWorkflow,
+    RemoveFromCache,
+    WorkflowActivation,
+    WorkflowActivationCompletion,
+)
 from assay.temporal.data import failures
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
@@ -105,7 +110,9 @@ class Runs:
             return self._activate(act)
         except Exception as error:
             text = str(error) or repr(error)
-            logger.warning("workflow run %s: the workflow task failed: %s", act.run_id, text, exc_info=True)
+            start = _start(act)
+            which = f"'{start.workflow_type}' ({start.workflow_id})" if start is not None else f"run {act.run_id}"
+            logger.warning("workflow %s: the workflow task failed: %s", which, text, exc_info=True)
             completion = WorkflowActivationCompletion(run_id=act.run_id)
             completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
             return completion
@@ -122,13 +129,17 @@ class Runs:
         return completion
 
     def _make(self, act: WorkflowActivation) -> Run:
-        start = next((job.initialize_workflow for job in act.jobs if job.HasField("initialize_workflow")), None)
+        start = _start(act)
         if start is None:
             raise UnknownRunError("the run is not in the cache")
         definition = self._definitions.get(start.workflow_type) or self._definitions.get(None)
         if definition is None:
+            import difflib
+
+            near = difflib.get_close_matches(start.workflow_type, self.names, 1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
             known = ", ".join(self.names) or "none"
-            raise UnknownRunError(f"workflow '{start.workflow_type}' is not registered (registered: {known})")
+            raise UnknownRunError(f"workflow '{start.workflow_type}' is not registered{meant} (registered: {known})")
         run = Run(definition, self._settings, act, Context)
         self._runs[act.run_id] = run
         return run
@@ -186,6 +197,11 @@ class Runs:
         """Let go of all runs."""
         while self._runs:
             self._runs.popitem()[1].close()
+
+
+def _start(act: WorkflowActivation) -> InitializeWorkflow | None:
+    """Return the start that an activation brings, if it does."""
+    return next((job.initialize_workflow for job in act.jobs if job.HasField("initialize_workflow")), None)
 
 
 def _core_message(message: str) -> str:

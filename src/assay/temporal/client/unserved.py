@@ -1,0 +1,48 @@
+"""A word about a workflow that no worker takes, for whoever waits for its result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.service import RPCError
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowHandle
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 5.0
+"""Seconds that a worker may take to come: scripts often start workflows before their workers run."""
+
+
+@contextlib.asynccontextmanager
+async def told_when_nobody_comes(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
+    """Log once, while the block waits, that a workflow task waits and nobody polls its task queue."""
+    watch = asyncio.create_task(_watch(client, handle))
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
+    await asyncio.sleep(_PATIENCE)
+    with contextlib.suppress(RPCError):  # the wait itself says what the server refuses
+        execution = (await handle.describe()).raw_description
+        if not execution.HasField("pending_workflow_task"):
+            return
+        queue = execution.execution_config.task_queue.name
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        if not (await client.workflow_service.describe_task_queue(request)).pollers:
+            logger.warning("workflow '%s': no worker takes it; nobody polls task queue '%s'", handle.id, queue)

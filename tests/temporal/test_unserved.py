@@ -1,0 +1,46 @@
+"""What a client says of a workflow that no worker takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from command import TIMEOUT, read_until, wait_for
+from temporal_script import Script
+
+CALLS = {
+    "execute_workflow": 'client:execute_workflow({ task_queue = name, workflow_type = "W", workflow_id = name })',
+    "get_result": 'client:start_workflow({ task_queue = name, workflow_type = "W", workflow_id = name }) '
+    "client:get_result({ workflow_id = name })",
+}
+
+
+@pytest.mark.parametrize("call", list(CALLS.values()), ids=CALLS)
+def test_who_waits_hears_that_nobody_polls(lua: Script, name: str, call: str) -> None:
+    script = lua.command.script(f"""
+    local name, client = arg[1], temporal.connect()
+    local ok, err = pcall(function() {call} end)
+    print(err.kind)
+    """)
+    errors = lua.folder / "stderr"
+    told = f"workflow '{name}': no worker takes it; nobody polls task queue '{name}'"
+    with errors.open("w") as stderr, lua.command.started(script, name, stderr=stderr) as process:
+        wait_for(lambda: told in errors.read_text())
+        lua.cli_text("workflow", "terminate", "--workflow-id", name)
+        read_until(process, "terminated")
+        assert process.wait(TIMEOUT) == 0
+    assert errors.read_text().count("no worker") == 1
+
+
+def test_who_waits_for_a_workflow_that_a_worker_has_hears_nothing(lua: Script, name: str) -> None:
+    result = lua.run(
+        """
+        local worker = temporal.worker({
+          task_queue = arg[1], workflows = { W = function(ctx) ctx:sleep(7) return "slept" end },
+        })
+        local client = temporal.connect()
+        print(client:execute_workflow({ task_queue = arg[1], workflow_type = "W" }))
+        worker:shutdown()
+        """,
+        name,
+    )
+    assert (result.stdout, "no worker" in result.stderr) == ("slept\n", False)
