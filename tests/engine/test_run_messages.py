@@ -173,6 +173,21 @@ def test_a_failure_that_nothing_waited_for_is_warned_of(drive: Drive, caplog: py
     assert "ended with an unawaited failure of activity 'a': activity 'a' failed: lost" in caplog.text
 
 
+@pytest.mark.parametrize("end", ["return 1", "error('no')", "ctx:continue_as_new()"])
+def test_signals_that_nothing_took_are_warned_of(drive: Drive, caplog: pytest.LogCaptureFixture, end: str) -> None:
+    driver = drive(f"return function(ctx) ctx:wait_signal('go') {end} end")
+    driver.start()
+    driver.send(jobs.signal("goo"), jobs.signal("goo"), jobs.signal("go"))
+    assert "ended with signals that nothing took: 'goo' (2)" in caplog.text
+
+
+def test_no_signal_is_warned_of_when_all_were_taken(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
+    driver = drive("return function(ctx) ctx:wait_signal('go') ctx:wait_signal('go') end")
+    driver.start()
+    driver.send(jobs.signal("go"), jobs.signal("go"))
+    assert "signals" not in caplog.text
+
+
 def test_an_error_in_a_signal_handler_fails_the_workflow(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)

@@ -245,10 +245,13 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
 
 
 def warn_of_what_is_left(run: Recipient) -> None:
-    """Warn of handlers that were running when the run ended, and of failures that nothing has waited for."""
+    """Warn of running handlers, signals that nothing took, and failures that nothing waited for, when a run ends."""
     running = ", ".join(f"{title} ({count})" for title, count in run.mailbox.unfinished().items())
     if running:
         text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
         run.warn(text, running)
+    untaken = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.untaken().items())
+    if untaken:
+        run.warn("ended with signals that nothing took: %s", untaken)
     for future in run.unawaited:
         run.warn("ended with an unawaited failure of %s: %s", future.title, future.failure_text())
