@@ -302,6 +302,47 @@ class TestWorkflows:
         assert ".py" not in result.stdout
         assert result.returncode == 1
 
+    def test_search_attributes_are_registered_when_they_are_set(self, assay: Command) -> None:
+        result = run(
+            assay,
+            """
+            local function shown(ctx) return ctx:workflow_info().search_attributes end
+            local function environment()
+              return test.workflow_env({ workflows = {
+                Sets = function(ctx)
+                  ctx:upsert_search_attributes({ Stage = "x", Count = 3, Share = 0.5, Open = true, Tags = { "a" } })
+                  ctx:upsert_search_attributes({ Stage = json.null })
+                  return shown(ctx)
+                end,
+                Shows = shown,
+                Parent = function(ctx)
+                  return ctx:execute_child_workflow("Shows", nil, { search_attributes = { OfChild = "c" } })
+                end,
+                Again = function(ctx, input)
+                  if input then return shown(ctx) end
+                  ctx:continue_as_new(true, { search_attributes = { OfNext = 7 } })
+                end,
+                Memo = function(ctx) return ctx:workflow_info().memo end,
+              } })
+            end
+            local function is(name, expected, options)
+              test(name, function()
+                options = options or {}
+                options.workflow_type = name
+                assert.eq(environment():execute(options), expected)
+              end)
+            end
+            is("Sets", { Count = 3, Share = 0.5, Open = true, Tags = { "a" } })
+            is("Parent", { OfChild = "c" })
+            is("Again", { OfNext = 7 })
+            is("Shows", { Started = "s", Count = 4 }, { search_attributes = { Started = "s", Count = 4 } })
+            is("Memo", { note = { 1 } }, { memo = { note = { 1 } } })
+            """,
+        )
+        assert names(result) == [f"ok    {name}" for name in ("Sets", "Parent", "Again", "Shows", "Memo")], (
+            result.stdout
+        )
+
     def test_a_workflow_task_that_fails_stops_the_clock_of_no_other_test(self, assay: Command) -> None:
         assay.script(
             """temporal.worker({ task_queue = "q", on_workflow_error = "suspend", workflows = {

@@ -9,7 +9,7 @@ import shutil
 import sys
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -49,10 +49,12 @@ from assay.temporal.workflow.run.run import Run as WorkflowRun
 from assay.temporal.workflow.runs import Observer
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
+from assay.testing.search_attributes import Registered, set_by
 
 T = TypeVar("T")
 
 INLINE_QUEUE = "test"
+_REGISTRATION = 60.0  # seconds
 _ENDLESS = 1000  # failed attempts of an activity without a limit, by default more than a day of them
 
 
@@ -71,6 +73,7 @@ class Server:
 
     def __init__(self) -> None:
         self._environment: WorkflowEnvironment | None = None
+        self._attributes: Registered | None = None
 
     async def get(self) -> WorkflowEnvironment:
         """Start it, or return the running one; `temporal.connect` finds it from then on."""
@@ -85,6 +88,12 @@ class Server:
             )
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
         return self._environment
+
+    async def attributes(self) -> Registered:
+        """Return what registers its search attributes."""
+        if self._attributes is None:
+            self._attributes = Registered((await self.get()).client)
+        return self._attributes
 
     async def client(self) -> Client:
         """Connect to it, as scripts do."""
@@ -138,27 +147,33 @@ class _TestWorker(Worker):
         note: Callable[[Start], None],
         hear_endless: Callable[[str], None],
         hear_failure: Callable[[str], None],
+        register: Callable[[Mapping[str, Payload]], None],
     ) -> None:
         super().__init__(host, options)
         self._hear_failure = hear_failure
+        self._register = register
         self.permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
 
     def make_observer(self) -> Observer:
         """Make what sees how runs go."""
-        return _TaskFailures(self._hear_failure)
+        return _Tasks(self._hear_failure, self._register)
 
     def make_activities(self) -> ActivityTasks:
         """Make what takes the activity tasks."""
         return _TestActivities(self.options, asyncio.get_running_loop(), self._note, self._hear_endless)
 
 
-class _TaskFailures(Observer):
-    """Reports workflow tasks that fail: a run that no time will end. Called on the threads of workers."""
+class _Tasks(Observer):
+    """Reports workflow tasks that fail (a run that no time will end); registers what search attributes the others set.
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
+    Called on the threads of workers, before the server sees a task's commands.
+    """
+
+    def __init__(self, hear: Callable[[str], None], register: Callable[[Mapping[str, Payload]], None]) -> None:
         self._hear = hear
+        self._register = register
 
     def mismatch(self, run: WorkflowRun, message: str, where: str) -> None:
         """Report a run that does not match its history."""
@@ -173,20 +188,28 @@ class _TaskFailures(Observer):
         self._hear(f"the server rejected the commands of workflow '{run.start.workflow_type}': {message}")
 
     def activated(self, run: WorkflowRun, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Report a workflow task that failed."""
+        """Report a workflow task that failed, or register what it sets."""
         if completion.HasField("failed"):
             self._hear(completion.failed.failure.message)
+        elif attributes := set_by(completion):
+            self._register(attributes)
 
 
 class TestEnvironment:
     """Workers on the file's server, the workflows that were started, what they called."""
 
     def __init__(
-        self, host: TestHost, server: WorkflowEnvironment, client: Client, options: EnvironmentOptions
+        self,
+        host: TestHost,
+        server: WorkflowEnvironment,
+        attributes: Registered,
+        client: Client,
+        options: EnvironmentOptions,
     ) -> None:
         self.calls: list[ActivityCall] = []
         self._host = host
         self._server = server
+        self._attributes = attributes
         self._options = options
         self._client = client
         self._script: Script | None = None
@@ -228,16 +251,27 @@ class TestEnvironment:
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )
-                self._workers.append(_TestWorker(self._script, given, self._note, self._hear_endless, self._hear))
+                self._workers.append(self._worker(self._script, given))
         if options.workflows:
             inline = WorkerOptions(
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
-            self._workers.append(_TestWorker(self._host, inline, self._note, self._hear_endless, self._hear))
+            self._workers.append(self._worker(self._host, inline))
         for worker in self._workers:
             worker.settings.parts = self._host.more_parts
             await worker.start()
             self._host.remove_service(worker)
+
+    def _worker(self, host: Host, options: WorkerOptions) -> Worker:
+        return _TestWorker(host, options, self._note, self._hear_endless, self._hear, self._register)
+
+    def _register(self, attributes: Mapping[str, Payload]) -> None:
+        """Called on a worker's thread."""
+        adding = asyncio.run_coroutine_threadsafe(self._attributes.add(attributes), self._loop)
+        try:
+            adding.result(_REGISTRATION)
+        except (RPCError, TimeoutError) as error:
+            self._hear(f"the search attributes {', '.join(attributes)} cannot be registered: {error}")
 
     def _hear(self, text: str) -> None:
         """Called on a worker's thread."""
@@ -275,6 +309,8 @@ class TestEnvironment:
             name = next(iter(queues))
         elif name not in queues and not dynamic:
             raise BuiltinError(f"no workflow '{name}' here (there are: {', '.join(sorted(queues))})")
+        if options.search_attributes:
+            await self._attributes.add_values(options.search_attributes)
         started = await self._client.start_workflow(
             StartOptions(
                 task_queue=queues[name] if name in queues else dynamic[0],
@@ -283,6 +319,8 @@ class TestEnvironment:
                 input=options.input,
                 execution_timeout=options.execution_timeout,
                 run_timeout=options.run_timeout,
+                memo=options.memo,
+                search_attributes=options.search_attributes,
             )
         )
         now = await self.now()

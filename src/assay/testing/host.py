@@ -73,7 +73,10 @@ class TestHost(Host):
             raise BuiltinError("only inside of a test")
         logs.configure(verbose=False)
         self.server = self.server or Server()
-        environment = TestEnvironment(self, await self.server.get(), await self.server.client(), options)
+        server = self.server
+        environment = TestEnvironment(
+            self, await server.get(), await server.attributes(), await server.client(), options
+        )
         self.environments.append(environment)
         try:
             await environment.open(self.folder)

@@ -61,6 +61,8 @@ class RunOptions:
         input: What it gets.
         execution_timeout: Seconds that it may take with its retries and continuations.
         run_timeout: Seconds that one run may take.
+        memo: Values by name that `ctx:workflow_info` shows.
+        search_attributes: Values by name; they are registered with the test server, as are those that workflows set.
     """
 
     workflow_type: str | None = None
@@ -68,6 +70,8 @@ class RunOptions:
     input: Value = None
     execution_timeout: Seconds | None = None
     run_timeout: Seconds | None = None
+    memo: dict[str, Value] | None = None
+    search_attributes: dict[str, Value] | None = None
 
 
 @dataclass
