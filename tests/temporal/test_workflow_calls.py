@@ -102,8 +102,9 @@ def test_ends(lua: Script, name: str) -> None:
                 "timed out after 0.1 s: workflow "
             )
             assert call(lua, end, workflow, "--reason", "enough") == answer.format(workflow)
-        assert call(lua, "result", f"{name}-cancel", code=1) == "the workflow was cancelled"
-        assert call(lua, "result", f"{name}-terminate", code=1) == "the workflow was terminated: enough"
+        assert call(lua, "result", f"{name}-cancel", code=1) == f"workflow '{name}-cancel' was cancelled"
+        terminated = call(lua, "result", f"{name}-terminate", code=1)
+        assert terminated == f"workflow '{name}-terminate' was terminated: enough"
 
 
 @pytest.mark.parametrize(

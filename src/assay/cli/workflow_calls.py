@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _METHOD = re.compile(r"^client:\w+: ")
 _SHOWN = 20
-_ENDS = ("cancelled", "terminated")
-_CANCELLED = "Workflow cancelled"  # the SDK's text, which says nothing more
 _CODEC = "the option 'codec' reads it"
 
 Call = Callable[["Client", "ScriptOptions"], Coroutine[Any, Any, int]]
@@ -261,9 +259,6 @@ def _run(
 
 def _explained(error: AssayError, script: str | None) -> str:
     text = _METHOD.sub("", describe(error))
-    kind = error.fields.get("kind") if isinstance(error, ErrorObject) else None
-    if kind in _ENDS:
-        return f"the workflow was {kind}" + ("" if text == _CANCELLED else f": {text}")
     if script is None and _CODEC in text:
         return f"{text}; name the script that has it"
     return text
