@@ -124,6 +124,7 @@ class Host:
         late: Late = LATE,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
+        has_line_hook: bool = False,
         permissions: Permissions = EVERYTHING,
     ) -> None:
         self.permissions = permissions
@@ -145,9 +146,9 @@ class Host:
         self.make_function: Callable[[Host, int], LuaFunction] = LuaFunction
         """Make what a Lua function in a result becomes."""
         self.verbose = False
+        """Print Python's traceback of an unexpected error in a builtin."""
         self.health: str | None = None
         """Where the services of the script answer for their health, whatever the script says."""
-        """Print Python's traceback of an unexpected error in a builtin."""
         self._ending: BaseException | None = None
         self.libraries = libraries
         """The globals: their modules, and whether they are plain functions."""
@@ -164,7 +165,7 @@ class Host:
         self.failed: set[SpawnedTask] = set()
         """Spawned tasks that ended with an error which can still be awaited."""
         self._late = late
-        self.state = State(late, memory_limit, hash_seed)
+        self.state = State(late, memory_limit, hash_seed, has_line_hook=has_line_hook)
         self.state.begin(self, parts)
         names = [(name, is_function) for name, (_, is_function) in libraries.items() if "." not in name]
         self.state.invoke_once(

@@ -121,12 +121,19 @@ class State:
     """One Lua state. Its private side is there once it has begun.
 
     `late` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
-    `hash_seed` fixes the order of `pairs` for string keys.
+    `hash_seed` fixes the order of `pairs` for string keys. A state whose parts set a hook for lines has to say so.
     """
 
-    __slots__ = ("_functions", "_host", "_limited", "_runtime", "_step", "late")
+    __slots__ = ("_functions", "_host", "_in_place", "_runtime", "_step", "late")
 
-    def __init__(self, late: Late = LATE, memory_limit: int | None = None, hash_seed: int | None = None) -> None:
+    def __init__(
+        self,
+        late: Late = LATE,
+        memory_limit: int | None = None,
+        hash_seed: int | None = None,
+        *,
+        has_line_hook: bool = False,
+    ) -> None:
         options: dict[str, Any] = {} if hash_seed is None else {"string_hash_seed": hash_seed}
         if memory_limit is not None:
             options["max_memory"] = memory_limit
@@ -141,7 +148,8 @@ class State:
         )
 
         self.late = late
-        self._limited = memory_limit is not None
+        # A line hook reads the line table of every function. What runs in place has none: Lua would read on behind it.
+        self._in_place = memory_limit is not None and not has_line_hook
 
     def begin(self, callbacks: Callbacks, parts: tuple[str, ...] = PARTS) -> None:
         """Load the private side; parts may ask for others from now on."""
@@ -151,7 +159,7 @@ class State:
         self._functions: dict[bytes, Callable[..., Any]] = {}
 
     def _load(self, part: str) -> Any:
-        if self._limited:  # one of many: its parts are compiled once in the process
+        if self._in_place:  # one of many: its parts are compiled once in the process
             return self._runtime.compile(_compiled(part), mode="B")
         return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
 

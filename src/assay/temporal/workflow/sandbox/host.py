@@ -215,6 +215,7 @@ class WorkflowHost(Host):
             # A copy also keeps what it was, to take back what is written.
             memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1),
             hash_seed=_HASH_SEED,
+            has_line_hook=bool(more_parts),  # those of coverage
         )
         self.state.invoke_once(
             b"limit_memory", int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1)
