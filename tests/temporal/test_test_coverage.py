@@ -9,7 +9,7 @@ import pytest
 from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
-from assay.lua.state import PARTS
+from assay.lua.state import PARTS, State
 from assay.testing import coverage
 from command import Command
 
@@ -170,3 +170,10 @@ def test_lines_with_code(source: str, lines: set[int]) -> None:
     )
     found = coverage.lines_with_code(host.state, source.encode("latin-1"))
     assert found == lines
+
+
+def test_under_a_line_hook_the_private_side_has_its_line_tables() -> None:
+    """Lua reads the table of each function that runs; where there is none it reads on behind it, and crashes."""
+    state = State(memory_limit=1 << 26, has_line_hook=True)
+    lines = state._runtime.eval("function(chunk) return debug.getinfo(chunk, 'L').activelines end")
+    assert list(lines(state._load("constants")))
