@@ -451,6 +451,8 @@ class WorkflowHost(Host):
         if not self.is_copy:
             self.copies.drop(self)
         self.waits.clear()
+        for _, operation in self._operations.values():
+            operation.close()  # what never began would be told of
         self._operations.clear()
         self._handles.clear()
         self.state.close()
