@@ -131,10 +131,6 @@ class Mailbox:
         while queue is not None and queue.signals:
             yield name, queue.take()
 
-    def untaken(self) -> dict[str, int]:
-        """Return how many signals of each name are kept."""
-        return {name: len(queue.signals) for name, queue in self._queues.items() if queue.signals}
-
     def has_for_dynamic(self) -> bool:
         """Whether the dynamic handler is still to get signals."""
         if self.signals.dynamic is None:

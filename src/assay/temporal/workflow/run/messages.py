@@ -250,7 +250,7 @@ def warn_of_what_is_left(run: Recipient) -> None:
     if running:
         text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
         run.warn(text, running)
-    untaken = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.untaken().items())
+    untaken = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.kept().items())
     if untaken:
         run.warn("ended with signals that nothing took: %s", untaken)
     for future in run.unawaited:
