@@ -35,6 +35,7 @@ chaos: install ## Kill workers and restart the server under load; QUICK=1 for a 
 
 docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference
+	$(BIN)/python -m assay.cli.command_page docs/command-line.md
 
 lock: $(BIN)/python ## Resolve the dependencies anew
 	$(PIP) install uv

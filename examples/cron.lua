@@ -1,20 +1,20 @@
 #!/usr/bin/env assay
--- A job that comes again and again: clear what is old out of a folder, and warn when its disk fills up.
+-- A periodic job: delete old files from a folder, and warn when its disk fills up.
 --
 --   assay run examples/cron.lua /var/tmp/cache            every minute, files older than a day
---   EVERY_MS=5000 MAX_AGE=3600 MOST_PERCENT=80 assay run examples/cron.lua /var/tmp/cache
+--   EVERY_MS=5000 MAX_AGE=3600 MAX_PERCENT=80 assay run examples/cron.lua /var/tmp/cache
 --
--- A run that fails is logged, and the next one comes all the same. With RUNS=3 it ends after three.
+-- A failed run is logged and the next one follows as planned. RUNS=3 ends the script after three runs.
 
 local function setting(name, default)
   local text = env.get(name)
-  return text and (tonumber(text) or error(name .. " has to be a number, not '" .. text .. "'", 0)) or default
+  return text and (tonumber(text) or error(name .. " must be a number, not '" .. text .. "'", 0)) or default
 end
 
 local folder = arg[1] or error("usage: assay run cron.lua FOLDER", 0)
 local every_ms = setting("EVERY_MS", 60000)
 local max_age = setting("MAX_AGE", 86400)
-local most_percent = setting("MOST_PERCENT", 90)
+local max_percent = setting("MAX_PERCENT", 90)
 local runs_left = setting("RUNS", math.huge)
 
 local job
@@ -26,8 +26,8 @@ local function run()
   local removed = disk.sweep(folder, max_age)
   local usage = disk.usage(folder)
   log.info("swept", { folder = folder, removed = removed, left = disk.dir_size(folder) })
-  if usage.percent > most_percent then
-    log.warn("the disk fills up", { folder = folder, percent = math.floor(usage.percent) })
+  if usage.percent > max_percent then
+    log.warn("the disk is almost full", { folder = folder, percent = math.floor(usage.percent) })
   end
 end
 

@@ -1,5 +1,5 @@
--- Workflows that are data: each type is a list of steps, run by one dynamic workflow; each step is an activity without a
--- function of its own. Any signal is noted, any query looks into what was noted, any update adds a step.
+-- Workflows as data: one dynamic workflow runs every type, each a list of steps, and one dynamic activity runs every
+-- step. Signals of any name are noted, queries of any name read the notes, updates of any name add a step.
 
 local flows = {
   Release = { "build", "test", "publish" },
@@ -20,7 +20,7 @@ local function flow(ctx, input)
   end, {
     validator = function(step)
       if step == "publish" then
-        error({ type = "TWICE", message = "it is published once" })
+        error({ type = "TWICE", message = "a release is published once" })
       end
     end,
   })

@@ -1,5 +1,5 @@
--- Encryption: worker and client share keys, and the server sees nothing but ciphertext. A client without them can still
--- see that the workflow ran, and not what it said.
+-- Encryption: worker and client share keys, and the server stores only ciphertext. A client without the keys can see that
+-- the workflow ran, but cannot read its result.
 
 local codec = {
   type = "aes-gcm",

@@ -1,7 +1,7 @@
--- An expense waits for a human who answers over HTTP. The activity that asks for the answer does not wait for it: it
--- leaves its token with the expense system and ends when that system completes it. Silence is a no after the deadline.
+-- An expense is approved by a human over HTTP. The activity that asks for the answer does not wait for it: it hands its
+-- token to the expense system, which completes the activity. No answer before the deadline is a refusal.
 
-local expenses, port = {}, nil -- the expense system: a web service with a table of its own
+local expenses, port = {}, nil -- the expense system: a web service that keeps its data in a table
 local client = temporal.connect()
 
 local function status(id)
@@ -19,7 +19,7 @@ local routes = {
       expenses[expense.id] = { state = "created" }
       return { status = 201, body = "" }
     end,
-    ["/expenses/:id"] = function(req) -- what somebody decides, or has done
+    ["/expenses/:id"] = function(req) -- a decision, a token or a payment
       local id, change = req.path_params.id, json.parse(req.body)
       local expense = expenses[id]
       expense.token = change.token or expense.token

@@ -1,5 +1,5 @@
--- Fan-out: a workflow starts a child for each part of its work, all at once, and adds up what they return.
--- One child that fails would end them all; here each reports its failure, and the others go on.
+-- Fan-out: a workflow starts one child per part of its work, all at once, and adds up the results. A child that fails is
+-- reported, and the others continue.
 
 local function count(ctx, text)
   return ctx:execute_activity("count_words", text)

@@ -3,13 +3,13 @@
 --   GITHUB_WEBHOOK_SECRET=… assay dev examples/github_webhook.lua [port]
 --
 -- In GitHub: Settings → Webhooks, content type application/json, the same secret, the event "push". A delivery is
--- answered at once; what follows from it may take hours and survives a crash of this process.
+-- answered at once; the deployment that follows may take hours and survives a crash of this process.
 
 local QUEUE = "github"
 local secret = env.get("GITHUB_WEBHOOK_SECRET")
 assert(secret and secret ~= "", "set GITHUB_WEBHOOK_SECRET to the webhook's secret")
 
--- Compare without telling by the time it takes how much of it was right: the digests of both differ everywhere.
+-- Compare in constant time: the digests of two different texts differ everywhere.
 local function same(a, b)
   local key = crypto.random(32)
   return crypto.hmac(key, a) == crypto.hmac(key, b)

@@ -1,10 +1,10 @@
 #!/usr/bin/env assay
--- Look at all services of a list at once, and say which are well.
+-- Check the services of a list concurrently, and report which are healthy.
 --
 --   assay run examples/health_checker.lua services.yaml
 --
 -- The list: services: [{ name: api, url: http://127.0.0.1:8080/health, status: 200, contains: ok, timeout: 5 }]
--- The exit code is the number of services that are not well.
+-- The exit code is the number of unhealthy services.
 
 local path = arg[1]
 if not path then
@@ -21,7 +21,7 @@ local function check(service)
   elseif answer.status ~= (service.status or 200) then
     problem = "status " .. answer.status
   elseif service.contains and not answer.body:find(service.contains, 1, true) then
-    problem = "the answer does not contain '" .. service.contains .. "'"
+    problem = "the response does not contain '" .. service.contains .. "'"
   end
   return { name = service.name, problem = problem, ms = (time() - began) * 1000 }
 end
@@ -31,14 +31,14 @@ for i, service in ipairs(yaml.parse(fs.read(path)).services) do
   tasks[i] = async.spawn(check, service)
 end
 
-local ill = 0
+local unhealthy = 0
 for _, results in ipairs(async.all(tasks)) do
   local report = results[1]
   if report.problem then
-    ill = ill + 1
+    unhealthy = unhealthy + 1
     print(("%-20s DOWN  %s"):format(report.name, report.problem))
   else
     print(("%-20s ok    %.0f ms"):format(report.name, report.ms))
   end
 end
-os.exit(ill)
+os.exit(unhealthy)

@@ -1,5 +1,5 @@
--- Signals taken in batches: the first is waited for, the others that are there are polled. A cancel ends the waiting;
--- the writing is shielded from it, so that nothing that has come is lost.
+-- Signals in batches: the workflow waits for the first one and polls the rest. A cancellation ends the wait; `ctx:shield`
+-- protects the write, so that no received signal is lost.
 
 local function inbox(ctx)
   local total = 0

@@ -1,4 +1,4 @@
--- Metrics of one's own, beside those of the SDK: a counter, a histogram and a gauge, and what a Prometheus finds of them.
+-- Custom metrics beside Temporal's: a counter, a histogram and a gauge, and how Prometheus sees them.
 
 local function order(ctx, items)
   local meter = ctx:metric_meter()

@@ -1,5 +1,5 @@
--- A lock between workflows: one workflow owns it and lets one other in at a time, by signals of both.
--- A holder that dies does not keep it: each turn has a deadline.
+-- A lock between workflows: one workflow owns the lock and grants it to one other at a time; both sides use signals.
+-- Every turn has a deadline, so a holder that fails does not keep the lock.
 
 local function mutex(ctx, turns)
   for _ = 1, turns do

@@ -1,5 +1,5 @@
--- A Nexus service and a workflow that calls it, which may be of another team and namespace: one operation is a function
--- that answers at once, the other a workflow that answers when somebody has approved. The endpoint is made once:
+-- A Nexus service and a workflow that calls it, possibly from another namespace: one operation is a function that answers
+-- at once, the other a workflow that answers after an approval. Create the endpoint once:
 --   temporal operator nexus endpoint create --name greetings --target-namespace default --target-task-queue greetings
 
 local function approval(ctx, input)

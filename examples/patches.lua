@@ -1,5 +1,5 @@
--- A workflow that was changed while runs of it were open: those keep to the old way, new ones take the new way.
--- `docs/versioning.md` tells when each of the two calls may go.
+-- A workflow that was changed while runs of it were open: those keep the old path, new runs take the new one.
+-- docs/versioning.md says when each of the two calls can be removed.
 
 local function deploy(ctx)
   local steps = {}

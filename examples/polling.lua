@@ -1,5 +1,5 @@
--- Polling, in two ways: the retries of an activity ask every second, and the server counts them, not the history.
--- What needs seconds between two looks is asked within one attempt, whose heartbeats say that it is alive.
+-- Two ways to poll. Infrequent polling uses the retries of an activity, which do not grow the history. Frequent polling
+-- happens within one attempt, whose heartbeats show that it is alive.
 
 local asked = { slow = 0, quick = 0 }
 

@@ -1,10 +1,10 @@
--- Several things at once: the first of two offers wins and the other is cancelled, a poll that is too slow is given up,
--- and what is still running can be looked at without waiting.
+-- Races and deadlines: the first of two offers wins and the other is cancelled, a step that exceeds its deadline is
+-- cancelled, and `future:done` checks a task without waiting.
 
 local function race(ctx)
   local offers = { ctx:start_activity("ask", { shop = "slow", takes = 60 }, { heartbeat_timeout = 2 }) }
   offers[2] = ctx:start_activity("ask", { shop = "quick", takes = 0.2 })
-  local deadline = ctx:start_timer(30, { summary = "the longest that we wait" })
+  local deadline = ctx:start_timer(30, { summary = "the deadline of the offers" })
   local first, offer = ctx:await_any({ offers[1], offers[2], deadline })
   for i, other in ipairs(offers) do
     if i ~= first then

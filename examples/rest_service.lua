@@ -37,9 +37,9 @@ local function read(req)
   if not ok or type(note) ~= "table" then
     return nil, "the body is not a JSON object"
   elseif type(note.title) ~= "string" or note.title == "" then
-    return nil, "'title' has to be a text"
+    return nil, "'title' must be a non-empty string"
   elseif note.tags ~= nil and type(note.tags) ~= "table" then
-    return nil, "'tags' has to be an array"
+    return nil, "'tags' must be an array"
   end
   return note
 end

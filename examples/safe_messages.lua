@@ -1,5 +1,5 @@
--- Messages that cannot do harm: an update's validator turns nonsense away before it is in the history, a lock keeps the
--- handlers from working at the same time, and the workflow does not end before they have.
+-- Safe message handlers: a validator rejects invalid updates before they reach the history, a lock serializes the
+-- handlers, and the workflow waits for them before it returns.
 
 local function cluster(ctx)
   local nodes, busy, closed = {}, false, false

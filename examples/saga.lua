@@ -1,12 +1,12 @@
--- A saga: each step says how it is undone; when a later one fails, or somebody cancels, all are undone in reverse order.
--- The undoing runs in a shield, so that a cancel does not stop it half-way.
+-- A saga: when a step fails or the workflow is cancelled, the completed steps are undone in reverse order. The
+-- compensation runs in `ctx:shield`, so that a cancellation does not interrupt it.
 
-local booked = {} -- what the outside world knows
+local booked = {} -- the state of the outside world
 
 local function trip(ctx, input)
   local undo = {}
   local function book(what)
-    -- The way back is noted before the step: it may have happened although its answer never came.
+    -- Noted before the step runs: it may take effect even if its result is lost.
     table.insert(undo, 1, what)
     ctx:execute_activity("book", { what = what, full = input.full })
   end
@@ -41,7 +41,7 @@ local worker = temporal.worker({
       booked[order.what] = true
     end,
     cancel = function(what)
-      booked[what] = nil -- doing it twice does no harm
+      booked[what] = nil -- idempotent
     end,
   },
 })

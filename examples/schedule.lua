@@ -1,5 +1,5 @@
--- A schedule: the server starts a workflow again and again, here for five minutes past every hour in Zurich, and at once
--- because it is told to.
+-- A schedule: the server starts a workflow at five minutes past every hour, Zurich time, and once immediately by
+-- `trigger`.
 
 local worker = temporal.worker({
   task_queue = "schedule",
@@ -18,7 +18,7 @@ client.schedules:create({
   action = { task_queue = "schedule", workflow_type = "Report", workflow_id = id, input = "sales" },
   overlap = "skip",
 })
-client.schedules:pause({ id = id, note = "not before it was tried" })
+client.schedules:pause({ id = id, note = "paused until the first test" })
 client.schedules:trigger(id)
 
 local recent

@@ -1,5 +1,5 @@
--- A workflow that sleeps for a month, sends a mail and sleeps again, until a signal ends it.
--- No process waits meanwhile: the timer is the server's. `assay examples/sleep_for_days.lua 2592000` takes its time.
+-- A workflow that sends a mail every month until a signal ends it. The server keeps the timer, so no process has to wait.
+-- The demo uses half a second; `assay examples/sleep_for_days.lua 2592000` waits for real months.
 
 local pause = tonumber(arg[1]) or 0.5
 local client = temporal.connect()

@@ -1,5 +1,5 @@
--- A batch of any size: a few items are worked on at the same time, and the next begins when one has ended.
--- After some items the run continues as new, so that its history stays short.
+-- A batch of any size: a few items are processed concurrently, and the next one starts when one ends. After some items the
+-- run continues as new, so that its history stays short.
 
 local AT_ONCE, PER_RUN = 3, 8
 

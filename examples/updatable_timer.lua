@@ -1,5 +1,5 @@
--- A timer whose end can be moved while it runs: the workflow waits for its deadline or for a new one, whichever comes.
--- A query tells when it will ring.
+-- A timer whose deadline can be changed while it runs: the workflow waits for the deadline or for a new one. A query
+-- returns the deadline.
 
 local function ring(ctx, seconds)
   local deadline = ctx:now() + seconds

@@ -53,7 +53,7 @@ def test_the_health_checker(assay: Command, services: str) -> None:
     assert list(lines) == ["good", "expected", "ill", "changed", "gone"]
     assert [words[0] for words in lines.values()] == ["ok", "ok", "DOWN", "DOWN", "DOWN"]
     assert lines["ill"][1] == "status 500"
-    assert lines["changed"][1] == "the answer does not contain 'bad'"
+    assert lines["changed"][1] == "the response does not contain 'bad'"
     assert "http.get failed" in lines["gone"][1]
     assert (result.returncode, result.stderr) == (3, "")
 
@@ -71,7 +71,7 @@ def test_the_cron_job(assay: Command) -> None:
     for name in ("old", "older"):
         (cache / name).write_text("x")
         os.utime(cache / name, (time.time() - 7200,) * 2)
-    assay.environment |= {"EVERY_MS": "20", "MAX_AGE": "3600", "RUNS": "3", "ASSAY_LOG": "json", "MOST_PERCENT": "101"}
+    assay.environment |= {"EVERY_MS": "20", "MAX_AGE": "3600", "RUNS": "3", "ASSAY_LOG": "json", "MAX_PERCENT": "101"}
     result = assay.run(str(EXAMPLES / "cron.lua"), "cache")
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line)["fields"] for line in result.stderr.splitlines()]

@@ -1,8 +1,8 @@
--- The worker of the promotion workflow: a human approves, GitLab gets a commit, a webhook is told.
+-- The worker of the promotion workflow: a human approves, GitLab receives a commit, a webhook is notified.
 --
 --   assay run examples/promotion/worker.lua
 --
--- Where the Temporal server is comes from TEMPORAL_ADDRESS (localhost:7233 when unset).
+-- TEMPORAL_ADDRESS names the Temporal server (localhost:7233 when unset).
 
 return temporal.worker({
   task_queue = "promotions",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from command import Command
 from temporal_script import Script
 
 TESTS = Path(__file__).parent.parent
@@ -18,7 +19,7 @@ PRINTED = {
     "encryption": "the word is sesame\nCOMPLETED\nunreadable without keys\n",
     "dynamic": """\
 4 steps
-it is published once
+a release is published once
 nothing noted
 build v1.2, test v1.2, publish v1.2, announce v1.2
 by jane
@@ -31,15 +32,15 @@ bob: refused
 cat: nobody has answered
 ann is paid
 """,
-    "family": """\
-["works in a family","heard hello","cancelled"]
+    "child_workflows": """\
+["works for a parent","heard hello","cancelled"]
 RUNNING
-outlives in a family
+outlives for a parent
 """,
     "fan_out": '{"failures":["text 2: nothing to count"],"words":6}\n',
-    "for_ever": "balance 325, after several runs\n",
+    "continue_as_new": "balance 325, after several runs\n",
     "inbox": "6 lines\nmail 1, mail 2, mail 3, mail 4, mail 5, closed: enough for today\n",
-    "jobs": "cat at 80\t1 attempts\ndog at 120\t3 attempts\n",
+    "standalone_activities": "cat at 80\t1 attempts\ndog at 120\t3 attempts\n",
     "metrics": """\
 boxes_left\t\t4
 items_packed\tbook\t2
@@ -70,20 +71,50 @@ booked\tleft: {"car":true,"flight":true,"hotel":true}
 activity 'book' failed: no car left\tleft: {}
 workflow '<id>' was cancelled\tleft: {}
 """,
-    "shown": """\
+    "visibility": """\
 v1.2\tsales\tThe release that sales asked for
 {"memo":{"asked_by":"sales","version":"v1.2"},"stage":"ship","type":"Release"}
 """,
-    "small_steps": '{"clock_is_near":true,"dice":true,"id":36,"plum":"NO_PRICE","token":16,"total":7}\n',
+    "local_activities": '{"clock_is_near":true,"dice":true,"id":36,"plum":"NO_PRICE","token":16,"total":7}\n',
     "sleep_for_days": "mail: month 1\nmail: month 2\nmail: month 3\n3 mails\n",
     "sliding_window": "30 items in 4 runs, sum 465\n",
     "updatable_timer": "it rings in 24 h\nrang\n",
 }
 
 
-def test_each_example_is_run_by_a_test() -> None:
-    tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
-    assert [path.stem for path in EXAMPLES.glob("*.lua") if path.stem not in tests] == []
+ELSEWHERE = {
+    "cron": "tests/test_examples_scripts.py",
+    "github_webhook": "tests/web/test_web_examples.py",
+    "health_checker": "tests/test_examples_scripts.py",
+    "rest_service": "tests/web/test_web_examples.py",
+}
+"""Examples that another file runs, because they serve or need no Temporal server."""
+
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.lua") if not path.stem.endswith("_test"))
+TEST_FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*_test.lua"))
+
+
+def test_each_example_is_run() -> None:
+    assert NAMES == sorted([*PRINTED, *ELSEWHERE])
+    for name, file in ELSEWHERE.items():
+        assert f'"{name}.lua"' in (TESTS.parent / file).read_text(encoding="utf-8")
+
+
+def test_each_example_has_a_test_file() -> None:
+    assert TEST_FILES == sorted([*(f"{name}_test.lua" for name in NAMES), "promotion/worker_test.lua"])
+
+
+def test_the_table_lists_each_example() -> None:
+    table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[`(\w+)\.lua`\]\(\1\.lua\) \| \S", table, re.MULTILINE)
+    assert sorted(listed) == NAMES
+
+
+@pytest.mark.parametrize("file", TEST_FILES)
+def test_a_test_file(assay: Command, file: str) -> None:
+    shutil.copytree(EXAMPLES, assay.folder / "examples")
+    result = assay.run("test", f"examples/{file}")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("example", sorted(PRINTED))

@@ -59,8 +59,8 @@ def test_the_rest_service(assay: Command) -> None:
         assert ask("PUT", f"{url}/notes/1", {"title": "Oat milk", "tags": ["later"]}) == (200, milk)
         for body, text in (
             (b"{", "the body is not a JSON object"),
-            ({"tags": []}, "'title' has to be a text"),
-            ({"title": "x", "tags": 1}, "'tags' has to be an array"),
+            ({"tags": []}, "'title' must be a non-empty string"),
+            ({"title": "x", "tags": 1}, "'tags' must be an array"),
         ):
             assert ask("POST", f"{url}/notes", body) == (400, {"error": text})
         assert ask("GET", f"{url}/notes/99") == (404, {"error": "no such note"})

@@ -1,9 +1,9 @@
--- Activities without a workflow: jobs that the server keeps, tries again and remembers the results of. The id keeps a job
--- from being done twice.
+-- Activities without a workflow: the server stores each job, retries it and keeps its result. The id prevents a job from
+-- being done twice.
 
 local seen = {}
 local worker = temporal.worker({
-  task_queue = "jobs",
+  task_queue = "standalone-activities",
   activities = {
     resize = function(image)
       seen[image.name] = (seen[image.name] or 0) + 1
@@ -18,7 +18,7 @@ local worker = temporal.worker({
 local client = temporal.connect()
 local function resize(image)
   return client:start_activity({
-    task_queue = "jobs",
+    task_queue = "standalone-activities",
     activity_type = "resize",
     activity_id = "resize-" .. image.name,
     input = image,

@@ -1,4 +1,4 @@
--- A parent and its children: one is waited for, one is talked to, one outlives the parent, one is cancelled.
+-- Child workflows: the parent waits for one, signals one, cancels one, and leaves one running after its own end.
 
 local function child(ctx, name)
   if name == "listens" then
@@ -9,7 +9,7 @@ local function child(ctx, name)
     ctx:wait_signal("rest")
   end
   local parent = ctx:workflow_info().parent
-  return name .. (parent and " in a family" or "")
+  return name .. (parent and " for a parent" or "")
 end
 
 local function parent(ctx, id)
@@ -34,10 +34,10 @@ local function parent(ctx, id)
   return said
 end
 
-local worker = temporal.worker({ task_queue = "family", workflows = { Child = child, Parent = parent } })
+local worker = temporal.worker({ task_queue = "child-workflows", workflows = { Child = child, Parent = parent } })
 local client = temporal.connect()
 local id = crypto.uuid()
-local run = { task_queue = "family", workflow_type = "Parent", workflow_id = id, input = id }
+local run = { task_queue = "child-workflows", workflow_type = "Parent", workflow_id = id, input = id }
 print(json.encode(client:execute_workflow(run)))
 print(client:describe_workflow(id .. "-heir").status)
 client:signal_workflow({ workflow_id = id .. "-heir", signal_name = "rest" })

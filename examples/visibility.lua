@@ -1,5 +1,5 @@
--- What a workflow shows of itself: search attributes by which it is found, a memo beside it, a line about what it is
--- doing, names for its steps, and its own view of all that. The namespace has to know the attribute:
+-- What people can see of a workflow: search attributes for finding it, a memo, the current details, and summaries of its
+-- steps. Register the search attribute once in the namespace:
 --   temporal operator search-attribute create --name Stage --type Keyword
 
 local function release(ctx, version)
@@ -10,7 +10,7 @@ local function release(ctx, version)
   ctx:upsert_search_attributes({ Stage = "ship" })
   ctx:upsert_memo({ steps = json.null })
   if not ctx:is_replaying() then
-    log.info("waits for the order to ship")
+    log.info("waiting for the order to ship")
   end
   ctx:wait_signal("ship")
   local info = ctx:workflow_info()
@@ -18,7 +18,7 @@ local function release(ctx, version)
 end
 
 local worker = temporal.worker({
-  task_queue = "shown",
+  task_queue = "visibility",
   workflows = { Release = release },
   activities = {
     step = function(name)
@@ -29,7 +29,7 @@ local worker = temporal.worker({
 
 local client = temporal.connect()
 local run = client:start_workflow({
-  task_queue = "shown",
+  task_queue = "visibility",
   workflow_type = "Release",
   input = "v1.2",
   search_attributes = { Stage = "new" },

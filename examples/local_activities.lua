@@ -1,5 +1,5 @@
--- Steps that are too small for a task queue: local activities run in the worker itself, and a side effect is a function
--- whose result is in the history. Ids and dice need neither: a workflow has its own, the same on every replay.
+-- Short steps without a task queue: a local activity runs in the worker itself, and a side effect is a function whose
+-- result is stored in the history. Ids and random numbers need neither: those of a workflow repeat on replay.
 
 local prices = { apple = 2, pear = 3 }
 
@@ -28,7 +28,7 @@ local function order(ctx, items)
 end
 
 local worker = temporal.worker({
-  task_queue = "small-steps",
+  task_queue = "local-activities",
   workflows = { Order = order },
   activities = {
     price = function(item)
@@ -38,6 +38,6 @@ local worker = temporal.worker({
 })
 
 local client = temporal.connect()
-local options = { task_queue = "small-steps", workflow_type = "Order", input = { "apple", "pear", "apple" } }
+local options = { task_queue = "local-activities", workflow_type = "Order", input = { "apple", "pear", "apple" } }
 print(json.encode(client:execute_workflow(options)))
 worker:shutdown()

@@ -1,5 +1,5 @@
--- A workflow that never ends: an account that takes signals for years. When its history grows long, it continues as new
--- with what it knows. Handlers run before a condition is asked again, so no signal is lost between two runs.
+-- A workflow without an end: an account that receives signals for years. When its history grows long, it continues as new
+-- with its current state. Handlers run before conditions are checked, so no signal is lost between two runs.
 
 local function account(ctx, state)
   local taken, closed = 0, false
@@ -23,11 +23,11 @@ local function account(ctx, state)
   ctx:continue_as_new(state)
 end
 
-local worker = temporal.worker({ task_queue = "for-ever", workflows = { Account = account } })
+local worker = temporal.worker({ task_queue = "continue-as-new", workflows = { Account = account } })
 
 local client = temporal.connect()
 local run = client:start_workflow({
-  task_queue = "for-ever",
+  task_queue = "continue-as-new",
   workflow_type = "Account",
   input = { balance = 0, runs = 1 },
 })

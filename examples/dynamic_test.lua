@@ -1,0 +1,27 @@
+local function environment()
+  return test.workflow_env({ script = "dynamic.lua" })
+end
+
+test("a type runs the steps of its list", function()
+  local env = environment()
+  env:signal_at(60, "approved", "by jane")
+  local result = env:execute({ workflow_type = "Rollback", input = "v1.2" })
+  assert.eq(result, { "stop v1.2", "restore v1.2" })
+end)
+
+test("an update adds a step", function()
+  local run = environment():start({ workflow_type = "Rollback", input = "v1.2" })
+  local client = temporal.connect()
+  assert.eq(client:update_workflow({ workflow_id = run:id(), update_name = "announce" }), 3)
+  run:signal("approved")
+  assert.eq(run:result()[3], "announce v1.2")
+end)
+
+test("a query reads what was noted", function()
+  local run = environment():start({ workflow_type = "Rollback", input = "v1.2" })
+  assert.eq(run:query("weather"), "nothing noted")
+  run:signal("weather", "sunny")
+  assert.eq(run:query("weather"), "sunny")
+  run:signal("approved")
+  run:result()
+end)

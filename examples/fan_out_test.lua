@@ -1,0 +1,11 @@
+test("the words of all texts are added up", function()
+  local env = test.workflow_env({ script = "fan_out.lua" })
+  local result = env:execute({ workflow_type = "Total", input = { "one two", "three" } })
+  assert.eq(result, { words = 3, failures = {} })
+end)
+
+test("a child that fails is reported, and the others count", function()
+  local env = test.workflow_env({ script = "fan_out.lua" })
+  local result = env:execute({ workflow_type = "Total", input = { "one two", "" } })
+  assert.eq(result, { words = 2, failures = { "text 2: nothing to count" } })
+end)

@@ -1,0 +1,6 @@
+test("infrequent polling uses retries, frequent polling stays in one attempt", function()
+  local env = test.workflow_env({ script = "polling.lua" })
+  assert.eq(env:execute({ workflow_type = "Poll" }), { "slow is ready", "quick is ready" })
+  assert.eq(#env:calls("ask_once"), 3)
+  assert.eq(#env:calls("ask_often"), 1)
+end)

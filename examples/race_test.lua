@@ -1,0 +1,7 @@
+test("the first offer wins, and a step that exceeds its deadline is cancelled", function()
+  local env = test.workflow_env({ script = "race.lua" })
+  local result = env:execute({ workflow_type = "Race" })
+  assert.eq(result.offer.from, "quick")
+  assert.eq(result.late, "timeout")
+  assert.eq(result.results[1], "counted")
+end)

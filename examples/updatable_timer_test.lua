@@ -1,0 +1,13 @@
+test("the timer rings at its deadline", function()
+  local env = test.workflow_env({ script = "updatable_timer.lua" })
+  assert.eq(env:execute({ workflow_type = "Timer", input = 86400 }), "rang")
+end)
+
+test("a signal moves the deadline", function()
+  local env = test.workflow_env({ script = "updatable_timer.lua" })
+  local run = env:start({ workflow_type = "Timer", input = 86400 })
+  local before = run:query("deadline")
+  run:signal("in", 3600)
+  assert.gt(before, run:query("deadline"))
+  assert.eq(run:result(), "rang")
+end)
