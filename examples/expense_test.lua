@@ -28,6 +28,7 @@ end)
 
 test("no answer before the deadline is a refusal", function()
   local env = environment(nil)
-  assert.eq(env:execute({ workflow_type = "Expense", input = { id = "c-1", deadline = 3600 } }), "nobody has answered")
+  -- The server skips no time while an activity is open, so this deadline is a real second.
+  assert.eq(env:execute({ workflow_type = "Expense", input = { id = "c-1", deadline = 1 } }), "nobody has answered")
   assert.eq(#env:calls("pay"), 0)
 end)
