@@ -6,8 +6,6 @@ import asyncio
 import signal
 import socket
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from assay.temporal.dev_server import DevServer
 from assay.temporal.worker import health
 from command import TIMEOUT, Command, read_until, wait_for
 from prometheus import free_port
+from status_page import get
 from temporal_script import Script
 
 WORKER = """
@@ -47,18 +46,6 @@ print("one is left")
 """
 
 BY_COMMAND = WORKER.replace("health = arg[2],", "")
-
-
-def get(address: str, path: str, method: str = "GET") -> tuple[int, str]:
-    """The status and the text of an answer; 0 where nothing listens."""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(f"http://{address}{path}", method=method)) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except urllib.error.URLError as error:
-        return 0, str(error.reason)
 
 
 @pytest.fixture

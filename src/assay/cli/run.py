@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from assay.cli import script as runner
@@ -11,21 +13,58 @@ from assay.errors import AssayError
 from assay.permissions.settings import Asked
 from assay.temporal import listen_address
 
+AUTO = "auto"
+
+
+class ProcessCount(click.ParamType[int]):
+    """A number of processes, or `AUTO`: as many as there are cores."""
+
+    name = "processes"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        if value == AUTO:
+            from assay.cli.processes.cores import usable_cores
+
+            return usable_cores()
+        if not (value.isascii() and value.isdigit() and int(value) > 0):
+            self.fail(f"'{value}' is neither a number above 0 nor '{AUTO}'", param, ctx)
+        return int(value)
+
 
 @click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
 @click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of the script's workers there.")
+@click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run SCRIPT in N processes [1].")
 @click.argument("script")
 @script_arguments
-def command(script: str, arguments: tuple[str, ...], health: str | None, verbose: bool, asked: Asked) -> int:
+def command(
+    script: str,
+    arguments: tuple[str, ...],
+    health: str | None,
+    processes: int | None,
+    verbose: bool,
+    asked: Asked,
+) -> int:
     """Run SCRIPT; what follows it is the script's own.
 
     It may do everything, unless --sandbox, an --allow option or a table [permissions] in an assay.toml beside it says
     what. An option without a list allows all of its kind.
+
+    With --processes several processes share the script's task queues, the ports of http.serve, and the addresses of
+    health and metrics. One that dies is started again; when it keeps dying all end, with exit code 70.
     """
     if health is not None:
         try:
             listen_address.parse("--health", health)
         except AssayError as error:
             raise click.UsageError(str(error)) from error
-    return runner.run_file(script, list(arguments), verbose=verbose, asked=asked, health=health)
+    if processes is None:
+        return runner.run_file(script, list(arguments), verbose=verbose, asked=asked, health=health)
+    from assay.cli.processes.supervisor import Supervisor
+
+    async def supervise() -> int:
+        given = [*asked.options(), script, *arguments]
+        return await Supervisor(given, processes, health=health, verbose=verbose).run()
+
+    return asyncio.run(supervise())

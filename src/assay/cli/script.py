@@ -18,6 +18,7 @@ from assay.permissions.paths import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from assay.cli.signals import Signals
+    from assay.lua.sharing import Sharing
     from assay.permissions.settings import Asked
 
 COMMAND_LINE = "=(command line)"
@@ -34,6 +35,7 @@ def run_file(
     asked: Asked | None = None,
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
+    sharing: Sharing | None = None,
 ) -> int:
     """Run a script; returns the exit code.
 
@@ -44,6 +46,7 @@ def run_file(
         asked: What the command line says of permissions.
         health: Where its workers answer for their health.
         observe: Called with the script's services whenever one of them has started.
+        sharing: What this process shares with others that run the script.
     """
     try:
         with open(path, "rb") as file:
@@ -51,7 +54,8 @@ def run_file(
     except OSError as error:
         complain(f"cannot read {path}: {error.strerror}")
         return 1
-    return _run(source, path, [path, *arguments], os.path.dirname(path) or ".", verbose, asked, health, observe)
+    folder = os.path.dirname(path) or "."
+    return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False, asked: Asked | None = None) -> int:
@@ -68,6 +72,7 @@ def _run(
     asked: Asked | None,
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
+    sharing: Sharing | None = None,
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
@@ -77,7 +82,7 @@ def _run(
         complain(str(error))
         return 1
     host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
-    host.verbose, host.health = verbose, health
+    host.verbose, host.health, host.sharing = verbose, health, sharing
     signals: Signals | None = None
 
     def handle_signals() -> Signals:

@@ -22,6 +22,7 @@ from assay.permissions import EVERYTHING, Permissions, paths
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
+    from assay.lua.sharing import Sharing
 
 SNAPSHOT_WARNING = 256 * 1024
 
@@ -104,6 +105,7 @@ class Host:
         "on_service",
         "permissions",
         "services",
+        "sharing",
         "state",
         "tasks",
         "unheld",
@@ -149,6 +151,8 @@ class Host:
         """Print Python's traceback of an unexpected error in a builtin."""
         self.health: str | None = None
         """Where the services of the script answer for their health, whatever the script says."""
+        self.sharing: Sharing | None = None
+        """What this process shares with others that run the same script, if there are any."""
         self._ending: BaseException | None = None
         self.libraries = libraries
         """The globals: their modules, and whether they are plain functions."""

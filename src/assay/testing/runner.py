@@ -100,7 +100,7 @@ async def _run_file(path: str, limit: float, text: str, coverage: bool, options:
     )
     output = Output()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "assay.testing.file", settings),
+        *(sys.executable, "-P", "-m", "assay.testing.file", settings),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=output.fileno(),

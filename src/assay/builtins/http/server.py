@@ -95,8 +95,11 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, port, backlog=BACKLOG)
+        sharing = host.sharing if port != 0 else None
+        site = web.TCPSite(runner, options.host, port, backlog=BACKLOG, reuse_port=sharing is not None or None)
         try:
+            if sharing is not None:
+                await sharing.reserve(options.host, port)
             await site.start()
         except OSError as error:
             raise _cannot_listen(options.host, port, error) from error

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
-from assay.temporal import listen_address
+from assay.lua.sharing import Check
+from assay.temporal import status_server
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+Announce = Callable[[str, Mapping[str, Check]], None]
+"""Has the checks of an address answered by another process."""
 
 LOOP_TIMEOUT = 3.0
 """Seconds within which the loop of a worker has to turn."""
@@ -45,20 +49,23 @@ class _Member:
 
 
 @asynccontextmanager
-async def served(address: str | None, task_queue: str, trouble: Callable[[], str | None]) -> AsyncIterator[None]:
+async def served(
+    address: str | None, task_queue: str, trouble: Callable[[], str | None], announce: Announce | None = None
+) -> AsyncIterator[None]:
     """Answer for a worker at `address`, on the running loop, as long as the block runs. Raises BuiltinError.
 
     Args:
         address: The IP address and the port; None: answer nowhere. Workers of a process may share it.
         task_queue: The worker's task queue, which the answers name.
         trouble: Returns why the worker is not ready, or None.
+        announce: Called with the address and its checks in place of listening there.
     """
     if address is None:
         yield
         return
     member = _Member(task_queue, trouble, asyncio.get_running_loop())
     with _lock:
-        endpoint = _endpoints.setdefault(address, _Endpoint(address))
+        endpoint = _endpoints.setdefault(address, _Endpoint(address, announce))
     await endpoint.join(member)
     try:
         yield
@@ -69,8 +76,9 @@ async def served(address: str | None, task_queue: str, trouble: Callable[[], str
 class _Endpoint:
     """An address: the loop of one member serves it for all, and when that one leaves another takes over."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, announce: Announce | None) -> None:
         self._address = address
+        self._announce = announce
         self._members: list[_Member] = []
         self._runner: web.ServerRunner | None = None
 
@@ -104,29 +112,15 @@ class _Endpoint:
                 opening.close()
 
     async def _open(self) -> None:
-        from aiohttp import web
-
-        host, port = listen_address.parse("health", self._address)
-        runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1)
-        await runner.setup()
+        checks: dict[str, Check] = {"/livez": self._stuck, "/readyz": self._unready}
+        if self._announce is not None:
+            self._announce(self._address, checks)
+            return
+        pages = {path: status_server.page_of(check) for path, check in checks.items()}
         try:
-            await web.TCPSite(runner, host.strip("[]"), port).start()
-        except OSError as error:
-            await runner.cleanup()
-            reason = (error.strerror or str(error)).rpartition(": ")[2]
-            raise BuiltinError(f"bad option 'health' (cannot listen at {self._address}: {reason})") from error
-        self._runner = runner
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        from aiohttp import web
-
-        check = {"/livez": self._stuck, "/readyz": self._unready}.get(request.path)
-        if check is None:
-            return web.Response(status=404, text="not found: /livez and /readyz are here\n")
-        if request.method not in ("GET", "HEAD"):
-            return web.Response(status=405, headers={"Allow": "GET, HEAD"})
-        problems = await check()
-        return web.Response(status=503 if problems else 200, text="".join(f"{line}\n" for line in problems or ["ok"]))
+            self._runner = await status_server.listen(self._address, pages)
+        except BuiltinError as error:
+            raise BuiltinError(f"bad option 'health' ({error})") from error
 
     async def _stuck(self) -> list[str]:
         members = list(self._members)

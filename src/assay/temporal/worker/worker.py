@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import hashlib
 import os
 import threading
@@ -23,7 +24,7 @@ from assay.temporal.allocator import give_freed_memory_back
 from assay.temporal.codec import make_codec
 from assay.temporal.connection import connect
 from assay.temporal.core.bridge import make_worker
-from assay.temporal.core.runtime import core
+from assay.temporal.core.runtime import MetricsOptions, core
 from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.codec import MessageCodec
@@ -77,6 +78,7 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._outage: Outage | None = None
+        self._metrics: MetricsOptions | None = None
 
     @property
     def options(self) -> WorkerOptions:
@@ -147,7 +149,9 @@ class Worker:
         address = self._host.health or self._options.health
         if self._options.health is not None and address == self._options.health:  # the script asks for it
             self.permissions.check_host("net", *listen_address.parse("health", address), listen=True)
-        async with health.served(address, self._options.task_queue, self._trouble):
+        sharing = self._host.sharing
+        announce = None if sharing is None else sharing.announce_health
+        async with health.served(address, self._options.task_queue, self._trouble, announce):
             await self._work()
 
     def _trouble(self) -> str | None:
@@ -162,12 +166,13 @@ class Worker:
         permissions = self.permissions
         if options.metrics is not None:
             await asyncio.to_thread(options.metrics.ask, permissions)
+            self._metrics = self._own_metrics(options.metrics)
         settings = configuration.resolve(options, permissions)
         service = await connect(
             "temporal.worker",
             options,
             task_queue=options.task_queue,
-            runtime=core(options.metrics),
+            runtime=core(self._metrics),
             permissions=permissions,
         )
         await reception.check_task_queue(service, settings.namespace, options.task_queue)
@@ -197,6 +202,16 @@ class Worker:
             watching.cancel()
             pool.shutdown(wait=False)
 
+    def _own_metrics(self, metrics: MetricsOptions) -> MetricsOptions:
+        """Where the metrics of this process go: of several, each has a tag and an address of its own."""
+        sharing = self._host.sharing
+        if sharing is None:
+            return metrics
+        metrics.to_sdk()  # or else raises, before anything is announced
+        tags = {**(metrics.global_tags or {}), "process": str(sharing.number)}
+        address = None if metrics.prometheus is None else sharing.metrics_address(metrics.prometheus)
+        return dataclasses.replace(metrics, prometheus=address, global_tags=tags)
+
     async def _make_loops(self, service: ServiceClient, namespace: str, pool: ThreadPoolExecutor) -> Loops:
         """Make a worker of Core, and what takes its tasks. Raises BuiltinError or ErrorObject."""
         options, activities, runs = self._options, self._activities, self._runs
@@ -213,7 +228,7 @@ class Worker:
             worker.initiate_shutdown()
             await worker.finalize_shutdown()  # else no other worker of the task queue may use the connection
             raise
-        meter = core(options.metrics).metric_meter
+        meter = core(self._metrics).metric_meter
         self._set_up_runs(namespace, limit, meter)
         codec = MessageCodec(make_codec(options.codec))
         spans = tracing.call_spans(options.tracing)

@@ -1,0 +1,87 @@
+"""How much more several processes of a worker do than one, when the activities compute.
+
+The Temporal server and this client need the same cores as the workers, so each activity computes for long enough that
+their share is small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import sysconfig
+import time
+import uuid
+from pathlib import Path
+from statistics import median
+
+from temporalio.client import Client
+
+from assay.temporal.dev_server import DevServer
+
+ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
+WORKER = Path(__file__).parent / "processes.lua"
+PROCESSES = 2
+WORKFLOWS = 8
+STEPS = 4
+ROUNDS = 6_000_000
+"""Loops of an activity: about 0.3 s."""
+LEAST_RATIO = 1.8
+
+
+async def rate(server: DevServer, processes: int) -> float:
+    """Return the activities per second of a worker with so many processes, warm."""
+    client = await Client.connect(server.address)
+    queue = str(uuid.uuid4())
+    environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
+    options = () if processes == 1 else ("--processes", str(processes))
+    worker = await asyncio.create_subprocess_exec(ASSAY, "run", *options, str(WORKER), queue, env=environment)
+
+    async def run(steps: int) -> None:
+        given = {"steps": steps, "rounds": ROUNDS if steps > 1 else ROUNDS // 10}
+        await asyncio.gather(
+            *(
+                client.execute_workflow("Compute", given, id=str(uuid.uuid4()), task_queue=queue)
+                for _ in range(WORKFLOWS)
+            )
+        )
+
+    try:
+        await run(1)
+        await asyncio.sleep(2)  # the second process has started
+        await run(1)
+        begin = time.perf_counter()
+        await run(STEPS)
+        return WORKFLOWS * STEPS / (time.perf_counter() - begin)
+    finally:
+        worker.terminate()
+        if await worker.wait() != 0:
+            sys.exit(f"the worker ended with {worker.returncode}")
+
+
+async def measure(repeats: int) -> bool:
+    """Measure both in turn and print each ratio; returns whether the median reaches the goal."""
+    ratios = []
+    with DevServer(ui=False) as server:
+        for _ in range(repeats):
+            one, several = await rate(server, 1), await rate(server, PROCESSES)
+            ratios.append(several / one)
+            load = os.getloadavg()[0]
+            shown = f"1 process {one:6.2f} activities/s   {PROCESSES} processes {several:6.2f}"
+            print(f"{shown}   ratio {ratios[-1]:.2f}   load {load:.1f} on {os.cpu_count()} cores", flush=True)
+    reached = median(ratios) >= LEAST_RATIO
+    print(f"median ratio {median(ratios):.2f}   goal >= {LEAST_RATIO}{'' if reached else '  MISSED'}")
+    return reached
+
+
+def main() -> None:
+    """Measure and print; fails when the goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="measure once")
+    if not asyncio.run(measure(1 if parser.parse_args().quick else 5)):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""A process's end of its connection to the supervisor: lines of JSON in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import random
+import signal
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from assay.lua.sharing import Check, Sharing
+
+_PRIVATE_PORTS = range(20_000, 32_000)
+"""Below those that systems hand out, so that no connection takes a port between the look and the use."""
+
+
+class Link(Sharing):
+    """What this process shares with the others, agreed upon with the supervisor."""
+
+    def __init__(self, connection: socket.socket, number: int) -> None:
+        """Listen from now on. The process gets a SIGTERM when the supervisor is gone."""
+        self.number = number
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._checks: dict[str, Mapping[str, Check]] = {}
+        self._metrics: dict[str, str] = {}
+        self._reserved: dict[int, concurrent.futures.Future[int]] = {}
+        threading.Thread(target=self._listen, name="assay-supervised", daemon=True).start()
+
+    def announce_start(self) -> None:
+        """Tell that a service of the script has started."""
+        self._send(event="up")
+
+    def announce_health(self, address: str, checks: Mapping[str, Check]) -> None:
+        """Have the checks answered at `address`."""
+        self._checks[address] = checks
+        self._send(event="health", address=address)
+
+    def metrics_address(self, address: str) -> str:
+        """Return where this process serves the metrics of `address`."""
+        with self._lock:
+            private = self._metrics.get(address)
+            if private is None:
+                private = self._metrics[address] = f"127.0.0.1:{_private_port()}"
+        self._send(event="metrics", address=address, private=private)
+        return private
+
+    async def reserve(self, host: str | None, port: int) -> None:
+        """Raise OSError unless the port is free for the processes."""
+        answer: concurrent.futures.Future[int] = concurrent.futures.Future()
+        with self._lock:
+            number = len(self._reserved)
+            self._reserved[number] = answer
+        self._send(event="reserve", id=number, host=host, port=port)
+        problem = await asyncio.wrap_future(answer)
+        if problem:
+            raise OSError(problem, os.strerror(problem))
+
+    def _send(self, **message: Any) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        with self._lock, suppress(OSError):  # the supervisor is gone: `_listen` notices too
+            self._connection.sendall(line)
+
+    def _listen(self) -> None:
+        with suppress(OSError), self._connection.makefile("rb") as lines:
+            for line in lines:
+                self._handle(json.loads(line))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        if "reserved" in message:
+            self._reserved[message["id"]].set_result(message["reserved"])
+            return
+        check = self._checks.get(message["address"], {}).get(message["path"])
+        problems = [] if check is None else asyncio.run(_run(check))
+        self._send(event="checked", id=message["id"], problems=problems)
+
+
+async def _run(check: Check) -> list[str]:
+    return await check()
+
+
+def _private_port() -> int:
+    for port in random.sample(_PRIVATE_PORTS, len(_PRIVATE_PORTS)):
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port of loopback is free")

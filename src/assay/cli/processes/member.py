@@ -1,0 +1,40 @@
+"""One of several processes that run a script: `python -m assay.cli.processes.member SETTINGS [OPTIONS] SCRIPT ARGS…`.
+
+SETTINGS is a JSON object: `fd`, the connection to the supervisor; `number`; `health`, an address or null; `verbose`.
+The OPTIONS are those of the script's permissions.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import sys
+
+from assay.cli import script
+from assay.cli.leave import leave
+from assay.cli.processes.link import Link
+from assay.permissions.settings import Asked
+
+if __name__ == "__main__":
+    settings = json.loads(sys.argv[1])
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # whole lines, because the others write to the same place
+        sys.stdout.reconfigure(line_buffering=True)
+    connection = socket.socket(fileno=settings["fd"])
+    connection.set_inheritable(False)
+    link = Link(connection, settings["number"])
+    asked, (path, *arguments) = Asked.from_options(sys.argv[2:])
+    sys.argv = [path]
+    code = script.run_file(
+        path,
+        arguments,
+        verbose=settings["verbose"],
+        asked=asked,
+        health=settings["health"],
+        observe=lambda services: link.announce_start(),
+        sharing=link,
+    )
+    leave(code)
