@@ -34,8 +34,8 @@ class ProcessCount(click.ParamType[int]):
 
 @click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
-@click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of the script's workers there.")
-@click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run SCRIPT in N processes [1].")
+@click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of its workers there.")
+@click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run it in N processes that share its queues.")
 @click.argument("script")
 @script_arguments
 def command(
@@ -50,9 +50,6 @@ def command(
 
     It may do everything, unless --sandbox, an --allow option or a table [permissions] in an assay.toml beside it says
     what. An option without a list allows all of its kind.
-
-    With --processes several processes share the script's task queues, the ports of http.serve, and the addresses of
-    health and metrics. One that dies is started again; when it keeps dying all end, with exit code 70.
     """
     if health is not None:
         try:

@@ -37,7 +37,7 @@ class SandboxedCommand(click.Command):
                 help=f"Allow it to {RIGHTS[right]}.",
             )
             added.append(option)
-        file = "The file with [permissions], not the script's assay.toml."
+        file = "The file with [permissions] [assay.toml]."
         added.append(click.Option(["--permissions"], metavar="FILE", hidden=not shows_all, help=file))
         self.params = [*added, *self.params]
 
