@@ -28,7 +28,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateRPCTimeoutOr
 from temporalio.service import RPCError
 
 from assay.temporal.core.runtime import core
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "chaos.lua"

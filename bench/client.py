@@ -10,7 +10,7 @@ import sysconfig
 import uuid
 from pathlib import Path
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 BENCH = Path(__file__).parent
 GOAL = 1.3

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from temporalio.client import Client
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "short_runs.lua"

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from temporalio.client import Client, WorkflowHandle
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 BENCH = Path(__file__).parent
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from assay.lua.loop import new_event_loop
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 from command import Command
 
 # Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import urllib.request
 
-from assay.temporal.dev_server import is_free
+from assay.temporal.dev_server.server import is_free
 
 
 def free_port() -> int:

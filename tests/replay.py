@@ -21,7 +21,7 @@ from assay.builtins import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.loop import new_event_loop
-from assay.temporal.codec import CodecOptions
+from assay.temporal.data.codec import CodecOptions
 from assay.temporal.replay.feed import Feed
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.runs import Runs

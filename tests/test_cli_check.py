@@ -12,7 +12,7 @@ import pytest
 from assay import AssayError
 from assay.checking.check import check_script
 from assay.checking.tokens import tokenize
-from assay.temporal import registration
+from assay.temporal.worker import registration
 from command import TIMEOUT, Command, wait_for
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -18,8 +18,8 @@ from temporalio.client import Client
 
 from assay import DevServerError
 from assay.cli.dev.servers import answers
-from assay.temporal import dev_server
-from assay.temporal.dev_server import DevServer, find_command, is_free
+from assay.temporal.dev_server import server as dev_server
+from assay.temporal.dev_server.server import DevServer, find_command, is_free
 from command import TIMEOUT, Command, read_until, wait_for
 
 WAIT = "print('ready') sleep(600)"

@@ -8,7 +8,7 @@ from temporalio.converter import decode_typed_search_attributes, encode_typed_se
 
 from assay.errors import BuiltinError
 from assay.lua.values import Value
-from assay.temporal import search_attributes
+from assay.temporal.data import search_attributes
 
 VALUES: list[Value] = [
     "a word",

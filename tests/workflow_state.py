@@ -8,7 +8,7 @@ from typing import Any
 from assay.builtins import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
 from inside import Inside
 

@@ -25,8 +25,8 @@ from temporalio.worker import Worker
 import replay
 from assay.temporal.client.connect import connect_client
 from assay.temporal.client.conversion import data_converter
-from assay.temporal.codec import CodecOptions
-from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection.options import ConnectionOptions
+from assay.temporal.data.codec import CodecOptions
 from command import TIMEOUT, read_until
 from temporal_script import Script
 

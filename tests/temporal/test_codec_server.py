@@ -18,7 +18,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
 from assay.temporal.client.conversion import data_converter
-from assay.temporal.codec import CodecOptions, make_codec
+from assay.temporal.data.codec import CodecOptions, make_codec
 from command import Command
 from temporal_script import Script
 

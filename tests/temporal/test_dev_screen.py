@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from temporalio.client import Client
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 from command import TIMEOUT, Command, wait_for
 from glass import Glass
 from temporal_script import Script

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from temporalio.envconfig import ClientConfig
 
-from assay.temporal.dev_server import DevServer, is_free
+from assay.temporal.dev_server.server import DevServer, is_free
 from command import TIMEOUT, Command
 from guides import ROOT, blocks
 from temporal_script import Script

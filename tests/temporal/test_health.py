@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 from assay.temporal.worker import health
 from command import TIMEOUT, Command, read_until, wait_for
 from prometheus import free_port

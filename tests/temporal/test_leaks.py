@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from assay.temporal.registration import read_script
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
+from assay.temporal.worker.registration import read_script
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from command import TIMEOUT
 

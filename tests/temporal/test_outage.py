@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 from command import TIMEOUT, Command, read_until, wait_for
 from temporal_script import Script
 

@@ -13,8 +13,8 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import ErrorObject
-from assay.temporal import logs
-from assay.temporal.configuration import Settings
+from assay.temporal.connection.configuration import Settings
+from assay.temporal.telemetry import logs
 from assay.temporal.worker import outage
 from assay.temporal.worker.loops import PollRefusedError
 from assay.temporal.worker.outage import Outage

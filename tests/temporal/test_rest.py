@@ -16,7 +16,7 @@ import pytest
 from assay import LuaError, RestError, Runtime
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 from assay.temporal.rest import Client, ClientOptions, HistoryOptions, ListOptions, RunOptions, TaskQueueOptions
 from command import Command
 from temporal_script import Script

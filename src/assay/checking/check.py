@@ -19,7 +19,7 @@ from assay.checking.signals import Mention
 from assay.errors import AssayError, DeniedError, LuaError, LuaSyntaxError
 from assay.lua.loader import Finder
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal.registration import Script
+from assay.temporal.worker.registration import Script
 
 _POSITION = re.compile(r"^(.+?):(\d+): (.*)$", re.DOTALL)
 _FRAME = re.compile(r"^\t(.+?):(\d+): ", re.MULTILINE)

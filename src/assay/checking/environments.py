@@ -14,8 +14,8 @@ from assay.checking.registered import SourceEnvironment, environments, workers
 from assay.checking.rules import Names
 from assay.errors import AssayError, DeniedError
 from assay.permissions import Permissions, paths
-from assay.temporal.registration import Script
 from assay.temporal.worker.options import ALL_OTHERS
+from assay.temporal.worker.registration import Script
 
 
 @dataclass

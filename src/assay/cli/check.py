@@ -45,7 +45,7 @@ def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, ve
     """
     make_interruptible(patience=1)
     from assay.checking.check import check_scripts
-    from assay.temporal import logs
+    from assay.temporal.telemetry import logs
 
     logs.silence(verbose)
 

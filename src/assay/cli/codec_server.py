@@ -21,7 +21,7 @@ from assay.errors import AssayError
 
 if TYPE_CHECKING:
     from assay.permissions.settings import Asked
-    from assay.temporal.codec import CodecOptions
+    from assay.temporal.data.codec import CodecOptions
 
 _TOKEN = "ASSAY_CODEC_TOKEN"
 _PORT = 8888
@@ -117,8 +117,8 @@ async def _serve(
     """Serve until the process is told to end. Raises AssayError for a bad key, and OSError."""
     from aiohttp import web
 
-    from assay.temporal.codec import make_codec
-    from assay.temporal.codec_server import application
+    from assay.temporal.data.codec import make_codec
+    from assay.temporal.data.codec_server import application
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,7 +8,7 @@ import click
 
 from assay.cli.leave import complain
 from assay.errors import AssayError
-from assay.temporal import listen_address
+from assay.temporal.telemetry import listen_address
 
 _DEFAULT = "127.0.0.1:8080"
 _TIMEOUT = 10.0

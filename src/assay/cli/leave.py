@@ -14,7 +14,7 @@ def leave(code: int) -> NoReturn:
     The Temporal SDK's native part crashes now and then when the interpreter is torn down around it; a run must end
     with its own exit code every time.
     """
-    tracing = sys.modules.get("assay.temporal.tracing")
+    tracing = sys.modules.get("assay.temporal.telemetry.tracing")
     if tracing is not None:
         tracing.flush()
     for stream in (sys.stdout, sys.stderr):

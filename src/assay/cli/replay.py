@@ -75,12 +75,12 @@ async def _replay(
     verbose: bool,
     allowed: Permissions,
 ) -> int:
-    from assay.temporal import logs
     from assay.temporal.client.connect import connect_client
-    from assay.temporal.connection import ConnectionOptions
-    from assay.temporal.registration import read_script
+    from assay.temporal.connection.options import ConnectionOptions
     from assay.temporal.replay import sources
     from assay.temporal.replay.engine import Replay
+    from assay.temporal.telemetry import logs
+    from assay.temporal.worker.registration import read_script
 
     logs.silence(verbose)
     histories: AsyncIterator[WorkflowHistory]

@@ -11,7 +11,7 @@ from assay.cli.options import script_arguments, verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.permissions.settings import Asked
-from assay.temporal import listen_address
+from assay.temporal.telemetry import listen_address
 
 AUTO = "auto"
 

@@ -12,8 +12,8 @@ from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
-    from assay.temporal.codec import CodecOptions
-    from assay.temporal.connection import ConnectionOptions
+    from assay.temporal.connection.options import ConnectionOptions
+    from assay.temporal.data.codec import CodecOptions
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ async def read(
 
     The address and the namespace go on top of what the script says. Raises AssayError.
     """
-    from assay.temporal.connection import ConnectionOptions
-    from assay.temporal.registration import Script
+    from assay.temporal.connection.options import ConnectionOptions
+    from assay.temporal.worker.registration import Script
 
     options = ConnectionOptions()
     workers: list[WorkerNames] = []

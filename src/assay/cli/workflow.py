@@ -101,11 +101,11 @@ async def _read(
     verbose: bool,
     allowed: Permissions,
 ) -> tuple[Timeline, Divergence | None]:
-    from assay.temporal import logs
     from assay.temporal.client.connect import connect_client
-    from assay.temporal.connection import ConnectionOptions
-    from assay.temporal.registration import read_script
+    from assay.temporal.connection.options import ConnectionOptions
+    from assay.temporal.telemetry import logs
     from assay.temporal.timeline import reading
+    from assay.temporal.worker.registration import read_script
 
     logs.silence(verbose)
     if is_file:

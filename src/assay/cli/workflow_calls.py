@@ -267,9 +267,9 @@ def _explained(error: AssayError, script: str | None) -> str:
 async def _connected(
     call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool, asked: Asked
 ) -> int:
-    from assay.temporal import logs
     from assay.temporal.client import Client
     from assay.temporal.client.connect import connect_client
+    from assay.temporal.telemetry import logs
 
     logs.silence(verbose)
     options = await script_options.read(script, asked, address=address, namespace=namespace)
@@ -328,7 +328,7 @@ async def _show_result(client: Client, workflow: str, run_id: str | None, limit:
 
 
 def _plain(value: Any) -> Any:
-    from assay.temporal.payloads import to_python
+    from assay.temporal.data.payloads import to_python
 
     return to_python(value)
 

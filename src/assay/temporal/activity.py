@@ -15,8 +15,8 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library
 from assay.lua.values import Json, Seconds
 from assay.permissions.needs import NOTHING
-from assay.temporal.meter import MetricMeter
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.telemetry.meter import MetricMeter
 
 if TYPE_CHECKING:
     from assay.temporal.worker.attempt import Attempt

@@ -58,7 +58,7 @@ library.late_handle("temporal.Schedules", "assay.temporal.client")
 library.late_handle("temporal.WorkflowPages", "assay.temporal.client")
 library.late_handle("temporal.Worker", "assay.temporal.worker.worker")
 for _metric in ("MetricMeter", "MetricCounter", "MetricHistogram", "MetricGauge"):
-    library.late_handle(f"temporal.{_metric}", "assay.temporal.meter")
+    library.late_handle(f"temporal.{_metric}", "assay.temporal.telemetry.meter")
 
 
 @library.function(native=True, types="assay.temporal.client")

@@ -28,22 +28,21 @@ from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
 from assay.permissions import EVERYTHING
-from assay.temporal import payloads
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.connect import connect_client
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
-from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.core.protos import Start, WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.core.runtime import core
-from assay.temporal.data import failures
-from assay.temporal.registration import Script, read_script
+from assay.temporal.data import failures, payloads
 from assay.temporal.replay.engine import Outcome, Replay
 from assay.temporal.replay.integrity import IncompleteHistoryError, check
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.attempt import Attempt
 from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.registration import Script, read_script
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run as WorkflowRun
 from assay.temporal.workflow.runs import Observer

@@ -66,7 +66,7 @@ class TestHost(Host):
 
     async def environment(self, options: EnvironmentOptions) -> TestEnvironment:
         """Make an environment that ends with the running test."""
-        from assay.temporal import logs
+        from assay.temporal.telemetry import logs
         from assay.testing.environment import Server, TestEnvironment
 
         if self.running is None:

@@ -10,8 +10,8 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 
 from assay.lua.values import Value
-from assay.temporal import search_attributes
 from assay.temporal.core.protos import WorkflowActivationCompletion
+from assay.temporal.data import search_attributes
 
 _TYPES = {
     name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", ""): number

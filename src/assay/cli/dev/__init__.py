@@ -21,8 +21,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
 from assay.permissions.settings import Asked, permissions
-from assay.temporal import dev_server
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import USUAL_PORT, DevServer
 
 
 @click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a Temporal server, anew when it changes.")
@@ -66,7 +65,7 @@ def command(
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
         return _run(script, list(arguments), display, verbose, asked)
-    usual = f"localhost:{dev_server.USUAL_PORT}"
+    usual = f"localhost:{USUAL_PORT}"
     if not own and servers.answers(usual):
         display.say("Temporal server", f"{usual} (already running)")
         return _run(script, list(arguments), display, verbose, asked)
@@ -85,7 +84,7 @@ def command(
         display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
         display.say("Web UI", server.ui_url)
         display.say("HTTP API", server.http_url)
-        if server.port != dev_server.USUAL_PORT:
+        if server.port != USUAL_PORT:
             display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
         return _run(script, list(arguments), display, verbose, asked)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from assay.temporal import end_with_parent
+from assay.temporal.dev_server import end_with_parent
 
 
 async def start(*arguments: str, **options: Any) -> asyncio.subprocess.Process:

@@ -23,8 +23,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from assay.cli.dev import failures
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
 from assay.lua.host import Service
-from assay.temporal import payloads
 from assay.temporal.client.connect import connect_client
+from assay.temporal.data import payloads
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.waits import STATE_QUERY
 

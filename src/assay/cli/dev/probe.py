@@ -14,12 +14,12 @@ from assay.cli.dev.reload import BROKEN, DIVERGED, NO_WORKER
 from assay.cli.failure import describe
 from assay.errors import AssayError
 from assay.permissions.settings import Asked, permissions
-from assay.temporal import logs
 from assay.temporal.client.connect import connect_client
-from assay.temporal.registration import Script
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
 from assay.temporal.replay.show import show
+from assay.temporal.telemetry import logs
+from assay.temporal.worker.registration import Script
 
 _AT_MOST = 100  # open workflows of a task queue
 _SECONDS = 10.0  # for all of them

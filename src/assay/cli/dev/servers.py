@@ -8,7 +8,7 @@ import socket
 
 import click
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 _PROBE_TIMEOUT = 3.0
 _OTHER_SERVERS = ("TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_GRPC_META")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from assay.cli.processes import exposition
 from assay.cli.processes.fleet import Fleet
-from assay.temporal import status_server
+from assay.temporal.telemetry import status_server
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession, web
 
-    from assay.temporal.status_server import Page
+    from assay.temporal.telemetry.status_server import Page
 
 _SCRAPE_TIMEOUT = 5.0
 

@@ -11,7 +11,7 @@ from assay.temporal.client.standalone import StandaloneActivityMethods
 from assay.temporal.client.start import StartConnectionOptions, Started, StartMethods, StartOptions, start_workflow
 from assay.temporal.client.visibility import VisibilityMethods, WorkflowPages
 from assay.temporal.client.workflows import WorkflowMethods
-from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection.options import ConnectionOptions
 
 
 class Client(

@@ -12,8 +12,8 @@ from temporalio.common import RawValue
 from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds
-from assay.temporal import payloads
 from assay.temporal.client.session import CallOptions, Session, answer
+from assay.temporal.data import payloads
 
 if TYPE_CHECKING:
     from temporalio import client as sdk

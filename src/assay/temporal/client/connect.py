@@ -7,10 +7,12 @@ from temporalio.common import HeaderCodecBehavior
 from temporalio.runtime import Runtime
 
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal import configuration, connection, tracing
 from assay.temporal.client.call_limits import CallLimits
 from assay.temporal.client.conversion import data_converter
-from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection import configuration
+from assay.temporal.connection.connect import connect
+from assay.temporal.connection.options import ConnectionOptions
+from assay.temporal.telemetry import tracing
 
 
 async def connect_client(
@@ -22,7 +24,7 @@ async def connect_client(
 ) -> Client:
     """Connect for the Lua function `caller`. Raises BuiltinError, DeniedError or ErrorObject (kind "rpc")."""
     converter = data_converter(options.codec)
-    service = await connection.connect(caller, options, runtime=runtime, permissions=permissions)
+    service = await connect(caller, options, runtime=runtime, permissions=permissions)
     spans = tracing.interceptor(options.tracing)
     return Client(
         service,

@@ -18,8 +18,8 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 from assay.errors import BuiltinError, LuaError
-from assay.temporal.codec import Codec, CodecOptions, make_codec
 from assay.temporal.data import failures
+from assay.temporal.data.codec import Codec, CodecOptions, make_codec
 
 
 def data_converter(codec: CodecOptions | None) -> DataConverter:

@@ -26,8 +26,7 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import BuiltinError, ErrorObject
-from assay.temporal import payloads
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 
 NO_ANSWER = "no answer from the server within rpc_timeout"
 _KINDS = {CancelledError: "cancelled", TerminatedError: "terminated", TimeoutError: "timeout"}

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from assay.lua.values import Value
-from assay.temporal import search_attributes
 from assay.temporal.client import schedule_spec, values
 from assay.temporal.client.schedule_spec import SpecOptions
-from assay.temporal.options import RetryPolicyOptions
-from assay.temporal.times import timestamp, timestamps
+from assay.temporal.data import search_attributes
+from assay.temporal.data.options import RetryPolicyOptions
+from assay.temporal.data.times import timestamp, timestamps
 
 if TYPE_CHECKING:
     from temporalio.client import (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
 from assay.lua.values import Seconds
-from assay.temporal import times
-from assay.temporal.options import seconds
-from assay.temporal.times import timestamp
+from assay.temporal.data import times
+from assay.temporal.data.options import seconds
+from assay.temporal.data.times import timestamp
 
 if TYPE_CHECKING:
     from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec

@@ -11,7 +11,6 @@ from temporalio.service import RPCError
 from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Value
-from assay.temporal import times
 from assay.temporal.client import schedule_spec, values
 from assay.temporal.client.schedule_info import ScheduleInfo, ScheduleRow, info, row
 from assay.temporal.client.schedule_options import (
@@ -28,7 +27,8 @@ from assay.temporal.client.schedule_options import (
 from assay.temporal.client.session import Session, answer
 from assay.temporal.client.start import common_arguments
 from assay.temporal.client.visibility import ListOptions
-from assay.temporal.options import seconds
+from assay.temporal.data import times
+from assay.temporal.data.options import seconds
 
 if TYPE_CHECKING:
     from temporalio.client import (

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from assay.errors import BuiltinError
 from assay.lua.convert import suggest
 from assay.lua.values import Value
-from assay.temporal import search_attributes
+from assay.temporal.data import search_attributes
 
 if TYPE_CHECKING:
     from temporalio.client import Client

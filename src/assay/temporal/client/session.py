@@ -13,8 +13,8 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Name, Seconds
 from assay.temporal.client.search_attributes import SearchAttributes
-from assay.temporal.configuration import headers
-from assay.temporal.options import seconds
+from assay.temporal.connection.configuration import headers
+from assay.temporal.data.options import seconds
 
 if TYPE_CHECKING:
     from temporalio.client import Client as SdkClient

@@ -12,13 +12,13 @@ from temporalio.common import ActivityIDConflictPolicy, ActivityIDReusePolicy, R
 from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
-from assay.temporal import search_attributes
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, Session, answer, ended
 from assay.temporal.client.values import InputOptions
 from assay.temporal.client.visibility import ListOptions
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority, seconds
-from assay.temporal.times import timestamp
+from assay.temporal.data import search_attributes
+from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions, priority, seconds
+from assay.temporal.data.times import timestamp
 
 if TYPE_CHECKING:
     from temporalio.client import ActivityExecution, ActivityHandle

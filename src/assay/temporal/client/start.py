@@ -17,8 +17,8 @@ from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
 from assay.temporal.client.unserved import told_when_nobody_comes
 from assay.temporal.client.values import InputOptions
-from assay.temporal.connection import ConnectionOptions
-from assay.temporal.options import (
+from assay.temporal.connection.options import ConnectionOptions
+from assay.temporal.data.options import (
     PriorityOptions,
     RetryPolicyOptions,
     VersionOverride,

@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json, Value
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 
 
 @dataclass(kw_only=True)

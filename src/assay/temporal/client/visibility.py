@@ -14,10 +14,10 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.host import Several
 from assay.lua.values import Name, Value
-from assay.temporal import search_attributes
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
-from assay.temporal.times import timestamp
+from assay.temporal.data import search_attributes
+from assay.temporal.data.times import timestamp
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowExecution, WorkflowExecutionAsyncIterator, WorkflowExecutionDescription

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
-from assay.temporal import listen_address
+from assay.temporal.telemetry import listen_address
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")

@@ -1,1 +1,4 @@
-"""Data on its way between Lua and Temporal: failures, in the server's own form."""
+"""What travels to the server and back: payloads and their encryption, failures, search attributes, times, policies.
+
+Nothing here connects to a server or knows a workflow.
+"""

@@ -18,7 +18,7 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.errors import BuiltinError, ErrorObject, LuaError
 from assay.lua.values import Json, Value
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 
 DEFAULT_TYPE = "LuaError"
 HIDDEN_MESSAGE = "Encoded failure"

@@ -15,7 +15,7 @@ from temporalio.api.common.v1 import Payload
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 
 HEADER = "_tracer-data"
 """The header that carries a trace's context between Temporal's SDKs."""

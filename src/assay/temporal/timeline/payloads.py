@@ -11,8 +11,8 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.errors import AssayError
 from assay.lua.values import Value
-from assay.temporal.codec import Codec
-from assay.temporal.payloads import from_payload, to_python
+from assay.temporal.data.codec import Codec
+from assay.temporal.data.payloads import from_payload, to_python
 
 
 def _find(message: Message) -> Iterator[Payload]:

@@ -11,12 +11,12 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import AssayError
-from assay.temporal.codec import make_codec
-from assay.temporal.registration import Script
+from assay.temporal.data.codec import make_codec
 from assay.temporal.replay.engine import Divergence, Replay
 from assay.temporal.replay.sources import read_history
 from assay.temporal.timeline import payloads
 from assay.temporal.timeline.entries import Timeline, timeline
+from assay.temporal.worker.registration import Script
 
 
 @dataclass

@@ -15,7 +15,6 @@ from temporalio.api.failure.v1 import Failure
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.activity import live
 from assay.temporal.core.protos import (
     ActivityCancellationDetails,
@@ -23,7 +22,7 @@ from assay.temporal.core.protos import (
     ActivityTaskCompletion,
     Start,
 )
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter

@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, SearchAttributes
 from temporalio.api.failure.v1 import Failure
 
-from assay.temporal.codec import Codec
 from assay.temporal.data import failures
+from assay.temporal.data.codec import Codec
 
 _SIGN = b"binary/encrypted"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
 from assay.lua.sharing import Check
-from assay.temporal import status_server
+from assay.temporal.telemetry import status_server
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -21,10 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json, Name, Seconds
-from assay.temporal import payloads
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NexusTask, NexusTaskCompletion
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.worker import links
 from assay.temporal.worker.codec import MessageCodec
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 from assay.errors import ErrorObject
-from assay.temporal import connect_errors, logs
-from assay.temporal.configuration import Settings
-from assay.temporal.connection import answers
+from assay.temporal.connection import errors
+from assay.temporal.connection.configuration import Settings
+from assay.temporal.connection.connect import answers
 from assay.temporal.core import runtime
+from assay.temporal.telemetry import logs
 from assay.temporal.worker import reception
 from assay.temporal.worker.loops import PollRefusedError
 
@@ -74,7 +75,7 @@ class Outage:
 
     async def until_accepted(self, refused: PollRefusedError, stop: asyncio.Event) -> None:
         """Wait until the server takes the worker again, or `stop` is set. Raises ErrorObject if it never will."""
-        text = connect_errors.reason(RuntimeError(str(refused)), self._settings, 0)
+        text = errors.reason(RuntimeError(str(refused)), self._settings, 0)
         while not stop.is_set():
             refusal = self._refusal = await self._ask()
             if refusal is None:
@@ -114,7 +115,7 @@ class Outage:
             self._loop.call_soon_threadsafe(self._noticed.set)
 
     async def _look(self, failure: runtime.PollFailure) -> None:
-        reason = connect_errors.reason(RuntimeError(failure.text), self._settings, 0)
+        reason = errors.reason(RuntimeError(failure.text), self._settings, 0)
         if await answers(self._service):
             if failure.lasting and not failure.is_of_transport:
                 self._complain(reason)

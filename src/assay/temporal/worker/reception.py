@@ -11,9 +11,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 from assay.errors import BuiltinError, ErrorObject
-from assay.temporal import payloads
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NamespaceInfo
+from assay.temporal.data import payloads
 
 _CALL_TIMEOUT = timedelta(seconds=10)
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')

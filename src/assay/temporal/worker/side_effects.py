@@ -12,10 +12,9 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.errors import LuaError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityTaskCompletion, Start
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.runs import Runs, UnknownRunError

@@ -19,14 +19,15 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.temporal import configuration, listen_address, logs, tracing
-from assay.temporal.allocator import give_freed_memory_back
-from assay.temporal.codec import make_codec
-from assay.temporal.connection import connect
+from assay.temporal.connection import configuration
+from assay.temporal.connection.connect import connect
 from assay.temporal.core.bridge import make_worker
 from assay.temporal.core.runtime import MetricsOptions, core
+from assay.temporal.data.codec import make_codec
+from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
+from assay.temporal.worker.allocator import give_freed_memory_back
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.worker.config import core_config, task_types
 from assay.temporal.worker.loops import Loops, PollRefusedError

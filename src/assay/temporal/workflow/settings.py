@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.common import VersioningBehavior
 
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 from assay.temporal.workflow.sandbox.copies import Copies
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
 

@@ -9,10 +9,9 @@ from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json, Name
-from assay.temporal import payloads
 from assay.temporal.core.protos import ActivityCancellationType, WorkflowCommand
-from assay.temporal.data import failures
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, priority
+from assay.temporal.data import failures, payloads
+from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions, priority
 from assay.temporal.workflow.ctx.calls import arguments, set_time, settled
 from assay.temporal.workflow.ctx.futures import Future, StepFuture
 from assay.temporal.workflow.run.activities import Activity, LocalActivity, outcome

@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload
 from assay.errors import BuiltinError
 from assay.lua.convert import MAX_SECONDS
 from assay.lua.values import Json, Value
-from assay.temporal import payloads, search_attributes
+from assay.temporal.data import payloads, search_attributes
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.run.timers import Timer

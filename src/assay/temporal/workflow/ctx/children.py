@@ -10,7 +10,13 @@ from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Value
 from assay.temporal.core.protos import ChildWorkflowCancellationType, ParentClosePolicy, WorkflowCommand
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions, VersionOverride, priority, versioning_override
+from assay.temporal.data.options import (
+    PriorityOptions,
+    RetryPolicyOptions,
+    VersionOverride,
+    priority,
+    versioning_override,
+)
 from assay.temporal.workflow.ctx.calls import arguments, set_attributes, set_memo, set_time
 from assay.temporal.workflow.ctx.futures import Future, StepFuture
 from assay.temporal.workflow.ctx.others import signal_child

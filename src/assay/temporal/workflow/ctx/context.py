@@ -6,7 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from assay.lua.declare import method
-from assay.temporal.meter import MetricMeter
+from assay.temporal.telemetry.meter import MetricMeter
 from assay.temporal.workflow.ctx.activities import Activities
 from assay.temporal.workflow.ctx.cancellation import Cancellation
 from assay.temporal.workflow.ctx.children import Children

@@ -11,7 +11,7 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Value
 from assay.temporal.core.protos import WorkflowCommand
-from assay.temporal.options import RetryPolicyOptions
+from assay.temporal.data.options import RetryPolicyOptions
 from assay.temporal.workflow.ctx.calls import arguments, set_attributes, set_memo, set_time
 from assay.temporal.workflow.run.run import ContinueAsNew, Run
 

@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 from assay.lua.declare import reader
 from assay.lua.values import Value
 from assay.temporal.data import failures
-from assay.temporal.options import PriorityOptions, RetryPolicyOptions
+from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions
 from assay.temporal.workflow.run.run import Run
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time as clock
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.permissions.needs import NOTHING
-from assay.temporal import meter
+from assay.temporal.telemetry import meter
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.ctx.futures import Future
 from assay.temporal.workflow.sandbox.host import WorkflowHost

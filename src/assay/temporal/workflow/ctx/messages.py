@@ -9,7 +9,7 @@ from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
 from assay.lua.host import Several
 from assay.lua.values import Json, Value
-from assay.temporal import payloads
+from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.calls import ConditionOptions, until, within
 from assay.temporal.workflow.run.mailbox import Handler, Queue
 from assay.temporal.workflow.run.messages import take_signal

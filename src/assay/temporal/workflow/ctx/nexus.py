@@ -7,8 +7,8 @@ from typing import Literal
 
 from assay.lua.declare import method
 from assay.lua.values import Json, Name
-from assay.temporal import payloads
 from assay.temporal.core.protos import NexusOperationCancellationType, WorkflowCommand
+from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.calls import check_size, set_time
 from assay.temporal.workflow.ctx.futures import Future, StepFuture
 from assay.temporal.workflow.run.activities import outcome

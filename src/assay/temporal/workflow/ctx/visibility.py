@@ -7,8 +7,8 @@ import orjson
 from assay.errors import BuiltinError
 from assay.lua.declare import method, reader
 from assay.lua.values import Json, Value
-from assay.temporal import payloads, search_attributes
 from assay.temporal.core.protos import WorkflowCommand
+from assay.temporal.data import payloads, search_attributes
 from assay.temporal.workflow.ctx.calls import check_size
 from assay.temporal.workflow.run.run import Run
 

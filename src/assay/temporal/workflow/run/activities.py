@@ -6,9 +6,8 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import ActivityResolution, DoBackoff, WorkflowCommand
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.timers import Timer

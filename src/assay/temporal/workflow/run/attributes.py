@@ -10,7 +10,7 @@ from temporalio.api.common.v1 import Payload
 
 from assay.errors import BuiltinError
 from assay.lua.values import Value
-from assay.temporal import payloads, search_attributes
+from assay.temporal.data import payloads, search_attributes
 from assay.temporal.workflow.run.start import Start
 
 logger = logging.getLogger("assay.temporal.workflow")

@@ -11,9 +11,8 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import DoUpdate, QueryWorkflow, SignalWorkflow, WorkflowCommand
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update
 from assay.temporal.workflow.run.mailbox import Handler, Mailbox

@@ -10,8 +10,8 @@ from temporalio.api.sdk.v1 import UserMetadata
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import WorkflowCommand
+from assay.temporal.data import payloads
 
 MAX_COMMANDS = 20_000
 """Commands of one activation; the server takes far fewer pending steps of one run."""

@@ -31,7 +31,6 @@ from temporalio.common import MetricMeter
 
 from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import (
     CancelWorkflow,
     InitializeWorkflow,
@@ -40,7 +39,7 @@ from assay.temporal.core.protos import (
     WorkflowActivationJob,
     WorkflowCommand,
 )
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes
 from assay.temporal.workflow.run.fibers import Fiber, Update

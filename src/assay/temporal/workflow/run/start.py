@@ -8,8 +8,8 @@ from temporalio.api.common.v1 import Payload
 
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import InitializeWorkflow, WorkflowActivation
+from assay.temporal.data import payloads
 
 
 class Start:

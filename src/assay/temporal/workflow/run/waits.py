@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.temporal import times
+from assay.temporal.data import times
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
 from assay.errors import BuiltinError
-from assay.temporal.codec import Codec
+from assay.temporal.data.codec import Codec
 
 _MAX_BODY = 64 * 1024 * 1024
 _MAX_AGE = "600"  # seconds for which a browser keeps the answer to a preflight request

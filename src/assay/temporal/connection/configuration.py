@@ -6,17 +6,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.envconfig import ClientConfig
 from temporalio.service import TLSConfig
 
 from assay.errors import BuiltinError
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal import tls
-
-if TYPE_CHECKING:
-    from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection import tls
+from assay.temporal.connection.options import ConnectionOptions
 
 _HEADER_NAME = re.compile(r"[0-9a-z_.-]+")
 _HEADER_TEXT = re.compile(r"[ -~]*")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
-from assay.temporal import listen_address
+from assay.temporal.telemetry import listen_address
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -18,7 +18,7 @@ from typing import IO
 
 from assay.errors import DevServerError
 from assay.installation import install_command
-from assay.temporal import end_with_parent
+from assay.temporal.dev_server import end_with_parent
 
 HOST = "127.0.0.1"
 USUAL_PORT = 7233

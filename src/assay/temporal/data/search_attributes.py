@@ -23,7 +23,7 @@ from temporalio.common import (
 from assay.errors import BuiltinError
 from assay.lua.convert import lua_type
 from assay.lua.values import MAX_INTEGER, MIN_INTEGER, Value
-from assay.temporal import payloads, times
+from assay.temporal.data import payloads, times
 
 
 def _text(value: Value) -> str | None:

@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from assay.temporal import logs
+from assay.temporal.telemetry import logs
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

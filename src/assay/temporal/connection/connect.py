@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple
 from datetime import timedelta
 from weakref import WeakKeyDictionary
 
@@ -15,15 +15,15 @@ from temporalio.service import ConnectConfig, GrpcCompression, RetryConfig, RPCE
 
 from assay.errors import ErrorObject
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal import configuration, connect_errors, tracing
-from assay.temporal.codec import CodecOptions
+from assay.temporal.connection import configuration, errors
+from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.core.runtime import core
-from assay.temporal.tls import TlsOptions
+from assay.temporal.telemetry import tracing
 
 CONNECT_TIMEOUT = 8.0
 """Seconds until a server that does not answer is given up."""
 
-CALL_PATIENCE = 60.0
+RETRY_TIMEOUT = 60.0
 """Seconds for which a call is tried again while the server is away, unless `rpc_timeout` says less."""
 
 _SHARED_AT_MOST = 16
@@ -31,43 +31,6 @@ _SHARED_AT_MOST = 16
 _lock = threading.Lock()
 _shared: OrderedDict[object, ServiceClient] = OrderedDict()
 _served: WeakKeyDictionary[ServiceClient, set[tuple[str, str]]] = WeakKeyDictionary()
-
-
-@dataclass(kw_only=True)
-class ConnectionOptions:
-    """Where the server is, and who calls.
-
-    What is left out comes from Temporal's environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
-    `TEMPORAL_API_KEY`, `TEMPORAL_TLS` and `TEMPORAL_TLS_*`, `TEMPORAL_GRPC_META_*`, and the profile in
-    `temporal.toml`), then from the defaults `localhost:7233` and `default`. The same options share one connection.
-    While the server is away a call is tried again for a minute, or for its `rpc_timeout`.
-
-    Attributes:
-        url: `host:port` of the server's gRPC frontend, without `http://`.
-        namespace: The namespace.
-        api_key: The key that says who calls. It implies `tls`.
-        identity: What the server shows as the caller.
-        metadata: gRPC headers for every call: lower-case name → text. They go on top of those of the environment.
-        tls: `true` for TLS with the authorities of the system, a table for certificates, `false` for none although the
-            environment or an API key says so.
-        profile: The profile in `temporal.toml`; `TEMPORAL_PROFILE` or "default" when left out.
-        config_file: The path of the `temporal.toml`; `TEMPORAL_CONFIG_FILE` or the usual one of Temporal's tools when
-            left out.
-        codec: How payloads are encrypted. Clients and workers that share workflows need the same keys.
-        tracing: Send traces to an OpenTelemetry collector, which the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
-            `OTEL_SERVICE_NAME`, …) describe. On when they name one, unless this is `false`.
-    """
-
-    url: str | None = None
-    namespace: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    identity: str | None = None
-    metadata: dict[str, str] | None = field(default=None, repr=False)
-    tls: bool | TlsOptions | None = None
-    profile: str | None = None
-    config_file: str | None = None
-    codec: CodecOptions | None = None
-    tracing: bool | None = None
 
 
 async def connect(
@@ -93,7 +56,7 @@ async def connect(
         rpc_metadata=settings.metadata,
         identity=options.identity or "",
         retry_config=RetryConfig(
-            max_interval_millis=2000, max_elapsed_time_millis=int(CALL_PATIENCE * 1000), max_retries=0
+            max_interval_millis=2000, max_elapsed_time_millis=int(RETRY_TIMEOUT * 1000), max_retries=0
         ),
         runtime=runtime or core(),
         grpc_compression=GrpcCompression.NONE,
@@ -103,7 +66,7 @@ async def connect(
         if task_queue is not None and not _take(service, settings.namespace, task_queue):
             service = await asyncio.wait_for(ServiceClient.connect(config), CONNECT_TIMEOUT)
     except (TimeoutError, RuntimeError, RPCError) as error:
-        reason = connect_errors.reason(error, settings, CONNECT_TIMEOUT)
+        reason = errors.reason(error, settings, CONNECT_TIMEOUT)
         text = f"{caller}: cannot connect to the Temporal server at {settings.address}: {reason}"
         raise ErrorObject(text, kind="rpc") from error
     return service

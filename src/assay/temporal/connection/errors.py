@@ -6,7 +6,7 @@ import re
 
 from temporalio.service import RPCError, TLSConfig
 
-from assay.temporal.configuration import Settings
+from assay.temporal.connection.configuration import Settings
 
 _SIGNS = {
     "connection refused": "connection refused",

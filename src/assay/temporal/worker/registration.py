@@ -15,7 +15,7 @@ from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal.connection import ConnectionOptions
+from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
 
