@@ -18,7 +18,7 @@ from statistics import median
 
 from temporalio.client import Client
 
-from assay.temporal.dev_server import DevServer
+from assay.temporal.dev_server.server import DevServer
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "processes.lua"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from temporalio.client import WorkflowHistory
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.loop import new_event_loop

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
-from assay import builtins
+from assay import libraries
 from assay.lua.declare import Library
 from assay.lua.host import Host
 
@@ -43,7 +43,7 @@ async def service(host: Host, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    builtins.LIBRARIES = {**builtins.LIBRARIES, "service": ("stub_service", True)}
+    libraries.LIBRARIES = {**libraries.LIBRARIES, "service": ("stub_service", True)}
     from assay.cli import main
 
     main()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.builtins import LIBRARIES, log
+from assay.builtins import log
+from assay.libraries import LIBRARIES
 from command import Command
 from inside import Inside, run
 

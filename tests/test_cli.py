@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli import COMMANDS
+from assay.cli.names import COMMANDS
 from command import TIMEOUT, Command, read_until, wait_for
 
 STUB = (os.path.join(os.path.dirname(__file__), "stub_service.py"),)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli import COMMANDS, command_page
+from assay.cli import command_page
+from assay.cli.names import COMMANDS
 from command import Command
 
 PAGE = Path(__file__).parent.parent / "docs" / "command-line.md"

@@ -111,7 +111,7 @@ def in_new_process(code: str) -> str:
 PREAMBLE = """
 import sys
 before = set(sys.modules)
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 host = Host(LIBRARIES, Finder("."), sys.stdout.buffer.write, sys.stdout.buffer.flush)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits

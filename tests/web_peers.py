@@ -14,8 +14,8 @@ import aiohttp
 import aiohttp.web
 import pytest
 
-from assay.builtins import LIBRARIES
 from assay.errors import LuaError
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 

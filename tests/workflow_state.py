@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
 from assay.temporal.data import payloads

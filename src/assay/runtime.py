@@ -9,8 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import BinaryIO
 
-from assay.builtins import LIBRARIES
 from assay.errors import LuaError, ScriptExit
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder

@@ -10,7 +10,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation, Work
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.temporal.workflow.ctx.context import Context

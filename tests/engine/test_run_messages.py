@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
 from engine import jobs
 from engine.driver import TRY, Drive, Driver, kinds, result

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import assay
-from assay.builtins import LIBRARIES
 from assay.cli import reference
+from assay.libraries import LIBRARIES
 from assay.lua.declare import Function, Library
 from assay.permissions.needs import NOTHING, RIGHTS
 from assay.testing.host import TEST_LIBRARIES

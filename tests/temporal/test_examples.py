@@ -95,13 +95,13 @@ TEST_FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("
 
 
 def test_each_example_is_run() -> None:
-    assert NAMES == sorted([*PRINTED, *ELSEWHERE])
+    assert sorted([*PRINTED, *ELSEWHERE]) == NAMES
     for name, file in ELSEWHERE.items():
         assert f'"{name}.lua"' in (TESTS.parent / file).read_text(encoding="utf-8")
 
 
 def test_each_example_has_a_test_file() -> None:
-    assert TEST_FILES == sorted([*(f"{name}_test.lua" for name in NAMES), "promotion/worker_test.lua"])
+    assert sorted([*(f"{name}_test.lua" for name in NAMES), "promotion/worker_test.lua"]) == TEST_FILES
 
 
 def test_the_table_lists_each_example() -> None:

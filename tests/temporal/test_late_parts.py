@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.values import Json

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS, State

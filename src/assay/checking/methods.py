@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.declare import Function, Library
 from assay.temporal.library import CLIENT_METHODS
 from assay.temporal.workflow.ctx.context import Context

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from assay.builtins import LIBRARIES
 from assay.checking import syntax
 from assay.checking.body import Body, Call
 from assay.checking.findings import Finding, nearest, suggestion
 from assay.checking.keywords import misspelled
 from assay.checking.methods import CLIENT_METHODS, METHODS, library
+from assay.libraries import LIBRARIES
 
 _THERE = ", in an activity"
 _ABSENT = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assay.builtins import LIBRARIES
 from assay.checking import syntax
 from assay.checking.body import Body
 from assay.checking.findings import Finding, suggestion
 from assay.checking.methods import METHODS, library
 from assay.checking.options import bad_options
+from assay.libraries import LIBRARIES
 from assay.temporal.workflow.sandbox.host import REPLACED
 
 _ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity", "start_local_activity")

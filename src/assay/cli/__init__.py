@@ -19,16 +19,7 @@ import sys
 from typing import NoReturn
 
 from assay.cli.leave import leave
-
-COMMANDS = (
-    *("check", "codec-server", "completion", "context", "dev", "exec"),
-    *("health", "help", "modules", "new", "repl", "replay"),
-    *("run", "test", "types", "version", "workflow"),
-)
-"""The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""
-
-SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
-"""What the options begin with that say what a script may do."""
+from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 import assay
-from assay.cli import COMMANDS, SANDBOX_OPTIONS
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
+from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """How the system refuses what a command prints; who writes files tells their names."""

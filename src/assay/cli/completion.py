@@ -81,6 +81,4 @@ def command(shell: str) -> None:
     zsh:  echo 'eval "$(assay completion zsh)"' >> ~/.zshrc
     fish: assay completion fish > ~/.config/fish/completions/assay.fish
     """  # noqa: D301 click wants the character, for lines that it leaves as they are
-    from assay.cli.commands import group
-
-    click.echo(_completer(shell, group).source())
+    click.echo(_completer(shell, click.get_current_context().find_root().command).source())

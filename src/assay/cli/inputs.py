@@ -25,7 +25,7 @@ async def _value(text: str) -> Any:
 
 async def _lua(text: str) -> Any:
     """The value of a Lua expression, in a state of its own."""
-    from assay.builtins import LIBRARIES
+    from assay.libraries import LIBRARIES
     from assay.lua.host import Host
     from assay.lua.loader import Finder
 

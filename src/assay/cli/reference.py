@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from assay.builtins import LIBRARIES
+from assay.libraries import LIBRARIES
 from assay.lua.annotations import module_stub, prelude, stub
 from assay.lua.declare import Library
 from assay.lua.reference import entries, page

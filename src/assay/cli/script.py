@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from assay.builtins import LIBRARIES
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host, Service
 from assay.lua.loader import Finder
 from assay.permissions import EVERYTHING, Permissions

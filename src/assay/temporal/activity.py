@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,9 +15,7 @@ from assay.lua.values import Json, Seconds
 from assay.permissions.needs import NOTHING
 from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions
 from assay.temporal.telemetry.meter import MetricMeter
-
-if TYPE_CHECKING:
-    from assay.temporal.worker.attempt import Attempt
+from assay.temporal.worker.attempt import Attempt, live
 
 library = Library(
     "activity",
@@ -43,9 +39,6 @@ library = Library(
     """,
     needs=NOTHING,
 )
-
-live: ContextVar[Attempt] = ContextVar("assay.activity")
-"""The activity on whose behalf a task runs."""
 
 
 @dataclass

@@ -21,9 +21,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
 from assay.installation import install_command
+from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from assay.builtins import LIBRARIES
 from assay.errors import BuiltinError, LuaError
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder

@@ -5,17 +5,15 @@ from __future__ import annotations
 import binascii
 import warnings
 from base64 import urlsafe_b64decode
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 import orjson
 
 from assay.builtins.crypto import keys
+from assay.builtins.crypto.tokens import VerifyOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
-
-if TYPE_CHECKING:
-    from assay.builtins.crypto import VerifyOptions
 
 # It would go to the script's stderr; how long a secret has to be is the author's to know.
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)

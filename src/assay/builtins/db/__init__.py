@@ -6,9 +6,9 @@ sessions; each, and its driver, is imported when a script first connects to such
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from assay.builtins.db.options import ConnectOptions
 from assay.errors import BuiltinError
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
@@ -44,22 +44,6 @@ library = Library(
     },
     needs=NOTHING,
 )
-
-
-@dataclass(kw_only=True)
-class ConnectOptions:
-    """How to connect.
-
-    Attributes:
-        timeout: Seconds that a statement may take, waiting for a free connection included; then it is cancelled.
-            `math.huge` for ever.
-        connect_timeout: Seconds to open a connection.
-        max_connections: How many connections are open at most; further statements wait. SQLite always has one.
-    """
-
-    timeout: float = 30
-    connect_timeout: float = 10
-    max_connections: int = 10
 
 
 @library.handle

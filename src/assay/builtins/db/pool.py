@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
-from assay.builtins.db import ConnectOptions
+from assay.builtins.db.options import ConnectOptions
 from assay.builtins.db.sql import Dialect
 from assay.errors import BuiltinError, ErrorObject
 from assay.permissions import Permissions

@@ -17,7 +17,6 @@ from typing import Any
 import click
 
 import assay
-from assay.builtins import LIBRARIES
 from assay.cli.failure import describe
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
@@ -25,6 +24,7 @@ from assay.cli.options import connection, verbose
 from assay.cli.repl import inside
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import LuaError, LuaSyntaxError
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder

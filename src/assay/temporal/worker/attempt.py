@@ -7,7 +7,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
@@ -15,7 +16,6 @@ from temporalio.api.failure.v1 import Failure
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
-from assay.temporal.activity import live
 from assay.temporal.core.protos import (
     ActivityCancellationDetails,
     ActivityHeartbeat,
@@ -27,7 +27,7 @@ from assay.temporal.data import failures, payloads
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter
 
-    from assay.temporal.worker.activities import ActivityTasks
+    from assay.temporal.telemetry.call_spans import CallSpans
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,36 @@ CLEAN_UP = 5.0
 """Seconds after which Lua code that still computes is ended."""
 
 _LOGGED = 3  # failed attempts with a warning each: one that is tried for days would bury everything else
+
+
+class AttemptOwner(Protocol):
+    """What an attempt reports to: the activity tasks of a worker."""
+
+    task_queue: str
+    namespace: str
+    payload_limit: int
+    """The bytes that a payload may have."""
+    shutdown: asyncio.Event
+    """Set, on the script's loop, when the worker is asked to shut down."""
+
+    @property
+    def spans(self) -> CallSpans | None:
+        """What makes the spans of attempts, if there are traces."""
+
+    def meter(self, start: Start) -> MetricMeter:
+        """Return the meter with the attributes of an activity."""
+
+    def on_start(self, attempt: Attempt) -> None:
+        """An attempt begins."""
+
+    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """An attempt has failed."""
+
+    def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
+        """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+
+    def send_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
+        """Send a heartbeat; from any thread."""
 
 
 class Attempt:
@@ -68,7 +98,7 @@ class Attempt:
     )
 
     def __init__(
-        self, tasks: ActivityTasks, token: bytes, start: Start, function: LuaFunction, turns: asyncio.Semaphore | None
+        self, tasks: AttemptOwner, token: bytes, start: Start, function: LuaFunction, turns: asyncio.Semaphore | None
     ) -> None:
         self.token = token
         self.start = start
@@ -288,6 +318,10 @@ class Attempt:
         """Send the last details; Core throttles."""
         heartbeat = ActivityHeartbeat(task_token=self.token, details=self._last_details)
         self._tasks.send_heartbeat(heartbeat)
+
+
+live: ContextVar[Attempt] = ContextVar("assay.activity")
+"""The attempt on whose behalf a task runs."""
 
 
 def _cancelled() -> Failure:

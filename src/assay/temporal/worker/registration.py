@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from assay.builtins import LIBRARIES
 from assay.errors import AssayError, BuiltinError
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.loader import Finder

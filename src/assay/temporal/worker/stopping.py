@@ -7,7 +7,7 @@ import os
 from assay.errors import ErrorObject
 from assay.lua.declare import Library
 from assay.lua.host import Host
-from assay.temporal.activity import live
+from assay.temporal.worker.attempt import live
 
 NAME = "_.attempt"
 PART = os.path.join(os.path.dirname(__file__), "stop")

@@ -1,0 +1,13 @@
+"""What a command line can begin with."""
+
+from __future__ import annotations
+
+COMMANDS = (
+    *("check", "codec-server", "completion", "context", "dev", "exec"),
+    *("health", "help", "modules", "new", "repl", "replay"),
+    *("run", "test", "types", "version", "workflow"),
+)
+"""The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""
+
+SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
+"""What the options begin with that say what a script may do."""
