@@ -1,26 +1,29 @@
-"""The chart of a worker, linted and rendered by Helm where it is installed."""
+"""The chart of a worker, linted and rendered by Helm, and checked against the schemas of Kubernetes."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
 from command import TIMEOUT
 from guides import blocks
 
-HELM = shutil.which("helm")
 ROOT = Path(__file__).parent.parent
 CHART = ROOT / "charts" / "assay-worker"
-KUBERNETES = "1.33.0"  # else it is up to how Helm was built
+KUBERNETES = ("1.30", "1.37")
+CUSTOM = ("monitoring.coreos.com", "keda.sh")
+"""The groups of resources that Kubernetes itself does not have."""
 
-pytestmark = pytest.mark.skipif(HELM is None, reason="helm is not installed")
+pytestmark = pytest.mark.skipif(find_spec("helm_python") is None, reason="there is no Helm for this platform")
 
 EVERYTHING = {
     "image": {"repository": "registry.example.com/promotions", "digest": f"sha256:{'0' * 64}"},
@@ -41,19 +44,38 @@ EVERYTHING = {
     "health": {"port": 8081},
 }
 
+BACKLOG = {
+    **EVERYTHING,
+    "autoscaling": {
+        "enabled": True,
+        "minReplicas": 1,
+        "backlog": {"taskQueues": ["promotions", "reports"], "target": 20},
+    },
+}
 
-def helm(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Helm on the chart with these values."""
-    command = [str(HELM), *arguments, str(CHART), "--values", "-", "--kube-version", KUBERNETES]
-    given = json.dumps(values or {})
-    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+def helm(action: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What Helm answers about the chart with these values."""
+    asked = json.dumps({"action": action, "chart": str(CHART), "values": values or {}})
+    program = Path(__file__).parent / "helm_program.py"
+    result = subprocess.run(
+        [sys.executable, str(program)], input=asked, capture_output=True, text=True, timeout=TIMEOUT, check=True
+    )
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def manifests_of(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The manifests of a release."""
+    answer = helm("render", values)
+    assert "error" not in answer, answer["error"]
+    files = [text for name, text in answer["files"].items() if not name.endswith("NOTES.txt")]
+    return [manifest for text in files for manifest in yaml.safe_load_all(text) if manifest]
 
 
 def rendered(values: dict[str, Any] | None = None) -> dict[str, Any]:
     """The manifests of a release, by kind."""
-    result = helm("template", "promotions", values=values)
-    assert result.returncode == 0, result.stderr
-    manifests = [manifest for manifest in yaml.safe_load_all(result.stdout) if manifest]
+    manifests = manifests_of(values)
     kinds = {manifest["kind"]: manifest for manifest in manifests}
     assert len(kinds) == len(manifests)
     return kinds
@@ -70,10 +92,23 @@ def worker(manifests: dict[str, Any]) -> Any:
     return container
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+CASES = pytest.mark.parametrize("values", [{}, EVERYTHING, BACKLOG], ids=["defaults", "everything", "backlog"])
+
+
+@CASES
 def test_the_chart_passes_the_linter(values: dict[str, Any]) -> None:
-    result = helm("lint", "--strict", values=values)
-    assert result.returncode == 0, result.stdout + result.stderr
+    answer = helm("lint", values)
+    assert [message for message in answer["messages"] if "icon is recommended" not in message["error"]] == []
+    assert answer["errors"] == []
+
+
+@CASES
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_the_manifests_fit_the_schemas_of_kubernetes(values: dict[str, Any], version: str) -> None:
+    checked = [item for item in manifests_of(values) if not item["apiVersion"].startswith(CUSTOM)]
+    assert len(checked) >= 3
+    for manifest in checked:
+        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_the_values_of_the_guide_fit_the_chart() -> None:
@@ -175,6 +210,42 @@ def test_autoscaling_owns_the_number_of_workers() -> None:
     assert manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "promotions"
 
 
+def test_a_backlog_is_scaled_by_keda_with_the_secrets_of_the_worker() -> None:
+    manifests = rendered(BACKLOG)
+    assert "HorizontalPodAutoscaler" not in manifests
+    assert "replicas" not in manifests["Deployment"]["spec"]
+    scaled = manifests["ScaledObject"]["spec"]
+    assert scaled["scaleTargetRef"] == {"name": "promotions"}
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (1, 10)
+    *queues, cpu = scaled["triggers"]
+    assert [trigger["metadata"]["taskQueue"] for trigger in queues] == ["promotions", "reports"]
+    assert queues[0]["metadata"] == {
+        "endpoint": "delivery.example.com:7234",
+        "namespace": "delivery",
+        "taskQueue": "promotions",
+        "targetQueueSize": "20",
+    }
+    assert queues[0]["authenticationRef"] == {"name": manifests["TriggerAuthentication"]["metadata"]["name"]}
+    assert cpu == {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "75"}}
+    secrets = {
+        item["parameter"]: (item["name"], item["key"])
+        for item in manifests["TriggerAuthentication"]["spec"]["secretTargetRef"]
+    }
+    assert secrets == {
+        "apiKey": ("temporal", "api-key"),
+        "cert": ("temporal-tls", "tls.crt"),
+        "key": ("temporal-tls", "tls.key"),
+        "ca": ("temporal-tls", "ca.crt"),
+    }
+
+
+def test_a_backlog_without_secrets_needs_no_authentication() -> None:
+    manifests = rendered({"autoscaling": {"enabled": True, "minReplicas": 0, "backlog": {"taskQueues": ["q"]}}})
+    assert "TriggerAuthentication" not in manifests
+    [trigger] = manifests["ScaledObject"]["spec"]["triggers"]
+    assert "authenticationRef" not in trigger
+
+
 def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
     egress = rendered(EVERYTHING)["NetworkPolicy"]["spec"]["egress"]
     ports = [port["port"] for rule in egress for port in rule["ports"]]
@@ -189,9 +260,12 @@ def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs metrics.enabled"),
         ({"temporal": {"address": "temporal"}}, "address"),
         ({"replica": 3}, "replica"),
+        ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "minReplicas 0 needs autoscaling.backlog.taskQueues"),
+        (
+            {"autoscaling": {"enabled": True, "metrics": [{}], "backlog": {"taskQueues": ["q"]}}},
+            "autoscaling.metrics and autoscaling.backlog cannot be combined",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: str) -> None:
-    result = helm("template", "promotions", values=values)
-    assert result.returncode != 0
-    assert message in result.stderr
+    assert message in helm("render", values)["error"]
