@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import ErrorObject
 from assay.temporal.connection.configuration import Settings
-from assay.temporal.telemetry import logs
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import outage
 from assay.temporal.worker.loops import PollRefusedError
 from assay.temporal.worker.outage import Outage
@@ -31,7 +31,7 @@ REFUSED = PollRefusedError('Poll failure: status: Status { code: PermissionDenie
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is logged, with looks at the server as often as can be."""
     lines: list[str] = []
-    monkeypatch.setattr(logs, "warn", lines.append)
+    monkeypatch.setattr(Reporter, "report", lambda self, event, message: lines.append(message))
     monkeypatch.setattr(outage, "PROBE_INTERVAL", 0.001)
     return lines
 
@@ -51,7 +51,7 @@ def server(*answers: RPCError | None) -> Any:
 async def watched(service: Any, until: Callable[[list[ErrorObject]], bool]) -> list[ErrorObject]:
     """Watch a server until something has come; returns the errors that end the worker."""
     errors: list[ErrorObject] = []
-    watching = asyncio.create_task(Outage(service, SETTINGS, "q").watch(errors.append))
+    watching = asyncio.create_task(Outage(service, SETTINGS, "q", Reporter()).watch(errors.append))
     async with asyncio.timeout(TIMEOUT):
         while not until(errors):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -79,21 +79,21 @@ async def test_a_server_that_is_only_starting_does_not_end_the_worker(said: list
 
 async def test_a_caller_that_may_poll_but_not_ask_is_left_alone(said: list[str]) -> None:
     errors: list[ErrorObject] = []
-    watching = asyncio.create_task(Outage(server(DENIED), SETTINGS, "q").watch(errors.append))
+    watching = asyncio.create_task(Outage(server(DENIED), SETTINGS, "q", Reporter()).watch(errors.append))
     await asyncio.sleep(0.1)
     watching.cancel()
     assert (said, errors) == ([], [])
 
 
 async def test_a_refused_worker_waits_until_it_is_accepted(said: list[str]) -> None:
-    watch = Outage(server(DENIED, DENIED, None), SETTINGS, "q")
+    watch = Outage(server(DENIED, DENIED, None), SETTINGS, "q", Reporter())
     await asyncio.wait_for(watch.until_accepted(REFUSED, asyncio.Event()), TIMEOUT)
     assert len(said) == 1
 
 
 async def test_a_refused_worker_stops_waiting_when_it_is_shut_down(said: list[str]) -> None:
     stop = asyncio.Event()
-    waiting = asyncio.create_task(Outage(server(DENIED), SETTINGS, "q").until_accepted(REFUSED, stop))
+    waiting = asyncio.create_task(Outage(server(DENIED), SETTINGS, "q", Reporter()).until_accepted(REFUSED, stop))
     await asyncio.sleep(0.01)
     stop.set()
     await asyncio.wait_for(waiting, TIMEOUT)

@@ -17,7 +17,7 @@ library = Library(
 
     The line is text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`.
     `ASSAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error`; else `info`) is the lowest level that is written. Both hold for
-    the warnings and errors of a worker too.
+    the warnings and errors of a worker too; in JSON these also have an `event` and a `code`, which never change.
     """,
 )
 
@@ -70,35 +70,44 @@ def error(message: bytes, fields: dict[str, Value] | None = None) -> None:
     emit("error", message.decode("utf-8", "replace"), fields)
 
 
-def emit(level: str, message: str, fields: dict[str, Any] | None = None) -> None:
+def emit(
+    level: str, message: str, fields: dict[str, Any] | None = None, event: str | None = None, code: str | None = None
+) -> None:
     """Write one log line.
 
     Args:
         level: A key of `LEVELS`.
         message: The text.
         fields: Plain values by name.
+        event: The name of the kind of event, in a line of JSON; those of scripts have none.
+        code: Its code, in a line of JSON.
     """
     if not is_wanted(level) or sys.stderr is None:  # closed by whoever started this process
         return
     seconds = time.time()
     now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
     if is_json():
-        line = _json({"time": now, "level": level, "message": message} | ({"fields": fields} if fields else {}))
+        kind = {} if event is None else {"event": event, "code": code}
+        told = {"time": now, "level": level, **kind, "message": message}
+        line = _json(told | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})
     _write(line)
 
 
-def notice(level: str, message: str, text: str) -> None:
+def notice(level: str, message: str, text: str, event: str, code: str, fields: dict[str, Any] | None = None) -> None:
     """Write one line of what assay itself has to say.
 
     Args:
         level: A key of `LEVELS`.
         message: The text as the message of a line of JSON.
         text: The whole line where lines are text.
+        event: The name of the kind of event.
+        code: Its code.
+        fields: What it concerns, in a line of JSON.
     """
     if is_json():
-        emit(level, message)
+        emit(level, message, fields, event, code)
     elif is_wanted(level):
         _write(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.builtins import log
 from assay.checking.functions import Functions
 from assay.lua.host import Host, Service
+from assay.temporal.telemetry import events
 from assay.temporal.worker.worker import Worker
 
 
@@ -23,4 +24,10 @@ def tell_of(host: Host, service: Service) -> None:
         return
     for finding in sorted(findings, key=lambda finding: (finding.file, finding.line, finding.message)):
         place = f"{finding.file}:{finding.line}: "
-        log.notice("warn", place + finding.message, f"{place}warning: {finding.message}")
+        log.notice(
+            "warn",
+            place + finding.message,
+            f"{place}warning: {finding.message}",
+            events.SCRIPT_FINDING.name,
+            events.SCRIPT_FINDING.code,
+        )

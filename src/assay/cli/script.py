@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from assay.builtins import log
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.libraries import LIBRARIES
@@ -52,7 +53,7 @@ def run_file(
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        complain(f"cannot read {path}: {error.strerror}")
+        _fail(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
     return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing)
@@ -79,7 +80,7 @@ def _run(
     try:
         allowed = _permissions(asked, folder)
     except AssayError as error:
-        complain(str(error))
+        _fail(str(error))
         return 1
     host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
     host.verbose, host.health, host.sharing = verbose, health, sharing
@@ -112,22 +113,33 @@ def _run(
         host.run_sync(host.load(source, name), tuple(rest), b"keep")  # nobody asks what a script returns
     except LuaError as error:
         flush()
-        complain("\n".join(filter(None, (error.report, error.traceback))))
+        _fail(error.report, error.traceback)
         return 1
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except BrokenPipeError:
         raise
     except OSError as error:  # only `write` and `flush` let one through
-        complain(f"cannot write the output: {error.strerror}")
+        _fail(f"cannot write the output: {error.strerror}")
         return 1
     except AssayError as error:
-        complain(str(error))
+        _fail(str(error))
         return 1
     finally:
         if signals is not None:
             signals.script_ended()
     return 0
+
+
+def _fail(message: str, traceback: str = "") -> None:
+    """Say why the script failed, in the form of its log lines."""
+    if not log.is_json():
+        complain("\n".join(filter(None, (message, traceback))))
+        return
+    from assay.temporal.telemetry.events import SCRIPT_FAILED
+
+    fields = {"traceback": traceback} if traceback else None
+    log.emit("error", message, fields, SCRIPT_FAILED.name, SCRIPT_FAILED.code)
 
 
 def _permissions(asked: Asked | None, folder: str) -> Permissions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from assay.cli.processes.child import Child
 from assay.cli.processes.endpoints import Endpoints
 from assay.cli.processes.fleet import Fleet
 from assay.errors import BuiltinError
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.events import Event
 
 EXIT_UNSTABLE = 70
 """The exit code when a process keeps dying."""
@@ -98,12 +101,12 @@ class Supervisor:
             deaths = deaths + 1 if loop.time() - began < _STABLE_AFTER else 1
             how = _how(code)
             if deaths == _MAX_DEATHS:
-                _say("error", f"process {number} {how}, for the {deaths}th time in a row: giving up")
+                _say(events.PROCESS_UNSTABLE, f"process {number} {how}, for the {deaths}th time in a row: giving up")
                 self._failure = EXIT_UNSTABLE
                 self._end()
                 return code
             delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _MAX_DELAY)
-            _say("warn", f"process {number} {how}; it is started again in {delay:g} s")
+            _say(events.PROCESS_DIED, f"process {number} {how}; it is started again in {delay:g} s")
             await self._until(self._stop, delay)
             self._fleet.restarts[number] += not self._fleet.stopping
         return 0
@@ -178,5 +181,6 @@ def _how(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _say(level: str, message: str) -> None:
-    log.notice(level, message, f"assay: {message}")
+def _say(event: Event, message: str) -> None:
+    level = "error" if event.level >= logging.ERROR else "warn"
+    log.notice(level, message, f"assay: {message} [{event.code}]", event.name, event.code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.service import RPCError
 
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
+
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
-
-logger = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
 """Seconds that a worker may take to come: scripts often start workflows before their workers run."""
@@ -45,4 +45,5 @@ async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
         if not (await client.workflow_service.describe_task_queue(request)).pollers:
-            logger.warning("workflow '%s': no worker takes it; nobody polls task queue '%s'", handle.id, queue)
+            text = f"workflow '{handle.id}': no worker takes it; nobody polls task queue '{queue}'"
+            Reporter(task_queue=queue).report(events.QUEUE_UNPOLLED, text, workflow_id=handle.id)

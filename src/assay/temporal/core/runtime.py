@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
-from assay.temporal.telemetry import listen_address
+from assay.temporal.telemetry import events, listen_address
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
@@ -192,5 +192,6 @@ def _is_news(record: logging.LogRecord) -> bool:
         if sign in message:
             found = _SERVER_MESSAGE.search(message)
             record.msg, record.args = f"{meaning}: {found[1] if found else 'no reason given'}", ()
+            record.__dict__["event"] = events.RESULT_LOST
             return True
     return record.levelno >= logging.ERROR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from assay.builtins import log
+from assay.temporal.telemetry import events
 
 _QUIET = (
     "Completing activity as failed",
@@ -31,12 +32,24 @@ class _Handler(logging.Handler):
             text = self.format(record)
         else:
             text = message.split("\n", 1)[0]
-            if record.exc_info and record.exc_info[1] is not None:
-                text += ": " + str(record.exc_info[1]).split("\n", 1)[0]
+            cause = record.exc_info[1] if record.exc_info else None
+            reason = "" if cause is None else str(cause).split("\n", 1)[0]
+            if reason not in text:
+                text += f": {reason}"
             if len(text) > _LONGEST:
                 text = f"{text[:_LONGEST]}… (of {len(text)} characters)"
+        event: events.Event = getattr(record, "event", None) or _of_library(record.name)
         level = "error" if record.levelno >= logging.ERROR else "warn"
-        log.notice(level, text, f"{record.levelname.lower()}: {text}")
+        first, newline, rest = text.partition("\n")
+        line = f"{record.levelname.lower()}: {first} [{event.code}]{newline}{rest}"
+        log.notice(level, text, line, event.name, event.code, getattr(record, "fields", None))
+
+
+def _of_library(logger: str) -> events.Event:
+    """The event of a line that a library logs."""
+    if logger.startswith("opentelemetry"):
+        return events.TRACES_LOG
+    return events.CORE_ERROR if logger.startswith("temporalio.core") else events.SDK_LOG
 
 
 def configure(verbose: bool) -> None:
@@ -56,8 +69,3 @@ def silence(verbose: bool) -> None:
     for name in ("temporalio", "assay.temporal"):
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
-
-
-def warn(message: str) -> None:
-    """Log a warning of the worker's own."""
-    logging.getLogger(__name__).warning("%s", message)

@@ -10,7 +10,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from assay.temporal.telemetry import logs
+from assay.temporal.telemetry import events, logs
+from assay.temporal.telemetry.reporter import Reporter
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -119,4 +120,4 @@ def flush() -> None:
     sending.start()
     sending.join(FLUSH_TIMEOUT)
     if sending.is_alive():
-        logs.warn(f"the collector did not take the last spans within {FLUSH_TIMEOUT:g} s")
+        Reporter().report(events.TRACES_LOST, f"the collector did not take the last spans within {FLUSH_TIMEOUT:g} s")

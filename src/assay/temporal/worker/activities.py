@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from assay.lua.function import LuaFunction
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityHeartbeat, ActivityTask, ActivityTaskCompletion, Start
 from assay.temporal.data import failures
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.attempt import HEARTBEATS_PER_TIMEOUT, Attempt
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.worker.side_effects import SideEffects
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from temporalio.common import MetricMeter
 
     from assay.temporal.telemetry.call_spans import CallSpans
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -76,6 +75,8 @@ class ActivityTasks:
         self.task_queue = task_queue
         self.namespace = ""
         self.payload_limit = 0
+        self.reporter = Reporter()
+        """Takes what has to be reported of attempts."""
         self.shutdown = asyncio.Event()
         """Set on the script's loop when the worker is asked to shut down."""
         self._attempts: dict[bytes, Attempt] = {}
@@ -96,11 +97,12 @@ class ActivityTasks:
         side_effects: SideEffects,
         namespace: str,
         payload_limit: int,
+        reporter: Reporter,
     ) -> None:
         """Set what they are completed with; on the worker's thread, before the first task of a worker of Core."""
         self._core, self._codec, self._spans, self._meter = core, codec, spans, meter
         self._side_effects = side_effects
-        self.namespace, self.payload_limit = namespace, payload_limit
+        self.namespace, self.payload_limit, self.reporter = namespace, payload_limit, reporter
         self._worker = asyncio.get_running_loop()
         self._idle = None
         self._script.call_soon_threadsafe(self.shutdown.clear)
@@ -121,6 +123,7 @@ class ActivityTasks:
             self._start(task.task_token, task.start)
         except BuiltinError as error:
             text = f"Failed decoding arguments: {error}"
+            self.reporter.report(events.ACTIVITY_UNREADABLE, text)
             self._refuse(task.task_token, failures.application(text, "ApplicationError"))
 
     def _start(self, token: bytes, start: Start) -> None:
@@ -142,7 +145,7 @@ class ActivityTasks:
         completion.result.failed.failure.CopyFrom(failure)
         self._codec.seal(completion, completion.result.failed.failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
-        sending.add_done_callback(functools.partial(_reported, "a refused activity"))
+        sending.add_done_callback(functools.partial(self._reported, "a refused activity"))
 
     def _keep_alive(self, attempt: Attempt, *, always: bool) -> None:
         """Heartbeat from this thread, which goes on while the script computes; without `always` until it begins."""
@@ -161,7 +164,7 @@ class ActivityTasks:
         """The failure of an activity that is not registered here; another worker may have it."""
         known = ", ".join(sorted(known for known in self._activities if known is not None)) or "none"
         text = f"activity '{name}' is not registered (registered: {known})"
-        logger.warning("%s", text)
+        self.reporter.report(events.ACTIVITY_UNKNOWN, text, activity_type=name)
         return failures.application(text, "NotFoundError")
 
     def announce_shutdown(self) -> None:
@@ -184,7 +187,7 @@ class ActivityTasks:
         sending.add_done_callback(functools.partial(self._completed, attempt))
 
     def _completed(self, attempt: Attempt, sending: asyncio.Future[None]) -> None:
-        _reported(attempt.title, sending)
+        self._reported(attempt.title, sending)
         del self._attempts[attempt.token]
         if attempt.timer is not None:
             self._worker.call_soon_threadsafe(attempt.stop_timer)
@@ -219,7 +222,7 @@ class ActivityTasks:
         self._codec.seal(heartbeat)
         self._core.record_activity_heartbeat(heartbeat.SerializeToString())
 
-
-def _reported(title: str, sending: asyncio.Future[None]) -> None:
-    if not sending.cancelled() and sending.exception() is not None:
-        logger.error("%s: its end could not be reported: %s", title, sending.exception())
+    def _reported(self, title: str, sending: asyncio.Future[None]) -> None:
+        if not sending.cancelled() and sending.exception() is not None:
+            text = f"{title}: its end could not be reported: {sending.exception()}"
+            self.reporter.report(events.ACTIVITY_NOT_REPORTED, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Awaitable
 from contextvars import ContextVar
@@ -23,13 +22,14 @@ from assay.temporal.core.protos import (
     Start,
 )
 from assay.temporal.data import failures, payloads
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.events import Event
+from assay.temporal.telemetry.reporter import Reporter
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter
 
     from assay.temporal.telemetry.call_spans import CallSpans
-
-logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_TIMEOUT = 3
 """Background heartbeats within a heartbeat timeout."""
@@ -51,6 +51,8 @@ class AttemptOwner(Protocol):
     """The bytes that a payload may have."""
     shutdown: asyncio.Event
     """Set, on the script's loop, when the worker is asked to shut down."""
+    reporter: Reporter
+    """Takes what has to be reported of attempts."""
 
     @property
     def spans(self) -> CallSpans | None:
@@ -193,6 +195,7 @@ class Attempt:
             return
         problem = payloads.too_large(f"the result of {self.title}", len(result or b""), self._tasks.payload_limit)
         if problem is not None:
+            self._report(events.ACTIVITY_BAD_VALUE, problem)
             self._fail(failures.application(problem, "PayloadTooLarge", non_retryable=True))
             return
         completion = ActivityTaskCompletion()
@@ -209,14 +212,16 @@ class Attempt:
             self._end_cancelled()
         elif isinstance(error, LuaError):
             failure = failures.of_lua_error(error)
-            is_news = _is_logged(self.start.attempt) and not failures.is_benign(failure)
-            level = logging.WARNING if is_news else logging.DEBUG
-            logger.log(level, "%s failed (attempt %d): %s", self.title, self.start.attempt, failure.message)
+            if not failures.is_benign(failure):
+                text = f"{self.title} failed (attempt {self.start.attempt}): {failure.message}"
+                self._report(events.ACTIVITY_FAILED, text, is_logged=_is_logged(self.start.attempt))
             self._fail(failure)
         elif isinstance(error, BuiltinError):
-            self._fail(failures.application(f"{self.title}: {error}", "BadInput", non_retryable=True))
+            text = f"{self.title}: {error}"
+            self._report(events.ACTIVITY_BAD_VALUE, text)
+            self._fail(failures.application(text, "BadInput", non_retryable=True))
         else:
-            logger.error("%s failed unexpectedly", self.title, exc_info=error)
+            self._report(events.ACTIVITY_ERROR, f"{self.title} failed unexpectedly", error=error)
             self._fail(failures.application(f"{self.title}: {error!r}", type(error).__name__))
 
     def _end_cancelled(self) -> None:
@@ -233,6 +238,20 @@ class Attempt:
             self._complete(completion)
         else:
             self._fail(_cancelled())
+
+    def _report(self, event: Event, text: str, *, error: BaseException | None = None, is_logged: bool = True) -> None:
+        start = self.start
+        self._tasks.reporter.report(
+            event,
+            text,
+            error=error,
+            is_logged=is_logged,
+            activity_type=start.activity_type,
+            activity_id=start.activity_id,
+            attempt=start.attempt,
+            workflow_id=start.workflow_execution.workflow_id,
+            run_id=start.workflow_execution.run_id,
+        )
 
     def _fail(self, failure: Failure) -> None:
         self._tasks.on_failure(self, failure)

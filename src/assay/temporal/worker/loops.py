@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from assay.temporal.core.bridge import CoreWorker, PollShutdown
-
-logger = logging.getLogger(__name__)
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 
 _PAUSE = 0.1
 """Seconds after a refused poll: Core shuts down after it, and says so to the next one."""
@@ -32,8 +32,9 @@ class PollRefusedError(Exception):
 class Loops:
     """Polls on the loop of the worker's thread."""
 
-    def __init__(self, core: CoreWorker) -> None:
+    def __init__(self, core: CoreWorker, reporter: Reporter) -> None:
         self._core = core
+        self._reporter = reporter
         self._kinds: list[tuple[Callable[[], Awaitable[bytes]], Tasks]] = []
         self._refused: asyncio.Future[PollRefusedError] = asyncio.get_running_loop().create_future()
 
@@ -54,10 +55,10 @@ class Loops:
         await asyncio.gather(*polling)
         for _, tasks in self._kinds:
             await tasks.drained()
-        try:
+        with contextlib.suppress(
+            ValueError
+        ):  # a call of Core is still on its way back: it lets go of the worker itself
             await self._core.finalize_shutdown()
-        except ValueError as error:  # a call of Core is still on its way back: it lets go of the worker itself
-            logger.debug("Core's worker was not finalized: %s", error)
         return self._refused.result() if self._refused.done() else None
 
     async def _poll(self, poll: Callable[[], Awaitable[bytes]], tasks: Tasks) -> None:
@@ -73,5 +74,5 @@ class Loops:
                 continue
             try:
                 tasks.take(data)
-            except Exception:
-                logger.exception("a task could not be begun")
+            except Exception as error:
+                self._reporter.report(events.TASK_NOT_STARTED, "a task could not be begun", error=error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,13 +23,13 @@ from assay.lua.values import Json, Name, Seconds
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NexusTask, NexusTaskCompletion
 from assay.temporal.data import failures, payloads
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import links
 from assay.temporal.worker.codec import MessageCodec
 
 if TYPE_CHECKING:
     from assay.temporal.telemetry.call_spans import CallSpans
-
-logger = logging.getLogger(__name__)
 
 _WORKFLOW_TOKEN = 1
 """The type of the tokens of operations that are workflows."""
@@ -124,7 +123,10 @@ class NexusTasks:
         namespace: str,
         task_queue: str,
         payload_limit: int,
+        reporter: Reporter,
     ) -> None:
+        self.reporter = reporter
+        """Takes what has to be reported."""
         self._services = services
         self._script = script
         self._core = core
@@ -172,7 +174,8 @@ class NexusTasks:
             self._codec.seal(completion, completion.failure if completion.HasField("failure") else None)
             await self._core.complete_nexus_task(completion.SerializeToString())
         except Exception as error:
-            logger.error("a Nexus operation: its end could not be reported: %s", error)
+            text = f"a Nexus operation: its end could not be reported: {error}"
+            self.reporter.report(events.NEXUS_NOT_REPORTED, text)
         del self._requests[completion.task_token]
         if self._idle is not None and not self._requests:
             self._worker.call_soon_threadsafe(self._idle.set)
@@ -201,9 +204,10 @@ class NexusTasks:
         if isinstance(entry, WorkflowOperation):
             return Response(start_operation=await self._start_workflow(title, entry, request, value))
         described = NexusRequest(request.service, request.operation, request.request_id, dict(headers))
-        result = await _call(title, entry, [value, Json.of(described)])
+        result = await _call(title, entry, [value, Json.of(described)], self.reporter)
         problem = payloads.too_large(f"the result of {title}", len(result or b""), self._payload_limit)
         if problem is not None:
+            self.reporter.report(events.NEXUS_BAD_VALUE, problem)
             raise _application_error(failures.application(problem, "PayloadTooLarge", non_retryable=True))
         answer = StartOperationResponse()
         answer.sync_success.payload.CopyFrom(payloads.to_payload(result))
@@ -214,11 +218,11 @@ class NexusTasks:
     ) -> StartOperationResponse:
         workflow_id: Any = request.request_id
         if entry.workflow_id is not None:
-            found = await _call(title, entry.workflow_id, [value])
+            found = await _call(title, entry.workflow_id, [value], self.reporter)
             workflow_id = None if found is None else payloads.to_python(found)
         if not isinstance(workflow_id, str) or not workflow_id:
             text = f"{title}: the function 'workflow_id' must return a text that is not empty"
-            logger.warning("%s", text)
+            self.reporter.report(events.NEXUS_BAD_VALUE, text)
             raise _application_error(failures.application(text, "BadInput", non_retryable=True))
         token = _token(self._namespace, workflow_id)
         start = StartWorkflowExecutionRequest(
@@ -314,7 +318,7 @@ class _Request:
         except _HandlerError as error:
             completion.failure.CopyFrom(error.failure)
         except Exception as error:
-            logger.error("a Nexus operation failed unexpectedly", exc_info=error)
+            self._tasks.reporter.report(events.NEXUS_ERROR, "a Nexus operation failed unexpectedly", error=error)
             completion.failure.CopyFrom(_HandlerError(f"{error!r}", "INTERNAL").failure)
         await asyncio.shield(self._tasks.complete(completion))
 
@@ -331,17 +335,18 @@ def _of_rpc(error: RPCError) -> _HandlerError:
     return _HandlerError(error.message, kind, retryable=retryable)
 
 
-async def _call(title: str, function: LuaFunction, arguments: list[Json]) -> Json | None:
+async def _call(title: str, function: LuaFunction, arguments: list[Json], reporter: Reporter) -> Json | None:
     """Run a function; on the script's loop."""
     try:
         result: Json | None = await function.host.run(function, arguments, b"json")
     except LuaError as error:
         failure = failures.of_lua_error(error)
-        logger.warning("%s failed: %s", title, failure.message)
+        reporter.report(events.NEXUS_FAILED, f"{title} failed: {failure.message}")
         raise _application_error(failure) from None
     except BuiltinError as error:
-        failure = failures.application(f"{title}: {error}", "BadInput", non_retryable=True)
-        raise _application_error(failure) from None
+        text = f"{title}: {error}"
+        reporter.report(events.NEXUS_BAD_VALUE, text)
+        raise _application_error(failures.application(text, "BadInput", non_retryable=True)) from None
     return result
 
 

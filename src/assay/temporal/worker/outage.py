@@ -14,7 +14,8 @@ from assay.temporal.connection import errors
 from assay.temporal.connection.configuration import Settings
 from assay.temporal.connection.connect import answers
 from assay.temporal.core import runtime
-from assay.temporal.telemetry import logs
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import reception
 from assay.temporal.worker.loops import PollRefusedError
 
@@ -40,10 +41,11 @@ class Outage:
     Core says only that a poll failed, not where, and only for as long as polls fail: so the server itself is asked.
     """
 
-    def __init__(self, service: ServiceClient, settings: Settings, task_queue: str) -> None:
+    def __init__(self, service: ServiceClient, settings: Settings, task_queue: str, reporter: Reporter) -> None:
         self._service = service
         self._settings = settings
         self._task_queue = task_queue
+        self._reporter = reporter
         self._loop = asyncio.get_running_loop()
         self._noticed = asyncio.Event()
         self._failure = runtime.PollFailure("", lasting=False)
@@ -107,7 +109,8 @@ class Outage:
     def _complain(self, reason: str) -> None:
         if reason not in self._complaints:
             self._complaints.add(reason)
-            logs.warn(f"{self._where} gives the worker no tasks ({reason}); it goes on trying")
+            text = f"{self._where} gives the worker no tasks ({reason}); it goes on trying"
+            self._reporter.report(events.SERVER_REFUSES, text)
 
     def _notice(self, failure: runtime.PollFailure) -> None:
         self._failure = failure
@@ -126,12 +129,13 @@ class Outage:
                 return
             _away.add(address)
         try:
-            logs.warn(f"{self._where} does not answer ({reason}); the worker goes on trying")
+            text = f"{self._where} does not answer ({reason}); the worker goes on trying"
+            self._reporter.report(events.SERVER_UNREACHABLE, text)
             while True:
                 await asyncio.sleep(PAUSE)
                 if await answers(self._service):
                     break
-            logs.warn(f"{self._where} answers again")
+            self._reporter.report(events.SERVER_REACHABLE, f"{self._where} answers again")
         finally:
             with _lock:
                 _away.discard(address)

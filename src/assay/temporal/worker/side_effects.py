@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from concurrent.futures import Executor
 from typing import Any
 
@@ -15,23 +14,32 @@ from assay.lua.values import Json
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityTaskCompletion, Start
 from assay.temporal.data import failures, payloads
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.runs import Runs, UnknownRunError
 from assay.temporal.workflow.sandbox.host import HostFailure
 
-logger = logging.getLogger(__name__)
-
 
 class SideEffects:
     """The side effects of a worker's runs; everything here is on the worker's thread but for the call itself."""
 
-    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, payload_limit: int) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        pool: Executor,
+        core: CoreWorker,
+        codec: MessageCodec,
+        payload_limit: int,
+        reporter: Reporter,
+    ) -> None:
         self._runs = runs
         self._pool = pool
         self._core = core
         self._codec = codec
         self._payload_limit = payload_limit
+        self._reporter = reporter
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Future[Any]] = set()
 
@@ -80,4 +88,5 @@ class SideEffects:
     def _reported(self, sending: asyncio.Future[None]) -> None:
         self._running.discard(sending)
         if sending.exception() is not None:
-            logger.error("the result of a side effect could not be reported: %s", sending.exception())
+            text = f"the result of a side effect could not be reported: {sending.exception()}"
+            self._reporter.report(events.SIDE_EFFECT_NOT_REPORTED, text)

@@ -24,7 +24,8 @@ from assay.temporal.connection.connect import connect
 from assay.temporal.core.bridge import make_worker
 from assay.temporal.core.runtime import MetricsOptions, core
 from assay.temporal.data.codec import make_codec
-from assay.temporal.telemetry import listen_address, logs, tracing
+from assay.temporal.telemetry import events, listen_address, logs, tracing
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.allocator import give_freed_memory_back
@@ -179,8 +180,11 @@ class Worker:
         await reception.check_task_queue(service, settings.namespace, options.task_queue)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
+        meter = None if self._metrics is None else core(self._metrics).metric_meter
+        reporter = Reporter(meter, namespace=settings.namespace, task_queue=options.task_queue)
+        self._settings.reporter = reporter
         loops = await self._make_loops(service, settings.namespace, pool)
-        outage = self._outage = Outage(service, settings, options.task_queue)
+        outage = self._outage = Outage(service, settings, options.task_queue, reporter)
         refused: list[ErrorObject] = []
 
         def give_up(error: ErrorObject) -> None:
@@ -233,11 +237,12 @@ class Worker:
         self._set_up_runs(namespace, limit, meter)
         codec = MessageCodec(make_codec(options.codec))
         spans = tracing.call_spans(options.tracing)
-        side_effects = SideEffects(runs, pool, worker, codec, limit)
-        activities.attach(worker, codec, spans, meter, side_effects, namespace, limit)
-        loops = Loops(worker)
+        reporter = self._settings.reporter
+        side_effects = SideEffects(runs, pool, worker, codec, limit, reporter)
+        activities.attach(worker, codec, spans, meter, side_effects, namespace, limit, reporter)
+        loops = Loops(worker, reporter)
         if types.enable_workflows:
-            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec))
+            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec, reporter))
         if types.enable_local_activities or types.enable_remote_activities:
             loops.add(worker.poll_activity_task, activities)
         if types.enable_nexus:
@@ -251,6 +256,7 @@ class Worker:
                 namespace=namespace,
                 task_queue=options.task_queue,
                 payload_limit=limit,
+                reporter=reporter,
             )
             loops.add(worker.poll_nexus_task, nexus)
         return loops
@@ -280,7 +286,8 @@ class Worker:
         if polling.done():
             return polling.result()
         polling.cancel()
-        logs.warn("temporal.worker: activities that did not end are left behind")
+        text = "temporal.worker: activities that did not end are left behind"
+        self._settings.reporter.report(events.ACTIVITIES_ABANDONED, text)
         return None
 
     def request_shutdown(self) -> None:

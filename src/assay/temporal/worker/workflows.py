@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from concurrent.futures import Executor
 from typing import Any
 
@@ -12,10 +11,10 @@ from assay.errors import BuiltinError
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.data import failures
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs
-
-logger = logging.getLogger(__name__)
 
 
 class WorkflowTasks:
@@ -25,11 +24,12 @@ class WorkflowTasks:
     slow runs on a thread of the pool, so that the others go on meanwhile.
     """
 
-    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec) -> None:
+    def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, reporter: Reporter) -> None:
         self._runs = runs
         self._pool = pool
         self._core = core
         self._codec = codec
+        self._reporter = reporter
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Future[Any]] = set()
 
@@ -55,7 +55,8 @@ class WorkflowTasks:
             self._codec.seal(completion)
         except Exception as error:  # of the codec: a worker with the right keys may carry the run on
             text = f"Failed decoding arguments: {error}" if isinstance(error, BuiltinError) else repr(error)
-            logger.warning("Failed activation on workflow with run ID %s: %s", activation.run_id, text)
+            line = f"Failed activation on workflow with run ID {activation.run_id}: {text}"
+            self._reporter.report(events.PAYLOAD_UNREADABLE, line, run_id=activation.run_id)
             completion = WorkflowActivationCompletion(run_id=activation.run_id)
             completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
         return completion.SerializeToString()
@@ -72,4 +73,5 @@ class WorkflowTasks:
     def _reported(self, run_id: str, sending: asyncio.Future[None]) -> None:
         self._open.discard(sending)
         if sending.exception() is not None:
-            logger.error("workflow run %s: its task could not be completed: %s", run_id, sending.exception())
+            text = f"workflow run {run_id}: its task could not be completed: {sending.exception()}"
+            self._reporter.report(events.WORKFLOW_NOT_REPORTED, text, run_id=run_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 import time
@@ -16,11 +15,10 @@ from assay.temporal.core.protos import (
     WorkflowActivationCompletion,
 )
 from assay.temporal.data import failures
+from assay.temporal.telemetry import events
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings
-
-logger = logging.getLogger("assay.temporal.workflow")
 
 SLOW = 0.05
 """CPU seconds from which an activation is long: the next ones had better not hold up those of other runs."""
@@ -37,22 +35,11 @@ class Observer:
 
     def mismatch(self, run: Run, message: str, where: str) -> None:
         """Note that a run does not match its history: Core's message, and where its Lua code was."""
-        logger.error(
-            "workflow '%s' (%s) does not match its history: %s%s",
-            run.start.workflow_type,
-            run.start.workflow_id,
-            message,
-            f"\n{where}" if where else "",
-        )
+        run.report(events.NONDETERMINISM, f"does not match its history: {message}", where)
 
     def rejected(self, run: Run, message: str) -> None:
         """Note that the server refuses the commands of a workflow task, which comes back for ever then."""
-        logger.warning(
-            "workflow '%s' (%s): the server rejected the workflow task's commands: %s",
-            run.start.workflow_type,
-            run.start.workflow_id,
-            message,
-        )
+        run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands: {message}")
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Note an activation and what followed from it."""
@@ -63,6 +50,10 @@ class Observer:
 
 class UnknownRunError(Exception):
     """A run that is not in the cache."""
+
+
+class UnknownWorkflowError(UnknownRunError):
+    """A run of a workflow that is not registered."""
 
 
 class Runs:
@@ -112,7 +103,10 @@ class Runs:
             text = str(error) or repr(error)
             start = _start(act)
             which = f"'{start.workflow_type}' ({start.workflow_id})" if start is not None else f"run {act.run_id}"
-            logger.warning("workflow %s: the workflow task failed: %s", which, text, exc_info=True)
+            event = events.WORKFLOW_UNKNOWN if isinstance(error, UnknownWorkflowError) else events.WORKFLOW_TASK_FAILED
+            self._settings.reporter.report(
+                event, f"workflow {which}: the workflow task failed: {text}", error=error, run_id=act.run_id
+            )
             completion = WorkflowActivationCompletion(run_id=act.run_id)
             completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
             return completion
@@ -139,7 +133,9 @@ class Runs:
             near = difflib.get_close_matches(start.workflow_type, self.names, 1)
             meant = f"; did you mean '{near[0]}'?" if near else ""
             known = ", ".join(self.names) or "none"
-            raise UnknownRunError(f"workflow '{start.workflow_type}' is not registered{meant} (registered: {known})")
+            raise UnknownWorkflowError(
+                f"workflow '{start.workflow_type}' is not registered{meant} (registered: {known})"
+            )
         run = Run(definition, self._settings, act, Context)
         self._runs[act.run_id] = run
         return run
@@ -150,15 +146,8 @@ class Runs:
             with self._lock:
                 self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
         if wall > WATCHDOG:
-            where = run.host.where()
-            logger.warning(
-                "workflow '%s' (%s): an activation took %.1f s on the clock (%.1f s of CPU)%s",
-                run.start.workflow_type,
-                run.start.workflow_id,
-                wall,
-                used,
-                f"\n{where}" if where else "",
-            )
+            text = f": an activation took {wall:.1f} s on the clock ({used:.1f} s of CPU)"
+            run.report(events.ACTIVATION_SLOW, text, run.host.where())
 
     def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:
         if is_slow:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from temporalio.common import VersioningBehavior
 
 from assay.temporal.data import payloads
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.workflow.sandbox.copies import Copies
 from assay.temporal.workflow.sandbox.host import WorkflowLimits
 
@@ -58,6 +59,7 @@ class Settings:
         spans: Makes the spans of runs; None without traces.
         copies: The copies of runs, for queries and validators.
         meter: Makes the meter of a workflow type; None when metrics go nowhere.
+        reporter: Takes what has to be reported of runs.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
@@ -72,6 +74,7 @@ class Settings:
     spans: Spans | None = None
     copies: Copies = field(default_factory=Copies)
     meter: Callable[[str], MetricMeter] | None = None
+    reporter: Reporter = field(default_factory=Reporter)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +10,20 @@ from temporalio.api.common.v1 import Payload
 from assay.errors import BuiltinError
 from assay.lua.values import Value
 from assay.temporal.data import payloads, search_attributes
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.events import Event
+from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.workflow.run.start import Start
-
-logger = logging.getLogger("assay.temporal.workflow")
 
 
 class Attributes:
     """What `ctx:workflow_info` says of the memo and the search attributes."""
 
-    __slots__ = ("_changed_attributes", "_changed_memo", "_start")
+    __slots__ = ("_changed_attributes", "_changed_memo", "_reporter", "_start")
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, reporter: Reporter) -> None:
         self._start = start
+        self._reporter = reporter
         self._changed_memo: dict[str, bytes | None] | None = None
         self._changed_attributes: dict[str, Value] | None = None
 
@@ -43,7 +44,7 @@ class Attributes:
             try:
                 found[name] = payloads.read_python(payload)
             except BuiltinError as error:
-                logger.warning("workflow '%s': cannot read the memo '%s': %s", self._start.workflow_id, name, error)
+                self._report(events.MEMO_UNREADABLE, f"cannot read the memo '{name}': {error}")
         return found
 
     def _memo_payloads(self) -> dict[str, Payload]:
@@ -81,5 +82,9 @@ class Attributes:
         try:
             return payloads.read_python(results[0])
         except BuiltinError as error:
-            logger.warning("workflow '%s': cannot read the last result: %s", self._start.workflow_id, error)
+            self._report(events.LAST_RESULT_UNREADABLE, f"cannot read the last result: {error}")
             return None
+
+    def _report(self, event: Event, text: str) -> None:
+        workflow_id = self._start.workflow_id
+        self._reporter.report(event, f"workflow '{workflow_id}': {text}", workflow_id=workflow_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +12,8 @@ from assay.errors import BuiltinError, LuaError
 from assay.lua.values import Json
 from assay.temporal.core.protos import DoUpdate, QueryWorkflow, SignalWorkflow, WorkflowCommand
 from assay.temporal.data import failures, payloads
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.events import Event
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update
 from assay.temporal.workflow.run.mailbox import Handler, Mailbox
@@ -21,8 +22,6 @@ from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, origin_of
 from assay.temporal.workflow.settings import Settings
-
-logger = logging.getLogger("assay.temporal.workflow")
 
 
 class Recipient(Protocol):
@@ -50,8 +49,8 @@ class Recipient(Protocol):
     def outgoing(self, failure: Failure) -> Failure:
         """Return a failure as it leaves."""
 
-    def warn(self, text: str, *arguments: Any) -> None:
-        """Log a warning about the run."""
+    def warn(self, event: Event, text: str) -> None:
+        """Report an event of the run, but not on a replay."""
 
 
 # Signals ----------------------------------------------------------------------------------------------------------
@@ -62,7 +61,7 @@ def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
     try:
         arguments = read(job.input)
     except BuiltinError as error:
-        run.warn("dropped the signal '%s', which cannot be read: %s", job.signal_name, error)
+        run.warn(events.SIGNAL_DROPPED, f"dropped the signal '{job.signal_name}', which cannot be read: {error}")
         return
     if run.settings.spans is not None:
         run.settings.spans.handled(run, f"HandleSignal:{job.signal_name}", job.headers)
@@ -247,10 +246,11 @@ def warn_of_what_is_left(run: Recipient) -> None:
     """Warn of running handlers, signals that nothing took, and failures that nothing waited for, when a run ends."""
     running = ", ".join(f"{title} ({count})" for title, count in run.mailbox.unfinished().items())
     if running:
-        text = "ended while handlers were running: %s; before it ends it can wait for ctx:all_handlers_finished()"
-        run.warn(text, running)
+        text = f"ended while handlers were running: {running}; before it ends it can wait for "
+        run.warn(events.HANDLERS_UNFINISHED, text + "ctx:all_handlers_finished()")
     untaken = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.kept().items())
     if untaken:
-        run.warn("ended with signals that nothing took: %s", untaken)
+        run.warn(events.SIGNALS_LEFT, f"ended with signals that nothing took: {untaken}")
     for future in run.unawaited:
-        run.warn("ended with an unawaited failure of %s: %s", future.title, future.failure_text())
+        text = f"ended with an unawaited failure of {future.title}: {future.failure_text()}"
+        run.warn(events.FAILURE_UNAWAITED, text)

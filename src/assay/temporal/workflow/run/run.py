@@ -20,7 +20,6 @@ Nothing here knows of threads, event loops, files or the clock: time is the acti
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,6 +39,8 @@ from assay.temporal.core.protos import (
     WorkflowCommand,
 )
 from assay.temporal.data import failures, payloads
+from assay.temporal.telemetry import events
+from assay.temporal.telemetry.events import Event
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes
 from assay.temporal.workflow.run.fibers import Fiber, Update
@@ -48,14 +49,18 @@ from assay.temporal.workflow.run.mailbox import Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
-from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, is_cancellation, origin_of
+from assay.temporal.workflow.sandbox.host import (
+    HostFailure,
+    WorkflowHost,
+    WorkflowLimitError,
+    is_cancellation,
+    origin_of,
+)
 from assay.temporal.workflow.settings import Definition, Settings
 
 if TYPE_CHECKING:
     from assay.lua.function import LuaFunction
     from assay.temporal.workflow.run.activities import LocalActivity
-
-logger = logging.getLogger("assay.temporal.workflow")
 
 
 class Awaited(Protocol):
@@ -114,7 +119,7 @@ class Run:
         """The update whose validator runs."""
         self.details = ""
         """What the Web UI shows as the current details."""
-        self.attributes = Attributes(self.start)
+        self.attributes = Attributes(self.start, settings.reporter)
         self.unawaited: dict[Awaited, None] = {}
         """Futures that have failed and that nothing has waited for."""
         self.conditions: list[Condition] = []
@@ -312,7 +317,7 @@ class Run:
 
     def _fail(self, failure: Failure) -> None:
         if not failures.is_benign(failure):
-            self.warn("failed: %s", failures.fields(failure)["message"])
+            self.warn(events.WORKFLOW_FAILED, f"failed: {failures.fields(failure)['message']}")
         if self.settings.spans is not None:
             self.settings.spans.completed(self, failures.FailureOrigin(failure))
         command = WorkflowCommand()
@@ -332,14 +337,7 @@ class Run:
         else:
             failure = failures.application(str(cause) or repr(cause), type(cause).__name__)
             where = ""
-            logger.debug("the workflow task failed", exc_info=cause)
-        logger.warning(
-            "workflow '%s' (%s): the workflow task failed: %s%s",
-            self.start.workflow_type,
-            self.start.workflow_id,
-            failure.message,
-            f"\n{where}" if where else "",
-        )
+        self.report(_event_of(cause), f": the workflow task failed: {failure.message}", where, error=cause)
         completion.failed.failure.CopyFrom(self.outgoing(failure))
 
     def outgoing(self, failure: Failure) -> Failure:
@@ -348,10 +346,23 @@ class Run:
             failures.hide(failure)
         return failure
 
-    def warn(self, text: str, *arguments: Any) -> None:
-        """Log a warning about the run, but not on a replay."""
+    def warn(self, event: Event, text: str) -> None:
+        """Report an event of the run, but not on a replay."""
         if not self.moment.is_replaying:
-            logger.warning(f"workflow '%s' (%s) {text}", self.start.workflow_type, self.start.workflow_id, *arguments)
+            self.report(event, text)
+
+    def report(self, event: Event, text: str, traceback: str = "", *, error: BaseException | None = None) -> None:
+        """Report an event of the run; `text` follows its name, `traceback` is where its Lua code was."""
+        start = self.start
+        self.settings.reporter.report(
+            event,
+            f"workflow '{start.workflow_type}' ({start.workflow_id}){text if text.startswith(':') else f' {text}'}",
+            error=error,
+            traceback=traceback,
+            workflow_type=start.workflow_type,
+            workflow_id=start.workflow_id,
+            run_id=start.run_id,
+        )
 
     def close(self) -> None:
         """Free the Lua state; nothing may use the run from now on."""
@@ -443,6 +454,13 @@ class Run:
     def run_side_effect(self, key: int) -> Json | None:
         """Run a side effect on a copy; on any thread. Raises LuaError, and HostFailure for a limit."""
         return self.host.run_side_effect(self.side_effects.pop(key))
+
+
+def _event_of(cause: Exception) -> Event:
+    """What it is when a workflow task fails."""
+    if isinstance(cause, WorkflowLimitError):
+        return events.LIMIT_REACHED
+    return events.WORKFLOW_SUSPENDED if isinstance(cause, LuaError) else events.WORKFLOW_TASK_FAILED
 
 
 _JOBS: dict[str, Callable[[Run, Any], None]] = {

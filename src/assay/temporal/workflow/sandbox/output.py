@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from assay.builtins import log
+from assay.temporal.telemetry.events import OUTPUT_DROPPED
 
 MAX_LINES = 1000
 MAX_BYTES = 1 << 20
@@ -32,5 +33,6 @@ class OutputLimit:
         if not self._reported:
             self._reported = True
             most = f"{MAX_LINES} lines or {MAX_BYTES >> 20} MiB in one second"
-            log.emit("warn", f"a workflow run logs more than {most}: the rest of this second is dropped")
+            text = f"a workflow run logs more than {most}: the rest of this second is dropped"
+            log.emit("warn", text, None, OUTPUT_DROPPED.name, OUTPUT_DROPPED.code)
         return False

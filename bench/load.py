@@ -1,0 +1,364 @@
+"""Keep workers under mixed load for a long time, and check that nothing grows and nothing is lost.
+
+Two workers share a task queue. One runs from the beginning to the end and is measured: its memory and its file
+descriptors. The other is restarted every minute, in turns drained (SIGTERM) and killed (SIGKILL). Workflows of all
+kinds, whose results are known in advance, run one after the other in several lanes, beside some that wait for a minute.
+
+At the end every workflow must have its result, the server must know of none that is open or has failed, a worker at
+rest must have no more file descriptors than at the beginning, and its memory must be level: what the trend over the
+minutes makes of it must be less than the noise around that trend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import sysconfig
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiohttp import web
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import CancelledError
+from temporalio.service import RPCError
+
+from assay.temporal.core.runtime import core
+from assay.temporal.dev_server.server import DevServer
+
+ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
+WORKER = Path(__file__).parent / "load.lua"
+
+KINDS = ("Steps", "Fan", "Talk", "Batch", "Flaky", "Disk", "Large", "Endless")
+WAITING = 40
+"""Workflows that wait for half a minute to a minute and a half, beside the lanes."""
+
+RESTART = 60.0
+"""Seconds between two restarts."""
+
+SAMPLE = 2.0
+"""Seconds between two looks at the worker."""
+
+CALL = 30.0
+"""Seconds after which a call is made anew."""
+
+REST = 120.0
+"""Seconds in which what is open must have ended, and the descriptors of a worker must have come to rest."""
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass
+class Minute:
+    """What one minute was like: medians, and the workflows that ended in it.
+
+    Attributes:
+        memory: Resident MiB of the worker that runs throughout.
+        descriptors: Its file descriptors.
+        ended: Workflows that ended in this minute.
+        load: The machine's load average.
+    """
+
+    memory: float
+    descriptors: int
+    ended: int
+    load: float
+
+
+@dataclass
+class Figures:
+    """What was measured."""
+
+    minutes: list[Minute] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    restarts: int = 0
+    kills: int = 0
+    rest: tuple[int, int] = (0, 0)
+    level: float = 0.0
+    growth: float = 0.0
+    noise: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+class Worker:
+    """A worker process."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self._environment = environment
+        self._arguments = arguments
+        self.process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        """Start it."""
+        self.process = await asyncio.create_subprocess_exec(
+            ASSAY, "run", str(WORKER), *self._arguments, env=self._environment, stderr=asyncio.subprocess.DEVNULL
+        )
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it; returns the exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+
+class Load:
+    """Starts workflows and checks their results."""
+
+    def __init__(self, client: Client, queue: str, seed: int, figures: Figures, pause: float) -> None:
+        self._client = client
+        self._queue = queue
+        self._random = random.Random(seed)
+        self._figures = figures
+        self._pause = pause
+        self._stopping = False
+        self._lanes: list[asyncio.Task[None]] = []
+
+    def begin(self, lanes: int, waiting: int) -> None:
+        """Start the lanes."""
+        self._stopping = False
+        self._lanes = [asyncio.create_task(self._mixed()) for _ in range(lanes)]
+        self._lanes += [asyncio.create_task(self._waiting()) for _ in range(waiting)]
+
+    async def end(self) -> None:
+        """Start nothing more, and wait until what is open has ended."""
+        self._stopping = True
+        _, left = await asyncio.wait(self._lanes, timeout=REST + 90)
+        for lane in self._lanes:
+            if lane in left:
+                lane.cancel()
+                self._figures.problems.append("a workflow did not end")
+            elif lane.exception() is not None:
+                self._figures.problems.append(f"{lane.exception()!r}")
+
+    async def _mixed(self) -> None:
+        while not self._stopping:
+            await self._run(self._random.choice(KINDS), self._random.randrange(1000))
+            await asyncio.sleep(self._pause)
+
+    async def _waiting(self) -> None:
+        while not self._stopping:
+            await self._run("Wait", self._random.randrange(30, 90))
+
+    async def _run(self, kind: str, n: int) -> None:
+        """Run a workflow to its end and check what it returns."""
+        given: Any = {"n": n, "left": 3, "sum": 0} if kind == "Batch" else n
+        workflow_id = f"{kind}-{uuid.UUID(int=self._random.getrandbits(128))}"
+        handle = await _insist(lambda: self._client.start_workflow(kind, given, id=workflow_id, task_queue=self._queue))
+        if kind == "Talk":
+            await _talk(handle)
+        elif kind == "Endless":
+            await asyncio.sleep(0.5)
+            await _insist(handle.cancel)
+        try:
+            got = await _insist(handle.result)
+        except WorkflowFailureError as error:
+            got = "cancelled" if isinstance(error.cause, CancelledError) else repr(error.cause)
+        if got != (want := _expected(kind, n)):
+            self._figures.problems.append(f"{workflow_id}: {got!r} in place of {want!r}")
+        self._figures.ended[kind] += 1
+
+
+def _expected(kind: str, n: int) -> Any:
+    """The result of a workflow."""
+    steps = n + 8
+    of_kind = {"Steps": steps, "Fan": 6 * n + 15, "Talk": n + 3, "Batch": 3 * steps, "Disk": 2 * n, "Large": 1000}
+    return of_kind.get(kind, {"Flaky": n, "Endless": "cancelled", "Wait": n + 1}.get(kind))
+
+
+async def _talk(handle: WorkflowHandle[Any, Any]) -> None:
+    await _insist(lambda: handle.signal("tick"))
+    for value in (1, 2):
+        await _insist(partial(handle.execute_update, "add", value, id=f"add-{value}"))
+        with contextlib.suppress(RPCError):  # it has ended
+            await asyncio.wait_for(handle.query("total"), CALL)
+
+
+async def _insist(call: Callable[[], Any]) -> Any:
+    """Make a call until it is answered; a signal may come twice then, an update has an id."""
+    while True:
+        try:
+            return await asyncio.wait_for(call(), CALL)
+        except RPCError as error:
+            if "already" in error.message.lower():
+                raise
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            pass
+        await asyncio.sleep(0.3)
+
+
+@contextlib.asynccontextmanager
+async def _service() -> AsyncIterator[str]:
+    """An HTTP server that answers with what it gets; yields its URL."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(await request.json())
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+async def _measure(process: psutil.Process, figures: Figures) -> None:
+    """Note each minute, until cancelled."""
+    while True:
+        began, before = time.monotonic(), figures.ended.total()
+        memory, descriptors = [], []
+        while time.monotonic() < began + 60:
+            memory.append(process.memory_info().rss / MEBIBYTE)
+            descriptors.append(process.num_fds())
+            await asyncio.sleep(SAMPLE)
+        minute = Minute(
+            memory=round(statistics.median(memory), 1),
+            descriptors=round(statistics.median(descriptors)),
+            ended=figures.ended.total() - before,
+            load=round(os.getloadavg()[0], 1),
+        )
+        figures.minutes.append(minute)
+        print(f"{len(figures.minutes):>4} min {minute.memory:>7.1f} MiB {minute.descriptors:>4} descriptors "
+              f"{minute.ended:>6} workflows  load {minute.load}", flush=True)  # fmt: skip
+
+
+async def _restart(worker: Worker, figures: Figures) -> None:
+    """Restart a worker every minute, until cancelled."""
+    while True:
+        await asyncio.sleep(RESTART)
+        if figures.restarts % 2:
+            await worker.stop(signal.SIGKILL)
+            figures.kills += 1
+        elif (code := await worker.stop()) != 0:
+            figures.problems.append(f"a worker that was drained ended with {code}")
+        await worker.start()
+        figures.restarts += 1
+
+
+async def _descriptors_at_rest(process: psutil.Process) -> int:
+    """How many descriptors a worker without work has: the fewest it comes to."""
+    fewest, since = process.num_fds(), time.monotonic()
+    end = since + REST
+    while time.monotonic() < min(end, since + 30):
+        await asyncio.sleep(1)
+        if process.num_fds() < fewest:
+            fewest, since = process.num_fds(), time.monotonic()
+    return fewest
+
+
+async def _unfinished(client: Client, queue: str) -> list[str]:
+    """What the server knows of workflows that did not end as they should."""
+    found = await client.count_workflows(f"TaskQueue = '{queue}' GROUP BY ExecutionStatus")
+    counts = {str(group.group_values[0]): group.count for group in found.groups}
+    right = {"Completed", "ContinuedAsNew", "Canceled"}
+    return [f"{count} workflows are {status}" for status, count in counts.items() if status not in right]
+
+
+def _judge(figures: Figures, warm_up: int) -> None:
+    """Find the trend of the memory after the warm-up, and add what is wrong to the problems."""
+    levels = [minute.memory for minute in figures.minutes[warm_up:]]
+    if len(levels) < 3:
+        figures.problems.append("too short for a trend: at least three minutes beside the warm-up are needed")
+        return
+    minutes = range(len(levels))
+    slope, start = statistics.linear_regression(minutes, levels)
+    rest = [level - (start + slope * minute) for minute, level in zip(minutes, levels, strict=True)]
+    figures.level = round(statistics.fmean(levels), 1)
+    figures.growth = round(slope * (len(levels) - 1), 1)
+    figures.noise = round(2 * statistics.pstdev(rest), 1)
+    if figures.growth > max(figures.noise, figures.level / 100):
+        figures.problems.append(f"the memory grew by {figures.growth} MiB, more than the noise of {figures.noise} MiB")
+    if figures.rest[1] > figures.rest[0]:
+        figures.problems.append(f"{figures.rest[1] - figures.rest[0]} file descriptors were lost")
+
+
+async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -> Figures:
+    """Do it all; returns what was measured."""
+    figures, queue = Figures(), f"load-{seed}"
+    async with contextlib.AsyncExitStack() as leaving:
+        folder = leaving.enter_context(tempfile.TemporaryDirectory())
+        url = await leaving.enter_async_context(_service())
+        server = DevServer(ui=False, db=Path(folder) / "server.db")
+        await asyncio.to_thread(server.start)
+        leaving.callback(server.stop)
+        environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
+        lasting, restarted = (Worker(environment, queue, url, folder) for _ in range(2))
+        for worker in (lasting, restarted):
+            await worker.start()
+            leaving.push_async_callback(worker.stop, signal.SIGKILL)
+        client = await Client.connect(server.address, runtime=core())
+        load = Load(client, queue, seed, figures, pause)
+        process = psutil.Process(lasting.process.pid)
+
+        load.begin(lanes, 0)  # a first bit of everything, before the descriptors are counted
+        await asyncio.sleep(30)
+        await load.end()
+        at_first = await _descriptors_at_rest(process)
+
+        load.begin(lanes, WAITING)
+        watching = [asyncio.create_task(_measure(process, figures)), asyncio.create_task(_restart(restarted, figures))]
+        await asyncio.wait(watching, timeout=minutes * 60 + 1, return_when=asyncio.FIRST_EXCEPTION)
+        for task in watching:
+            if task.done():
+                figures.problems.append(f"{task.exception()!r}")
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        if restarted.process.returncode is not None:
+            await restarted.start()
+        await load.end()
+        figures.rest = at_first, await _descriptors_at_rest(process)
+        figures.problems += await _unfinished(client, queue)
+        for worker in (lasting, restarted):
+            if (code := await worker.stop()) != 0:
+                figures.problems.append(f"a worker ended with {code}")
+    _judge(figures, warm_up)
+    return figures
+
+
+def _show(figures: Figures) -> None:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(figures.ended.items()))
+    print(f"{figures.ended.total()} workflows ({kinds})")
+    print(f"{figures.restarts} restarts, {figures.kills} of them kills")
+    print(f"memory {figures.level} MiB, trend {figures.growth:+} MiB over the time measured, noise {figures.noise} MiB")
+    print(f"file descriptors at rest: {figures.rest[0]} at first, {figures.rest[1]} at the end")
+    for problem in figures.problems[:20]:
+        print(f"  {problem}")
+
+
+def main() -> None:
+    """Run and print; fails when something was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, help="minutes that do not count for the trend [a fifth]")
+    parser.add_argument("--lanes", type=int, default=12, help="workflows at once, beside those that wait [12]")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two workflows of a lane [0]")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="a file for the figures, as JSON")
+    options = parser.parse_args()
+    warm_up = options.minutes // 5 if options.warm_up is None else options.warm_up
+    figures = asyncio.run(run(options.minutes, warm_up, options.lanes, options.pause, options.seed))
+    _show(figures)
+    if options.output is not None:
+        options.output.write_text(json.dumps(asdict(figures), indent=2))
+    if figures.problems:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

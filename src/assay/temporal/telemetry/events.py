@@ -1,0 +1,281 @@
+"""Everything that a worker or a client reports by itself: each kind of event has a name and a code, which never change.
+
+The names are in the field `event` of log lines in JSON and in the metric `assay_worker_events`, the codes also at the
+end of log lines in text. `docs/errors.md` lists them all; a test compares it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """A kind of event.
+
+    Attributes:
+        name: Its name, such as "workflow.failed": what it concerns, and what happened.
+        code: Its code, such as "ASSAY2006". The first digit says what it concerns.
+        level: The level of its log lines, of `logging`.
+        meaning: What happened.
+        remedy: What to do about it.
+    """
+
+    name: str
+    code: str
+    level: int
+    meaning: str
+    remedy: str
+
+
+CATALOGUE: dict[str, Event] = {}
+"""All kinds of events, by their codes."""
+
+
+def _event(code: str, name: str, level: int, meaning: str, remedy: str) -> Event:
+    assert code not in CATALOGUE
+    event = CATALOGUE[code] = Event(name, code, level, meaning, remedy)
+    return event
+
+
+_W, _E = logging.WARNING, logging.ERROR
+
+# The process, the worker and its server -----------------------------------------------------------------------------
+
+SCRIPT_FAILED = _event(
+    "ASSAY1001", "script.failed", _E,
+    "The script ended with an error, and the process with exit code 1.",
+    "The message names the cause. `assay doctor` checks what is around the script.",
+)  # fmt: skip
+SCRIPT_FINDING = _event(
+    "ASSAY1002", "script.finding", _W,
+    "`assay check` finds something wrong in the script that starts.",
+    "Run `assay check` on the script and mend it.",
+)  # fmt: skip
+SERVER_UNREACHABLE = _event(
+    "ASSAY1003", "server.unreachable", _W,
+    "The Temporal server does not answer. The worker keeps trying.",
+    "Look at the server and the network between. `assay doctor` names what does not work.",
+)  # fmt: skip
+SERVER_REACHABLE = _event(
+    "ASSAY1004", "server.reachable", _W,
+    "The Temporal server answers again.",
+    "Nothing.",
+)  # fmt: skip
+SERVER_REFUSES = _event(
+    "ASSAY1005", "server.refuses", _W,
+    "The server answers but gives the worker no tasks. The worker keeps trying.",
+    "Check the API key, its rights and the namespace: the message quotes the server.",
+)  # fmt: skip
+RESULT_LOST = _event(
+    "ASSAY1006", "task.result_lost", _W,
+    "The result of a task did not reach the server, or the server did not accept it.",
+    "Nothing, if it is rare: the server hands the task out again after its timeout.",
+)  # fmt: skip
+TASK_NOT_STARTED = _event(
+    "ASSAY1007", "task.not_started", _E,
+    "A task from the server could not be started because of an error in assay.",
+    "Report the message with `--verbose`.",
+)  # fmt: skip
+ACTIVITIES_ABANDONED = _event(
+    "ASSAY1008", "worker.activities_abandoned", _W,
+    "Activities were still running when the time for a graceful shutdown was over.",
+    "Raise `graceful_shutdown_timeout`, or let activities ask `activity.is_cancelled`.",
+)  # fmt: skip
+CORE_ERROR = _event(
+    "ASSAY1009", "core.error", _E,
+    "Temporal's Core, the native part of the worker, logs an error.",
+    "The message is Core's own. Report it if it comes again.",
+)  # fmt: skip
+SDK_LOG = _event(
+    "ASSAY1010", "sdk.log", _W,
+    "Temporal's Python SDK logs a warning or an error.",
+    "The message is the SDK's own.",
+)  # fmt: skip
+PROCESS_DIED = _event(
+    "ASSAY1011", "process.died", _W,
+    "One of the processes of `assay run --processes` died. It is started again.",
+    "Its own last lines say why; a signal that nobody sent is often the kernel's, for lack of memory.",
+)  # fmt: skip
+PROCESS_UNSTABLE = _event(
+    "ASSAY1012", "process.unstable", _E,
+    "A process of `assay run --processes` died five times in a row, each soon after its start. All processes end.",
+    "Its own last lines say why.",
+)  # fmt: skip
+
+# Workflows ----------------------------------------------------------------------------------------------------------
+
+NONDETERMINISM = _event(
+    "ASSAY2001", "workflow.nondeterminism", _E,
+    "A run does not match its history: the code changed in a way that a replay can see.",
+    "Deploy the previous code, or put the change behind `ctx:patched`; see [changing.md](changing.md).",
+)  # fmt: skip
+COMMANDS_REJECTED = _event(
+    "ASSAY2002", "workflow.commands_rejected", _W,
+    "The server rejected the commands of a workflow task. The task is retried.",
+    "The message quotes the server: often a search attribute that the namespace does not have.",
+)  # fmt: skip
+LIMIT_REACHED = _event(
+    "ASSAY2003", "workflow.limit_reached", _W,
+    "A run needs more CPU or memory than `workflow_limits` allow. Its workflow task is retried.",
+    "Move the work into an activity, or raise the limit that the message names.",
+)  # fmt: skip
+WORKFLOW_SUSPENDED = _event(
+    "ASSAY2004", "workflow.suspended", _W,
+    "Lua code of a workflow raised an error, and `on_workflow_error` keeps the run open. Its workflow task is retried.",
+    "Deploy code without the error; the run then continues.",
+)  # fmt: skip
+WORKFLOW_TASK_FAILED = _event(
+    "ASSAY2005", "workflow.task_failed", _W,
+    "A workflow task failed for a reason outside the script. It is retried.",
+    "The message names the reason. Report it if it is an error of assay.",
+)  # fmt: skip
+WORKFLOW_FAILED = _event(
+    "ASSAY2006", "workflow.failed", _W,
+    "A workflow ended with an error.",
+    "`assay workflow show ID SCRIPT` shows where. An expected failure has the category `benign` and is not reported.",
+)  # fmt: skip
+WORKFLOW_UNKNOWN = _event(
+    "ASSAY2007", "workflow.not_registered", _W,
+    "The worker got a workflow of a type that its script does not register. The task is retried.",
+    "Register the type, or start the workflow on another task queue.",
+)  # fmt: skip
+PAYLOAD_UNREADABLE = _event(
+    "ASSAY2008", "workflow.payload_unreadable", _W,
+    "A workflow task has values that cannot be decrypted or encrypted. The task is retried.",
+    "Give the worker the key that the message names (`codec.keys`).",
+)  # fmt: skip
+ACTIVATION_SLOW = _event(
+    "ASSAY2009", "workflow.slow", _W,
+    "A step of a run took more than 10 s on the clock.",
+    "The machine is overloaded, or the step computes too much: move that into an activity.",
+)  # fmt: skip
+WORKFLOW_NOT_REPORTED = _event(
+    "ASSAY2010", "workflow.not_reported", _E,
+    "The end of a workflow task could not be handed to Core.",
+    "Nothing, if it is rare: the server hands the task out again.",
+)  # fmt: skip
+SIGNAL_DROPPED = _event(
+    "ASSAY2011", "workflow.signal_dropped", _W,
+    "The arguments of a signal cannot be read, so the signal is dropped.",
+    "Correct the sender: values must be JSON.",
+)  # fmt: skip
+HANDLERS_UNFINISHED = _event(
+    "ASSAY2012", "workflow.handlers_unfinished", _W,
+    "A workflow ended while handlers of signals or updates were running.",
+    "Wait for `ctx:all_handlers_finished()` before it ends.",
+)  # fmt: skip
+SIGNALS_LEFT = _event(
+    "ASSAY2013", "workflow.signals_left", _W,
+    "A workflow ended with signals that it never took.",
+    "Take them with `ctx:poll_signal` or `ctx:on_signal`, or stop sending them.",
+)  # fmt: skip
+FAILURE_UNAWAITED = _event(
+    "ASSAY2014", "workflow.failure_unawaited", _W,
+    "A workflow ended, and nothing had waited for a step that failed.",
+    "Await the future, or catch its failure.",
+)  # fmt: skip
+MEMO_UNREADABLE = _event(
+    "ASSAY2015", "workflow.memo_unreadable", _W,
+    "A field of the memo cannot be read and is left out.",
+    "Correct whoever set it: values must be JSON.",
+)  # fmt: skip
+LAST_RESULT_UNREADABLE = _event(
+    "ASSAY2016", "workflow.last_result_unreadable", _W,
+    "The result of the previous run of a cron workflow cannot be read.",
+    "Correct the workflow that returned it: values must be JSON.",
+)  # fmt: skip
+SIDE_EFFECT_NOT_REPORTED = _event(
+    "ASSAY2017", "workflow.side_effect_not_reported", _E,
+    "The result of a side effect could not be handed to Core.",
+    "Nothing, if it is rare: the side effect runs again.",
+)  # fmt: skip
+OUTPUT_DROPPED = _event(
+    "ASSAY2018", "workflow.output_dropped", _W,
+    "A run logs more than 1,000 lines or 1 MiB in one second; the rest of the second is dropped.",
+    "Log less in loops.",
+)  # fmt: skip
+
+# Activities ---------------------------------------------------------------------------------------------------------
+
+ACTIVITY_FAILED = _event(
+    "ASSAY3001", "activity.failed", _W,
+    "An attempt of an activity raised a Lua error. Attempts 1, 2, 3, 10, 100, … are logged, all are counted.",
+    "The message has the error. The retry policy decides whether it is tried again.",
+)  # fmt: skip
+ACTIVITY_ERROR = _event(
+    "ASSAY3002", "activity.internal_error", _E,
+    "An activity failed because of an error in assay or in a library.",
+    "Run with `--verbose` and report the traceback.",
+)  # fmt: skip
+ACTIVITY_UNKNOWN = _event(
+    "ASSAY3003", "activity.not_registered", _W,
+    "The worker got an activity that its script does not register. The attempt fails and is retried.",
+    "Register the activity, or give it the task queue of the worker that has it.",
+)  # fmt: skip
+ACTIVITY_NOT_REPORTED = _event(
+    "ASSAY3004", "activity.not_reported", _E,
+    "The end of an activity could not be handed to Core.",
+    "Nothing, if it is rare: the activity is tried again after its timeout.",
+)  # fmt: skip
+ACTIVITY_BAD_VALUE = _event(
+    "ASSAY3005", "activity.bad_value", _W,
+    "An activity cannot use its input, or its result is not JSON or too large. It is not retried.",
+    "Correct the activity, or store the value elsewhere and return its name.",
+)  # fmt: skip
+ACTIVITY_UNREADABLE = _event(
+    "ASSAY3006", "activity.payload_unreadable", _W,
+    "An activity has values that cannot be decrypted. The attempt fails and is retried.",
+    "Give the worker the key that the message names (`codec.keys`).",
+)  # fmt: skip
+
+# Nexus --------------------------------------------------------------------------------------------------------------
+
+NEXUS_FAILED = _event(
+    "ASSAY4001", "nexus.failed", _W,
+    "The function of a Nexus operation raised a Lua error.",
+    "The message has the error.",
+)  # fmt: skip
+NEXUS_ERROR = _event(
+    "ASSAY4002", "nexus.internal_error", _E,
+    "A Nexus operation failed because of an error in assay or in a library.",
+    "Run with `--verbose` and report the traceback.",
+)  # fmt: skip
+NEXUS_NOT_REPORTED = _event(
+    "ASSAY4003", "nexus.not_reported", _E,
+    "The end of a Nexus operation could not be handed to Core.",
+    "Nothing, if it is rare: the caller asks again.",
+)  # fmt: skip
+NEXUS_BAD_VALUE = _event(
+    "ASSAY4004", "nexus.bad_value", _W,
+    "A function of a Nexus operation returned what cannot be used. It is not retried.",
+    "Correct the function that the message names.",
+)  # fmt: skip
+
+# Clients and traces -------------------------------------------------------------------------------------------------
+
+QUEUE_UNPOLLED = _event(
+    "ASSAY5001", "client.no_worker", _W,
+    "A client waits for a workflow, and no worker polls its task queue.",
+    "Start the worker, or correct the name of the task queue.",
+)  # fmt: skip
+TRACES_LOST = _event(
+    "ASSAY5002", "traces.lost", _W,
+    "The collector did not take the last traces before the process ended.",
+    "Look at the collector.",
+)  # fmt: skip
+TRACES_LOG = _event(
+    "ASSAY5003", "traces.log", _W,
+    "OpenTelemetry logs a warning or an error, often that the collector does not answer.",
+    "Look at the collector and at `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+)  # fmt: skip
+
+_OF_THE_PROCESS = (
+    *(SCRIPT_FAILED, SCRIPT_FINDING, RESULT_LOST, CORE_ERROR, SDK_LOG),
+    *(PROCESS_DIED, PROCESS_UNSTABLE, OUTPUT_DROPPED),
+)
+_OF_CLIENTS = (QUEUE_UNPOLLED, TRACES_LOST, TRACES_LOG)
+
+COUNTED = [event for event in CATALOGUE.values() if event not in (*_OF_THE_PROCESS, *_OF_CLIENTS)]
+"""What the metric `assay_worker_events` counts: what one worker is known to have reported."""

@@ -1,0 +1,66 @@
+"""Log lines of a worker: a stable event, a code, and what it concerns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from temporal_script import Script
+
+WORKER = """
+local worker = temporal.worker({ task_queue = arg[1], workflows = {
+  Fails = function() error("NO: not today") end,
+  Asks = function(ctx) pcall(ctx.execute_activity, ctx, "breaks", 1, { retry_policy = { maximum_attempts = 1 } }) end,
+}, activities = { breaks = function() error("BROKEN: it is") end } })
+local client = temporal.connect()
+client:start_workflow({ task_queue = arg[1], workflow_type = arg[2], workflow_id = arg[1] })
+pcall(client.get_result, client, { workflow_id = arg[1] })
+worker:shutdown()
+"""
+
+
+def lines(lua: Script, *arguments: str) -> list[dict[str, Any]]:
+    """What the worker logs as JSON."""
+    lua.command.environment["ASSAY_LOG"] = "json"
+    result = lua.run(WORKER, *arguments)
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stderr.splitlines()]
+
+
+def test_a_failed_workflow_is_logged_as_an_event(lua: Script, name: str) -> None:
+    [line] = lines(lua, name, "Fails")
+    assert (line["level"], line["event"], line["code"]) == ("warn", "workflow.failed", "ASSAY2006")
+    assert line["message"] == f"workflow 'Fails' ({name}) failed: script.lua:3: NO: not today"
+    fields = line["fields"]
+    assert (fields["workflow_type"], fields["workflow_id"], fields["task_queue"]) == ("Fails", name, name)
+    assert fields["namespace"] == "default"
+    assert len(fields["run_id"]) == 36
+
+
+def test_a_failed_activity_is_logged_as_an_event(lua: Script, name: str) -> None:
+    [line] = lines(lua, name, "Asks")
+    assert (line["event"], line["code"]) == ("activity.failed", "ASSAY3001")
+    fields = line["fields"]
+    assert (fields["activity_type"], fields["attempt"], fields["workflow_id"]) == ("breaks", 1, name)
+
+
+def test_a_line_of_text_ends_with_the_code(lua: Script, name: str) -> None:
+    result = lua.run(WORKER, name, "Fails")
+    assert result.stderr == f"warning: workflow 'Fails' ({name}) failed: script.lua:3: NO: not today [ASSAY2006]\n"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_worker_that_finds_no_server_ends_with_an_event(lua: Script, style: str) -> None:
+    lua.command.environment |= {"TEMPORAL_ADDRESS": "127.0.0.1:1", "ASSAY_LOG": style}
+    result = lua.run("temporal.worker({ task_queue = 'q', workflows = { W = function() end } })")
+    assert result.returncode == 1
+    message = "temporal.worker: cannot connect to the Temporal server at 127.0.0.1:1: connection refused"
+    if style == "text":
+        assert result.stderr.startswith(f"assay: {message}\n")
+        return
+    line = json.loads(result.stderr)
+    assert (line["level"], line["event"], line["code"]) == ("error", "script.failed", "ASSAY1001")
+    assert message in line["message"]
+    assert line["fields"]["traceback"].startswith("stack traceback:")
