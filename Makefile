@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos docs lock clean
+.PHONY: help install demo test lint bench chaos load docs lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,6 +32,9 @@ bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first i
 
 chaos: install ## Kill workers and restart the server under load; QUICK=1 for a short run
 	$(BIN)/python bench/chaos.py $(if $(QUICK),--quick)
+
+load: install ## Run workers under mixed load for 40 minutes, and check that nothing grows; MINUTES=5 for a short run
+	$(BIN)/python bench/load.py $(if $(MINUTES),--minutes $(MINUTES))
 
 docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference

@@ -355,7 +355,8 @@ def main() -> None:
     figures = asyncio.run(run(options.minutes, warm_up, options.lanes, options.pause, options.seed))
     _show(figures)
     if options.output is not None:
-        options.output.write_text(json.dumps(asdict(figures), indent=2))
+        minutes = [asdict(minute) for minute in figures.minutes]
+        options.output.write_text(json.dumps({**vars(figures), "minutes": minutes}, indent=2))
     if figures.problems:
         sys.exit(1)
 

@@ -98,10 +98,10 @@ async def test_a_lua_workflow_calls_them(lua: Script, name: str) -> None:
         assert lost[1] == "BadInput"
         assert "WORKFLOW_EXECUTION_COMPLETED" in lua.events(f"{name}-order-7")
     assert session.stderr.splitlines() == [
-        "warning: operation 'busy' failed: worker.lua:16: BUSY: try again",
-        "warning: operation 'refuse' failed: no more",
-        f"warning: workflow 'Place' ({name}-order-8) failed: no",
-        "warning: operation 'lost': the function 'workflow_id' must return a text that is not empty",
+        "warning: operation 'busy' failed: worker.lua:16: BUSY: try again [ASSAY4001]",
+        "warning: operation 'refuse' failed: no more [ASSAY4001]",
+        f"warning: workflow 'Place' ({name}-order-8) failed: no [ASSAY2006]",
+        "warning: operation 'lost': the function 'workflow_id' must return a text that is not empty [ASSAY4004]",
     ]
 
 

@@ -122,6 +122,6 @@ def test_a_worker_tells_once_that_the_server_is_away_and_once_that_it_is_back(as
         first.stop()
     assert told.read_text().splitlines() == [
         f"warning: the Temporal server at {first.address} does not answer (connection refused); "
-        "the worker goes on trying",
-        f"warning: the Temporal server at {first.address} answers again",
+        "the worker goes on trying [ASSAY1003]",
+        f"warning: the Temporal server at {first.address} answers again [ASSAY1004]",
     ]

@@ -252,7 +252,8 @@ def test_a_workflow_that_fails_is_told_once(lua: Script, name: str) -> None:
         """
     )
     result = lua.run(script, name)
-    assert (result.stderr, result.returncode) == (f"warning: workflow 'Fails' ({name}) failed: nothing left\n", 0)
+    line = f"warning: workflow 'Fails' ({name}) failed: nothing left [ASSAY2006]\n"
+    assert (result.stderr, result.returncode) == (line, 0)
 
 
 def test_what_a_worker_says_follows_the_settings_of_the_log(lua: Script, name: str) -> None:
@@ -278,8 +279,14 @@ def test_what_a_worker_says_follows_the_settings_of_the_log(lua: Script, name: s
     assert result.returncode == 0, result.stderr
     advice, failed, ended = map(json.loads, result.stderr.splitlines())
     assert failed.pop("time")
+    assert failed.pop("fields")["activity_type"] == "fail"
     assert ended["message"].endswith(" failed: activity 'fail' failed: no luck")
-    assert failed == {"level": "warn", "message": "activity 'fail' failed (attempt 1): no luck"}
+    assert failed == {
+        "level": "warn",
+        "event": "activity.failed",
+        "code": "ASSAY3001",
+        "message": "activity 'fail' failed (attempt 1): no luck",
+    }
     assert (advice["level"], advice["message"].split(" (did")[0]) == (
         "warn",
         "script.lua:8: no activity 'fial' is registered",
