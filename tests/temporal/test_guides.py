@@ -30,7 +30,7 @@ REFERENCE = ROOT / "docs" / "reference"
 GUIDES: dict[str, list[str] | None] = {
     "README.md": ["sh", "sh", "lua", "sh", "lua", "sh", "python"],
     "docs/architecture.md": [],
-    "docs/changing.md": ["lua", "lua", "sh", "", "sh"],
+    "docs/changing.md": ["lua", "lua", "sh", "", "sh", ""],
     "docs/client.md": [*["lua"] * 10, "sh"],  # test_client_guide.py, test_workflow_calls.py
     "docs/command-line.md": None,  # test_command_page.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
@@ -44,7 +44,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/installation.md": ["sh"] * 5,
     "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
-    "docs/observability.md": ["lua", "sh", "", "lua", "lua"],
+    "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/python.md": ["python", "sh", ""],
     "docs/templates.md": ["lua"],  # test_templates.py

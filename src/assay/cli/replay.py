@@ -14,6 +14,7 @@ import click
 from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
+from assay.cli.replay_results import Results
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.lua.loop import new_event_loop
@@ -24,15 +25,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from temporalio.client import WorkflowHistory
 
-    from assay.temporal.replay.engine import Divergence, Outcome
-
-_COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
-_NAMED = 20  # of the histories that do not match, beside the first
-
 
 @click.command(cls=SandboxedCommand, short_help="Replay histories against the workflows of a script.")
 @verbose
 @click.option("--query", metavar="QUERY", help="Replay what this visibility query finds on the server.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @connection
 @click.argument("script")
 @click.argument("histories", metavar="[HISTORY]...", nargs=-1)
@@ -40,6 +38,8 @@ def command(
     script: str,
     histories: tuple[str, ...],
     query: str | None,
+    strict: bool,
+    as_json: bool,
     address: str | None,
     namespace: str | None,
     verbose: bool,
@@ -51,6 +51,9 @@ def command(
     them, or a pattern ('histories/**/*.json'). Open workflows may be among them. With --query the histories come from
     a server.
 
+    Warnings are about what Temporal does not compare: another duration of a timer, another input, and steps at the end
+    of the history of a run that waits.
+
     Ends with 0 when every history matches, 1 when one does not, 2 when something else is wrong.
     """
     if bool(histories) == (query is not None):
@@ -61,9 +64,12 @@ def command(
     try:
         allowed = permissions(asked, os.path.dirname(script) or ".")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(_replay(script, histories, query, address, namespace, verbose, allowed))
+            results = Results(keep_all=as_json)
+            runner.run(_replay(script, histories, query, address, namespace, verbose, allowed, results))
     except AssayError as error:
         return tell(error, verbose)
+    click.echo(results.as_json() if as_json else results.as_text())
+    return 1 if results.bad or (strict and results.warnings) else 0
 
 
 async def _replay(
@@ -74,7 +80,8 @@ async def _replay(
     namespace: str | None,
     verbose: bool,
     allowed: Permissions,
-) -> int:
+    results: Results,
+) -> None:
     from assay.temporal.client.connect import connect_client
     from assay.temporal.connection.options import ConnectionOptions
     from assay.temporal.replay import sources
@@ -94,56 +101,11 @@ async def _replay(
         total = len(files)
         histories = sources.from_files(files)
     read = await read_script(script, permissions=allowed)
-    bad: list[Outcome] = []
-    replayed = 0
     with _progress(total) as advance:
         async for outcome in Replay(read.workers).run(histories):
-            replayed += 1
-            if outcome.divergence is not None:
-                if not bad:
-                    first = outcome.divergence
-                bad.append(outcome if not bad else _without_details(outcome))
-            advance(len(bad))
+            results.add(outcome)
+            advance(results.bad)
     await read.close()
-    if bad:
-        click.echo(_name(bad[0]) + "\n" + _show(first))
-        for outcome in bad[1 : 1 + _NAMED]:
-            assert outcome.divergence is not None
-            click.echo(f"{_name(outcome)}: {outcome.divergence.message}")
-        if len(bad) > 1 + _NAMED:
-            click.echo(f"… and {len(bad) - 1 - _NAMED} more")
-    histories_word = "1 history" if replayed == 1 else f"{replayed} histories"
-    click.echo(f"{histories_word} replayed: {_verdict(replayed, bad)}")
-    return 1 if bad else 0
-
-
-def _verdict(replayed: int, bad: list[Outcome]) -> str:
-    stuck = sum(outcome.divergence is not None and outcome.divergence.cannot_go_on for outcome in bad)
-    differ = len(bad) - stuck
-    if replayed == 1:
-        return "it cannot go on" if stuck else "it does not match" if differ else "it matches"
-    parts = [f"{differ} {'does' if differ == 1 else 'do'} not match"] if differ else []
-    if stuck:
-        parts.append(f"{stuck} cannot go on")
-    return ", ".join(parts) or ("all match" if replayed else "nothing to compare")
-
-
-def _without_details(outcome: Outcome) -> Outcome:
-    """What is kept of a further history: there may be thousands."""
-    assert outcome.divergence is not None
-    outcome.divergence.before, outcome.divergence.where = [], ""
-    return outcome
-
-
-def _name(outcome: Outcome) -> str:
-    return f"{outcome.workflow_type} {click.style(outcome.workflow_id, bold=True)}"
-
-
-def _show(divergence: Divergence) -> str:
-    from assay.temporal.replay.show import show
-
-    lines = [click.style(line, fg=_COLOURS.get(line[:3])) for line in show(divergence).splitlines()]
-    return "\n".join(f"  {line}".rstrip() for line in lines) + "\n"
 
 
 @contextlib.contextmanager

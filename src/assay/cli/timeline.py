@@ -32,9 +32,12 @@ def show(timeline: Timeline, width: int | None) -> str:
     lines = [*_heading(timeline), ""]
     for entry in sorted(timeline.entries, key=lambda entry: entry.at):
         lines += _entry(entry, width)
+    if timeline.standstill:
+        lines += ["", click.style(_clean(timeline.standstill), fg="yellow")]
     if timeline.waits:
         waits = [line for line in timeline.waits.expandtabs(4).splitlines() if line and line != _TRACEBACK]
-        lines += ["", "it waits for:", *(f"  {_clean(line)}" for line in waits)]
+        when = "when its last workflow task ended it waited for:" if timeline.standstill else "it waits for:"
+        lines += ["", when, *(f"  {_clean(line)}" for line in waits)]
     return "\n".join(lines)
 
 

@@ -9,8 +9,8 @@ import shutil
 import sys
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import WorkflowHistory
-from temporalio.service import RPCError
+from temporalio.service import RPCError, TestService
 from temporalio.testing import WorkflowEnvironment
 
 from assay.errors import AssayError, BuiltinError, DevServerError, ErrorObject
@@ -42,18 +42,19 @@ from assay.temporal.replay.integrity import IncompleteHistoryError, check
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.attempt import Attempt
 from assay.temporal.worker.options import WorkerOptions
-from assay.temporal.worker.registration import Script, read_script
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run as WorkflowRun
 from assay.temporal.workflow.runs import Observer
 from assay.testing.host import TestHost
-from assay.testing.library import ActivityCall, EnvironmentOptions, Run, RunOptions
+from assay.testing.library import ActivityCall, EnvironmentOptions, Planned, Run, RunOptions
+from assay.testing.names import ActivityNames, TestedScript
 from assay.testing.search_attributes import Registered, set_by
+from assay.testing.updates import Handlers, SentUpdate
 
 T = TypeVar("T")
 
 INLINE_QUEUE = "test"
-_REGISTRATION = 60.0  # seconds
+_SERVER = 60.0  # seconds for what a worker waits for before it goes on
 _ENDLESS = 1000  # failed attempts of an activity without a limit, by default more than a day of them
 
 
@@ -147,17 +148,19 @@ class _TestWorker(Worker):
         hear_endless: Callable[[str], None],
         hear_failure: Callable[[str], None],
         register: Callable[[Mapping[str, Payload]], None],
+        handlers: Handlers,
     ) -> None:
         super().__init__(host, options)
         self._hear_failure = hear_failure
         self._register = register
+        self._handlers = handlers
         self.permissions = EVERYTHING  # its server belongs to the tool
         self._note = note
         self._hear_endless = hear_endless
 
     def make_observer(self) -> Observer:
         """Make what sees how runs go."""
-        return _Tasks(self._hear_failure, self._register)
+        return _Tasks(self._hear_failure, self._register, self._handlers)
 
     def make_activities(self) -> ActivityTasks:
         """Make what takes the activity tasks."""
@@ -170,9 +173,12 @@ class _Tasks(Observer):
     Called on the threads of workers, before the server sees a task's commands.
     """
 
-    def __init__(self, hear: Callable[[str], None], register: Callable[[Mapping[str, Payload]], None]) -> None:
+    def __init__(
+        self, hear: Callable[[str], None], register: Callable[[Mapping[str, Payload]], None], handlers: Handlers
+    ) -> None:
         self._hear = hear
         self._register = register
+        self._handlers = handlers
 
     def mismatch(self, run: WorkflowRun, message: str, where: str) -> None:
         """Report a run that does not match its history."""
@@ -190,8 +196,10 @@ class _Tasks(Observer):
         """Report a workflow task that failed, or register what it sets."""
         if completion.HasField("failed"):
             self._hear(completion.failed.failure.message)
-        elif attributes := set_by(completion):
+            return
+        if attributes := set_by(completion):
             self._register(attributes)
+        self._handlers.activated(run, act, completion)
 
 
 class TestEnvironment:
@@ -211,11 +219,13 @@ class TestEnvironment:
         self._attributes = attributes
         self._options = options
         self._client = client
-        self._script: Script | None = None
+        self._script: TestedScript | None = None
         self._workers: list[Worker] = []
         self._runs: list[Run] = []
-        self._planned: list[tuple[float, str, Any]] = []
-        self._started: dict[str, tuple[float, list[tuple[float, str, Any]]]] = {}
+        self._planned: list[Planned] = []
+        self._started: dict[str, tuple[float, list[Planned]]] = {}
+        self._names = ActivityNames((), is_open=False)
+        self._handlers = Handlers()
         self._first_start: float | None = None
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[str] = self._loop.create_future()
@@ -230,12 +240,19 @@ class TestEnvironment:
         if options.script is not None:
             path = _join(folder, options.script)
             self._host.permissions.part_of(os.fsencode(path), [folder])
-            self._script = await read_script(
+            script = self._script = TestedScript(
                 path,
-                options.arguments,
                 parts=(*PARTS, *self._host.more_parts),
                 libraries={**LIBRARIES, **self._host.more_libraries},
                 permissions=self._host.permissions,
+            )
+            await script.read(options.arguments)
+            if not script.workers:
+                raise AssayError(f"{path} registers nothing: it has to call temporal.worker")
+            self._names = ActivityNames(
+                {name for worker in script.workers for name in worker.options.activities},
+                is_open=any(worker.options.dynamic_activity is not None for worker in script.workers),
+                sources=script.sources,
             )
             for worker in self._script.workers:
                 workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]
@@ -262,13 +279,13 @@ class TestEnvironment:
             self._host.remove_service(worker)
 
     def _worker(self, host: Host, options: WorkerOptions) -> Worker:
-        return _TestWorker(host, options, self._note, self._hear_endless, self._hear, self._register)
+        return _TestWorker(host, options, self._note, self._hear_endless, self._hear, self._register, self._handlers)
 
     def _register(self, attributes: Mapping[str, Payload]) -> None:
         """Called on a worker's thread."""
         adding = asyncio.run_coroutine_threadsafe(self._attributes.add(attributes), self._loop)
         try:
-            adding.result(_REGISTRATION)
+            adding.result(_SERVER)
         except (RPCError, TimeoutError) as error:
             self._hear(f"the search attributes {', '.join(attributes)} cannot be registered: {error}")
 
@@ -294,6 +311,23 @@ class TestEnvironment:
         at = 0.0 if self._first_start is None else start.scheduled_time.ToMicroseconds() / 1e6 - self._first_start
         value = _decode(start.input[0]) if start.input else None
         self.calls.append(ActivityCall(start.activity_type, value, start.attempt, math.floor(at)))
+
+    def calls_of(self, activity: str | None) -> list[ActivityCall]:
+        """The calls of one activity, or of all. Raises BuiltinError when there is none of this name."""
+        if activity is None:
+            return list(self.calls)
+        self._names.check_called(activity, self._called(), self._mocks())
+        return [call for call in self.calls if call.activity == activity]
+
+    def unused_mocks(self) -> list[str]:
+        """A sentence for each name among the environment's activities that nothing knows."""
+        return [] if self._script is None else self._names.unused(self._mocks(), self._called())
+
+    def _called(self) -> set[str]:
+        return {call.activity for call in self.calls}
+
+    def _mocks(self) -> Collection[str]:
+        return self._options.activities
 
     # Workflows ----------------------------------------------------------------------------------------------
 
@@ -324,43 +358,41 @@ class TestEnvironment:
         )
         now = await self.now()
         self._first_start = now if self._first_start is None else self._first_start
-        self._started[started.workflow_id] = now, sorted(self._planned, key=lambda item: item[0])
+        self._started[started.workflow_id] = now, sorted(self._planned, key=lambda item: item.seconds)
         self._planned = []
         has_timeout = options.execution_timeout is not None or options.run_timeout is not None
         run = Run(self, name, started.workflow_id, started.run_id or "", has_timeout)
         self._runs.append(run)
         return run
 
-    def plan(self, seconds: float, name: str, value: Any) -> None:
-        """Plan a signal for the next workflow."""
-        self._planned.append((seconds, name, value))
+    def plan(self, message: Planned) -> None:
+        """Plan a signal or an update for the next workflow."""
+        self._planned.append(message)
 
     async def result(self, run: Run) -> Any:
         """Skip time until a workflow has ended."""
         began, planned = self._started[run.workflow_id]
         while planned:
-            await self._skip_to(began + planned[0][0])
+            await self._skip_to(began + planned[0].seconds)
             await self._send_due()
         options = ResultOptions(workflow_id=Name(run.workflow_id), run_id=Name(run.run_id))
-        clock = self._server.client.test_service
-        await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
-        try:
-            return await self._unless_a_task_fails(self._client.get_result(options), may_be_endless=not run.has_timeout)
-        except ErrorObject as error:
-            if error.fields.get("kind") == "timeout" and not run.has_timeout:
-                why = "it waits for what no time brings, such as a signal"
-                if self._endless.done():
-                    why = f"{self._endless.result()} (give it maximum_attempts)"
-                raise ErrorObject(f"workflow '{run.workflow_type}' never ends: {why}", kind="timeout") from error
-            raise
-        finally:
-            await clock.lock_time_skipping(LockTimeSkippingRequest())
+        async with self._passing_time():
+            try:
+                getting = self._client.get_result(options)
+                return await self._unless_a_task_fails(getting, may_be_endless=not run.has_timeout)
+            except ErrorObject as error:
+                if error.fields.get("kind") == "timeout" and not run.has_timeout:
+                    why = "it waits for what no time brings, such as a signal"
+                    if self._endless.done():
+                        why = f"{self._endless.result()} (give it maximum_attempts)"
+                    raise ErrorObject(f"workflow '{run.workflow_type}' never ends: {why}", kind="timeout") from error
+                raise
 
     async def sleep(self, seconds: float) -> None:
         """Skip time, with a stop at each planned signal."""
         end = await self.now() + seconds
         while True:
-            due = [began + planned[0][0] for began, planned in self._started.values() if planned]
+            due = [began + planned[0].seconds for began, planned in self._started.values() if planned]
             stop = min([end, *due])
             await self._skip_to(stop)
             await self._send_due()
@@ -375,12 +407,10 @@ class TestEnvironment:
     async def _send_due(self) -> None:
         now = await self.now()
         for workflow_id, (began, planned) in self._started.items():
-            while planned and began + planned[0][0] <= now + 0.001:
-                _, name, value = planned.pop(0)
+            while planned and began + planned[0].seconds <= now + 0.001:
+                message = planned.pop(0)
                 try:
-                    await self._client.signal_workflow(
-                        SignalOptions(workflow_id=Name(workflow_id), signal_name=Name(name), input=value)
-                    )
+                    await self._send_planned(workflow_id, message)
                 except ErrorObject as error:
                     if error.fields.get("kind") != "not_found":  # it has ended
                         raise
@@ -399,6 +429,53 @@ class TestEnvironment:
         """Ask a query handler."""
         options = QueryOptions(workflow_id=Name(run.workflow_id), query_type=Name(name), input=value)
         return await self._client.query_workflow(options)
+
+    async def update(self, run: Run, name: str, value: Any) -> Any:
+        """Send an update; time passes when its handler waits."""
+        sent = SentUpdate(self._client, self._handlers, run.workflow_id, name, value)
+        if await self._unless_a_task_fails(sent.until_it_waits()):
+            try:
+                return await sent.result()
+            except ErrorObject as error:
+                if error.fields.get("kind") == "not_found":
+                    text = f"run:update: workflow '{run.workflow_type}' has ended"
+                    raise ErrorObject(text, kind="not_found") from error
+                raise
+        async with self._passing_time() as stop:
+            self._handlers.at_end(sent.update_id, stop)
+            return await self._unless_a_task_fails(sent.result())
+
+    async def _send_planned(self, workflow_id: str, message: Planned) -> None:
+        if message.kind == "signal":
+            options = SignalOptions(workflow_id=Name(workflow_id), signal_name=Name(message.name), input=message.input)
+            await self._client.signal_workflow(options)
+            return
+        sent = SentUpdate(self._client, self._handlers, workflow_id, message.name, message.input)
+        if await self._unless_a_task_fails(sent.until_it_waits()):
+            await sent.result()
+        sent.forget()
+
+    @asynccontextmanager
+    async def _passing_time(self) -> AsyncIterator[Callable[[], None]]:
+        """Let time pass within the block; gives what stops it earlier, from a worker's thread."""
+        clock = self._server.client.test_service
+        await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
+        stopped: asyncio.Future[None] | None = None
+
+        async def lock() -> None:
+            nonlocal stopped
+            if stopped is None:
+                stopped = asyncio.ensure_future(_lock(clock))
+            await stopped
+
+        def stop() -> None:
+            with suppress(RPCError, TimeoutError):
+                asyncio.run_coroutine_threadsafe(lock(), self._loop).result(_SERVER)
+
+        try:
+            yield stop
+        finally:
+            await lock()
 
     async def cancel(self, run: Run) -> None:
         """Ask a workflow to cancel."""
@@ -466,6 +543,10 @@ class TestEnvironment:
             started = history.events[0].workflow_execution_started_event_attributes
             if replay.knows(started.workflow_type.name) and _is_complete(history):
                 yield history
+
+
+async def _lock(clock: TestService) -> None:
+    await clock.lock_time_skipping(LockTimeSkippingRequest())
 
 
 def _join(folder: str, path: str) -> str:

@@ -113,6 +113,8 @@ class File:
         while self._host.environments:
             environment = self._host.environments.pop(0)
             await environment.close()
+            if unused := environment.unused_mocks():
+                problem = problem or ("\n".join(unused), "")
             for outcome in await environment.mismatches():
                 assert outcome.divergence is not None
                 what = "is not deterministic: replayed, it does not match its history"

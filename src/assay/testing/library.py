@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library, method
@@ -42,7 +42,7 @@ class EnvironmentOptions:
         arguments: What the script finds in `arg`.
         workflows: Workflows that are not in the script: name → function.
         activities: Name → function, in place of the script's own activities of these names. An activity that neither
-            has is an error of the test.
+            has is an error of the test, and so is a name here that the script does not know and nothing calls.
     """
 
     script: str | None = None
@@ -89,6 +89,16 @@ class ActivityCall:
     input: Value
     attempt: int
     at: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A message to a workflow, `seconds` after its start."""
+
+    seconds: float
+    kind: Literal["signal", "update"]
+    name: str
+    input: Value
 
 
 @library.call()
@@ -153,6 +163,19 @@ class Run:
         return answer
 
     @method
+    async def update(self, name: str, input: Value = None) -> Json:
+        """Send an update now, and return its result; what its validator or its handler raises is raised here.
+
+        Time stands still unless the handler waits for something.
+
+        Args:
+            name: The update.
+            input: What the handler gets.
+        """
+        result: Json = await self._environment.update(self, name, input)
+        return result
+
+    @method
     async def cancel(self) -> None:
         """Ask the workflow to cancel, now."""
         await self._environment.cancel(self)
@@ -162,7 +185,8 @@ class Run:
 class Environment:
     """A Temporal server that skips time, with workers for the workflows under test.
 
-    Its clock stands still but in `env:execute`, `run:result` and `env:sleep`, which skip to what happens next.
+    Its clock stands still but in `env:execute`, `run:result` and `env:sleep`, which skip to what happens next, and in
+    `run:update` while the handler waits.
     """
 
     lua_name: ClassVar[str] = "test.Environment"
@@ -200,7 +224,20 @@ class Environment:
             name: The signal.
             input: What `ctx:wait_signal` returns.
         """
-        self._environment.plan(seconds, name, input)
+        self._environment.plan(Planned(seconds, "signal", name, input))
+
+    @method
+    def update_at(self, seconds: float, name: str, input: Value = None) -> None:
+        """Plan an update for the workflow that is started next. It is left out if the workflow has ended by then.
+
+        When the workflow refuses it, whatever lets time pass then raises the error. Its result is not waited for.
+
+        Args:
+            seconds: When, in seconds since the start of the workflow.
+            name: The update.
+            input: What the handler gets.
+        """
+        self._environment.plan(Planned(seconds, "update", name, input))
 
     @method
     async def sleep(self, seconds: float) -> None:
@@ -218,10 +255,10 @@ class Environment:
         """Return the calls of activities so far, in their order.
 
         Args:
-            activity: Only the calls of this one.
+            activity: Only the calls of this one; an error when there is no such activity.
         """
-        calls: list[ActivityCall] = self._environment.calls
-        return [call for call in calls if activity is None or call.activity == activity]
+        calls: list[ActivityCall] = self._environment.calls_of(activity)
+        return calls
 
 
 @library.function()

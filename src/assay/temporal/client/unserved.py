@@ -7,11 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.service import RPCError
 
+from assay.temporal.client.pollers import workflow_pollers
 from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 
@@ -39,11 +37,6 @@ async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
         if not execution.HasField("pending_workflow_task"):
             return
         queue = execution.execution_config.task_queue.name
-        request = DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        if not (await client.workflow_service.describe_task_queue(request)).pollers:
+        if not await workflow_pollers(client, queue):
             text = f"workflow '{handle.id}': no worker takes it; nobody polls task queue '{queue}'"
             Reporter(task_queue=queue).report(events.QUEUE_UNPOLLED, text, workflow_id=handle.id)

@@ -14,6 +14,9 @@ from temporalio.client import WorkflowHistory
 from assay.errors import AssayError
 from assay.lua import registry
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.data.codec import make_codec
+from assay.temporal.replay.differences import Difference, differences
+from assay.temporal.replay.extent import handled
 from assay.temporal.replay.feed import Feed
 from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
 from assay.temporal.worker.worker import Worker
@@ -53,13 +56,17 @@ class Divergence:
 
 @dataclass
 class Outcome:
-    """How the replay of one history ended; `divergence` is None when it matches."""
+    """How the replay of one history ended; `divergence` is None when it matches.
+
+    `differences` are those that Temporal bears, of a history that matches.
+    """
 
     workflow_id: str
     workflow_type: str
     run_id: str
     events: int
     divergence: Divergence | None
+    differences: list[Difference] = field(default_factory=list)
 
 
 @dataclass
@@ -163,10 +170,16 @@ class Replay:
                 yield self._outcome(history, await feed.replay(history))
 
     async def trace(self, history: WorkflowHistory) -> Trace:
-        """Replay one history and tell which lines of the script caused its events."""
+        """Replay what a run has done and return which lines of the script caused its events.
+
+        Code for which the run has had no workflow task yet does not run.
+        """
+        done = handled(history.events)
+        if not done:
+            return Trace(self._unregistered(history), {}, "")
 
         async def only() -> AsyncIterator[WorkflowHistory]:
-            yield history
+            yield WorkflowHistory(history.workflow_id, history.events[:done])
 
         [outcome] = [outcome async for outcome in self.run(only())]
         watched = self.watch.watched
@@ -176,22 +189,28 @@ class Replay:
     def _outcome(self, history: WorkflowHistory, failure: str | None) -> Outcome:
         started = history.events[0].workflow_execution_started_event_attributes
         watched = self.watch.watched
-        divergence = None
-        if failure is not None or watched.failure:
-            divergence = self._divergence(history, started.workflow_type.name, failure)
-        return Outcome(
+        outcome = Outcome(
             workflow_id=started.workflow_id or history.workflow_id,
             workflow_type=started.workflow_type.name,
             run_id=started.original_execution_run_id,
             events=len(history.events),
-            divergence=divergence,
+            divergence=None,
         )
+        if failure is not None or watched.failure:
+            outcome.divergence = self._unregistered(history) or self._divergence(history, failure)
+        else:
+            outcome.differences = differences(history.events, watched.taken.steps, make_codec(self._codec))
+        return outcome
 
-    def _divergence(self, history: WorkflowHistory, workflow_type: str, failure: str | None) -> Divergence:
+    def _unregistered(self, history: WorkflowHistory) -> Divergence | None:
+        workflow_type = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
+        if self.knows(workflow_type):
+            return None
+        known = ", ".join(sorted(self._names))
+        return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
+
+    def _divergence(self, history: WorkflowHistory, failure: str | None) -> Divergence:
         watched = self.watch.watched
-        if not self.knows(workflow_type):
-            known = ", ".join(sorted(self._names))
-            return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
         if not watched.mismatch and watched.failure:
             text = f"the run cannot go on: {watched.failure}"
             return Divergence(text, [], None, None, watched.where, cannot_go_on=True)

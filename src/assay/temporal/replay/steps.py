@@ -6,7 +6,10 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 
 from assay.temporal.core.protos import WorkflowCommand
@@ -18,7 +21,9 @@ class Step:
     """One step: what it is, the name in it, where it was seen (an event, or a line of the script), and a detail.
 
     `key` tells steps of one kind apart: an activity's or a child's id, the number of a timer. Steps that are not
-    `ordered` (local activities, patches, …) come into a history in an order of their own.
+    `ordered` (local activities, patches, …) come into a history in an order of their own. `input` are the payloads that
+    it sends, `nanoseconds` the duration of a timer; `task` is the length of the history at the workflow task of a step
+    of a run.
     """
 
     kind: str
@@ -27,13 +32,26 @@ class Step:
     detail: str = ""
     key: str = ""
     ordered: bool = True
+    input: tuple[bytes, ...] = ()
+    nanoseconds: int = 0
+    task: int = 0
 
     def __str__(self) -> str:
         return self.kind + (f" '{self.name}'" if self.name else "") + (f": {self.detail}" if self.detail else "")
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What Temporal compares of it."""
+        return self.kind, self.name, self.key
+
+    @property
+    def needs_event(self) -> bool:
+        """Whether it has an event in the history as soon as its workflow task has completed."""
+        return self.kind not in (_LOCAL, _PATCH)
+
     def matches(self, other: Step) -> bool:
         """Whether both are the same step."""
-        return (self.kind, self.name, self.key) == (other.kind, other.name, other.key)
+        return self.identity == other.identity
 
 
 _ACTIVITY = "activity"
@@ -84,6 +102,15 @@ _EVENTS = {
     "workflow_properties_modified_event_attributes": (_MEMO, "", ""),
 }
 
+_INPUTS = {
+    _ACTIVITY: ("arguments", "input.payloads"),
+    _NEXUS: ("input", "input"),
+    _CHILD: ("input", "input.payloads"),
+    _SIGNAL: ("args", "input.payloads"),
+    _AS_NEW: ("arguments", "input.payloads"),
+}
+"""The fields with the input of a step, in a command and in an event."""
+
 _UNORDERED = frozenset({_LOCAL, _PATCH, _ATTRIBUTES, _MEMO})
 
 _TAKEN_BACK = {
@@ -120,6 +147,26 @@ def _field(message: object, path: str) -> str:
     return str(value) if path else ""
 
 
+def _find(message: Any, path: str) -> Any:
+    for part in path.split("."):
+        message = getattr(message, part)
+    return message
+
+
+def _input(kind: str, message: Any, *, is_event: bool) -> tuple[bytes, ...]:
+    if kind not in _INPUTS:
+        return ()
+    found = _find(message, _INPUTS[kind][is_event])
+    return tuple(item.SerializeToString() for item in ([found] if isinstance(found, Payload) else found))
+
+
+def _nanoseconds(kind: str, message: Any) -> int:
+    if kind != _TIMER:
+        return 0
+    duration: Duration = message.start_to_fire_timeout
+    return duration.ToNanoseconds()
+
+
 def event_step(event: HistoryEvent) -> Step | None:
     """The step that an event records, None when the server made it by itself."""
     attributes = event.WhichOneof("attributes") or ""
@@ -131,7 +178,16 @@ def event_step(event: HistoryEvent) -> Step | None:
     kind, name, key = _EVENTS[attributes]
     value = getattr(event, attributes)
     found = _field(value, key)
-    return Step(kind, _field(value, name), where, found if kind == _CHILD else "", found, kind not in _UNORDERED)
+    return Step(
+        kind,
+        _field(value, name),
+        where,
+        found if kind == _CHILD else "",
+        found,
+        kind not in _UNORDERED,
+        _input(kind, value, is_event=True),
+        _nanoseconds(kind, value),
+    )
 
 
 def marker_data(marker: MarkerRecordedEventAttributes) -> dict[str, object]:
@@ -203,7 +259,7 @@ class Taken:
             variant = command.WhichOneof("variant") or ""
             value = getattr(command, variant)
             if variant in _COMMANDS:
-                step = _command_step(variant, value, left)
+                step = _command_step(variant, value, left, task)
                 self.steps.append(step)
                 self._numbered[variant, getattr(value, "seq", 0)] = step
             elif variant in _TAKEN_BACK:
@@ -212,12 +268,12 @@ class Taken:
                 if undone is not None:
                     self.steps = [step for step in self.steps if step is not undone]
                 elif variant == "cancel_child_workflow_execution":
-                    self.steps.append(Step(_CANCEL))
+                    self.steps.append(Step(_CANCEL, task=task))
         # A signal to a child becomes a command when the child has started.
         self._late = [call for call in left if call.title == "future:signal"]
 
 
-def _command_step(variant: str, value: object, calls: list[Call]) -> Step:
+def _command_step(variant: str, value: object, calls: list[Call], task: int) -> Step:
     kind, name_field, key_field = _COMMANDS[variant]
     name, key = _unless_hidden(_field(value, name_field)), _field(value, key_field)
     behind = next((call for call in calls if _is_behind(call, kind, name)), None)
@@ -226,7 +282,17 @@ def _command_step(variant: str, value: object, calls: list[Call]) -> Step:
     detail = key if kind == _CHILD else ""
     if variant == "fail_workflow_execution":
         detail = _field(value, "failure.message")
-    return Step(kind, name, behind.place if behind else "", detail, key, kind not in _UNORDERED)
+    return Step(
+        kind,
+        name,
+        behind.place if behind else "",
+        detail,
+        key,
+        kind not in _UNORDERED,
+        _input(kind, value, is_event=False),
+        _nanoseconds(kind, value),
+        task,
+    )
 
 
 def _is_behind(call: Call, kind: str, name: str) -> bool:
@@ -241,11 +307,11 @@ def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, s
     """The line of the script that caused each event, by the event's id: of the events of which it is known."""
     lines: dict[tuple[str, str, str], deque[str]] = {}
     for mine in taken:
-        lines.setdefault((mine.kind, mine.name, mine.key), deque()).append(mine.where)
+        lines.setdefault(mine.identity, deque()).append(mine.where)
     found = {}
     for event in events:
         step = event_step(event)
-        queue = lines.get((step.kind, step.name, step.key)) if step is not None else None
+        queue = lines.get(step.identity) if step is not None else None
         if queue:
             found[event.event_id] = queue.popleft()
     return {event: place for event, place in found.items() if place}

@@ -64,7 +64,9 @@ class Timeline:
         started: When it began, in seconds since 1970-01-01 UTC.
         took: Seconds until its end; None while it runs.
         entries: What happened, in the order of the beginnings.
-        waits: What each of its tasks waits for, with the Lua traceback, where that is known.
+        waits: What each of its tasks waited for when its last workflow task had ended, with the Lua traceback, where
+            that is known.
+        standstill: Why a workflow task that is due has not ended; empty when none is due.
     """
 
     workflow_id: str
@@ -76,6 +78,7 @@ class Timeline:
     took: float | None
     entries: list[Entry]
     waits: str = ""
+    standstill: str = ""
 
 
 _ENDS = {

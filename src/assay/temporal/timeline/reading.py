@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import AssayError
+from assay.temporal.client.pollers import Poller, workflow_pollers
 from assay.temporal.data.codec import make_codec
 from assay.temporal.replay.engine import Divergence, Replay
 from assay.temporal.replay.sources import read_history
 from assay.temporal.timeline import payloads
 from assay.temporal.timeline.entries import Timeline, timeline
+from assay.temporal.timeline.standstill import standstill
 from assay.temporal.worker.registration import Script
 
 
@@ -26,6 +28,8 @@ class Recorded:
     history: WorkflowHistory
     run_id: str = ""
     pending: Sequence[PendingActivityInfo] = field(default_factory=list)
+    task: PendingWorkflowTaskInfo | None = None
+    pollers: Sequence[Poller] | None = None
 
 
 def from_file(path: Path) -> Recorded:
@@ -39,14 +43,20 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
     try:
         found = await handle.describe()
         history = await client.get_workflow_handle(workflow_id, run_id=found.run_id).fetch_history()
+        if found.status != WorkflowExecutionStatus.RUNNING:
+            return Recorded(history, found.run_id)
+        described = found.raw_description
+        recorded = Recorded(history, found.run_id, list(described.pending_activities))
+        if described.HasField("pending_workflow_task"):
+            recorded.task = described.pending_workflow_task
+            recorded.pollers = await workflow_pollers(client, described.execution_config.task_queue.name)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             run = f" with the run id '{run_id}'" if run_id else ""
             text = f"there is no workflow '{workflow_id}'{run} in the namespace '{client.namespace}'"
             raise AssayError(text) from error
         raise AssayError(f"the server: {error.message}") from error
-    is_open = found.status == WorkflowExecutionStatus.RUNNING
-    return Recorded(history, found.run_id, list(found.raw_description.pending_activities) if is_open else [])
+    return recorded
 
 
 async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Divergence | None]:
@@ -58,6 +68,8 @@ async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Div
     trace = await Replay(script.workers).trace(history) if script is not None else None
     payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
     found = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
+    if found.status == "running":
+        found.standstill = standstill(history.events, recorded.task, recorded.pollers)
     if trace is None:
         return found, None
     for entry in found.entries:

@@ -1,0 +1,54 @@
+"""Why an open run does not go on: what is known of its workflow task and of the workers that could take it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
+
+from assay.temporal.client.pollers import Poller
+
+_TASK = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+}
+
+
+def standstill(
+    events: Sequence[HistoryEvent], task: PendingWorkflowTaskInfo | None, pollers: Sequence[Poller] | None
+) -> str:
+    """Return why the workflow task of an open run has not ended; empty when it has none.
+
+    Args:
+        events: The history of the run.
+        task: The workflow task as the server describes it, None when it has none or nobody has asked.
+        pollers: Who polls the run's task queue, the latest first; None when nobody has asked.
+    """
+    last = next((event for event in reversed(events) if event.event_type in _TASK), None)
+    if last is None:
+        delay = events[0].workflow_execution_started_event_attributes.first_workflow_task_backoff.ToTimedelta()
+        return f"it begins {delay} after its start" if delay else ""
+    if task is not None and task.attempt > 1:
+        return f"its workflow task fails; attempt {task.attempt}"
+    if last.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+        return f"worker '{last.workflow_task_started_event_attributes.identity}' has its workflow task"
+    if last.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
+        return ""
+    is_first = all(event.event_type not in _TASK for event in events[: last.event_id - 1])
+    what = "no worker has taken it" if is_first else "no worker has taken its last workflow task"
+    return what + _polled(events[0].workflow_execution_started_event_attributes.task_queue.name, pollers)
+
+
+def _polled(queue: str, pollers: Sequence[Poller] | None) -> str:
+    if pollers is None:
+        return f" from task queue '{queue}'"
+    if not pollers:
+        return f"; nobody polls task queue '{queue}'"
+    ago = max(0, round(time.time() - pollers[0].last_access))
+    return f"; task queue '{queue}' was last polled {ago} s ago, by {pollers[0].identity}"

@@ -1,0 +1,98 @@
+"""Updates that a test sends: time stands still until their handlers wait for something."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from temporalio.client import WorkflowUpdateStage
+from temporalio.common import RawValue
+
+from assay.lua.values import Json, Name, Value
+from assay.temporal.client import Client, values
+from assay.temporal.client.messages import RunUpdateOptions
+from assay.temporal.client.session import answer
+from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.workflow.run.run import Run
+
+
+class Handlers:
+    """The handlers of updates that run, as the workers see them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._running: dict[tuple[str, str], str] = {}
+        """The ids of updates, by the run's id and the id that Core uses."""
+        self._at_end: dict[str, Callable[[], None]] = {}
+
+    def waits(self, update_id: str) -> asyncio.Future[None]:
+        """Return what is done when the handler of an update waits for what its workflow task does not bring."""
+        return self._waiting.setdefault(update_id, self._loop.create_future())
+
+    def at_end(self, update_id: str, call: Callable[[], None]) -> None:
+        """Have `call` called on the worker's thread when a handler has ended, before the server hears of it."""
+        self._at_end[update_id] = call
+
+    def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        """Look at an activation; called on a worker's thread."""
+        for job in act.jobs:
+            if job.HasField("do_update"):
+                self._running[act.run_id, job.do_update.protocol_instance_id] = job.do_update.id
+        for command in completion.successful.commands:
+            response = command.update_response
+            if response.WhichOneof("response") in ("completed", "rejected"):
+                update_id = self._running.pop((act.run_id, response.protocol_instance_id), "")
+                if update_id in self._at_end:
+                    self._at_end.pop(update_id)()
+        if self._running and not run.local_activities:
+            waiting = [update for (run_id, _), update in self._running.items() if run_id == act.run_id]
+            self._loop.call_soon_threadsafe(self._note, waiting)
+
+    def _note(self, updates: list[str]) -> None:
+        for update in updates:
+            waiting = self.waits(update)
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+class SentUpdate:
+    """An update on its way."""
+
+    def __init__(self, client: Client, handlers: Handlers, workflow_id: str, name: str, value: Value) -> None:
+        """Send it."""
+        options = RunUpdateOptions(
+            workflow_id=Name(workflow_id), update_name=Name(name), update_id=Name(uuid.uuid4().hex), input=value
+        )
+        self.update_id = str(options.update_id)
+        self._handler_waits = handlers.waits(self.update_id)
+        self._result = asyncio.ensure_future(_send(client, options))
+
+    async def until_it_waits(self) -> bool:
+        """Wait until its handler has ended or waits; returns whether it has ended."""
+        await asyncio.wait((self._result, self._handler_waits), return_when=asyncio.FIRST_COMPLETED)
+        return self._result.done()
+
+    async def result(self) -> Json:
+        """Wait for its result. Raises ErrorObject."""
+        return await self._result
+
+    def forget(self) -> None:
+        """Wait for its result no longer."""
+        self._result.cancel()
+
+
+async def _send(client: Client, options: RunUpdateOptions) -> Json:
+    async def call() -> Any:
+        handle = await client.handle(options).start_update(
+            options.update_name,
+            args=values.arguments(options),
+            wait_for_stage=WorkflowUpdateStage.COMPLETED,
+            id=options.update_id,
+            result_type=RawValue,
+        )
+        return await handle.result()
+
+    return values.result(await answer("update", call(), f"update '{options.update_name}'"))

@@ -1,0 +1,77 @@
+"""What `assay workflow show` says of an open run that does not go on: only what its history has, and why it stands."""
+
+from __future__ import annotations
+
+import json
+
+from command import TIMEOUT, read_until, wait_for
+from temporal_script import Script
+
+WORKER = """
+temporal.worker({ task_queue = arg[1] or "QUEUE", activities = { first = function() return 1 end }, workflows = {
+  W = function(ctx)
+    ctx:execute_activity("first")
+    ctx:wait_signal("go")
+    ctx:sleep(77)
+  end,
+} })
+print("polling")
+"""
+
+
+def worker(lua: Script, name: str) -> str:
+    return lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
+
+
+def start(lua: Script, name: str) -> None:
+    lua.cli_text("workflow", "start", "--task-queue", name, "--type", "W", "--workflow-id", name)
+
+
+def let_it_wait(lua: Script, name: str, script: str) -> None:
+    """Run the worker until the workflow waits for its signal."""
+    with lua.command.started("run", script) as process:
+        read_until(process, "polling")
+        wait_for(lambda: lua.events(name).count("WORKFLOW_TASK_COMPLETED") == 2)
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_a_run_that_no_worker_has_taken_has_run_no_code(lua: Script, name: str) -> None:
+    start(lua, name)
+    result = lua.command.run("workflow", "show", name, worker(lua, name))
+    assert result.stdout.endswith(f"· start\n\nno worker has taken it; nobody polls task queue '{name}'\n")
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_code_past_the_end_of_the_history_does_not_run(lua: Script, name: str) -> None:
+    start(lua, name)
+    script = worker(lua, name)
+    let_it_wait(lua, name, script)
+    result = lua.command.run("workflow", "show", name, script)
+    assert "it waits for:\n  signal 'go'\n" in result.stdout
+    assert "no worker" not in result.stdout
+    lua.cli_text("workflow", "signal", "--workflow-id", name, "--name", "go")
+    result = lua.command.run("workflow", "show", name, script)
+    assert "no worker has taken its last workflow task; task queue" in result.stdout
+    assert "when its last workflow task ended it waited for:\n  signal 'go'\n" in result.stdout
+    assert "timer" not in result.stdout
+
+
+def test_a_history_file_names_the_task_queue(lua: Script, name: str) -> None:
+    start(lua, name)
+    (lua.folder / "history.json").write_text(json.dumps(lua.cli("workflow", "show", "--workflow-id", name)))
+    result = lua.command.run("workflow", "show", "history.json", worker(lua, name))
+    assert result.stdout.endswith(f"no worker has taken it from task queue '{name}'\n")
+
+
+def test_a_workflow_task_that_fails_is_told_with_its_attempt(lua: Script, name: str) -> None:
+    start(lua, name)
+    script = lua.command.script(WORKER.replace("W = function", "Other = function").replace("QUEUE", name), "worker.lua")
+    with lua.command.started("run", script):
+        wait_for(lambda: "its workflow task fails; attempt" in lua.command.run("workflow", "show", name).stdout)
+
+
+def test_json_has_the_reason(lua: Script, name: str) -> None:
+    start(lua, name)
+    shown = json.loads(lua.command.run("workflow", "show", name, "--json").stdout)
+    assert shown["standstill"] == f"no worker has taken it; nobody polls task queue '{name}'"
