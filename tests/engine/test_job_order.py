@@ -55,10 +55,9 @@ JOBS = {
     "nexus": jobs.nexus(1),
     "awaited signal": jobs.signal("awaited"),
     "signal": jobs.signal("signal"),
+    "dynamic signal": jobs.signal("other"),
     "update": jobs.update("update"),
 }
-LATER = {"dynamic signal": jobs.signal("other"), "local activity": jobs.local_activity(2)}
-"""What waits until the queue is empty, in the order in which it is looked at."""
 
 
 @pytest.mark.parametrize("pair", list(permutations(JOBS, 2)), ids=" before ".join)
@@ -69,21 +68,13 @@ def test_two_jobs_take_effect_in_their_order(drive: Drive, pair: tuple[str, str]
     assert result(driver.send(*(JOBS[name] for name in pair))) == list(pair)
 
 
-@pytest.mark.parametrize("later", LATER)
 @pytest.mark.parametrize("first", JOBS)
-def test_what_waits_until_all_has_settled(drive: Drive, first: str, later: str) -> None:
-    for given in ([JOBS[first], LATER[later]], [LATER[later], JOBS[first]]):
+def test_a_local_activity_ends_when_all_has_settled(drive: Drive, first: str) -> None:
+    for given in permutations([JOBS[first], jobs.local_activity(2)]):
         driver = drive(EVERYTHING)
         driver.start()
         driver.send(jobs.child_started(1), jobs.nexus_started(1))
-        assert result(driver.send(*given)) == [first, later]
-
-
-def test_a_local_activity_ends_after_dynamic_signals(drive: Drive) -> None:
-    for given in permutations(LATER.values()):
-        driver = drive(EVERYTHING)
-        driver.start()
-        assert result(driver.send(*given)) == list(LATER)
+        assert result(driver.send(*given)) == [first, "local activity"]
 
 
 def test_a_condition_is_asked_before_a_local_activity_ends(drive: Drive) -> None:
@@ -163,7 +154,7 @@ def test_a_condition_guards_a_lock_for_one_task_at_a_time(drive: Drive) -> None:
     assert result(driver.send(jobs.fire(3))) == 1
 
 
-def test_what_a_task_sets_going_comes_after_what_is_in_the_queue(drive: Drive) -> None:
+def test_what_a_job_sets_going_runs_before_the_next_job(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log = {}
@@ -178,7 +169,7 @@ def test_what_a_task_sets_going_comes_after_what_is_in_the_queue(drive: Drive) -
     """)
     driver.start()
     commands = driver.send(jobs.fire(1), jobs.fire(2))
-    assert result(commands) == ["first", "second", "spawned by the first"]
+    assert result(commands) == ["first", "spawned by the first", "second"]
 
 
 def test_queries_are_answered_when_all_else_is_done(drive: Drive) -> None:
@@ -253,18 +244,37 @@ def test_a_result_wins_over_a_cancel_of_the_same_activation(
     assert result(driver.send(jobs.fire(seq))) == ["ok:nil", "err:cancelled", "ok:nil"]
 
 
-def test_a_result_wins_over_a_cancel_that_is_on_its_way(drive: Drive) -> None:
+def test_a_result_wins_over_a_cancel_of_the_same_turn(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
-      local inner = ctx:spawn(function() ctx:sleep(2) return "result" end)
+      local step = ctx:start_activity("a")
+      local inner = ctx:spawn(function() step:get() return "result" end)
       local outer = ctx:spawn(function() return {{ try(inner.get, inner), try(ctx.sleep, ctx, 9) }} end)
       ctx:sleep(1)
+      step:get()
       outer:cancel()
       return outer:get()
     end
     """)
     driver.start()
-    assert result(driver.send(jobs.fire(1), jobs.fire(2))) == ["ok:result", "err:cancelled"]
+    driver.send(jobs.fire(1))
+    assert result(driver.send(jobs.activity(1))) == ["ok:result", "err:cancelled"]
+
+
+def test_a_cancel_takes_effect_before_the_next_job(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local log = {}
+      local cancelled = ctx:spawn(function() pcall(ctx.sleep, ctx, 9) log[#log + 1] = "cancelled" end)
+      local other = ctx:spawn(function() ctx:sleep(1) log[#log + 1] = "next job" end)
+      ctx:sleep(1)
+      cancelled:cancel()
+      ctx:await_all({ cancelled, other })
+      return log
+    end
+    """)
+    driver.start()
+    assert result(driver.send(jobs.fire(1), jobs.fire(3))) == ["cancelled", "next job"]
 
 
 @pytest.mark.parametrize("message", [jobs.signal("m"), jobs.update("m")], ids=["signal", "update"])

@@ -24,7 +24,6 @@ temporal.worker({
       ctx:on_dynamic_signal(note("dynamic"))
       local again, waited = { ctx:poll_signal("polled") }, ctx:wait_signal("waited")
       ctx:wait_signal("end")
-      ctx:wait_condition(function() return ctx:all_handlers_finished() end)
       return { seen, polled, again, waited }
     end,
     Waits = function(ctx)

@@ -71,10 +71,10 @@ async def _has_come(run: Run, queue: Queue, options: ConditionOptions | None) ->
     """Wait until a queue has a signal for the running fiber; false when the time is over first."""
     limit, summary = within(options), options.timeout_summary if options else None
     end = None if limit is None else run.now + limit
-    while not queue.signals:
+    while not queue.has_due():
         left = None if end is None else end - run.now
         if left is not None and left <= 0:
-            return False
+            return bool(queue.signals)
         entry = queue.next()
         try:
             if not await until(run, entry, left, summary):
@@ -147,16 +147,16 @@ class Messages:
         """
         mailbox = self._run.mailbox
         mailbox.signals.named[name] = (options or SignalHandlerOptions()).handler(handler)
-        for signal in mailbox.take(name):
-            take_signal(self._run, *signal)
+        for arguments in mailbox.take_due(name):
+            take_signal(self._run, name, arguments)
 
     @method
     def on_dynamic_signal(self, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:
         """Call a function for each signal of any other name, in order, also for those that have come already.
 
-        Other names are those without an `on_signal` of their own that no `wait_signal` or `poll_signal` has asked for
-        by the time the workflow waits. A signal that is waited for only later on belongs into an `on_signal`. Each call
-        is a task of its own, as with `on_signal`.
+        Other names are those without an `on_signal` that no `wait_signal` or `poll_signal` has asked for when the
+        signal comes; of the signals that came before this call, when the workflow waits for the first time after it.
+        For a signal that is waited for only later, use `on_signal`. Each call is a task, as with `on_signal`.
 
         Args:
             handler: Gets the signal's name and its payload; it may use every method of `ctx`.
@@ -223,4 +223,4 @@ class Messages:
         A workflow that ends does not wait for them: `ctx:wait_condition(function() return ctx:all_handlers_finished()
         end)` does.
         """
-        return not self._run.mailbox.running and not self._run.mailbox.has_for_dynamic()
+        return not self._run.mailbox.running and not self._run.mailbox.has_for_handlers()

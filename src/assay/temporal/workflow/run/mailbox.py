@@ -48,24 +48,49 @@ class Handlers:
         return ", ".join(sorted(self.named)) or "none"
 
 
+@dataclass(eq=False, slots=True)
+class Signal:
+    """A signal that is kept.
+
+    Attributes:
+        number: Its number among those that the run has kept.
+        name: Its name.
+        arguments: What it brings.
+        is_due: Whether it has had its turn in its activation: only then a wait for it ends.
+    """
+
+    number: int
+    name: str
+    arguments: list[Json]
+    is_due: bool = False
+
+
 class Queue:
     """The signals of one name that have not been taken, in order, and the fibers that wait for one."""
 
     __slots__ = ("_waiting", "signals")
 
     def __init__(self) -> None:
-        self.signals: list[tuple[int, list[Json]]] = []
-        """The number of each signal in the run, and its arguments."""
+        self.signals: list[Signal] = []
         self._waiting: list[Entry[bool]] = []
 
-    def put(self, number: int, arguments: list[Json]) -> None:
-        """Add a signal; who has waited longest goes on."""
-        self.signals.append((number, arguments))
+    def put(self, signal: Signal) -> None:
+        """Add a signal, which is due at once if a fiber waits for it: the one that has waited longest goes on."""
+        self.signals.append(signal)
+        signal.is_due = self._wake()
+
+    def make_due(self, signal: Signal) -> None:
+        """Let a wait end with a signal."""
+        signal.is_due = True
         self.wake_next()
+
+    def has_due(self) -> bool:
+        """Whether a wait for a signal ends at once."""
+        return bool(self.signals) and self.signals[0].is_due
 
     def take(self) -> list[Json]:
         """Take the first signal."""
-        return self.signals.pop(0)[1]
+        return self.signals.pop(0).arguments
 
     def next(self) -> Entry[bool]:
         """Return an entry that ends with true when a signal comes."""
@@ -80,11 +105,16 @@ class Queue:
 
     def wake_next(self) -> None:
         """Let the next one that waits go on, if there is a signal for it."""
-        while self._waiting and self.signals:
+        if self.has_due():
+            self._wake()
+
+    def _wake(self) -> bool:
+        while self._waiting:
             entry = self._waiting.pop(0)
             if not entry.is_done:
                 entry.resolve(True)
-                return
+                return True
+        return False
 
 
 class Mailbox:
@@ -109,10 +139,25 @@ class Mailbox:
         """The signals that a task has waited for or polled: a dynamic handler leaves them alone."""
         return frozenset(self._expected)
 
-    def keep(self, name: str, arguments: list[Json]) -> None:
+    def keep(self, name: str, arguments: list[Json]) -> Signal:
         """Keep a signal until it is taken."""
         self._last += 1
-        self._queue(name).put(self._last, arguments)
+        signal = Signal(self._last, name, arguments)
+        self._queue(name).put(signal)
+        return signal
+
+    def holds(self, signal: Signal) -> bool:
+        """Whether a signal has not been taken."""
+        queue = self._queues.get(signal.name)
+        return queue is not None and signal in queue.signals
+
+    def make_due(self, signal: Signal) -> None:
+        """Let a wait end with a signal that is kept."""
+        self._queues[signal.name].make_due(signal)
+
+    def remove(self, signal: Signal) -> None:
+        """Forget a signal that is kept."""
+        self._queues[signal.name].signals.remove(signal)
 
     def _queue(self, name: str) -> Queue:
         queue = self._queues.get(name)
@@ -125,30 +170,29 @@ class Mailbox:
         self._expected[name] = None
         return self._queue(name)
 
-    def take(self, name: str) -> Iterator[tuple[str, list[Json]]]:
-        """Take all kept signals of a name, in the order in which they came."""
+    def take_due(self, name: str) -> Iterator[list[Json]]:
+        """Take the kept signals of a name that are due, in the order in which they came."""
         queue = self._queues.get(name)
-        while queue is not None and queue.signals:
-            yield name, queue.take()
+        while queue is not None and queue.has_due():
+            yield queue.take()
 
-    def has_for_dynamic(self) -> bool:
-        """Whether the dynamic handler is still to get signals."""
-        if self.signals.dynamic is None:
-            return False
-        return any(queue.signals and name not in self._expected for name, queue in self._queues.items())
+    def handler(self, name: str) -> Handler | None:
+        """Return the handler that is to get the kept signals of a name: none when they are for tasks."""
+        named = self.signals.named.get(name)
+        return self.signals.dynamic if named is None and name not in self._expected else named
 
-    def take_unexpected(self) -> list[tuple[str, list[Json]]]:
+    def has_for_handlers(self) -> bool:
+        """Whether handlers are still to get signals."""
+        return any(queue.signals and self.handler(name) is not None for name, queue in self._queues.items())
+
+    def take_unexpected(self) -> list[Signal]:
         """Take all kept signals of names that no task has asked for, in the order in which they came."""
         kept = [
-            (number, name, arguments)
-            for name, queue in self._queues.items()
-            if name not in self._expected
-            for number, arguments in queue.signals
+            signal for name, queue in self._queues.items() if name not in self._expected for signal in queue.signals
         ]
-        for _, name, _ in kept:
-            self._queues.pop(name, None)
-        kept.sort(key=lambda signal: signal[0])
-        return [(name, arguments) for _, name, arguments in kept]
+        for signal in kept:
+            self._queues.pop(signal.name, None)
+        return sorted(kept, key=lambda signal: signal.number)
 
     def kept(self) -> dict[str, int]:
         """Count the signals that have not been taken, by name."""

@@ -16,7 +16,7 @@ from assay.temporal.telemetry import events
 from assay.temporal.telemetry.events import Event
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update
-from assay.temporal.workflow.run.mailbox import Handler, Mailbox
+from assay.temporal.workflow.run.mailbox import Handler, Mailbox, Signal
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
@@ -72,19 +72,36 @@ def take_signal(run: Recipient, name: str, arguments: list[Json]) -> None:
     """Give a signal to its handler, or keep it until it is waited for."""
     run.host.progress += 1
     handler = run.mailbox.signals.named.get(name)
-    if handler is None:
-        run.mailbox.keep(name, arguments)
-    else:
+    if handler is not None:
         _begin_handler(run, f"signal '{name}'", handler, arguments, run.scope).begin()
+        return
+    signal = run.mailbox.keep(name, arguments)
+    if not signal.is_due:
+        run.enqueue(lambda: _settle(run, signal))
+
+
+def _settle(run: Recipient, signal: Signal) -> None:
+    """Give a signal for which nobody waited when it came to whoever waits now, or to the handler that is there now."""
+    if not run.mailbox.holds(signal):
+        return  # it was polled
+    if run.mailbox.handler(signal.name) is None:
+        run.mailbox.make_due(signal)
+    else:
+        run.mailbox.remove(signal)
+        _signal_handler(run, signal).begin()
 
 
 def hand_over(run: Recipient) -> None:
-    """Give the dynamic handler the signals that no task has asked for."""
-    if run.mailbox.has_for_dynamic():
-        for name, arguments in run.mailbox.take_unexpected():
-            found = run.mailbox.signals.find(name, arguments)
-            assert found is not None
-            _begin_handler(run, f"signal '{name}'", *found, run.scope).begin()
+    """Give a dynamic handler the signals that came before it was there and that no task has asked for."""
+    if run.mailbox.signals.dynamic is not None and run.mailbox.has_for_handlers():
+        for signal in run.mailbox.take_unexpected():
+            _signal_handler(run, signal).begin()
+
+
+def _signal_handler(run: Recipient, signal: Signal) -> Fiber:
+    found = run.mailbox.signals.find(signal.name, signal.arguments)
+    assert found is not None
+    return _begin_handler(run, f"signal '{signal.name}'", *found, run.scope)
 
 
 def _begin_handler(

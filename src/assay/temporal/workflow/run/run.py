@@ -5,15 +5,20 @@ The order in which everything happens in an activation, live and on every replay
 1. The patches that the history has, and a new seed of the random numbers, are noted.
 2. With the start, the workflow function runs until it waits for the first time, and all that it set going with it.
    Only then is looked at what came along with the start: so it meets the handlers that the function registers.
-3. The other jobs are taken in the order that Core gives them, which is the order of the history. Each puts the fibers
-   that it concerns at the end of the queue: the one whose timer fires or whose step ends, the one that waits for a
-   signal, a new one for a handler; a cancel goes into the queue too.
-4. The fibers in the queue run, one after the other, each until it waits; what they set going goes to the end of the
-   queue.
-5. When the queue is empty: signals that no task has asked for go to the dynamic handler; then conditions are asked, in
-   the order in which they began to wait; then the oldest local activity ends, if Core has said how. Whenever one of
-   these puts something into the queue, 4 follows.
-6. Queries are answered.
+3. The other jobs are noted in the order that Core gives them, which is the order of the history. A result is there
+   from then on for whoever waits for it; a signal goes to its handler or into the mailbox. No Lua code runs yet.
+4. The jobs have their turns, in the same order. The fibers that a job concerns run, one after the other, each until it
+   waits: the one whose timer fires or whose step ends, the one that waits for the signal, a new one for a handler,
+   those that a cancel reaches. Then the fibers that these have set going run, and so on; a dynamic handler that is new
+   gets the signals that came before it and that no task has asked for.
+5. After the last turn conditions are asked, in the order in which they began to wait, and what goes on then runs: so a
+   workflow that waits until something holds has had all the messages of the activation before it ends.
+6. When no condition holds, the oldest local activity ends, if Core has said how, and 5 follows.
+7. Queries are answered.
+
+So it makes no difference whether messages come in one activation or in several, but for conditions, and for two things
+more: a result that is there wins over a cancel, and `poll_signal` sees a signal before its turn, so that a workflow
+that is about to end can look for signals that came too late.
 
 Nothing here knows of threads, event loops, files or the clock: time is the activation's.
 """
@@ -21,6 +26,7 @@ Nothing here knows of threads, event loops, files or the clock: time is the acti
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -61,6 +67,9 @@ from assay.temporal.workflow.settings import Definition, Settings
 if TYPE_CHECKING:
     from assay.lua.function import LuaFunction
     from assay.temporal.workflow.run.activities import LocalActivity
+
+Turn = deque[Callable[[], object]]
+"""What is to run in the turn of a job, in order."""
 
 
 class Awaited(Protocol):
@@ -128,7 +137,10 @@ class Run:
         self.side_effects: dict[int, LuaFunction] = {}
         self.is_over = False
         self._make_context = make_context
-        self._queue: list[Callable[[], object]] = []
+        self._queue: Turn = deque()
+        """What is still to run in this turn."""
+        self._turns: deque[Turn] = deque()
+        """The turns that are still to come in this activation."""
         self._patches: dict[str, bool] | None = None
         self._notified: set[str] | None = None
         self._seed = start.randomness_seed
@@ -157,7 +169,7 @@ class Run:
             self._take(act.jobs, completion)
         except ContinueAsNew as wanted:
             self._finish(wanted.command)
-            self._queue.clear()  # with what has run of it: nothing of it may run in a query that comes later
+            self._drop_turns()
             if self.fiber is not None:
                 self.fiber.abandon()
         except HostFailure as failure:
@@ -187,10 +199,16 @@ class Run:
         if start is not None:
             completion.successful.used_internal_flags.extend(self.flags.numbers())
             self._begin(start)
-            self._drain()
+            self._settle()
         for apply, job in others:
             apply(self, job)
-        self._drain()
+            self._turns.append(self._queue)
+            self._queue = deque()
+        while self._turns:
+            self._queue = self._turns.popleft()
+            self._run_queue()
+        if others:
+            self._settle()
         for query in queries:
             messages.answer_query(self, query)
 
@@ -208,26 +226,29 @@ class Run:
         self._root.ended.when_done(self._function_ended)
         self._root.begin()
 
-    def _drain(self) -> None:
+    def _settle(self) -> None:
         """Run what is in the queue, and all that follows from it."""
-        queue = self._queue
         while True:
-            at = 0
-            while at < len(queue):
-                queue[at]()
-                at += 1
-            queue.clear()
-            messages.hand_over(self)
-            if not queue:
-                for condition in tuple(self.conditions):
-                    condition.check()
-            if not queue and self.local_activities and self.local_activities[0].has_ended:
+            self._run_queue()
+            for condition in tuple(self.conditions):
+                condition.check()
+            if not self._queue and self.local_activities and self.local_activities[0].has_ended:
                 ended = self.local_activities.pop(0)
                 if not ended.is_done:
                     ended.end()
                 continue
-            if not queue:
+            if not self._queue:
                 return
+
+    def _run_queue(self) -> None:
+        while self._queue:
+            while self._queue:
+                self._queue.popleft()()
+            messages.hand_over(self)
+
+    def _drop_turns(self) -> None:
+        self._queue.clear()
+        self._turns.clear()
 
     def enqueue(self, work: Callable[[], object]) -> None:
         """Call a function once all that is in the queue has run."""
@@ -323,7 +344,7 @@ class Run:
         command = WorkflowCommand()
         command.fail_workflow_execution.failure.CopyFrom(self.outgoing(failure))
         self._finish(command)
-        self._queue.clear()
+        self._drop_turns()
 
     def _finish(self, command: WorkflowCommand) -> None:
         self.outbound.append(command)
@@ -366,7 +387,7 @@ class Run:
 
     def close(self) -> None:
         """Free the Lua state; nothing may use the run from now on."""
-        self._queue.clear()
+        self._drop_turns()
         self.host.close_state()
 
     # Time and randomness ------------------------------------------------------------------------------------
