@@ -26,7 +26,8 @@ temporal.worker({
       ctx:wait_condition(function() return items > 0 end)
       local seen = items
       ctx:wait_signal("go")
-      ctx:execute_activity(seen == 1 and "one" or "two", seen)
+      -- An attempt that the killed worker had begun is made again soon.
+      ctx:execute_activity(seen == 1 and "one" or "two", seen, { start_to_close_timeout = 3 })
       ctx:wait_signal("end")
       return { seen = seen, items = items }
     end,
