@@ -203,7 +203,7 @@ class TestCommands:
 
     def test_probe(self, assay: Command) -> None:
         assay.script("fs.read('file.txt')\n" + WORKER, "worker.lua")
-        program = ("-m", "assay.cli.dev.probe")
+        program = ("-m", "assay.cli.reloading.probe", "")
         with assay.started("--sandbox", "worker.lua", program=program) as process:
             output, _ = process.communicate()
         assert "reading file.txt is not allowed" in output

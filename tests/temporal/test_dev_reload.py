@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
 
 import pytest
 from temporalio.client import Client
 
-from assay.cli.dev.display import Lines
-from assay.cli.dev.reload import Reloading
+from assay.cli.reloading.display import Lines
+from assay.cli.reloading.reload import Reloading
 from command import TIMEOUT, Command
+from output_lines import OutputLines
 from temporal_script import Script
 
 WORKER = """
@@ -42,39 +39,12 @@ print("polling " .. value)
 FIRST = 'Long = function(ctx)\n      ctx:execute_activity("first")'
 
 
-class Dev:
-    """`assay dev` on a script, line by line."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self._lines: queue.Queue[str] = queue.Queue()
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            threading.Thread(target=self._read, args=(stream,)).start()
-
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._lines.put(line)
-
-    def read_until(self, text: str) -> str:
-        """Wait for a line with a text on either stream; returns all lines up to it."""
-        seen, deadline = "", time.monotonic() + TIMEOUT
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no line has {text!r}; there were: {seen}") from None
-            seen += line
-            if text in line:
-                return seen
-
-
 @contextmanager
-def dev(lua: Script, name: str, text: str) -> Iterator[Dev]:
+def dev(lua: Script, name: str, text: str) -> Iterator[OutputLines]:
     lua.command.script("return 'one'", "value.lua")
     script = lua.command.script(text.replace("QUEUE", name), "worker.lua")
     with lua.command.started("dev", script) as process:
-        running = Dev(process)
+        running = OutputLines(process)
         running.read_until("polling one")
         yield running
         process.send_signal(signal.SIGTERM)

@@ -36,6 +36,7 @@ class ProcessCount(click.ParamType[int]):
 @verbose
 @click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of its workers there.")
 @click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run it in N processes that share its queues.")
+@click.option("--watch", is_flag=True, help="Reload changed files if open workflows match.")
 @click.argument("script")
 @script_arguments
 def command(
@@ -43,6 +44,7 @@ def command(
     arguments: tuple[str, ...],
     health: str | None,
     processes: int | None,
+    watch: bool,
     verbose: bool,
     asked: Asked,
 ) -> int:
@@ -56,6 +58,8 @@ def command(
             listen_address.parse("--health", health)
         except AssayError as error:
             raise click.UsageError(str(error)) from error
+    if watch:
+        return _watch(script, arguments, health, processes, verbose, asked)
     if processes is None:
         return runner.run_file(script, list(arguments), verbose=verbose, asked=asked, health=health)
     from assay.cli.processes.supervisor import Supervisor
@@ -65,3 +69,20 @@ def command(
         return await Supervisor(given, processes, health=health, verbose=verbose).run()
 
     return asyncio.run(supervise())
+
+
+def _watch(
+    script: str, arguments: tuple[str, ...], health: str | None, processes: int | None, verbose: bool, asked: Asked
+) -> int:
+    """Run the script as a child, with the other options, and replace it when its files change."""
+    from assay.cli.reloading.display import Lines
+    from assay.cli.reloading.reload import Reloading
+
+    options = [] if health is None else ["--health", health]
+    options += [] if processes is None else ["--processes", str(processes)]
+
+    async def run() -> int:
+        display = Lines(options)
+        return await Reloading(script, list(arguments), display, verbose, asked.options(), strict=True).run()
+
+    return asyncio.run(run())

@@ -1,8 +1,8 @@
 """`assay dev`: run a script with a Temporal server at hand, and start it anew when it changes.
 
-`servers.py` finds the server, `reload.py` keeps the script running. The script is a process of its own: `assay run`
-when the output is no terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports what
-`screen.py` shows. `probe.py` is the process that tries changed code first.
+`servers.py` finds the server, `cli/reloading/` keeps the script running. The script is a process of its own: `assay
+run` when the output is no terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports what
+`screen.py` shows.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import click
 
 from assay.cli.dev import servers
-from assay.cli.dev.display import Display, Lines
-from assay.cli.dev.reload import Reloading
 from assay.cli.leave import complain
 from assay.cli.options import script_arguments, verbose
+from assay.cli.reloading.display import Display, Lines
+from assay.cli.reloading.reload import Reloading
 from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError

@@ -15,10 +15,11 @@ from contextlib import suppress
 from rich.console import Console
 from rich.text import Text
 
-from assay.cli.dev import children, picture
+from assay.cli.dev import picture
 from assay.cli.dev.picture import Status
 from assay.cli.dev.region import Region
 from assay.cli.dev.report import Report
+from assay.cli.reloading import children
 
 _CHUNK = 65536
 _SHARE = 0.6  # of the terminal's height, for the picture: the output wants to be read too

@@ -1,4 +1,4 @@
-"""How `assay dev` shows what goes on: as lines here, on a terminal as the live screen of `screen.py`."""
+"""How it is shown what goes on: as lines here; `assay dev` has a live screen too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 import click
 
-from assay.cli.dev import children
+from assay.cli.reloading import children
 
 
 class Display(Protocol):
@@ -31,11 +31,16 @@ class Display(Protocol):
 
 
 class Lines:
-    """Plain lines: the news on stderr; the script's output goes where it goes without `assay dev`."""
+    """Plain lines: the news on stderr; the script's output goes where it goes without them."""
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        """`options`: more of `assay run`, for the script."""
+        self._options = options
 
     async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
         """Start the script."""
-        return await children.start("-m", "assay", "run", *(["--verbose"] if verbose else []), *arguments)
+        flag = ["--verbose"] if verbose else []
+        return await children.start("-m", "assay", "run", *flag, *self._options, *arguments)
 
     def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
         """Write the news."""

@@ -1,4 +1,4 @@
-"""Child processes of `assay dev`: each runs Python, and ends when this process does."""
+"""Child processes of what watches a script: each runs Python, and ends when this process does."""
 
 from __future__ import annotations
 

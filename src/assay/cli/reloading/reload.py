@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from assay.cli.dev import children
-from assay.cli.dev.display import Display
+from assay.cli.reloading import children
+from assay.cli.reloading.display import Display
 
 _DEBOUNCE = 200  # milliseconds until a burst of changes is over
 _PATIENCE = 2.0  # seconds that the old worker gets before the new one starts beside it
@@ -22,6 +22,8 @@ NO_WORKER = 4
 """… for one that has no worker: nothing to replace."""
 DIVERGED = 5
 """… for one that can take over although not every open workflow goes on with it."""
+UNPROVEN = 6
+"""… for one of which it is not known whether every open workflow goes on with it."""
 _TERMINATED = 128 + signal.SIGTERM
 """… of a script that had nothing to drain."""
 
@@ -30,13 +32,31 @@ class Reloading:
     """A script as a child process, replaced when a file changes and the new code can run."""
 
     def __init__(
-        self, script: str, arguments: list[str], display: Display, verbose: bool, options: Sequence[str] = ()
+        self,
+        script: str,
+        arguments: list[str],
+        display: Display,
+        verbose: bool,
+        options: Sequence[str] = (),
+        *,
+        strict: bool = False,
     ) -> None:
-        """Prepare it. `options` are those of the script's permissions."""
+        """Prepare it.
+
+        Args:
+            script: The script as the user typed it.
+            arguments: What it finds in `arg`.
+            display: What its output and the news go to.
+            verbose: Show Python's tracebacks.
+            options: Those of the script's permissions.
+            strict: For production: code with which not every open workflow goes on is refused, the old worker has all
+                the time that it needs to drain before the new one starts, and the script's end is the end of the run.
+        """
         self._script = script
         self._command = [*options, script, *arguments]
         self._display = display
         self._verbose = verbose
+        self._strict = strict
         self._child: asyncio.subprocess.Process | None = None
         self._probe: asyncio.subprocess.Process | None = None
         self._stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -67,7 +87,7 @@ class Reloading:
                         ended.cancel()
                         ended = asyncio.ensure_future(self._child.wait())
                     change = asyncio.ensure_future(changes.get())
-                elif not is_reloaded:
+                elif self._strict or not is_reloaded:
                     return _exit_code(ended.result())
                 else:
                     code = _exit_code(ended.result())
@@ -86,7 +106,8 @@ class Reloading:
 
     def _on_signal(self, number: signal.Signals) -> None:
         # SIGTERM for SIGINT too, which ends a Python that is only starting with a traceback and 1.
-        _send(self._child, signal.SIGKILL if self._stop.done() else signal.SIGTERM)
+        # A second one ends it at once: `assay run` does so by itself, and ends what it has started too.
+        _send(self._child, signal.SIGKILL if self._stop.done() and not self._strict else signal.SIGTERM)
         _send(self._probe, signal.SIGKILL)  # whatever it finds out, nobody waits for it
         if not self._stop.done():
             self._stop.set_result(128 + number)
@@ -95,19 +116,20 @@ class Reloading:
     async def _replace(self, changed: str) -> bool:
         """Start the script anew unless its new code cannot run; returns whether it was started."""
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL}
-        probe = self._probe = await children.start("-m", "assay.cli.dev.probe", *self._command, **pipes)
+        probe = self._probe = await children.start(
+            *("-m", "assay.cli.reloading.probe", "--strict" if self._strict else "", *self._command), **pipes
+        )
         told, _ = await probe.communicate()
         if self._stop.done() or probe.returncode == NO_WORKER:
             return False
         text = told.decode("utf-8", "replace").rstrip()
         assert self._child is not None
-        if probe.returncode == BROKEN:
-            outlook = "the code that runs goes on" if self._child.returncode is None else "the script has ended"
+        if probe.returncode == BROKEN or (self._strict and probe.returncode != 0):
+            is_running = self._child.returncode is None
+            outlook = "still running the previous version" if is_running else "the script has ended"
             self._display.say("Not reloaded", f"{changed}: {outlook}", "red", text)
             return False
-        _send(self._child, signal.SIGTERM)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._child.wait(), _PATIENCE)
+        await self._end_child()
         if self._stop.done():
             return False
         self._child = await self._start()
@@ -116,6 +138,15 @@ class Reloading:
         else:
             self._display.say("Reloaded", changed, "green", text)
         return True
+
+    async def _end_child(self) -> None:
+        """Let the old worker drain; when this is not strict the new one starts beside it after a while."""
+        assert self._child is not None
+        _send(self._child, signal.SIGTERM)
+        ended = asyncio.ensure_future(self._child.wait())
+        waiting: set[asyncio.Future[Any]] = {ended, self._stop}
+        await asyncio.wait(waiting, timeout=None if self._strict else _PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
 
     async def _pass_on(self, changes: asyncio.Queue[str]) -> None:
         try:

@@ -1,0 +1,38 @@
+"""What a process writes, line by line."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+import time
+from typing import IO
+
+from command import TIMEOUT
+
+
+class OutputLines:
+    """The lines of both streams, as they come."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            threading.Thread(target=self._read, args=(stream,)).start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+
+    def read_until(self, text: str) -> str:
+        """Wait for a line with a text on either stream; returns all lines up to it."""
+        seen, deadline = "", time.monotonic() + TIMEOUT
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no line has {text!r}; there were: {seen}") from None
+            seen += line
+            if text in line:
+                return seen
