@@ -39,6 +39,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/determinism.md": ["lua"],
     "docs/differences.md": [],
     "docs/environment.md": ["lua"],
+    "docs/errors.md": [""],
     "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh", "sh", "sh", "json"],
     "docs/installation.md": ["sh"] * 5,
@@ -47,6 +48,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/python.md": ["python", "sh", ""],
+    "docs/runbooks.md": ["lua", "sh"],
     "docs/templates.md": ["lua"],  # test_templates.py
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["lua", "lua", "sh", "lua", "lua", "lua"],
@@ -97,7 +99,7 @@ def test_no_block_is_forgotten() -> None:
     assert found == {name: found.get(name) if known is None else known for name, known in GUIDES.items()}
 
 
-@pytest.mark.parametrize("guide", ["determinism", "environment", "observability", "versioning"])
+@pytest.mark.parametrize("guide", ["determinism", "environment", "observability", "runbooks", "versioning"])
 def test_the_scripts_of_a_guide(lua: Script, name: str, guide: str) -> None:
     """They belong together."""
     scripts = blocks(f"docs/{guide}.md", "lua")
