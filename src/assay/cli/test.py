@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-under", metavar="N", type=click.FloatRange(0, 100), help="Fail when fewer percent of the lines ran."
 )
+@click.option(
+    "--explore", metavar="N", type=click.IntRange(1), help="Run only the tests of test.explore, N schedules each."
+)
+@click.option("--seed", metavar="S", type=int, default=1, help="Where the search for schedules begins [1].")
+@click.option("--schedule", metavar="FILE", help="Run only the schedule that a failing test.explore has written.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 def command(
     paths: tuple[str, ...],
@@ -46,6 +51,9 @@ def command(
     coverage: bool,
     lcov: str | None,
     fail_under: float | None,
+    explore: int | None,
+    seed: int,
+    schedule: str | None,
     verbose: bool,
     asked: Asked,
 ) -> int:
@@ -63,7 +71,14 @@ def command(
     make_interruptible()
     from assay.testing import runner
 
+    exploring: dict[str, Any] | None = None if explore is None else {"count": explore, "seed": seed}
     try:
+        if schedule is not None:
+            from assay.testing.schedules import read_schedule
+
+            recorded = read_schedule(schedule)
+            paths = (recorded.file,)
+            exploring = {"test": recorded.test, "schedule": recorded.events}
         files = runner.find_files(paths or (".",))
         for folder in {os.path.dirname(file) or "." for file in files}:
             permissions(asked, folder)  # or else raises, before anything runs
@@ -71,7 +86,7 @@ def command(
         return tell(error, verbose)
     began = time.monotonic()
     coverage = coverage or lcov is not None or fail_under is not None
-    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage, asked))
+    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage, asked, exploring))
     ran = [test for result in results for test in result.tests]
     if not ran:
         complain(f"no test's name contains '{text}'" if any(result.filtered for result in results) else "no tests")
@@ -100,11 +115,21 @@ def command(
     return 1 if failed or not is_covered else 0
 
 
-async def _run(files: list[str], jobs: int, limit: float, text: str, coverage: bool, asked: Asked) -> list[FileResult]:
+async def _run(
+    files: list[str],
+    jobs: int,
+    limit: float,
+    text: str,
+    coverage: bool,
+    asked: Asked,
+    explore: dict[str, Any] | None,
+) -> list[FileResult]:
     from assay.testing.runner import run_files
 
     results = []
-    async for result in run_files(files, jobs=jobs, limit=limit, text=text, coverage=coverage, options=asked.options()):
+    async for result in run_files(
+        files, jobs=jobs, limit=limit, text=text, coverage=coverage, options=asked.options(), explore=explore
+    ):
         results.append(result)
         if result.tests:
             click.echo(_show(result))
@@ -118,10 +143,16 @@ def _show(result: FileResult) -> str:
 def _show_test(test: TestResult) -> str:
     name = test.name or "(the file)"
     if not test.message:
-        return f"  {click.style('ok', fg='green')}    {name} ({test.seconds:.2f} s)"
+        passed = f"  {click.style('ok', fg='green')}    {name} ({test.seconds:.2f} s)"
+        return "\n".join([passed, *(line for note in test.notes for line in _indented(note))])
     lines = [f"  {click.style('FAIL', fg='red', bold=True)}  {name} ({test.seconds:.2f} s)"]
     lines += _indented(test.message)
     lines += _indented(test.traceback.expandtabs(4))
+    if test.timelines:
+        from assay.cli import exploration
+
+        lines += _indented(exploration.show(test))
+    lines += [line for note in test.notes for line in _indented(note)]
     if test.output:
         lines += ["        output:", *_indented(test.output)]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ both streams, goes to standard error, which is a file: what is told says how muc
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import IO, Any
 from assay.errors import AssayError, LuaError
 from assay.lua.function import LuaFunction
 from assay.permissions.settings import Asked, permissions
+from assay.testing.explore_options import Exploration
 from assay.testing.host import TestHost
 
 
@@ -29,6 +31,8 @@ class File:
         self._timeout: float = settings["timeout"]
         self._report = report
         self._coverage: bool = settings["coverage"]
+        self._explore: dict[str, Any] = settings.get("explore") or {}
+        """What is asked of explorations: `count`, `seed`, `schedule`, and `test`, the name of the only one to run."""
         allowed = permissions(Asked.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
 
@@ -54,7 +58,7 @@ class File:
         except SystemExit:
             self._tell(event="broken", message="os.exit ends the whole file", traceback="")
         else:
-            chosen = {name: fn for name, fn in host.tests.items() if self._filter in name}
+            chosen = {name: fn for name, fn in host.tests.items() if self._is_chosen(name, fn)}
             self._tell(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
             for name, function in chosen.items():
                 if not await self._test(name, function):
@@ -68,8 +72,52 @@ class File:
             self._tell(event="coverage", files=coverage.as_json(found))
         self._tell(event="end")
 
-    async def _test(self, name: str, function: LuaFunction) -> bool:
+    def _is_chosen(self, name: str, test: LuaFunction | Exploration) -> bool:
+        if "test" in self._explore:
+            return bool(name == self._explore["test"])
+        return self._filter in name and (not self._explore or isinstance(test, Exploration))
+
+    async def _explored(self, exploration: Exploration) -> None:
+        """Run an exploration."""
+        from assay.testing import explore, schedules
+
+        self._tell(event="test", name=exploration.name)
+        self._host.running = exploration.name
+        began = time.monotonic()
+        asked = explore.Asked(**{name: value for name, value in self._explore.items() if name != "test"})
+        try:
+            outcome = await explore.explore(self._host, exploration, asked)
+        except LuaError as error:
+            outcome = explore.Outcome(error.message, error.traceback, [], [], {})
+        except (AssayError, OSError) as error:
+            outcome = explore.Outcome(str(error), "", [], [], {})
+        self._host.running = None
+        notes = outcome.notes
+        if outcome.message and outcome.timelines and asked.schedule is None:
+            folder = self._host.folder
+            try:
+                path = schedules.write_schedule(
+                    folder, self._path, exploration.name, asked.seed, outcome.message, outcome.events
+                )
+                notes.append(f"run it again: assay test --schedule {path}")
+            except OSError as error:
+                notes.append(f"its schedule cannot be written: {error.strerror}")
+        self._tell(
+            event="result",
+            name=exploration.name,
+            message=outcome.message,
+            traceback=outcome.traceback,
+            seconds=time.monotonic() - began,
+            notes=notes,
+            timelines=[dataclasses.asdict(item) for item in outcome.timelines],
+            schedule=outcome.events,
+        )
+
+    async def _test(self, name: str, function: LuaFunction | Exploration) -> bool:
         """Run a test; returns whether the next one may run."""
+        if isinstance(function, Exploration):
+            await self._explored(function)
+            return True
         host = self._host
         host.running = name
         self._tell(event="test", name=name)

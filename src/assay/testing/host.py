@@ -16,6 +16,7 @@ from assay.permissions import EVERYTHING, Permissions
 
 if TYPE_CHECKING:
     from assay.testing.environment import Server, TestEnvironment
+    from assay.testing.explore_options import Exploration
     from assay.testing.library import EnvironmentOptions
 
 TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
@@ -51,12 +52,12 @@ class TestHost(Host):
             permissions=permissions,
         )
         self.on_exit = lambda: None
-        self.tests: dict[str, LuaFunction] = {}
+        self.tests: dict[str, LuaFunction | Exploration] = {}
         self.running: str | None = None
         self.server: Server | None = None
         self.environments: list[TestEnvironment] = []
 
-    def declare(self, name: str, function: LuaFunction) -> None:
+    def declare(self, name: str, function: LuaFunction | Exploration) -> None:
         """Keep a test."""
         if self.running is not None:
             raise BuiltinError("a test cannot declare another")

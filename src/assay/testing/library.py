@@ -11,6 +11,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Seconds, Value
 from assay.permissions.needs import NOTHING
+from assay.testing.explore_options import Exploration, ExploredState, ExploreOptions
 
 library = Library(
     "test",
@@ -27,7 +28,13 @@ library = Library(
         "test.function": "fun()",
         "test.EnvironmentOptions.workflows": "fun(ctx: Context, input: any, ...: any): any",
         "test.EnvironmentOptions.activities": "fun(input: any, ...: any): any",
+        "test.explore.check": "fun(explored: test.Explored)",
+        "test.ExploreOptions.workflows": "fun(ctx: Context, input: any, ...: any): any",
+        "test.ExploreOptions.activities": "fun(input: any, ...: any): any",
+        "test.ExploreOptions.always": "fun(state: test.ExploredState)",
+        "test.ActivityBehavior.run": "fun(input: any, ...: any): any",
     },
+    callback_tables=["assay.testing.explore_options:Explored"],
     needs=NOTHING,
 )
 
@@ -273,3 +280,26 @@ async def workflow_env(host: Host, options: EnvironmentOptions) -> Environment:
     if not isinstance(host, TestHost):
         raise BuiltinError("only in a file that 'assay test' runs")
     return Environment(await host.environment(options))
+
+
+library.handle(ExploredState)
+
+
+@library.function()
+def explore(host: Host, name: str, options: ExploreOptions, check: LuaFunction) -> None:
+    """Declare a test that runs a workflow under many schedules in a simulated server, in virtual time.
+
+    Schedules differ in when messages come, how long activities take, which of their attempts fail or lose their answer,
+    what shares a workflow task, and when a worker dies. Each run is replayed at its end. A schedule that fails is made
+    as small as possible, shown as a timeline and written to a file for `assay test --schedule`.
+
+    Args:
+        name: What it shows, in words; no two tests of a file have the same.
+        options: What is explored, and what may happen.
+        check: Gets how the workflow went, after each schedule, and raises an error when that is wrong.
+    """
+    from assay.testing.host import TestHost
+
+    if not isinstance(host, TestHost):
+        raise BuiltinError("only in a file that 'assay test' runs")
+    host.declare(name, Exploration(name, options, check))

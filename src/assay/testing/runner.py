@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from assay.errors import AssayError
 from assay.testing.coverage import FileCoverage, from_json
@@ -19,18 +20,26 @@ from assay.testing.output import Output
 
 PATTERN = "*_test.lua"
 _MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to tell that it was reached
+_PER_SCHEDULE = 1.0  # seconds that a schedule of an exploration may take, however many are asked for
 _LINE = 64 << 20  # the longest line of a report
 
 
 @dataclass
 class TestResult:
-    """How one test ended; `message` is empty when it passed. `name` is empty for what a file does outside of tests."""
+    """How one test ended; `message` is empty when it passed. `name` is empty for what a file does outside of tests.
+
+    Of an exploration there are `notes`, the `schedule` that fails, and the `timelines` of its runs, as fields of
+    `assay.temporal.timeline.entries.Timeline`.
+    """
 
     name: str
     message: str = ""
     traceback: str = ""
     output: str = ""
     seconds: float = 0
+    notes: list[str] = field(default_factory=list)
+    timelines: list[dict[str, Any]] = field(default_factory=list)
+    schedule: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -72,17 +81,18 @@ async def run_files(
     text: str = "",
     coverage: bool = False,
     options: Sequence[str] = (),
+    explore: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[FileResult]:
     """Run test files, `jobs` at once; gives each as it ends. Whatever still runs is killed when the caller leaves.
 
     `limit`: seconds for one test; `text`: what the names of the tests to run contain; `coverage`: look which lines run;
-    `options`: those of the permissions of the files.
+    `options`: those of the permissions of the files; `explore`: run only explorations, so (see `testing/file.py`).
     """
     turns = asyncio.Semaphore(jobs)
 
     async def run(path: str) -> FileResult:
         async with turns:
-            return await _run_file(path, limit, text, coverage, options)
+            return await _run_file(path, limit, text, coverage, options, explore)
 
     running = [asyncio.ensure_future(run(path)) for path in paths]
     try:
@@ -94,10 +104,26 @@ async def run_files(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _run_file(path: str, limit: float, text: str, coverage: bool, options: Sequence[str]) -> FileResult:
+async def _run_file(
+    path: str,
+    limit: float,
+    text: str,
+    coverage: bool,
+    options: Sequence[str],
+    explore: Mapping[str, Any] | None,
+) -> FileResult:
     settings = json.dumps(
-        {"path": path, "timeout": limit, "filter": text, "coverage": coverage, "options": list(options)}
+        {
+            "path": path,
+            "timeout": limit,
+            "filter": text,
+            "coverage": coverage,
+            "options": list(options),
+            "explore": dict(explore or {}),
+        }
     )
+    if explore is not None:
+        limit += explore.get("count", 0) * _PER_SCHEDULE
     output = Output()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "assay.testing.file", settings),

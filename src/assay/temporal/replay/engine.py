@@ -123,10 +123,10 @@ class _Watch(Observer):
             self.watched.where = run.host.where()
         else:
             commands = completion.successful.commands
-            self.watched.taken.add(act.history_length, commands, _take_calls(run.host))
+            self.watched.taken.add(act.history_length, commands, take_calls(run.host))
 
 
-def _take_calls(host: WorkflowHost) -> list[Call]:
+def take_calls(host: WorkflowHost) -> list[Call]:
     calls = []
     while call := host.state.invoke(b"take_call"):
         index, first, has_timeout, place = call

@@ -11,7 +11,7 @@ from temporalio.common import VersioningBehavior
 from assay.temporal.data import payloads
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.workflow.sandbox.copies import Copies
-from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.sandbox.host import HASH_SEED, WorkflowLimits
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter
@@ -60,6 +60,7 @@ class Settings:
         copies: The copies of runs, for queries and validators.
         meter: Makes the meter of a workflow type; None when metrics go nowhere.
         reporter: Takes what has to be reported of runs.
+        hash_seed: What the hash tables of runs begin with; no run may behave otherwise with another one.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
@@ -75,6 +76,7 @@ class Settings:
     copies: Copies = field(default_factory=Copies)
     meter: Callable[[str], MetricMeter] | None = None
     reporter: Reporter = field(default_factory=Reporter)
+    hash_seed: int = HASH_SEED
 
 
 @dataclass(frozen=True)

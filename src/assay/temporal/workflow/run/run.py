@@ -150,7 +150,12 @@ class Run:
         self._last_side_effect = 0
         self._root: Fiber | None = None
         self.host = WorkflowHost(
-            settings.libraries, settings.limits, self, copies=settings.copies, more_parts=settings.parts
+            settings.libraries,
+            settings.limits,
+            self,
+            copies=settings.copies,
+            more_parts=settings.parts,
+            hash_seed=settings.hash_seed,
         )
 
     # The activation -----------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ _LATE = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names 
 _RESERVE = 128 * 1024
 """Bytes that stay free so that small values can always be pushed."""
 
-_HASH_SEED = 20261123
+HASH_SEED = 20261123
 _PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
 """Where in a Lua traceback the script is."""
 
@@ -180,6 +180,7 @@ class WorkflowHost(Host):
         is_copy: bool = False,
         live: bool = False,
         more_parts: tuple[str, ...] = (),
+        hash_seed: int = HASH_SEED,
     ) -> None:
         """Make the state.
 
@@ -214,7 +215,7 @@ class WorkflowHost(Host):
             late=_LATE,
             # A copy also keeps what it was, to take back what is written.
             memory_limit=int(limits.memory_mb * 1024 * 1024) * (2 if is_copy and not live else 1),
-            hash_seed=_HASH_SEED,
+            hash_seed=hash_seed,
             has_line_hook=bool(more_parts),  # those of coverage
         )
         self.state.invoke_once(

@@ -1,0 +1,142 @@
+"""Child workflows, as their parent's run knows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import RetryState, TimeoutType
+from temporalio.api.failure.v1 import Failure
+
+from assay.simulation import jobs
+from assay.simulation.choices import Unsupported
+from assay.temporal.core.protos import ParentClosePolicy
+
+if TYPE_CHECKING:
+    from assay.simulation.execution import Execution
+
+LAG = (0.01, 0.4, 5.0)
+"""Seconds that the server may take to pass something on to another workflow."""
+
+_REUSE_FAILED_ONLY, _REJECT = 2, 3
+"""Policies for the id of a workflow that has ended."""
+
+
+class Child:
+    """A child workflow: it is started, and it ends."""
+
+    def __init__(self, parent: Execution, seq: int, start: Any, event: int) -> None:
+        """`event`: the number of its first event in the parent's history."""
+        self._parent = parent
+        self.seq = seq
+        self.command = start
+        self._event = event
+        self._started_event_known = False
+        self._execution: Execution | None = None
+        for name in ("retry_policy", "workflow_task_timeout"):
+            if start.HasField(name) and name == "retry_policy":
+                raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
+        if start.cron_schedule:
+            raise Unsupported(f"child workflow '{start.workflow_type}': 'cron_schedule' is not simulated")
+        lag = parent.world.choices.pick(f"child {start.workflow_id} starts after", LAG, "lags")
+        parent.later(lag, self._begin)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended, as the server knows it."""
+        return self._execution is None or self._execution.is_open
+
+    def _names(self) -> dict[str, Any]:
+        run = "" if self._execution is None else self._execution.start.run_id
+        return {
+            "namespace": "default",
+            "initiated_event_id": self._event,
+            "workflow_type": {"name": self.command.workflow_type},
+            "workflow_execution": {"workflow_id": self.command.workflow_id, "run_id": run},
+        }
+
+    def _begin(self) -> None:
+        world, start = self._parent.world, self.command
+        current = world.current(start.workflow_id)
+        taken = current is not None and (
+            current.is_open
+            or start.workflow_id_reuse_policy == _REJECT
+            or (start.workflow_id_reuse_policy == _REUSE_FAILED_ONLY and current.status == "completed")
+        )
+        if taken:
+            del self._parent.children[self.seq]
+            self._parent.happen(
+                "start_child_workflow_execution_failed",
+                jobs.child_not_started(self.seq, start.workflow_type, start.workflow_id),
+                namespace="default",
+                workflow_id=start.workflow_id,
+                workflow_type={"name": start.workflow_type},
+                initiated_event_id=self._event,
+                cause=1,
+            )
+            return
+        self._execution = world.start_child(self._parent, self, self._event)
+        self._parent.happen(
+            "child_workflow_execution_started",
+            jobs.child_started(self.seq, self._execution.start.run_id),
+            **self._names(),
+        )
+
+    def follow(self, execution: Execution) -> None:
+        """Note the run that continues it."""
+        self._execution = execution
+
+    def closed(self, execution: Execution) -> None:
+        """Pass its end on to the parent."""
+        if not self._parent.is_open or self.seq not in self._parent.children:
+            return
+        lag = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", LAG, "lags")
+        self._parent.later(lag, lambda: self._tell(execution))
+
+    def _tell(self, execution: Execution) -> None:
+        if self._parent.children.pop(self.seq, None) is None:
+            return
+        seq, result, fields = self.seq, execution.result, self._names()
+        match execution.status:
+            case "completed":
+                value = result if isinstance(result, Payload) else None
+                fields["result"] = {"payloads": [] if value is None else [value]}
+                self._parent.happen("child_workflow_execution_completed", jobs.child_completed(seq, value), **fields)
+            case "failed":
+                failed = self._failure("Child Workflow execution failed", result)
+                fields["failure"] = result
+                self._parent.happen("child_workflow_execution_failed", jobs.child_failed(seq, failed), **fields)
+            case "cancelled":
+                failed = self._failure("Child Workflow execution cancelled", jobs.cancelled())
+                self._parent.happen("child_workflow_execution_canceled", jobs.child_cancelled(seq, failed), **fields)
+            case "terminated":
+                cause = Failure(message="Terminated")
+                cause.terminated_failure_info.SetInParent()
+                failed = self._failure("Child Workflow execution terminated", cause)
+                self._parent.happen("child_workflow_execution_terminated", jobs.child_failed(seq, failed), **fields)
+            case "timed out":
+                cause = Failure(message="Timed out")
+                cause.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+                failed = self._failure("Child Workflow execution timed out", cause)
+                self._parent.happen("child_workflow_execution_timed_out", jobs.child_failed(seq, failed), **fields)
+
+    def _failure(self, message: str, cause: Failure) -> Failure:
+        run = "" if self._execution is None else self._execution.start.run_id
+        state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+        return jobs.child_failure(message, self.command.workflow_type, self.command.workflow_id, run, cause, state)
+
+    def parent_closed(self) -> None:
+        """Do what the policy says, some time after the parent has ended."""
+        policy = self.command.parent_close_policy
+        if policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+            return
+        self._parent.world.agenda.add(LAG[0], lambda: self._follow_parent(policy))
+
+    def _follow_parent(self, policy: int) -> None:
+        execution = self._execution
+        if execution is None or not execution.is_open:
+            return
+        if policy == ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL:
+            execution.request_cancel("by parent close policy")
+        else:
+            execution.close("terminated", "workflow_execution_terminated", reason="by parent close policy")

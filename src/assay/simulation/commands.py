@@ -1,0 +1,303 @@
+"""What the server does with the commands of a run, one function for each kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.failure.v1 import Failure
+
+from assay.simulation import jobs
+from assay.simulation.activities import ScheduledActivity
+from assay.simulation.children import LAG, Child
+from assay.simulation.choices import Unsupported
+from assay.simulation.tasks import LocalEnd
+from assay.temporal.core.protos import WorkflowCommand
+
+if TYPE_CHECKING:
+    from assay.simulation.execution import Execution
+
+_NOT_FOUND = "ExternalWorkflowExecutionNotFound"
+
+
+def apply(run: Execution, kind: str, command: WorkflowCommand) -> None:
+    """Do what a command asks for. Raises Unsupported."""
+    handle = _HANDLERS.get(kind)
+    if handle is None:
+        raise Unsupported(f"{kind.replace('_', ' ')} is not simulated")
+    handle(run, command)
+
+
+def _metadata(command: WorkflowCommand) -> Any:
+    return command.user_metadata if command.HasField("user_metadata") else None
+
+
+# Timers -----------------------------------------------------------------------------------------------------------
+
+
+def _start_timer(run: Execution, command: WorkflowCommand) -> None:
+    timer = command.start_timer
+    seq, seconds = timer.seq, timer.start_to_fire_timeout.ToNanoseconds() / 1e9
+    event = run.record(
+        "timer_started",
+        _metadata(command),
+        timer_id=str(seq),
+        start_to_fire_timeout=timer.start_to_fire_timeout,
+    )
+
+    run.names[event] = f"timer {seq}"
+
+    def fire() -> None:
+        run.happen("timer_fired", jobs.fire_timer(seq), timer_id=str(seq), started_event_id=event)
+
+    run.timers[seq] = event, run.world.agenda.add(seconds, fire), seconds
+
+
+def _cancel_timer(run: Execution, command: WorkflowCommand) -> None:
+    seq = command.cancel_timer.seq
+    event, due, _ = run.timers.pop(seq)
+    due.call_off()
+    run.take_from_buffer("timer_fired", str(seq))
+    run.record("timer_canceled", timer_id=str(seq), started_event_id=event)
+
+
+# Activities -------------------------------------------------------------------------------------------------------
+
+
+def _schedule_activity(run: Execution, command: WorkflowCommand) -> None:
+    schedule = command.schedule_activity
+    fields: dict[str, Any] = {
+        name: getattr(schedule, name)
+        for name in (
+            *("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout"),
+            *("heartbeat_timeout", "retry_policy"),
+        )
+        if schedule.HasField(name)
+    }
+    event = run.record(
+        "activity_task_scheduled",
+        _metadata(command),
+        activity_id=schedule.activity_id,
+        activity_type={"name": schedule.activity_type},
+        task_queue={"name": schedule.task_queue},
+        input=Payloads(payloads=schedule.arguments),
+        **fields,
+    )
+    seq = schedule.seq
+    run.scheduled[seq] = event
+    run.names[event] = f"activity {schedule.activity_type}"
+
+    def forget() -> None:
+        del run.activities[seq]
+
+    run.activities[seq] = ScheduledActivity(run.world, run, seq, schedule, event, forget)
+
+
+def _cancel_activity(run: Execution, command: WorkflowCommand) -> None:
+    seq = command.request_cancel_activity.seq
+    requested = run.record("activity_task_cancel_requested", scheduled_event_id=run.scheduled[seq])
+    activity = run.activities.get(seq)
+    if activity is not None:  # else it has ended during the task
+        activity.request_cancel(requested)
+
+
+def record_local(run: Execution, end: LocalEnd) -> None:
+    """Record how a local activity or a side effect ended."""
+    schedule, resolution = end.command.schedule_local_activity, end.job.resolve_activity.result
+    data: dict[str, Any] = {
+        "seq": schedule.seq,
+        "attempt": max(schedule.attempt, 1),
+        "activity_id": schedule.activity_id,
+        "activity_type": schedule.activity_type,
+        "complete_time": {"seconds": end.at // 1_000_000_000, "nanos": end.at % 1_000_000_000},
+    }
+    details = {"data": Payloads(payloads=[_json(data)])}
+    failure: Failure | None = None
+    match resolution.WhichOneof("status"):
+        case "completed":
+            details["result"] = Payloads(payloads=[resolution.completed.result])
+        case "backoff":
+            failure = Failure(message="to be tried again")
+            failure.application_failure_info.type = "SimulatedFailure"
+            wait = resolution.backoff.backoff_duration
+            data["backoff"] = {"seconds": wait.seconds, "nanos": wait.nanos}
+            since = resolution.backoff.original_schedule_time
+            data["original_schedule_time"] = {"seconds": since.seconds, "nanos": since.nanos}
+            data["attempt"] = resolution.backoff.attempt - 1
+            details["data"] = Payloads(payloads=[_json(data)])
+        case status:
+            failure = getattr(resolution, status or "").failure
+    run.record(
+        "marker_recorded",
+        _metadata(end.command),
+        marker_name="core_local_activity",
+        details=details,
+        failure=failure,
+    )
+
+
+def _json(value: Any) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+
+
+# Other workflows --------------------------------------------------------------------------------------------------
+
+
+def _start_child(run: Execution, command: WorkflowCommand) -> None:
+    start = command.start_child_workflow_execution
+    event = run.record(
+        "start_child_workflow_execution_initiated",
+        _metadata(command),
+        namespace=start.namespace,
+        workflow_id=start.workflow_id,
+        workflow_type={"name": start.workflow_type},
+        task_queue={"name": start.task_queue},
+        input=Payloads(payloads=start.input),
+        parent_close_policy=start.parent_close_policy,
+        workflow_id_reuse_policy=start.workflow_id_reuse_policy,
+    )
+    run.child_ids[start.seq] = start.workflow_id
+    run.names[event] = f"child {start.workflow_type}"
+    run.children[start.seq] = Child(run, start.seq, start, event)
+
+
+def _cancel_child(run: Execution, command: WorkflowCommand) -> None:
+    seq = command.cancel_child_workflow_execution.child_workflow_seq
+    _request_cancel(run, run.child_ids[seq], "", None, child_only=True)
+
+
+def _signal(run: Execution, command: WorkflowCommand) -> None:
+    target = command.signal_external_workflow_execution
+    seq, is_child = target.seq, target.HasField("child_workflow_id")
+    workflow_id = target.child_workflow_id if is_child else target.workflow_execution.workflow_id
+    run_id = "" if is_child else target.workflow_execution.run_id
+    named = {"workflow_id": workflow_id, "run_id": run_id}
+    event = run.record(
+        "signal_external_workflow_execution_initiated",
+        namespace="default",
+        workflow_execution=named,
+        signal_name=target.signal_name,
+        input=Payloads(payloads=target.args),
+        child_workflow_only=is_child,
+    )
+
+    def send() -> None:
+        found = run.world.find(workflow_id, run_id)
+        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
+        if found is not None and found.is_open:
+            found.signal(target.signal_name, list(target.args))
+            run.happen("external_workflow_execution_signaled", jobs.signal_answered(seq), **fields)
+            return
+        failure = Failure(message="Unable to signal external workflow because it was not found")
+        failure.application_failure_info.type = _NOT_FOUND
+        run.happen("signal_external_workflow_execution_failed", jobs.signal_answered(seq, failure), cause=1, **fields)
+
+    # It is sent even when the run that sends it has ended by then.
+    lag = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.title} arrives after", LAG, "lags")
+    run.world.agenda.add(lag, send)
+
+
+def _cancel_other(run: Execution, command: WorkflowCommand) -> None:
+    target = command.request_cancel_external_workflow_execution
+    named = target.workflow_execution
+    _request_cancel(run, named.workflow_id, named.run_id, target.seq, child_only=False)
+
+
+def _request_cancel(run: Execution, workflow_id: str, run_id: str, seq: int | None, *, child_only: bool) -> None:
+    named = {"workflow_id": workflow_id, "run_id": run_id}
+    event = run.record(
+        "request_cancel_external_workflow_execution_initiated",
+        namespace="default",
+        workflow_execution=named,
+        child_workflow_only=child_only,
+    )
+
+    def send() -> None:
+        found = run.world.find(workflow_id, run_id)
+        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
+        if found is not None and found.request_cancel():
+            job = None if seq is None else jobs.cancel_answered(seq)
+            run.happen("external_workflow_execution_cancel_requested", job, **fields)
+            return
+        failure = Failure(message="Unable to cancel external workflow because not found")
+        failure.application_failure_info.type = _NOT_FOUND
+        job = None if seq is None else jobs.cancel_answered(seq, failure)
+        run.happen("request_cancel_external_workflow_execution_failed", job, cause=1, **fields)
+
+    lag = run.world.choices.pick(f"cancel of {workflow_id}{run.title} arrives after", LAG, "lags")
+    run.world.agenda.add(lag, send)
+
+
+# Markers and attributes -------------------------------------------------------------------------------------------
+
+
+def _patch(run: Execution, command: WorkflowCommand) -> None:
+    patch = command.set_patch_marker
+    data = {"id": patch.patch_id, "deprecated": patch.deprecated}
+    run.record("marker_recorded", marker_name="core_patch", details={"patch-data": Payloads(payloads=[_json(data)])})
+
+
+def _attributes(run: Execution, command: WorkflowCommand) -> None:
+    given = command.upsert_workflow_search_attributes.search_attributes
+    run.search_attributes.update(given.indexed_fields)
+    run.record("upsert_workflow_search_attributes", search_attributes=given)
+
+
+def _memo(run: Execution, command: WorkflowCommand) -> None:
+    given = command.modify_workflow_properties.upserted_memo
+    run.record("workflow_properties_modified", upserted_memo=given)
+
+
+# The end ----------------------------------------------------------------------------------------------------------
+
+
+def _complete(run: Execution, command: WorkflowCommand) -> None:
+    completed = command.complete_workflow_execution
+    result = completed.result if completed.HasField("result") else None
+    run.close(
+        "completed",
+        "workflow_execution_completed",
+        result,
+        result=Payloads(payloads=[] if result is None else [result]),
+        workflow_task_completed_event_id=run.completed_event,
+    )
+
+
+def _fail(run: Execution, command: WorkflowCommand) -> None:
+    failure = command.fail_workflow_execution.failure
+    run.close(
+        "failed",
+        "workflow_execution_failed",
+        failure,
+        failure=failure,
+        workflow_task_completed_event_id=run.completed_event,
+    )
+
+
+def _cancelled(run: Execution, _command: WorkflowCommand) -> None:
+    run.close("cancelled", "workflow_execution_canceled", workflow_task_completed_event_id=run.completed_event)
+
+
+def _continue(run: Execution, command: WorkflowCommand) -> None:
+    run.world.continue_as_new(run, command.continue_as_new_workflow_execution)
+
+
+_HANDLERS: dict[str, Callable[[Execution, WorkflowCommand], None]] = {
+    "start_timer": _start_timer,
+    "cancel_timer": _cancel_timer,
+    "schedule_activity": _schedule_activity,
+    "request_cancel_activity": _cancel_activity,
+    "start_child_workflow_execution": _start_child,
+    "cancel_child_workflow_execution": _cancel_child,
+    "signal_external_workflow_execution": _signal,
+    "request_cancel_external_workflow_execution": _cancel_other,
+    "set_patch_marker": _patch,
+    "upsert_workflow_search_attributes": _attributes,
+    "modify_workflow_properties": _memo,
+    "complete_workflow_execution": _complete,
+    "fail_workflow_execution": _fail,
+    "cancel_workflow_execution": _cancelled,
+    "continue_as_new_workflow_execution": _continue,
+}

@@ -1,0 +1,52 @@
+"""What schedules have shown: which pairs of events in both orders, and what came next to what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_MAX_LABELS = 60
+"""Events of a schedule that are looked at: those that come late have come early elsewhere."""
+
+
+@dataclass
+class Coverage:
+    """What has been seen so far.
+
+    Attributes:
+        orders: Pairs of events of which the first came before the second.
+        neighbours: Events, what came next, and whether that was in the same workflow task.
+    """
+
+    orders: set[tuple[str, str]] = field(default_factory=set)
+    neighbours: set[tuple[str, str, bool]] = field(default_factory=set)
+
+    def add(self, labels: Sequence[str]) -> bool:
+        """Add what happened in a schedule; returns whether anything was new."""
+        before = len(self.orders), len(self.neighbours)
+        first: list[str] = []
+        last, is_same_task = "", True
+        for label in labels[: 3 * _MAX_LABELS]:
+            if label == "task":
+                is_same_task = False
+                continue
+            self.neighbours.add((last, label, is_same_task))
+            last, is_same_task = label, True
+            if label not in first and len(first) < _MAX_LABELS:
+                self.orders.update((other, label) for other in first)
+                first.append(label)
+        return (len(self.orders), len(self.neighbours)) != before
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of events were seen in one schedule."""
+        return len({frozenset(pair) for pair in self.orders})
+
+    @property
+    def both(self) -> int:
+        """How many of them were seen in both orders."""
+        return sum(1 for first, second in self.orders if first < second and (second, first) in self.orders)
+
+    def one_way(self) -> list[tuple[str, str]]:
+        """Return the pairs that were seen in one order only."""
+        return sorted(pair for pair in self.orders if (pair[1], pair[0]) not in self.orders)

@@ -1,0 +1,328 @@
+"""`test.explore`: from its options to a plan, and from what the search finds to what a test tells."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+
+from assay.errors import BuiltinError, LuaError
+from assay.lua.function import LuaFunction
+from assay.lua.host import Host
+from assay.lua.values import Json, Name
+from assay.simulation.choices import Schedule, Unsupported
+from assay.simulation.plan import Activity, Message, Plan, View
+from assay.simulation.search import Explorer, Report
+from assay.simulation.show import Lines
+from assay.simulation.violation import Violation
+from assay.simulation.world import World
+from assay.temporal import payloads
+from assay.temporal.data import failures
+from assay.temporal.registration import Script, read_script
+from assay.temporal.replay.engine import TRACE
+from assay.temporal.timeline.entries import Timeline
+from assay.temporal.worker.activities import ActivityEntry
+from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.worker import Worker
+from assay.temporal.workflow.settings import Definition, Settings
+from assay.testing.explore_options import (
+    ActivityBehavior,
+    Exploration,
+    Explored,
+    ExploredCall,
+    ExploredSignal,
+    ExploredState,
+    ExploredUpdate,
+    ExploreOptions,
+    MessageOptions,
+)
+from assay.testing.host import TestHost
+
+_SHORTEST = 0.05
+
+
+@dataclasses.dataclass
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        count: How many schedules; None for as many as the exploration says.
+        seed: Where the search begins.
+        schedule: The events of a schedule that is run in place of a search.
+    """
+
+    count: int | None = None
+    seed: int = 1
+    schedule: Schedule | None = None
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How an exploration ended.
+
+    Attributes:
+        message: What is wrong; empty when nothing is.
+        traceback: Lua's, or the place where the workflow waits.
+        notes: What was explored, as lines.
+        timelines: The runs in the schedule that fails.
+        events: The events of that schedule.
+    """
+
+    message: str
+    traceback: str
+    notes: list[str]
+    timelines: list[Timeline]
+    events: Schedule
+
+
+async def explore(host: TestHost, exploration: Exploration, asked: Asked) -> Outcome:
+    """Run an exploration. Raises LuaError and AssayError for what is wrong with the test itself."""
+    prepared = await _Prepared.make(host, exploration.options)
+    try:
+        with _quiet():
+            return await asyncio.to_thread(_run, prepared, exploration, asked)
+    finally:
+        await prepared.close()
+
+
+def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome:
+    plan = prepared.plan(exploration.options)
+    explorer = Explorer(plan, lambda world: prepared.check(exploration, world))
+    if asked.schedule is not None:
+        world, violation = explorer.repeat(asked.schedule)
+        if violation is None:
+            return Outcome("", "", ["the schedule passes"], [], dict(asked.schedule))
+        events, notes = world.choices.taken, []
+    else:
+        report = explorer.search(asked.count or exploration.options.schedules, asked.seed)
+        notes = list(_notes(report))
+        if report.found is None:
+            return Outcome("", "", notes, [], {})
+        events, violation = report.found.schedule, report.found.violation
+    lines = Lines()
+    traced = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, parts=(TRACE,)))
+    world, again = Explorer(traced, lambda world: prepared.check(exploration, world)).repeat(events, lines.watch)
+    if again is None or again.key != violation.key:
+        notes.append(
+            "the schedule does not fail again in the same way: does the test keep something between schedules?"
+        )
+    return Outcome(violation.message, violation.traceback, notes, lines.timelines(world), events)
+
+
+def _notes(report: Report) -> Iterator[str]:
+    coverage = report.coverage
+    found = report.found
+    ran = f"{report.count} schedule{'s' if report.count != 1 else ''}"
+    if found is not None:
+        yield f"schedule {found.number} fails; made smaller from {found.events} to {len(found.schedule)} events"
+    else:
+        yield f"{ran} passed" + ("; nothing new came in the last of them" if report.has_stopped_early else "")
+    yield f"{coverage.pairs} pairs of events, {coverage.both} of them seen in both orders"
+
+
+class _Prepared:
+    """A script that has been read, and what is needed to run its workflows."""
+
+    def __init__(self, host: TestHost, options: ExploreOptions) -> None:
+        self._host = host
+        self._options = options
+        self._script: Script | None = None
+        self._definitions: dict[str, Definition] = {}
+        self._settings: Settings | None = None
+        self._own: dict[str, LuaFunction] = {}
+
+    @classmethod
+    async def make(cls, host: TestHost, options: ExploreOptions) -> _Prepared:
+        """Read the script. Raises LuaError and AssayError."""
+        made = cls(host, options)
+        if options.script is None and not options.workflows:
+            raise BuiltinError("nothing to explore: give 'script', 'workflows' or both")
+        if options.script is not None:
+            path = _join(host.folder, options.script)
+            host.permissions.part_of(os.fsencode(path), [host.folder])
+            made._script = await read_script(path, options.arguments, permissions=host.permissions)
+            for worker in made._script.workers:
+                made._add(worker)
+        if options.workflows:
+            made._add(Worker(host, WorkerOptions(task_queue=Name("test"), workflows={**options.workflows})))
+        return made
+
+    def _add(self, worker: Worker) -> None:
+        for definition in worker.definitions():
+            if definition.name is not None:
+                self._definitions[definition.name] = definition
+        if self._settings is None:
+            self._settings = dataclasses.replace(worker.settings, task_queue=worker.options.task_queue)
+        for name, entry in worker.options.activities.items():
+            self._own[name] = entry.run if isinstance(entry, ActivityEntry) else entry
+
+    async def close(self) -> None:
+        """Let go of the script."""
+        if self._script is not None:
+            await self._script.close()
+
+    def plan(self, options: ExploreOptions) -> Plan:
+        """Return what may happen. Raises AssayError."""
+        assert self._settings is not None
+        messages = [_message("signal", given) for given in options.signals]
+        messages += [_message("update", given) for given in options.updates]
+        return Plan(
+            definitions=self._definitions,
+            settings=self._settings,
+            workflow_type=self._workflow_type(options),
+            arguments=[] if options.input is None else [options.input],
+            activities={name: self._activity(name, given) for name, given in options.activities.items()},
+            find_activity=self._find_activity,
+            messages=messages,
+            may_cancel=options.cancel,
+            queries=options.queries,
+            always=None if options.always is None else self._invariant(options.always),
+            time_limit=options.time_limit,
+            task_limit=options.task_limit,
+            run_timeout=options.run_timeout,
+            execution_timeout=options.execution_timeout,
+        )
+
+    def _workflow_type(self, options: ExploreOptions) -> str:
+        known = ", ".join(sorted(self._definitions)) or "none"
+        if options.workflow_type is None:
+            if len(self._definitions) != 1:
+                raise BuiltinError(f"which workflow? give 'workflow_type' (one of: {known})")
+            return next(iter(self._definitions))
+        if options.workflow_type not in self._definitions:
+            raise BuiltinError(f"no workflow '{options.workflow_type}' here (there are: {known})")
+        return options.workflow_type
+
+    def _activity(self, name: str, given: LuaFunction | ActivityBehavior) -> Activity:
+        behavior = given if isinstance(given, ActivityBehavior) else ActivityBehavior(run=given)
+        shortest, longest = _times(name, behavior)
+        return Activity(
+            run=_caller(behavior.run, name),
+            shortest=shortest,
+            longest=longest,
+            failures=[failures.of_lua_error(LuaError(text)) for text in behavior.fails],
+            transient=behavior.faults,
+            times_out=behavior.times_out,
+        )
+
+    def _find_activity(self, name: str) -> Activity:
+        function = self._own.get(name)
+        if function is None:
+            raise Unsupported(f"activity '{name}' is neither in the script nor in 'activities'")
+        return Activity(_caller(function, name))
+
+    def _invariant(self, function: LuaFunction) -> Callable[[View], None]:
+        def check(view: View) -> None:
+            _call(function, (ExploredState(view),), "'always'")
+
+        return check
+
+    def check(self, exploration: Exploration, world: World) -> None:
+        """Check how a schedule went. Raises Violation."""
+        explored = _explored(world)
+        if explored.status == "failed" and not exploration.options.may_fail:
+            raise Violation("failed", f"the workflow failed: {explored.error}", world.first.result.stack_trace)
+        try:
+            _call(exploration.check, (explored,), "the function of test.explore")
+        except LuaError as error:
+            raise Violation("check", error.message, error.traceback) from error
+
+
+def _join(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def _times(name: str, behavior: ActivityBehavior) -> tuple[float, float | None]:
+    takes = behavior.takes
+    if takes is None:
+        return _SHORTEST, None
+    if not isinstance(takes, list):
+        return takes, takes
+    if len(takes) != 2 or takes[0] > takes[1]:
+        raise BuiltinError(f"bad option 'takes' of activity '{name}' (a number, or the least and the most, expected)")
+    return takes[0], takes[1]
+
+
+def _message(kind: str, given: MessageOptions) -> Message:
+    if given.inputs is not None and given.input is not None:
+        raise BuiltinError(f"{kind} '{given.name}': 'input' and 'inputs' are mutually exclusive")
+    most = max(given.at_least, 1) if given.at_most is None else given.at_most
+    if not 0 <= given.at_least <= most:
+        raise BuiltinError(f"{kind} '{given.name}': 'at_most' must not be less than 'at_least'")
+    inputs: Sequence[Json | None] = given.inputs or [given.input]
+    return Message(kind, given.name, inputs, given.at_least, most)
+
+
+def _caller(function: LuaFunction | None, name: str) -> Callable[[Sequence[Json], int], Json | None]:
+    def run(arguments: Sequence[Json], _attempt: int) -> Json | None:
+        if function is None:
+            return None
+        result: Json | None = _call(function, list(arguments), f"activity '{name}'", b"json")
+        return result
+
+    return run
+
+
+def _call(function: LuaFunction, arguments: Any, what: str, delivery: bytes = b"wire") -> Any:
+    """Call a function of the test, which must not wait. Raises LuaError, and Unsupported if it does."""
+    host: Host = function.host
+    task, event = host.begin_task(function, arguments, delivery)
+    if event[0] == b"wait":
+        waited, operation = host.take_operation(event[1])
+        operation.close()
+        host.state.invoke(b"drop", task)
+        raise Unsupported(f"{what} waits in {waited.title}: in a simulation nothing may wait")
+    return host.result(event)
+
+
+def _explored(world: World) -> Explored:
+    run, result, error = world.first, None, None
+    if isinstance(run.result, Payload):
+        result = payloads.read_python(run.result)
+    elif isinstance(run.result, Failure):
+        error = str(failures.fields(run.result)["message"])
+    return Explored(
+        status=run.status,
+        result=result,
+        error=error,
+        seconds=world.seconds,
+        runs=sum(world.is_first(each) for each in world.executions),
+        cancel_requested=any(world.is_first(each) and each.is_cancel_requested for each in world.executions),
+        calls=[
+            ExploredCall(call.activity, payloads.to_python(call.input), call.attempt, call.at, call.outcome)
+            for call in world.calls
+        ],
+        signals=[
+            ExploredSignal(sent.name, None if sent.input is None else payloads.to_python(sent.input), sent.at)
+            for sent in world.signals
+        ],
+        updates=[
+            ExploredUpdate(
+                update.name,
+                None if given is None else payloads.to_python(given),
+                update.state,
+                payloads.read_python(update.outcome) if isinstance(update.outcome, Payload) else None,
+                str(failures.fields(update.outcome)["message"]) if isinstance(update.outcome, Failure) else None,
+            )
+            for update, given in zip(world.updates, world.update_inputs, strict=True)
+        ],
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Log nothing: what a workflow logs in thousands of schedules nobody reads."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        try:
+            yield
+        finally:
+            logging.disable(before)
