@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import RetryState, TimeoutType
@@ -12,13 +11,13 @@ from temporalio.api.failure.v1 import Failure
 from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.simulation import attempts, jobs, retries
-from assay.simulation.agenda import Agenda, Due
+from assay.simulation.agenda import Due
 from assay.simulation.attempts import Call
-from assay.simulation.choices import Choices, Unsupported
-from assay.simulation.plan import Activity
-from assay.temporal import payloads
+from assay.simulation.choices import Unsupported
+from assay.simulation.server import Run as Owner
+from assay.simulation.server import Server
 from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.sandbox.host import HostFailure
@@ -28,42 +27,17 @@ MAX_LOCAL = 8.0
 """Seconds that the local activities of one workflow task may take: the server would be asked for more time then."""
 
 
-class Surroundings(Protocol):
-    """The world that activities run in."""
-
-    agenda: Agenda
-    choices: Choices
-
-    def activity(self, name: str) -> Activity:
-        """Return how an activity behaves. Raises Unsupported."""
-
-    def called(self, name: str, input: Json, attempt: int, number: int) -> Call:
-        """Note an attempt."""
-
-    def number(self, name: str) -> int:
-        """Return which call of an activity the next one is."""
-
-
-class Owner(Protocol):
-    """The run that has scheduled an activity."""
-
-    def happen(self, kind: str, job: WorkflowActivationJob | None = None, **fields: Any) -> None:
-        """Add an event, and wake the run."""
-
-
 class ScheduledActivity:
     """An activity that has been scheduled: it is tried until it ends."""
 
-    def __init__(
-        self, world: Surroundings, owner: Owner, seq: int, schedule: Any, event: int, forget: Callable[[], None]
-    ) -> None:
-        """`event`: the number of its event; `forget`: called at its end."""
-        self._world = world
+    def __init__(self, owner: Owner, seq: int, schedule: Any, event: int) -> None:
+        """`event`: the number of its event."""
+        world = self._world = owner.world
         self._owner = owner
         self._seq = seq
         self._schedule = schedule
         self._event = event
-        self._forget = forget
+        self._after_cancel = owner.knows_of_cancel
         self._activity = world.activity(schedule.activity_type)
         self._number = world.number(schedule.activity_type)
         self._title = f"activity {schedule.activity_type} {self._number}"
@@ -111,7 +85,13 @@ class ScheduledActivity:
         self._is_running = True
         first = self._schedule.arguments
         value = payloads.from_payload(first[0]) if first else None
-        call = world.called(self._schedule.activity_type, value or Json(b"null"), self._attempt, self._number)
+        call = world.called(
+            self._schedule.activity_type,
+            value or Json(b"null"),
+            self._attempt,
+            self._number,
+            after_cancel=self._after_cancel,
+        )
         seconds = world.choices.pick(f"{name} takes", attempts.durations(self._activity, limit), "durations")
         if outcome == attempts.HANGS:
             self._due = world.agenda.add(self._patience(limit), lambda: self._time_out(call))
@@ -237,10 +217,10 @@ class ScheduledActivity:
 
     def _close(self) -> None:
         self.call_off()
-        self._forget()
+        del self._owner.activities[self._seq]
 
 
-def run_local(world: Surroundings, command: WorkflowCommand, run: Run) -> tuple[float, WorkflowActivationJob]:
+def run_local(world: Server, command: WorkflowCommand, run: Run) -> tuple[float, WorkflowActivationJob]:
     """Run a local activity; returns how many seconds it takes with its retries, and its end."""
     schedule = command.schedule_local_activity
     if schedule.activity_type == SIDE_EFFECT_ACTIVITY:
@@ -264,7 +244,13 @@ def run_local(world: Surroundings, command: WorkflowCommand, run: Run) -> tuple[
         outcome = world.choices.pick(name, options, "faults")
         faults += outcome != attempts.ENDS
         seconds += world.choices.pick(f"{name} takes", attempts.durations(activity, longest), "durations")
-        call = world.called(schedule.activity_type, value or Json(b"null"), attempt, number)
+        call = world.called(
+            schedule.activity_type,
+            value or Json(b"null"),
+            attempt,
+            number,
+            after_cancel=run.cancel_reason is not None,
+        )
         if outcome == attempts.ENDS:
             result = attempts.run(activity, schedule.arguments, attempt)
         else:

@@ -12,8 +12,7 @@ from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.simulation.choices import Choices
 from assay.simulation.plan import Activity
-from assay.temporal import payloads
-from assay.temporal.data import failures
+from assay.temporal.data import failures, payloads
 
 ENDS = "ends"
 LOST = "runs, but its answer is lost"
@@ -36,6 +35,7 @@ class Call:
         at: Seconds since the start of the world.
         outcome: "completed", "failed", "lost" or "timed out"; empty while it runs.
         number: Which call of this activity it is, counted from 1.
+        after_cancel: The workflow had heard of a cancel request when it asked for the activity.
     """
 
     activity: str
@@ -44,6 +44,7 @@ class Call:
     at: float
     outcome: str = ""
     number: int = 0
+    after_cancel: bool = False
 
 
 def durations(activity: Activity, limit: float) -> list[float]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from assay.simulation.execution import Execution
 from assay.simulation.violation import Violation
-
-if TYPE_CHECKING:
-    from assay.simulation.execution import Execution
 
 _NOT_BY_ITSELF = frozenset({"terminated", "timed out"})
 

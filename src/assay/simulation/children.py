@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import RetryState, TimeoutType
@@ -10,10 +10,8 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.simulation import jobs
 from assay.simulation.choices import Unsupported
+from assay.simulation.server import Run
 from assay.temporal.core.protos import ParentClosePolicy
-
-if TYPE_CHECKING:
-    from assay.simulation.execution import Execution
 
 LAG = (0.01, 0.4, 5.0)
 """Seconds that the server may take to pass something on to another workflow."""
@@ -25,14 +23,14 @@ _REUSE_FAILED_ONLY, _REJECT = 2, 3
 class Child:
     """A child workflow: it is started, and it ends."""
 
-    def __init__(self, parent: Execution, seq: int, start: Any, event: int) -> None:
+    def __init__(self, parent: Run, seq: int, start: Any, event: int) -> None:
         """`event`: the number of its first event in the parent's history."""
         self._parent = parent
         self.seq = seq
         self.command = start
         self._event = event
         self._started_event_known = False
-        self._execution: Execution | None = None
+        self._execution: Run | None = None
         for name in ("retry_policy", "workflow_task_timeout"):
             if start.HasField(name) and name == "retry_policy":
                 raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
@@ -82,18 +80,18 @@ class Child:
             **self._names(),
         )
 
-    def follow(self, execution: Execution) -> None:
+    def follow(self, execution: Run) -> None:
         """Note the run that continues it."""
         self._execution = execution
 
-    def closed(self, execution: Execution) -> None:
+    def closed(self, execution: Run) -> None:
         """Pass its end on to the parent."""
         if not self._parent.is_open or self.seq not in self._parent.children:
             return
         lag = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", LAG, "lags")
         self._parent.later(lag, lambda: self._tell(execution))
 
-    def _tell(self, execution: Execution) -> None:
+    def _tell(self, execution: Run) -> None:
         if self._parent.children.pop(self.seq, None) is None:
             return
         seq, result, fields = self.seq, execution.result, self._names()

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.failure.v1 import Failure
 
 from assay.simulation import jobs
 from assay.simulation.activities import ScheduledActivity
+from assay.simulation.agenda import SECOND
 from assay.simulation.children import LAG, Child
 from assay.simulation.choices import Unsupported
+from assay.simulation.server import Run
 from assay.simulation.tasks import LocalEnd
 from assay.temporal.core.protos import WorkflowCommand
-
-if TYPE_CHECKING:
-    from assay.simulation.execution import Execution
 
 _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
 
 
-def apply(run: Execution, kind: str, command: WorkflowCommand) -> None:
+def apply(run: Run, kind: str, command: WorkflowCommand) -> None:
     """Do what a command asks for. Raises Unsupported."""
     handle = _HANDLERS.get(kind)
     if handle is None:
@@ -37,7 +36,7 @@ def _metadata(command: WorkflowCommand) -> Any:
 # Timers -----------------------------------------------------------------------------------------------------------
 
 
-def _start_timer(run: Execution, command: WorkflowCommand) -> None:
+def _start_timer(run: Run, command: WorkflowCommand) -> None:
     timer = command.start_timer
     seq, seconds = timer.seq, timer.start_to_fire_timeout.ToNanoseconds() / 1e9
     event = run.record(
@@ -52,12 +51,12 @@ def _start_timer(run: Execution, command: WorkflowCommand) -> None:
     def fire() -> None:
         run.happen("timer_fired", jobs.fire_timer(seq), timer_id=str(seq), started_event_id=event)
 
-    run.timers[seq] = event, run.world.agenda.add(seconds, fire), seconds
+    run.timers[seq] = event, run.world.agenda.add(seconds, fire)
 
 
-def _cancel_timer(run: Execution, command: WorkflowCommand) -> None:
+def _cancel_timer(run: Run, command: WorkflowCommand) -> None:
     seq = command.cancel_timer.seq
-    event, due, _ = run.timers.pop(seq)
+    event, due = run.timers.pop(seq)
     due.call_off()
     run.take_from_buffer("timer_fired", str(seq))
     run.record("timer_canceled", timer_id=str(seq), started_event_id=event)
@@ -66,7 +65,7 @@ def _cancel_timer(run: Execution, command: WorkflowCommand) -> None:
 # Activities -------------------------------------------------------------------------------------------------------
 
 
-def _schedule_activity(run: Execution, command: WorkflowCommand) -> None:
+def _schedule_activity(run: Run, command: WorkflowCommand) -> None:
     schedule = command.schedule_activity
     fields: dict[str, Any] = {
         name: getattr(schedule, name)
@@ -88,14 +87,10 @@ def _schedule_activity(run: Execution, command: WorkflowCommand) -> None:
     seq = schedule.seq
     run.scheduled[seq] = event
     run.names[event] = f"activity {schedule.activity_type}"
-
-    def forget() -> None:
-        del run.activities[seq]
-
-    run.activities[seq] = ScheduledActivity(run.world, run, seq, schedule, event, forget)
+    run.activities[seq] = ScheduledActivity(run, seq, schedule, event)
 
 
-def _cancel_activity(run: Execution, command: WorkflowCommand) -> None:
+def _cancel_activity(run: Run, command: WorkflowCommand) -> None:
     seq = command.request_cancel_activity.seq
     requested = run.record("activity_task_cancel_requested", scheduled_event_id=run.scheduled[seq])
     activity = run.activities.get(seq)
@@ -103,7 +98,7 @@ def _cancel_activity(run: Execution, command: WorkflowCommand) -> None:
         activity.request_cancel(requested)
 
 
-def record_local(run: Execution, end: LocalEnd) -> None:
+def record_local(run: Run, end: LocalEnd) -> None:
     """Record how a local activity or a side effect ended."""
     schedule, resolution = end.command.schedule_local_activity, end.job.resolve_activity.result
     data: dict[str, Any] = {
@@ -111,24 +106,27 @@ def record_local(run: Execution, end: LocalEnd) -> None:
         "attempt": max(schedule.attempt, 1),
         "activity_id": schedule.activity_id,
         "activity_type": schedule.activity_type,
-        "complete_time": {"seconds": end.at // 1_000_000_000, "nanos": end.at % 1_000_000_000},
+        "complete_time": None if end.at is None else {"seconds": end.at // SECOND, "nanos": end.at % SECOND},
+        "backoff": None,
+        "original_schedule_time": None,
+        "activation_index": end.activation,
     }
-    details = {"data": Payloads(payloads=[_json(data)])}
+    details = {}
     failure: Failure | None = None
     match resolution.WhichOneof("status"):
         case "completed":
             details["result"] = Payloads(payloads=[resolution.completed.result])
         case "backoff":
             failure = Failure(message="to be tried again")
-            failure.application_failure_info.type = "SimulatedFailure"
+            failure.application_failure_info.type = "Retried"
             wait = resolution.backoff.backoff_duration
-            data["backoff"] = {"seconds": wait.seconds, "nanos": wait.nanos}
             since = resolution.backoff.original_schedule_time
+            data["backoff"] = {"seconds": wait.seconds, "nanos": wait.nanos}
             data["original_schedule_time"] = {"seconds": since.seconds, "nanos": since.nanos}
             data["attempt"] = resolution.backoff.attempt - 1
-            details["data"] = Payloads(payloads=[_json(data)])
         case status:
             failure = getattr(resolution, status or "").failure
+    details["data"] = Payloads(payloads=[_json(data)])
     run.record(
         "marker_recorded",
         _metadata(end.command),
@@ -145,7 +143,7 @@ def _json(value: Any) -> Payload:
 # Other workflows --------------------------------------------------------------------------------------------------
 
 
-def _start_child(run: Execution, command: WorkflowCommand) -> None:
+def _start_child(run: Run, command: WorkflowCommand) -> None:
     start = command.start_child_workflow_execution
     event = run.record(
         "start_child_workflow_execution_initiated",
@@ -163,12 +161,12 @@ def _start_child(run: Execution, command: WorkflowCommand) -> None:
     run.children[start.seq] = Child(run, start.seq, start, event)
 
 
-def _cancel_child(run: Execution, command: WorkflowCommand) -> None:
+def _cancel_child(run: Run, command: WorkflowCommand) -> None:
     seq = command.cancel_child_workflow_execution.child_workflow_seq
     _request_cancel(run, run.child_ids[seq], "", None, child_only=True)
 
 
-def _signal(run: Execution, command: WorkflowCommand) -> None:
+def _signal(run: Run, command: WorkflowCommand) -> None:
     target = command.signal_external_workflow_execution
     seq, is_child = target.seq, target.HasField("child_workflow_id")
     workflow_id = target.child_workflow_id if is_child else target.workflow_execution.workflow_id
@@ -199,13 +197,13 @@ def _signal(run: Execution, command: WorkflowCommand) -> None:
     run.world.agenda.add(lag, send)
 
 
-def _cancel_other(run: Execution, command: WorkflowCommand) -> None:
+def _cancel_other(run: Run, command: WorkflowCommand) -> None:
     target = command.request_cancel_external_workflow_execution
     named = target.workflow_execution
     _request_cancel(run, named.workflow_id, named.run_id, target.seq, child_only=False)
 
 
-def _request_cancel(run: Execution, workflow_id: str, run_id: str, seq: int | None, *, child_only: bool) -> None:
+def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *, child_only: bool) -> None:
     named = {"workflow_id": workflow_id, "run_id": run_id}
     event = run.record(
         "request_cancel_external_workflow_execution_initiated",
@@ -233,19 +231,19 @@ def _request_cancel(run: Execution, workflow_id: str, run_id: str, seq: int | No
 # Markers and attributes -------------------------------------------------------------------------------------------
 
 
-def _patch(run: Execution, command: WorkflowCommand) -> None:
+def _patch(run: Run, command: WorkflowCommand) -> None:
     patch = command.set_patch_marker
     data = {"id": patch.patch_id, "deprecated": patch.deprecated}
     run.record("marker_recorded", marker_name="core_patch", details={"patch-data": Payloads(payloads=[_json(data)])})
 
 
-def _attributes(run: Execution, command: WorkflowCommand) -> None:
+def _attributes(run: Run, command: WorkflowCommand) -> None:
     given = command.upsert_workflow_search_attributes.search_attributes
     run.search_attributes.update(given.indexed_fields)
     run.record("upsert_workflow_search_attributes", search_attributes=given)
 
 
-def _memo(run: Execution, command: WorkflowCommand) -> None:
+def _memo(run: Run, command: WorkflowCommand) -> None:
     given = command.modify_workflow_properties.upserted_memo
     run.record("workflow_properties_modified", upserted_memo=given)
 
@@ -253,7 +251,7 @@ def _memo(run: Execution, command: WorkflowCommand) -> None:
 # The end ----------------------------------------------------------------------------------------------------------
 
 
-def _complete(run: Execution, command: WorkflowCommand) -> None:
+def _complete(run: Run, command: WorkflowCommand) -> None:
     completed = command.complete_workflow_execution
     result = completed.result if completed.HasField("result") else None
     run.close(
@@ -265,7 +263,7 @@ def _complete(run: Execution, command: WorkflowCommand) -> None:
     )
 
 
-def _fail(run: Execution, command: WorkflowCommand) -> None:
+def _fail(run: Run, command: WorkflowCommand) -> None:
     failure = command.fail_workflow_execution.failure
     run.close(
         "failed",
@@ -276,15 +274,15 @@ def _fail(run: Execution, command: WorkflowCommand) -> None:
     )
 
 
-def _cancelled(run: Execution, _command: WorkflowCommand) -> None:
+def _cancelled(run: Run, _command: WorkflowCommand) -> None:
     run.close("cancelled", "workflow_execution_canceled", workflow_task_completed_event_id=run.completed_event)
 
 
-def _continue(run: Execution, command: WorkflowCommand) -> None:
+def _continue(run: Run, command: WorkflowCommand) -> None:
     run.world.continue_as_new(run, command.continue_as_new_workflow_execution)
 
 
-_HANDLERS: dict[str, Callable[[Execution, WorkflowCommand], None]] = {
+_HANDLERS: dict[str, Callable[[Run, WorkflowCommand], None]] = {
     "start_timer": _start_timer,
     "cancel_timer": _cancel_timer,
     "schedule_activity": _schedule_activity,

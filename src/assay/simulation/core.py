@@ -15,7 +15,6 @@ from assay.lua.values import Json
 from assay.simulation import jobs
 from assay.simulation.tasks import LocalEnd, Round, Task
 from assay.simulation.violation import Violation
-from assay.temporal import payloads
 from assay.temporal.core.protos import (
     ActivityCancellationType,
     ChildWorkflowCancellationType,
@@ -24,6 +23,7 @@ from assay.temporal.core.protos import (
     WorkflowActivationJob,
     WorkflowCommand,
 )
+from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings
@@ -87,7 +87,7 @@ class Core:
                 task.rounds.append(Round(at, [job]))
                 step = self._steps["activity", job.resolve_activity.seq]
                 step.is_done = True
-                task.sent.append(LocalEnd(step.command, job, at))
+                task.sent.append(LocalEnd(step.command, job, at, len(task.rounds) - 1))
             else:
                 task.rounds.append(Round(at))
             completion = self._activate(given, at, task, is_replaying=False)
@@ -183,7 +183,10 @@ class Core:
         handle = _COMMANDS.get(kind)
         if handle is not None:
             return handle(self, task, command)
-        task.sent.append(command)
+        if not jobs.closes(command):
+            task.sent.append(command)
+        elif task.closing is None:
+            task.closing = command
         return []
 
     def _start(self, kind: str, seq: int, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
@@ -231,7 +234,7 @@ class Core:
         failure = jobs.cancelled_activity(schedule.activity_type, schedule.activity_id)
         failure.message = "Local Activity cancelled"
         job = jobs.activity_cancelled(seq, failure, is_local=True)
-        task.sent.append(LocalEnd(step.command, job, task.rounds[-1].at if task.rounds else task.at))
+        task.sent.append(LocalEnd(step.command, job, None, len(task.rounds)))
         return [job]
 
     def _schedule_local(self, _task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
@@ -265,6 +268,8 @@ class Core:
 
     def _finish(self, task: Task) -> None:
         task.sent = [sent for sent in task.sent if isinstance(sent, LocalEnd) or sent.WhichOneof("variant")]
+        if task.closing is not None:
+            task.sent.append(task.closing)  # what else the run has asked for comes before
         for step in self._steps.values():
             step.index = None
 

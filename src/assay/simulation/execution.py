@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from assay.simulation import commands, jobs
-from assay.simulation.activities import ScheduledActivity
 from assay.simulation.agenda import SECOND, Due
-from assay.simulation.children import Child
 from assay.simulation.core import Core
 from assay.simulation.history import History
+from assay.simulation.server import Family, Pending, Server
 from assay.simulation.starts import Start
 from assay.simulation.tasks import LocalEnd, Task
 from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
-
-if TYPE_CHECKING:
-    from assay.simulation.world import World
 
 _AT_THE_END = frozenset(
     {
@@ -69,7 +65,7 @@ class Update:
 class Execution:
     """One run."""
 
-    def __init__(self, world: World, start: Start, core: Core, *, parent: Child | None = None) -> None:
+    def __init__(self, world: Server, start: Start, core: Core, *, parent: Family | None = None) -> None:
         self.world = world
         self.start = start
         self.core = core
@@ -83,11 +79,11 @@ class Execution:
         self.next: Execution | None = None
         """The run that continues it."""
         self.began = world.agenda.now
-        self.timers: dict[int, tuple[int, Due, float]] = {}
-        self.activities: dict[int, ScheduledActivity] = {}
+        self.timers: dict[int, tuple[int, Due]] = {}
+        self.activities: dict[int, Pending] = {}
         self.scheduled: dict[int, int] = {}
         """The number of the event of each activity, by its sequence number."""
-        self.children: dict[int, Child] = {}
+        self.children: dict[int, Family] = {}
         self.child_ids: dict[int, str] = {}
         self.names: dict[int, str] = {}
         """What began with an event, by the number of the event."""
@@ -96,6 +92,8 @@ class Execution:
         self.task: Task | None = None
         """The task that a worker has."""
         self.is_cancel_requested = False
+        self.knows_of_cancel = False
+        """Whether a completed task brought the request."""
         self.waits_for_task = 0
         """How many other events come before the task that is scheduled is handed out."""
         self.count = 0
@@ -166,12 +164,9 @@ class Execution:
         fields["workflow_task_completed_event_id"] = self.completed_event
         return self.history.add(kind, self.world.agenda.now, metadata, **fields)
 
-    def take_from_buffer(self, kind: str, timer: str) -> bool:
-        """Remove the event of a timer that has fired during the task that stops it; returns whether there is one."""
-        kept = [event for event in self._buffer if event.kind != kind or event.fields["timer_id"] != timer]
-        found = len(kept) < len(self._buffer)
-        self._buffer = kept
-        return found
+    def take_from_buffer(self, kind: str, timer: str) -> None:
+        """Remove the event of a timer that has fired during the task that stops it."""
+        self._buffer = [event for event in self._buffer if event.kind != kind or event.fields["timer_id"] != timer]
 
     def _flush(self) -> None:
         if not self._buffer:
@@ -268,8 +263,7 @@ class Execution:
         """Apply what the worker answered."""
         task = self.task
         assert task is not None
-        closing = any(map(jobs.closes, (command for command in task.sent if isinstance(command, WorkflowCommand))))
-        if closing and self._buffer:
+        if task.closing is not None and self._buffer:
             self._refuse(task)
             return
         if task.is_traceless and not self._scheduled_event:
@@ -287,6 +281,7 @@ class Execution:
             sdk_metadata={"lang_used_flags": self.core.flags if not self.tasks else []},
         )
         self._jobs, self._admitted = [], []
+        self.knows_of_cancel = self.knows_of_cancel or any(job.HasField("cancel_workflow") for job in task.jobs)
         if not task.is_traceless:
             self.tasks.append(task)
         for command in task.sent:
@@ -366,9 +361,9 @@ class Execution:
             return
         self.history.add(kind, self.world.agenda.now, **fields)
         self.status, self.result = status, outcome
-        for _, due, _ in self.timers.values():
+        for _, due in self.timers.values():
             due.call_off()
-        for activity in self.activities.values():
+        for activity in tuple(self.activities.values()):
             activity.call_off()
         if self._limit is not None:
             self._limit.call_off()

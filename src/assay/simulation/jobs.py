@@ -10,12 +10,12 @@ from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from assay.lua.values import Json
-from assay.temporal import payloads
 from assay.temporal.core.protos import (
     StartChildWorkflowExecutionFailedCause,
     WorkflowActivationJob,
     WorkflowCommand,
 )
+from assay.temporal.data import payloads
 
 _EXISTS = StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
 _ORDER = {

@@ -30,12 +30,14 @@ class LocalEnd:
     Attributes:
         command: What started it.
         job: Its end.
-        at: When, in nanoseconds since 1970-01-01 UTC.
+        at: When, in nanoseconds since 1970-01-01 UTC; None when it was called off.
+        activation: In which activation of its task, counted from 0.
     """
 
     command: WorkflowCommand
     job: WorkflowActivationJob
-    at: int
+    at: int | None
+    activation: int
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Task:
         rounds: Its activations, in order.
         commands: What the run answered, in order, as Core passes it on.
         sent: Those of them that the server got, and the ends of local activities.
+        closing: The command that ends the run, if it does.
         failure: Why it failed, if it did.
     """
 
@@ -60,6 +63,7 @@ class Task:
     rounds: list[Round] = field(default_factory=list)
     commands: list[WorkflowCommand] = field(default_factory=list)
     sent: list[WorkflowCommand | LocalEnd] = field(default_factory=list)
+    closing: WorkflowCommand | None = None
     failure: Failure | None = None
 
     @property

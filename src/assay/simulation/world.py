@@ -14,11 +14,11 @@ from assay.simulation import activities, jobs
 from assay.simulation.agenda import SECOND, START, Agenda
 from assay.simulation.attempts import Call
 from assay.simulation.checks import check_end
-from assay.simulation.children import Child
 from assay.simulation.choices import Choices, Unsupported
 from assay.simulation.core import Core, Watch
 from assay.simulation.execution import TASK_TIMEOUT, Execution, Update
 from assay.simulation.plan import Activity, Message, Plan
+from assay.simulation.server import Family, Run
 from assay.simulation.starts import Start
 from assay.simulation.violation import Violation
 
@@ -164,7 +164,7 @@ class World:
 
     # Workflow tasks -----------------------------------------------------------------------------------------
 
-    def waits(self, run: Execution) -> int:
+    def waits(self, run: Run) -> int:
         """Return how many events come before the next task of a run is handed out."""
         return self.choices.pick(f"task {run.count + 1}{run.title} waits for events", (0, 1, 2, 3, 5), "grouping")
 
@@ -216,9 +216,12 @@ class World:
 
     def _plan_messages(self, horizon: int) -> list[_Coming]:
         coming = []
+        count: dict[str, int] = {}
         for message in self.plan.messages:
             for number in range(1, message.most + 1):
-                name = f"{message.kind} {message.name} {number}"
+                name = f"{message.kind} {message.name}"
+                count[name] = count.get(name, 0) + 1
+                name = f"{name} {count[name]}"
                 moment = self.choices.moment(name, horizon)
                 coming.append(_Coming(name, moment, self._sender(message, name), must=number <= message.fewest))
         if self.plan.may_cancel:
@@ -285,7 +288,7 @@ class World:
     def _run_id(self) -> str:
         return f"00000000-0000-4000-8000-{len(self.executions) + 1:012}"
 
-    def _begin(self, start: Start, parent: Child | None = None) -> Execution:
+    def _begin(self, start: Start, parent: Family | None = None) -> Execution:
         plan = self.plan
         definition = plan.definitions.get(start.workflow_type)
         if definition is None:
@@ -299,7 +302,7 @@ class World:
         self._current[start.workflow_id] = execution
         return execution
 
-    def is_first(self, run: Execution) -> bool:
+    def is_first(self, run: Run) -> bool:
         """Return true for a run of the workflow that was started."""
         return run.start.workflow_id == WORKFLOW_ID
 
@@ -313,7 +316,7 @@ class World:
             return self.current(workflow_id)
         return next((run for run in self.executions if run.start.run_id == run_id), None)
 
-    def start_child(self, parent: Execution, child: Child, event: int) -> Execution:
+    def start_child(self, parent: Run, child: Family, event: int) -> Execution:
         """Start a child workflow."""
         given = child.command
         timeout = given.workflow_execution_timeout.ToNanoseconds()
@@ -335,8 +338,11 @@ class World:
             child,
         )
 
-    def continue_as_new(self, run: Execution, given: Any) -> None:
+    def continue_as_new(self, run: Run, given: Any) -> None:
         """End a run, and start the next one."""
+        self._continue(self._execution(run), given)
+
+    def _continue(self, run: Execution, given: Any) -> None:
         if given.HasField("retry_policy"):
             raise Unsupported("continue_as_new: 'retry_policy' is not simulated")
         if given.HasField("backoff_start_interval"):
@@ -373,9 +379,12 @@ class World:
         for update in run.unanswered():
             run.next.admit(update)
 
-    def closed(self, run: Execution) -> None:
+    def closed(self, run: Run) -> None:
         """Look at a run that has ended."""
-        self._problems += check_end(run)
+        self._problems += check_end(self._execution(run))
+
+    def _execution(self, run: Run) -> Execution:
+        return next(execution for execution in self.executions if execution is run)
 
     # Activities ---------------------------------------------------------------------------------------------
 
@@ -393,15 +402,15 @@ class World:
         self._numbers[name] = self._numbers.get(name, 0) + 1
         return self._numbers[name]
 
-    def called(self, name: str, input: Json, attempt: int, number: int) -> Call:
+    def called(self, name: str, input: Json, attempt: int, number: int, *, after_cancel: bool) -> Call:
         """Note an attempt of an activity."""
-        call = Call(name, input, attempt, self.seconds, number=number)
+        call = Call(name, input, attempt, self.seconds, number=number, after_cancel=after_cancel)
         self.calls.append(call)
         return call
 
     # Checks -------------------------------------------------------------------------------------------------
 
-    def saw(self, run: Execution, kind: str, fields: dict[str, Any]) -> None:
+    def saw(self, run: Run, kind: str, fields: dict[str, Any]) -> None:
         """Note an event for the coverage of schedules."""
         event = fields.get("scheduled_event_id") or fields.get("started_event_id") or fields.get("initiated_event_id")
         name = run.names.get(event or 0) or fields.get("signal_name") or fields.get("name") or ""

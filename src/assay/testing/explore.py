@@ -23,13 +23,12 @@ from assay.simulation.search import Explorer, Report
 from assay.simulation.show import Lines
 from assay.simulation.violation import Violation
 from assay.simulation.world import World
-from assay.temporal import payloads
-from assay.temporal.data import failures
-from assay.temporal.registration import Script, read_script
+from assay.temporal.data import failures, payloads
 from assay.temporal.replay.engine import TRACE
 from assay.temporal.timeline.entries import Timeline
 from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.worker.options import WorkerOptions
+from assay.temporal.worker.registration import Script, read_script
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.settings import Definition, Settings
 from assay.testing.explore_options import (
@@ -296,7 +295,14 @@ def _explored(world: World) -> Explored:
         runs=sum(world.is_first(each) for each in world.executions),
         cancel_requested=any(world.is_first(each) and each.is_cancel_requested for each in world.executions),
         calls=[
-            ExploredCall(call.activity, payloads.to_python(call.input), call.attempt, call.at, call.outcome)
+            ExploredCall(
+                call.activity,
+                payloads.to_python(call.input),
+                call.attempt,
+                call.at,
+                call.outcome,
+                call.after_cancel,
+            )
             for call in world.calls
         ],
         signals=[

@@ -116,6 +116,7 @@ class ExploredCall:
         at: Seconds since the start of the workflow.
         outcome: "completed", "failed", "timed out", or "lost" when it ran and its answer was lost; empty when the
             workflow ended first.
+        after_cancel: The workflow had heard of a cancel request before it asked for the activity.
     """
 
     activity: str
@@ -123,6 +124,7 @@ class ExploredCall:
     attempt: int
     at: float
     outcome: str
+    after_cancel: bool
 
 
 @dataclass

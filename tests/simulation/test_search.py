@@ -1,0 +1,85 @@
+"""The search for a schedule that fails, and how it is made small."""
+
+from __future__ import annotations
+
+from assay.simulation.choices import Schedule
+from assay.simulation.search import Explorer
+from assay.simulation.shrink import shrink
+from assay.simulation.world import World
+from simulation.worlds import make_plan, signal, update, value
+
+
+def nothing(_world: World) -> None:
+    """Find nothing wrong."""
+
+
+def test_a_schedule_is_made_small() -> None:
+    given: Schedule = {**{f"event {number}": number for number in range(1, 30)}, "a": "x", "b": "y"}
+
+    def fails(schedule: Schedule) -> Schedule | None:
+        number = schedule.get("event 20", 0)
+        return schedule if "a" in schedule and isinstance(number, int) and number > 3 else None
+
+    assert shrink(given, fails) == {"event 20": 4, "a": "x"}
+
+
+def test_a_signal_that_is_lost_is_found() -> None:
+    source = """
+    return function(ctx)
+      local first = ctx:wait_signal("item", { timeout = 60 })
+      ctx:execute_activity("act", first)
+      return first
+    end
+    """
+    report = Explorer(make_plan(source, messages=[signal("item", 1, most=2)]), nothing).search(200, seed=1)
+    assert report.found is not None
+    assert report.found.violation.kind == "lost"
+    assert len(report.found.schedule) <= 2
+
+
+def test_a_search_is_the_same_again() -> None:
+    plan = make_plan(
+        'return function(ctx) return ctx:wait_signal("go", { timeout = 5 }) end', messages=[signal("go", 1, most=2)]
+    )
+    first, again = (Explorer(plan, nothing).search(100, seed=7) for _ in range(2))
+    assert first.found is not None
+    assert again.found is not None
+    assert (first.found.number, first.found.schedule) == (again.found.number, again.found.schedule)
+
+
+def test_a_search_ends_when_nothing_new_comes() -> None:
+    report = Explorer(make_plan("return function() return 1 end"), nothing).search(3000, seed=1)
+    assert report.has_stopped_early
+    assert report.count < 3000
+
+
+def test_pairs_of_events_are_seen_in_both_orders() -> None:
+    source = """
+    return function(ctx)
+      local one, two = ctx:start_activity("act", 1), ctx:start_activity("other", 2)
+      ctx:await_all({ one, two })
+    end
+    """
+    plan = make_plan(source)
+    plan = make_plan(source, activities={**plan.activities, "other": plan.activities["act"]})
+    report = Explorer(plan, nothing).search(300, seed=1)
+    assert (report.coverage.pairs, report.coverage.both) == (1, 1)
+
+
+def test_updates_come_in_any_order() -> None:
+    source = """
+    return function(ctx)
+      local order = {}
+      ctx:register_update("add", function(value) order[#order + 1] = value end)
+      ctx:wait_condition(function() return #order == 2 end)
+      return order
+    end
+    """
+    plan = make_plan(source, messages=[update("add", 1, fewest=1), update("add", 2, fewest=1)])
+    seen = set()
+
+    def note(world: World) -> None:
+        seen.add(tuple(value(world.first.result)))
+
+    Explorer(plan, note).search(200, seed=1)
+    assert seen == {(1, 2), (2, 1)}
