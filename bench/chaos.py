@@ -168,8 +168,11 @@ class Worker:
         return await self._supervising
 
 
-async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
-    """Do it all and print what was found; returns whether nothing was wrong."""
+async def run(kills: int, restarts: int, seed: int, minutes: float, pause: float) -> bool:
+    """Do it all and print what was found; returns whether nothing was wrong.
+
+    Between two kills pass 0.2 to `pause` seconds.
+    """
     chance, effects, queue = random.Random(seed), Effects(), f"chaos-{seed}"
     counter, url = await effects.serve()
     end = time.monotonic() + minutes * 60
@@ -187,7 +190,7 @@ async def run(kills: int, restarts: int, seed: int, minutes: float) -> bool:
         killed = restarted = 0
         every = max(1, kills // restarts) if restarts else kills + 1
         while killed < kills and time.monotonic() < end:
-            await asyncio.sleep(chance.uniform(0.2, 2.0))
+            await asyncio.sleep(chance.uniform(0.2, pause))
             chance.choice(workers).kill()
             killed += 1
             if killed % every == 0 and restarted < restarts:
@@ -236,10 +239,13 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60, help="at most")
+    parser.add_argument(
+        "--pause", type=float, default=2, help="seconds between two kills at most: more when workers start slowly"
+    )
     parser.add_argument("--quick", action="store_true", help="20 kills and 2 restarts")
     options = parser.parse_args()
     kills, restarts = (20, 2) if options.quick else (options.kills, options.restarts)
-    if not asyncio.run(run(kills, restarts, options.seed, options.minutes)):
+    if not asyncio.run(run(kills, restarts, options.seed, options.minutes, options.pause)):
         sys.exit(1)
 
 

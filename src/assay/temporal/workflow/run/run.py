@@ -26,7 +26,6 @@ Nothing here knows of threads, event loops, files or the clock: time is the acti
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -68,7 +67,7 @@ if TYPE_CHECKING:
     from assay.lua.function import LuaFunction
     from assay.temporal.workflow.run.activities import LocalActivity
 
-Turn = deque[Callable[[], object]]
+Turn = list[Callable[[], object]]
 """What is to run in the turn of a job, in order."""
 
 
@@ -137,10 +136,10 @@ class Run:
         self.side_effects: dict[int, LuaFunction] = {}
         self.is_over = False
         self._make_context = make_context
-        self._queue: Turn = deque()
-        """What is still to run in this turn."""
-        self._turns: deque[Turn] = deque()
-        """The turns that are still to come in this activation."""
+        self._queue: Turn = []
+        """What runs in this turn; it grows meanwhile."""
+        self._turns: list[Turn] = []
+        """The turns of this activation that are still to come, the next one last."""
         self._patches: dict[str, bool] | None = None
         self._notified: set[str] | None = None
         self._seed = start.randomness_seed
@@ -178,6 +177,7 @@ class Run:
             if self.fiber is not None:
                 self.fiber.abandon()
         except HostFailure as failure:
+            self._drop_turns()
             self._fail_task(completion, failure.cause)
         if self.is_over and not was_over and completion.HasField("successful"):
             messages.warn_of_what_is_left(self)
@@ -208,9 +208,10 @@ class Run:
         for apply, job in others:
             apply(self, job)
             self._turns.append(self._queue)
-            self._queue = deque()
+            self._queue = []
+        self._turns.reverse()
         while self._turns:
-            self._queue = self._turns.popleft()
+            self._queue = self._turns.pop()
             self._run_queue()
         if others:
             self._settle()
@@ -246,9 +247,11 @@ class Run:
                 return
 
     def _run_queue(self) -> None:
-        while self._queue:
-            while self._queue:
-                self._queue.popleft()()
+        queue = self._queue
+        while queue:
+            for work in queue:  # also what it appends meanwhile
+                work()
+            queue.clear()
             messages.hand_over(self)
 
     def _drop_turns(self) -> None:
