@@ -157,7 +157,7 @@ class TestHelp:
     @pytest.mark.parametrize("option", ["--help", "-h"])
     def test_help_lists_the_commands(self, assay: Command, option: str) -> None:
         result = assay.run(option)
-        assert result.stdout.startswith("Usage: assay [OPTIONS] SCRIPT [ARGS]...\n")
+        assert result.stdout.startswith("Usage: assay [OPTIONS] SCRIPT|COMMAND [ARGS]...\n")
         assert all(f"\n  {name} " in result.stdout for name in ("dev", "exec", "run"))
         assert result.returncode == 0
 

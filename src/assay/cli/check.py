@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from assay.cli import check_results
 from assay.cli.failure import tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import verbose
@@ -20,8 +20,6 @@ from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
     from assay.checking.check import Report
-
-_COLOURS = {"error": "red", "warning": "yellow"}
 
 
 @click.command(cls=SandboxedCommand, short_help="Check scripts before they run.")
@@ -62,42 +60,13 @@ def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, ve
 
 def _print(reports: dict[str, Report], form: str) -> None:
     if form == "text":
-        click.echo("\n".join(_show(script, report) for script, report in reports.items()))
+        click.echo(check_results.as_text(reports))
         return
     shown: Any
     if form == "json":
-        shown = [
-            {
-                "script": script,
-                "workers": [dataclasses.asdict(worker) for worker in report.workers],
-                "findings": [dataclasses.asdict(finding) for finding in report.findings],
-            }
-            for script, report in reports.items()
-        ]
+        shown = check_results.as_plain(reports)
     else:
         from assay.checking import sarif
 
         shown = sarif.log(dict.fromkeys(finding for report in reports.values() for finding in report.findings))
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-
-
-def _show(script: str, report: Report) -> str:
-    lines = []
-    for finding in report.findings:
-        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        level = click.style(finding.level, fg=_COLOURS[finding.level])
-        lines.append(f"{where}: {level}: {finding.message}")
-    for worker in report.workers:
-        parts = [
-            f"{kind} {', '.join(names)}"
-            for kind, names in (
-                ("workflows", worker.workflows),
-                ("activities", worker.activities),
-                ("nexus services", worker.nexus_services),
-            )
-            if names
-        ]
-        lines.append(f"{script}: task queue '{worker.task_queue}': {'; '.join(parts)}")
-    if not lines:
-        lines.append(f"{script}: {'tests' if report.is_test else 'no worker'}")
-    return "\n".join(lines)

@@ -43,14 +43,12 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the two forms of a call."""
-        formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT [ARGS]...")
-        formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]...", prefix="       ")
+        """Show the two forms of a call in a line."""
+        formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT|COMMAND [ARGS]...")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, and the options in one line: all has to fit on a screen."""
         self.format_commands(ctx, formatter)
-        formatter.write_paragraph()
         formatter.write_text("Options: --version, --verbose, -h or --help; of a command: assay help COMMAND")
 
 

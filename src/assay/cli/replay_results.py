@@ -72,13 +72,16 @@ class Results:
 
     def as_json(self) -> str:
         """The outcomes for programs, as a JSON text."""
-        document = {
+        return json.dumps(self.as_plain(), indent=2, ensure_ascii=False)
+
+    def as_plain(self) -> dict[str, Any]:
+        """What becomes JSON."""
+        return {
             "replayed": self.replayed,
             "failed": self.bad,
             "warnings": self.warnings,
             "histories": self._all,
         }
-        return json.dumps(document, indent=2, ensure_ascii=False)
 
     def _verdict(self) -> str:
         differ = self.bad - self._stuck

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from assay.cli import test_results
 from assay.cli.failure import EXIT_USAGE, tell
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
@@ -18,7 +19,7 @@ from assay.errors import AssayError
 from assay.permissions.settings import Asked, permissions
 
 if TYPE_CHECKING:
-    from assay.testing.runner import FileResult, TestResult
+    from assay.testing.runner import FileResult
 
 
 @click.command(cls=SandboxedCommand, short_help="Run Lua tests: the files named *_test.lua.")
@@ -109,8 +110,7 @@ def command(
         except OSError as error:
             complain(f"cannot write {lcov}: {error.strerror}")
             return EXIT_USAGE
-    summary = f"{len(ran) - failed} passed, {failed} failed"
-    click.secho(summary, fg="red" if failed else "green", bold=True, nl=False)
+    click.secho(test_results.summary(results), fg="red" if failed else "green", bold=True, nl=False)
     click.echo(f" ({time.monotonic() - began:.1f} s)")
     return 1 if failed or not is_covered else 0
 
@@ -132,31 +132,5 @@ async def _run(
     ):
         results.append(result)
         if result.tests:
-            click.echo(_show(result))
+            click.echo(test_results.as_text(result))
     return sorted(results, key=lambda result: files.index(result.path))
-
-
-def _show(result: FileResult) -> str:
-    return "\n".join([click.style(result.path, bold=True), *map(_show_test, result.tests), ""])
-
-
-def _show_test(test: TestResult) -> str:
-    name = test.name or "(the file)"
-    if not test.message:
-        passed = f"  {click.style('ok', fg='green')}    {name} ({test.seconds:.2f} s)"
-        return "\n".join([passed, *(line for note in test.notes for line in _indented(note))])
-    lines = [f"  {click.style('FAIL', fg='red', bold=True)}  {name} ({test.seconds:.2f} s)"]
-    lines += _indented(test.message)
-    lines += _indented(test.traceback.expandtabs(4))
-    if test.timelines:
-        from assay.cli import exploration
-
-        lines += _indented(exploration.show(test))
-    lines += [line for note in test.notes for line in _indented(note)]
-    if test.output:
-        lines += ["        output:", *_indented(test.output)]
-    return "\n".join(lines)
-
-
-def _indented(text: str) -> list[str]:
-    return [f"        {line}".rstrip() for line in text.splitlines()]

@@ -53,7 +53,15 @@ class FileResult:
 
 
 def find_files(paths: Iterable[str]) -> list[str]:
-    """The test files in `paths`: a file as it is, of a folder all `*_test.lua`. Raises AssayError."""
+    """The test files in `paths`: a file as it is, of a folder all `*_test.lua`. Raises AssayError if there are none."""
+    found = search_files(paths)
+    if not found:
+        raise AssayError(f"no test files: none is named {PATTERN}")
+    return found
+
+
+def search_files(paths: Iterable[str]) -> list[str]:
+    """What `find_files` returns, or an empty list. Raises AssayError for a path that does not exist."""
     found: dict[str, None] = {}
     for name in paths:
         path = Path(name)
@@ -64,8 +72,6 @@ def find_files(paths: Iterable[str]) -> list[str]:
             found[name] = None
         else:
             raise AssayError(f"cannot read {name}: No such file or directory")
-    if not found:
-        raise AssayError(f"no test files: none is named {PATTERN}")
     return list(found)
 
 

@@ -52,7 +52,7 @@ async def probe(path: str, arguments: list[str], asked: Asked, *, strict: bool =
 async def _all_match(script: Script, at_most: int | None) -> bool:
     all_match = True
     for worker in script.workers:
-        async for outcome in replay_open_runs("assay dev", worker, at_most):
+        async for outcome in replay_open_runs("assay dev", worker, at_most=at_most):
             if outcome.divergence is not None:
                 all_match = False
                 verb = "cannot go on with" if outcome.divergence.cannot_go_on else "does not match"

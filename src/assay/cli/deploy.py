@@ -1,0 +1,205 @@
+"""`assay deploy`: whether a script can be deployed, in one command for a pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from assay.cli import check_results, test_results
+from assay.cli.failure import EXIT_USAGE, describe, tell
+from assay.cli.interrupt import make_interruptible
+from assay.cli.options import connection, verbose
+from assay.cli.replay_results import Results
+from assay.cli.sandbox import SandboxedCommand
+from assay.errors import AssayError
+from assay.lua.loop import new_event_loop
+from assay.permissions import Permissions
+from assay.permissions.settings import Asked, permissions
+
+_TEST_SECONDS = 60.0  # for one test
+
+
+@dataclass
+class Stage:
+    """How one part of the check ended.
+
+    Attributes:
+        verdict: In a few words.
+        text: The details for people.
+        details: The details for programs.
+        passed: Whether it found nothing wrong.
+        error: Why it could not be done, or empty.
+    """
+
+    verdict: str
+    text: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    passed: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is checked.
+
+    Attributes:
+        script: The script with the worker.
+        tests: Its test files.
+        address: The server, in place of the script's.
+        namespace: The namespace, in place of the script's.
+        asked: What the command line says of permissions.
+        strict: Warnings are errors.
+        keep_all: Keep all outcomes of replays, for JSON.
+    """
+
+    script: str
+    tests: list[str]
+    address: str | None
+    namespace: str | None
+    asked: Asked
+    strict: bool
+    keep_all: bool
+
+    def permissions(self, script: str) -> Permissions:
+        """Return what a script may do."""
+        return permissions(self.asked, os.path.dirname(script) or ".")
+
+
+@click.group()
+def command() -> None:
+    """Find out whether a script can be deployed."""
+
+
+@command.command("check", cls=SandboxedCommand, short_help="Check, test, and replay against the live namespace.")
+@verbose
+@click.option("--tests", metavar="PATH", multiple=True, help="Test files or folders [the script's folder].")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@connection
+@click.argument("script")
+def check(
+    script: str,
+    tests: tuple[str, ...],
+    strict: bool,
+    as_json: bool,
+    address: str | None,
+    namespace: str | None,
+    verbose: bool,
+    asked: Asked,
+) -> int:
+    """Run `assay check` on SCRIPT and its tests, the tests, and a replay of all open workflows of its task queues.
+
+    The workflows come from the server that SCRIPT connects to. Those that are pinned to a version of a deployment are
+    left out: they stay with the workers of that version.
+
+    Ends with 0 when all is well, 1 when something was found, 2 when a part could not be done.
+    """
+    make_interruptible(patience=1)
+    from assay.temporal.telemetry import logs
+    from assay.testing.runner import find_files, search_files
+
+    logs.silence(verbose)
+    try:
+        files = find_files(tests) if tests else search_files([os.path.dirname(script) or "."])
+    except AssayError as error:
+        return tell(error, verbose)
+    candidate = Candidate(script, files, address, namespace, asked, strict, as_json)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        stages = {name: runner.run(_stage(do, candidate)) for name, do in _STAGES.items()}
+    click.echo(_as_json(script, stages) if as_json else _as_text(stages))
+    if any(stage.error for stage in stages.values()):
+        return EXIT_USAGE
+    return 0 if all(stage.passed for stage in stages.values()) else 1
+
+
+async def _stage(do: Callable[[Candidate], Awaitable[Stage]], candidate: Candidate) -> Stage:
+    try:
+        return await do(candidate)
+    except AssayError as error:
+        return Stage("not done", error=describe(error), passed=False)
+
+
+async def _check(candidate: Candidate) -> Stage:
+    from assay.checking.check import check_scripts
+
+    reports = await check_scripts([candidate.script, *candidate.tests], policy=candidate.permissions)
+    findings = [finding for report in reports.values() for finding in report.findings]
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = len(findings) - errors
+    return Stage(
+        f"{_count(errors, 'error')}, {_count(warnings, 'warning')}",
+        check_results.as_text(reports),
+        {"scripts": check_results.as_plain(reports)},
+        passed=not errors and not (candidate.strict and warnings),
+    )
+
+
+async def _test(candidate: Candidate) -> Stage:
+    from assay.testing.runner import run_files
+
+    if not candidate.tests:
+        return Stage("there are no tests", details={"files": []})
+    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_SECONDS, options=candidate.asked.options())
+    results = sorted([result async for result in run], key=lambda result: candidate.tests.index(result.path))
+    return Stage(
+        test_results.summary(results),
+        "\n".join(map(test_results.as_text, results)),
+        {"files": [test_results.as_plain(result) for result in results]},
+        passed=not any(test.message for result in results for test in result.tests),
+    )
+
+
+async def _replay(candidate: Candidate) -> Stage:
+    from assay.temporal.replay.open_runs import replay_open_runs
+    from assay.temporal.worker.registration import read_script
+
+    script = await read_script(candidate.script, permissions=candidate.permissions(candidate.script))
+    results = Results(keep_all=candidate.keep_all)
+    try:
+        for worker in script.workers:
+            options = worker.options
+            options.url, options.namespace = candidate.address or options.url, candidate.namespace or options.namespace
+            async for outcome in replay_open_runs("assay deploy check", worker, is_new_version=True):
+                results.add(outcome)
+    finally:
+        await script.close()
+    *details, verdict = results.as_text().splitlines()
+    return Stage(
+        verdict,
+        "\n".join(details),
+        {"task_queues": [worker.options.task_queue for worker in script.workers], **results.as_plain()},
+        passed=not results.bad and not (candidate.strict and results.warnings),
+    )
+
+
+_STAGES = {"check": _check, "test": _test, "replay": _replay}
+
+
+def _as_text(stages: dict[str, Stage]) -> str:
+    parts = []
+    for name, stage in stages.items():
+        details = stage.error or stage.text
+        if details:
+            parts.append(f"{click.style(name, bold=True)}\n{details.rstrip()}\n")
+    for name, stage in stages.items():
+        word, colour = ("ok", "green") if stage.passed else ("FAILED", "red")
+        parts.append(f"{click.style(f'{word:<8}', fg=colour, bold=True)}{name:<8}{stage.verdict}")
+    return "\n".join(parts)
+
+
+def _as_json(script: str, stages: dict[str, Stage]) -> str:
+    document: dict[str, Any] = {"script": script, "passed": all(stage.passed for stage in stages.values())}
+    for name, stage in stages.items():
+        outcome = {"error": stage.error} if stage.error else {"verdict": stage.verdict}
+        document[name] = {"passed": stage.passed, **outcome, **stage.details}
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
