@@ -8,7 +8,8 @@ from typing import Any, Literal
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
-from assay.lua.host import Host, Several
+from assay.lua.host import Host
+from assay.lua.outcomes import Several
 from assay.lua.values import Json, Value
 
 library = Library("probe", "What the tests call.")

@@ -39,7 +39,7 @@ class StubService:
 @library.call()
 async def service(host: Host, seconds: float) -> None:
     """Start a service."""
-    host.add_service(StubService(seconds, lambda: os.write(1, b"asked\n")))
+    host.services.add(StubService(seconds, lambda: os.write(1, b"asked\n")))
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_the_workers_of_the_examples_are_clean(assay: Command) -> None:
     found = [finding for report in reports for finding in report["findings"]]
     # The recorded scripts make mistakes to see what comes of them.
     assert [item for item in found if "histories" not in item["file"]] == []
-    assert all(report["workers"] for report in reports)
+    assert all(report["workers"] for report in reports if not report["script"].endswith("_test.lua"))
 
 
 def test_a_discarded_future_is_a_warning(assay: Command) -> None:
@@ -312,11 +312,11 @@ class TestBeforeAWorkerStarts:
         assert "temporalio" not in result.stderr
 
 
-def test_a_script_that_never_comes_to_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "PATIENCE", 0.3)
+def test_a_script_that_never_calls_temporal_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "TIMEOUT", 0.3)
     script = tmp_path / "waits.lua"
     script.write_text(
         "local port\nasync.spawn(http.serve, 0, {})\nwhile not port do sleep(0.01) end\n" + worker("return")
     )
-    with pytest.raises(AssayError, match=r"waits\.lua has not come to its worker within 0\.3 s"):
+    with pytest.raises(AssayError, match=r"waits\.lua did not call temporal\.worker within 0\.3 s"):
         asyncio.run(check_script(str(script)))

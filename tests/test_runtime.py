@@ -226,5 +226,5 @@ class TestCancellation:
         async with Runtime() as lua:
             host = lua._host
             assert isinstance(host, Host)
-            host.add_service(StubService(0.01))
-        assert host.services == []
+            host.services.add(StubService(0.01))
+        assert host.services.running == []

@@ -194,7 +194,10 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
     assert capfd.readouterr().err.startswith("async: a spawned task failed and nobody awaited it: lost\n")
     await inside.host.run(
         inside.host.load(
-            b"async.spawn(function() sleep(0.01) error('late', 0) end) sleep(0) " + collected + b" sleep(0.05)", "x"
+            b"async.spawn(function() sleep(0.01) error('late', 0) end) sleep(0) "
+            + collected
+            + b" sleep(0.05) sleep(0.01) sleep(0.01)",
+            "x",
         ),
         (),
     )
@@ -278,7 +281,7 @@ def test_output_that_cannot_be_written_ends_an_endless_script() -> None:
         raise BrokenPipeError
 
     inside = Inside()
-    inside.host._write = write
+    inside.host.callbacks._write = write
     for code in ("while true do print(1) end", "while true do pcall(print, 1) end"):
         with pytest.raises(BrokenPipeError):
             inside.run(code)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from assay.libraries import LIBRARIES
+from assay.lua.callbacks import Callbacks
 from assay.lua.function import LuaFunction
-from assay.lua.host import Host
-from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from inside import Inside
 from workflow_state import Still
 
@@ -144,14 +145,14 @@ def by_table(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
 
 def by_result(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
     """A callback returns what is not plain."""
-    patch.setattr(type(host), "_askable", {**host._askable, b"write": lambda self, text: spy})
+    patch.setattr(Callbacks, "askable", {**Callbacks.askable, b"write": lambda self, text: spy})
     chunk = b"local host = ... host.set_global('leak', host.ask('write', ''))"
     host.state._runtime.compile(chunk, mode="t")(host.state._host)
 
 
 def by_results(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
     """A callback returns several values, of which the second is not plain."""
-    patch.setattr(type(host), "_askable", {**host._askable, b"write": lambda self, text: (1, spy)})
+    patch.setattr(Callbacks, "askable", {**Callbacks.askable, b"write": lambda self, text: (1, spy)})
     chunk = b"local host = ... local _, leak = host.ask('write', '') host.set_global('leak', leak)"
     host.state._runtime.compile(chunk, mode="t")(host.state._host)
 
@@ -203,19 +204,19 @@ CATCHERS = {
 @pytest.mark.parametrize("how", CATCHERS)
 def test_what_python_raises_meets_no_handler(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
-    call = Host.call
+    call = Callbacks.call
     calls = 0
 
-    def interrupted(self: Host, index: int, *arguments: Any) -> Any:
+    def interrupted(self: Callbacks, index: int, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise Stray
         return call(self, index, *arguments)
 
-    monkeypatch.setattr(Host, "call", interrupted)
+    monkeypatch.setattr(Callbacks, "call", interrupted)
     inside = Inside()
-    monkeypatch.setattr(inside.host, "_write", seen.append)
+    monkeypatch.setattr(inside.host.callbacks, "_write", seen.append)
     with pytest.raises(Stray):
         inside.run(f"local function see(e) print(type(e)) end probe.echo(1) {CATCHERS[how]}")
     assert b"userdata\n" not in seen

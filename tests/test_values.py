@@ -169,7 +169,7 @@ def test_json_arguments_and_results_stay_text() -> None:
     function = inside.host.load(b"local a, b = ... return {a, b or 'none'}", "script.lua")
     task = inside.host.start(function, [Json(b'{"x":[]}'), Json(b"null")], b"json")
     assert inside.host.result(inside.host.step(task)) == Json(b'[{"x":[]},"none"]')
-    with pytest.raises(LuaError, match=r"cannot be carried: NaN at \[1\]"):
+    with pytest.raises(LuaError, match=r"is not serializable: NaN at \[1\]"):
         inside.host.result(inside.host.step(inside.host.start(inside.host.load(b"return {0/0}", "x"), [], b"json")))
 
 

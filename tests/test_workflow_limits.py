@@ -7,7 +7,7 @@ import time
 import pytest
 
 from assay.errors import LuaError
-from assay.temporal.workflow.sandbox.host import HostFailure
+from assay.temporal.workflow.sandbox.errors import HostFailure
 from workflow_state import WorkflowState, run
 
 CPU = "took more than 0.2 s of CPU"

@@ -9,7 +9,8 @@ from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
 from assay.temporal.data import payloads
-from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from inside import Inside
 
 

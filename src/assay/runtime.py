@@ -66,7 +66,7 @@ class Runtime:
     ) -> None:
         host, self._host = self._running(), None
         try:
-            for service in host.services:
+            for service in host.services.running:
                 service.request_shutdown()
             await host.wait_for_services()
         finally:

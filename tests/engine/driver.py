@@ -15,7 +15,7 @@ from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
-from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from assay.temporal.workflow.settings import Definition, Settings
 from engine import jobs
 from engine.views import view

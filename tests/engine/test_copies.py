@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from assay.temporal.workflow.sandbox import copying
 from assay.temporal.workflow.sandbox.copies import MAX_COPIES, Copies, Copy
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from engine import jobs
@@ -35,13 +36,13 @@ end
 def copies(monkeypatch: pytest.MonkeyPatch) -> list[WorkflowHost]:
     """The hosts of all copies that are made."""
     made: list[WorkflowHost] = []
-    make = WorkflowHost._make_copy
+    make = copying._make_copy
 
     def note(host: WorkflowHost, snapshot: bytes, *, live: bool) -> WorkflowHost:
         made.append(make(host, snapshot, live=live))
         return made[-1]
 
-    monkeypatch.setattr(WorkflowHost, "_make_copy", note)
+    monkeypatch.setattr(copying, "_make_copy", note)
     return made
 
 

@@ -168,7 +168,7 @@ def test_what_has_ended_leaves_nothing_behind(drive: Drive) -> None:
                 len(members)
                 for members in (
                     run.scope._members, run.conditions, run.unawaited, run.local_activities, run.side_effects,
-                    host._operations, host._handles, host.waits, run.mailbox._queues,
+                    host.callbacks.operations, host.objects.by_id, host.waits, run.mailbox._queues,
                 )
             ]
         )  # fmt: skip

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from assay.temporal.workflow.run import outbound
-from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from engine import jobs
 from engine.driver import Drive, Driver, failure, kinds, make_settings, result
 

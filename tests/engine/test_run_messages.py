@@ -7,7 +7,9 @@ import logging
 import pytest
 
 from assay.libraries import LIBRARIES
-from assay.temporal.workflow.sandbox.host import WorkflowHost, WorkflowLimits
+from assay.lua.objects import Objects
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from engine import jobs
 from engine.driver import TRY, Drive, Driver, kinds, result
 
@@ -273,10 +275,12 @@ def test_a_copy_releases_nothing_of_the_run() -> None:
     driver = Driver("return function(ctx) ctx:wait_signal('never') end")
     driver.start()
     assert driver.run is not None
-    copy = WorkflowHost(LIBRARIES, WorkflowLimits(), driver.run, is_copy=True)
+    copy = WorkflowHost(
+        LIBRARIES, WorkflowLimits(), driver.run, is_copy=True, objects=Objects(lent=driver.run.host.objects)
+    )
     item = Item()
-    identity = copy._keep(item)
-    copy.let_go(identity)
+    identity = copy.objects.keep(item)
+    copy.callbacks.let_go(identity)
     copy._stepped()
     assert not item.is_released
     copy.close_state()

@@ -64,8 +64,8 @@ for text, problem in pairs({
   ["a = 1\na = 2"] = "Cannot overwrite a value (at end of document)",
   ["a = 99999999999999999999"] = "an integer of more than 64 bits",
   ["a = yes"] = "Invalid value (at line 1, column 5)",
-  ["a = " .. ("{b="):rep(300) .. "1" .. ("}"):rep(300)] = "a value that is nested too deep",
-  ["a = " .. ("["):rep(10000)] = "a value that is nested too deep",
+  ["a = " .. ("{b="):rep(300) .. "1" .. ("}"):rep(300)] = "the value is nested too deeply",
+  ["a = " .. ("["):rep(10000)] = "the value is nested too deeply",
 }) do
   check.fails("toml.parse: " .. problem, toml.parse, text)
 end

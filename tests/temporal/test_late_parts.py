@@ -11,7 +11,9 @@ from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.values import Json
-from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, WorkflowLimits
+from assay.temporal.workflow.sandbox.errors import HostFailure
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from temporal_script import Script
 from workflow_session import worker
 from workflow_state import Still

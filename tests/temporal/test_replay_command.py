@@ -196,7 +196,7 @@ def test_a_wrong_call_is_no_divergence(assay: Command, arguments: list[str], tex
     [
         ("x =", "worker.lua:1: unexpected symbol"),
         ("error('boom')", "worker.lua:1: boom"),
-        ("print('nothing')", "worker.lua registers nothing"),
+        ("print('nothing')", "worker.lua does not start a worker"),
         ("temporal.worker({ task_queue = 'q', activitys = {} })", "unknown option 'activitys'"),
     ],
 )

@@ -133,7 +133,7 @@ def test_an_activitys_input_and_result(lua: Script, name: str) -> None:
     assert value["count"] == 0
     assert value["one"] == 1
     assert value["nothing"] is True
-    assert value["bad"] == "activity 'bad' failed: the result cannot be carried: a function at .f[1]"
+    assert value["bad"] == "activity 'bad' failed: the result is not serializable: a function at .f[1]"
 
 
 def test_retries_and_failures(lua: Script, name: str) -> None:

@@ -328,7 +328,7 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert value[0] == {"error": "script.lua:4: PERMISSION_DENIED: you", "type": "PERMISSION_DENIED"}
     assert value[1]["error"].startswith("script.lua:5: attempt to index a nil value")
     assert value[1]["type"] == "LuaError"
-    assert "the result cannot be carried: a function" in value[2]["error"]
+    assert "the result is not serializable: a function" in value[2]["error"]
     assert "script.lua:7: ctx:execute_activity: bad argument 'input' (JSON cannot carry a function" in value[3]["error"]
     assert "unknown option 'start_to_clos_timeout' (did you mean 'start_to_close_timeout'?)" in value[4]["error"]
     assert "ctx:sleep: bad argument 'duration'" in value[5]["error"]

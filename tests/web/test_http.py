@@ -561,7 +561,7 @@ async def test_responses(script: Script, web: aiohttp.ClientSession) -> None:
             'return { headers = { a = "b\\nc: d" } }',
             "bad header 'a' (a control character in its value)",
         ),
-        ("return { body = coroutine.create(print) }", "the result cannot be carried: a thread at .body"),
+        ("return { body = coroutine.create(print) }", "the result is not serializable: a thread at .body"),
     ],
 )
 async def test_a_failing_handler_is_a_500_and_a_line(

@@ -11,7 +11,7 @@ from assay.checking.findings import Finding, suggestion
 from assay.checking.methods import METHODS, library
 from assay.checking.options import bad_options
 from assay.libraries import LIBRARIES
-from assay.temporal.workflow.sandbox.host import REPLACED
+from assay.temporal.workflow.sandbox.policy import REPLACED
 
 _ACTIVITY_CALLS = ("execute_activity", "start_activity", "execute_local_activity", "start_local_activity")
 _CHILD_CALLS = ("execute_child_workflow", "start_child_workflow")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from assay.builtins import log
 from assay.checking.functions import Functions
-from assay.lua.host import Host, Service
+from assay.lua.host import Host
+from assay.lua.services import Service
 from assay.temporal.telemetry import events
 from assay.temporal.worker.worker import Worker
 

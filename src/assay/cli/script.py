@@ -12,8 +12,9 @@ from assay.builtins import log
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
 from assay.libraries import LIBRARIES
-from assay.lua.host import Host, Service
+from assay.lua.host import Host
 from assay.lua.loader import Finder
+from assay.lua.services import Service
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.paths import SETTINGS_FILE
 
@@ -95,9 +96,9 @@ def _run(
         return signals
 
     def watch_signals() -> None:
-        handle_signals().watch(host.services)
+        handle_signals().watch(host.services.running)
         if observe is not None:
-            observe(host.services)
+            observe(host.services.running)
 
     def advise(service: Service) -> None:
         from assay.cli.advice import tell_of
@@ -105,8 +106,8 @@ def _run(
         tell_of(host, service)
 
     host.before_command = handle_signals
-    host.before_service = advise
-    host.on_service = watch_signals
+    host.services.before_start = advise
+    host.services.on_add = watch_signals
     script, *rest = map(os.fsencode, arguments)
     try:
         host.set_arguments(script, *rest)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from assay.cli.leave import leave
-from assay.lua.host import Service
+from assay.lua.services import Service
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_WORDS = 1.0  # seconds that a script has after its services have ended, to end by itself

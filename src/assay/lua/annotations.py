@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-from assay.lua.declare import Function, Handle, Library, Parameter
+from assay.lua.arguments import Parameter
+from assay.lua.declare import Function, Handle, Library
 from assay.lua.reference import Doc, Types, all_tables, arguments, handle_fields, public
 
 _PRELUDE = os.path.join(os.path.dirname(__file__), "annotations.lua")

@@ -1,25 +1,45 @@
-"""Arguments on their way from Lua: what crosses (see `host/bind.lua`) becomes what a builtin takes."""
+"""The arguments of a builtin: what crosses from Lua (see `host/bind.lua`) becomes what its function takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
-from assay.lua import values
-from assay.lua.function import LuaFunction
+from assay.lua import convert, values
+from assay.lua.function import LuaFunction, TaskHost
 from assay.lua.values import Json
 
-if TYPE_CHECKING:
-    from assay.lua.declare import Parameter
-    from assay.lua.host import Host
-
 Sides = tuple[bytes, ...]
-Reader = Callable[["Host", Any, Sides], Any]
+Reader = Callable[[TaskHost, Any, Sides], Any]
 """Makes an argument of what crossed, with the call's side strings; raises BuiltinError for one that does not fit."""
 
 
-def reader(parameter: Parameter) -> Reader | None:
-    """How to read an argument that is not nil; None when what crosses is the argument."""
+class Parameter:
+    """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
+
+    def __init__(self, name: str, hint: Any, optional: bool, rest: bool, default: Any = None) -> None:
+        self.name = name
+        self.default = default
+        self.hint = hint
+        self.optional = optional
+        self.rest = rest
+        self.kind = "rest" if rest else convert.kind_of(hint)
+        self.read = _reader(self)
+        """How to read an argument that is not nil; None when what crosses is the argument."""
+
+    @cached_property
+    def convert(self) -> Callable[[Any, str], Any]:
+        """The converter of its type."""
+        return convert.converter(self.hint)
+
+
+def is_host(hint: Any) -> bool:
+    """Return true if a parameter of this type is filled in with the host."""
+    return isinstance(hint, type) and issubclass(hint, TaskHost)
+
+
+def _reader(parameter: Parameter) -> Reader | None:
     kind = parameter.kind
     if hasattr(parameter.hint, "lua_name"):
         return lambda host, raw, sides: host.object(raw)
@@ -40,7 +60,7 @@ def reader(parameter: Parameter) -> Reader | None:
     return lambda host, raw, sides: parameter.convert(_value(host, raw, sides), where)
 
 
-def _value(host: Host, raw: Any, sides: Sides) -> Any:
+def _value(host: TaskHost, raw: Any, sides: Sides) -> Any:
     if not isinstance(raw, bytes):
         return raw
     if raw[:1] == b"=":

@@ -15,37 +15,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from assay.permissions.needs import NOTHING, Needs
+
+if TYPE_CHECKING:
+    from assay.lua.arguments import Parameter
+    from assay.lua.function import TaskHost
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
 
 _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
-
-
-class Parameter:
-    """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
-
-    def __init__(self, name: str, hint: Any, optional: bool, rest: bool, default: Any = None) -> None:
-        from assay.lua import arguments, convert
-
-        self.name = name
-        self.default = default
-        self.hint = hint
-        self.optional = optional
-        self.rest = rest
-        self.kind = "rest" if rest else convert.kind_of(hint)
-        self.read = arguments.reader(self)
-
-    @cached_property
-    def convert(self) -> Callable[[Any, str], Any]:
-        """The converter of its type."""
-        from assay.lua import convert
-
-        return convert.converter(self.hint)
 
 
 class Function:
@@ -100,8 +82,8 @@ class Function:
             import types
             import typing
 
-            from assay.lua import convert
-            from assay.lua.host import Host
+            from assay.lua.arguments import Parameter, is_host
+            from assay.lua.convert import without_none
 
             known = None if self.types is None else vars(importlib.import_module(self.types))
             hints = typing.get_type_hints(self.python, localns=known)
@@ -111,14 +93,14 @@ class Function:
             first_default = len(names) - len(defaults)
             parameters, takes_host = [], False
             for position, name in enumerate(names):
-                if hints.get(name) is Host:
+                if is_host(hints.get(name)):
                     takes_host = True
                     continue
                 if name == "self":
                     if self.owner is not None:
                         parameters.append(Parameter(name, self.owner, False, False))
                     continue
-                hint, nullable = convert.without_none(hints[name])
+                hint, nullable = without_none(hints[name])
                 has_default = position >= first_default
                 default = defaults[position - first_default] if has_default else None
                 parameters.append(Parameter(name, hint, nullable or has_default, False, default))
@@ -141,6 +123,24 @@ class Function:
     def result(self) -> Any:
         """The annotated result type."""
         return self._resolve()[2]
+
+    def read(self, host: TaskHost, given: tuple[Any, ...]) -> list[Any]:
+        """Return the arguments of a call; `given` is what crossed. Raises BuiltinError for one that does not fit."""
+        parameters = self.parameters
+        sides = given[len(parameters) :]
+        arguments: list[Any] = [host] if self.takes_host else []
+        for parameter, raw in zip(parameters, given, strict=False):
+            read = parameter.read
+            if raw is None:
+                if not parameter.rest:
+                    arguments.append(parameter.default)
+            elif read is None:
+                arguments.append(raw)
+            elif parameter.rest:
+                arguments.extend(read(host, raw, sides))
+            else:
+                arguments.append(read(host, raw, sides))
+        return arguments
 
 
 class Handle:
@@ -369,4 +369,4 @@ def native(python: F) -> F:
     return method(python)
 
 
-__all__ = ["Function", "Handle", "Library", "Parameter", "attribute", "method", "native", "reader"]
+__all__ = ["Function", "Handle", "Library", "attribute", "method", "native", "reader"]

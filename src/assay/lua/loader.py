@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Protocol
 
 from assay.lua.state import Outcome
 from assay.permissions import EVERYTHING, Permissions, paths
 
 _PREFIX = "assay."
 _FILES = ("?.lua", "?/init.lua")
+
+
+class FindModule(Protocol):
+    """Finds a module for `require`; `path` is what `package.path` is at first."""
+
+    @property
+    def path(self) -> bytes:
+        """The templates."""
+
+    def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
+        """Find a module: "source", its text and its file; "missing" and where it was looked for; or "e", a message.
+
+        `built_in` says whether there is a built-in module of this name.
+        """
+
+    def search(self, name: bytes, path: bytes) -> Outcome:
+        """Find the file that `package.searchpath` returns: "found" and its name; "missing" and what was tried."""
 
 
 class Finder:
@@ -57,6 +75,16 @@ class Finder:
                     return b"e", b"require: " + file + b": " + (error.strerror or "error").encode()
         return b"missing", *tried
 
+    def search(self, name: bytes, path: bytes) -> Outcome:
+        """Find the first file that can be read, or say "missing" and what was tried. Raises DeniedError."""
+        tried = []
+        for file in candidates(name, path):
+            real = self._permissions.path("read", file)
+            if os.access(real, os.R_OK) and not os.path.isdir(real):
+                return b"found", file
+            tried.append(file)
+        return b"missing", *tried
+
     def _admitted(self, file: bytes, known: set[bytes]) -> bytes:
         if file in known:
             return self._permissions.part_of(file, self._roots)
@@ -66,17 +94,3 @@ class Finder:
 def candidates(name: bytes, path: bytes) -> Iterator[bytes]:
     """The files that the templates of `path` make of a name."""
     return (template.replace(b"?", name) for template in path.split(b";") if template)
-
-
-def search(name: bytes, path: bytes, permissions: Permissions) -> Outcome:
-    """What `package.searchpath` finds: the first file that can be read, or "missing" and the files that were tried.
-
-    Raises DeniedError.
-    """
-    tried = []
-    for file in candidates(name, path):
-        real = permissions.path("read", file)
-        if os.access(real, os.R_OK) and not os.path.isdir(real):
-            return b"found", file
-        tried.append(file)
-    return b"missing", *tried

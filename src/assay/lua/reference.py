@@ -11,7 +11,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from assay.lua.declare import Function, Handle, Library, Parameter
+from assay.lua.arguments import Parameter
+from assay.lua.declare import Function, Handle, Library
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
 from assay.permissions.needs import flags

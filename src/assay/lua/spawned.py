@@ -6,11 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import ErrorObject, LuaError
+from assay.lua.function import TaskHost
 
 if TYPE_CHECKING:
     import asyncio
-
-    from assay.lua.host import Host
 
 
 def cancelled() -> ErrorObject:
@@ -26,16 +25,63 @@ class TaskResults(int):
     """The id of an ended task: a builtin returns its results as they are, or raises its error."""
 
 
+class SpawnedTasks:
+    """The tasks of a state that Lua code has spawned."""
+
+    __slots__ = ("_host", "_new", "failed", "running")
+
+    def __init__(self, host: TaskHost) -> None:
+        self._host = host
+        self._new: list[SpawnedTask] = []
+        self.running: set[SpawnedTask] = set()
+        """Those that have not ended, also those that have not begun."""
+        self.failed: set[SpawnedTask] = set()
+        """Those that ended with an error which can still be awaited."""
+
+    def add(self, task: int) -> SpawnedTask:
+        """Take over a task that Lua code made; it begins when whoever made it waits."""
+        spawned = SpawnedTask(self._host, self, task)
+        self.running.add(spawned)
+        self._new.append(spawned)
+        return spawned
+
+    def launch(self) -> bool:
+        """Start driving the new ones; returns whether there were any."""
+        launched = self._new
+        self._new = []
+        for spawned in launched:
+            spawned.launch()
+        return bool(launched)
+
+    async def close(self) -> None:
+        """End them: what each waits for raises an error. Errors that nobody has awaited are reported."""
+        import asyncio
+
+        running = [task.driver for task in self.running if task.driver is not None]
+        for driver in running:
+            driver.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    def report_failures(self) -> None:
+        """Report the errors that nobody has awaited."""
+        for failed in self.failed:
+            failed.complain()
+        self.failed.clear()
+
+
 class SpawnedTask:
     """A task on its own way; Lua keeps its outcome until somebody awaits it or nobody can any more.
 
     Who awaits one that has ended well need not ask here: Lua has all there is (see `builtins/async.lua`).
     """
 
-    def __init__(self, host: Host, identity: int) -> None:
+    def __init__(self, host: TaskHost, tasks: SpawnedTasks, identity: int) -> None:
         self.host = host
         self.id = identity
-        self.running: asyncio.Task[None] | None = None
+        self.driver: asyncio.Task[None] | None = None
+        """Drives the task, once it has begun."""
+        self._tasks = tasks
         self._cancelled = False
         self._started = False
         self._awaited = False
@@ -46,10 +92,10 @@ class SpawnedTask:
         """Begin to drive the task; on the event loop."""
         import asyncio
 
-        self.running = asyncio.ensure_future(self._drive())
-        self.running.add_done_callback(self._ended)
+        self.driver = asyncio.ensure_future(self._drive())
+        self.driver.add_done_callback(self._ended)
         if self._cancelled:
-            self.running.cancel()
+            self.driver.cancel()
 
     async def _drive(self) -> None:
         self._started = True
@@ -62,53 +108,53 @@ class SpawnedTask:
                 raise
             self.host.on_exit()
 
-    def _ended(self, running: asyncio.Task[None]) -> None:
-        self.host.tasks.discard(self)
+    def _ended(self, driver: asyncio.Task[None]) -> None:
+        self._tasks.running.discard(self)
         if self._released:
             self._settle()
         elif self._error is not None and not self._awaited:
-            self.host.failed.add(self)
+            self._tasks.failed.add(self)
 
     async def outcome(self) -> TaskOutcome:
         """Wait for the end; the outcome goes from Lua to Lua, once only."""
         import asyncio
 
         self._awaited = True
-        self.host.launch()
-        assert self.running is not None
-        if not self.running.done():
-            await asyncio.wait([self.running])
-        self.host.failed.discard(self)
+        self._tasks.launch()
+        assert self.driver is not None
+        if not self.driver.done():
+            await asyncio.wait([self.driver])
+        self._tasks.failed.discard(self)
         if not self._started:
             raise cancelled()
-        if not self.running.cancelled():
-            self.running.result()
+        if not self.driver.cancelled():
+            self.driver.result()
         return TaskOutcome(self.id)
 
     def cancel(self) -> None:
         """What the task waits for raises an error; a task that has not begun never begins."""
         self._cancelled = True
-        if self.running is not None:
-            self.running.cancel()
+        if self.driver is not None:
+            self.driver.cancel()
 
     def release(self) -> None:
         """Lua can await it no more."""
         self._released = True
-        if self.running is not None and self.running.done():
+        if self.driver is not None and self.driver.done():
             self._settle()
 
     def _settle(self) -> None:
         """Let go of an outcome that nobody will ask for."""
-        self.host.failed.discard(self)
-        self.host.state.invoke(b"forget" if self._started else b"drop", self.id)
+        self._tasks.failed.discard(self)
+        self.host.discard(self.id, has_begun=self._started)
         self.complain()
 
     def complain(self) -> None:
-        """Tell of an error that nobody awaited."""
+        """Report an error that nobody awaited."""
         if self._error is not None and not self._awaited:
-            tell("async: a spawned task failed and nobody awaited it", self._error.report, self._error.traceback)
+            report("async: a spawned task failed and nobody awaited it", self._error.report, self._error.traceback)
 
 
-def tell(what: str, message: str, traceback: Any) -> None:
+def report(what: str, message: str, traceback: Any) -> None:
     """Report an error that no Lua code can catch, on stderr."""
     sys.stderr.write(f"{what}: {message}\n{traceback}\n" if traceback else f"{what}: {message}\n")

@@ -175,7 +175,7 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
     except orjson.JSONEncodeError as error:
         cause = error.__cause__
         problem = str(cause if isinstance(cause, WireError) else error)
-        raise WireError("a value that is nested too deep" if "Recursion" in problem else problem) from None
+        raise WireError("the value is nested too deeply" if "Recursion" in problem else problem) from None
     return text, sides
 
 

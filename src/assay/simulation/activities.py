@@ -20,7 +20,7 @@ from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
 from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.run.run import Run
-from assay.temporal.workflow.sandbox.host import HostFailure
+from assay.temporal.workflow.sandbox.errors import HostFailure
 
 _UNLIMITED = 1e10
 MAX_LOCAL = 8.0

@@ -127,8 +127,8 @@ async def worker(host: Host, options: WorkerOptions) -> Worker:
     running = Worker(host, options)
     starting = asyncio.ensure_future(running.start())
     await asyncio.sleep(0)  # from now on it connects, on a thread of its own
-    if host.before_service is not None:
-        host.before_service(running)
+    if host.services.before_start is not None:
+        host.services.before_start(running)
     await starting
     return running
 

@@ -276,7 +276,7 @@ class TestEnvironment:
         for worker in self._workers:
             worker.settings.parts = self._host.more_parts
             await worker.start()
-            self._host.remove_service(worker)
+            self._host.services.remove(worker)
 
     def _worker(self, host: Host, options: WorkerOptions) -> Worker:
         return _TestWorker(host, options, self._note, self._hear_endless, self._hear, self._register, self._handlers)

@@ -271,12 +271,13 @@ def _caller(function: LuaFunction | None, name: str) -> Callable[[Sequence[Json]
 
 def _call(function: LuaFunction, arguments: Any, what: str, delivery: bytes = b"wire") -> Any:
     """Call a function of the test, which must not wait. Raises LuaError, and Unsupported if it does."""
-    host: Host = function.host
+    host = function.host
+    assert isinstance(host, Host)
     task, event = host.begin_task(function, arguments, delivery)
     if event[0] == b"wait":
-        waited, operation = host.take_operation(event[1])
+        waited, operation = host.callbacks.take_operation(event[1])
         operation.close()
-        host.state.invoke(b"drop", task)
+        host.discard(task, has_begun=False)
         raise Unsupported(f"{what} waits in {waited.title}: in a simulation nothing may wait")
     return host.result(event)
 

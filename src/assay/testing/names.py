@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from assay.errors import BuiltinError
 from assay.lua.convert import suggest
 from assay.lua.function import LuaFunction
+from assay.lua.loader import FindModule
 from assay.lua.state import Outcome
 from assay.permissions import Permissions
 from assay.temporal.worker.registration import Script
@@ -25,17 +26,27 @@ class TestedScript(Script):
     ) -> None:
         super().__init__(path, parts=parts, libraries=libraries, permissions=permissions)
         self.sources: list[bytes] = []
+        self.callbacks.finder = _RememberingFinder(self.callbacks.finder, self.sources)
 
     def load(self, source: bytes, name: str) -> LuaFunction:
         """Remember the source."""
         self.sources.append(source)
         return super().load(source, name)
 
-    def find_module(self, name: bytes, path: bytes) -> Outcome:
-        """Remember the source that is found."""
-        found = super().find_module(name, path)
+
+class _RememberingFinder:
+    """Finds modules as another finder does, and remembers their sources."""
+
+    def __init__(self, finder: FindModule, sources: list[bytes]) -> None:
+        self.path = finder.path
+        self.search = finder.search
+        self._finder = finder
+        self._sources = sources
+
+    def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
+        found = self._finder(name, path, built_in)
         if found[0] == b"source":
-            self.sources.append(found[1])
+            self._sources.append(found[1])
         return found
 
 

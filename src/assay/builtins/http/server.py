@@ -103,7 +103,7 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
             await site.start()
         except OSError as error:
             raise _cannot_listen(options.host, port, error) from error
-        host.add_service(service, keeps_alive=False)
+        host.services.add(service, keeps_alive=False)
         try:
             await _announce(host, runner.addresses[0][1], options)
             await service.stop.wait()
@@ -114,7 +114,7 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     finally:
         await runner.cleanup()
         service.ended.set_result(None)
-        host.remove_service(service)
+        host.services.remove(service)
 
 
 def _ask(permissions: Permissions, port: int, routes: Routes, options: ServeOptions) -> None:
@@ -328,7 +328,7 @@ class _Service:
         socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
         request[_STATUS] = socket.status
-        self._host.load_library(b"ws")
+        self._host.callbacks.load_library(b"ws")
         connection = Connection(socket, f"{request.remote}")
         # A task of its own: a client that goes is told by `recv` and `send`, after all that it sent before.
         task = asyncio.ensure_future(self._converse(request, function, connection))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from assay.builtins.ws.connection import Connection
 from assay.builtins.ws.options import ConnectOptions, ReceiveOptions, SendOptions
 from assay.lua.declare import Library
-from assay.lua.host import Host, Several
+from assay.lua.host import Host
+from assay.lua.outcomes import Several
 from assay.permissions.needs import NET_URL, NOTHING
 
 library = Library(

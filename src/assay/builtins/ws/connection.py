@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from assay.builtins.ws.options import ReceiveOptions, SendOptions
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
-from assay.lua.host import Several
+from assay.lua.outcomes import Several
 
 if TYPE_CHECKING:
     import asyncio

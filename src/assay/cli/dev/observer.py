@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from assay.cli.dev import failures
 from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
-from assay.lua.host import Service
+from assay.lua.services import Service
 from assay.temporal.client.connect import connect_client
 from assay.temporal.data import payloads
 from assay.temporal.worker.worker import Worker

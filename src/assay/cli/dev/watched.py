@@ -12,7 +12,7 @@ import sys
 
 from assay.cli import script
 from assay.cli.leave import leave
-from assay.lua.host import Service
+from assay.lua.services import Service
 from assay.permissions.settings import Asked
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ class Repl:
                 return EXIT_INTERRUPTED if inside.pressed[0] else 1
             return await (self._talk() if interactive else self._read())
         finally:
-            for service in self.host.services:
+            for service in self.host.services.running:
                 service.request_shutdown()
             await self.host.wait_for_services()
             await self.host.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from assay.lua.declare import method
-from assay.lua.host import Several
+from assay.lua.outcomes import Several
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage

@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method
-from assay.lua.host import Several
+from assay.lua.outcomes import Several
 from assay.lua.values import Name, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, answer

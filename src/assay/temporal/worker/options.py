@@ -18,7 +18,7 @@ from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.worker.nexus import WorkflowOperation
 from assay.temporal.worker.tuning import MAX_COUNT, PollerOptions, TunerOptions
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
-from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 
 
 @dataclass(kw_only=True)

@@ -19,7 +19,7 @@ from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.runs import Runs, UnknownRunError
-from assay.temporal.workflow.sandbox.host import HostFailure
+from assay.temporal.workflow.sandbox.errors import HostFailure
 
 
 class SideEffects:

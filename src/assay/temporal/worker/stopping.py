@@ -33,6 +33,4 @@ def stop() -> None:
 
 def watch(host: Host) -> None:
     """Let the activities of a script be stopped while they compute."""
-    if NAME not in host.libraries:
-        host.libraries = {**host.libraries, NAME: (__name__, False)}
-        host.state.add_part(PART)
+    host.add_tool(NAME, __name__, PART)

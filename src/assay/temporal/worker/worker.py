@@ -38,7 +38,7 @@ from assay.temporal.worker.outage import Outage
 from assay.temporal.worker.side_effects import SideEffects
 from assay.temporal.worker.workflows import WorkflowTasks
 from assay.temporal.workflow.runs import Observer, Runs
-from assay.temporal.workflow.sandbox.host import WorkflowLimits
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from assay.temporal.workflow.settings import Definition, Settings
 
 SHUTDOWN_MARGIN = 5.0
@@ -133,7 +133,7 @@ class Worker:
         logs.configure(self._host.verbose)
         threading.Thread(target=self._main, name=f"temporal-{self._options.task_queue}", daemon=True).start()
         await asyncio.wrap_future(self._started)
-        self._host.add_service(self)
+        self._host.services.add(self)
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -141,7 +141,7 @@ class Runs:
         return run
 
     def _look_at_the_time(self, run: Run, wall: float) -> None:
-        used = run.host.cpu_used()
+        used = run.host.limits.cpu_used()
         if used > SLOW or self._slow_types:
             with self._lock:
                 self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)

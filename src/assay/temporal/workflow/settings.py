@@ -11,7 +11,8 @@ from temporalio.common import VersioningBehavior
 from assay.temporal.data import payloads
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.workflow.sandbox.copies import Copies
-from assay.temporal.workflow.sandbox.host import HASH_SEED, WorkflowLimits
+from assay.temporal.workflow.sandbox.host import HASH_SEED
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 
 if TYPE_CHECKING:
     from temporalio.common import MetricMeter

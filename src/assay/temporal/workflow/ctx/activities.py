@@ -17,7 +17,7 @@ from assay.temporal.workflow.ctx.futures import Future, StepFuture
 from assay.temporal.workflow.run.activities import Activity, LocalActivity, outcome
 from assay.temporal.workflow.run.outbound import set_summary
 from assay.temporal.workflow.run.run import Run
-from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowLimitError
+from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError
 
 SIDE_EFFECT_ACTIVITY = "assay.side_effect"
 SIDE_EFFECT_TIMEOUT = 10

@@ -26,14 +26,14 @@ class Condition:
         host = self._run.host
         state = host.progress, self._run.now
         if state != self._seen:
-            host.reading = True
+            host.workflow_policy.reading = True
             try:
                 self._answer = host.run_now(self._function, []) == b"true"
             except LuaError as error:
                 self.error = error
                 self._answer = True
             finally:
-                host.reading = False
+                host.workflow_policy.reading = False
             host.progress, _ = self._seen = state  # asking is no progress
         return self._answer
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
-from assay.lua.host import Several
+from assay.lua.outcomes import Several
 from assay.lua.values import Json, Value
 from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.calls import ConditionOptions, until, within

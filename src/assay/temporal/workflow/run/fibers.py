@@ -10,7 +10,8 @@ from assay.errors import LuaError
 from assay.lua.spawned import cancelled
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.scopes import Scope
-from assay.temporal.workflow.sandbox.host import WorkflowHost, is_cancellation
+from assay.temporal.workflow.sandbox.errors import is_cancellation
+from assay.temporal.workflow.sandbox.host import WorkflowHost
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -163,7 +164,7 @@ class Fiber:
             if event[0] != b"wait":
                 self._end(event)
                 return
-            self._function, self._operation = host.take_operation(event[1])
+            self._function, self._operation = host.callbacks.take_operation(event[1])
             answer = self._operate(None)
             if answer is None:
                 return
@@ -179,11 +180,11 @@ class Fiber:
             try:
                 entry = operation.send(None) if error is None else operation.throw(error)
             except StopIteration as end:
-                outcome = host.outcome(end.value)
+                outcome = host.callbacks.outcome(end.value)
             except Cancelled:
-                outcome = host.failure(function, cancelled())
+                outcome = host.callbacks.failure(function, cancelled())
             except BaseException as raised:
-                outcome = host.failure(function, raised)
+                outcome = host.callbacks.failure(function, raised)
             else:
                 if self._cancel_is_due:
                     self._cancel_is_due = False

@@ -20,7 +20,9 @@ from assay.temporal.workflow.run.mailbox import Handler, Mailbox, Signal
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
-from assay.temporal.workflow.sandbox.host import HostFailure, WorkflowHost, origin_of
+from assay.temporal.workflow.sandbox import copying
+from assay.temporal.workflow.sandbox.errors import HostFailure, origin_of
+from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.settings import Settings
 
 
@@ -178,7 +180,7 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     if job.run_validator and validator is not None:
         run.validating = Update(job.id, job.name)
         try:
-            run.host.run_reader(validator, found[1], run.mailbox.readers())
+            copying.run_reader(run.host, validator, found[1], run.mailbox.readers())
         except LuaError as error:
             raise _RejectedError(failures.of_lua_error(error)) from None
         finally:
@@ -247,7 +249,7 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     if run.settings.spans is not None:
         run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
     try:
-        result = run.host.run_reader(handler.run, given, run.mailbox.readers())
+        result = copying.run_reader(run.host, handler.run, given, run.mailbox.readers())
     except LuaError as error:
         raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
     problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)

@@ -54,13 +54,9 @@ from assay.temporal.workflow.run.mailbox import Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
-from assay.temporal.workflow.sandbox.host import (
-    HostFailure,
-    WorkflowHost,
-    WorkflowLimitError,
-    is_cancellation,
-    origin_of,
-)
+from assay.temporal.workflow.sandbox import copying
+from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError, is_cancellation, origin_of
+from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.settings import Definition, Settings
 
 if TYPE_CHECKING:
@@ -167,7 +163,7 @@ class Run:
             completion.successful.versioning_behavior = self.definition.versioning.value
         self.outbound.begin(completion.successful.commands)
         self.moment = Moment(act)
-        self.host.begin_activation()
+        self.host.limits.begin_activation()
         was_over = self.is_over
         try:
             self._take(act.jobs, completion)
@@ -482,7 +478,7 @@ class Run:
 
     def run_side_effect(self, key: int) -> Json | None:
         """Run a side effect on a copy; on any thread. Raises LuaError, and HostFailure for a limit."""
-        return self.host.run_side_effect(self.side_effects.pop(key))
+        return copying.run_side_effect(self.host, self.side_effects.pop(key))
 
 
 def _event_of(cause: Exception) -> Event:

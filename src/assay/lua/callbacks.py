@@ -1,0 +1,235 @@
+"""What Lua calls in Python: builtins, their declarations, modules, `print`.
+
+Nothing here raises, and nothing touches the state but `load_part`: Lua code is running.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from assay.errors import DeniedError
+from assay.lua import outcomes, registry
+from assay.lua.function import TaskHost
+from assay.lua.loader import FindModule
+from assay.lua.objects import Objects
+from assay.lua.policy import Limits, Policy
+from assay.lua.state import Outcome, State
+
+if TYPE_CHECKING:
+    from assay.lua.declare import Function
+
+_NEVER = -1  # an operation that nobody completes: the script is ending
+
+
+class Callbacks:
+    """The callbacks of one state, and the operations that calls of builtins have begun."""
+
+    __slots__ = (
+        "_host",
+        "_last_operation",
+        "_write",
+        "ending",
+        "finder",
+        "libraries",
+        "limits",
+        "objects",
+        "operations",
+        "policy",
+        "state",
+    )
+
+    def __init__(
+        self,
+        host: TaskHost,
+        libraries: Mapping[str, tuple[str, bool]],
+        finder: FindModule,
+        write: Callable[[bytes], Any],
+        policy: Policy,
+        limits: Limits | None,
+        objects: Objects,
+    ) -> None:
+        """`write` takes what `print` prints. The state has to be set before it begins."""
+        self._host = host
+        self._write = write
+        self.state: State
+        self.libraries = libraries
+        self.finder = finder
+        self.policy = policy
+        self.limits = limits
+        self.objects = objects
+        self.operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
+        """What runs for calls of builtins that wait, by its id."""
+        self._last_operation = 0
+        self.ending: BaseException | None = None
+        """What the next step raises: the script is ending."""
+
+    _ASKED: ClassVar[tuple[str, ...]] = (
+        *("cancel", "cpu_spent", "describe_class", "describe_method", "find_module", "let_go", "load_library"),
+        *("load_part", "module_path", "replaced", "search_path", "write"),
+    )
+    """The methods that the private side may call by `ask`."""
+    askable: ClassVar[Mapping[bytes, Callable[..., Any]]]
+
+    def ask(self, name: bytes, *arguments: Any) -> Any:
+        """Call one of the methods that `_ASKED` lists."""
+        return self.askable[name](self, *arguments)
+
+    def interrupted(self, error: BaseException) -> int:
+        """End the script because of an exception from outside, such as an interrupt from the keyboard."""
+        if not hasattr(self, "state"):  # Python is collecting this object, and a finalizer of Lua's runs
+            raise error
+        _, never = self.end(error)
+        return int(never)
+
+    # Calls of builtins --------------------------------------------------------------------------------------
+
+    def call(self, index: int, *given: Any) -> Outcome:
+        """Run a builtin; returns its outcome."""
+        function, policy = registry.functions[index], self.policy
+        try:
+            result = policy.implementation(function)(*policy.arguments(self._host, function, given))
+            if function.waits:
+                self._last_operation += 1
+                self.operations[self._last_operation] = function, result
+                outcome: Outcome = (b"w", self._last_operation)
+            else:
+                outcome = outcomes.of_result(result, self.objects)
+        except BaseException as error:
+            outcome = self.failure(function, error)
+        return outcome if self.limits is None else self.limits.check_outcome(outcome)
+
+    def outcome(self, result: Any) -> Outcome:
+        """Return the outcome of an operation that returned `result`."""
+        return outcomes.of_result(result, self.objects)
+
+    def failure(self, function: Function, error: BaseException) -> Outcome:
+        """Return the outcome of a call, or an operation, of `function` that raised `error`."""
+        error = self.policy.explain(error)
+        if not isinstance(error, Exception):
+            return self.end(error)
+        if self._host.verbose and not outcomes.is_foreseen(error):
+            import traceback
+
+            traceback.print_exception(error, file=sys.stderr)
+        return outcomes.of_error(function.title, error, self.objects)
+
+    def end(self, error: BaseException) -> Outcome:
+        """Let no more Lua code run: the next step raises `error`. Returns what suspends the calling task meanwhile."""
+        self.ending = error
+        return b"w", _NEVER
+
+    def cancel(self, operation: int) -> None:
+        """Forget an operation that nobody can wait for."""
+        if operation != _NEVER:
+            _, coroutine = self.operations.pop(operation)
+            coroutine.close()
+
+    def take_operation(self, operation: int) -> tuple[Function, Coroutine[Any, Any, Any]]:
+        """Return what an operation runs and which function began it; the caller awaits it to its end."""
+        return self.operations.pop(operation)
+
+    def close_operations(self) -> None:
+        """Close the operations that nobody has taken."""
+        for _, coroutine in self.operations.values():
+            coroutine.close()  # Python warns of a coroutine that never began
+        self.operations.clear()
+
+    def let_go(self, identity: int) -> None:
+        """Note that Lua has collected a handle."""
+        self.objects.collected(identity)
+
+    def cpu_spent(self) -> float | None:
+        """Return the CPU seconds used so far; None when the limit is reached."""
+        return 0.0 if self.limits is None else self.limits.cpu_spent()
+
+    # Declarations -------------------------------------------------------------------------------------------
+
+    def load_library(self, name: bytes) -> Outcome:
+        """Import a library; returns its declaration."""
+        try:
+            declaration = registry.describe(self.libraries[name.decode()][0])
+        except Exception as error:
+            return self._fitting((b"e", f"{name.decode()}: {type(error).__name__}: {error}".encode("utf-8", "replace")))
+        return self._fitting((b"t", declaration))
+
+    def describe_class(self, name: bytes) -> Outcome:
+        """What a class of handles has beside methods. Its library may be one that the script has not used so far."""
+        text = name.decode()
+        library = self.libraries.get(text.partition(".")[0])
+        if library is not None:
+            registry.describe(library[0])
+        return registry.describe_class(text)
+
+    def describe_method(self, owner: bytes, name: bytes) -> Outcome:
+        """The declaration of a method of a class of handles; empty when there is none."""
+        if self.limits is not None and not self.limits.has_room():
+            return ()
+        return registry.describe_method(f"{owner.decode()}:{name.decode('utf-8', 'replace')}")
+
+    def _fitting(self, outcome: Outcome) -> Outcome:
+        if self.limits is None or self.limits.has_room(*outcome):
+            return outcome
+        return b"e", b"not enough memory"
+
+    # Modules and parts --------------------------------------------------------------------------------------
+
+    def module_path(self) -> bytes:
+        """What `package.path` is before a script sets it."""
+        return self.finder.path
+
+    def search_path(self, name: bytes, path: bytes) -> Outcome:
+        """Find a file for `package.searchpath`."""
+        try:
+            return self.finder.search(name, path)
+        except DeniedError as error:
+            return outcomes.of_error("package.searchpath", error, self.objects)
+
+    def find_module(self, name: bytes, path: bytes) -> Outcome:
+        """Find a module for `require` by `package.path`: its source and path, a library, or an error."""
+        return self._fitting(self._find_module(name, path))
+
+    def _find_module(self, name: bytes, path: bytes) -> Outcome:
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            return b"e", b"require: the name of a module must be UTF-8"
+        built_in = [module for module in self.libraries if "." in module and not module.startswith("_")]
+        try:
+            tag, *rest = self.finder(text, path, text in built_in)
+        except DeniedError as error:
+            return outcomes.of_error("require", error, self.objects)
+        except Exception as error:
+            return b"e", f"require: {text}: {error}".encode("utf-8", "replace")
+        if tag in (b"missing", b"e") and text in built_in:
+            return (b"library",)
+        if tag != b"missing":
+            return tag, *rest
+        places = [f"no file '{path}'" for path in rest] + [f"not a built-in module ({', '.join(sorted(built_in))})"]
+        return b"e", "\n\t".join([f"require: module '{text}' not found:", *places]).encode("utf-8", "replace")
+
+    def replaced(self, library: bytes) -> Outcome:
+        """The functions of one of Lua's own libraries that the private side has its own for."""
+        return self.state.late.replaced(library)
+
+    def load_part(self, name: bytes) -> Any:
+        """The part of the private side that has a function which is needed for the first time; False: no room."""
+        if self.limits is not None and not self.limits.has_room():
+            return False
+        return self.state.load_part(name)
+
+    # Output -------------------------------------------------------------------------------------------------
+
+    def write(self, text: bytes) -> int | None:
+        """Write what `print` prints; returns the operation to wait for when the script is over because of it."""
+        try:
+            self._write(text)
+        except BaseException as error:
+            self.ending = error
+            return _NEVER
+        return None
+
+
+Callbacks.askable = MappingProxyType({name.encode(): getattr(Callbacks, name) for name in Callbacks._ASKED})

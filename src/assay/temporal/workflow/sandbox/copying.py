@@ -1,0 +1,102 @@
+"""Functions that run on a copy of what they reach, so that the run stays as it is.
+
+Query handlers and validators run on one that has the run's handles and takes back what is written; side effects on one
+with the real clock and randomness.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from assay.errors import LuaError
+from assay.lua.function import LuaFunction
+from assay.lua.objects import Objects
+from assay.lua.values import Json
+from assay.temporal.workflow.sandbox.copies import Copy, Stamp
+from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError
+from assay.temporal.workflow.sandbox.host import WorkflowHost
+
+
+def run_reader(
+    run: WorkflowHost, function: LuaFunction, arguments: list[Json], readers: Sequence[LuaFunction]
+) -> Json | None:
+    """Run a query handler or a validator, which is among `readers`, on a copy of what they reach.
+
+    The copy is kept for the next one, as long as nothing happens in the run; what a function writes in it is taken
+    back. Raises LuaError, for a limit too.
+    """
+    stamp = run.progress, run.source.now
+    try:
+        began = time.thread_time()
+        copy = run.copies.take(run, stamp, function.id) or _copy(run, readers, stamp)
+        run.limits.began += time.thread_time() - began  # it is not the handler's CPU
+        copy.host.limits.began = run.limits.began  # the copies of an activation share its CPU limit
+        try:
+            answer: Json | None = copy.host.run_now(copy.functions[function.id], arguments)
+            return answer
+        finally:
+            _roll_back(copy.host)
+            run.copies.give(run, copy)
+    except HostFailure as failure:
+        run.copies.drop(run)
+        raise LuaError(str(failure.cause)) from failure
+
+
+def run_side_effect(run: WorkflowHost, function: LuaFunction) -> Json | None:
+    """Run a function on a copy of what it reaches, with the real clock and randomness; on any thread.
+
+    Raises LuaError, and HostFailure with WorkflowLimitError.
+    """
+    snapshot = _snapshot(run, function, with_handles=False)
+    copy = _make_copy(run, snapshot, live=True)
+    try:
+        return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), [])
+    finally:
+        copy.close_state()  # the copy itself is freed by Python's cyclic collector, late
+
+
+def _copy(run: WorkflowHost, readers: Sequence[LuaFunction], stamp: Stamp) -> Copy:
+    ids = list(dict.fromkeys(reader.id for reader in readers))
+    bundle = LuaFunction(run, run.state.invoke(b"bundle", *ids))
+    snapshot = _snapshot(run, bundle, with_handles=True)
+    host = _make_copy(run, snapshot, live=False)
+    try:
+        copied = host.state.invoke(b"restore_bundle", snapshot, len(ids))
+    except MemoryError:
+        host.close_state()
+        raise HostFailure(WorkflowLimitError(run.limits.memory_text())) from None
+    copied = copied if isinstance(copied, tuple) else (copied,)
+    functions = {original: LuaFunction(host, copy) for original, copy in zip(ids, copied, strict=True)}
+    return Copy(host, stamp, functions)
+
+
+def _roll_back(copy: WorkflowHost) -> None:
+    """Take back what was written in a copy."""
+    if copy.callbacks.ending is None:
+        try:
+            copy.state.invoke(b"roll_back")
+        except MemoryError:
+            raise copy.limits.end(copy.limits.memory_text()) from None
+
+
+def _snapshot(run: WorkflowHost, function: LuaFunction, *, with_handles: bool) -> bytes:
+    try:
+        return run.snapshot(function, "a side effect or query handler", with_handles=with_handles)
+    except MemoryError:
+        raise HostFailure(WorkflowLimitError(run.limits.memory_text())) from None
+
+
+def _make_copy(run: WorkflowHost, snapshot: bytes, *, live: bool) -> WorkflowHost:
+    copy = WorkflowHost(
+        run.libraries,
+        run.limits.options,
+        run.source,
+        is_copy=True,
+        live=live,
+        more_parts=run.more_parts,
+        objects=Objects(lent=run.objects),
+    )
+    copy.state.invoke(b"be_copy", live)
+    copy.limits.check_room(snapshot)
+    return copy

@@ -1,0 +1,42 @@
+"""The parts of a workflow's private Lua side, beside those that every state has."""
+
+from __future__ import annotations
+
+import os.path
+
+from assay.lua.state import LATE_PARTS, PARTS, Late
+
+_HERE = os.path.dirname(__file__)
+_CONCURRENCY = os.path.join(os.path.dirname(_HERE), "ctx", "concurrency")
+PARTS_OF_RUN = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
+_LATE_PARTS = {
+    "begin": ("begin",),
+    "clock": ("os.clock", "os.date", "os.time"),
+    _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
+    "copies": ("be_copy", "bundle", "restore_bundle", "restore_held", "roll_back", "stub_advice"),
+    "guards": ("_G.pcall", "_G.xpcall"),
+    "metatables": (
+        *("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.rawset", "_G.setmetatable"),
+        *("GUARD", "close_metatable", "keep_out"),
+    ),
+    "order": ("_G.next", "_G.pairs", "table.sort"),
+    "matcher": ("match_find", "match_gmatch", "match_gsub", "match_match"),
+    "patterns": ("class_end", "string.find", "string.gmatch", "string.gsub", "string.match"),
+    "pieces": (
+        *(
+            "string.char",
+            "string.lower",
+            "string.pack",
+            "string.packsize",
+            "string.rep",
+            "string.reverse",
+            "string.unpack",
+        ),
+        *("string.upper", "table.concat", "table.insert", "table.move", "table.remove", "table.unpack"),
+        "utf8.char",
+    ),
+    "random": ("math.random", "math.randomseed"),
+    "strangers": ("number_strangers",),
+    "texts": ("_G.tostring", "string.format", "tostring"),
+}
+LATE_OF_RUN = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})
