@@ -13,13 +13,14 @@ from assay.testing.runner import FileResult
 _TOTAL = "all files"
 
 
-def tell(results: Iterable[FileResult], lcov: str | None, fail_under: float | None) -> bool:
-    """Print the coverage as a table, and write it to the file `lcov`; returns whether it is enough.
+def tell(results: Iterable[FileResult], lcov: str | None, fail_under: float | None, *, prints: bool = True) -> bool:
+    """Print the coverage as a table if it `prints`, and write it to the file `lcov`; returns whether it is enough.
 
     Raises OSError.
     """
     files = merge(file for result in results for file in result.coverage)
-    click.echo(_table(files))
+    if prints:
+        click.echo(_table(files))
     if lcov is not None:
         from assay.testing import lcov as writer
 

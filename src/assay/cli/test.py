@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", metavar="S", type=int, default=1, help="Where the search for schedules begins [1].")
 @click.option("--schedule", metavar="FILE", help="Run only the schedule that a failing test.explore has written.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--watch", is_flag=True, help="Run again when a Lua file changes, until Ctrl-C.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 def command(
     paths: tuple[str, ...],
@@ -55,6 +59,8 @@ def command(
     explore: int | None,
     seed: int,
     schedule: str | None,
+    as_json: bool,
+    watch: bool,
     verbose: bool,
     asked: Asked,
 ) -> int:
@@ -69,9 +75,9 @@ def command(
 
     Ends with 0 when all pass, 1 when one fails, 2 when there is nothing to run.
     """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    if watch and as_json:
+        raise click.UsageError("--watch has no use with --json")
     make_interruptible()
-    from assay.testing import runner
-
     exploring: dict[str, Any] | None = None if explore is None else {"count": explore, "seed": seed}
     try:
         if schedule is not None:
@@ -80,57 +86,123 @@ def command(
             recorded = read_schedule(schedule)
             paths = (recorded.file,)
             exploring = {"test": recorded.test, "schedule": recorded.events}
-        files = runner.find_files(paths or (".",))
-        for folder in {os.path.dirname(file) or "." for file in files}:
-            permissions(asked, folder)  # or else raises, before anything runs
+        chosen = _Chosen(
+            paths=paths or (".",),
+            text=text,
+            jobs=jobs or os.cpu_count() or 1,
+            timeout=timeout,
+            junit=junit,
+            coverage=coverage,
+            lcov=lcov,
+            fail_under=fail_under,
+            exploring=exploring,
+            as_json=as_json,
+            asked=asked,
+        )
+        if watch:
+            folders = {Path(path) if os.path.isdir(path) else Path(path).parent for path in (*chosen.paths, ".")}
+            asyncio.run(_watch(chosen, folders, verbose))
+        return asyncio.run(_run_once(chosen))
     except AssayError as error:
         return tell(error, verbose)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The options."""
+
+    paths: tuple[str, ...]
+    text: str
+    jobs: int
+    timeout: float
+    junit: str | None
+    coverage: bool
+    lcov: str | None
+    fail_under: float | None
+    exploring: dict[str, Any] | None
+    as_json: bool
+    asked: Asked
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the coverage is wanted."""
+        return self.coverage or self.lcov is not None or self.fail_under is not None
+
+
+async def _watch(chosen: _Chosen, folders: set[Path], verbose: bool) -> None:
+    """Run the tests, and again whenever a Lua file changes, until Ctrl-C."""
+    from assay.cli.changes import lua_changes
+
+    changes = lua_changes(folders)
+    change = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)  # the watch begins before the tests: no change is missed while they run
+    while True:
+        try:
+            await _run_once(chosen)
+        except AssayError as error:
+            tell(error, verbose)
+        click.secho("waiting for changes; Ctrl-C ends", dim=True)
+        changed = await change
+        change = asyncio.ensure_future(anext(changes))
+        click.secho(f"\n{changed} changed", bold=True)
+
+
+async def _run_once(chosen: _Chosen) -> int:
+    """Run the tests; returns the exit code. Raises AssayError."""
+    from assay.testing import runner
+
+    files = runner.find_files(chosen.paths)
+    for folder in {os.path.dirname(file) or "." for file in files}:
+        permissions(chosen.asked, folder)  # or else raises, before anything runs
     began = time.monotonic()
-    coverage = coverage or lcov is not None or fail_under is not None
-    results = asyncio.run(_run(files, jobs or os.cpu_count() or 1, timeout, text, coverage, asked, exploring))
+    results = await _run(files, chosen)
     ran = [test for result in results for test in result.tests]
     if not ran:
-        complain(f"no test's name contains '{text}'" if any(result.filtered for result in results) else "no tests")
+        is_filtered = any(result.filtered for result in results)
+        complain(f"no test's name contains '{chosen.text}'" if is_filtered else "no tests")
         return EXIT_USAGE
     failed = sum(bool(test.message) for test in ran)
-    if junit is not None:
-        from assay.testing import junit as writer
+    if chosen.junit is not None:
+        from assay.testing import junit
 
         try:
-            writer.write(junit, results)
+            junit.write(chosen.junit, results)
         except OSError as error:
-            complain(f"cannot write {junit}: {error.strerror}")
+            complain(f"cannot write {chosen.junit}: {error.strerror}")
             return EXIT_USAGE
     is_covered = True
-    if coverage:
-        from assay.cli import coverage as report
+    if chosen.is_measured:
+        from assay.cli import coverage
 
         try:
-            is_covered = report.tell(results, lcov, fail_under)
+            is_covered = coverage.tell(results, chosen.lcov, chosen.fail_under, prints=not chosen.as_json)
         except OSError as error:
-            complain(f"cannot write {lcov}: {error.strerror}")
+            complain(f"cannot write {chosen.lcov}: {error.strerror}")
             return EXIT_USAGE
-    click.secho(test_results.summary(results), fg="red" if failed else "green", bold=True, nl=False)
-    click.echo(f" ({time.monotonic() - began:.1f} s)")
+    seconds = time.monotonic() - began
+    if chosen.as_json:
+        click.echo(test_results.as_json(results, seconds, with_coverage=chosen.is_measured))
+    else:
+        click.secho(test_results.summary(results), fg="red" if failed else "green", bold=True, nl=False)
+        click.echo(f" ({seconds:.1f} s)")
     return 1 if failed or not is_covered else 0
 
 
-async def _run(
-    files: list[str],
-    jobs: int,
-    limit: float,
-    text: str,
-    coverage: bool,
-    asked: Asked,
-    explore: dict[str, Any] | None,
-) -> list[FileResult]:
+async def _run(files: list[str], chosen: _Chosen) -> list[FileResult]:
     from assay.testing.runner import run_files
 
     results = []
-    async for result in run_files(
-        files, jobs=jobs, limit=limit, text=text, coverage=coverage, options=asked.options(), explore=explore
-    ):
+    running = run_files(
+        files,
+        jobs=chosen.jobs,
+        limit=chosen.timeout,
+        text=chosen.text,
+        coverage=chosen.is_measured,
+        options=chosen.asked.options(),
+        explore=chosen.exploring,
+    )
+    async for result in running:
         results.append(result)
-        if result.tests:
+        if result.tests and not chosen.as_json:
             click.echo(test_results.as_text(result))
     return sorted(results, key=lambda result: files.index(result.path))

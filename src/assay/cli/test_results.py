@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,30 @@ def as_plain(result: FileResult) -> dict[str, Any]:
     """Return what becomes JSON."""
     tests = [{"passed": not test.message, **dataclasses.asdict(test)} for test in result.tests]
     return {"file": result.path, "tests": tests}
+
+
+def as_json(results: Sequence[FileResult], seconds: float, *, with_coverage: bool) -> str:
+    """Return all results as a JSON text."""
+    tests = [test for result in results for test in result.tests]
+    failed = sum(bool(test.message) for test in tests)
+    document: dict[str, Any] = {
+        "passed": len(tests) - failed,
+        "failed": failed,
+        "seconds": round(seconds, 3),
+        "files": list(map(as_plain, results)),
+    }
+    if with_coverage:
+        from assay.testing.coverage import merge, percent
+
+        files = merge(file for result in results for file in result.coverage)
+        document["coverage"] = {
+            "percent": round(percent(files), 1),
+            "files": [
+                {"file": file.path, "lines": len(file.lines), "missing": sorted(file.lines - file.hit)}
+                for file in files
+            ],
+        }
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def as_text(result: FileResult) -> str:

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload
-from temporalio.api.failure.v1 import Failure
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError, TestService
@@ -27,35 +26,32 @@ from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
-from assay.permissions import EVERYTHING
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.connect import connect_client
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
 from assay.temporal.connection.options import ConnectionOptions
-from assay.temporal.core.protos import Start, WorkflowActivation, WorkflowActivationCompletion
+from assay.temporal.core.protos import Start
 from assay.temporal.core.runtime import core
-from assay.temporal.data import failures, payloads
+from assay.temporal.data import payloads
 from assay.temporal.replay.engine import Outcome, Replay
 from assay.temporal.replay.integrity import IncompleteHistoryError, check
-from assay.temporal.worker.activities import ActivityTasks
-from assay.temporal.worker.attempt import Attempt
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
-from assay.temporal.workflow.run.run import Run as WorkflowRun
-from assay.temporal.workflow.runs import Observer
 from assay.testing.host import TestHost
 from assay.testing.library import ActivityCall, EnvironmentOptions, Planned, Run, RunOptions
 from assay.testing.names import ActivityNames, TestedScript
-from assay.testing.search_attributes import Registered, set_by
+from assay.testing.refusals import Refusals
+from assay.testing.search_attributes import ClientAttributes, Registered
 from assay.testing.updates import Handlers, SentUpdate
+from assay.testing.worker import Hooks, TestWorker
 
 T = TypeVar("T")
 
 INLINE_QUEUE = "test"
+_UNRAISED = 5.0  # seconds after which a failed workflow task ends a test that waits for something else
 _SERVER = 60.0  # seconds for what a worker waits for before it goes on
-_ENDLESS = 1000  # failed attempts of an activity without a limit, by default more than a day of them
 
 
 def find_server() -> str:
@@ -95,6 +91,10 @@ class Server:
             self._attributes = Registered((await self.get()).client)
         return self._attributes
 
+    async def attributes_of(self, client: Client) -> ClientAttributes:
+        """Return what registers the search attributes that a client sets."""
+        return ClientAttributes(client.sdk, await self.attributes())
+
     async def client(self) -> Client:
         """Connect to it, as scripts do."""
         return Client(await connect_client("test.workflow_env", ConnectionOptions()))
@@ -103,103 +103,6 @@ class Server:
         """Stop it."""
         if self._environment is not None:
             await self._environment.shutdown()
-
-
-class _TestActivities(ActivityTasks):
-    """Writes down the calls of activities, and reports one that fails again and again."""
-
-    def __init__(
-        self,
-        options: WorkerOptions,
-        script: asyncio.AbstractEventLoop,
-        note: Callable[[Start], None],
-        hear_endless: Callable[[str], None],
-    ) -> None:
-        super().__init__(options.all_activities(), script, options.task_queue)
-        self._note = note
-        self._hear_endless = hear_endless
-
-    def on_start(self, attempt: Attempt) -> None:
-        """Write down the call."""
-        self._note(attempt.start)
-
-    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
-        """Report an activity without a limit that has failed too often."""
-        start = attempt.start
-        if start.attempt == _ENDLESS and start.retry_policy.maximum_attempts == 0:
-            self._hear_endless(f"{attempt.title} fails again and again: {failure.message}")
-
-    def unknown(self, name: str) -> Failure:
-        """End the test."""
-        text = f"activity '{name}' is neither in the script nor in the 'activities' of the environment"
-        return failures.application(text, "UnknownActivity", non_retryable=True)
-
-
-class _TestWorker(Worker):
-    """A worker whose activities are watched."""
-
-    always_takes_activities = True
-
-    def __init__(
-        self,
-        host: Host,
-        options: WorkerOptions,
-        note: Callable[[Start], None],
-        hear_endless: Callable[[str], None],
-        hear_failure: Callable[[str], None],
-        register: Callable[[Mapping[str, Payload]], None],
-        handlers: Handlers,
-    ) -> None:
-        super().__init__(host, options)
-        self._hear_failure = hear_failure
-        self._register = register
-        self._handlers = handlers
-        self.permissions = EVERYTHING  # its server belongs to the tool
-        self._note = note
-        self._hear_endless = hear_endless
-
-    def make_observer(self) -> Observer:
-        """Make what sees how runs go."""
-        return _Tasks(self._hear_failure, self._register, self._handlers)
-
-    def make_activities(self) -> ActivityTasks:
-        """Make what takes the activity tasks."""
-        return _TestActivities(self.options, asyncio.get_running_loop(), self._note, self._hear_endless)
-
-
-class _Tasks(Observer):
-    """Reports workflow tasks that fail (a run that no time will end); registers what search attributes the others set.
-
-    Called on the threads of workers, before the server sees a task's commands.
-    """
-
-    def __init__(
-        self, hear: Callable[[str], None], register: Callable[[Mapping[str, Payload]], None], handlers: Handlers
-    ) -> None:
-        self._hear = hear
-        self._register = register
-        self._handlers = handlers
-
-    def mismatch(self, run: WorkflowRun, message: str, where: str) -> None:
-        """Report a run that does not match its history."""
-        super().mismatch(run, message, where)
-        place = f"\n{where}" if where else ""
-        name = f"workflow '{run.start.workflow_type}' ({run.start.workflow_id})"
-        self._hear(f"{name} does not match its history: {message}{place}")
-
-    def rejected(self, run: WorkflowRun, message: str) -> None:
-        """Report commands that the server refuses."""
-        super().rejected(run, message)
-        self._hear(f"the server rejected the commands of workflow '{run.start.workflow_type}': {message}")
-
-    def activated(self, run: WorkflowRun, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Report a workflow task that failed, or register what it sets."""
-        if completion.HasField("failed"):
-            self._hear(completion.failed.failure.message)
-            return
-        if attributes := set_by(completion):
-            self._register(attributes)
-        self._handlers.activated(run, act, completion)
 
 
 class TestEnvironment:
@@ -226,9 +129,19 @@ class TestEnvironment:
         self._started: dict[str, tuple[float, list[Planned]]] = {}
         self._names = ActivityNames((), is_open=False)
         self._handlers = Handlers()
+        self._refusals = Refusals(self._hear)
+        self._hooks = Hooks(
+            note=self._note,
+            failed=self._hear,
+            endless=self._hear_endless,
+            register=self._register,
+            handlers=self._handlers,
+            refusals=self._refusals,
+        )
         self._first_start: float | None = None
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[str] = self._loop.create_future()
+        self._is_raised = False
         self._endless: asyncio.Future[str] = self._loop.create_future()
         """What is said of an activity that fails again and again."""
 
@@ -273,13 +186,14 @@ class TestEnvironment:
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
             self._workers.append(self._worker(self._host, inline))
+        self._refusals.open()
         for worker in self._workers:
             worker.settings.parts = self._host.more_parts
             await worker.start()
             self._host.services.remove(worker)
 
     def _worker(self, host: Host, options: WorkerOptions) -> Worker:
-        return _TestWorker(host, options, self._note, self._hear_endless, self._hear, self._register, self._handlers)
+        return TestWorker(host, options, self._hooks)
 
     def _register(self, attributes: Mapping[str, Payload]) -> None:
         """Called on a worker's thread."""
@@ -295,6 +209,11 @@ class TestEnvironment:
         def hear() -> None:
             if not self._failed.done():
                 self._failed.set_result(text)
+                self._loop.call_later(_UNRAISED, end_test)
+
+        def end_test() -> None:
+            if not self._is_raised:
+                self._host.end_test(text)
 
         self._loop.call_soon_threadsafe(hear)
 
@@ -489,6 +408,7 @@ class TestEnvironment:
             if waiting.done():
                 return waiting.result()
             if self._failed.done():
+                self._is_raised = True
                 raise ErrorObject(self._failed.result(), kind="workflow_task")
             raise ErrorObject(self._endless.result(), kind="timeout")
         finally:
@@ -510,6 +430,7 @@ class TestEnvironment:
 
     async def close(self) -> None:
         """End the workers and what still runs on them."""
+        self._refusals.close()
         for run in self._runs:
             with suppress(RPCError):
                 await self._server.client.get_workflow_handle(run.workflow_id).terminate()

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from typing import IO, Any
 
 from assay.errors import AssayError, LuaError
@@ -124,15 +125,21 @@ class File:
         message, traceback = "", ""
         began = time.monotonic()
         exited = False
+        ending = host.ending = asyncio.get_running_loop().create_future()
+        running = asyncio.ensure_future(_until_exit(host.run(function, ())))
+        await asyncio.wait((running, ending), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await asyncio.wait_for(host.run(function, ()), self._timeout)
+            if running.done():
+                exited = running.result()
+            else:
+                message = ending.result() if ending.done() else f"the test has not ended within {self._timeout:g} s"
+                traceback = "\n".join(place for item in host.environments for place in item.where())
+                running.cancel()
+                await asyncio.wait((running,))
         except LuaError as error:
             message, traceback = error.message, error.traceback
-        except TimeoutError:
-            message = f"the test has not ended within {self._timeout:g} s"
-            traceback = "\n".join(place for item in host.environments for place in item.where())
-        except SystemExit:
-            exited, message = True, "os.exit ends the whole file"
+        if exited:
+            message = "os.exit ends the whole file"
         try:
             problem = await self._close_environments()
             if problem and not message:
@@ -170,6 +177,15 @@ class File:
                     what = "cannot go on: its workflow task fails, also when it is replayed"
                 problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
         return problem
+
+
+async def _until_exit(test: Coroutine[Any, Any, object]) -> bool:
+    """Run a test; returns whether it has called `os.exit`, which would go through the event loop."""
+    try:
+        await test
+    except SystemExit:
+        return True
+    return False
 
 
 def main(settings: dict[str, Any]) -> None:

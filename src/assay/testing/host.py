@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
+from assay.testing.policy import TestPolicy
 
 if TYPE_CHECKING:
     from assay.testing.environment import Server, TestEnvironment
@@ -49,13 +51,20 @@ class TestHost(Host):
             Finder(self.folder, permissions),
             write,
             parts=(*PARTS, *self.more_parts),
-            permissions=permissions,
+            policy=TestPolicy(permissions, lambda: self.server),
         )
         self.on_exit = lambda: None
         self.tests: dict[str, LuaFunction | Exploration] = {}
         self.running: str | None = None
+        self.ending: asyncio.Future[str] | None = None
+        """What ends the running test, whatever it waits for: its message."""
         self.server: Server | None = None
         self.environments: list[TestEnvironment] = []
+
+    def end_test(self, message: str) -> None:
+        """Let the running test fail."""
+        if self.ending is not None and not self.ending.done():
+            self.ending.set_result(message)
 
     def declare(self, name: str, function: LuaFunction | Exploration) -> None:
         """Keep a test."""

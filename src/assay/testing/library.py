@@ -47,7 +47,7 @@ class EnvironmentOptions:
         script: A worker script, seen from the folder of the test file. It runs as usual, but its `temporal.worker`
             runs in the environment.
         arguments: What the script finds in `arg`.
-        workflows: Workflows that are not in the script: name → function.
+        workflows: Workflows that are not in the script: name → function. A client starts them on the task queue "test".
         activities: Name → function, in place of the script's own activities of these names. An activity that neither
             has is an error of the test, and so is a name here that the script does not know and nothing calls.
     """

@@ -8,8 +8,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import TypedSearchAttributes
 
 from assay.lua.values import Value
+from assay.temporal.client.search_attributes import SearchAttributes
 from assay.temporal.core.protos import WorkflowActivationCompletion
 from assay.temporal.data import search_attributes
 
@@ -43,6 +45,19 @@ class Registered:
         """Register those of a workflow that is started. Raises RPCError and BuiltinError."""
         changes = search_attributes.updates(values)
         await self.add({change.key.name: search_attributes.to_payload(change) for change in changes})
+
+
+class ClientAttributes(SearchAttributes):
+    """Those that a client of a test sets."""
+
+    def __init__(self, client: Client, registered: Registered) -> None:
+        super().__init__(client)
+        self._registered = registered
+
+    async def typed(self, values: Mapping[str, Value]) -> TypedSearchAttributes:
+        """Register those that are new first. Raises RPCError and BuiltinError."""
+        await self._registered.add_values({name: value for name, value in values.items() if value is not None})
+        return await super().typed(values)
 
 
 def set_by(completion: WorkflowActivationCompletion) -> dict[str, Payload]:

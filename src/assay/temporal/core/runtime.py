@@ -47,6 +47,9 @@ _LOST = {
 }
 """What Core logs of completions that are lost, in words for users. The server lets each be tried again."""
 
+_REFUSED = ("Error while completing workflow activation", "Could not find Nexus endpoint")
+"""Signs of workflow tasks that the server refuses because of their commands."""
+
 _SERVER_MESSAGE = re.compile(r'message: \\?"((?:[^"\\]|\\.)*?)\\?"')
 
 
@@ -70,6 +73,9 @@ class PollFailure:
 
 on_poll_failure: set[Callable[[PollFailure], None]] = set()
 """What is called with each of them, on a thread of the core. There are several pollers, and no server is named."""
+
+on_refusal: set[Callable[[str], None]] = set()
+"""What is called with the server's reason when it refuses the commands of a workflow task, on a thread of the core."""
 
 
 @dataclass(kw_only=True)
@@ -188,9 +194,12 @@ def _is_news(record: logging.LogRecord) -> bool:
             told(failure)
     if "gRPC call" in message:
         return False
+    found = _SERVER_MESSAGE.search(message)
+    if found is not None and any(sign in message for sign in _REFUSED):
+        for hear in tuple(on_refusal):
+            hear(found[1])
     for sign, meaning in _LOST.items():
         if sign in message:
-            found = _SERVER_MESSAGE.search(message)
             record.msg, record.args = f"{meaning}: {found[1] if found else 'no reason given'}", ()
             record.__dict__["event"] = events.RESULT_LOST
             return True

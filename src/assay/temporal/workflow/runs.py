@@ -30,6 +30,10 @@ WATCHDOG = 10.0
 """Seconds on the clock after which an activation is logged."""
 
 
+_UNEXPLAINED = "Error reporting WFT to server"
+"""Core's message of commands that the server refuses; its log has the reason."""
+
+
 class Observer:
     """What tools see of runs; this one logs what somebody has to look at."""
 
@@ -39,7 +43,11 @@ class Observer:
 
     def rejected(self, run: Run, message: str) -> None:
         """Note that the server refuses the commands of a workflow task, which comes back for ever then."""
-        run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands: {message}")
+        why = "" if message == _UNEXPLAINED else f": {message}"
+        run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands{why}")
+
+    def unregistered(self, message: str) -> None:
+        """Note a workflow task for a workflow that is not registered."""
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Note an activation and what followed from it."""
@@ -103,7 +111,10 @@ class Runs:
             text = str(error) or repr(error)
             start = _start(act)
             which = f"'{start.workflow_type}' ({start.workflow_id})" if start is not None else f"run {act.run_id}"
-            event = events.WORKFLOW_UNKNOWN if isinstance(error, UnknownWorkflowError) else events.WORKFLOW_TASK_FAILED
+            event = events.WORKFLOW_TASK_FAILED
+            if isinstance(error, UnknownWorkflowError):
+                event = events.WORKFLOW_UNKNOWN
+                self._observer.unregistered(text)
             self._settings.reporter.report(
                 event, f"workflow {which}: the workflow task failed: {text}", error=error, run_id=act.run_id
             )
