@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = (
-    *("check", "codec-server", "completion", "context", "deploy", "dev", "exec"),
+    *("check", "codec-server", "completion", "context", "debug", "deploy", "dev", "exec"),
     *("health", "help", "modules", "new", "repl", "replay"),
     *("run", "test", "types", "version", "workflow"),
 )

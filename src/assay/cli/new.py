@@ -23,8 +23,8 @@ STUBS = "assay.lua"
 def command(name: str, verbose: bool) -> int:
     """Make a project in the new folder NAME.
 
-    It has a worker with one workflow, its test, a client script, a README, a Makefile, and settings and annotations for
-    the Lua language server. Its tests pass at once: make -C NAME test
+    It has a worker with one workflow, its test, a client script, a README, a Makefile, settings and annotations for the
+    Lua language server, and launch configurations for the debugger. Its tests pass at once: make -C NAME test
     """
     folder = Path(name)
     queue = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
@@ -38,8 +38,11 @@ def command(name: str, verbose: bool) -> int:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(_TEMPLATE.iterdir()):
-            target = folder / path.name.replace("dot.", ".")
+        for path in sorted(_TEMPLATE.rglob("*")):
+            if path.is_dir():
+                continue
+            target = folder / str(path.relative_to(_TEMPLATE)).replace("dot.", ".")
+            target.parent.mkdir(exist_ok=True)
             text = path.read_text(encoding="utf-8").replace("{{queue}}", queue).replace("{{name}}", folder.name)
             target.write_text(text, encoding="utf-8")
         write_stubs(os.fspath(folder / ".luals" / STUBS))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.builtins import log
@@ -15,6 +16,7 @@ from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.services import Service
+from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.paths import SETTINGS_FILE
 
@@ -29,6 +31,21 @@ _YOUNG_OBJECTS = 100_000
 """More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
 
 
+@dataclass(frozen=True)
+class Tool:
+    """What looks into a script that runs.
+
+    Attributes:
+        parts: More parts of the private Lua side.
+        libraries: The libraries that they need.
+        follow: Called with the script's state before it runs, and before anything in it waits.
+    """
+
+    parts: tuple[str, ...]
+    libraries: Mapping[str, tuple[str, bool]]
+    follow: Callable[[Host], None]
+
+
 def run_file(
     path: str,
     arguments: list[str],
@@ -38,6 +55,7 @@ def run_file(
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
     sharing: Sharing | None = None,
+    tool: Tool | None = None,
 ) -> int:
     """Run a script; returns the exit code.
 
@@ -49,6 +67,7 @@ def run_file(
         health: Where its workers answer for their health.
         observe: Called with the script's services whenever one of them has started.
         sharing: What this process shares with others that run the script.
+        tool: What looks into it.
     """
     try:
         with open(path, "rb") as file:
@@ -57,7 +76,7 @@ def run_file(
         _fail(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
-    return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing)
+    return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing, tool)
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False, asked: Asked | None = None) -> int:
@@ -75,6 +94,7 @@ def _run(
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
     sharing: Sharing | None = None,
+    tool: Tool | None = None,
 ) -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
@@ -83,7 +103,7 @@ def _run(
     except AssayError as error:
         _fail(str(error))
         return 1
-    host = Host(LIBRARIES, Finder(folder, allowed), write, flush, permissions=allowed)
+    host = _make_host(Finder(folder, allowed), write, flush, allowed, tool)
     host.verbose, host.health, host.sharing = verbose, health, sharing
     signals: Signals | None = None
 
@@ -92,7 +112,7 @@ def _run(
         if signals is None:
             from assay.cli.signals import Signals
 
-            signals = Signals(_end_commands)
+            signals = Signals(end_commands)
         return signals
 
     def watch_signals() -> None:
@@ -143,6 +163,22 @@ def _fail(message: str, traceback: str = "") -> None:
     log.emit("error", message, fields, SCRIPT_FAILED.name, SCRIPT_FAILED.code)
 
 
+def _make_host(
+    finder: Finder, write: Callable[[bytes], Any], flush: Callable[[], Any], allowed: Permissions, tool: Tool | None
+) -> Host:
+    if tool is None:
+        return Host(LIBRARIES, finder, write, flush, permissions=allowed)
+
+    def before_wait() -> None:
+        flush()
+        tool.follow(host)
+
+    libraries, parts = {**LIBRARIES, **tool.libraries}, (*PARTS, *tool.parts)
+    host = Host(libraries, finder, write, before_wait, parts=parts, permissions=allowed)
+    tool.follow(host)
+    return host
+
+
 def _permissions(asked: Asked | None, folder: str) -> Permissions:
     if asked is None and not os.path.lexists(os.path.join(folder, SETTINGS_FILE)):
         return EVERYTHING
@@ -151,7 +187,7 @@ def _permissions(asked: Asked | None, folder: str) -> Permissions:
     return permissions(asked, folder)
 
 
-def _end_commands(patience: float) -> None:
+def end_commands(patience: float) -> None:
     """End the commands that run, before the process ends by a signal."""
     child = sys.modules.get("assay.builtins.shell.child")
     if child is not None:

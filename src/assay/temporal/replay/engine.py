@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os.path
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from assay.temporal.data.codec import make_codec
 from assay.temporal.replay.differences import Difference, differences
 from assay.temporal.replay.extent import handled
 from assay.temporal.replay.feed import Feed
-from assay.temporal.replay.steps import Call, Step, Taken, event_step, history_steps, places
+from assay.temporal.replay.steps import Call, Step, Taken, behind, event_step, history_steps
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.run.waits import stack
@@ -76,11 +76,13 @@ class Trace:
     Attributes:
         divergence: Where the run parts from its history, None when it does not.
         places: The line of the script behind an event, by the event's id.
+        calls: The number in the run of the call of a builtin behind an event, by the event's id.
         waits: What each task of the run waits for, with its Lua traceback; empty when it has ended or does not match.
     """
 
     divergence: Divergence | None
     places: dict[int, str]
+    calls: dict[int, int]
     waits: str
 
 
@@ -129,14 +131,14 @@ class _Watch(Observer):
 def take_calls(host: WorkflowHost) -> list[Call]:
     calls = []
     while call := host.state.invoke(b"take_call"):
-        index, first, has_timeout, place = call
-        title = registry.functions[index].title
-        calls.append(Call(title, first.decode("utf-8", "replace"), has_timeout, place.decode("utf-8", "replace")))
+        index, first, has_timeout, place, number = call
+        title, texts = registry.functions[index].title, [text.decode("utf-8", "replace") for text in (first, place)]
+        calls.append(Call(title, texts[0], has_timeout, texts[1], number))
     return calls
 
 
-class Replay:
-    """The workflows of a script's workers, ready to be replayed."""
+class Workflows:
+    """What a replay takes from a script's workers: their workflows, the settings and the codec."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
@@ -144,7 +146,7 @@ class Replay:
         settings, codec = None, None
         for worker in workers:
             codec = codec or worker.options.codec
-            settings = dataclasses.replace(worker.settings, parts=(TRACE,))
+            settings = worker.settings
             for definition in worker.definitions():
                 if definition.name in definitions:
                     named = "dynamic workflow" if definition.name is None else f"workflow '{definition.name}'"
@@ -152,11 +154,24 @@ class Replay:
                 definitions[definition.name] = definition
         if settings is None or not definitions:
             raise AssayError("the script registers no workflow")
-        self._names = {name for name in definitions if name is not None}
-        self._is_dynamic = None in definitions
+        self.definitions: Collection[Definition] = definitions.values()
+        self.settings = settings
+        self.codec = codec
+
+
+class Replay:
+    """The workflows of a script's workers, ready to be replayed."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
+        workflows = Workflows(workers)
+        names = {definition.name for definition in workflows.definitions}
+        self._names = {name for name in names if name is not None}
+        self._is_dynamic = None in names
         self.watch = _Watch()
-        self._codec = codec
-        self._runs = Runs(definitions.values(), settings, self.watch)
+        self._codec = workflows.codec
+        settings = dataclasses.replace(workflows.settings, parts=(TRACE,))
+        self._runs = Runs(workflows.definitions, settings, self.watch)
 
     def knows(self, workflow_type: str) -> bool:
         """Whether there is code for a workflow."""
@@ -176,7 +191,7 @@ class Replay:
         """
         done = handled(history.events)
         if not done:
-            return Trace(self._unregistered(history), {}, "")
+            return Trace(self._unregistered(history), {}, {}, "")
 
         async def only() -> AsyncIterator[WorkflowHistory]:
             yield WorkflowHistory(history.workflow_id, history.events[:done])
@@ -184,7 +199,10 @@ class Replay:
         [outcome] = [outcome async for outcome in self.run(only())]
         watched = self.watch.watched
         waits = watched.waits if outcome.divergence is None else ""
-        return Trace(outcome.divergence, places(history.events, watched.taken.steps), waits)
+        steps = behind(history.events, watched.taken.steps)
+        places = {event: step.where for event, step in steps.items() if step.where}
+        calls = {event: step.call for event, step in steps.items() if step.call}
+        return Trace(outcome.divergence, places, calls, waits)
 
     def _outcome(self, history: WorkflowHistory, failure: str | None) -> Outcome:
         started = history.events[0].workflow_execution_started_event_attributes

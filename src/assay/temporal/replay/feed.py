@@ -57,16 +57,9 @@ class Feed:
         """Replay a history; returns Core's words for why it does not match. Raises AssayError if it is not complete."""
         check(history.events)
         await self._histories.push(history.workflow_id, history.events)
-        try:
-            async with asyncio.timeout(None) as limit:
-                while True:
-                    limit.reschedule(asyncio.get_running_loop().time() + ANSWER_TIMEOUT)
-                    removal = await self._step()
-                    if removal is not None:
-                        break
-        except TimeoutError:
-            self._is_stuck = True
-            raise AssayError("Temporal's Core cannot read this history") from None
+        removal = None
+        while removal is None:
+            removal = await self._step()
         if removal.reason in _AT_THE_END:
             return None
         if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
@@ -75,7 +68,12 @@ class Feed:
 
     async def _step(self) -> RemoveFromCache | None:
         """Let the run go on; returns the removal that ends it."""
-        data = await self._core.poll_workflow_activation()
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                data = await self._core.poll_workflow_activation()
+        except TimeoutError:
+            self._is_stuck = True
+            raise AssayError("Temporal's Core cannot read this history") from None
         activation = WorkflowActivation.FromString(data)
         try:
             self._codec.open(activation, data)

@@ -23,7 +23,7 @@ class Step:
     `key` tells steps of one kind apart: an activity's or a child's id, the number of a timer. Steps that are not
     `ordered` (local activities, patches, …) come into a history in an order of their own. `input` are the payloads that
     it sends, `nanoseconds` the duration of a timer; `task` is the length of the history at the workflow task of a step
-    of a run.
+    of a run, and `call` the number in the run of the call of a builtin behind it, 0 when that is not known.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Step:
     input: tuple[bytes, ...] = ()
     nanoseconds: int = 0
     task: int = 0
+    call: int = 0
 
     def __str__(self) -> str:
         return self.kind + (f" '{self.name}'" if self.name else "") + (f": {self.detail}" if self.detail else "")
@@ -229,13 +230,14 @@ def history_steps(events: Iterable[HistoryEvent]) -> Iterator[Step]:
 class Call:
     """A builtin that the script called: its name, its first argument if that is a text, its line.
 
-    `has_timeout` tells whether its options have a timeout.
+    `has_timeout` tells whether its options have a timeout, `number` which call of the run it is.
     """
 
     title: str
     first: str
     has_timeout: bool
     place: str
+    number: int
 
 
 class Taken:
@@ -276,22 +278,24 @@ class Taken:
 def _command_step(variant: str, value: object, calls: list[Call], task: int) -> Step:
     kind, name_field, key_field = _COMMANDS[variant]
     name, key = _unless_hidden(_field(value, name_field)), _field(value, key_field)
-    behind = next((call for call in calls if _is_behind(call, kind, name)), None)
-    if behind is not None:
-        calls.remove(behind)
+    source = next((call for call in calls if _is_behind(call, kind, name)), None)
+    if source is not None:
+        calls.remove(source)
     detail = key if kind == _CHILD else ""
     if variant == "fail_workflow_execution":
         detail = _field(value, "failure.message")
+    place, number = (source.place, source.number) if source else ("", 0)
     return Step(
         kind,
         name,
-        behind.place if behind else "",
+        place,
         detail,
         key,
         kind not in _UNORDERED,
         _input(kind, value, is_event=False),
         _nanoseconds(kind, value),
         task,
+        number,
     )
 
 
@@ -303,15 +307,20 @@ def _is_behind(call: Call, kind: str, name: str) -> bool:
     return call.title in _CALLS.get(kind, ()) and (kind not in _NAMED or call.first == name)
 
 
-def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, str]:
-    """The line of the script that caused each event, by the event's id: of the events of which it is known."""
-    lines: dict[tuple[str, str, str], deque[str]] = {}
+def behind(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, Step]:
+    """The step of the run that caused each event, by the event's id: of the events of which it is known."""
+    steps: dict[tuple[str, str, str], deque[Step]] = {}
     for mine in taken:
-        lines.setdefault(mine.identity, deque()).append(mine.where)
+        steps.setdefault(mine.identity, deque()).append(mine)
     found = {}
     for event in events:
         step = event_step(event)
-        queue = lines.get(step.identity) if step is not None else None
+        queue = steps.get(step.identity) if step is not None else None
         if queue:
             found[event.event_id] = queue.popleft()
-    return {event: place for event, place in found.items() if place}
+    return found
+
+
+def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, str]:
+    """The line of the script that caused each event, by the event's id: of the events of which it is known."""
+    return {event: step.where for event, step in behind(events, taken).items() if step.where}

@@ -9,6 +9,7 @@ local type = type
 local MOST = 1000 -- calls between two looks
 
 local calls, count = {}, 0
+local number = 0 -- of calls, from the beginning of the run
 
 local function place()
   local level = 3
@@ -28,17 +29,18 @@ end
 local call = host.call
 
 function host.call(index, ...)
+  number = number + 1
   if count < MOST then
     local _, first, options = ...
     local has_timeout = type(options) == "string" and find(options, '"timeout"', 1, true) ~= nil
     count = count + 1
-    calls[count] = { index, type(first) == "string" and first or "", has_timeout, place() }
+    calls[count] = { index, type(first) == "string" and first or "", has_timeout, place(), number }
   end
   return call(index, ...)
 end
 
 -- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, whether its
--- options have a timeout, its line.
+-- options have a timeout, its line, its number in the run.
 local taken = 0
 
 function host.take_call()
@@ -48,5 +50,5 @@ function host.take_call()
     calls, count, taken = {}, 0, 0
     return nil
   end
-  return item[1], item[2], item[3], item[4]
+  return item[1], item[2], item[3], item[4], item[5]
 end

@@ -49,6 +49,9 @@ class Observer:
     def unregistered(self, message: str) -> None:
         """Note a workflow task for a workflow that is not registered."""
 
+    def activating(self, run: Run, act: WorkflowActivation) -> None:
+        """Note that a run takes an activation."""
+
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Note an activation and what followed from it."""
 
@@ -127,6 +130,7 @@ class Runs:
         if removal is not None:
             return self._remove(act.run_id, removal)
         run = self._runs.get(act.run_id) or self._make(act)
+        self._observer.activating(run, act)
         began = time.monotonic()
         completion = run.activate(act)
         self._look_at_the_time(run, time.monotonic() - began)

@@ -55,6 +55,7 @@ class Settings:
         payload_limit: Bytes of the largest payload that the server takes.
         local_activities: The names that the worker has (None: whatever is asked for).
         parts: More parts of the private Lua side, for tools that look into runs.
+        prints_in_replay: Show what runs print and log also while history is replayed.
         hides_failures: The codec encrypts messages and stack traces of failures too.
         no_eager_activities: Take no activity with the answer to a workflow task.
         spans: Makes the spans of runs; None without traces.
@@ -71,6 +72,7 @@ class Settings:
     payload_limit: int = payloads.USUAL_LIMIT
     local_activities: Collection[str] | None = None
     parts: tuple[str, ...] = ()
+    prints_in_replay: bool = False
     hides_failures: bool = False
     no_eager_activities: bool = False
     spans: Spans | None = None

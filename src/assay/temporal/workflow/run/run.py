@@ -151,6 +151,7 @@ class Run:
             copies=settings.copies,
             more_parts=settings.parts,
             hash_seed=settings.hash_seed,
+            prints_in_replay=settings.prints_in_replay,
         )
 
     # The activation -----------------------------------------------------------------------------------------

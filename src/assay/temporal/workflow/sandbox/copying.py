@@ -96,6 +96,7 @@ def _make_copy(run: WorkflowHost, snapshot: bytes, *, live: bool) -> WorkflowHos
         live=live,
         more_parts=run.more_parts,
         objects=Objects(lent=run.objects),
+        prints_in_replay=run.workflow_policy.prints_in_replay,
     )
     copy.state.invoke(b"be_copy", live)
     copy.limits.check_room(snapshot)

@@ -76,11 +76,13 @@ class WorkflowHost(Host):
         more_parts: tuple[str, ...] = (),
         hash_seed: int = HASH_SEED,
         objects: Objects | None = None,
+        prints_in_replay: bool = False,
     ) -> None:
         """Make the state.
 
         `copies`: where the run's copies are kept. `is_copy`: beside the run, for functions that only read, or `live`,
-        with the real clock and randomness, for a side effect; `objects` are the run's then.
+        with the real clock and randomness, for a side effect; `objects` are the run's then. `prints_in_replay`: what
+        is printed and logged shows also while history is replayed.
         """
         self.source = source
         self.copies = copies or Copies()
@@ -94,7 +96,9 @@ class WorkflowHost(Host):
         """What each task waits for: the method of `ctx`, its arguments, and the run's time then."""
         self.progress = 0
         """Counts what may have changed the answer of a condition."""
-        self.workflow_policy = WorkflowPolicy(source, self._output, is_copy=is_copy, live=live)
+        self.workflow_policy = WorkflowPolicy(
+            source, self._output, is_copy=is_copy, live=live, prints_in_replay=prints_in_replay
+        )
         self.limits = RunLimits(limits, keeps_old_values=is_copy and not live)
         registry.describe("assay.temporal.workflow.ctx.library")
         super().__init__(
@@ -105,7 +109,7 @@ class WorkflowHost(Host):
             late=LATE_OF_RUN,
             memory_limit=self.limits.memory_bytes,
             hash_seed=hash_seed,
-            has_line_hook=bool(more_parts),  # those of coverage
+            has_line_hook=bool(more_parts),  # those of coverage, or of the debugger
             policy=self.workflow_policy,
             limits=self.limits,
             objects=objects,
@@ -113,7 +117,7 @@ class WorkflowHost(Host):
         self.limits.hold(self.state, self.callbacks)
 
     def _print(self, text: bytes) -> None:
-        if (self.live or not self.source.is_replaying) and self._output.admits(len(text)):
+        if self.workflow_policy.is_heard and self._output.admits(len(text)):
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
 

@@ -70,12 +70,14 @@ def _ignore(*_arguments: Any) -> None:
 class WorkflowPolicy(Policy):
     """Allows what is pure, replaces what is not deterministic, and refuses the rest."""
 
-    __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "reading")
+    __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "prints_in_replay", "read_only", "reading")
 
     hurried: ClassVar[bool] = True
 
-    def __init__(self, source: Source, output: OutputLimit, *, is_copy: bool, live: bool) -> None:
-        """`is_copy`, `live`: as for `WorkflowHost`."""
+    def __init__(
+        self, source: Source, output: OutputLimit, *, is_copy: bool, live: bool, prints_in_replay: bool
+    ) -> None:
+        """`is_copy`, `live`, `prints_in_replay`: as for `WorkflowHost`."""
         super().__init__(EVERYTHING)
         self._source = source
         self._output = output
@@ -83,12 +85,22 @@ class WorkflowPolicy(Policy):
         self._live = live
         self.reading = False
         """A condition is being evaluated."""
+        self.prints_in_replay = prints_in_replay
+        self.read_only = ""
+        """Why a tool may only read for now; empty while the run itself runs."""
         self.asked: tuple[Function, list[Any]] | None = None
         """The last call of a method that waits."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what the run prints and logs is shown: on a replay it was shown before."""
+        return self._live or self.prints_in_replay or not self._source.is_replaying
 
     def implementation(self, function: Function) -> Callable[..., Any]:
         """Return what runs when the workflow calls `function`. Raises BuiltinError when it may not."""
         title = function.title
+        if self.read_only and not function.pure and title != "time":
+            raise BuiltinError(self.read_only)
         if function.owner is not None:
             if self._is_copy and not function.pure:
                 raise BuiltinError(_ONLY_ANSWERS)
@@ -107,7 +119,7 @@ class WorkflowPolicy(Policy):
         return function.python if self._live else lambda *arguments: replaced(self._source, *arguments)
 
     def _log(self, write: Callable[..., Any]) -> Callable[..., Any]:
-        if not self._live and self._source.is_replaying:
+        if not self.is_heard:
             return _ignore
 
         def limited(message: bytes, fields: dict[str, Any] | None = None) -> None:

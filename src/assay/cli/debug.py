@@ -1,0 +1,170 @@
+"""`assay debug`: a debug adapter for editors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+import click
+
+from assay.cli import script as runner
+from assay.cli.failure import describe
+from assay.cli.leave import complain, leave
+from assay.cli.sandbox import SandboxedCommand
+from assay.errors import AssayError
+from assay.lua.host import Host
+from assay.lua.loop import new_event_loop
+from assay.permissions.settings import Asked, permissions
+
+if TYPE_CHECKING:
+    from assay.debugging.launch import Launch
+    from assay.debugging.session import Session
+
+
+@click.command(cls=SandboxedCommand, short_help="Debug a script, or the replay of a run, from an editor.")
+@click.option("--vscode", metavar="FILE", help="Write an extension for VS Code to FILE.vsix instead.")
+def command(vscode: str | None, asked: Asked) -> int:
+    """Speak the Debug Adapter Protocol on standard input and output: an editor starts this.
+
+    It debugs a script, or the replay of a workflow run from a server or a history file, as the editor's launch
+    configuration says; "assay context debugging" has an example.
+    """
+    if vscode is not None:
+        return _write_extension(vscode)
+    from assay.debugging import inside
+    from assay.debugging.session import Session
+
+    source, target = _take_streams()
+    session = Session(source, target)
+    inside.attach(session)
+    sys.stdout = _stream(session, "stdout")
+    sys.stderr = _stream(session, "stderr")
+    session.on_disconnect = _leave
+    threading.Thread(target=session.serve, name="assay-debug", daemon=True).start()
+    launch = session.next_launch()
+    try:
+        code = _run(session, launch, asked)
+    except AssayError as error:
+        session.refuse(describe(error))
+        code = 1
+    session.end(code)
+    threading.Event().wait()  # the editor says goodbye, or goes
+    return code
+
+
+def _write_extension(path: str) -> int:
+    from assay.debugging.vscode import write_extension
+
+    try:
+        write_extension(path, [os.path.abspath(sys.argv[0]), "debug"])
+    except OSError as error:
+        complain(f"cannot write {path}: {error.strerror}")
+        return 1
+    click.echo(f"{path} is ready:\n  code --install-extension {shlex.quote(path)}")
+    return 0
+
+
+def _take_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Take standard input and output for the protocol; what else writes there goes to standard error."""
+    source, target = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return os.fdopen(source, "rb"), os.fdopen(target, "wb")
+
+
+def _stream(session: Session, category: str) -> TextIO:
+    from assay.debugging.output import output_stream
+
+    return output_stream(lambda raw: session.output(category, raw.decode("utf-8", "backslashreplace")))
+
+
+def _leave() -> None:
+    runner.end_commands(patience=1)
+    leave(0)
+
+
+def _run(session: Session, launch: Launch, asked: Asked) -> int:
+    _enter(launch)
+    if not launch.is_replay:
+        return _run_script(session, launch, asked)
+    from assay.debugging.replay import DebuggedReplay
+
+    session.on_terminate = _leave
+    allowed = permissions(asked, os.path.dirname(launch.program) or ".")
+    with asyncio.Runner(loop_factory=new_event_loop) as loop:
+        return loop.run(DebuggedReplay(session, launch, allowed).run())
+
+
+def _enter(launch: Launch) -> None:
+    """Make the folder and the environment of the program. Raises AssayError."""
+    try:
+        if launch.cwd:
+            os.chdir(launch.cwd)
+        with open(launch.program, "rb"):
+            pass
+    except OSError as error:
+        raise AssayError(f"cannot read {error.filename}: {error.strerror}") from error
+    for name, text in launch.env.items():
+        if text is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = str(text)
+
+
+def _run_script(session: Session, launch: Launch, asked: Asked) -> int:
+    from assay.debugging import inside
+
+    session.begin()
+    if launch.stop_on_entry:
+        session.stop_soon("entry")
+    program = _Program(session)
+    session.on_terminate = program.terminate
+    session.on_pause = program.pause
+    return runner.run_file(
+        launch.program,
+        launch.args,
+        asked=asked,
+        tool=None if launch.no_debug else runner.Tool(inside.PARTS, inside.LIBRARIES, program.take),
+    )
+
+
+class _Program:
+    """A script that runs, for what the editor asks of it while it waits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._host: Host | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def take(self, host: Host) -> None:
+        """Take the script's state, before it runs and whenever it is about to wait."""
+        self._host = host
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._session.is_to_pause:
+            self.pause()
+
+    def pause(self) -> None:
+        """Stop it where it waits, if it does."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._host is not None and self._session.take_pause():
+            self._host.state.invoke(b"stop_idle", b"pause")
+
+    def terminate(self) -> None:
+        """End it: what it serves is shut down in order."""
+        if self._host is not None and self._host.services.running:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            _leave()

@@ -1,0 +1,479 @@
+-- What a debugger shows of a state: its coroutines as threads, their stacks, and values as variables. Everything here
+-- runs in a coroutine of its own, for which the level of a frame of another one does not change.
+local host = ...
+
+local debugger = {}
+host.debugger = debugger
+
+local getinfo, getlocal, getmetatable, getupvalue = debug.getinfo, debug.getlocal, debug.getmetatable, debug.getupvalue
+local setlocal, setupvalue = debug.setlocal, debug.setupvalue
+local byte, concat, find, format, gsub, sort, sub =
+  string.byte, table.concat, string.find, string.format, string.gsub, table.sort, string.sub
+local math_type, next, rawequal, rawget, rawlen, rawset = math.type, next, rawequal, rawget, rawlen, rawset
+local raw_status, setmetatable, tostring, type = coroutine.status, setmetatable, tostring, type
+local utf8_length = utf8.len
+
+local MAX_LEVELS = 2000 -- of a stack that are looked at
+local MAX_CHILDREN = 1000
+local MAX_TEXT = 10000 -- bytes of a string
+local MAX_PREVIEW = 100 -- bytes of a table in one line
+local OPENING = byte("(") -- begins the names of what is no variable
+
+-- Threads ------------------------------------------------------------------------------------------------
+
+local ids, last_id = setmetatable({}, host.WEAK_KEYS), 0 -- coroutine -> id, in the order in which they are made
+debugger.ids = ids
+
+function debugger.register(co)
+  if not ids[co] then
+    last_id = last_id + 1
+    ids[co] = last_id
+  end
+end
+
+function debugger.find_thread(id)
+  for co, of in next, ids do
+    if of == id then
+      return co
+    end
+  end
+end
+
+local function is_script(info)
+  return info.what ~= "C" and not host.is_private(info)
+end
+
+local function base_name(source)
+  return gsub(sub(source, 2), "^.*/", "")
+end
+
+local function place(info, line)
+  return base_name(info.source) .. ":" .. line
+end
+
+-- The number of levels on the stack of `co`.
+function debugger.depth(co)
+  if not getinfo(co, 0, "l") then
+    return 0
+  end
+  local exists, missing = 0, 1
+  while getinfo(co, missing, "l") do
+    exists, missing = missing, missing * 2
+  end
+  while missing - exists > 1 do
+    local middle = (exists + missing) // 2
+    if getinfo(co, middle, "l") then
+      exists = middle
+    else
+      missing = middle
+    end
+  end
+  return missing
+end
+
+-- The frames of the script on the stack of `co`, the innermost first.
+local function stack(co)
+  local frames, level = {}, 0
+  local info = getinfo(co, level, "Slnf")
+  while info and level < MAX_LEVELS do
+    if is_script(info) then
+      frames[#frames + 1] = { co = co, level = level, info = info }
+    end
+    level = level + 1
+    info = getinfo(co, level, "Slnf")
+  end
+  return frames
+end
+
+debugger.stack = stack
+
+local function thread_name(co, id)
+  if id == 1 then
+    return "main"
+  end
+  local kind = host.roots[co] and "task " or "coroutine "
+  local frames = stack(co)
+  local last = frames[#frames]
+  return kind .. id .. (last and " (" .. place(last.info, last.info.linedefined) .. ")" or "")
+end
+
+function debugger.threads()
+  local list = {}
+  for co, id in next, ids do
+    if raw_status(co) ~= "dead" then
+      list[#list + 1] = { id = id, name = thread_name(co, id) }
+    end
+  end
+  sort(list, function(a, b)
+    return a.id < b.id
+  end)
+  return list
+end
+
+-- Frames ------------------------------------------------------------------------------------------------
+
+local frames, references = {}, {} -- of the current stop, by id
+local owner -- the frame whose variables are listed: those inside of them belong to it too
+
+function debugger.forget()
+  frames, references, owner = {}, {}, nil
+end
+
+function debugger.frame(id)
+  return frames[id]
+end
+
+local function function_name(info)
+  if info.what == "main" then
+    return base_name(info.source)
+  end
+  return info.name or "function <" .. place(info, info.linedefined) .. ">"
+end
+
+function debugger.stack_trace(id, first, count)
+  local co = debugger.find_thread(id)
+  local found, list = co and stack(co) or {}, {}
+  for i = first + 1, count > 0 and first + count < #found and first + count or #found do
+    local frame = found[i]
+    frames[#frames + 1] = frame
+    local source = frame.info.source
+    list[#list + 1] = {
+      id = #frames,
+      name = function_name(frame.info),
+      line = frame.info.currentline,
+      column = 1,
+      source = {
+        name = base_name(source),
+        path = byte(source) == byte("@") and debugger.file(source) or nil,
+      },
+    }
+  end
+  return { stackFrames = list, totalFrames = #found }
+end
+
+-- The variables of a frame: its locals, of which an inner one hides an outer one of the same name. Each is an item with a
+-- name, a value, the expression for it, and a function that sets it.
+local function locals(frame)
+  local items, positions, i = {}, {}, 1
+  local name, value = getlocal(frame.co, frame.level, i)
+  while name do
+    if byte(name) ~= OPENING then
+      local index = i
+      local at = positions[name] or #items + 1
+      positions[name] = at
+      items[at] = {
+        name = name,
+        value = value,
+        path = name,
+        set = function(new)
+          setlocal(frame.co, frame.level, index, new)
+        end,
+      }
+    end
+    i = i + 1
+    name, value = getlocal(frame.co, frame.level, i)
+  end
+  i = 1
+  name, value = getlocal(frame.co, frame.level, -i)
+  while name do
+    items[#items + 1] = { name = "(... " .. i .. ")", value = value, path = "(select(" .. i .. ", ...))" }
+    i = i + 1
+    name, value = getlocal(frame.co, frame.level, -i)
+  end
+  return items
+end
+
+local function upvalues(fn, has_path)
+  local items, i = {}, 1
+  local name, value = getupvalue(fn, i)
+  while name do
+    if name ~= "_ENV" and name ~= "" then
+      local index = i
+      items[#items + 1] = {
+        name = name,
+        value = value,
+        path = has_path and name or nil,
+        set = function(new)
+          setupvalue(fn, index, new)
+        end,
+      }
+    end
+    i = i + 1
+    name, value = getupvalue(fn, i)
+  end
+  return items
+end
+
+-- The globals that the code of a frame sees.
+function debugger.globals(fn)
+  local i = 1
+  local name, value = getupvalue(fn, i)
+  while name do
+    if name == "_ENV" and type(value) == "table" then
+      return value
+    end
+    i = i + 1
+    name, value = getupvalue(fn, i)
+  end
+  return host.globals
+end
+
+-- Values -----------------------------------------------------------------------------------------------------
+
+local own = {} -- the globals that are Lua's own
+for name in next, host.globals do
+  own[name] = true
+end
+
+local function printable(text)
+  if not utf8_length(text) then
+    text = gsub(text, "[\x80-\xff]", function(char)
+      return format("\\x%02X", byte(char))
+    end)
+  end
+  return text
+end
+
+debugger.printable = printable
+
+local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
+
+local function quoted(text, most)
+  local more = ""
+  if #text > most then
+    local stop = most
+    while stop > most - 4 and byte(text, stop + 1) & 0xC0 == 0x80 do -- inside of a character
+      stop = stop - 1
+    end
+    text, more = sub(text, 1, stop), "…"
+  end
+  local escaped = gsub(text, '[%c"\\]', function(char)
+    return ESCAPES[char] or format("\\x%02X", byte(char))
+  end)
+  return '"' .. printable(escaped) .. '"' .. more
+end
+
+local function visible_metatable(value)
+  local metatable = getmetatable(value)
+  if type(metatable) == "table" and rawget(metatable, "__metatable") ~= false then
+    return metatable
+  end
+end
+
+local function is_less(a, b)
+  local kind_a, kind_b = type(a), type(b)
+  if kind_a == kind_b and (kind_a == "number" or kind_a == "string") then
+    return a < b
+  elseif kind_a == kind_b then
+    return false
+  end
+  return kind_a < kind_b
+end
+
+-- The keys of a table in the order in which they are shown: those of the list first. `most` is how many at most; the
+-- second result is how many there are beside these.
+local function keys_of(t, most)
+  local length = rawlen(t)
+  local keys, others, rest = {}, {}, 0
+  for i = 1, length < most and length or most do
+    keys[i] = i
+  end
+  rest = length - #keys
+  for key in next, t do
+    if not (math_type(key) == "integer" and key >= 1 and key <= length) then
+      others[#others + 1] = key
+    end
+  end
+  sort(others, is_less)
+  for i = 1, #others do
+    if #keys < most then
+      keys[#keys + 1] = others[i]
+    else
+      rest = rest + 1
+    end
+  end
+  return keys, rest
+end
+
+local function is_name(key)
+  return type(key) == "string" and find(key, "^[%a_][%w_]*$") ~= nil
+end
+
+local value_text
+
+local function table_text(t)
+  local keys, rest = keys_of(t, 20)
+  local parts, size = {}, 0
+  for i = 1, #keys do
+    local key, value = keys[i], rawget(t, keys[i])
+    local text = type(value) == "table" and not host.is_handle(value) and "{…}" or value_text(value, 40)
+    if key ~= i then
+      text = (is_name(key) and key or "[" .. value_text(key, 40) .. "]") .. " = " .. text
+    end
+    size = size + #text + 2
+    if size > MAX_PREVIEW then
+      rest = rest + #keys - i + 1
+      break
+    end
+    parts[#parts + 1] = text
+  end
+  if rest > 0 then
+    parts[#parts + 1] = "…"
+  end
+  return "{" .. concat(parts, ", ") .. "}"
+end
+
+function value_text(value, most)
+  local kind = type(value)
+  if kind == "string" then
+    return quoted(value, most or MAX_TEXT)
+  elseif kind == "table" then
+    if rawequal(value, host.null) then
+      return "null"
+    elseif host.names[value] then
+      return host.names[value]
+    elseif host.is_handle(value) then
+      return host.is_handle(value)
+    elseif host.is_error(value) then
+      return "error: " .. quoted(host.message_of(value), most or MAX_TEXT)
+    end
+    return table_text(value)
+  elseif kind == "function" then
+    local info = getinfo(value, "S")
+    if host.names[value] or not is_script(info) then
+      return "function " .. (host.names[value] or "(built-in)")
+    end
+    return "function <" .. place(info, info.linedefined) .. ">"
+  elseif kind == "thread" then
+    return "coroutine " .. (ids[value] or "") .. " (" .. raw_status(value) .. ")"
+  end
+  return kind == "userdata" and kind or tostring(value)
+end
+
+debugger.value_text = value_text
+
+local children
+
+local function has_children(value)
+  if type(value) == "table" then
+    return not (host.names[value] or host.is_handle(value) or rawequal(value, host.null))
+      and (next(value) ~= nil or visible_metatable(value) ~= nil)
+  end
+  return type(value) == "function" and not host.names[value] and is_script(getinfo(value, "S")) and #upvalues(value) > 0
+end
+
+local function refer(items)
+  references[#references + 1] = { items = items, frame = owner }
+  return #references
+end
+
+-- What the protocol calls a variable, or the result of an expression under the key `named`.
+function debugger.variable(name, value, path, named)
+  return {
+    name = name and printable(name) or nil,
+    [named or "value"] = value_text(value),
+    type = type(value),
+    evaluateName = path and utf8_length(path) and path or nil,
+    variablesReference = has_children(value) and refer(children(value, path)) or 0,
+  }
+end
+
+-- A function that lists what is in a value.
+function children(value, path)
+  return function()
+    if type(value) == "function" then
+      return upvalues(value)
+    end
+    local keys, rest = keys_of(value, MAX_CHILDREN)
+    local items = {}
+    for i = 1, #keys do
+      local key = keys[i]
+      local inner
+      if path and is_name(key) then
+        inner = path .. "." .. key
+      elseif path and (type(key) == "string" or type(key) == "number") then
+        inner = path .. "[" .. (type(key) == "string" and format("%q", key) or tostring(key)) .. "]"
+      end
+      items[i] = {
+        name = is_name(key) and key or "[" .. value_text(key, 100) .. "]",
+        value = rawget(value, key),
+        path = inner,
+        set = function(new)
+          rawset(value, key, new)
+        end,
+      }
+    end
+    if rest > 0 then
+      items[#items + 1] = { name = "…", text = rest .. " more" }
+    end
+    local metatable = visible_metatable(value)
+    if metatable then
+      items[#items + 1] = { name = "(metatable)", value = metatable }
+    end
+    return items
+  end
+end
+
+-- The globals that the script has made.
+local function globals(fn)
+  return function()
+    local items = {}
+    for _, item in ipairs(children(debugger.globals(fn), "_G")()) do
+      if item.text or not (own[item.name] or item.name == "arg" or host.names[item.value] == item.name) then
+        item.path = item.set and is_name(item.name) and item.name or item.path
+        items[#items + 1] = item
+      end
+    end
+    return items
+  end
+end
+
+function debugger.scopes(id)
+  local frame = frames[id]
+  local fn = frame.info.func
+  owner = frame
+  local function scope(name, items, is_expensive, hint)
+    return { name = name, presentationHint = hint, variablesReference = refer(items), expensive = is_expensive }
+  end
+  return {
+    scopes = {
+      scope("Locals", function()
+        return locals(frame)
+      end, false, "locals"),
+      scope("Upvalues", function()
+        return upvalues(fn, true)
+      end, false),
+      scope("Globals", globals(fn), true),
+    },
+  }
+end
+
+local function items_of(reference)
+  local list = references[reference]
+  if not list then
+    error("these variables are of an earlier stop", 0)
+  end
+  owner = list.frame
+  return list.items()
+end
+
+function debugger.variables(reference)
+  local items = items_of(reference)
+  local list = {}
+  for i = 1, #items do
+    local item = items[i]
+    list[i] = item.text and { name = item.name, value = item.text, variablesReference = 0 }
+      or debugger.variable(item.name, item.value, item.path)
+  end
+  return { variables = list }
+end
+
+-- The variable `name` of a reference, as an item that can be set; and the frame that it belongs to.
+function debugger.settable(reference, name)
+  for _, item in ipairs(items_of(reference)) do
+    if item.name == name and item.set then
+      return item, owner
+    end
+  end
+  error("'" .. name .. "' cannot be set", 0)
+end

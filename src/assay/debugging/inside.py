@@ -1,0 +1,74 @@
+"""What `stops.lua` asks Python for."""
+
+from __future__ import annotations
+
+import os.path
+from typing import TYPE_CHECKING
+
+from assay.lua.declare import Library
+from assay.lua.host import Host
+
+if TYPE_CHECKING:
+    from assay.debugging.session import Session
+
+_HERE = os.path.dirname(__file__)
+PARTS = tuple(os.path.join(_HERE, part) for part in ("frames", "expressions", "stops"))
+"""The parts of the private Lua side of a state that is debugged."""
+LIBRARIES = {"_.debugger": ("assay.debugging.inside", False)}
+
+_READ_ONLY = "not allowed in an expression of the debugger: it would change what the run does"
+
+library = Library("debugger", "While a state is debugged.")
+
+_sessions: list[Session] = []
+
+
+def attach(session: Session) -> None:
+    """Let the states of this process ask a session."""
+    _sessions[:] = [session]
+
+
+@library.function(pure=True)
+def file(name: str) -> str:
+    """Return the file of a chunk, as breakpoints have it."""
+    return os.path.realpath(name)
+
+
+@library.function(pure=True)
+def changes(version: int) -> bytes:
+    """Return what the editor wants, as JSON; empty when nothing is newer than `version`."""
+    return _sessions[0].changes(version)
+
+
+@library.function(pure=True)
+def stopped(event: bytes) -> None:
+    """Tell that the program has stopped; `event` is JSON."""
+    _sessions[0].stopped(event)
+
+
+@library.function(pure=True)
+def request(answer: bytes) -> bytes:
+    """Answer the last request, if there was one, and wait for the next."""
+    return _sessions[0].next_request(answer)
+
+
+@library.function(pure=True)
+def output(text: str) -> None:
+    """Show a text of the debugger in the editor's console."""
+    _sessions[0].output("console", text)
+
+
+@library.function(pure=True)
+def arrived(tick: int) -> None:
+    """Tell that a trip to an earlier line has come to its end, or has found the line."""
+    _sessions[0].arrived(tick)
+
+
+@library.function(pure=True)
+def evaluating(host: Host, yes: bool) -> None:
+    """Let an expression change nothing outside of the state of a workflow."""
+    if host.policy.hurried:  # that of a script imports nothing of Temporal
+        from assay.temporal.workflow.sandbox.policy import WorkflowPolicy
+
+        assert isinstance(host.policy, WorkflowPolicy)
+        host.policy.read_only = _READ_ONLY if yes else ""

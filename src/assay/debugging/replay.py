@@ -1,0 +1,170 @@
+"""Debugging the replay of a run, from its history alone and as often as somebody likes.
+
+Nothing is executed: no activity runs, and no command reaches a server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+
+from assay.debugging import events, inside
+from assay.debugging.launch import Launch
+from assay.debugging.session import Session
+from assay.permissions import Permissions
+from assay.temporal.client.connect import connect_client
+from assay.temporal.connection.options import ConnectionOptions
+from assay.temporal.core.protos import WorkflowActivation
+from assay.temporal.replay.engine import Replay, Trace, Workflows
+from assay.temporal.replay.feed import Feed
+from assay.temporal.replay.show import show
+from assay.temporal.telemetry import logs
+from assay.temporal.timeline import reading
+from assay.temporal.worker.registration import Script, read_script
+from assay.temporal.workflow.run.run import Run
+from assay.temporal.workflow.runs import Observer, Runs
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
+
+
+class DebuggedReplay:
+    """A run that is replayed under the debugger."""
+
+    def __init__(self, session: Session, launch: Launch, allowed: Permissions) -> None:
+        self._session = session
+        self._launch = launch
+        self._allowed = allowed
+        self._history: WorkflowHistory
+        self._trace: Trace
+        self._workflows: Workflows
+        self._stops = events.Stops()
+
+    async def run(self) -> int:
+        """Replay it until the editor has seen enough; returns the exit code.
+
+        Raises AssayError when there is nothing to replay: then nothing has begun.
+        """
+        logs.silence(verbose=False)
+        script = await self._read()
+        try:
+            self._history = (await self._find(script)).history
+            await self._prepare(script)
+            self._session.begin(counted=True)
+            self._session.on_events = self._choose_events
+            self._choose_events()
+            return await self._passes(script)
+        finally:
+            await script.close()
+
+    async def _read(self) -> Script:
+        launch = self._launch
+        return await read_script(launch.program, launch.args, permissions=self._allowed)
+
+    async def _find(self, script: Script) -> reading.Recorded:
+        launch = self._launch
+        if launch.history:
+            return reading.from_file(Path(launch.history))
+        options = dataclasses.replace(_connection(script))
+        options.url, options.namespace = launch.address or options.url, launch.namespace or options.namespace
+        client = await connect_client("debug", options, permissions=self._allowed)
+        return await reading.from_server(client, launch.workflow_id, launch.run_id or None)
+
+    async def _prepare(self, script: Script) -> None:
+        """Replay once without a stop: the calls behind the events are known then, and whether the run matches."""
+        self._workflows = Workflows(script.workers)
+        self._trace = await Replay(script.workers).trace(self._history)
+
+    def _choose_events(self) -> None:
+        wanted = self._session.wanted_events()
+        of_history = self._history.events
+        specs = [events.EventSpec(id=event.event_id) for event in of_history] if wanted is None else wanted
+        self._stops = events.stops(specs, of_history, self._trace.calls)
+        self._session.calls = self._stops.calls
+        self._session.changed()
+
+    async def _passes(self, script: Script) -> int:
+        session = self._session
+        while True:
+            if self._launch.stop_on_entry and not session.is_traveling:
+                session.stop_soon("entry")
+            await self._pass()
+            match session.next_pass():
+                case "anew":
+                    await script.close()
+                    script = await self._read()
+                    await self._prepare(script)
+                    self._choose_events()
+                case None:
+                    break
+        return self._report()
+
+    async def _pass(self) -> None:
+        settings = self._workflows.settings
+        settings = dataclasses.replace(
+            settings,
+            libraries={**settings.libraries, **inside.LIBRARIES},
+            # What is looked at needs room too; and nobody who waits for the editor uses the CPU of the run.
+            limits=WorkflowLimits(memory_mb=2 * settings.limits.memory_mb, cpu_seconds=math.inf),
+            parts=inside.PARTS,
+            prints_in_replay=True,
+        )
+        runs = Runs(self._workflows.definitions, settings, _Watch(self))
+        async with Feed(runs, self._workflows.codec) as feed:
+            await feed.replay(self._history)
+
+    def activating(self, act: WorkflowActivation) -> None:
+        """Stop at the next line if an event that is wanted comes with an activation."""
+        text = self._stops.tasks.get(act.history_length)
+        if text is not None:
+            self._session.stop_soon("event", text)
+
+    def stop_at_end(self, run: Run, reason: bytes, text: str) -> None:
+        """Stop where nothing of the run runs any more, for a look at where it waits."""
+        if not self._session.is_abandoned:
+            run.host.state.invoke(b"stop_idle", reason, text.encode())
+
+    @property
+    def stops_at_end(self) -> bool:
+        """Whether the run stops at the end of its history."""
+        return self._launch.stop_at_end
+
+    def _report(self) -> int:
+        divergence = self._trace.divergence
+        if divergence is None:
+            self._session.output("console", f"the replay matches the history: {len(self._history.events)} events\n")
+            return 0
+        self._session.output("important", f"the script does not match the history: {show(divergence)}\n")
+        return 1
+
+
+class _Watch(Observer):
+    """Follows the run."""
+
+    def __init__(self, replay: DebuggedReplay) -> None:
+        self._replay = replay
+        self._task = 0
+        self._has_parted = False
+
+    def activating(self, run: Run, act: WorkflowActivation) -> None:
+        """Stop for the events of a workflow task, once."""
+        if act.history_length != self._task:
+            self._task = act.history_length
+            self._replay.activating(act)
+
+    def mismatch(self, run: Run, message: str, where: str) -> None:
+        """Stop where the run parts from its history."""
+        self._has_parted = True
+        self._replay.stop_at_end(run, b"exception", f"the run parts from its history: {message}")
+
+    def removed(self, run: Run) -> None:
+        """Stop at the end of the history of an open run."""
+        if not (run.is_over or self._has_parted) and self._replay.stops_at_end:
+            self._replay.stop_at_end(run, b"pause", "the end of the history")
+
+
+def _connection(script: Script) -> ConnectionOptions:
+    """The options of a connection, out of those of a worker."""
+    given = script.connections[0]
+    return ConnectionOptions(**{item.name: getattr(given, item.name) for item in dataclasses.fields(ConnectionOptions)})
