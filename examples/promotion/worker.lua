@@ -2,10 +2,12 @@
 --
 --   assay run examples/promotion/worker.lua
 --
--- TEMPORAL_ADDRESS names the Temporal server (localhost:7233 when unset).
+-- TEMPORAL_ADDRESS names the Temporal server (localhost:7233 when unset), METRICS the address for metrics, if any.
+local metrics = env.get("METRICS")
 
 return temporal.worker({
   task_queue = "promotions",
+  metrics = metrics and { prometheus = metrics },
 
   activities = {
     update_gitops = function(input)

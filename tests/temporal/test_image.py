@@ -12,8 +12,6 @@ import tomllib
 import venv
 from pathlib import Path
 
-import yaml
-
 from command import TIMEOUT, read_until, wait_for
 from prometheus import free_port
 from temporal_script import Script
@@ -84,15 +82,3 @@ def test_the_image_copies_all_that_the_wheel_is_built_from() -> None:
     assert needed <= names
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert names == sent
-
-
-def test_the_worker_of_the_compose_file_has_a_script_and_a_read_only_root() -> None:
-    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    worker = services["worker"]
-    assert worker["read_only"] is True
-    [mount] = worker["volumes"]
-    folder = re.fullmatch(r"\$\{SCRIPTS:-(.*)\}:/app:ro", mount)
-    assert folder is not None
-    assert (ROOT / folder[1] / instruction("CMD")[-1]).is_file()
-    wanted = {name for service in services.values() for name in service.get("depends_on", {})}
-    assert wanted <= set(services)

@@ -8,7 +8,8 @@ its end; `options.py`; `inputs.py`, values on the command line; `script_options.
 script; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`, the end of
 every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all libraries as
 pages and as annotations. `workflow_calls.py` and `descriptions.py` belong to `workflow.py`, `coverage.py` to `test.py`,
-`guides.py` to `context.py`.
+`guides.py` to `context.py`; `check_results.py`, `test_results.py` and `replay_results.py` print what `check.py`,
+`test.py`, `replay.py` and `deploy.py` find; `processes/` and `reloading/` are options of `run.py`.
 """
 
 from __future__ import annotations
