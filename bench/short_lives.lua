@@ -1,0 +1,25 @@
+-- The script of short_lives.py: it connects, starts a worker, finishes a workflow and leaves, in one of two ways.
+local queue, way = arg[1], arg[2]
+
+local worker = temporal.worker({
+  task_queue = queue,
+  activities = {
+    double = function(n)
+      return n * 2
+    end,
+  },
+  workflows = {
+    Double = function(ctx, n)
+      return ctx:execute_activity("double", n)
+    end,
+  },
+})
+local client = temporal.connect()
+local options = { workflow_type = "Double", workflow_id = queue, task_queue = queue, input = 21 }
+assert.eq(client:execute_workflow(options), 42)
+if way == "exit" then
+  os.exit(0)
+end
+client:close()
+worker:shutdown()
+worker:wait()
