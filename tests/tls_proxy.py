@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import threading
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -21,9 +22,9 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.ca.cert_pem.write_to_path(str(self.file))
 
-    def client(self, name: str) -> tuple[Path, Path]:
+    def client(self, name: str, not_after: datetime | None = None) -> tuple[Path, Path]:
         """A client's certificate and its key."""
-        issued = self.ca.issue_cert(f"{name}@test.example")
+        issued = self.ca.issue_cert(f"{name}@test.example", not_after=not_after)
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         issued.cert_chain_pems[0].write_to_path(str(certificate))
         issued.private_key_pem.write_to_path(str(key))
@@ -33,14 +34,21 @@ class Authority:
 class TlsProxy:
     """Passes on what comes over TLS on a free port to `target`, in a thread of its own.
 
-    `wants` is the authority of the clients' certificates that it demands. `received` has the bytes of each connection
-    without their encryption.
+    `wants` is the authority of the clients' certificates that it demands, `not_after` the end of its own certificate.
+    `received` has the bytes of each connection without their encryption.
     """
 
-    def __init__(self, target: str, authority: Authority, *names: str, wants: Authority | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        authority: Authority,
+        *names: str,
+        wants: Authority | None = None,
+        not_after: datetime | None = None,
+    ) -> None:
         self._target = target
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.ca.issue_cert(*names).configure_cert(self._context)
+        authority.ca.issue_cert(*names, not_after=not_after).configure_cert(self._context)
         self._context.set_alpn_protocols(["h2"])
         if wants is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED

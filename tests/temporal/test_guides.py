@@ -49,7 +49,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/python.md": ["python", "sh", ""],
-    "docs/runbooks.md": ["lua", "sh"],
+    "docs/runbooks.md": ["lua", "sh", "sh", ""],  # test_doctor.py
     "docs/simulation.md": ["lua", "lua", "sh", "", "lua", "lua", "lua"],  # simulation/test_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],

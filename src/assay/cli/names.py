@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = (
-    *("check", "codec-server", "completion", "context", "debug", "deploy", "dev", "exec"),
+    *("check", "codec-server", "completion", "context", "debug", "deploy", "dev", "doctor", "exec"),
     *("health", "help", "modules", "new", "repl", "replay"),
     *("run", "test", "types", "version", "workflow"),
 )

@@ -69,14 +69,14 @@ class Codec:
         """Decrypt a payload if it is encrypted. Raises BuiltinError, which names the key, if that fails."""
         if payload.metadata.get("encoding") != _ENCRYPTED:
             return payload
-        key_id = payload.metadata.get(_KEY_ID, b"").decode("utf-8", "replace")
+        used = _key_id(payload)
         if self._current is None:
-            raise BuiltinError(f"a payload is encrypted with the key '{key_id}': the option 'codec' reads it")
-        cipher = self._ciphers.get(key_id)
+            raise BuiltinError(f"a payload is encrypted with the key '{used}': the option 'codec' reads it")
+        cipher = self._ciphers.get(used)
         if cipher is None:
             known = ", ".join(f"'{known}'" for known in self._ciphers)
             raise BuiltinError(
-                f"a payload is encrypted with the key '{key_id}', which is not in 'codec.keys' (known: {known})"
+                f"a payload is encrypted with the key '{used}', which is not in 'codec.keys' (known: {known})"
             )
         from cryptography.exceptions import InvalidTag
 
@@ -85,9 +85,18 @@ class Codec:
             return Payload.FromString(cipher.decrypt(data[:_NONCE_SIZE], data[_NONCE_SIZE:], None))
         except (InvalidTag, ValueError, DecodeError):
             raise BuiltinError(
-                f"a payload that is encrypted with the key '{key_id}' cannot be read: "
+                f"a payload that is encrypted with the key '{used}' cannot be read: "
                 "'codec.keys' has another key under this id, or the payload is damaged"
             ) from None
+
+
+def key_id(payload: Payload) -> str | None:
+    """Return the id of the key that encrypted a payload; None for one that is not encrypted."""
+    return _key_id(payload) if payload.metadata.get("encoding") == _ENCRYPTED else None
+
+
+def _key_id(payload: Payload) -> str:
+    return payload.metadata.get(_KEY_ID, b"").decode("utf-8", "replace")
 
 
 def make_codec(options: CodecOptions | None) -> Codec:

@@ -27,14 +27,14 @@ class MessageCodec:
         Without keys hardly any message holds something encrypted, which a look at the bytes shows.
         """
         if self._codec.has_keys or _SIGN in data:
-            _walk(message, self._open_payload)
+            visit_payloads(message, self._open_payload)
 
     def seal(self, message: Message, failure: Failure | None = None) -> None:
         """Encrypt a message, with the texts of a `failure` in it, if there are keys."""
         if self._codec.has_keys:
             if failure is not None:
                 failures.hide(failure)
-            _walk(message, self._seal_payload)
+            visit_payloads(message, self._seal_payload)
 
     def _open_payload(self, payload: Payload) -> None:
         opened = self._codec.open(payload)
@@ -45,7 +45,7 @@ class MessageCodec:
         payload.CopyFrom(self._codec.seal(payload))
 
 
-def _walk(message: Any, visit: Callable[[Payload], None]) -> None:
+def visit_payloads(message: Any, visit: Callable[[Payload], None]) -> None:
     """Visit each payload of a message, but for search attributes: the server has to read them."""
     if isinstance(message, Payload):
         visit(message)
@@ -57,9 +57,9 @@ def _walk(message: Any, visit: Callable[[Payload], None]) -> None:
         if kind.GetOptions().map_entry:
             if kind.fields_by_name["value"].message_type is not None:
                 for item in value.values():
-                    _walk(item, visit)
+                    visit_payloads(item, visit)
         elif field.is_repeated:
             for item in value:
-                _walk(item, visit)
+                visit_payloads(item, visit)
         else:
-            _walk(value, visit)
+            visit_payloads(value, visit)

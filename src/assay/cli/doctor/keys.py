@@ -1,0 +1,77 @@
+"""The keys of the codec: whether they are right, and whether they read what is on the server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest, ListWorkflowExecutionsRequest
+from temporalio.service import RPCError, ServiceClient
+
+from assay.cli.doctor.findings import Finding
+from assay.cli.doctor.server import CALL_TIMEOUT
+from assay.errors import BuiltinError
+from assay.temporal.data.codec import CodecOptions, key_id, make_codec
+from assay.temporal.worker.codec import visit_payloads
+
+_WORKFLOWS = 20
+"""The latest workflows that are looked at, of each task queue."""
+
+_EVENTS = 50
+"""The first events of each."""
+
+
+async def known(
+    service: ServiceClient, namespace: str, queues: Sequence[str], codec: CodecOptions | None, *, has_script: bool
+) -> Finding:
+    """Check the keys, and whether the latest workflows of the task queues were encrypted with others."""
+    try:
+        make_codec(codec)
+    except BuiltinError as error:
+        return Finding("keys", "error", str(error), "Correct the key: Base64 of 16, 24 or 32 random bytes.")
+    try:
+        seen = Counter[str]()
+        for queue in queues:
+            seen += await _seen(service, namespace, queue)
+    except RPCError as error:
+        return Finding("keys", "skipped", f"the latest workflows cannot be read: {error.message}")
+    ids = [] if codec is None else list(codec.keys)
+    details = {"keys": ids, "current": codec.current if codec else None, "seen": dict(seen)}
+    missing = sorted(seen.keys() - set(ids))
+    if missing:
+        counts = ", ".join(f"'{key}' ({seen[key]})" for key in missing)
+        text = f"workflows on the server were encrypted with keys that are not here: {counts}"
+        remedy = (
+            "Add them to 'codec.keys' of the script: old keys are needed as long as something is to be read."
+            if has_script
+            else "Name the script that has the keys: assay doctor SCRIPT."
+        )
+        return Finding("keys", "error" if has_script else "warning", text, remedy, details)
+    if codec is None:
+        return Finding("keys", "ok", "payloads are not encrypted", details=details)
+    names = ", ".join(f"'{key}'" for key in ids)
+    return Finding("keys", "ok", f"{names}; '{codec.current}' encrypts", details=details)
+
+
+async def _seen(service: ServiceClient, namespace: str, queue: str) -> Counter[str]:
+    """Count the latest workflows of a task queue by the keys that encrypted them. Raises RPCError."""
+    quoted = queue.replace("'", "''")
+    request = ListWorkflowExecutionsRequest(namespace=namespace, page_size=_WORKFLOWS, query=f"TaskQueue = '{quoted}'")
+    listed = await service.workflow_service.list_workflow_executions(request, timeout=CALL_TIMEOUT)
+    seen: Counter[str] = Counter()
+    for item in listed.executions:
+        asked = GetWorkflowExecutionHistoryRequest(
+            namespace=namespace, execution=item.execution, maximum_page_size=_EVENTS
+        )
+        answer = await service.workflow_service.get_workflow_execution_history(asked, timeout=CALL_TIMEOUT)
+        ids: set[str] = set()
+
+        def note(payload: Payload, ids: set[str] = ids) -> None:
+            found = key_id(payload)
+            if found is not None:
+                ids.add(found)
+
+        visit_payloads(answer.history, note)
+        seen.update(ids)
+    return seen

@@ -1,0 +1,64 @@
+"""Who polls a task queue, and what waits there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
+from temporalio.service import RPCError, ServiceClient
+
+from assay.cli.doctor.findings import Finding
+from assay.cli.doctor.server import CALL_TIMEOUT
+
+_KINDS = {"workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
+_SHOWN = 5
+
+
+async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
+    """Look who polls a task queue for workflow and activity tasks."""
+    answers: dict[str, DescribeTaskQueueResponse] = {}
+    for kind, number in _KINDS.items():
+        request = DescribeTaskQueueRequest(
+            namespace=namespace, task_queue=TaskQueue(name=queue), task_queue_type=number, report_stats=True
+        )
+        try:
+            answers[kind] = await service.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
+        except RPCError as error:
+            remedy = "Correct its name, or the rights of the caller."
+            return Finding("task queues", "error", f"'{queue}': {error.message}", remedy, {"task_queue": queue})
+    pollers = _pollers(answers)
+    waiting = {kind: answer.stats.approximate_backlog_count for kind, answer in answers.items()}
+    details = {"task_queue": queue, "pollers": pollers, "waiting": waiting}
+    tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
+    backlog = f"; {tasks} wait" if tasks else ""
+    if not pollers:
+        text, remedy = f"'{queue}' is polled by nobody{backlog}", "Start a worker: assay run SCRIPT."
+        return Finding("task queues", "error" if tasks else "warning", text, remedy, details)
+    lines = [_line(poller) for poller in pollers[:_SHOWN]]
+    if len(pollers) > _SHOWN:
+        lines.append(f"and {len(pollers) - _SHOWN} more")
+    workers = f"{len(pollers)} worker{'' if len(pollers) == 1 else 's'}"
+    text = "\n".join([f"'{queue}' is polled by {workers}{backlog}", *lines])
+    return Finding("task queues", "ok", text, details=details)
+
+
+def _pollers(answers: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
+    """The workers, the latest first: who, for which kinds of tasks, how long ago, and in which version."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind, answer in answers.items():
+        for item in answer.pollers:
+            ago = max(0.0, round(time.time() - item.last_access_time.ToMicroseconds() / 1e6, 1))
+            version = item.deployment_options.build_id or item.worker_version_capabilities.build_id
+            new = {"identity": item.identity, "kinds": [], "seconds_ago": ago, "version": version or None}
+            known = found.setdefault(item.identity, new)
+            known["kinds"].append(kind)
+            known["seconds_ago"] = min(known["seconds_ago"], ago)
+    return sorted(found.values(), key=lambda poller: (poller["seconds_ago"], poller["identity"]))
+
+
+def _line(poller: dict[str, Any]) -> str:
+    version = f", version {poller['version']}" if poller["version"] else ""
+    return f"{poller['identity']}: {' and '.join(poller['kinds'])}, {poller['seconds_ago']:.0f} s ago{version}"

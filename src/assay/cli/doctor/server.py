@@ -1,0 +1,133 @@
+"""The server, its namespace, and its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import NamespaceState, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    GetSystemInfoRequest,
+    PollWorkflowTaskQueueRequest,
+)
+from temporalio.service import RPCError, RPCStatusCode, ServiceClient
+
+from assay.cli.doctor.findings import Finding
+from assay.temporal.connection.configuration import Settings
+
+CALL_TIMEOUT = timedelta(seconds=10)
+_POLL_TIMEOUT = timedelta(seconds=5)
+
+CLOCK_WARNING = 2.0
+"""Seconds that the clocks may differ."""
+
+CLOCK_ERROR = 60.0
+"""Seconds from which certificates, tokens and timeouts go wrong."""
+
+_REMEDIES = {
+    "refuses the caller": "Check the API key (TEMPORAL_API_KEY) and its rights.",
+    "want TLS": "Turn TLS on (TEMPORAL_TLS=true, or the option 'tls'), or name the gRPC port (usually 7233).",
+    "not speak TLS": "Turn TLS off: TEMPORAL_TLS=false, or the option 'tls'. An API key turns it on.",
+    "not signed by an authority": "Name the authority that signed it: TEMPORAL_TLS_SERVER_CA_CERT_PATH.",
+    "certificate has expired": "Renew the server's certificate.",
+    "for another name": "Use the name in the certificate, or set TEMPORAL_TLS_SERVER_NAME to it.",
+    "client's certificate": "Give the client's certificate: TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH.",
+    "as a Temporal server": "Is it the gRPC port of the frontend (usually 7233), and not the one of the Web UI?",
+}
+
+
+def unreachable(message: str, settings: Settings) -> Finding:
+    """Say what to do about a server to which no connection came about."""
+    reason = message.partition(f"{settings.address}: ")[2] or message
+    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in reason), "Look at the log of the server.")
+    return Finding("server", "error", f"no connection: {reason}", remedy)
+
+
+async def about(service: ServiceClient) -> Finding:
+    """Ask the server for its version."""
+    try:
+        info = await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=CALL_TIMEOUT)
+    except RPCError as error:
+        return Finding("server", "error", f"it does not say its version: {error.message}", "Look at its log.")
+    details = {"version": info.server_version}
+    return Finding("server", "ok", f"Temporal {info.server_version or 'of an unknown version'}", details=details)
+
+
+async def namespace(service: ServiceClient, name: str) -> Finding:
+    """Look whether the namespace is there."""
+    request = DescribeNamespaceRequest(namespace=name)
+    try:
+        found = await service.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+    except RPCError as error:
+        return _without_namespace(name, error)
+    days = found.config.workflow_execution_retention_ttl.ToTimedelta().days
+    state = NamespaceState.Name(found.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
+    details = {"namespace": name, "state": state, "retention_days": days}
+    text = f"'{name}' is there; closed workflows are kept for {days} day{'' if days == 1 else 's'}"
+    if state != "registered":
+        return Finding("namespace", "error", f"'{name}' is {state}", "Use another one.", details)
+    return Finding("namespace", "ok", text, details=details)
+
+
+def _without_namespace(name: str, error: RPCError) -> Finding:
+    if error.status == RPCStatusCode.NOT_FOUND:
+        remedy = (
+            f"Correct TEMPORAL_NAMESPACE (or the option), or create it: "
+            f"temporal operator namespace create --namespace {name} --retention 3d"
+        )
+        return Finding("namespace", "error", f"the namespace '{name}' does not exist", remedy)
+    if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+        remedy = "Check the API key or the client's certificate, and their rights for this namespace."
+        return Finding("namespace", "error", f"the caller may not use '{name}': {error.message}", remedy)
+    return Finding("namespace", "error", f"'{name}': {error.message}", "Look at the log of the server.")
+
+
+async def clock(service: ServiceClient, name: str) -> Finding:
+    """Compare the clock of this machine with the server's.
+
+    No call returns the server's time, but the server notes when a task queue was last polled: so one that nobody else
+    knows is polled once.
+    """
+    queue = TaskQueue(name=f"assay-doctor-{uuid.uuid4()}")
+    poll = PollWorkflowTaskQueueRequest(namespace=name, task_queue=queue, identity="assay doctor")
+    ask = DescribeTaskQueueRequest(
+        namespace=name, task_queue=queue, task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    )
+    before = time.time()
+    polling = asyncio.ensure_future(service.workflow_service.poll_workflow_task_queue(poll, timeout=_POLL_TIMEOUT))
+    noted = None
+    try:
+        while noted is None and not polling.done():
+            await asyncio.sleep(0.1)
+            answer = await service.workflow_service.describe_task_queue(ask, timeout=CALL_TIMEOUT)
+            noted = next((item.last_access_time.ToMicroseconds() / 1e6 for item in answer.pollers), None)
+    except RPCError as error:
+        return Finding("clock", "skipped", f"the server's time is not known: {error.message}")
+    finally:
+        after = time.time()
+        polling.cancel()
+        with contextlib.suppress(asyncio.CancelledError, RPCError):
+            await polling
+    return (
+        Finding("clock", "skipped", "the server's time is not known") if noted is None else judge(noted, before, after)
+    )
+
+
+def judge(noted: float, before: float, after: float) -> Finding:
+    """Judge a time that the server noted between two times of this machine; all in seconds since 1970."""
+    difference = noted - before if noted < before else max(0.0, noted - after)
+    details = {"seconds": round(difference, 3)}
+    amount = f"{abs(difference):.1f} s {'behind' if difference > 0 else 'ahead of'} the server's"
+    text = f"this machine's clock is {amount}"
+    remedy = "Synchronize the clocks (NTP, chrony)."
+    if abs(difference) >= CLOCK_ERROR:
+        return Finding("clock", "error", f"{text}: certificates and tokens may be refused", remedy, details)
+    if abs(difference) >= CLOCK_WARNING:
+        return Finding("clock", "warning", text, remedy, details)
+    return Finding("clock", "ok", "this machine's clock agrees with the server's", details=details)
