@@ -46,6 +46,11 @@ class Commands(click.Group):
         """Show the two forms of a call in a line."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT|COMMAND [ARGS]...")
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Say what it is, right below the usage."""
+        with formatter.indentation():
+            formatter.write_text(self.help or "")
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, and the options in one line: all has to fit on a screen."""
         self.format_commands(ctx, formatter)
