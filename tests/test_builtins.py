@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.builtins import log
+from assay import log_lines
 from assay.libraries import LIBRARIES
 from command import Command
 from inside import Inside, run
@@ -118,7 +118,7 @@ def test_log_levels(
     level: str, shown: str, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("ASSAY_LOG_LEVEL", level)
-    for name in log.LEVELS:
+    for name in log_lines.LEVELS:
         run(f"log.{name}('{name[0]}')")
     assert "".join(line[-1] for line in capsys.readouterr().err.splitlines()) == shown
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from assay.temporal.telemetry.events import CATALOGUE, COUNTED
+from assay.events import CATALOGUE, COUNTED
 from command import TIMEOUT, read_until
 from prometheus import free_port, scrape
 from temporal_script import Script

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os.path
 
-from assay.builtins.log import emit
+from assay.events import SPAWNED_TASK_FAILED
+from assay.log_lines import emit
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
@@ -111,4 +112,4 @@ async def _pause(seconds: float) -> None:
 
 @library.function()
 def _failed(message: str) -> None:
-    emit("error", f"async.spawn_interval: a call failed: {message}")
+    emit("error", f"async.spawn_interval: a call failed: {message}", event=SPAWNED_TASK_FAILED)

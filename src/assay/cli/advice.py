@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from assay.builtins import log
+from assay import events, log_lines
 from assay.checking.functions import Functions
 from assay.lua.host import Host
 from assay.lua.services import Service
-from assay.temporal.telemetry import events
 from assay.temporal.worker.worker import Worker
 
 
@@ -25,10 +24,5 @@ def tell_of(host: Host, service: Service) -> None:
         return
     for finding in sorted(findings, key=lambda finding: (finding.file, finding.line, finding.message)):
         place = f"{finding.file}:{finding.line}: "
-        log.notice(
-            "warn",
-            place + finding.message,
-            f"{place}warning: {finding.message}",
-            events.SCRIPT_FINDING.name,
-            events.SCRIPT_FINDING.code,
-        )
+        text = f"{place}warning: {finding.message}"
+        log_lines.notice(events.SCRIPT_FINDING, place + finding.message, text)

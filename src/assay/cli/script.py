@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.builtins import log
+from assay import log_lines
 from assay.cli.leave import complain
 from assay.errors import AssayError, LuaError
+from assay.events import SCRIPT_FAILED
 from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
@@ -154,13 +155,11 @@ def _run(
 
 def _fail(message: str, traceback: str = "") -> None:
     """Say why the script failed, in the form of its log lines."""
-    if not log.is_json():
+    if not log_lines.is_json():
         complain("\n".join(filter(None, (message, traceback))))
         return
-    from assay.temporal.telemetry.events import SCRIPT_FAILED
-
     fields = {"traceback": traceback} if traceback else None
-    log.emit("error", message, fields, SCRIPT_FAILED.name, SCRIPT_FAILED.code)
+    log_lines.emit("error", message, fields, SCRIPT_FAILED)
 
 
 def _make_host(

@@ -8,11 +8,12 @@ by this module.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from assay import log_lines
 from assay.errors import LuaError, LuaSyntaxError
+from assay.events import LARGE_SNAPSHOT
 from assay.lua import values
 from assay.lua.callbacks import Callbacks
 from assay.lua.function import Arguments, Event, LuaFunction, TaskHost
@@ -155,7 +156,8 @@ class Host(TaskHost):
                 f"{name.decode('utf-8', 'replace')} ({size} bytes)"
                 for name, size in zip(result[1::2], result[2::2], strict=True)
             )
-            sys.stderr.write(f"warning: {title} takes {len(data)} bytes along; its largest parts: {parts}\n")
+            text = f"{title} takes {len(data)} bytes along; its largest parts: {parts}"
+            log_lines.notice(LARGE_SNAPSHOT, text, f"warning: {text} [{LARGE_SNAPSHOT.code}]")
         return data
 
     def find_function(self, name: str) -> LuaFunction | None:

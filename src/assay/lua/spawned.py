@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from assay import log_lines
 from assay.errors import ErrorObject, LuaError
+from assay.events import SPAWNED_TASK_FAILED
 from assay.lua.function import TaskHost
 
 if TYPE_CHECKING:
@@ -157,4 +158,6 @@ class SpawnedTask:
 
 def report(what: str, message: str, traceback: Any) -> None:
     """Report an error that no Lua code can catch, on stderr."""
-    sys.stderr.write(f"{what}: {message}\n{traceback}\n" if traceback else f"{what}: {message}\n")
+    line = f"{what}: {message}"
+    fields = {"traceback": traceback} if isinstance(traceback, str) and traceback else None
+    log_lines.notice(SPAWNED_TASK_FAILED, line, f"{line}\n{traceback}" if traceback else line, fields)

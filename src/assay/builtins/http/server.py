@@ -19,7 +19,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 from multidict import CIMultiDict
 
-from assay.builtins import log
+from assay import log_lines
 from assay.builtins.http import files, handshake
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.answers import SERVER, Answer, plain
@@ -30,6 +30,7 @@ from assay.builtins.http.routes import REST, Routes, RouteTable
 from assay.builtins.ws.connection import Connection
 from assay.builtins.ws.sockets import ServerSocket
 from assay.errors import BuiltinError, LuaError
+from assay.events import HANDLER_FAILED, REQUEST
 from assay.lua import convert
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
@@ -67,7 +68,8 @@ class _AccessLog(AbstractAccessLogger):
 def _log_access(request: web.BaseRequest, status: int | None, size: int, seconds: float) -> None:
     fields = {"client": request.remote, "bytes": size, "seconds": round(seconds, 4)}
     path = request.rel_url.raw_path_qs
-    log.emit("info", f"http.serve: {request.method} {path}", fields | ({} if status is None else {"status": status}))
+    fields |= {} if status is None else {"status": status}
+    log_lines.emit("info", f"http.serve: {request.method} {path}", fields, REQUEST)
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
@@ -356,4 +358,5 @@ def _encoded(parameters: dict[str, str]) -> dict[bytes, bytes]:
 
 
 def _complain(request: web.BaseRequest, problem: str) -> None:
-    log.emit("error", f"http.serve: {request.method} {request.rel_url.raw_path}: {problem}")
+    text = f"http.serve: {request.method} {request.rel_url.raw_path}: {problem}"
+    log_lines.emit("error", text, event=HANDLER_FAILED)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assay.builtins import log
+from assay import events, log_lines
 from assay.cli.leave import complain
 from assay.cli.processes.child import Child
 from assay.cli.processes.endpoints import Endpoints
 from assay.cli.processes.fleet import Fleet
 from assay.errors import BuiltinError
-from assay.temporal.telemetry import events
-from assay.temporal.telemetry.events import Event
+from assay.events import Event
 
 EXIT_UNSTABLE = 70
 """The exit code when a process keeps dying."""
@@ -182,5 +180,4 @@ def _how(code: int) -> str:
 
 
 def _say(event: Event, message: str) -> None:
-    level = "error" if event.level >= logging.ERROR else "warn"
-    log.notice(level, message, f"assay: {message} [{event.code}]", event.name, event.code)
+    log_lines.notice(event, message, f"assay: {message} [{event.code}]")

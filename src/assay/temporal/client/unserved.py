@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.service import RPCError
 
+from assay import events
 from assay.temporal.client.pollers import workflow_pollers
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
+from assay import events
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
-from assay.temporal.telemetry import events, listen_address
+from assay.temporal.telemetry import listen_address
 
 # One thread is enough for the SDK's core beside Python's; it is read when the core starts.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from assay.builtins import log
-from assay.temporal.telemetry import events
+from assay import events, log_lines
 
 _QUIET = (
     "Completing activity as failed",
@@ -39,10 +38,9 @@ class _Handler(logging.Handler):
             if len(text) > _LONGEST:
                 text = f"{text[:_LONGEST]}… (of {len(text)} characters)"
         event: events.Event = getattr(record, "event", None) or _of_library(record.name)
-        level = "error" if record.levelno >= logging.ERROR else "warn"
         first, newline, rest = text.partition("\n")
         line = f"{record.levelname.lower()}: {first} [{event.code}]{newline}{rest}"
-        log.notice(level, text, line, event.name, event.code, getattr(record, "fields", None))
+        log_lines.notice(event, text, line, getattr(record, "fields", None))
 
 
 def _of_library(logger: str) -> events.Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from assay.temporal.telemetry.events import COUNTED, Event
+from assay.events import COUNTED, Event
 
 if TYPE_CHECKING:
     from temporalio.common import MetricCounter, MetricMeter

@@ -10,7 +10,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from assay.temporal.telemetry import events, logs
+from assay import events
+from assay.temporal.telemetry import logs
 from assay.temporal.telemetry.reporter import Reporter
 
 if TYPE_CHECKING:

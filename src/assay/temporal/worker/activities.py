@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.api.failure.v1 import Failure
 
+from assay import events
 from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityHeartbeat, ActivityTask, ActivityTaskCompletion, Start
 from assay.temporal.data import failures
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.attempt import HEARTBEATS_PER_TIMEOUT, Attempt
 from assay.temporal.worker.codec import MessageCodec

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 
+from assay import events
 from assay.errors import BuiltinError, LuaError
+from assay.events import Event
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json
 from assay.temporal.core.protos import (
@@ -22,8 +24,6 @@ from assay.temporal.core.protos import (
     Start,
 )
 from assay.temporal.data import failures, payloads
-from assay.temporal.telemetry import events
-from assay.temporal.telemetry.events import Event
 from assay.temporal.telemetry.reporter import Reporter
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from assay import events
 from assay.temporal.core.bridge import CoreWorker, PollShutdown
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 
 _PAUSE = 0.1

@@ -17,13 +17,13 @@ from temporalio.api.nexus.v1 import Response, StartOperationRequest, StartOperat
 from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest, StartWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
+from assay import events
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Json, Name, Seconds
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NexusTask, NexusTaskCompletion
 from assay.temporal.data import failures, payloads
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import links
 from assay.temporal.worker.codec import MessageCodec

@@ -9,12 +9,12 @@ from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 
+from assay import events
 from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import ActivityTaskCompletion, Start
 from assay.temporal.data import failures, payloads
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY

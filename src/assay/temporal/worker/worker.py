@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from temporalio.common import MetricMeter
 from temporalio.service import ServiceClient
 
+from assay import events
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.host import Host
@@ -24,7 +25,7 @@ from assay.temporal.connection.connect import connect
 from assay.temporal.core.bridge import make_worker
 from assay.temporal.core.runtime import MetricsOptions, core
 from assay.temporal.data.codec import make_codec
-from assay.temporal.telemetry import events, listen_address, logs, tracing
+from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks

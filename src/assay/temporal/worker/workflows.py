@@ -7,11 +7,11 @@ import functools
 from concurrent.futures import Executor
 from typing import Any
 
+from assay import events
 from assay.errors import BuiltinError
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.data import failures
-from assay.temporal.telemetry import events
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs

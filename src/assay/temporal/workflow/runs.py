@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 
+from assay import events
 from assay.lua.values import Json
 from assay.temporal.core.protos import (
     InitializeWorkflow,
@@ -15,7 +16,6 @@ from assay.temporal.core.protos import (
     WorkflowActivationCompletion,
 )
 from assay.temporal.data import failures
-from assay.temporal.telemetry import events
 from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings

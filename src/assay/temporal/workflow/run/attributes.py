@@ -7,11 +7,11 @@ from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
+from assay import events
 from assay.errors import BuiltinError
+from assay.events import Event
 from assay.lua.values import Value
 from assay.temporal.data import payloads, search_attributes
-from assay.temporal.telemetry import events
-from assay.temporal.telemetry.events import Event
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.workflow.run.start import Start
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 
+from assay import events
 from assay.errors import BuiltinError, LuaError
+from assay.events import Event
 from assay.lua.values import Json
 from assay.temporal.core.protos import DoUpdate, QueryWorkflow, SignalWorkflow, WorkflowCommand
 from assay.temporal.data import failures, payloads
-from assay.temporal.telemetry import events
-from assay.temporal.telemetry.events import Event
 from assay.temporal.workflow.run import metadata, waits
 from assay.temporal.workflow.run.fibers import Fiber, Update
 from assay.temporal.workflow.run.mailbox import Handler, Mailbox, Signal

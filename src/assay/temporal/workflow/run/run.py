@@ -33,7 +33,9 @@ from uuid import UUID
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import MetricMeter
 
+from assay import events
 from assay.errors import BuiltinError, LuaError
+from assay.events import Event
 from assay.lua.values import Json
 from assay.temporal.core.protos import (
     CancelWorkflow,
@@ -44,8 +46,6 @@ from assay.temporal.core.protos import (
     WorkflowCommand,
 )
 from assay.temporal.data import failures, payloads
-from assay.temporal.telemetry import events
-from assay.temporal.telemetry.events import Event
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes
 from assay.temporal.workflow.run.fibers import Fiber, Update

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from assay.builtins import log
-from assay.temporal.telemetry.events import OUTPUT_DROPPED
+from assay import log_lines
+from assay.events import OUTPUT_DROPPED
 
 MAX_LINES = 1000
 MAX_BYTES = 1 << 20
@@ -34,5 +34,5 @@ class OutputLimit:
             self._reported = True
             most = f"{MAX_LINES} lines or {MAX_BYTES >> 20} MiB in one second"
             text = f"a workflow run logs more than {most}: the rest of this second is dropped"
-            log.emit("warn", text, None, OUTPUT_DROPPED.name, OUTPUT_DROPPED.code)
+            log_lines.emit("warn", text, event=OUTPUT_DROPPED)
         return False

@@ -6,12 +6,10 @@ end of log lines in text. `docs/errors.md` lists them all; a test compares it.
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from typing import NamedTuple  # a dataclass would import `inspect`, which takes longer than a short script
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """A kind of event.
 
     Attributes:
@@ -28,6 +26,11 @@ class Event:
     meaning: str
     remedy: str
 
+    @property
+    def severity(self) -> str:
+        """The level as scripts call it: "info", "warn" or "error"."""
+        return {_I: "info", _W: "warn", _E: "error"}[self.level]
+
 
 CATALOGUE: dict[str, Event] = {}
 """All kinds of events, by their codes."""
@@ -39,7 +42,7 @@ def _event(code: str, name: str, level: int, meaning: str, remedy: str) -> Event
     return event
 
 
-_W, _E = logging.WARNING, logging.ERROR
+_I, _W, _E = 20, 30, 40  # of `logging`, which a script that prints does not need
 
 # The process, the worker and its server -----------------------------------------------------------------------------
 
@@ -102,6 +105,11 @@ PROCESS_UNSTABLE = _event(
     "ASSAY1012", "process.unstable", _E,
     "A process of `assay run --processes` died five times in a row, each soon after its start. All processes end.",
     "Its own last lines say why.",
+)  # fmt: skip
+SPAWNED_TASK_FAILED = _event(
+    "ASSAY1013", "script.task_failed", _E,
+    "A task of `async.spawn` or a callback failed, and no Lua code could catch the error.",
+    "Await the task, or catch its errors with `pcall`.",
 )  # fmt: skip
 
 # Workflows ----------------------------------------------------------------------------------------------------------
@@ -196,6 +204,11 @@ OUTPUT_DROPPED = _event(
     "A run logs more than 1,000 lines or 1 MiB in one second; the rest of the second is dropped.",
     "Log less in loops.",
 )  # fmt: skip
+LARGE_SNAPSHOT = _event(
+    "ASSAY2019", "workflow.large_snapshot", _W,
+    "A workflow function refers to large tables, which every run copies.",
+    "Move the data that the message names out of what the workflow refers to.",
+)  # fmt: skip
 
 # Activities ---------------------------------------------------------------------------------------------------------
 
@@ -271,11 +284,25 @@ TRACES_LOG = _event(
     "Look at the collector and at `OTEL_EXPORTER_OTLP_ENDPOINT`.",
 )  # fmt: skip
 
+# HTTP servers -------------------------------------------------------------------------------------------------------
+
+HANDLER_FAILED = _event(
+    "ASSAY6001", "http.handler_failed", _E,
+    "A handler of `http.serve` raised an error; the client got the status 500.",
+    "The message has the error.",
+)  # fmt: skip
+REQUEST = _event(
+    "ASSAY6002", "http.request", _I,
+    "`http.serve` answered a request, or the client left before; logged with the option `access_log`.",
+    "Nothing.",
+)  # fmt: skip
+
 _OF_THE_PROCESS = (
     *(SCRIPT_FAILED, SCRIPT_FINDING, RESULT_LOST, CORE_ERROR, SDK_LOG),
-    *(PROCESS_DIED, PROCESS_UNSTABLE, OUTPUT_DROPPED),
+    *(PROCESS_DIED, PROCESS_UNSTABLE, OUTPUT_DROPPED, SPAWNED_TASK_FAILED, LARGE_SNAPSHOT),
 )
 _OF_CLIENTS = (QUEUE_UNPOLLED, TRACES_LOST, TRACES_LOG)
+_OF_SERVERS = (HANDLER_FAILED, REQUEST)
 
-COUNTED = [event for event in CATALOGUE.values() if event not in (*_OF_THE_PROCESS, *_OF_CLIENTS)]
+COUNTED = [event for event in CATALOGUE.values() if event not in (*_OF_THE_PROCESS, *_OF_CLIENTS, *_OF_SERVERS)]
 """What the metric `assay_worker_events` counts: what one worker is known to have reported."""
