@@ -20,10 +20,11 @@ demo: install ## Watch a workflow run on a Temporal server of its own
 test: lint ## Check everything
 	$(BIN)/pytest --numprocesses $(JOBS)
 
-lint: install ## Check style and types
+lint: install ## Check style, types, the layers of imports, and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first impression
 	@missed=; for what in startup lua web client worker short_runs short_lives processes; do \

@@ -27,8 +27,8 @@ from aiohttp import web
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
-from assay.temporal.core.runtime import core
 from assay.temporal.dev_server.server import DevServer
+from assay.temporal.telemetry.runtime import core
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "chaos.lua"

@@ -37,8 +37,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
-from assay.temporal.core.runtime import core
 from assay.temporal.dev_server.server import DevServer
+from assay.temporal.telemetry.runtime import core
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "load.lua"

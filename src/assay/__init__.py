@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assay.version import __version__
+
 if TYPE_CHECKING:
     from assay.errors import (
         AssayError,
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     )
     from assay.permissions import Permissions
     from assay.runtime import Runtime
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AssayError",

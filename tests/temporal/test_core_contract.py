@@ -21,7 +21,7 @@ from temporalio.service import ServiceClient
 import assay
 from assay.temporal.core import config, protos
 from assay.temporal.core.bridge import PollShutdown, make_replay_worker
-from assay.temporal.core.runtime import core
+from assay.temporal.telemetry.runtime import core
 
 WORKER_METHODS = (
     "validate",

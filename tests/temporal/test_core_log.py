@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from assay.temporal.core import runtime
+from assay.temporal.telemetry import runtime
 
 
 def record(message: str, level: int) -> logging.LogRecord:

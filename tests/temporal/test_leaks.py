@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.libraries import LIBRARIES
 from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
 from assay.temporal.worker.registration import read_script
@@ -27,7 +28,7 @@ def hosts() -> set[int]:
 @pytest.mark.parametrize("topic", sorted(path.name for path in HISTORIES.iterdir()))
 def test_replayed_runs_are_gone(topic: str) -> None:
     async def replay() -> int:
-        script = await read_script(str(HISTORIES / topic / "worker.lua"))
+        script = await read_script(str(HISTORIES / topic / "worker.lua"), LIBRARIES)
         files = sources.history_files([str(HISTORIES / topic)])
         outcomes = [outcome async for outcome in Replay(script.workers).run(sources.from_files(files))]
         await script.close()

@@ -10,7 +10,7 @@ from aiohttp import WebSocketError
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.base_protocol import BaseProtocol
 
-from assay.builtins.ws.frames import FrameGuard
+from assay.builtins.websocket.frames import FrameGuard
 from raw_frames import BINARY, CLOSE, FIN, PING, PONG, RSV1, RSV2, TEXT, client, close, deflated, frame, server
 from web_peers import PATIENCE, Script, connected, failure
 

@@ -17,6 +17,7 @@ from assay.checking.rules import Names
 from assay.checking.scopes import scopes_of
 from assay.checking.signals import Mention
 from assay.errors import AssayError, DeniedError, LuaError, LuaSyntaxError
+from assay.libraries import LIBRARIES
 from assay.lua.loader import Finder
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.worker.registration import Script
@@ -87,7 +88,7 @@ async def check_script(
         permissions: What the script may do.
     """
     source = _read(path)
-    script = Script(path, permissions=permissions)
+    script = Script(path, LIBRARIES, permissions=permissions)
     functions = Functions(script)
     report = Report(is_test=path.endswith(_TESTS))
     try:

@@ -13,6 +13,7 @@ from assay.checking.functions import Functions
 from assay.checking.registered import SourceEnvironment, environments, workers
 from assay.checking.rules import Names
 from assay.errors import AssayError, DeniedError
+from assay.libraries import LIBRARIES
 from assay.permissions import Permissions, paths
 from assay.temporal.worker.options import ALL_OTHERS
 from assay.temporal.worker.registration import Script
@@ -86,7 +87,7 @@ def _read(path: str, folder: str, permissions: Permissions) -> bytes | None:
 
 
 async def _run(path: str, source: bytes, permissions: Permissions) -> _Known:
-    script = Script(path, permissions=permissions)
+    script = Script(path, LIBRARIES, permissions=permissions)
     known = _Known(source=source)
     try:
         await script.read()

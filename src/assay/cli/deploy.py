@@ -18,6 +18,7 @@ from assay.cli.options import connection, verbose
 from assay.cli.replay_results import Results
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.libraries import LIBRARIES
 from assay.lua.loop import new_event_loop
 from assay.permissions import Permissions
 from assay.permissions.settings import Asked, permissions
@@ -159,7 +160,7 @@ async def _replay(candidate: Candidate) -> Stage:
     from assay.temporal.replay.open_runs import replay_open_runs
     from assay.temporal.worker.registration import read_script
 
-    script = await read_script(candidate.script, permissions=candidate.permissions(candidate.script))
+    script = await read_script(candidate.script, LIBRARIES, permissions=candidate.permissions(candidate.script))
     results = Results(keep_all=candidate.keep_all)
     try:
         for worker in script.workers:

@@ -17,6 +17,7 @@ from assay.cli.options import connection, verbose
 from assay.cli.replay_results import Results
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
+from assay.libraries import LIBRARIES
 from assay.lua.loop import new_event_loop
 from assay.permissions import Permissions
 from assay.permissions.settings import Asked, permissions
@@ -100,7 +101,7 @@ async def _replay(
         files = sources.history_files(paths)
         total = len(files)
         histories = sources.from_files(files)
-    read = await read_script(script, permissions=allowed)
+    read = await read_script(script, LIBRARIES, permissions=allowed)
     with _progress(total) as advance:
         async for outcome in Replay(read.workers).run(histories):
             results.add(outcome)

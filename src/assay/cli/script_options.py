@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError
+from assay.libraries import LIBRARIES
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.settings import Asked, permissions
 
@@ -47,7 +48,7 @@ async def read(
     workers: list[WorkerNames] = []
     allowed = EVERYTHING if path is None else permissions(asked, os.path.dirname(path) or ".")
     if path is not None:
-        script = Script(path, permissions=allowed)
+        script = Script(path, LIBRARIES, permissions=allowed)
         try:
             await script.read()
             if not script.connections:

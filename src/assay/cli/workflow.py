@@ -20,6 +20,7 @@ from assay.cli.options import connection, verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.cli.workflow_calls import COMMANDS
 from assay.errors import AssayError
+from assay.libraries import LIBRARIES
 from assay.permissions import EVERYTHING, Permissions
 from assay.permissions.settings import Asked, permissions
 
@@ -115,7 +116,7 @@ async def _read(
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)
-    read = await read_script(script, permissions=allowed)
+    read = await read_script(script, LIBRARIES, permissions=allowed)
     try:
         return await reading.read(recorded, read)
     finally:

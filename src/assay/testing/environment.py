@@ -33,7 +33,7 @@ from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
 from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.core.protos import Start
-from assay.temporal.core.runtime import core
+from assay.temporal.telemetry.runtime import core
 from assay.temporal.data import payloads
 from assay.temporal.replay.engine import Outcome, Replay
 from assay.temporal.replay.integrity import IncompleteHistoryError, check
@@ -161,7 +161,7 @@ class TestEnvironment:
             )
             await script.read(options.arguments)
             if not script.workers:
-                raise AssayError(f"{path} registers nothing: it has to call temporal.worker")
+                raise AssayError(f"{path} does not start a worker; call temporal.worker")
             self._names = ActivityNames(
                 {name for worker in script.workers for name in worker.options.activities},
                 is_open=any(worker.options.dynamic_activity is not None for worker in script.workers),

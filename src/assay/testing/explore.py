@@ -14,6 +14,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 
 from assay.errors import BuiltinError, LuaError
+from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Name
@@ -146,7 +147,7 @@ class _Prepared:
         if options.script is not None:
             path = _join(host.folder, options.script)
             host.permissions.part_of(os.fsencode(path), [host.folder])
-            made._script = await read_script(path, options.arguments, permissions=host.permissions)
+            made._script = await read_script(path, LIBRARIES, options.arguments, permissions=host.permissions)
             for worker in made._script.workers:
                 made._add(worker)
         if options.workflows:

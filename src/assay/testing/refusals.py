@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from assay.temporal.core import runtime
+from assay.temporal.telemetry import runtime
 
 _PATIENCE = 2.0
 """Seconds for which one of the two waits for the other."""

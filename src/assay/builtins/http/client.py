@@ -11,7 +11,6 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from assay import __version__
 from assay.builtins.http import bodies, guard, redirects, transport
 from assay.builtins.http import headers as header_tables
 from assay.builtins.http.connection import LostConnectionError, Request, can_be_sent_again
@@ -19,11 +18,12 @@ from assay.builtins.http.contents import MAX_BODY, Content
 from assay.builtins.http.failures import FAILURES, failure
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.builtins.http.redirects import Hop
-from assay.builtins.ws.sockets import ClientSocket
+from assay.builtins.websocket.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 from assay.lua.values import Json, Record, text_or_bytes
 from assay.permissions import EVERYTHING, Permissions
+from assay.version import __version__
 
 MAX_HEADER = 100 * 1024
 """Bytes that a line of an answer's head may have: as many as curl takes."""

@@ -16,7 +16,7 @@ from multidict import CIMultiDictProxy
 
 from assay.builtins.http import transport
 from assay.builtins.http.heads import HeadFinder
-from assay.builtins.ws.frames import FrameGuard
+from assay.builtins.websocket.frames import FrameGuard
 
 CONTINUE_TIMEOUT = 1.0
 """Seconds to wait for a "100 Continue"; then the body is sent without it, as curl does."""

@@ -13,8 +13,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from assay.builtins.http.answers import plain
 from assay.builtins.http.heads import HeadFinder
-from assay.builtins.ws.frames import FrameGuard
-from assay.builtins.ws.sockets import ServerSocket
+from assay.builtins.websocket.frames import FrameGuard
+from assay.builtins.websocket.sockets import ServerSocket
 
 _CHECK_INTERVAL = 0.05
 """Seconds between two checks of a half-closed connection."""

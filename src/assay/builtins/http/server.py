@@ -27,8 +27,8 @@ from assay.builtins.http.events import Send
 from assay.builtins.http.options import Reply, ServeOptions, StaticFiles
 from assay.builtins.http.protocol import Server, says_no_more
 from assay.builtins.http.routes import REST, Routes, RouteTable
-from assay.builtins.ws.connection import Connection
-from assay.builtins.ws.sockets import ServerSocket
+from assay.builtins.websocket.connection import Connection
+from assay.builtins.websocket.sockets import ServerSocket
 from assay.errors import BuiltinError, LuaError
 from assay.events import HANDLER_FAILED, REQUEST
 from assay.lua import convert

@@ -1,12 +1,10 @@
-"""`ws`: WebSockets. `client` opens them; `http.serve` has them too.
-
-`sockets` and `frames` hold aiohttp to the protocol where it is lenient. aiohttp is not imported before the first one.
-"""
+"""`ws`: WebSockets. `client` opens them; `http.serve` has them too. aiohttp is not imported before the first one."""
 
 from __future__ import annotations
 
-from assay.builtins.ws.connection import Connection
-from assay.builtins.ws.options import ConnectOptions, ReceiveOptions, SendOptions
+from assay.builtins.websocket.connection import Connection
+from assay.builtins.websocket.options import ReceiveOptions, SendOptions
+from assay.builtins.ws.options import ConnectOptions
 from assay.lua.declare import Library
 from assay.lua.host import Host
 from assay.lua.outcomes import Several

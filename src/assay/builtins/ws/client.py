@@ -15,9 +15,9 @@ from assay.builtins.http import headers as header_tables
 from assay.builtins.http import transport
 from assay.builtins.http.connection import LostConnectionError, can_be_sent_again
 from assay.builtins.http.failures import failure
-from assay.builtins.ws.connection import CLOSE_TIMEOUT, Connection
+from assay.builtins.websocket.connection import CLOSE_TIMEOUT, Connection
+from assay.builtins.websocket.sockets import ClientSocket
 from assay.builtins.ws.options import ConnectOptions
-from assay.builtins.ws.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
 

@@ -1,4 +1,4 @@
-"""The options of `ws`."""
+"""The options of `ws.connect`."""
 
 from __future__ import annotations
 
@@ -28,25 +28,3 @@ class ConnectOptions:
     max_message: int = 10 * 1024 * 1024
     verify: bool | None = None
     ca_cert: str | None = None
-
-
-@dataclass(kw_only=True)
-class SendOptions:
-    """How to send a message.
-
-    Attributes:
-        binary: Send it as bytes; else it is text, which has to be UTF-8.
-    """
-
-    binary: bool = False
-
-
-@dataclass(kw_only=True)
-class ReceiveOptions:
-    """How to wait for a message.
-
-    Attributes:
-        timeout: Seconds to wait; for ever when left out. The connection stays open after a time-out.
-    """
-
-    timeout: float | None = None

@@ -14,6 +14,7 @@ import sys
 from assay.cli.failure import describe
 from assay.cli.reloading.reload import BROKEN, DIVERGED, NO_WORKER, UNPROVEN
 from assay.errors import AssayError
+from assay.libraries import LIBRARIES
 from assay.permissions.settings import Asked, permissions
 from assay.temporal.replay.open_runs import replay_open_runs
 from assay.temporal.replay.show import show
@@ -32,7 +33,7 @@ def _say(text: str) -> None:
 async def probe(path: str, arguments: list[str], asked: Asked, *, strict: bool = False) -> int:
     """Read a script and replay its open workflows; returns the exit code."""
     try:
-        script = Script(path, permissions=permissions(asked, os.path.dirname(path) or "."))
+        script = Script(path, LIBRARIES, permissions=permissions(asked, os.path.dirname(path) or "."))
         await script.read(arguments)
     except AssayError as error:
         _say(describe(error))

@@ -17,8 +17,8 @@ from assay.errors import ErrorObject
 from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.connection import configuration, errors
 from assay.temporal.connection.options import ConnectionOptions
-from assay.temporal.core.runtime import core
 from assay.temporal.telemetry import tracing
+from assay.temporal.telemetry.runtime import core
 
 CONNECT_TIMEOUT = 8.0
 """Seconds until a server that does not answer is given up."""

@@ -12,10 +12,10 @@ from assay.errors import AssayError
 from assay.temporal.core.bridge import CoreWorker, HistoryFeed, PollShutdown, make_replay_worker
 from assay.temporal.core.config import replay_config
 from assay.temporal.core.protos import RemoveFromCache, WorkflowActivation, WorkflowActivationCompletion
-from assay.temporal.core.runtime import core
 from assay.temporal.data import failures
 from assay.temporal.data.codec import CodecOptions, make_codec
 from assay.temporal.replay.integrity import check
+from assay.temporal.telemetry.runtime import core
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs
 

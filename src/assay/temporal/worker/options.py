@@ -12,8 +12,8 @@ from assay.errors import BuiltinError
 from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Seconds
 from assay.temporal.connection.options import ConnectionOptions
-from assay.temporal.core.runtime import MetricsOptions
 from assay.temporal.telemetry import listen_address
+from assay.temporal.telemetry.runtime import MetricsOptions
 from assay.temporal.worker.activities import ActivityEntry
 from assay.temporal.worker.nexus import WorkflowOperation
 from assay.temporal.worker.tuning import MAX_COUNT, PollerOptions, TunerOptions

@@ -14,7 +14,7 @@ from assay.errors import ErrorObject
 from assay.temporal.connection import errors
 from assay.temporal.connection.configuration import Settings
 from assay.temporal.connection.connect import answers
-from assay.temporal.core import runtime
+from assay.temporal.telemetry import runtime
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import reception
 from assay.temporal.worker.loops import PollRefusedError

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from assay.errors import AssayError, BuiltinError
-from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction, TaskHost
 from assay.lua.host import Host
 from assay.lua.loader import Finder
@@ -40,9 +39,9 @@ class Script(Host):
     def __init__(
         self,
         path: str,
+        libraries: Mapping[str, tuple[str, bool]],
         *,
         parts: tuple[str, ...] = PARTS,
-        libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
         write: Callable[[bytes], Any] | None = None,
         permissions: Permissions = EVERYTHING,
     ) -> None:
@@ -170,14 +169,14 @@ async def _refuse() -> None:
 
 async def read_script(
     path: str,
+    libraries: Mapping[str, tuple[str, bool]],
     arguments: Sequence[str] = (),
     *,
     parts: tuple[str, ...] = PARTS,
-    libraries: Mapping[str, tuple[str, bool]] = LIBRARIES,
     permissions: Permissions = EVERYTHING,
 ) -> Script:
     """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
-    script = Script(path, parts=parts, libraries=libraries, permissions=permissions)
+    script = Script(path, libraries, parts=parts, permissions=permissions)
     await script.read(arguments)
     if not script.workers:
         raise AssayError(f"{path} does not start a worker; call temporal.worker")

@@ -23,10 +23,10 @@ from assay.lua.loop import new_event_loop
 from assay.temporal.connection import configuration
 from assay.temporal.connection.connect import connect
 from assay.temporal.core.bridge import make_worker
-from assay.temporal.core.runtime import MetricsOptions, core
 from assay.temporal.data.codec import make_codec
 from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.telemetry.reporter import Reporter
+from assay.temporal.telemetry.runtime import MetricsOptions, core
 from assay.temporal.worker import health, reception, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.allocator import give_freed_memory_back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from assay.builtins.ws.options import ReceiveOptions, SendOptions
+from assay.builtins.websocket.options import ReceiveOptions, SendOptions
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
 from assay.lua.outcomes import Several
