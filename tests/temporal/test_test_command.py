@@ -277,7 +277,7 @@ class TestWorkflows:
                 "",
                 ["activity 'nope' is neither in the script nor in the 'activities' of the environment"],
             ),
-            ("ctx:wait_signal('never')", "", ["workflow 'W' never ends: it waits for what no time brings"]),
+            ("ctx:wait_signal('never')", "", ["workflow 'W' did not complete: waiting for an external event"]),
             ("while true do end", "", ["a workflow task took more than 1 s of CPU", "at some_test.lua:3"]),
             ("error('boom')", "", ["some_test.lua:3: boom", "some_test.lua:4: in function"]),
             ("ctx:sleep(1)", "input = print", ["test.workflow_env: unknown option 'input'"]),
@@ -378,7 +378,7 @@ class TestWorkflows:
               env:execute()
             end)""",
         )
-        text = "activity 'a' fails again and again: some_test.lua:4: no luck (give it maximum_attempts)"
+        text = "activity 'a' keeps failing: some_test.lua:4: no luck (set retry_policy.maximum_attempts)"
         assert text in result.stdout
         told = re.findall(r"activity 'a' failed \(attempt (\d+)\)", result.stdout)
         assert told == ["1", "2", "3", "10", "100", "1000"]

@@ -17,9 +17,10 @@ from assay.permissions import EVERYTHING, Permissions
 from assay.testing.policy import TestPolicy
 
 if TYPE_CHECKING:
-    from assay.testing.environment import Server, TestEnvironment
+    from assay.testing.environment import TestEnvironment
     from assay.testing.explore_options import Exploration
-    from assay.testing.library import EnvironmentOptions
+    from assay.testing.options import EnvironmentOptions
+    from assay.testing.server import Server
 
 TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
 """The globals of a test file."""
@@ -77,7 +78,8 @@ class TestHost(Host):
     async def environment(self, options: EnvironmentOptions) -> TestEnvironment:
         """Make an environment that ends with the running test."""
         from assay.temporal.telemetry import logs
-        from assay.testing.environment import Server, TestEnvironment
+        from assay.testing.environment import TestEnvironment
+        from assay.testing.server import Server
 
         if self.running is None:
             raise BuiltinError("only inside of a test")
@@ -85,7 +87,14 @@ class TestHost(Host):
         self.server = self.server or Server()
         server = self.server
         environment = TestEnvironment(
-            self, await server.get(), await server.attributes(), await server.client(), options
+            self,
+            await server.get(),
+            await server.attributes(),
+            await server.client(),
+            options,
+            self.end_test,
+            parts=self.more_parts,
+            libraries=self.more_libraries,
         )
         self.environments.append(environment)
         try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from assay.errors import BuiltinError
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.values import Json, Seconds, Value
+from assay.lua.values import Json, Value
 from assay.permissions.needs import NOTHING
 from assay.testing.explore_options import Exploration, ExploredState, ExploreOptions
+from assay.testing.options import ActivityCall, EnvironmentOptions, Planned, RunOptions
+
+if TYPE_CHECKING:
+    from assay.testing.environment import StartedRun, TestEnvironment
 
 library = Library(
     "test",
@@ -39,75 +42,6 @@ library = Library(
 )
 
 
-@dataclass(kw_only=True)
-class EnvironmentOptions:
-    """What an environment runs.
-
-    Attributes:
-        script: A worker script, seen from the folder of the test file. It runs as usual, but its `temporal.worker`
-            runs in the environment.
-        arguments: What the script finds in `arg`.
-        workflows: Workflows that are not in the script: name → function. A client starts them on the task queue "test".
-        activities: Name → function, in place of the script's own activities of these names. An activity that neither
-            has is an error of the test, and so is a name here that the script does not know and nothing calls.
-    """
-
-    script: str | None = None
-    arguments: list[str] = field(default_factory=list)
-    workflows: dict[str, LuaFunction] = field(default_factory=dict)
-    activities: dict[str, LuaFunction] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class RunOptions:
-    """Which workflow to start.
-
-    Attributes:
-        workflow_type: The name under which it is registered; may be left out when there is only one.
-        workflow_id: Its id; a fresh one when left out.
-        input: What it gets.
-        execution_timeout: Seconds that it may take with its retries and continuations.
-        run_timeout: Seconds that one run may take.
-        memo: Values by name that `ctx:workflow_info` shows.
-        search_attributes: Values by name; they are registered with the test server, as are those that workflows set.
-    """
-
-    workflow_type: str | None = None
-    workflow_id: str | None = None
-    input: Value = None
-    execution_timeout: Seconds | None = None
-    run_timeout: Seconds | None = None
-    memo: dict[str, Value] | None = None
-    search_attributes: dict[str, Value] | None = None
-
-
-@dataclass
-class ActivityCall:
-    """A call of an activity.
-
-    Attributes:
-        activity: Its name.
-        input: What it got.
-        attempt: 1, or more when it was tried again.
-        at: Whole seconds since the environment's first workflow was started, in workflow time.
-    """
-
-    activity: str
-    input: Value
-    attempt: int
-    at: int
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A message to a workflow, `seconds` after its start."""
-
-    seconds: float
-    kind: Literal["signal", "update"]
-    name: str
-    input: Value
-
-
 @library.call()
 def test(host: Host, name: str, function: LuaFunction) -> None:
     """Declare a test.
@@ -130,22 +64,19 @@ class Run:
     lua_name: ClassVar[str] = "test.Run"
     lua_prefix: ClassVar[str] = "run"
 
-    def __init__(self, environment: Any, workflow_type: str, workflow_id: str, run_id: str, has_timeout: bool) -> None:
-        self.workflow_type = workflow_type
-        self.has_timeout = has_timeout
-        self.workflow_id = workflow_id
-        self.run_id = run_id
+    def __init__(self, environment: TestEnvironment, started: StartedRun) -> None:
         self._environment = environment
+        self._started = started
 
     @method
     def id(self) -> str:
         """Return the workflow's id."""
-        return self.workflow_id
+        return self._started.workflow_id
 
     @method
     async def result(self) -> Json:
         """Skip time until the workflow has ended, and return its result; its failure is raised."""
-        result: Json = await self._environment.result(self)
+        result: Json = await self._environment.result(self._started)
         return result
 
     @method
@@ -156,7 +87,7 @@ class Run:
             name: The signal.
             input: What `ctx:wait_signal` returns.
         """
-        await self._environment.signal(self, name, input)
+        await self._environment.signal(self._started, name, input)
 
     @method
     async def query(self, name: str, input: Value = None) -> Json:
@@ -166,7 +97,7 @@ class Run:
             name: The query.
             input: What the handler gets.
         """
-        answer: Json = await self._environment.query(self, name, input)
+        answer: Json = await self._environment.query(self._started, name, input)
         return answer
 
     @method
@@ -179,13 +110,13 @@ class Run:
             name: The update.
             input: What the handler gets.
         """
-        result: Json = await self._environment.update(self, name, input)
+        result: Json = await self._environment.update(self._started, name, input)
         return result
 
     @method
     async def cancel(self) -> None:
         """Ask the workflow to cancel, now."""
-        await self._environment.cancel(self)
+        await self._environment.cancel(self._started)
 
 
 @library.handle
@@ -199,7 +130,7 @@ class Environment:
     lua_name: ClassVar[str] = "test.Environment"
     lua_prefix: ClassVar[str] = "env"
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, environment: TestEnvironment) -> None:
         self._environment = environment
 
     @method
@@ -209,8 +140,7 @@ class Environment:
         Args:
             options: Which workflow to start.
         """
-        run: Run = await self._environment.start(options or RunOptions())
-        return run
+        return Run(self._environment, await self._environment.start(options or RunOptions()))
 
     @method
     async def execute(self, options: RunOptions | None = None) -> Json:
@@ -264,8 +194,7 @@ class Environment:
         Args:
             activity: Only the calls of this one; an error when there is no such activity.
         """
-        calls: list[ActivityCall] = self._environment.calls_of(activity)
-        return calls
+        return self._environment.calls_of(activity)
 
 
 @library.function()

@@ -11,7 +11,7 @@ from assay.permissions import Permissions
 if TYPE_CHECKING:
     from assay.lua.declare import Function
     from assay.temporal.client import Client, StartOptions
-    from assay.testing.environment import Server
+    from assay.testing.server import Server
 
 
 class TestPolicy(Policy):

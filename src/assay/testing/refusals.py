@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from assay.temporal.telemetry import runtime
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds for which one of the two waits for the other."""
 
 
@@ -41,11 +41,11 @@ class Refusals:
     def _take(self, workflow: str, reason: str) -> None:
         self._workflow, self._reason = workflow or self._workflow, reason or self._reason
         if self._workflow and self._reason:
-            self._tell()
+            self._report_both()
         elif self._ending is None:
-            self._ending = self._loop.call_later(_PATIENCE, self._tell)
+            self._ending = self._loop.call_later(_TIMEOUT, self._report_both)
 
-    def _tell(self) -> None:
+    def _report_both(self) -> None:
         whose = f"workflow '{self._workflow}'" if self._workflow else "a workflow"
         self._report(f"the server rejected the commands of {whose}: {self._reason or 'no reason given'}")
         if self._ending is not None:

@@ -1,0 +1,57 @@
+"""The clock of a test environment: the server's, which stands still unless a test lets time pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from assay.testing.worker import SERVER_TIMEOUT, Reports
+
+
+class Clock:
+    """Skips time, unless a workflow task fails meanwhile."""
+
+    def __init__(self, server: WorkflowEnvironment, reports: Reports) -> None:
+        self._server = server
+        self._reports = reports
+        self._loop = asyncio.get_running_loop()
+
+    async def now(self) -> float:
+        """The server's time in seconds since 1970-01-01 UTC."""
+        return (await self._server.get_current_time()).timestamp()
+
+    async def skip_to(self, moment: float) -> None:
+        """Let time pass until a moment. Raises ErrorObject when a task fails."""
+        pause = moment - await self.now()
+        if pause > 0:
+            await self._reports.unless_a_task_fails(self._server.sleep(pause))
+
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[Callable[[], None]]:
+        """Let time pass within the block; gives what stops it earlier, from a worker's thread."""
+        service = self._server.client.test_service
+        await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+        stopped: asyncio.Future[None] | None = None
+
+        async def lock() -> None:
+            nonlocal stopped
+            if stopped is None:
+                stopped = asyncio.ensure_future(self._lock())
+            await stopped
+
+        def stop() -> None:
+            with suppress(RPCError, TimeoutError):
+                asyncio.run_coroutine_threadsafe(lock(), self._loop).result(SERVER_TIMEOUT)
+
+        try:
+            yield stop
+        finally:
+            await lock()
+
+    async def _lock(self) -> None:
+        await self._server.client.test_service.lock_time_skipping(LockTimeSkippingRequest())
