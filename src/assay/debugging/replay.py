@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHistory
 from assay.debugging import events, inside
 from assay.debugging.launch import Launch
 from assay.debugging.session import Session
+from assay.libraries import LIBRARIES
 from assay.permissions import Permissions
 from assay.temporal.client.connect import connect_client
 from assay.temporal.connection.options import ConnectionOptions
@@ -60,7 +61,7 @@ class DebuggedReplay:
 
     async def _read(self) -> Script:
         launch = self._launch
-        return await read_script(launch.program, launch.args, permissions=self._allowed)
+        return await read_script(launch.program, LIBRARIES, launch.args, permissions=self._allowed)
 
     async def _find(self, script: Script) -> reading.Recorded:
         launch = self._launch
