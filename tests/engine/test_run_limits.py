@@ -50,7 +50,7 @@ def test_each_activation_has_its_own_cpu() -> None:
     driver.close()
 
 
-def test_a_query_that_takes_too_long_fails_and_the_run_goes_on() -> None:
+def test_a_query_that_takes_too_long_fails_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     driver = limited(
         """
         return function(ctx)
@@ -63,6 +63,7 @@ def test_a_query_that_takes_too_long_fails_and_the_run_goes_on() -> None:
     driver.start()
     (command,) = driver.send(jobs.query("q"))
     assert "0.1 s of CPU" in command["respond_to_query"]["failed"]["message"]
+    assert "workflow 'W' (the-workflow): query 'q' failed: a workflow task took more than 0.1 s of CPU" in caplog.text
     assert result(driver.send(jobs.signal("s", 1))) == 1
     driver.close()
 

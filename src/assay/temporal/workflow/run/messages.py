@@ -21,7 +21,7 @@ from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox import copying
-from assay.temporal.workflow.sandbox.errors import HostFailure, origin_of
+from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError, origin_of
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.settings import Settings
 
@@ -50,6 +50,9 @@ class Recipient(Protocol):
 
     def outgoing(self, failure: Failure) -> Failure:
         """Return a failure as it leaves."""
+
+    def report(self, event: Event, text: str) -> None:
+        """Report an event of the run; `text` follows its name."""
 
     def warn(self, event: Event, text: str) -> None:
         """Report an event of the run, but not on a replay."""
@@ -182,6 +185,7 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
         try:
             copying.run_reader(run.host, validator, found[1], run.mailbox.readers())
         except LuaError as error:
+            _report_limit(run, f"the validator of update '{job.name}'", error)
             raise _RejectedError(failures.of_lua_error(error)) from None
         finally:
             run.validating = None
@@ -251,11 +255,19 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     try:
         result = copying.run_reader(run.host, handler.run, given, run.mailbox.readers())
     except LuaError as error:
+        _report_limit(run, f"query '{name}'", error)
         raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
     problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
     if problem is not None:
         raise _RejectedError(run.outgoing(failures.application(problem, "PayloadTooLarge")))
     return payloads.to_payload(result)
+
+
+def _report_limit(run: Recipient, what: str, error: LuaError) -> None:
+    """Report that a query or a validator reached a limit; its other errors are the caller's alone."""
+    failure = error.__cause__
+    if isinstance(failure, HostFailure) and isinstance(failure.cause, WorkflowLimitError):
+        run.report(events.LIMIT_REACHED, f": {what} failed: {failure.cause}")
 
 
 # The end ----------------------------------------------------------------------------------------------------------
