@@ -142,6 +142,12 @@ def test_the_script_gets_its_arguments_as_text() -> None:
     assert worker(rendered(EVERYTHING))["args"] == given
 
 
+@pytest.mark.parametrize("processes", [4, "auto"])
+def test_a_pod_may_run_several_processes(processes: int | str) -> None:
+    given = ["run", "--health", "0.0.0.0:8080", "--processes", str(processes), "worker.lua"]
+    assert worker(rendered({"processes": processes}))["args"] == given
+
+
 def test_the_probes_ask_for_the_health_of_the_worker() -> None:
     container = worker(rendered(EVERYTHING))
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
@@ -260,6 +266,7 @@ def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs metrics.enabled"),
         ({"temporal": {"address": "temporal"}}, "address"),
         ({"replica": 3}, "replica"),
+        ({"processes": 0}, "processes"),
         ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "minReplicas 0 needs autoscaling.backlog.taskQueues"),
         (
             {"autoscaling": {"enabled": True, "metrics": [{}], "backlog": {"taskQueues": ["q"]}}},

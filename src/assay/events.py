@@ -112,6 +112,22 @@ SPAWNED_TASK_FAILED = _event(
     "Await the task, or catch its errors with `pcall`.",
 )  # fmt: skip
 
+SCRIPT_RELOADED = _event(
+    "ASSAY1014", "script.reloaded", _I,
+    "`assay run --watch` started the script again with changed files, which all open workflows match.",
+    "Nothing.",
+)  # fmt: skip
+SCRIPT_NOT_RELOADED = _event(
+    "ASSAY1015", "script.not_reloaded", _E,
+    "`assay run --watch` refused changed files: they do not run, or an open workflow does not match them.",
+    "The field `report` says what is wrong. Restore the files or correct them; the previous version runs until then.",
+)  # fmt: skip
+SCRIPT_NOT_WATCHED = _event(
+    "ASSAY1016", "script.not_watched", _W,
+    "`assay run --watch` cannot watch the files of the script, so changes are not noticed.",
+    "The message quotes the system: often a limit on watches.",
+)  # fmt: skip
+
 # Workflows ----------------------------------------------------------------------------------------------------------
 
 NONDETERMINISM = _event(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -114,6 +115,19 @@ async def test_all_processes_are_replaced(lua: Script, name: str) -> None:
         running.read_until("polling two")
         wait_for(lambda: get(address, "/readyz") == (200, "ok\n"))
         assert {await run(lua, name, "Short") for _ in range(5)} == {"two"}
+
+
+def test_what_happens_to_changes_is_an_event_where_lines_are_json(lua: Script, name: str) -> None:
+    lua.command.environment["ASSAY_LOG"] = "json"
+    with watched(lua, name) as running:
+        lua.command.script("return 'two", "value.lua")
+        refused = json.loads(running.read_until("script.not_reloaded").splitlines()[-1])
+        assert (refused["code"], refused["level"]) == ("ASSAY1015", "error")
+        assert "unfinished string" in refused["fields"]["report"]
+        lua.command.script("return 'three'", "value.lua")
+        reloaded = json.loads(running.read_until("script.reloaded").splitlines()[-1])
+        assert (reloaded["code"], reloaded["message"]) == ("ASSAY1014", "reloaded: value.lua")
+        running.read_until("polling three")
 
 
 @pytest.mark.parametrize("options", [(), ("--processes", "2")])

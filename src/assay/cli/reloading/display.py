@@ -8,7 +8,15 @@ from typing import Protocol
 
 import click
 
+from assay import events, log_lines
 from assay.cli.reloading import children
+
+_EVENTS = {
+    "Reloaded": events.SCRIPT_RELOADED,
+    "Not reloaded": events.SCRIPT_NOT_RELOADED,
+    "Not watching": events.SCRIPT_NOT_WATCHED,
+}
+"""The news that are events where lines are JSON."""
 
 
 class Display(Protocol):
@@ -44,6 +52,10 @@ class Lines:
 
     def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
         """Write the news."""
+        event = _EVENTS.get(what)
+        if event is not None and log_lines.is_json():
+            log_lines.emit(event.severity, f"{what.lower()}: {text}", {"report": more} if more else None, event)
+            return
         click.echo(f"{click.style(f'{what:<17}', bold=True, fg=colour)}{text}", err=True)
         if more:
             click.echo(more, err=True)
