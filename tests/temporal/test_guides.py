@@ -50,7 +50,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
     "docs/python.md": ["python", "sh", ""],
     "docs/runbooks.md": ["lua", "sh", "sh", ""],  # test_doctor.py
-    "docs/simulation.md": ["lua", "lua", "sh", "", "lua", "lua", "lua"],  # simulation/test_guide.py
+    "docs/simulation.md": ["lua", "lua", "sh", "", "lua", "lua", "lua"],  # schedules/test_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
     "docs/versioning.md": ["lua", "lua", "sh", "lua", "lua", "lua"],

@@ -18,6 +18,9 @@ from assay.simulation.server import Run
 from assay.simulation.tasks import LocalEnd
 from assay.temporal.core.protos import WorkflowCommand
 
+_VERSIONS = "TemporalChangeVersion"
+"""The search attribute in which Core keeps a run's patches."""
+
 _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
 
 
@@ -235,6 +238,11 @@ def _patch(run: Run, command: WorkflowCommand) -> None:
     patch = command.set_patch_marker
     data = {"id": patch.patch_id, "deprecated": patch.deprecated}
     run.record("marker_recorded", marker_name="core_patch", details={"patch-data": Payloads(payloads=[_json(data)])})
+    if patch.patch_id not in run.patches:
+        run.patches.append(patch.patch_id)
+    known = _json(sorted(run.patches))
+    known.metadata["type"] = b"KeywordList"
+    run.record("upsert_workflow_search_attributes", search_attributes={"indexed_fields": {_VERSIONS: known}})
 
 
 def _attributes(run: Run, command: WorkflowCommand) -> None:

@@ -28,6 +28,9 @@ from assay.temporal.workflow.ctx.context import Context
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings
 
+CORE_FLAGS = (1, 2, 3, 4)
+"""The behaviours of Core that new runs record: commands that end a run come last, patches are search attributes, …"""
+
 RunLocal = Callable[[WorkflowCommand, Run], tuple[float, WorkflowActivationJob]]
 """Runs a local activity: returns how many seconds it takes, and its end."""
 

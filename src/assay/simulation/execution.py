@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from assay.simulation import commands, jobs
 from assay.simulation.agenda import SECOND, Due
-from assay.simulation.core import Core
+from assay.simulation.core import CORE_FLAGS, Core
 from assay.simulation.history import History
 from assay.simulation.server import Family, Pending, Server
 from assay.simulation.starts import Start
@@ -87,6 +87,7 @@ class Execution:
         self.child_ids: dict[int, str] = {}
         self.names: dict[int, str] = {}
         """What began with an event, by the number of the event."""
+        self.patches: list[str] = []
         self.search_attributes = dict(start.search_attributes)
         self.updates: dict[str, Update] = {}
         self.task: Task | None = None
@@ -243,6 +244,9 @@ class Execution:
         """Lose the task that a worker has, with the worker: it is handed out again after its time limit."""
         task = self.task
         assert task is not None
+        if not self.is_open:
+            self._end_task()
+            return
         if self._jobs:
             started = self._write_task(task)
             self.history.add(
@@ -263,6 +267,10 @@ class Execution:
         """Apply what the worker answered."""
         task = self.task
         assert task is not None
+        if not self.is_open:  # it was terminated, or its time was over, while the worker had the task
+            self.core.evict()
+            self._end_task()
+            return
         if task.closing is not None and self._buffer:
             self._refuse(task)
             return
@@ -278,7 +286,7 @@ class Execution:
             self.world.agenda.now,
             scheduled_event_id=self._scheduled_event,
             started_event_id=started,
-            sdk_metadata={"lang_used_flags": self.core.flags if not self.tasks else []},
+            sdk_metadata={} if self.tasks else {"lang_used_flags": self.core.flags, "core_used_flags": CORE_FLAGS},
         )
         self._jobs, self._admitted = [], []
         self.knows_of_cancel = self.knows_of_cancel or any(job.HasField("cancel_workflow") for job in task.jobs)

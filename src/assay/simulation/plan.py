@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,6 +74,7 @@ class Plan:
         may_cancel: A cancel request may come.
         queries: Queries that are asked at any moment, for nothing but that they change nothing.
         always: Raises LuaError when what has to hold does not hold; called after each task of the first workflow.
+        allowed: Kinds of violations that are none here: "lost", "unfinished", "unawaited", "query".
         time_limit: Seconds of virtual time that it may take.
         task_limit: Workflow tasks that one schedule may have.
         run_timeout: Seconds for one run; None for no limit.
@@ -90,6 +91,7 @@ class Plan:
     may_cancel: bool = False
     queries: Sequence[str] = ()
     always: Callable[[View], None] | None = None
+    allowed: Collection[str] = ()
     time_limit: float | None = None
     task_limit: int = 1000
     run_timeout: float | None = None

@@ -60,6 +60,8 @@ class Run(Protocol):
     child_ids: dict[int, str]
     names: dict[int, str]
     """What began with an event, by the number of the event."""
+    patches: list[str]
+    """The patches that it has taken."""
     search_attributes: dict[str, Payload]
     completed_event: int
     """The number of the event of the task whose commands are applied."""

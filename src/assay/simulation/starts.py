@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
 
+from assay.simulation.seeds import randomness_seed
 from assay.temporal.core.protos import WorkflowActivationJob
 
 
@@ -54,7 +54,7 @@ class Start:
         target = job.initialize_workflow
         target.workflow_type, target.workflow_id = self.workflow_type, self.workflow_id
         target.arguments.extend(self.arguments)
-        target.randomness_seed = zlib.crc32(self.run_id.encode())
+        target.randomness_seed = randomness_seed(self.run_id)
         target.attempt = 1
         target.first_execution_run_id = self.first_run_id or self.run_id
         target.continued_from_execution_run_id = self.continued

@@ -184,6 +184,7 @@ class _Prepared:
             may_cancel=options.cancel,
             queries=options.queries,
             always=None if options.always is None else self._invariant(options.always),
+            allowed=options.allow,
             time_limit=options.time_limit,
             task_limit=options.task_limit,
             run_timeout=options.run_timeout,

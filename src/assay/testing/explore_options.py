@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from assay.lua.declare import method
 from assay.lua.function import LuaFunction
@@ -70,6 +70,7 @@ class ExploreOptions:
         always: Gets the workflow after each of its tasks, and raises an error when something does not hold that always
             has to. `state:query(name, input)` asks a query handler.
         may_fail: The workflow may fail; otherwise a schedule in which it does fails the test.
+        allow: What is no mistake here: "lost" signals that nothing takes, "unfinished" handlers, "unawaited" failures.
         run_timeout: Seconds that one run of the workflow may take.
         execution_timeout: Seconds that the workflow may take with its continuations.
         time_limit: Seconds of simulated time after which a schedule fails the test.
@@ -89,6 +90,7 @@ class ExploreOptions:
     queries: list[Name] = field(default_factory=list)
     always: LuaFunction | None = None
     may_fail: bool = False
+    allow: list[Literal["lost", "unfinished", "unawaited"]] = field(default_factory=list)
     run_timeout: Seconds | None = None
     execution_timeout: Seconds | None = None
     time_limit: Seconds | None = None

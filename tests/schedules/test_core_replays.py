@@ -6,8 +6,8 @@ import pytest
 
 from assay.simulation.violation import Violation
 from assay.simulation.world import World
-from simulation.core_replay import replay
-from simulation.worlds import activity, make_plan, run, signal, update
+from schedules.core_replay import replay
+from schedules.worlds import activity, make_plan, run, signal, update
 
 PROMOTION = """
 return function(ctx, input)

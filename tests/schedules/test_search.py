@@ -6,7 +6,7 @@ from assay.simulation.choices import Schedule
 from assay.simulation.search import Explorer
 from assay.simulation.shrink import shrink
 from assay.simulation.world import World
-from simulation.worlds import make_plan, signal, update, value
+from schedules.worlds import make_plan, signal, update, value
 
 
 def nothing(_world: World) -> None:

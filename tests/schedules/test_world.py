@@ -6,7 +6,7 @@ import pytest
 
 from assay.simulation.choices import Unsupported
 from assay.simulation.violation import Violation
-from simulation.worlds import activity, make_plan, run, signal, update, value
+from schedules.worlds import activity, make_plan, run, signal, update, value
 
 TWO_STEPS = """
 return function(ctx)
