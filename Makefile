@@ -27,7 +27,7 @@ lint: install ## Check style, types, the layers of imports, and words
 	$(BIN)/lint-imports --no-logo
 
 bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first impression
-	@missed=; for what in startup lua web client worker short_runs short_lives processes; do \
+	@missed=; for what in startup lua web client worker short_runs short_lives processes simulation; do \
 		$(BIN)/python bench/$$what.py $(if $(QUICK),--quick) || missed="$$missed $$what"; \
 	done; test -z "$$missed" || { echo "goals missed:$$missed"; exit 1; }
 

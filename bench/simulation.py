@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from assay.builtins import LIBRARIES  # noqa: E402
 from assay.lua.values import Json  # noqa: E402
 from assay.simulation.choices import Choices  # noqa: E402
 from assay.simulation.plan import Activity, Message, Plan  # noqa: E402
@@ -36,7 +37,7 @@ HORIZON = 60
 
 async def promotion() -> Plan:
     """Return the promotion workflow with all that may happen to it."""
-    script = await read_script(str(ROOT / "examples" / "promotion" / "worker.lua"))
+    script = await read_script(str(ROOT / "examples" / "promotion" / "worker.lua"), LIBRARIES)
     [worker] = script.workers
     definitions = {definition.name: definition for definition in worker.definitions() if definition.name}
     await script.close()

@@ -109,7 +109,7 @@ class ScheduledActivity:
         heartbeat = self._schedule.heartbeat_timeout.ToNanoseconds() / 1e9
         is_heartbeat = heartbeat and heartbeat < self._time_limit()
         kind = TimeoutType.TIMEOUT_TYPE_HEARTBEAT if is_heartbeat else TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-        self._fail(jobs.timed_out(kind))
+        self._fail(jobs.timed_out(kind, self._last_failure))
 
     def _lose(self, call: Call, left: float) -> None:
         attempts.run(self._activity, self._schedule.arguments, self._attempt)
@@ -144,6 +144,8 @@ class ScheduledActivity:
             self._last_failure = failure
             self._due = self._world.agenda.add(seconds, self._try_again)
             return
+        if failure.HasField("timeout_failure_info") and state == RetryState.RETRY_STATE_TIMEOUT:
+            failure = jobs.out_of_time(self._last_failure)
         self._give_up(failure, state)
 
     def _try_again(self) -> None:
@@ -153,13 +155,13 @@ class ScheduledActivity:
     def _not_taken(self) -> None:
         self._give_up(
             jobs.timed_out(TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START, self._last_failure),
-            RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE,
+            RetryState.RETRY_STATE_TIMEOUT,
             has_started=False,
         )
 
     def _out_of_time(self) -> None:
-        failure = jobs.timed_out(TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, self._last_failure)
-        self._give_up(failure, RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE, has_started=self._is_running)
+        failure = jobs.out_of_time(self._last_failure)
+        self._give_up(failure, RetryState.RETRY_STATE_TIMEOUT, has_started=self._is_running)
 
     def _give_up(self, failure: Failure, state: RetryState.ValueType, *, has_started: bool = True) -> None:
         is_timeout = failure.HasField("timeout_failure_info")

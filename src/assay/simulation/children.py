@@ -101,8 +101,9 @@ class Child:
                 fields["result"] = {"payloads": [] if value is None else [value]}
                 self._parent.happen("child_workflow_execution_completed", jobs.child_completed(seq, value), **fields)
             case "failed":
-                failed = self._failure("Child Workflow execution failed", result)
-                fields["failure"] = result
+                state = RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
+                failed = self._failure("Child Workflow execution failed", result, state)
+                fields.update(failure=result, retry_state=state)
                 self._parent.happen("child_workflow_execution_failed", jobs.child_failed(seq, failed), **fields)
             case "cancelled":
                 failed = self._failure("Child Workflow execution cancelled", jobs.cancelled())
@@ -118,9 +119,13 @@ class Child:
                 failed = self._failure("Child Workflow execution timed out", cause)
                 self._parent.happen("child_workflow_execution_timed_out", jobs.child_failed(seq, failed), **fields)
 
-    def _failure(self, message: str, cause: Failure) -> Failure:
+    def _failure(
+        self,
+        message: str,
+        cause: Failure,
+        state: RetryState.ValueType = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE,
+    ) -> Failure:
         run = "" if self._execution is None else self._execution.start.run_id
-        state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
         return jobs.child_failure(message, self.command.workflow_type, self.command.workflow_id, run, cause, state)
 
     def parent_closed(self) -> None:

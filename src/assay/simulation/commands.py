@@ -218,7 +218,8 @@ def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *,
     def send() -> None:
         found = run.world.find(workflow_id, run_id)
         fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
-        if found is not None and found.request_cancel():
+        if found is not None:  # one that has ended counts as asked
+            found.request_cancel()
             job = None if seq is None else jobs.cancel_answered(seq)
             run.happen("external_workflow_execution_cancel_requested", job, **fields)
             return

@@ -309,6 +309,7 @@ class Execution:
             scheduled_event_id=self._scheduled_event,
             started_event_id=started,
             cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+            failure={"message": "UnhandledCommand", "source": "Server", "server_failure_info": {}},
         )
         self.core.evict()
         self._end_task()

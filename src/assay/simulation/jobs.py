@@ -155,7 +155,6 @@ def cancelled(message: str = "") -> Failure:
 _TIMEOUT_MESSAGES = {
     TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE: "activity StartToClose timeout",
     TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START: "activity ScheduleToStart timeout",
-    TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE: "activity ScheduleToClose timeout",
     TimeoutType.TIMEOUT_TYPE_HEARTBEAT: "activity Heartbeat timeout",
 }
 
@@ -164,6 +163,16 @@ def timed_out(kind: TimeoutType.ValueType, cause: Failure | None = None) -> Fail
     """Return the failure of an attempt that has reached a time limit."""
     failure = Failure(message=_TIMEOUT_MESSAGES[kind], source="Server")
     failure.timeout_failure_info.timeout_type = kind
+    if cause is not None:
+        failure.cause.CopyFrom(cause)
+    return failure
+
+
+def out_of_time(cause: Failure | None) -> Failure:
+    """Return the failure of an activity whose attempts have reached the limit of all."""
+    text = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
+    failure = Failure(message=text, source="Server")
+    failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
     if cause is not None:
         failure.cause.CopyFrom(cause)
     return failure

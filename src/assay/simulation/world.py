@@ -135,7 +135,7 @@ class World:
             return True
         waiting = next((run for run in self.executions if run.has_task), None)
         if waiting is not None:
-            waiting.waits_for_task = 0
+            waiting.waits_for_task -= 1
             return True
         return False
 
