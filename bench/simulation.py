@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from assay.builtins import LIBRARIES  # noqa: E402
+from assay.libraries import LIBRARIES  # noqa: E402
 from assay.lua.values import Json  # noqa: E402
 from assay.simulation.choices import Choices  # noqa: E402
 from assay.simulation.plan import Activity, Message, Plan  # noqa: E402
