@@ -68,6 +68,28 @@ class TestCommand:
             with urllib.request.urlopen(f"http://127.0.0.1:{ui_port}", timeout=TIMEOUT) as page:
                 assert page.status == 200
 
+    def test_search_attributes_are_registered(self, assay: Command, ports: tuple[int, int]) -> None:
+        script = assay.script("""
+            local worker = temporal.worker({ task_queue = "q", workflows = { W = function(ctx)
+              ctx:upsert_search_attributes({ Stage = "x", Tags = { "a" } })
+              return ctx:workflow_info().search_attributes
+            end } })
+            print(json.encode(temporal.connect():execute_workflow({ task_queue = "q", workflow_type = "W" })))
+            worker:shutdown()
+        """)
+        given = ("--search-attribute", "Stage=keyword", "--search-attribute", "Tags=KeywordList")
+        result = assay.run("dev", *given, "--port", str(ports[0]), script)
+        assert (result.stdout, result.returncode) == ('{"Stage":"x","Tags":["a"]}\n', 0), result.stderr
+
+    @pytest.mark.parametrize(
+        ("given", "text"),
+        [("Stage", "'Stage' is not NAME=TYPE"), ("Stage=String", "'String' is not a type of search attributes (Text")],
+    )
+    def test_a_search_attribute_has_a_type(self, assay: Command, given: str, text: str) -> None:
+        result = assay.run("dev", "--search-attribute", given, assay.script("print(1)"))
+        assert text in result.stderr
+        assert (result.stdout, result.returncode) == ("", 2)
+
     @pytest.mark.parametrize("code", ["error('boom')", "x =", None])
     def test_an_error_stops_the_server_too(self, assay: Command, ports: tuple[int, int], code: str | None) -> None:
         script = "missing.lua" if code is None else assay.script(code)
@@ -170,7 +192,7 @@ class TestCommand:
         assert "Traceback" not in result.stderr
         assert (result.stdout, result.returncode) == ("", 1)
 
-    @pytest.mark.parametrize("option", [["--db", "state.db"], ["--port", "7000"], ["--ui-port", "7000"]])
+    @pytest.mark.parametrize("option", [["--db", "state.db"], ["--port", "7000"], ["--search-attribute", "A=Int"]])
     def test_options_of_a_server_that_is_not_started_are_refused(self, assay: Command, option: list[str]) -> None:
         assay.environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
         result = assay.run("dev", assay.script("print(1)"), *option)

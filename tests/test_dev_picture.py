@@ -8,9 +8,11 @@ import time
 import pytest
 from rich.cells import cell_len
 
+from assay.cli.dev.details import as_text
 from assay.cli.dev.picture import Status, details, draw
 from assay.cli.dev.region import Region
-from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
+from assay.cli.dev.report import Failure, Finished, Queue, Report, Run, Wait
+from assay.cli.dev.view import Page, View, keys
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -57,11 +59,79 @@ def test_words() -> None:
     assert "no workflow is open" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
 
 
-def test_long_ids_are_cut_in_the_middle() -> None:
-    runs = [Run("Order", f"customer-{'0123456789' * 4}-{last}", [Wait("timer")]) for last in ("one", "two")]
-    text = "\n".join(plain(draw(Status("here"), Report(runs=runs), 80, 40)))
-    assert re.search(r"Order customer-\d+…\d+-one +timer\n", text)
-    assert re.search(r"Order customer-\d+…\d+-two +timer", text)
+def test_long_ids_are_whole() -> None:
+    ids = [f"customer-{'0123456789' * 4}-{last}" for last in ("one", "two")] + ["x" * 100]
+    runs = [Run("Order", workflow_id, [Wait("timer")]) for workflow_id in ids]
+    lines = plain(draw(Status("here"), Report(runs=runs), 80, 40))
+    assert f"  Order {ids[0]}\n      timer\n  Order {ids[1]}\n      timer\n" in "\n".join(lines)
+    assert "x" * 100 in "".join(lines)
+
+
+def test_finished_workflows_are_shown_with_their_results() -> None:
+    finished = [Finished(time.time(), "Order", f"order-{i}", "r", "default", '{"paid": 3}') for i in range(9)]
+    lines = plain(draw(Status("here"), Report(finished=finished), 80, 40))
+    at = lines.index("last finished")
+    assert re.search(r"  \d\d:\d\d:\d\d  Order order-0  {\"paid\": 3}", lines[at + 1])
+    assert len(lines) == at + 6
+
+
+def test_on_a_low_terminal_most_lines_are_for_open_workflows() -> None:
+    lines = plain(draw(Status("127.0.0.1:7233", "http://127.0.0.1:8233"), report(30), 100, 14))
+    assert "server      127.0.0.1:7233  http://127.0.0.1:8233" in lines
+    assert "task queue  orders  2 workflows  30 activities" in lines
+    assert sum("Order order-" in line for line in lines) >= 3
+
+
+def named(count: int) -> list[Run]:
+    return [Run("Order", f"order-{i}", [Wait("timer"), Wait("signal 'x'")], run_id=f"run-{i}") for i in range(count)]
+
+
+def test_the_selected_workflow_is_always_in_sight() -> None:
+    shown, view = Report(runs=named(50), more=7), View(has_keys=True)
+    for key, expected in [("down", 0), ("down", 1), ("page down", None), ("end", 49), ("up", 48), ("home", 0)]:
+        view.move(key, shown.runs)
+        lines = plain(draw(Status("here"), shown, 80, 14, view))
+        marked = [line for line in lines if line.startswith("›")]
+        assert len(marked) == 1
+        if expected is not None:
+            assert f"Order order-{expected} " in marked[0]
+        assert len(lines) <= 14
+    view.move("end", shown.runs)
+    lines = plain(draw(Status("here"), shown, 80, 14, view))
+    assert "  … and 7 more" in lines
+    assert any(re.fullmatch(r"  … \d+ above", line) for line in lines)
+
+
+def test_a_selected_workflow_that_has_ended_is_selected_no_more() -> None:
+    view = View()
+    view.move("down", named(3))
+    assert view.selected == "run-0"
+    draw(Status("here"), Report(runs=named(3)[1:]), 80, 24, view)
+    assert view.selected == ""
+
+
+def test_a_page_scrolls() -> None:
+    view = View(page=Page("Order order-1", [f"line {i}" for i in range(100)]))
+    assert view.page is not None
+    lines = plain(draw(Status("here"), Report(), 80, 14, view))
+    assert lines[1].startswith("Order order-1")
+    assert "line 0" in lines
+    assert lines[-1] == f"… {100 - view.page.shown} more lines"
+    view.page.move("end")
+    lines = plain(draw(Status("here"), Report(), 80, 14, view))
+    assert lines[-1] == "line 99"
+    view.page.move("page up")
+    assert view.page.top == 100 - 2 * view.page.shown
+
+
+def test_keys_have_names() -> None:
+    assert [*keys(b"\x1b[A\x1bOBx\x1b[6~\rjo\x1b")] == ["up", "down", "page down", "enter", "down", "open", "back"]
+
+
+def test_markdown_becomes_text() -> None:
+    assert as_text("waiting for **two** approvals of [jane](http://x)") == "waiting for two approvals of jane"
+    assert as_text("# Release\n\n- first\n- `second`\n") == "Release · first · second"
+    assert as_text("") == ""
 
 
 def test_without_news_it_does_not_say_that_nothing_is_open() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -63,6 +64,26 @@ async def test_new_code_takes_over(lua: Script, name: str) -> None:
         lua.command.script("return 'two'", "value.lua")
         running.read_until("polling two")
         assert await run(lua, name, "Short") == "two"
+
+
+async def test_only_what_the_script_requires_is_its_code(lua: Script, name: str) -> None:
+    lua.command.script("return 'late'", "late.lua")
+    late = WORKER.replace("first = function() return value end", 'first = function() return require("late") end')
+    with dev(lua, name, late) as running:
+        assert await run(lua, name, "Short") == "late"
+        lua.command.script("error('not of this script')", "other.lua")
+        lua.command.script("return 'later'", "late.lua")
+        told = running.read_until("polling one")
+        assert re.findall(r"Reloaded +(.*)", told) == ["late.lua"]
+        assert await run(lua, name, "Short") == "later"
+
+
+async def test_a_module_that_was_missing_is_waited_for(lua: Script, name: str) -> None:
+    with dev(lua, name, WORKER) as running:
+        lua.command.script('require("new") ' + WORKER.replace("QUEUE", name), "worker.lua")
+        running.read_until("module 'new' not found")
+        lua.command.script("return 'new'", "new.lua")
+        running.read_until("polling one")
 
 
 async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, name: str) -> None:

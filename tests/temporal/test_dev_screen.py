@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import re
+import socket
 import time
 from collections.abc import Iterator
 
@@ -208,7 +209,7 @@ async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, n
     with dev(lua, name) as screen:
         screen.read_until("no workflow is open")
         lua.command.script(good.replace("local x = nil", "local x = = nil"), "worker.lua")
-        screen.read_until("not reloaded  worker.lua: the code that runs goes on")
+        screen.read_until("not reloaded  worker.lua: still running the previous version")
         screen.read_until("worker.lua:15: unexpected symbol near '='")
         lua.command.script(good.replace("polling", "polling anew"), "worker.lua")
         screen.read_until("polling anew")
@@ -252,6 +253,69 @@ class TestCtrlC:
             screen.read_until("stopping")
             screen.type("\x03")
             assert screen.wait() == 137
+
+
+async def test_a_workflow_opens_as_its_timeline(lua: Script, name: str) -> None:
+    with dev(lua, name, columns=100, lines=24) as screen:
+        screen.read_until("no workflow is open")
+        await start(lua, name, "Waits", f"{name}-first")
+        await start(lua, name, "Waits", f"{name}-second")
+        screen.read_until("2 open workflows")
+        screen.read_until(f"Waits {name}-first")
+        screen.read_until("signal 'approve'")
+        screen.type("\x1b[B")
+        screen.read_until(f"› Waits {name}-second")
+        screen.type("\x1b[B")
+        screen.read_until(f"› Waits {name}-first")
+        screen.type("\r")
+        screen.read_until("↑↓ scroll, o Web UI, Esc back")
+        screen.read_until("worker.lua:11  ctx:wait_signal")
+        screen.type("\x1b")
+        screen.read_until(f"› Waits {name}-first")
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+async def test_a_finished_workflow_is_shown_with_its_result(lua: Script, name: str) -> None:
+    text = WORKER.replace("workflows = {", "workflows = { Sums = function() return { total = 42 } end,")
+    with dev(lua, name, text) as screen:
+        screen.read_until("no workflow is open")
+        await start(lua, name, "Sums")
+        screen.read_until("last finished")
+        screen.read_until(f"Sums {name}-Sums")
+        screen.read_until('{"total": 42}')
+        screen.type("\x03")
+        assert screen.wait() == 0
+
+
+def test_o_opens_the_page_of_a_workflow(assay: Command) -> None:
+    browser = assay.folder / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened.tmp && mv opened.tmp opened\n')
+    browser.chmod(0o755)
+    assay.environment["BROWSER"] = str(browser)
+    text = (
+        WORKER.replace("QUEUE", "opened")
+        + """
+    temporal.connect():start_workflow({ task_queue = "opened", workflow_type = "Waits", workflow_id = "a b" })
+    """
+    )
+    with socket.socket() as free, socket.socket() as other:
+        free.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = free.getsockname()[1], other.getsockname()[1]
+    options = ("--port", str(ports[0]), "--ui-port", str(ports[1]))
+    with terminal(assay, "dev", *options, assay.script(text, "worker.lua"), columns=140, lines=40) as screen:
+        screen.read_until("Waits a b")
+        screen.type("o")
+        screen.read_until("select a workflow first")
+        screen.type("jo")
+        screen.read_until("opened http://127.0.0.1:")
+        wait_for((assay.folder / "opened").exists)
+        page = (assay.folder / "opened").read_text().strip()
+        pattern = rf"http://127\.0\.0\.1:{ports[1]}/namespaces/default/workflows/a%20b/[0-9a-f-]{{36}}/history"
+        assert re.fullmatch(pattern, page)
+        screen.type("\x03")
+        assert screen.wait() == 0
 
 
 def test_a_script_without_a_worker_has_no_picture(lua: Script, name: str) -> None:

@@ -52,10 +52,8 @@ def command(
     them, or a pattern ('histories/**/*.json'). Open workflows may be among them. With --query the histories come from
     a server.
 
-    Warnings are about what Temporal does not compare: another duration of a timer, another input, and steps at the end
-    of the history of a run that waits.
-
-    Ends with 0 when every history matches, 1 when one does not, 2 when something else is wrong.
+    Ends with 0 when every history matches, 1 when one does not, 2 when something else is wrong. A timer, an input or a
+    last step that differs, which Temporal does not compare, is a warning.
     """
     if bool(histories) == (query is not None):
         raise click.UsageError("name histories, or give a --query")

@@ -15,7 +15,7 @@ from assay.errors import AssayError, LuaError
 from assay.events import SCRIPT_FAILED
 from assay.libraries import LIBRARIES
 from assay.lua.host import Host
-from assay.lua.loader import Finder
+from assay.lua.loader import Finder, FindModule
 from assay.lua.services import Service
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from assay.permissions.settings import Asked
 
 COMMAND_LINE = "=(command line)"
+SOURCES = "ASSAY_SOURCES"
+"""The environment variable that names the file for notes of `assay.cli.reloading.sources`."""
 
 _YOUNG_OBJECTS = 100_000
 """More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
@@ -104,7 +106,12 @@ def _run(
     except AssayError as error:
         _fail(str(error))
         return 1
-    host = _make_host(Finder(folder, allowed), write, flush, allowed, tool)
+    finder: FindModule = Finder(folder, allowed)
+    if SOURCES in os.environ:
+        from assay.cli.reloading.sources import noting
+
+        finder = noting(finder)
+    host = _make_host(finder, write, flush, allowed, tool)
     host.verbose, host.health, host.sharing = verbose, health, sharing
     signals: Signals | None = None
 
@@ -163,7 +170,7 @@ def _fail(message: str, traceback: str = "") -> None:
 
 
 def _make_host(
-    finder: Finder, write: Callable[[bytes], Any], flush: Callable[[], Any], allowed: Permissions, tool: Tool | None
+    finder: FindModule, write: Callable[[bytes], Any], flush: Callable[[], Any], allowed: Permissions, tool: Tool | None
 ) -> Host:
     if tool is None:
         return Host(LIBRARIES, finder, write, flush, permissions=allowed)

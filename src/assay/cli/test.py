@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 @click.command(cls=SandboxedCommand, short_help="Run Lua tests: the files named *_test.lua.")
 @verbose
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
-@click.option(
-    "--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run so many files at once [the number of cores]."
-)
+@click.option("--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run N files at once [the number of cores].")
 @click.option(
     "--timeout", metavar="N", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60]."
 )
@@ -39,11 +37,9 @@ if TYPE_CHECKING:
 @click.option(
     "--fail-under", metavar="N", type=click.FloatRange(0, 100), help="Fail when fewer percent of the lines ran."
 )
-@click.option(
-    "--explore", metavar="N", type=click.IntRange(1), help="Run only the tests of test.explore, N schedules each."
-)
+@click.option("--explore", metavar="N", type=click.IntRange(1), help="Run only test.explore, N schedules each.")
 @click.option("--seed", metavar="S", type=int, default=1, help="Where the search for schedules begins [1].")
-@click.option("--schedule", metavar="FILE", help="Run only the schedule that a failing test.explore has written.")
+@click.option("--schedule", metavar="FILE", help="Run only the schedule that a test.explore has written.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--watch", is_flag=True, help="Run again when a Lua file changes, until Ctrl-C.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
@@ -66,15 +62,8 @@ def command(
 ) -> int:
     """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
-    \b
-    test("adds", function()
-      assert.eq(1 + 1, 2)
-    end)
-
-    test.workflow_env{ script = … } runs workflows on a server that skips time.
-
-    Ends with 0 when all pass, 1 when one fails, 2 when there is nothing to run.
-    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    A test is test("name", fn); test.workflow_env runs workflows on a server that skips time. Ends with 0 when all pass, 1 when one fails, 2 without tests.
+    """
     if watch and as_json:
         raise click.UsageError("--watch has no use with --json")
     make_interruptible()

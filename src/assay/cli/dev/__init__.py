@@ -13,6 +13,7 @@ import os
 import click
 
 from assay.cli.dev import servers
+from assay.cli.dev.search_attribute import SearchAttribute
 from assay.cli.leave import complain
 from assay.cli.options import script_arguments, verbose
 from assay.cli.reloading.display import Display, Lines
@@ -27,8 +28,16 @@ from assay.temporal.dev_server.server import USUAL_PORT, DevServer
 @click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a Temporal server, anew when it changes.")
 @verbose
 @click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The server's port [7233, or a free one].")
-@click.option("--ui-port", type=click.IntRange(1, 65535), help="The Web UI's port [8233, or a free one].")
+@click.option("--port", metavar="N", type=click.IntRange(1, 65535), help="The server's port [7233, or free].")
+@click.option("--ui-port", metavar="N", type=click.IntRange(1, 65535), help="The Web UI's port [8233, or free].")
+@click.option(
+    "--search-attribute",
+    "search_attributes",
+    metavar="N=TYPE",
+    type=SearchAttribute(),
+    multiple=True,
+    help="Register the search attribute N; may be repeated.",
+)
 @click.option("--plain", is_flag=True, help="Write plain lines on a terminal too.")
 @click.argument("script")
 @script_arguments
@@ -38,6 +47,7 @@ def command(
     db: str | None,
     port: int | None,
     ui_port: int | None,
+    search_attributes: tuple[tuple[str, str], ...],
     plain: bool,
     verbose: bool,
     asked: Asked,
@@ -48,8 +58,8 @@ def command(
     of the script itself follow after --.
 
     On a terminal it shows which workflows are open, what they wait for and what failed. A worker is started anew when
-    a Lua file in its folder changes; code that does not run leaves the old one alone, and open workflows that do not
-    match the new code are told.
+    its script or a module that it requires changes; code that does not run leaves the old one alone, and open
+    workflows that do not match the new code are told.
     """
     try:
         open(script, "rb").close()  # before a server starts for nothing
@@ -57,11 +67,12 @@ def command(
         complain(f"cannot read {script}: {error.strerror}")
         return 1
     permissions(asked, os.path.dirname(script) or ".")  # or else raises, before a server starts for nothing
-    display = Lines() if plain or not is_terminal() else _screen()
+    display = Lines() if plain or not is_terminal() else _screen(script, asked)
     configured = servers.configured_address()
-    own = any(option is not None for option in (db, port, ui_port))
+    own = bool(search_attributes) or any(option is not None for option in (db, port, ui_port))
     if configured is not None and own:
-        raise click.UsageError(f"--db, --port and --ui-port have no use: the server {configured} is configured")
+        options = "--db, --port, --ui-port and --search-attribute"
+        raise click.UsageError(f"{options} have no use: the server {configured} is configured")
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
         return _run(script, list(arguments), display, verbose, asked)
@@ -76,6 +87,7 @@ def command(
         db=db,
         namespace=os.environ.get("TEMPORAL_NAMESPACE") or "default",
         usual_ports=True,
+        search_attributes=dict(search_attributes),
     )
     signals = Signals(server.stop)
     try:
@@ -100,10 +112,10 @@ def is_terminal() -> bool:
     return os.isatty(1) and os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _screen() -> Display:
+def _screen(script: str, asked: Asked) -> Display:
     from assay.cli.dev.screen import Screen
 
-    return Screen()
+    return Screen(script, asked.options())
 
 
 def _run(script: str, arguments: list[str], display: Display, verbose: bool, asked: Asked) -> int:

@@ -20,8 +20,9 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from assay.cli.dev import failures
-from assay.cli.dev.report import Failure, Queue, Report, Run, Wait
+from assay.cli.dev import failures, results
+from assay.cli.dev.details import as_text
+from assay.cli.dev.report import Failure, Finished, Queue, Report, Run, Wait
 from assay.lua.services import Service
 from assay.temporal.client.connect import connect_client
 from assay.temporal.data import payloads
@@ -30,13 +31,16 @@ from assay.temporal.workflow.run.waits import STATE_QUERY
 
 _INTERVAL = 1.0, 5.0  # seconds between two looks; the more, the longer a look takes
 _SHARE = 10  # a look is to take a tenth of the time
-_SHOWN = 30  # workflows of a task queue that are looked at
+_LISTED = 200  # open workflows of a task queue that are listed
+_SHOWN = 30  # … that are looked at
+_FINISHED = 20  # of a task queue
 _LOOK = 5.0  # seconds for one look at a worker's workflows: the SDK tries a call again for much longer
 _PATIENCE = timedelta(seconds=5)  # for the answer of a run
 _SOON = 0.5  # seconds for which a look waits for it
 _AGAIN = 15.0  # seconds until a run is asked again that has not answered
 _FAILURES = 20
 _THREAD = "assay-observer"
+_CLOSED_WELL = "ExecutionStatus IN ('Completed', 'Canceled')"
 _CLOSED_BADLY = "ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')"
 
 
@@ -77,6 +81,8 @@ class _Watch:
     """The open ones, as they were at the last look that the server has answered."""
     more: int = 0
     """How many more are open."""
+    finished: list[Finished] = field(default_factory=list)
+    """The last ones that have ended well."""
 
 
 class _Observer:
@@ -88,6 +94,7 @@ class _Observer:
         self._failures: OrderedDict[tuple[str, ...], Failure] = OrderedDict()
         self._closed: set[str] = set()
         """The runs whose end has been looked at."""
+        self._finished: dict[str, Finished] = {}
 
     async def run(self) -> None:
         """Report again and again, until nobody listens."""
@@ -105,7 +112,8 @@ class _Observer:
         report = Report()
         for worker in [service for service in list(self._services) if isinstance(service, Worker)]:
             options = worker.options
-            report.queues.append(Queue(options.task_queue, *options.titles()))
+            queue = Queue(options.task_queue, *options.titles())
+            report.queues.append(queue)
             watch = None
             try:
                 async with asyncio.timeout(_LOOK):
@@ -114,8 +122,15 @@ class _Observer:
             except Exception as error:  # the reports go on, whatever becomes of a look
                 report.problem = _problem(error, watch)
             if watch is not None:
+                queue.namespace = watch.client.namespace
+                for run in watch.runs:
+                    run.namespace = queue.namespace
                 report.runs += watch.runs
                 report.more += watch.more
+                report.finished += watch.finished
+        report.finished.sort(key=lambda finished: -finished.time)
+        shown = {finished.run_id for finished in report.finished}
+        self._finished = {run_id: finished for run_id, finished in self._finished.items() if run_id in shown}
         report.failures = sorted(self._failures.values(), key=lambda failure: -failure.time)
         return report
 
@@ -129,18 +144,29 @@ class _Observer:
     async def _look_at(self, watch: _Watch) -> None:
         queue = watch.worker.options.task_queue.replace("'", "''")
         query = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
-        rows = [row async for row in watch.client.list_workflows(query, limit=_SHOWN, page_size=_SHOWN)]
+        rows = [row async for row in watch.client.list_workflows(query, limit=_LISTED, page_size=_LISTED)]
         more = 0
-        if len(rows) == _SHOWN:
-            more = max(0, (await watch.client.count_workflows(query)).count - _SHOWN)
+        if len(rows) == _LISTED:
+            more = max(0, (await watch.client.count_workflows(query)).count - _LISTED)
         watch.known = {row.run_id: watch.known[row.run_id] for row in rows if row.run_id in watch.known}
-        watch.runs = [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows)) if run]
+        watch.runs = [run for run in await asyncio.gather(*(self._run(watch, row) for row in rows[:_SHOWN])) if run]
+        watch.runs += [Run(row.workflow_type, row.id, run_id=row.run_id, is_looked_at=False) for row in rows[_SHOWN:]]
         watch.more = more
         closed = f"TaskQueue = '{queue}' AND {_CLOSED_BADLY} AND CloseTime >= '{watch.began.isoformat()}'"
         async for row in watch.client.list_workflows(closed, limit=_FAILURES, page_size=_FAILURES):
             if row.run_id not in self._closed:
                 self._closed.add(row.run_id)
                 self._remember((row.run_id,), await failures.of_workflow(watch.client, row))
+        await self._look_at_the_finished(watch, f"TaskQueue = '{queue}' AND {_CLOSED_WELL}")
+
+    async def _look_at_the_finished(self, watch: _Watch, query: str) -> None:
+        found = []
+        async for row in watch.client.list_workflows(query, limit=_FINISHED, page_size=_FINISHED):
+            known = self._finished.get(row.run_id)
+            if known is None:
+                known = self._finished[row.run_id] = await results.of_workflow(watch.client, row)
+            found.append(known)
+        watch.finished = found
 
     def _remember(self, key: tuple[str, ...], failure: Failure | None) -> None:
         """Keep a failure in the place of an earlier one of the same thing."""
@@ -157,7 +183,7 @@ class _Observer:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
             return None  # it has ended meanwhile, or is older than what the server keeps
-        run = Run(row.workflow_type, row.id)
+        run = Run(row.workflow_type, row.id, run_id=row.run_id)
         task = described.pending_workflow_task
         if task.attempt > 1:
             failure = await failures.of_workflow_task(watch.client, row)
@@ -168,7 +194,7 @@ class _Observer:
             run.waits.append(wait)
             return run
         known = await self._ask(watch, row, described.workflow_execution_info.history_length)
-        run.details = known.details.strip().partition("\n")[0]
+        run.details = as_text(known.details)
         run.waits = [Wait(wait.what, wait.until, wait.where) for wait in known.waits or ()]
         await self._add_activities(watch.client, row, described, run)
         for child in described.pending_children if known.waits is None else ():

@@ -7,21 +7,28 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from assay.cli.dev.report import Failure, Report, Run, Wait
+from assay.cli.dev.report import Failure, Finished, Report, Run, Wait
+from assay.cli.dev.view import Page, View
+
+T = TypeVar("T")
+Row = tuple[str | Text, ...]
+"""The cells of a row."""
 
 _DETAILS = 4  # lines of what belongs to news
 _NEW_STEP = "  +  "  # how the probe begins the line with what changed code does
-_FAILURES = 5
+_ITEMS = 5  # failures, and finished workflows
+_FEW_ITEMS = 2  # … on a low terminal
+_LOW = 18  # lines of a picture that is short in everything but workflows
 _WAITS = 5  # of one workflow
 _NAMES = 0.4  # of the width, for types and ids
-_MARK = 5  # columns in which something can be left out
 _LEAST = 3  # lines for workflows, however low the terminal is
 _DAY = 86400
 _PADDING = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$")
@@ -52,28 +59,83 @@ def details(more: str) -> list[str]:
     return [line.removesuffix(":") for line in lines if line != "stack traceback:"][:_DETAILS]
 
 
-def draw(status: Status, report: Report, width: int, height: int) -> list[str]:
-    """The lines, at most `height` of fewer than `width` columns."""
+def draw(status: Status, report: Report, width: int, height: int, view: View | None = None) -> list[str]:
+    """The lines, at most `height` of fewer than `width` columns. What `view` has scrolled to is put right."""
     # A line as wide as the terminal is joined with the next one when the terminal grows.
-    text, width = io.StringIO(), max(width - 1, 10)
-    console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, emoji=False)
-    head = list(_head(status, report))
-    failures = report.failures[:_FAILURES]
-    left = height - 1 - len(head) - len(failures) - 1 - bool(failures)
-    runs = list(_runs(report, max(left, _LEAST), int(width * _NAMES)))
-    console.print(Rule(style="dim"))
-    console.print(_grid(head, width, 0.5))
+    view, width = view or View(), max(width - 1, 10)
+    if view.page is not None:
+        return _page(view, view.page, width, height)
+    selected = view.index(report.runs)
+    head = list(_head(status, report, is_short=height < _LOW or selected is not None))
+    lines = [*_lines(Rule(style="dim"), width), *_grid_lines(head, width, 0.5)]
     if report.runs or not report.problem:
-        console.print(_count(report))
-    if runs:
-        console.print(_grid(runs, width, _NAMES, 0.4))
+        lines += _lines(_count(report, view, width), width)
+    if view.message:
+        lines += _lines(Text(view.message, style="yellow"), width)
+    runs = [
+        list(_run(run, int(width * _NAMES), width, bool(view.selected) and run.run_id == view.selected))
+        for run in report.runs
+    ]
+    left = height - len(lines)
+    need = sum(map(len, runs)) + bool(report.more)
+    rest = 0 if selected is not None else left - min(need, max(left // 2, _LEAST))
+    failures, rest = _some(report.failures, rest, height)
+    finished, rest = _some(report.finished, rest, height)
+    others = sum(len(items) + 1 for items in (failures, finished) if items)
+    lines += _mixed_lines(_window(runs, report.more, view, selected, max(left - others, _LEAST)), width)
+    if finished:
+        lines += _lines(Text("last finished", style="bold"), width)
+        lines += _grid_lines(list(map(_finished, finished)), width, 0.3, 0.8)
     if failures:
-        console.print(Text("recent failures", style="bold"))
-        console.print(_grid(list(map(_failure, failures)), width, 0.3, 0.4, 0.4))
-    return [_PADDING.sub(r"\1", line) for line in text.getvalue().rstrip("\n").split("\n")][:height]
+        lines += _lines(Text("recent failures", style="bold"), width)
+        lines += _grid_lines(list(map(_failure, failures)), width, 0.3, 0.4, 0.4)
+    return lines[:height]
 
 
-def _grid(rows: list[tuple[str | Text, ...]], width: int, *shares: float) -> Table:
+def _some(items: list[T], rest: int, height: int) -> tuple[list[T], int]:
+    """The items for which there is room beneath a title, and the room that is left then."""
+    most = min(_ITEMS if height >= _LOW else _FEW_ITEMS, rest - 1)
+    shown = items[: max(most, 0)]
+    return shown, rest - (len(shown) + 1 if shown else 0)
+
+
+def _page(view: View, page: Page, width: int, height: int) -> list[str]:
+    title = Text.assemble((page.title, "bold"), ("  ↑↓ scroll, o Web UI, Esc back", "dim"))
+    title.truncate(width, overflow="ellipsis")
+    lines = [*_lines(Rule(style="dim"), width), *_lines(title, width)]
+    if view.message:
+        lines += _lines(Text(view.message, style="yellow"), width)
+    page.shown = max(height - len(lines) - 1, 1)
+    page.move("")
+    below = len(page.lines) - page.top - page.shown
+    lines += page.lines[page.top : page.top + page.shown]
+    if below > 0:
+        lines += _lines(Text(f"… {below} more lines", style="dim"), width)
+    return lines[:height]
+
+
+def _lines(item: RenderableType, width: int) -> list[str]:
+    """What something looks like, as lines with colours."""
+    text = io.StringIO()
+    console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, emoji=False)
+    console.print(item)
+    return [_PADDING.sub(r"\1", line) for line in text.getvalue().rstrip("\n").split("\n")]
+
+
+def _grid_lines(rows: list[Row], width: int, *shares: float) -> list[str]:
+    return _lines(_grid(rows, width, *shares), width) if rows else []
+
+
+def _mixed_lines(rows: list[Row | Text], width: int) -> list[str]:
+    """Rows of the grid of workflows, and lines between them that are as wide as they need to be."""
+    in_grid = iter(_grid_lines([row for row in rows if isinstance(row, tuple)], width, _NAMES, 0.4))
+    lines: list[str] = []
+    for row in rows:
+        lines += [next(in_grid)] if isinstance(row, tuple) else _lines(row, width)
+    return lines
+
+
+def _grid(rows: list[Row], width: int, *shares: float) -> Table:
     """Columns that take at most their shares of the width; the last one takes what is left."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for at, share in enumerate(shares):
@@ -87,13 +149,18 @@ def _grid(rows: list[tuple[str | Text, ...]], width: int, *shares: float) -> Tab
     return grid
 
 
-def _head(status: Status, report: Report) -> Iterator[tuple[str | Text, ...]]:
-    yield Text("server", style="bold"), status.server
-    if status.ui:
+def _head(status: Status, report: Report, *, is_short: bool) -> Iterator[Row]:
+    ui = f"  {status.ui}" if is_short and status.ui else ""
+    yield Text("server", style="bold"), status.server + ui
+    if status.ui and not is_short:
         yield Text("Web UI", style="bold"), status.ui
     for queue in report.queues:
-        yield Text("task queue", style="bold"), Text(queue.task_queue, style="cyan")
-        for kind, names in (("workflows", queue.workflows), ("activities", queue.activities)):
+        name = Text(queue.task_queue, style="cyan")
+        kinds = (("workflows", queue.workflows), ("activities", queue.activities))
+        if is_short:
+            name.append("".join(f"  {len(names)} {kind}" for kind, names in kinds if names), style="default")
+        yield Text("task queue", style="bold"), name
+        for kind, names in () if is_short else kinds:
             if names:
                 yield f"  {kind}", ", ".join(names)
     if status.is_stopping:
@@ -107,46 +174,57 @@ def _head(status: Status, report: Report) -> Iterator[tuple[str | Text, ...]]:
         yield Text("no news", style="bold yellow"), Text(report.problem)
 
 
-def _count(report: Report) -> Text:
+def _count(report: Report, view: View, width: int) -> Text:
     count = len(report.runs) + report.more
     words = "no workflow is open" if not count else f"{count} open workflow{'s' if count > 1 else ''}"
-    return Text(words, style="bold")
+    text = Text(words, style="bold")
+    if count and view.has_keys:
+        text.append("  ↑↓ select, Enter timeline, o Web UI", style="not bold dim")
+    text.truncate(width, overflow="ellipsis")
+    return text
 
 
-def _runs(report: Report, most: int, room: int) -> Iterator[tuple[str | Text, ...]]:
-    """Rows for as many workflows as fit into `most` lines, and how many more there are; `room` is for a name."""
-    used = 0
-    for shown, run in enumerate(report.runs):
-        rows = list(_run(run, room))
-        is_last = shown == len(report.runs) - 1 and not report.more
-        if used and used + len(rows) + (not is_last) > most:
-            yield Text(f"  … and {len(report.runs) - shown + report.more} more", style="dim"), "", ""
-            return
-        yield from rows
-        used += len(rows)
-    if report.more:
-        yield Text(f"  … and {report.more} more", style="dim"), "", ""
+def _window(runs: list[list[Row | Text]], more: int, view: View, selected: int | None, room: int) -> list[Row | Text]:
+    """The rows of the workflows from `view.top` on that fit into `room` lines, and how many there are beside them."""
+    view.top = max(0, min(view.top, len(runs) - 1))
+    if selected is not None:
+        view.top = min(view.top, selected)
+        while view.top < selected and sum(map(len, runs[view.top : selected + 1])) + 2 > room:
+            view.top += 1
+    rows: list[Row | Text] = []
+    if view.top:
+        rows.append(Text(f"  … {view.top} above", style="dim"))
+    view.shown = 0
+    for at in range(view.top, len(runs)):
+        is_last = at == len(runs) - 1 and not more
+        if view.shown and len(rows) + len(runs[at]) + (not is_last) > room:
+            break
+        rows += runs[at]
+        view.shown += 1
+    view.shown, left = max(view.shown, 1), len(runs) - view.top - view.shown + more
+    if left > 0:
+        rows.append(Text(f"  … and {left} more", style="dim"))
+    return rows
 
 
-def _run(run: Run, room: int) -> Iterator[tuple[str | Text, ...]]:
-    identity = _shortened(run.workflow_id, room - cell_len(run.workflow_type) - 3)
-    name: str | Text = Text.assemble("  ", (run.workflow_type, "cyan"), f" {identity}")
+def _run(run: Run, room: int, width: int, is_selected: bool) -> Iterator[Row | Text]:
+    """The rows of a workflow; the id is whole, in a line of its own when it is longer than `room`."""
+    mark = ("› ", "bold") if is_selected else ("  ", "")
+    style = "reverse" if is_selected else ""
+    title = Text.assemble(mark, (run.workflow_type, f"cyan {style}"), (f" {run.workflow_id}", style))
+    name: str | Text = title
+    if not run.is_looked_at or cell_len(title.plain) > room:
+        title.overflow = "fold"
+        yield from title.wrap(Console(width=width), width, overflow="fold")
+        name = "  "
     waits = [*run.waits[:_WAITS]]
     if len(run.waits) > _WAITS:
         waits.append(Wait(f"… and {len(run.waits) - _WAITS} more"))
-    for wait in waits or [Wait("its worker")]:
+    for wait in waits or ([Wait("its worker")] if run.is_looked_at else []):
         yield name, Text(wait.where, style="dim"), _wait(wait)
         name = ""
     if run.details:
         yield "", "", Text(run.details, style="italic")
-
-
-def _shortened(text: str, room: int) -> str:
-    """A text with its middle left out: ids of one kind mostly differ at their ends."""
-    if cell_len(text) <= room or room < _MARK:
-        return text
-    end = (room - 1) // 2
-    return f"{set_cell_size(text, room - 1 - end)}…{set_cell_size(text[::-1], end)[::-1]}"
 
 
 def _wait(wait: Wait) -> Text:
@@ -162,7 +240,15 @@ def _wait(wait: Wait) -> Text:
     return text
 
 
-def _failure(failure: Failure) -> tuple[str | Text, ...]:
+def _finished(finished: Finished) -> Row:
+    return (
+        Text(f"  {_clock(finished.time)}", style="dim"),
+        Text(f"{finished.workflow_type} {finished.workflow_id}"),
+        Text(finished.result, style="green"),
+    )
+
+
+def _failure(failure: Failure) -> Row:
     return (
         Text(f"  {_clock(failure.time)}", style="dim"),
         Text(failure.where, style="red"),

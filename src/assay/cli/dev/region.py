@@ -40,14 +40,16 @@ class Region:
         return width or 80, height or 24
 
     def open(self) -> None:
-        """Hide the cursor, and what is typed: both would tear the lines.
+        """Hide the cursor, and what is typed: both would tear the lines. Keys come at once, not with the next Enter.
 
         Nor may Ctrl-C and Ctrl-Z throw away what is on its way to the terminal: lines would be missing from the count.
         """
         try:
             modes = termios.tcgetattr(self._fd)
             quiet = [*modes]
-            quiet[3] = quiet[3] & ~termios.ECHO | termios.NOFLSH
+            quiet[3] = quiet[3] & ~(termios.ECHO | termios.ICANON) | termios.NOFLSH
+            quiet[6] = [*modes[6]]
+            quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
             self._modes = modes
             termios.tcsetattr(self._fd, termios.TCSANOW, quiet)
         except termios.error:

@@ -21,6 +21,7 @@ class Queue:
     task_queue: str
     workflows: list[str]
     activities: list[str]
+    namespace: str = ""
 
 
 @dataclass
@@ -46,12 +47,30 @@ class Wait:
 
 @dataclass
 class Run:
-    """An open workflow; `details` are those that it has set."""
+    """An open workflow; `details` are those that it has set, as text.
+
+    `is_looked_at` is false for one of which only this much is known: there are many.
+    """
 
     workflow_type: str
     workflow_id: str
     waits: list[Wait] = field(default_factory=list)
     details: str = ""
+    run_id: str = ""
+    namespace: str = ""
+    is_looked_at: bool = True
+
+
+@dataclass
+class Finished:
+    """A workflow that has completed or was cancelled: when, and its result as JSON; empty when it has none."""
+
+    time: float
+    workflow_type: str
+    workflow_id: str
+    run_id: str
+    namespace: str
+    result: str = ""
 
 
 @dataclass
@@ -72,6 +91,7 @@ class Report:
         queues: The workers.
         runs: Some of the open workflows, the newest first.
         more: How many more there are.
+        finished: The last workflows that have ended well, the newest first.
         failures: The last ones, the newest first.
         problem: Why there is nothing new of the workflows.
     """
@@ -79,6 +99,7 @@ class Report:
     queues: list[Queue] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     more: int = 0
+    finished: list[Finished] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     problem: str = ""
 
@@ -91,6 +112,7 @@ class Report:
         """Read a line of `to_line`."""
         plain: dict[str, Any] = json.loads(line, object_hook=_printable)
         plain["queues"] = [Queue(**queue) for queue in plain["queues"]]
+        plain["finished"] = [Finished(**finished) for finished in plain["finished"]]
         plain["failures"] = [Failure(**failure) for failure in plain["failures"]]
         plain["runs"] = [Run(**run | {"waits": [Wait(**wait) for wait in run["waits"]]}) for run in plain["runs"]]
         return cls(**plain)

@@ -15,22 +15,30 @@ from contextlib import suppress
 from rich.console import Console
 from rich.text import Text
 
-from assay.cli.dev import picture
+from assay.cli.dev import browser, picture
 from assay.cli.dev.picture import Status
 from assay.cli.dev.region import Region
-from assay.cli.dev.report import Report
+from assay.cli.dev.report import Report, Run
+from assay.cli.dev.timelines import Timelines
+from assay.cli.dev.view import Page, View, keys
 from assay.cli.reloading import children
 
 _CHUNK = 65536
 _SHARE = 0.6  # of the terminal's height, for the picture: the output wants to be read too
+_LARGE_SHARE = 0.85  # … while somebody looks at a workflow
+_KEYBOARD = 0
 
 
 class Screen:
     """Shows the script's output as it comes, and the picture once the script has a worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str, options: Sequence[str]) -> None:
+        """Prepare it; `options` are those of the script's permissions."""
         self._region = Region()
         self._status = Status()
+        self._view = View(has_keys=os.isatty(_KEYBOARD))
+        self._timelines = Timelines(script, options)
+        self._reading: asyncio.Task[None] | None = None
         self._report: Report | None = None
         self._console = Console(highlight=False, soft_wrap=True)
         self._open: dict[int, Callable[[bytes], None]] = {}
@@ -89,18 +97,83 @@ class Screen:
         if generation == self._newest:
             self._report = report
             if not self._region.is_open:
-                self._region.open()
+                self._open_region()
                 self._draw(self._half + b"\n" if self._half else b"")
                 self._half = b""
             self._draw()
 
     def close(self) -> None:
         """Write what is left of the output, and leave the terminal as it was."""
+        self._timelines.close()
         for fd in list(self._open):
             self._on_data(fd, at_end=True)
         if self._half:
             self._write(b"\n")
+        self._close_region()
+
+    def _open_region(self) -> None:
+        self._region.open()
+        if self._view.has_keys:
+            asyncio.get_running_loop().add_reader(_KEYBOARD, self._on_keys)
+
+    def _close_region(self) -> None:
+        if self._view.has_keys:
+            asyncio.get_running_loop().remove_reader(_KEYBOARD)
         self._region.close()
+
+    def _on_keys(self) -> None:
+        try:
+            data = os.read(_KEYBOARD, _CHUNK)
+        except OSError:
+            data = b""
+        if not data:  # nobody types any more
+            asyncio.get_running_loop().remove_reader(_KEYBOARD)
+        for key in keys(data):
+            self._on_key(key)
+        self._draw()
+
+    def _on_key(self, key: str) -> None:
+        view, runs = self._view, [] if self._report is None else self._report.runs
+        view.message = ""
+        if view.page is not None and key == "back":
+            view.page = None
+        elif key == "open":
+            self._open_web_ui()
+        elif view.page is not None:
+            view.page.move(key)
+        elif key == "enter":
+            if view.index(runs) is None:
+                view.move("home", runs)
+            self._open_timeline()
+        else:
+            view.move(key, runs)
+
+    def _selected(self) -> Run | None:
+        runs = [] if self._report is None else self._report.runs
+        found = self._view.index(runs)
+        return None if found is None else runs[found]
+
+    def _open_timeline(self) -> None:
+        run = self._selected()
+        if run is None or (self._reading is not None and not self._reading.done()):
+            return
+        self._view.message = f"reading the history of {run.workflow_id} …"
+        self._reading = asyncio.create_task(self._show_timeline(run))
+
+    async def _show_timeline(self, run: Run) -> None:
+        lines = await self._timelines.read(run, self._region.size()[0] - 1)
+        self._view.message = ""
+        self._view.page = Page(f"{run.workflow_type} {run.workflow_id}", lines)
+        self._draw()
+
+    def _open_web_ui(self) -> None:
+        run = self._selected()
+        if run is None:
+            self._view.message = "select a workflow first"
+        elif not self._status.ui:
+            self._view.message = "where the Web UI of this server is, is not known here"
+        else:
+            self._view.message = browser.open_page(browser.run_page(self._status.ui, run))
 
     def _read(self, fd: int, take: Callable[[bytes], None]) -> None:
         os.set_blocking(fd, False)
@@ -140,7 +213,9 @@ class Screen:
     def _draw(self, above: bytes = b"") -> None:
         if self._region.is_open and self._report is not None:
             width, height = self._region.size()
-            self._region.draw(picture.draw(self._status, self._report, width, int(height * _SHARE)), above)
+            is_looked_at = self._view.page is not None or self._view.selected
+            room = int(height * (_LARGE_SHARE if is_looked_at else _SHARE))
+            self._region.draw(picture.draw(self._status, self._report, width, room, self._view), above)
 
     def _resize(self) -> None:
         self._pass_size()
@@ -155,10 +230,10 @@ class Screen:
     def _suspend(self) -> None:
         """Ctrl-Z: the shell gets a terminal as it was, and the picture comes back with the process."""
         was_open = self._region.is_open
-        self._region.close()
+        self._close_region()
         os.kill(os.getpid(), signal.SIGSTOP)
         if was_open:
-            self._region.open()
+            self._open_region()
             self._draw()
 
 

@@ -13,6 +13,7 @@ import sys
 
 from assay.cli.failure import describe
 from assay.cli.reloading.reload import BROKEN, DIVERGED, NO_WORKER, UNPROVEN
+from assay.cli.reloading.sources import noting
 from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.permissions.settings import Asked, permissions
@@ -34,6 +35,7 @@ async def probe(path: str, arguments: list[str], asked: Asked, *, strict: bool =
     """Read a script and replay its open workflows; returns the exit code."""
     try:
         script = Script(path, LIBRARIES, permissions=permissions(asked, os.path.dirname(path) or "."))
+        script.callbacks.finder = noting(script.callbacks.finder)
         await script.read(arguments)
     except AssayError as error:
         _say(describe(error))

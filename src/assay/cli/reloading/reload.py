@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from assay.cli.changes import lua_changes
 from assay.cli.reloading import children
 from assay.cli.reloading.display import Display
+from assay.cli.reloading.sources import Sources
 
-_DEBOUNCE = 200  # milliseconds until a burst of changes is over
 _PATIENCE = 2.0  # seconds that the old worker gets before the new one starts beside it
 BROKEN = 3
 """The exit code of `probe.py` for a script that cannot take over."""
@@ -53,6 +52,7 @@ class Reloading:
                 the time that it needs to drain before the new one starts, and the script's end is the end of the run.
         """
         self._script = script
+        self._sources = Sources(script)
         self._command = [*options, script, *arguments]
         self._display = display
         self._verbose = verbose
@@ -96,6 +96,7 @@ class Reloading:
         finally:
             watching.cancel()
             change.cancel()
+            self._sources.close()
             _send(self._child, signal.SIGTERM)
 
     async def _start(self) -> asyncio.subprocess.Process:
@@ -150,7 +151,7 @@ class Reloading:
 
     async def _pass_on(self, changes: asyncio.Queue[str]) -> None:
         try:
-            async for changed in _changes(self._script):
+            async for changed in lua_changes([Path(self._script).parent], self._sources.__contains__):
                 changes.put_nowait(changed)
         except OSError as error:
             self._display.say("Not watching", f"changes are not seen: {error}", "yellow")
@@ -161,36 +162,6 @@ def _send(process: asyncio.subprocess.Process | None, number: signal.Signals) ->
     if process is not None and process.returncode is None:
         with suppress(ProcessLookupError):
             process.send_signal(number)
-
-
-async def _changes(script: str) -> AsyncIterator[str]:
-    """The names of Lua files that change, in the script's folder and in what is below it."""
-    from watchfiles import Change, DefaultFilter, awatch
-
-    class LuaFiles(DefaultFilter):
-        def __call__(self, change: Change, path: str) -> bool:
-            is_ours = path.endswith(".lua") and not path.endswith("_test.lua") and change != Change.deleted
-            return is_ours and super().__call__(change, path)
-
-    folder, is_large = _folder(script)
-    async for changes in awatch(
-        folder,
-        watch_filter=LuaFiles(),
-        debounce=_DEBOUNCE,
-        recursive=not is_large,
-        ignore_permission_denied=True,
-    ):
-        yield _names(folder, [path for _, path in changes])
-
-
-def _folder(script: str) -> tuple[Path, bool]:
-    """The folder of a script, and whether it is one in which everything may lie."""
-    folder = Path(script).resolve().parent
-    return folder, folder in (Path.home(), Path("/"), Path(tempfile.gettempdir()).resolve())
-
-
-def _names(folder: Path, paths: list[str]) -> str:
-    return ", ".join(sorted({os.path.relpath(path, folder) for path in paths}))
 
 
 def _exit_code(returncode: int) -> int:

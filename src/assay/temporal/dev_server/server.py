@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import IO
 
@@ -71,6 +72,7 @@ class DevServer:
         namespace: str = "default",
         ui: bool = True,
         usual_ports: bool = False,
+        search_attributes: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare a server.
 
@@ -80,12 +82,14 @@ class DevServer:
             db: The file that keeps its state; in memory if left out.
             namespace: A namespace to create, beside "default".
             ui: Serve the Web UI.
+            search_attributes: Search attributes to register: name → type, as Temporal writes it ("KeywordList").
             usual_ports: Take 7233, 8233 and, for the HTTP API, 7243 for the ports left out, if they are free.
         """
         self._fixed = port, ui_port
         self._db = db
         self._ui = ui
         self._usual_ports = usual_ports
+        self._search_attributes = search_attributes or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Lock()
         self.namespace = namespace
@@ -169,6 +173,8 @@ class DevServer:
         arguments = [command, "server", "start-dev", "--ip", HOST, *_OPTIONS]
         arguments += ["--port", str(self.port), "--http-port", str(self.http_port), "--namespace", self.namespace]
         arguments += ["--ui-port", str(self.ui_port)] if self._ui else ["--headless"]
+        for name, kind in self._search_attributes.items():
+            arguments += ["--search-attribute", f"{name}={kind}"]
         if self._db is not None:
             arguments += ["--db-filename", os.fspath(self._db)]
         if sys.platform == "linux":

@@ -1,0 +1,39 @@
+"""The Web UI in a browser."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from urllib.parse import quote
+
+from assay.cli.dev.report import Run
+
+
+def run_page(ui: str, run: Run) -> str:
+    """Return the address of the page of a run."""
+    namespace, workflow_id, run_id = (quote(part, safe="") for part in (run.namespace, run.workflow_id, run.run_id))
+    return f"{ui}/namespaces/{namespace}/workflows/{workflow_id}/{run_id}/history"
+
+
+def open_page(url: str) -> str:
+    """Open a page in the browser of $BROWSER or of the desktop; returns what is to be said."""
+    command = _command()
+    if command is None:
+        return url
+    nothing = subprocess.DEVNULL
+    try:
+        subprocess.Popen([*command, url], stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    except OSError as error:
+        return f"{command[0]}: {error.strerror}; the page is {url}"
+    return f"opened {url}"
+
+
+def _command() -> list[str] | None:
+    given = os.environ.get("BROWSER")
+    if given:
+        return shlex.split(given)
+    found = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    return None if found is None else [found]

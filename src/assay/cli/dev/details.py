@@ -1,0 +1,38 @@
+"""The current details of a workflow, which are Markdown, as plain text."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_BETWEEN = " · "  # paragraphs, items and rows
+_LONGEST = 10_000  # characters that are read
+
+
+@functools.lru_cache(maxsize=256)
+def as_text(markdown: str) -> str:
+    """Return the text of Markdown in one line."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown[:_LONGEST])
+    return _BETWEEN.join(filter(None, (" ".join(block.split()) for block in _blocks(tokens))))
+
+
+def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.type == "inline":
+            yield "".join(_inline(token.children or ()))
+        elif token.type in ("fence", "code_block"):
+            yield token.content
+
+
+def _inline(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.type in ("text", "code_inline", "image"):
+            yield token.content
+        elif token.type in ("softbreak", "hardbreak"):
+            yield " "
