@@ -413,3 +413,36 @@ def test_the_configurations_in_the_guide_are_understood() -> None:
     names = re.findall(r"(\w+) = ", code.partition("configurations.lua")[2])
     assert launch.read(dict.fromkeys(names, "x")).workflow_id == "x"
     LuaRuntime().compile(code)
+
+
+def test_a_call_over_several_lines_is_one_step(assay: Command) -> None:
+    text = """\
+local total = 0
+for i = 1, 2 do
+  total = math.max(
+    total + i,
+    0
+  )
+end
+print(total)
+"""
+    with session(assay, text, 3) as client:
+        stops = [client.stopped()]
+        for _ in range(3):
+            stops.append(client.go("next", stops[-1]))
+        assert [stop["line"] for stop in stops] == [3, 4, 2, 3]
+        client.resume(stops[-1])
+        assert client.ended() == 0
+
+
+def test_an_error_that_is_caught_stops_when_asked_to(assay: Command) -> None:
+    text = "print(pcall(error, 'one'))\nprint(xpcall(function() error('two', 0) end, tostring))\nprint(pcall())\n"
+    with session(assay, text, filters={"filters": ["raised"]}) as client:
+        stop = client.stopped()
+        assert (stop["reason"], stop["text"], stop["line"]) == ("exception", "one", 1)
+        stop = client.go("continue", stop)
+        assert (stop["text"], stop["line"]) == ("two", 2)
+        client.resume(stop)
+        assert client.ended() == 1
+        assert client.outputs("stdout") == "false\tone\nfalse\ttwo\n"
+        assert "bad argument #1 to 'pcall' (value expected)" in client.outputs("stderr")

@@ -23,6 +23,8 @@ end
 
 temporal.worker({
   task_queue = arg[1],
+  codec = CODEC,
+  on_workflow_error = "suspend",
   activities = {
     build = function(input)
       log_run("build " .. input)
@@ -46,10 +48,36 @@ temporal.worker({
       local url = ctx:execute_activity("deploy", approval.target)
       return { url = url, rounds = rounds }
     end,
+    Fan = function(ctx)
+      local seen = 0
+      ctx:on_signal("note", function(text)
+        seen = seen + #text
+      end)
+      local one = ctx:spawn(function()
+        local built = ctx:execute_activity("build", "one")
+        return built.artifact
+      end)
+      local two = ctx:spawn(function()
+        ctx:sleep(0.05)
+        return "two"
+      end)
+      local results = ctx:await_all({ one, two })
+      ctx:wait_condition(function()
+        return seen >= 3
+      end)
+      return results
+    end,
+    Broken = function(ctx)
+      ctx:sleep(0.01)
+      local nothing
+      return nothing.field
+    end,
   },
 })
 print("polling")
 """
+CODEC = """{ type = "aes-gcm", current = "one", keys = { one = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" } }"""
+WORKER = WORKER.replace("CODEC", CODEC)
 
 
 def line_of(text: str) -> int:
@@ -116,7 +144,7 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Two runs of the workflow."""
+    """Two runs of the release, one that fans out and one whose workflow task fails."""
     lua = Script(Command(tmp_path_factory.mktemp("debugged")), temporal_server)
     queue = f"debugged-{uuid.uuid4().hex[:8]}"
     made = Runs(lua, queue, lua.folder / "witness.txt")
@@ -125,7 +153,7 @@ def runs(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> Runs
         read_until(process, "polling")
         result = lua.run(
             """
-            local client = temporal.connect()
+            local client = temporal.connect({ codec = CODEC })
             local function timers(id)
               local count = 0
               for _, event in ipairs(client:fetch_history(id).events) do
@@ -142,7 +170,22 @@ def runs(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> Runs
             client:signal_workflow({ workflow_id = arg[1] .. "-done", signal_name = "approve",
               input = { target = "prod" } })
             client:get_result({ workflow_id = arg[1] .. "-done" })
-            """,
+            local fan, broken = arg[1] .. "-fan", arg[1] .. "-broken"
+            client:start_workflow({ task_queue = arg[1], workflow_type = "Broken", workflow_id = broken })
+            client:start_workflow({ task_queue = arg[1], workflow_type = "Fan", workflow_id = fan })
+            client:signal_workflow({ workflow_id = fan, signal_name = "note", input = "abc" })
+            client:get_result({ workflow_id = fan })
+            local function has_failed()
+              for _, event in ipairs(client:fetch_history(broken).events) do
+                if event.eventType == "EVENT_TYPE_WORKFLOW_TASK_FAILED" then
+                  return true
+                end
+              end
+            end
+            while not has_failed() do
+              sleep(0.05)
+            end
+            """.replace("CODEC", CODEC),
             queue,
         )
         assert result.returncode == 0, result.stderr
@@ -304,3 +347,47 @@ def test_a_workflow_that_does_not_exist_is_an_error_of_the_launch(runs: Runs) ->
         with pytest.raises(RefusedError, match="there is no workflow 'nobody'"):
             client.answer(number)
         assert client.ended() == 1
+
+
+def test_fibers_and_handlers_are_threads(runs: Runs) -> None:
+    lines = [line_of("return built.artifact"), line_of("seen = seen + #text"), line_of("return seen >= 3")]
+    with runs.debugging(f"{runs.queue}-fan", *lines) as client:
+        seen: dict[int, Any] = {}
+        while set(seen) != set(lines):
+            stop = client.stopped()
+            seen[stop["line"]] = stop
+            if stop["line"] == lines[0]:
+                names = {thread["id"]: thread["name"] for thread in client.request("threads")["threads"]}
+                assert names[1] == "main"
+                assert names[stop["threadId"]] == f"task {stop['threadId']} (worker.lua:{line_of('local one')})"
+                [main] = client.request("stackTrace", threadId=1)["stackFrames"]
+                assert main["line"] == line_of("await_all")
+                assert client.evaluate(stop, "built.artifact") == '"one.tar"'
+            elif stop["line"] == lines[1]:
+                assert client.scope(stop, "Locals")["text"] == '"abc"'
+            client.resume(stop)
+
+
+def test_a_workflow_task_that_fails_stops_where_it_does(runs: Runs) -> None:
+    with runs.debugging(f"{runs.queue}-broken") as client:
+        stop = client.stopped()
+        assert (stop["reason"], stop["line"]) == ("exception", line_of("return nothing.field"))
+        assert client.scope(stop, "Locals") == {"ctx": "Context", "nothing": "nil"}
+        client.resume(stop)
+        client.ended()
+        assert "the workflow task fails: " in client.outputs("important")
+
+
+def test_activities_of_a_worker_are_debugged_while_it_serves(lua: Script, name: str) -> None:
+    path = str(lua.folder / lua.command.script(WORKER, "worker.lua"))
+    with debugging(lua.command) as client:
+        line = line_of("return { artifact")
+        client.launch(program=path, args=[name, str(lua.folder / "witness.txt")], breakpoints={path: [line]})
+        client.event("output")
+        code = f"temporal.connect({{ codec = {CODEC} }}):start_workflow({{ task_queue = '{name}', "
+        code += f"workflow_type = 'Release', workflow_id = '{name}', input = 'v2' }})"
+        assert lua.command.run("exec", "-e", code).returncode == 0
+        stop = client.stopped()
+        assert (stop["line"], client.scope(stop, "Locals")["input"]) == (line, '"v2"')
+        client.request("terminate")
+        assert client.ended() == 0

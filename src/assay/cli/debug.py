@@ -96,7 +96,6 @@ def _run(session: Session, launch: Launch, asked: Asked) -> int:
         return _run_script(session, launch, asked)
     from assay.debugging.replay import DebuggedReplay
 
-    session.on_terminate = _leave
     allowed = permissions(asked, os.path.dirname(launch.program) or ".")
     with asyncio.Runner(loop_factory=new_event_loop) as loop:
         return loop.run(DebuggedReplay(session, launch, allowed).run())
@@ -167,4 +166,5 @@ class _Program:
         if self._host is not None and self._host.services.running:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
+            self._session.end(0)
             _leave()

@@ -6,8 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assay import log_lines
 from assay.cli.leave import complain
@@ -34,8 +33,7 @@ _YOUNG_OBJECTS = 100_000
 """More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(NamedTuple):
     """What looks into a script that runs.
 
     Attributes:

@@ -6,6 +6,7 @@ import bisect
 import os
 from typing import Any
 
+from assay.debugging import statements
 from assay.debugging.events import EventSpec
 from assay.debugging.wire import Message
 from assay.errors import AssayError
@@ -32,7 +33,7 @@ class Breakpoints:
         path = str((arguments.get("source") or {}).get("path") or "")
         real = os.path.realpath(path)
         self._shown[real] = path
-        problem, known = self._lines(real)
+        problem, known, spans = self._lines(real)
         kept, answers = [], []
         for wanted in arguments.get("breakpoints") or []:
             self._last_id += 1
@@ -44,6 +45,8 @@ class Breakpoints:
                 continue
             fields = {name: wanted[name] for name in _FIELDS if wanted.get(name)}
             kept.append({"id": self._last_id, "file": real, "line": known[at], **fields})
+            if known[at] in spans:
+                kept[-1]["last"] = spans[known[at]]
             answers.append({"id": self._last_id, "verified": True, "line": known[at]})
         self._files[real] = kept
         return answers
@@ -53,7 +56,7 @@ class Breakpoints:
         self._files.clear()
 
     def all(self) -> list[Message]:
-        """All breakpoints as the Lua side takes them: id, file, line, and their conditions."""
+        """All breakpoints as the Lua side takes them: id, file, line, the last line, and their conditions."""
         return [point for points in self._files.values() for point in points]
 
     def shown(self, real: str) -> str:
@@ -65,18 +68,18 @@ class Breakpoints:
         self._last_id += 1
         return self._last_id
 
-    def _lines(self, path: str) -> tuple[str, list[int]]:
-        """The lines of a file that have code; of one that has none, why."""
+    def _lines(self, path: str) -> tuple[str, list[int], dict[int, int]]:
+        """The lines of a file that have code, and what takes several lines; of a file that has none, why."""
         try:
             with open(path, "rb") as file:
                 source = file.read()
         except OSError as error:
-            return f"cannot read {path}: {error.strerror}", []
+            return f"cannot read {path}: {error.strerror}", [], {}
         if self._reader is None:
             finder = Finder(".")
             libraries, parts = {**LIBRARIES, **coverage.LIBRARIES}, (*PARTS, coverage.PART)
             self._reader = Host(libraries, finder, lambda text: None, parts=parts)
-        return "", sorted(coverage.lines_with_code(self._reader.state, source))
+        return "", sorted(coverage.lines_with_code(self._reader.state, source)), statements.spans(source)
 
 
 def event_breakpoint(name: str, identity: int) -> tuple[EventSpec | None, Message]:

@@ -7,14 +7,13 @@ local getlocal, getupvalue, setlocal, setupvalue, sethook =
   debug.getlocal, debug.getupvalue, debug.setlocal, debug.setupvalue, debug.sethook
 local raw_close, raw_create, raw_resume, raw_status =
   coroutine.close, coroutine.create, coroutine.resume, coroutine.status
-local byte, gsub, match = string.byte, string.gsub, string.match
+local gsub, match = string.gsub, string.match
 local load, pack, rawequal, setmetatable, tonumber, unpack =
   load, table.pack, rawequal, setmetatable, tonumber, table.unpack
 
 local NAME = "=(expression)"
 local BUDGET = 20000000 -- instructions of an expression
 local CANNOT_WAIT = "cannot wait while the program is stopped"
-local OPENING = byte("(")
 
 local function exhausted()
   error("the expression takes too long", 0)
@@ -51,80 +50,111 @@ local function limited(fn, ...)
   return settle(co, raw_resume(co, ...))
 end
 
--- The variables that an expression sees in a frame, as a table; and the extra arguments of the frame's function.
-local function environment(frame)
-  if not frame then
-    return host.globals, { n = 0 }
-  end
-  local co, level, fn = frame.co, frame.level, frame.info.func
-  local locals, upvalues, varargs = {}, {}, { n = 0 }
-  local i = 1
-  local name, value = getlocal(co, level, i)
+local current -- the frame in which an expression is evaluated
+
+-- The number of a frame's innermost local variable of a name, and its value.
+local function find_local(key)
+  local at, found, i = nil, nil, 1
+  local name, value = getlocal(current.co, current.level, i)
   while name do
-    if byte(name) ~= OPENING then
-      locals[name] = i
+    if name == key then
+      at, found = i, value
     end
     i = i + 1
-    name = getlocal(co, level, i)
+    name, value = getlocal(current.co, current.level, i)
   end
-  i = 1
-  name, value = getlocal(co, level, -i)
-  while name do
-    varargs[i], varargs.n = value, i
+  return at, found
+end
+
+local function find_upvalue(key)
+  local i = 1
+  local name, value = getupvalue(current.info.func, i)
+  while name and name ~= key do
     i = i + 1
-    name, value = getlocal(co, level, -i)
+    name, value = getupvalue(current.info.func, i)
   end
-  i = 1
-  name = getupvalue(fn, i)
+  return name and i, value
+end
+
+-- What expressions have for their globals: the variables of the frame, and then its globals.
+local seen = setmetatable({}, {
+  __index = function(_, key)
+    if not current then
+      return host.globals[key]
+    end
+    local at, value = find_local(key)
+    if not at then
+      at, value = find_upvalue(key)
+    end
+    if at then
+      return value
+    end
+    return debugger.globals(current.info.func)[key]
+  end,
+  __newindex = function(_, key, new)
+    local at = current and find_local(key)
+    if at then
+      setlocal(current.co, current.level, at, new)
+      return
+    end
+    at = current and find_upvalue(key)
+    if at then
+      setupvalue(current.info.func, at, new)
+    else
+      (current and debugger.globals(current.info.func) or host.globals)[key] = new
+    end
+  end,
+})
+
+local function varargs()
+  local extra, i = { n = 0 }, 1
+  local name, value
+  if current then
+    name, value = getlocal(current.co, current.level, -i)
+  end
   while name do
-    upvalues[name] = i
+    extra[i], extra.n = value, i
     i = i + 1
-    name = getupvalue(fn, i)
+    name, value = getlocal(current.co, current.level, -i)
   end
-  local globals = debugger.globals(fn)
-  local seen = setmetatable({}, {
-    __index = function(_, key)
-      if locals[key] then
-        local _, found = getlocal(co, level, locals[key])
-        return found
-      elseif upvalues[key] then
-        local _, found = getupvalue(fn, upvalues[key])
-        return found
-      end
-      return globals[key]
-    end,
-    __newindex = function(_, key, new)
-      if locals[key] then
-        setlocal(co, level, locals[key], new)
-      elseif upvalues[key] then
-        setupvalue(fn, upvalues[key], new)
-      else
-        globals[key] = new
-      end
-    end,
-  })
-  return seen, varargs
+  return extra
 end
 
 local function plain(problem)
   return (gsub(problem, "^%(expression%):%d+: ", ""))
 end
 
--- Evaluate an expression, or run statements: true and the results, or false and a message.
-function debugger.evaluate(text, frame)
-  local seen, varargs = environment(frame)
+local chunks = {} -- text -> its function
+
+local function compile(text)
   local fn, problem = load("return " .. text .. "\n", NAME, "t", seen)
   if not fn then
     local other
     fn, other = load(text .. "\n", NAME, "t", seen)
     if not fn then
       -- The one that came further has more to say.
-      return false, plain(match(problem, "near <eof>$") and problem or other)
+      return nil, plain(match(problem, "near <eof>$") and problem or other)
     end
   end
+  chunks[text] = fn
+  return fn
+end
+
+-- Evaluate an expression, or run statements: true and the results, or false and a message.
+function debugger.evaluate(text, frame)
+  local fn, problem = chunks[text], nil
+  if not fn then
+    fn, problem = compile(text)
+    if not fn then
+      return false, problem
+    end
+  end
+  current = frame
+  local extra = varargs()
   debugger.begin_evaluation()
-  local results = pack(limited(fn, unpack(varargs, 1, varargs.n)))
+  local results = pack(limited(fn, unpack(extra, 1, extra.n)))
   debugger.end_evaluation()
+  current = nil
   if not results[1] then
     return false, plain(host.message_of(results[2]))
   end

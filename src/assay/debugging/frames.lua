@@ -71,11 +71,11 @@ function debugger.depth(co)
   return missing
 end
 
--- The frames of the script on the stack of `co`, the innermost first.
-local function stack(co)
+-- The frames of the script on the stack of `co`, the innermost first; `most`: how many at most.
+local function stack(co, most)
   local frames, level = {}, 0
   local info = getinfo(co, level, "Slnf")
-  while info and level < MAX_LEVELS do
+  while info and level < MAX_LEVELS and #frames ~= most do
     if is_script(info) then
       frames[#frames + 1] = { co = co, level = level, info = info }
     end

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os.path
 from typing import TYPE_CHECKING
 
+from assay.debugging.statements import closing_lines, spans
 from assay.lua.declare import Library
 from assay.lua.host import Host
 
@@ -32,6 +34,17 @@ def attach(session: Session) -> None:
 def file(name: str) -> str:
     """Return the file of a chunk, as breakpoints have it."""
     return os.path.realpath(name)
+
+
+@library.function(pure=True)
+def statements(path: str) -> bytes:
+    """Return the first and last lines of what takes several lines in a file, and its lines of brackets, as JSON."""
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError:
+        source = b""
+    return json.dumps({"spans": list(spans(source).items()), "closing": closing_lines(source)}).encode()
 
 
 @library.function(pure=True)

@@ -14,11 +14,12 @@ from temporalio.client import WorkflowHistory
 from assay.debugging import events, inside
 from assay.debugging.launch import Launch
 from assay.debugging.session import Session
+from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.permissions import Permissions
 from assay.temporal.client.connect import connect_client
 from assay.temporal.connection.options import ConnectionOptions
-from assay.temporal.core.protos import WorkflowActivation
+from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.replay.engine import Replay, Trace, Workflows
 from assay.temporal.replay.feed import Feed
 from assay.temporal.replay.show import show
@@ -112,8 +113,11 @@ class DebuggedReplay:
             prints_in_replay=True,
         )
         runs = Runs(self._workflows.definitions, settings, _Watch(self))
-        async with Feed(runs, self._workflows.codec) as feed:
-            await feed.replay(self._history)
+        try:
+            async with Feed(runs, self._workflows.codec) as feed:
+                await feed.replay(self._history)
+        except AssayError as error:
+            self._session.output("important", f"{error}\n")
 
     def activating(self, act: WorkflowActivation) -> None:
         """Stop at the next line if an event that is wanted comes with an activation."""
@@ -125,6 +129,11 @@ class DebuggedReplay:
         """Stop where nothing of the run runs any more, for a look at where it waits."""
         if not self._session.is_abandoned:
             run.host.state.invoke(b"stop_idle", reason, text.encode())
+
+    def task_failed(self, message: str) -> None:
+        """Tell that a workflow task fails."""
+        if not self._session.is_abandoned:
+            self._session.output("important", f"the workflow task fails: {message}\n")
 
     @property
     def stops_at_end(self) -> bool:
@@ -153,6 +162,11 @@ class _Watch(Observer):
         if act.history_length != self._task:
             self._task = act.history_length
             self._replay.activating(act)
+
+    def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
+        """Tell of a workflow task that fails."""
+        if completion.HasField("failed"):
+            self._replay.task_failed(completion.failed.failure.message)
 
     def mismatch(self, run: Run, message: str, where: str) -> None:
         """Stop where the run parts from its history."""

@@ -39,6 +39,12 @@ CAPABILITIES: dict[str, Any] = {
             "default": True,
         },
         {
+            "filter": "raised",
+            "label": "Caught errors",
+            "description": "Stop where an error is raised that pcall or xpcall catches.",
+            "default": False,
+        },
+        {
             "filter": "event",
             "label": "History events",
             "description": "Replays: stop at events of the history.",
@@ -211,7 +217,8 @@ class Session:
         if stop.get("reason") != "exception":
             raise AssayError("the program has not stopped because of an error")
         text = stop.get("text", "")
-        body = {"exceptionId": "error", "description": text, "breakMode": "unhandled", "details": {"message": text}}
+        mode = "always" if stop["description"].startswith("Raised") else "unhandled"
+        body = {"exceptionId": "error", "description": text, "breakMode": mode, "details": {"message": text}}
         self._writer.answer(request, body)
 
     def _take_pause(self, request: Message) -> None:
@@ -233,6 +240,9 @@ class Session:
                 self._requests.put({"command": "continue", "arguments": {}})
         if self.on_terminate is not None:
             self.on_terminate()
+        else:
+            self._writer.event("terminated")
+            self.on_disconnect()
 
     def _disconnect(self, request: Message) -> None:
         self._writer.answer(request)

@@ -11,7 +11,7 @@ host.fill(internal, "_.debugger")
 local getinfo, sethook = debug.getinfo, debug.sethook
 local raw_status, running = coroutine.status, coroutine.running
 local byte, sub = string.byte, string.sub
-local next, setmetatable, type = next, setmetatable, type
+local next, pcall, select, setmetatable, type, xpcall = next, pcall, select, setmetatable, type, xpcall
 
 local MANY = 1000 -- lines between two looks for what the editor wants meanwhile
 
@@ -21,6 +21,7 @@ local busy = false -- this side is at work: what it runs is not debugged
 local version = 0 -- of what Python has told
 local points = {} -- file -> line -> breakpoints
 local lines = {} -- lines on which any file has one
+local is_tracked = false -- one is on a statement of several lines: which line ran before is of interest
 local filters = {} -- which errors stop: "uncaught", "raised"
 local calls = {} -- number of a call of Python -> why to stop there
 local pending -- why to stop at the next line: { reason, text }
@@ -35,6 +36,9 @@ local hits = {} -- breakpoint -> how often it was reached
 
 local files = {} -- source of a chunk -> its file, or false
 local file_of = setmetatable({}, host.WEAK_KEYS) -- function -> its file, or false when it is not the script's
+local spans = {} -- file -> first lines of statements of several lines -> their last lines
+local closing = {} -- file -> lines that only close brackets
+local last_line = setmetatable({}, host.WEAK_KEYS) -- function -> the line that ran last in it
 
 function debugger.file(source)
   if files[source] == nil then
@@ -48,12 +52,24 @@ local function look(fn)
   local file = false
   if not host.is_private(info) and byte(info.source) == byte("@") then
     file = debugger.file(info.source)
+    if not spans[file] then
+      local found = host.decode_value(internal.statements(file))
+      spans[file], closing[file] = {}, {}
+      for _, span in ipairs(found.spans) do
+        spans[file][span[1]] = span[2]
+      end
+      for _, line in ipairs(found.closing) do
+        closing[file][line] = true
+      end
+    end
   elseif not host.is_private(info) and info.what ~= "C" then
     file = ""
   end
   file_of[fn] = file
   return file
 end
+
+local called = setmetatable({}, host.WEAK_KEYS) -- function -> the lines of the call whose arguments it has evaluated
 
 -- What the editor wants ------------------------------------------------------------------------------------
 
@@ -70,13 +86,14 @@ local function apply(changes)
   if changes.trip then
     trip = changes.trip
   end
-  points, lines = {}, {}
+  points, lines, is_tracked = {}, {}, false
   for _, point in ipairs(changes.points) do
     local of_file = points[point.file] or {}
     points[point.file] = of_file
     of_file[point.line] = of_file[point.line] or {}
     table.insert(of_file[point.line], point)
     lines[point.line] = true
+    is_tracked = is_tracked or point.last ~= nil
   end
 end
 
@@ -139,7 +156,7 @@ end
 -- Where a thread stands: its depth, and how many lines have run.
 function handlers.position(request)
   local co = debugger.find_thread(request.threadId)
-  local frame = co and debugger.stack(co)[1]
+  local frame = co and debugger.stack(co, 1)[1]
   return { ticks = ticks, below = frame and debugger.depth(co) - 1 - frame.level or 0 }
 end
 
@@ -166,7 +183,7 @@ end
 local function begin_step(mode, id)
   local co = debugger.find_thread(id)
   local _, below = debugger.aside(function()
-    local frame = debugger.stack(co)[1]
+    local frame = debugger.stack(co, 1)[1]
     return frame and debugger.depth(co) - 1 - frame.level
   end)
   if below then
@@ -207,7 +224,7 @@ local function reached(of_line, co)
   for i = 1, #of_line do
     local point = of_line[i]
     local ok, holds = true, true
-    frame = frame or debugger.stack(co)[1]
+    frame = frame or debugger.stack(co, 1)[1]
     if point.condition then
       ok, holds = debugger.evaluate(point.condition, frame)
       if not ok then
@@ -260,6 +277,20 @@ local function travel(co, of_line)
   end
 end
 
+-- Whether a line is no new step: what comes after the arguments of a call over several lines belongs to its first line.
+local function is_old(fn, line, of_file)
+  local before, last, done = last_line[fn], of_file and of_file[line], called[fn]
+  last_line[fn] = line
+  if last and before and before > line and before <= last then
+    called[fn] = { line, last }
+    return true
+  elseif done and line > done[1] and line <= done[2] then
+    return true
+  end
+  called[fn] = nil
+  return false
+end
+
 local function hook(_, line)
   if busy then
     return
@@ -269,7 +300,7 @@ local function hook(_, line)
     unseen = 0
     poll()
   end
-  if not (is_counted or step or pending or lines[line]) then
+  if not (is_counted or is_tracked or step or pending or lines[line]) then
     return
   end
   local fn = getinfo(2, "f").func
@@ -280,6 +311,9 @@ local function hook(_, line)
     busy = false
   end
   if not file then
+    return
+  end
+  if closing[file] and closing[file][line] or is_old(fn, line, spans[file]) then
     return
   end
   local co = running()
@@ -317,14 +351,20 @@ function host.watch(co)
 end
 
 function debugger.begin_evaluation()
-  internal.evaluating(true)
+  if rawget(host, "LIMIT") then -- it is the state of a workflow
+    internal.evaluating(true)
+  end
 end
 
 function debugger.end_evaluation()
-  internal.evaluating(false)
+  if rawget(host, "LIMIT") then
+    internal.evaluating(false)
+  end
 end
 
 -- Errors -----------------------------------------------------------------------------------------------------
+
+local is_raising = false -- an error that nothing catches is on its way
 
 local function stop_at_error(value, is_caught)
   local id = debugger.ids[running()]
@@ -343,7 +383,46 @@ local on_error = host.on_error
 
 function host.on_error(value)
   stop_at_error(value, false)
-  return on_error(value)
+  is_raising = true
+  value = on_error(value)
+  is_raising = false
+  return value
+end
+
+-- Errors that the script catches. In a workflow's state `guards.lua` marks them.
+local mark = host.mark
+if mark then
+  function host.mark(value, level)
+    if not is_raising then
+      stop_at_error(value, true)
+    end
+    return mark(value, level)
+  end
+else
+  local function caught(value)
+    stop_at_error(value, true)
+    return value
+  end
+
+  function host.globals.pcall(...)
+    if select("#", ...) == 0 then
+      return pcall()
+    end
+    return xpcall((...), caught, select(2, ...))
+  end
+
+  function host.globals.xpcall(...)
+    local fn, handler = ...
+    if type(handler) ~= "function" then
+      return xpcall(...)
+    end
+    return xpcall(fn, function(value)
+      stop_at_error(value, true)
+      return handler(value)
+    end, select(3, ...))
+  end
+
+  host.names[host.globals.pcall], host.names[host.globals.xpcall] = "pcall", "xpcall"
 end
 
 -- Calls of Python: those of a method of `ctx` become the events of a history.
