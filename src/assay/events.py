@@ -225,6 +225,11 @@ LARGE_SNAPSHOT = _event(
     "A workflow function refers to large tables, which every run copies.",
     "Move the data that the message names out of what the workflow refers to.",
 )  # fmt: skip
+UPDATE_UNANSWERED = _event(
+    "ASSAY2020", "workflow.update_unanswered", _W,
+    "The inputs of the updates in one workflow task are more than the server takes back. It rejects the last ones.",
+    "Send smaller inputs, or fewer updates at once: store large things elsewhere and pass their names.",
+)  # fmt: skip
 
 # Activities ---------------------------------------------------------------------------------------------------------
 

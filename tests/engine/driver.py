@@ -101,15 +101,21 @@ class Driver:
         self.failure = ""
         """The message of the last workflow task, if it failed."""
         self._now = 1_000.0
+        self._length = 0
 
     def start(self, *arguments: Any, **fields: Any) -> Commands:
         """Start the run; returns the commands of its first task."""
         return self.send(jobs.initialize(*arguments, **fields))
 
     def send(self, *given: WorkflowActivationJob, after: float = 0, **fields: Any) -> Commands:
-        """Send an activation, `after` seconds later; returns its commands. `failure` is set when it fails."""
+        """Send an activation, `after` seconds later; returns its commands. `failure` is set when it fails.
+
+        Jobs of local activities alone belong to the workflow task before, all others begin a new one.
+        """
         self._now += after
-        act = WorkflowActivation(run_id=jobs.RUN_ID, jobs=given, history_length=3, **fields)
+        if not all(job.resolve_activity.is_local for job in given):
+            self._length += 3
+        act = WorkflowActivation(run_id=jobs.RUN_ID, jobs=given, history_length=self._length, **fields)
         act.timestamp.FromNanoseconds(round(self._now * 1e9))
         completion = self.activate(act)
         self.failure = completion.failed.failure.message if completion.HasField("failed") else ""

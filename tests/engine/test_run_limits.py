@@ -9,7 +9,7 @@ import pytest
 from assay.temporal.workflow.run import outbound
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from engine import jobs
-from engine.driver import Drive, Driver, failure, kinds, make_settings, result
+from engine.driver import Commands, Drive, Driver, failure, kinds, make_settings, result
 
 ROOM = 1024
 """Bytes of a payload's limit that are kept for its metadata."""
@@ -196,3 +196,173 @@ def test_an_error_suspends_a_workflow_that_suspends(drive: Drive) -> None:
     driver = drive("return function() error('no', 0) end", suspend=True)
     assert driver.start() == []
     assert driver.failure == "no"
+
+
+# What Python holds ------------------------------------------------------------------------------------------------
+
+HELD = {
+    "names of queries": "for i = 1, 60 do ctx:register_query(text .. i, function() end) end",
+    "names of signals": "for i = 1, 60 do ctx:on_signal(text .. i, function() end) end",
+    "names that are polled": "for i = 1, 60 do ctx:poll_signal(text .. i) end",
+    "descriptions": 'for i = 1, 60 do ctx:register_query("q" .. i, print, { description = text .. i }) end',
+    "timers": "for i = 1, 100000 do ctx:start_timer(1000) if i % 5000 == 0 then ctx:wait_signal('go') end end",
+    "summaries of timers": "for i = 1, 60 do ctx:start_timer(1000, { summary = text .. i }) ctx:wait_signal('go') end",
+    "tasks": "local f = {} for i = 1, 30000 do f[i] = ctx:spawn(function() ctx:wait_signal('never') end) end",
+}
+
+
+@pytest.mark.parametrize("body", HELD.values(), ids=HELD)
+def test_what_python_holds_for_a_run_counts_for_its_memory(body: str) -> None:
+    source = f"return function(ctx) local text = ('x'):rep(1000000) {body} ctx:wait_signal('never') end"
+    driver = limited(source, memory_mb=16, cpu_seconds=30)
+    driver.start()
+    for _ in range(60):
+        if driver.failure:
+            break
+        driver.send(jobs.signal("go"))
+    assert driver.failure == "the workflow needs more than 16 MB (workflow_limits.memory_mb)"
+    driver.close()
+
+
+@pytest.mark.parametrize("kind", ["signals", "results"])
+def test_signals_and_results_that_wait_count_for_the_memory(kind: str) -> None:
+    driver = limited(
+        """
+        return function(ctx)
+          local futures = {}
+          for i = 1, 30 do futures[i] = ctx:start_activity("a") end
+          while true do ctx:wait_signal("go") end
+        end
+        """,
+        memory_mb=16,
+        cpu_seconds=30,
+    )
+    driver.start()
+    text = "x" * 1_000_000
+    for n in range(1, 31):
+        driver.send(jobs.signal("kept", text) if kind == "signals" else jobs.activity(n, text), jobs.signal("go"))
+        if driver.failure:
+            break
+    assert driver.failure == "the workflow needs more than 16 MB (workflow_limits.memory_mb)"
+    driver.close()
+
+
+def test_what_was_held_and_is_let_go_of_does_not_count(drive: Drive) -> None:
+    driver = drive(
+        """
+        return function(ctx)
+          local count = 0
+          for i = 1, 60 do count = count + #ctx:wait_signal("s") end
+          return count
+        end
+        """,
+        settings=make_settings(limits=WorkflowLimits(memory_mb=16, cpu_seconds=30)),
+    )
+    commands = driver.start()
+    for _ in range(60):
+        commands = driver.send(jobs.signal("s", "x" * 1_000_000))
+        assert driver.failure == ""
+    assert result(commands) == 60_000_000
+
+
+# What a workflow task sends ----------------------------------------------------------------------------------------
+
+UPDATES = """
+return function(ctx)
+  local function big() return ("x"):rep(1000000) end
+  ctx:register_update("get", big)
+  local function no() error({ type = "NO", message = "m", details = { big() } }) end
+  ctx:register_update("refuse", big, { validator = no })
+  ctx:register_query("look", big)
+  ctx:wait_signal("end")
+  return big()
+end
+"""
+
+
+def answered(commands: Commands) -> list[str]:
+    """Return the updates that have an answer, in order."""
+    responses = [command["update_response"] for command in commands if "update_response" in command]
+    return [response["protocol_instance_id"] for response in responses if "completed" in response]
+
+
+def test_answers_of_updates_are_spread_over_workflow_tasks(drive: Drive) -> None:
+    driver = drive(UPDATES)
+    driver.start()
+    commands = driver.send(*(jobs.update("get", id=f"u{n}") for n in range(10)))
+    assert answered(commands) == ["u0-p", "u1-p", "u2-p", "u3-p"]
+    assert kinds(commands).count("start_timer") == 1
+    commands = driver.send(jobs.fire(1))
+    assert answered(commands) == ["u4-p", "u5-p", "u6-p", "u7-p"]
+    assert answered(driver.send(jobs.fire(2))) == ["u8-p", "u9-p"]
+
+
+def test_a_run_ends_after_the_answers_that_wait(drive: Drive) -> None:
+    driver = drive(UPDATES)
+    driver.start()
+    commands = driver.send(*(jobs.update("get", id=f"u{n}") for n in range(6)), jobs.signal("end"))
+    assert "complete_workflow_execution" not in kinds(commands)
+    commands = driver.send(jobs.fire(1))
+    assert answered(commands) == ["u4-p", "u5-p"]
+    assert result(commands) == "x" * 1_000_000
+
+
+def test_a_run_of_the_first_release_answers_at_once() -> None:
+    driver = Driver(UPDATES)
+    driver.send(jobs.initialize(), is_replaying=True)
+    commands = driver.send(*(jobs.update("get", id=f"u{n}", run_validator=False) for n in range(6)), is_replaying=True)
+    assert len(answered(commands)) == 6
+    driver.close()
+
+
+def test_rejections_and_answers_of_queries_are_cut_short() -> None:
+    driver = Driver(UPDATES)
+    driver.start()
+    commands = driver.send(*(jobs.update("refuse", id=f"u{n}") for n in range(8)))
+    messages = [command["update_response"]["rejected"]["message"] for command in commands]
+    assert messages[:4] == ["m"] * 4
+    assert set(messages[4:]) == {
+        "rejected; the error is left out: "
+        "the answers of one workflow task are more than the Temporal server takes at once"
+    }
+    commands = driver.send(*(jobs.query("look") for _ in range(8)))
+    assert ["succeeded" in command["respond_to_query"] for command in commands] == [True] * 4 + [False] * 4
+    driver.close()
+
+
+def test_an_update_that_finds_no_room_has_no_answer(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
+    driver = drive("return function(ctx) ctx:register_update('u', function(t) return #t end) ctx:wait_signal('s') end")
+    driver.start()
+    commands = driver.send(*(jobs.update("u", "x" * 1_000_000, id=f"u{n}") for n in range(6)))
+    assert answered(commands) == ["u0-p", "u1-p", "u2-p", "u3-p"]
+    assert "cannot answer the update 'u': its workflow task has too many large ones" in caplog.text
+    del driver.history[-1][0].jobs[4:]  # the server keeps none of those
+
+
+def test_results_of_local_activities_count(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local text = ("x"):rep(1500000)
+      ctx:execute_local_activity("a")
+      ctx:execute_local_activity("a")
+      local count = 0
+      while pcall(ctx.start_activity, ctx, "b", text) do count = count + 1 end
+      return count
+    end
+    """)
+    driver.start()
+    driver.send(jobs.local_activity(1, "x" * 1_500_000))
+    assert result(driver.send(jobs.local_activity(2, "x" * 1_500_000))) == 0
+    driver.close()
+
+
+def test_timers_count_as_steps(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
+    monkeypatch.setattr(outbound, "MAX_COMMANDS", 3)
+    driver = drive("""
+    return function(ctx)
+      local count = 0
+      while pcall(ctx.start_timer, ctx, 10) do count = count + 1 if count == 3 then ctx:wait_signal("go") end end
+      return count
+    end
+    """)
+    assert kinds(driver.start()) == ["start_timer"] * 3

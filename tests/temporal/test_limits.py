@@ -23,7 +23,7 @@ MAD = {
     "gmatch": ('for _ in ("a"):rep(1e5):gmatch("a*a*a*a*b") do end', CPU),
     "condition": ("while true do ctx:wait_condition(function() return true end) end", CPU),
     "get": ("while true do ctx:spawn(function() end):get() end", CPU),
-    "spawn": ("while true do ctx:spawn(function() ctx:sleep(600) end) end", CPU),
+    "spawn": ("while true do ctx:spawn(function() ctx:sleep(600) end) end", None),
     "shield": ("while true do ctx:shield(function() end) end", CPU),
     "unpack": ("while true do pcall(table.unpack, {}, 1, 9e5) end", CPU),
     "length": ('local s = ("é"):rep(2e6) while true do utf8.len(s) end', CPU),

@@ -279,3 +279,37 @@ def test_memory_does_not_grow_with_the_number_of_histories(
             (folder / f"{number}.json").write_bytes(history.read_bytes())
         peaks.append(peak(assay, folder))
     assert peaks[1] - peaks[0] < 6 * 1024, peaks
+
+
+HOLES = """
+temporal.worker({ task_queue = arg[1] or "replayed", activities = { step = print }, workflows = {
+  Holes = function(ctx)
+    local sum = 0
+    for n = 1, 600 do
+      local t = {}
+      for i = 1, 64 do
+        if i * n % 7 < 4 then t["k" .. i] = true end
+        if i * n % 11 < 6 then t[i] = i end
+        if (i + n) % 13 == 0 then t[i - 1] = nil end
+      end
+      sum = sum * 3 % 1000003 + #t
+    end
+    ctx:execute_activity("step", nil, { activity_id = "a" .. sum })
+  end,
+} })
+print("polling")
+local client = temporal.connect()
+client:start_workflow({ task_queue = arg[1], workflow_type = "Holes", workflow_id = arg[1] })
+client:get_result({ workflow_id = arg[1] })
+os.exit(0)
+"""
+
+
+def test_a_length_that_depends_on_the_hash_seed_is_found(assay: Command, temporal_server: str) -> None:
+    lua = Script(assay, temporal_server)
+    name = f"holes-{os.getpid()}"
+    assert lua.run(HOLES, name).returncode == 0
+    (lua.folder / "h.json").write_text(json.dumps(lua.cli("workflow", "show", "--workflow-id", name)), encoding="utf-8")
+    result = replay(assay, HOLES, "h.json")
+    assert result.returncode == 1
+    assert "does not match" in result.stdout

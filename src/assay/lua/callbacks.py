@@ -15,7 +15,7 @@ from assay.lua import outcomes, registry
 from assay.lua.function import TaskHost
 from assay.lua.loader import FindModule
 from assay.lua.objects import Objects
-from assay.lua.policy import Limits, Policy
+from assay.lua.policy import Lender, Limits, Policy
 from assay.lua.state import Outcome, State
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Callbacks:
         "_write",
         "ending",
         "finder",
+        "lender",
         "libraries",
         "limits",
         "objects",
@@ -60,6 +61,8 @@ class Callbacks:
         self.policy = policy
         self.limits = limits
         self.objects = objects
+        self.lender: Lender | None = None
+        """Has what is in the tables of the state of which this one is a copy."""
         self.operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
         """What runs for calls of builtins that wait, by its id."""
         self._last_operation = 0
@@ -67,6 +70,7 @@ class Callbacks:
         """What the next step raises: the script is ending."""
 
     _ASKED: ClassVar[tuple[str, ...]] = (
+        *("borrow", "borrow_length", "borrowed"),
         *("cancel", "cpu_spent", "describe_class", "describe_method", "find_module", "let_go", "load_library"),
         *("load_part", "module_path", "replaced", "search_path", "write"),
     )
@@ -144,6 +148,23 @@ class Callbacks:
     def cpu_spent(self) -> float | None:
         """Return the CPU seconds used so far; None when the limit is reached."""
         return 0.0 if self.limits is None else self.limits.cpu_spent()
+
+    # Copies -------------------------------------------------------------------------------------------------
+
+    def borrow(self, number: int, more: int, *key: Any) -> Any:
+        """Return a message with what is in a table of the state of which this one is a copy; None: no room."""
+        assert self.lender is not None
+        return self.lender.contents(number, more, *key)
+
+    def borrow_length(self, number: int) -> Any:
+        """Return the length of a table of the state of which this one is a copy; None: no room."""
+        assert self.lender is not None
+        return self.lender.length(number)
+
+    def borrowed(self) -> None:
+        """Note that the last message has been read."""
+        assert self.lender is not None
+        self.lender.done()
 
     # Declarations -------------------------------------------------------------------------------------------
 

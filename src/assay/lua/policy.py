@@ -49,6 +49,19 @@ class Policy:
         """Raise when a cancellation means that the whole state is going away and no Lua code may run any more."""
 
 
+class Lender(Protocol):
+    """Has what is in the tables of another state, for one that is a copy of it. Nothing here raises."""
+
+    def contents(self, number: int, more: int, *key: Any) -> Any:
+        """Return a message with the contents of a table, or only the field `key`, and of `more` others."""
+
+    def length(self, number: int) -> Any:
+        """Return the length of a table."""
+
+    def done(self) -> None:
+        """Note that the last message has been read."""
+
+
 class Limits(Protocol):
     """The limits of a state, and what is asked before values are pushed into it.
 

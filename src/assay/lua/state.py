@@ -33,15 +33,15 @@ LATE_PARTS = {
     "endings": ("drop", "ended", "forget", "outcome", "results", "where"),
     "faults": ("careful", "position"),
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
-    "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_newindex", "lazy_pairs", "load_lazy"),
+    "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_len", "lazy_newindex", "lazy_pairs", "load_lazy"),
     "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
     "modules": ("_G.require", "find_function", "load_chunk", "package.searchpath", "set_arguments", "set_module_path"),
     "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
     "printing": ("_G.print",),
     "read_alike": ("learn", "new_alike", "read_run"),
-    "restore": ("restore",),
+    "restore": ("builtin", "restore", "set_metatables", "stub"),
     "sandbox": ("add_globals",),
-    "snapshot": ("snapshot",),
+    "snapshot": ("own", "snapshot"),
     "standins": ("LAZY", "lazy", "replace"),
     "wire": ("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
     "write_alike": ("alike_writers", "learn_to_write", "write_run"),
@@ -215,10 +215,10 @@ class State:
 
     def invoke(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the private side by name. Raises MemoryError when the state's limit is reached."""
-        function = self._functions.get(name)
-        if function is None:
-            function = self._functions[name] = self._host[name]
         try:
+            function = self._functions.get(name)
+            if function is None:
+                function = self._functions[name] = self._host[name]  # its part may have to be loaded
             return function(*arguments)
         except LuaMemoryError:
             raise MemoryError from None

@@ -21,10 +21,10 @@ from assay.simulation.plan import Activity, Message, Plan
 from assay.simulation.server import Family, Run
 from assay.simulation.starts import Start
 from assay.simulation.violation import Violation
+from assay.temporal.workflow.sandbox.host import OTHER_HASH_SEED
 
 WORKFLOW_ID = "workflow"
 
-_OTHER_HASH_SEED = 20260229
 _GOES_ON, _FORGETS, _RESTARTS, _DIES = "goes on", "forgets the run", "restarts", "dies in it"
 _MAX_DURING = TASK_TIMEOUT * 0.9
 
@@ -444,7 +444,7 @@ class World:
 
     def _check_replays(self) -> None:
         """Replay each run in a state with other hash tables."""
-        other = replace(self.plan.settings, hash_seed=_OTHER_HASH_SEED)
+        other = replace(self.plan.settings, hash_seed=OTHER_HASH_SEED)
         for run in self.executions:
             if run.tasks:
                 core = Core(self.plan.definitions[run.start.workflow_type], other, run.start.run_id)

@@ -421,6 +421,9 @@ end
 -- wanted: "json" (nothing but JSON), "wire" (JSON and side strings), "call" (also functions).
 -- Returns the text and the array of side strings (nil for "json"), or nil and a message.
 function host.encode(value, wanted)
+  if host.borrower then
+    host.borrower.fill_all(value)
+  end
   root, mode, sides = value, wanted, wanted ~= "json" and {} or nil
   out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
   unlike, writers, unchecked = {}, {}, false

@@ -36,6 +36,9 @@ local function fill_own(target, name)
 end
 
 local function load_now(target)
+  if host.borrower and host.borrower.fill(target) then
+    return
+  end
   local name = host.names[target]
   if host.unfilled[name] ~= nil then
     fill_own(target, name)
@@ -59,8 +62,23 @@ function host.fill_all()
 end
 
 function host.lazy_index(target, key)
-  load_now(target)
+  if host.borrower then
+    local is_field, value = host.borrower.index(target, key)
+    if is_field then
+      return value
+    end
+  end
+  host.load_lazy(target)
   return target[key]
+end
+
+function host.lazy_len(target)
+  local length = host.borrower and host.borrower.length(target)
+  if length then
+    return length
+  end
+  host.load_lazy(target)
+  return #target
 end
 
 function host.lazy_newindex(target, key, value)

@@ -10,7 +10,8 @@ local G = host.globals
 
 local STAYS_OUTSIDE = "stays outside of workflows: use it in an activity"
 
-local function builtin(name)
+-- The builtin of a name.
+function host.builtin(name)
   if name == "json.null" then
     return host.null
   elseif name == "json.array_metatable" then
@@ -23,7 +24,8 @@ local function builtin(name)
   return G[library] and G[library][field]
 end
 
-local function make_stub(path, what)
+-- What stands in the place of something that cannot come along.
+function host.stub(path, what)
   local function refuse()
     host.raise("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE))
   end
@@ -46,7 +48,7 @@ end
 
 -- Set metatables: table -> its own. Nothing is collected or weak in a workflow's state, so a metatable is made ready
 -- before it is used, and closed when each has its own metatable.
-local function set_metatables(metatables)
+function host.set_metatables(metatables)
   for _, metatable in next, metatables do
     rawset(metatable, "__gc", nil)
     rawset(metatable, "__mode", nil)
@@ -100,7 +102,7 @@ function host.restore(bytes)
     elseif kind == "b" then
       local name
       name, at = unpack_from("<s4", bytes, at)
-      nodes[node] = builtin(name) or make_stub(name, "a builtin")
+      nodes[node] = host.builtin(name) or host.stub(name, "a builtin")
     elseif kind == "h" then
       local class, id
       class, id, at = unpack_from("<s4I4", bytes, at)
@@ -108,7 +110,7 @@ function host.restore(bytes)
     elseif kind == "x" then
       local path, what
       path, what, at = unpack_from("<s4s4", bytes, at)
-      nodes[node] = make_stub(path, what)
+      nodes[node] = host.stub(path, what)
     else
       nodes[node] = {}
       local count
@@ -183,7 +185,7 @@ function host.restore(bytes)
     end
   end
   metatables[G] = shared.globals
-  set_metatables(metatables)
+  host.set_metatables(metatables)
   for name, value in next, shared.strings do
     rawset(getmetatable(""), name, value)
   end

@@ -80,6 +80,23 @@ local function metatables()
   return { globals = getmetatable(G), strings = strings }
 end
 
+-- What the script has made of this state: its globals and modules, and what it has put into libraries and metatables.
+function host.own()
+  local globals, modules = {}, {}
+  for name, value in next, G do
+    -- The command line is the worker's, not the workflow's.
+    if type(name) == "string" and name ~= "arg" and not is_original(value, name) then
+      globals[name] = value
+    end
+  end
+  for name, value in next, host.loaded do
+    if not host.names[value] then
+      modules[name] = value
+    end
+  end
+  return { globals = globals, libraries = additions(), metatables = metatables(), modules = modules }
+end
+
 local KEY_ORDER = { number = 1, string = 2, boolean = 3 }
 
 local function key_less(a, b)
@@ -240,24 +257,14 @@ function host.snapshot(id, with_handles)
     return "t" .. write_table(value, node) .. write(metatable, node, METATABLE)
   end
 
-  local roots = { write(host.held(id), nil, "the workflow") }
-  local own = {}
-  for name, value in next, G do
-    -- The command line is the worker's, not the workflow's.
-    if type(name) == "string" and name ~= "arg" and not is_original(value, name) then
-      own[name] = value
-    end
-  end
-  roots[2] = write(own, nil, "the globals")
-  local modules = {}
-  for name, value in next, host.loaded do
-    if not host.names[value] then
-      modules[name] = value
-    end
-  end
-  roots[3] = write(modules, nil, "the modules")
-  roots[4] = write(additions(), nil, "the libraries")
-  roots[5] = write(metatables(), nil, "the metatables")
+  local own = host.own()
+  local roots = {
+    write(host.held(id), nil, "the workflow"),
+    write(own.globals, nil, "the globals"),
+    write(own.modules, nil, "the modules"),
+    write(own.libraries, nil, "the libraries"),
+    write(own.metatables, nil, "the metatables"),
+  }
 
   local nodes, largest = {}, {} -- the largest first
   local node = 1

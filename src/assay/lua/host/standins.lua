@@ -28,6 +28,7 @@ host.LAZY = rawget(host, "LAZY")
     __metatable = false,
     __call = late("lazy_call"),
     __index = late("lazy_index"),
+    __len = late("lazy_len"),
     __newindex = late("lazy_newindex"),
     __pairs = late("lazy_pairs"),
   }

@@ -20,7 +20,7 @@ host.WAIT, host.tasks, host.roots, host.deliver, host.first = WAIT, tasks, roots
 host.tracebacks = tracebacks
 
 -- What only a state with limits has: `watch` sees each coroutine from its start.
-host.watch, host.is_limit, host.mark = false, false, false
+host.borrower, host.watch, host.is_limit, host.mark = false, false, false, false
 host.check_limit, host.check_memory, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false, false
 
 function host.create(fn)

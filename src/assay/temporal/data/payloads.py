@@ -85,6 +85,17 @@ def too_much(sent: int, size: int) -> str | None:
     )
 
 
+def too_much_of_local(sent: int, size: int) -> str | None:
+    """What to say of a local activity's result that does not find room in what a workflow task sends; else None."""
+    most = _MESSAGE_LIMIT - 128 * _AROUND
+    if sent + size <= most:
+        return None
+    return (
+        f"the workflow task would send {sent + size} bytes with it, the Temporal server takes at most {most} at once: "
+        "use an activity, or let a ctx:sleep end the workflow task before"
+    )
+
+
 def arguments(value: Json | None) -> list[RawValue]:
     """The argument list for one optional value: nil is no argument."""
     return [] if value is None else [RawValue(to_payload(value))]

@@ -23,7 +23,7 @@ from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.run.waits import stack
 from assay.temporal.workflow.runs import Observer, Runs
-from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.host import OTHER_HASH_SEED, WorkflowHost
 from assay.temporal.workflow.settings import Definition
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
@@ -170,7 +170,7 @@ class Replay:
         self._is_dynamic = None in names
         self.watch = _Watch()
         self._codec = workflows.codec
-        settings = dataclasses.replace(workflows.settings, parts=(TRACE,))
+        settings = dataclasses.replace(workflows.settings, parts=(TRACE,), hash_seed=OTHER_HASH_SEED)
         self._runs = Runs(workflows.definitions, settings, self.watch)
 
     def knows(self, workflow_type: str) -> bool:

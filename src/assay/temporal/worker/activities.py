@@ -182,6 +182,12 @@ class ActivityTasks:
 
     def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
         """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+        if attempt.start.is_local:
+            run_id, size = attempt.start.workflow_execution.run_id, completion.result.ByteSize()
+            problem = self._side_effects.expect(run_id, attempt.title, size)
+            if problem is not None:
+                failure = completion.result.failed.failure
+                failure.CopyFrom(problem)
         self._codec.seal(completion, failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
         sending.add_done_callback(functools.partial(self._completed, attempt))

@@ -21,6 +21,12 @@ from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.runs import Runs, UnknownRunError
 from assay.temporal.workflow.sandbox.errors import HostFailure
 
+_AROUND = 512
+"""Bytes that are recorded beside the result of a local activity."""
+
+_SMALL = 1024
+"""Bytes of results that are not counted: failed attempts are among them, of which only the last is recorded."""
+
 
 class SideEffects:
     """The side effects of a worker's runs; everything here is on the worker's thread but for the call itself."""
@@ -48,12 +54,24 @@ class SideEffects:
         run_id, key = (payloads.to_python(payloads.from_payload(item) or Json(b"null")) for item in start.input)
         running = self._loop.run_in_executor(self._pool, self._call, run_id, key)
         self._running.add(running)
-        running.add_done_callback(functools.partial(self._complete, token))
+        running.add_done_callback(functools.partial(self._complete, token, str(run_id)))
 
     async def drained(self) -> None:
         """Wait until all are reported."""
         while self._running:
             await asyncio.wait(self._running)
+
+    def expect(self, run_id: str, title: str, size: int) -> Failure | None:
+        """Count the result of a local activity of a run; returns its failure when the workflow task has no room for it.
+
+        On any thread.
+        """
+        problem = self._runs.expect_result(run_id, size + _AROUND) if size > _SMALL else None
+        if problem is None:
+            return None
+        return failures.application(
+            f"the result of {title} has {size} bytes: {problem}", "PayloadTooLarge", non_retryable=True
+        )
 
     def _call(self, run_id: Any, key: Any) -> Json | Failure | None:
         try:
@@ -69,11 +87,15 @@ class SideEffects:
             return failures.application(problem, "PayloadTooLarge", non_retryable=True)
         return result
 
-    def _complete(self, token: bytes, running: asyncio.Future[Json | Failure | None]) -> None:
+    def _complete(self, token: bytes, run_id: str, running: asyncio.Future[Json | Failure | None]) -> None:
         completion = ActivityTaskCompletion(task_token=token)
         failure: Failure | None = None
         error = running.exception()
         outcome = running.result() if error is None else failures.application(f"{error!r}", type(error).__name__)
+        size = outcome.ByteSize() if isinstance(outcome, Failure) else len(outcome or b"")
+        problem = self.expect(run_id, "a side effect", size)
+        if problem is not None:
+            outcome = problem
         if isinstance(outcome, Failure):
             failure = completion.result.failed.failure
             failure.CopyFrom(outcome)

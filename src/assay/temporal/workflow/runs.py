@@ -197,6 +197,17 @@ class Runs:
             raise UnknownRunError("the workflow run was evicted from this worker")
         return run.run_side_effect(key)
 
+    def expect_result(self, run_id: str, size: int) -> str | None:
+        """Count the result of a run's local activity; returns what to say when its workflow task has no room for it.
+
+        On any thread.
+        """
+        run = self._runs.get(run_id)
+        if run is None:
+            return None
+        with self._lock:
+            return run.outbound.expect(size)
+
     def close(self) -> None:
         """Let go of all runs."""
         while self._runs:

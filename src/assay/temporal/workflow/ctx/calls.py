@@ -96,8 +96,12 @@ def check_size(run: Run, what: str, value: Json) -> None:
         raise BuiltinError(problem)
 
 
-def set_memo(target: Any, fields: Mapping[str, Json] | None) -> None:
-    """Set the fields of a memo in a message of Temporal's."""
+def set_memo(run: Run, target: Any, fields: Mapping[str, Json] | None) -> None:
+    """Set the fields of a memo in a message of Temporal's. Raises BuiltinError when the server would refuse them."""
+    size = sum(len(name.encode()) + len(value) for name, value in (fields or {}).items())
+    problem = payloads.too_large("the memo", size, run.settings.payload_limit)
+    if problem is not None:
+        raise BuiltinError(problem)
     for name, value in (fields or {}).items():
         target[name].CopyFrom(payloads.to_payload(value))
 

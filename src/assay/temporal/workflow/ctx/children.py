@@ -97,7 +97,7 @@ class ChildOptions:
         if self.retry_policy is not None:
             self.retry_policy.to_sdk().apply_to_proto(target.retry_policy)
         target.cron_schedule = self.cron_schedule
-        set_memo(target.memo, self.memo)
+        set_memo(run, target.memo, self.memo)
         set_attributes(target.search_attributes.indexed_fields, self.search_attributes)
         target.cancellation_type = _CANCELLATION[self.cancellation_type]
         if self.priority is not None:

@@ -84,7 +84,7 @@ class Continuation:
         if given.retry_policy is not None:
             given.retry_policy.to_sdk().apply_to_proto(target.retry_policy)
         if given.memo is not None:
-            set_memo(target.memo, given.memo)
+            set_memo(run, target.memo, given.memo)
         else:
             run.attributes.copy_changed_memo(target.memo)
         set_attributes(target.search_attributes.indexed_fields, given.search_attributes)

@@ -60,9 +60,14 @@ class Visibility:
         target = command.modify_workflow_properties.upserted_memo.fields
         for name, value in fields.items():
             target[name].CopyFrom(payloads.to_payload(None if value is None else Json(orjson.dumps(value))))
+        changes = {name: None if fields[name] is None else target[name] for name in fields}
+        size = self._run.attributes.memo_size(changes)
+        problem = payloads.too_large("the memo", size, self._run.settings.payload_limit)
+        if problem is not None:  # the server would terminate the workflow
+            raise BuiltinError(problem)
         self._run.outbound.check(command)
         self._run.outbound.append(command)
-        self._run.attributes.change_memo({name: None if fields[name] is None else target[name] for name in fields})
+        self._run.attributes.change_memo(changes)
 
     @method
     def set_current_details(self, text: str) -> None:

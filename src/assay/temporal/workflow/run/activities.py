@@ -169,7 +169,7 @@ class LocalActivity(Step):
         again.activity_id = again.activity_id if again.activity_id != str(self._seq) else ""
         seconds = backoff.backoff_duration.ToNanoseconds() / 1e9
         seq = self._outbound.next("activity", self)
-        timer = self._backoff = Timer(self._outbound, seconds).start()
+        timer = self._backoff = Timer(self._outbound, seconds, is_counted=False).start()
 
         def over() -> None:
             self._backoff = None
@@ -187,6 +187,7 @@ class LocalActivity(Step):
         resolution = self._resolution
         assert resolution is not None
         self._resolution = None
+        self._outbound.note_result(resolution.ByteSize())  # it is in a command that Core adds
         variant = resolution.WhichOneof("status")
         if variant == "completed":
             self.complete(resolution)

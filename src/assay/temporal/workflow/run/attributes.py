@@ -37,6 +37,11 @@ class Attributes:
         changed = self._changed_attributes = self._changed_attributes or {}
         changed.update({name: search_attributes.as_value(value) for name, value in values.items()})
 
+    def memo_size(self, changes: Mapping[str, Payload | None]) -> int:
+        """Return the bytes of the memo with changed fields; None removes one."""
+        fields = {**self._memo_payloads(), **changes}
+        return sum(len(name.encode()) + value.ByteSize() for name, value in fields.items() if value is not None)
+
     def memo(self) -> dict[str, Value]:
         """Return the memo; fields that cannot be read are logged and left out."""
         found: dict[str, Value] = {}

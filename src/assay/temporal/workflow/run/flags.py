@@ -28,9 +28,11 @@ class Flag(IntEnum):
     """`table.sort` is a merge sort."""
     RANDOM_STREAMS = 7
     """What scripts draw comes from the run's seed; ids that the engine makes come from a stream of their own."""
+    SPREAD_OVER_TASKS = 8
+    """Answers of updates, and the end of the run, that find no room in a workflow task are sent by the next ones."""
 
 
-FIRST_RELEASE = frozenset(Flag)
+FIRST_RELEASE = frozenset(Flag) - {Flag.SPREAD_OVER_TASKS}
 """The flags of runs whose history names none."""
 
 CURRENT = frozenset(Flag)

@@ -48,6 +48,9 @@ class Recipient(Protocol):
     def fail(self, error: LuaError) -> None:
         """End the run with an error."""
 
+    def send(self, command: WorkflowCommand) -> None:
+        """Send what nobody can be told to send later."""
+
     def outgoing(self, failure: Failure) -> Failure:
         """Return a failure as it leaves."""
 
@@ -145,14 +148,24 @@ def take_update(run: Recipient, job: DoUpdate) -> None:
 
 
 def _begin_update(run: Recipient, job: DoUpdate) -> None:
+    if job.run_validator and not run.outbound.admits(job.ByteSize()):
+        # Any answer has the input with it. The server rejects what has none, which leaves no trace for a replay.
+        text = f"cannot answer the update '{job.name}': its workflow task has too many large ones"
+        run.warn(events.UPDATE_UNANSWERED, text)
+        return
     try:
         handler, arguments = _validated(run, job)
     except _RejectedError as rejected:
         if not job.run_validator:  # the history has it as accepted
             raise HostFailure(RuntimeError(rejected.failure.message)) from None
-        _response(run, job).rejected.CopyFrom(run.outgoing(rejected.failure))
+        response = _response(job)
+        response.update_response.rejected.CopyFrom(run.outgoing(rejected.failure))
+        run.outbound.put_aside(response, job.ByteSize())
         return
-    _response(run, job).accepted.SetInParent()
+    accepted = _response(job)
+    accepted.update_response.accepted.SetInParent()
+    run.outbound.note(job.ByteSize())  # the server gets it back
+    run.outbound.append(accepted)
     if run.settings.spans is not None:
         run.settings.spans.handled(run, f"HandleUpdate:{job.name}", job.headers)
     update = Update(job.id, job.name)
@@ -197,7 +210,9 @@ def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
         result = run.host.result(fiber.ended.result())
         problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
         if problem is None:
-            _response(run, job).completed.CopyFrom(payloads.to_payload(result))
+            response = _response(job)
+            response.update_response.completed.CopyFrom(payloads.to_payload(result))
+            run.send(response)
             return
         failure = failures.application(problem, "PayloadTooLarge", non_retryable=True)
     elif fiber.is_cancelled or fiber.error is None:
@@ -206,13 +221,15 @@ def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
     else:
         origin = origin_of(fiber.error)
         failure = failures.of_lua_error(fiber.error) if origin is None else failures.again(origin)
-    _response(run, job).rejected.CopyFrom(run.outgoing(failure))
+    response = _response(job)
+    response.update_response.rejected.CopyFrom(run.outgoing(failure))
+    run.send(response)
 
 
-def _response(run: Recipient, job: DoUpdate) -> Any:
-    command = run.outbound.add()
+def _response(job: DoUpdate) -> WorkflowCommand:
+    command = WorkflowCommand()
     command.update_response.protocol_instance_id = job.protocol_instance_id
-    return command.update_response
+    return command
 
 
 # Queries ----------------------------------------------------------------------------------------------------------
@@ -228,7 +245,7 @@ def answer_query(run: Recipient, job: QueryWorkflow) -> None:
         command.respond_to_query.failed.CopyFrom(failed.failure)
     else:
         command.respond_to_query.succeeded.response.CopyFrom(answer)
-    run.outbound.append(command)
+    run.outbound.put_aside(command)
 
 
 def _answer(run: Recipient, job: QueryWorkflow) -> Payload:

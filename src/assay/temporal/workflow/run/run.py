@@ -36,6 +36,7 @@ from temporalio.common import MetricMeter
 from assay import events
 from assay.errors import BuiltinError, LuaError
 from assay.events import Event
+from assay.lua.declare import Function
 from assay.lua.values import Json
 from assay.temporal.core.protos import (
     CancelWorkflow,
@@ -48,14 +49,16 @@ from assay.temporal.core.protos import (
 from assay.temporal.data import failures, payloads
 from assay.temporal.workflow.run import messages
 from assay.temporal.workflow.run.attributes import Attributes
+from assay.temporal.workflow.run.backlog import Backlog
 from assay.temporal.workflow.run.fibers import Fiber, Update
-from assay.temporal.workflow.run.flags import Flags
+from assay.temporal.workflow.run.flags import Flag, Flags
 from assay.temporal.workflow.run.mailbox import Mailbox
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import Moment, Start, read
 from assay.temporal.workflow.sandbox import copying
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError, is_cancellation, origin_of
+from assay.temporal.workflow.sandbox.held import Held
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.settings import Definition, Settings
 
@@ -112,6 +115,8 @@ class Run:
         self.moment = Moment(act)
         self.flags = Flags(act.available_internal_flags, is_new=not act.is_replaying)
         self.outbound = Outbound()
+        self.backlog = Backlog(self.outbound)
+        """What finds no room in the current workflow task."""
         self.mailbox = Mailbox()
         self.scope = Scope()
         """What a cancel of the workflow reaches."""
@@ -153,6 +158,8 @@ class Run:
             hash_seed=settings.hash_seed,
             prints_in_replay=settings.prints_in_replay,
         )
+        self._held = Held(self._holds, (Run, WorkflowHost, Settings, Definition, Start, Function))
+        self.host.count(self._held)
 
     # The activation -----------------------------------------------------------------------------------------
 
@@ -162,9 +169,10 @@ class Run:
         completion.successful.SetInParent()
         if self.definition.versioning.value:
             completion.successful.versioning_behavior = self.definition.versioning.value
-        self.outbound.begin(completion.successful.commands)
+        self.outbound.begin(completion.successful.commands, act.history_length)
         self.moment = Moment(act)
         self.host.limits.begin_activation()
+        self._held.add(act.ByteSize())
         was_over = self.is_over
         try:
             self._take(act.jobs, completion)
@@ -352,9 +360,16 @@ class Run:
         self._drop_turns()
 
     def _finish(self, command: WorkflowCommand) -> None:
-        self.outbound.append(command)
+        self.send(command)
         self.is_over = True
         self.host.waits.clear()  # nothing is waited for any more, whatever other fibers were doing
+
+    def send(self, command: WorkflowCommand) -> None:
+        """Send what nobody can be told to send later: the end of the run, or the answer of an update."""
+        if self.flags.has(Flag.SPREAD_OVER_TASKS):
+            self.backlog.send(command)
+        else:
+            self.outbound.append(command)
 
     def _fail_task(self, completion: WorkflowActivationCompletion, cause: Exception) -> None:
         if isinstance(cause, LuaError):
@@ -389,6 +404,12 @@ class Run:
             workflow_id=start.workflow_id,
             run_id=start.run_id,
         )
+
+    def _holds(self) -> Iterable[object]:
+        """Return what this run alone holds."""
+        run = (self.mailbox, self.outbound, self.backlog, self.attributes, self.details, self._patches, self.scope)
+        pending = (self._turns, self._queue, self.conditions, self.local_activities, self.side_effects, self.unawaited)
+        return (*run, *pending, *self.host.holds())
 
     def close(self) -> None:
         """Free the Lua state; nothing may use the run from now on."""
@@ -464,11 +485,14 @@ class Run:
         if known is not None:
             return known
         is_new = not self.moment.is_replaying or patch in (self._notified or ())
+        command = WorkflowCommand()
+        command.set_patch_marker.patch_id = patch
+        command.set_patch_marker.deprecated = deprecated
+        if is_new:
+            self.outbound.check(command)
         self._patches = {**(self._patches or {}), patch: is_new}
         if is_new:
-            command = self.outbound.add()
-            command.set_patch_marker.patch_id = patch
-            command.set_patch_marker.deprecated = deprecated
+            self.outbound.append(command)
         return is_new
 
     def add_side_effect(self, function: LuaFunction) -> int:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.outbound import Outbound, set_summary
 
+_SIZE = 128
+"""Bytes that the command of a timer takes at most, beside its summary."""
+
 
 class Timer(Entry[None]):
     """A timer of the server."""
 
     __slots__ = ("_outbound", "_seconds", "_seq", "_summary")
 
-    def __init__(self, outbound: Outbound, seconds: float, summary: str | None = None) -> None:
+    def __init__(
+        self, outbound: Outbound, seconds: float, summary: str | None = None, *, is_counted: bool = True
+    ) -> None:
+        """Make a timer of a script. Raises BuiltinError when the workflow task has no room for it, if `is_counted`."""
         super().__init__()
+        if is_counted:
+            outbound.admit(_SIZE + len(summary or ""))
         self._outbound = outbound
         self._seconds = seconds
         self._summary = summary

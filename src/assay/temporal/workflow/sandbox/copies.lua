@@ -4,8 +4,7 @@ local host = ...
 
 local getmetatable, getupvalue, setmetatable, setupvalue =
   debug.getmetatable, debug.getupvalue, debug.setmetatable, debug.setupvalue
-local next, rawequal, rawset, type = next, rawequal, rawset, type
-local pack, unpack = table.pack, table.unpack
+local next, rawequal, rawset = next, rawequal, rawset
 
 -- `is_live`: with the real clock and randomness.
 function host.be_copy(is_live)
@@ -14,32 +13,23 @@ function host.be_copy(is_live)
     .. (is_live and "read before the side effect what it needs of it" or "query handlers and validators only read")
 end
 
--- In the run: hold an array of the held functions `…`; returns its id.
-function host.bundle(...)
-  local functions = pack(...)
-  for i = 1, functions.n do
-    functions[i] = host.held(functions[i])
-  end
-  functions.n = nil
-  return host.hold(functions)
-end
-
 -- Restore the snapshot of a function and hold it; returns the id.
 function host.restore_held(snapshot)
   return host.hold((host.restore(snapshot)))
 end
 
-local tables, upvalues = {}, {} -- of the copy, as they were when it was made
+local tables, metatables, upvalues = {}, {}, {} -- of the copy, as they came from the run
 
-local function remember_table(t)
-  local contents = {}
-  for key, value in next, t do
-    contents[key] = value
-  end
-  tables[t] = { contents, getmetatable(t) }
+-- A table whose entries are those of `contents`.
+function host.remember_table(t, contents)
+  tables[t] = contents
 end
 
-local function remember_function(fn)
+function host.remember_metatable(t)
+  metatables[t] = getmetatable(t)
+end
+
+function host.remember_function(fn)
   local values = {}
   local i = 1
   local name, value = getupvalue(fn, 1)
@@ -49,26 +39,6 @@ local function remember_function(fn)
     name, value = getupvalue(fn, i)
   end
   upvalues[fn] = { values, i - 1 }
-end
-
--- Restore the snapshot of an array of `count` functions and hold them; returns their ids.
-function host.restore_bundle(snapshot, count)
-  local bundle, nodes = host.restore(snapshot)
-  local ids = {}
-  for i = 1, count do
-    ids[i] = host.hold(bundle[i])
-  end
-  for i = 1, #nodes do
-    local node = nodes[i]
-    local kind = type(node)
-    if kind == "function" and not host.names[node] then
-      remember_function(node)
-    elseif kind == "table" and not host.names[node] and not host.is_handle(node) then
-      remember_table(node)
-    end
-  end
-  remember_table(host.globals)
-  return unpack(ids, 1, count)
 end
 
 local function is_as_it_was(t, contents)
@@ -87,8 +57,7 @@ end
 
 -- Take back what was written in the copy.
 function host.roll_back()
-  for t, was in next, tables do
-    local contents = was[1]
+  for t, contents in next, tables do
     if not is_as_it_was(t, contents) then
       for key in next, t do
         rawset(t, key, nil)
@@ -97,8 +66,8 @@ function host.roll_back()
         rawset(t, key, value)
       end
     end
-    if not rawequal(getmetatable(t), was[2]) then
-      setmetatable(t, was[2])
+    if not rawequal(getmetatable(t), metatables[t]) then
+      setmetatable(t, metatables[t])
     end
   end
   for fn, was in next, upvalues do

@@ -16,6 +16,7 @@ from assay.lua.values import Json
 from assay.temporal.workflow.sandbox.copies import Copy, Stamp
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError
 from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.lending import Lending
 
 
 def run_reader(
@@ -30,12 +31,13 @@ def run_reader(
     try:
         began = time.thread_time()
         copy = run.copies.take(run, stamp, function.id) or _copy(run, readers, stamp)
-        run.limits.began += time.thread_time() - began  # it is not the handler's CPU
+        run.limits.spare(began, run.limits)
         copy.host.limits.began = run.limits.began  # the copies of an activation share its CPU limit
         try:
             answer: Json | None = copy.host.run_now(copy.functions[function.id], arguments)
             return answer
         finally:
+            run.limits.began = copy.host.limits.began
             _roll_back(copy.host)
             run.copies.give(run, copy)
     except HostFailure as failure:
@@ -58,11 +60,16 @@ def run_side_effect(run: WorkflowHost, function: LuaFunction) -> Json | None:
 
 def _copy(run: WorkflowHost, readers: Sequence[LuaFunction], stamp: Stamp) -> Copy:
     ids = list(dict.fromkeys(reader.id for reader in readers))
-    bundle = LuaFunction(run, run.state.invoke(b"bundle", *ids))
-    snapshot = _snapshot(run, bundle, with_handles=True)
-    host = _make_copy(run, snapshot, live=False)
+    run.is_lending = True
     try:
-        copied = host.state.invoke(b"restore_bundle", snapshot, len(ids))
+        lent = run.state.invoke(b"begin_lending", *ids)
+    except MemoryError:
+        run.end_lending()
+        raise HostFailure(WorkflowLimitError(run.limits.memory_text())) from None
+    host = _make_copy(run, lent, live=False)
+    host.callbacks.lender = Lending(run, host)
+    try:
+        copied = host.state.invoke(b"borrow", lent, len(ids))
     except MemoryError:
         host.close_state()
         raise HostFailure(WorkflowLimitError(run.limits.memory_text())) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import LuaError
@@ -21,6 +21,7 @@ from assay.lua.state import Outcome
 from assay.lua.values import Json
 from assay.temporal.workflow.sandbox.copies import Copies
 from assay.temporal.workflow.sandbox.errors import CpuLimitReached, HostFailure
+from assay.temporal.workflow.sandbox.held import Held
 from assay.temporal.workflow.sandbox.limits import RunLimits, WorkflowLimits
 from assay.temporal.workflow.sandbox.output import OutputLimit
 from assay.temporal.workflow.sandbox.parts import LATE_OF_RUN, PARTS_OF_RUN
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 HASH_SEED = 20261123
+"""What the hash tables of runs begin with."""
+
+OTHER_HASH_SEED = 20260229
+"""The same where a run is repeated to find what depends on it."""
+
 _PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
 """Where in a Lua traceback the script is."""
 
@@ -55,6 +61,7 @@ class WorkflowHost(Host):
         "_root",
         "copies",
         "is_copy",
+        "is_lending",
         "limits",
         "live",
         "more_parts",
@@ -88,6 +95,8 @@ class WorkflowHost(Host):
         self.copies = copies or Copies()
         """Where the copies of the run are kept."""
         self.is_copy = is_copy
+        self.is_lending = False
+        """A copy reads what is in this state, as long as it is the same."""
         self.live = live
         self.more_parts = more_parts
         self._output = OutputLimit()
@@ -116,6 +125,14 @@ class WorkflowHost(Host):
         )
         self.limits.hold(self.state, self.callbacks)
 
+    def count(self, held: Held) -> None:
+        """Count what Python holds for the run for its memory limit."""
+        self.workflow_policy.held = self.limits.held = held
+
+    def holds(self) -> Iterable[object]:
+        """Return what this host holds beside its state."""
+        return self.objects, self.callbacks.operations, self.waits
+
     def _print(self, text: bytes) -> None:
         if self.workflow_policy.is_heard and self._output.admits(len(text)):
             sys.stdout.buffer.write(text)
@@ -132,6 +149,8 @@ class WorkflowHost(Host):
         callbacks, limits = self.callbacks, self.limits
         if callbacks.ending is not None:
             raise callbacks.ending
+        if self.is_lending:
+            self.end_lending()
         limits.check_room(*answer)
         self.progress += 1
         # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
@@ -176,8 +195,11 @@ class WorkflowHost(Host):
         self.state.invoke(b"forget", task)
 
     def where(self, task: int | None = None) -> str:
-        """Return the Lua traceback of where the run, or one of its tasks, waits."""
-        traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
+        """Return the Lua traceback of where the run, or one of its tasks, waits; empty when there is no room for it."""
+        try:
+            traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
+        except MemoryError:
+            return ""
         return traceback.decode("utf-8", "replace")
 
     def run_now(self, function: LuaFunction, arguments: list[Json]) -> Json | None:
@@ -192,11 +214,18 @@ class WorkflowHost(Host):
         assert result is None or isinstance(result, Json)
         return result
 
+    def end_lending(self) -> None:
+        """Let go of what was lent, and of the copy that has it: the run goes on."""
+        self.is_lending = False
+        self.state.invoke(b"end_lending")
+        self.copies.drop(self)
+
     def close_state(self) -> None:
         """Free the Lua state; nothing may use it from now on."""
         if not self.is_copy:
             self.copies.drop(self)
         self.waits.clear()
+        self.callbacks.lender = None
         self.callbacks.close_operations()
         self.objects.by_id.clear()
         self.state.close()

@@ -9,6 +9,7 @@ from typing import Any
 from assay.lua.callbacks import Callbacks
 from assay.lua.state import Outcome, State
 from assay.temporal.workflow.sandbox.errors import CpuLimitReached, HostFailure, WorkflowLimitError
+from assay.temporal.workflow.sandbox.held import Held
 
 _RESERVE = 128 * 1024
 """Bytes that stay free so that small values can always be pushed."""
@@ -30,14 +31,17 @@ class WorkflowLimits:
 class RunLimits:
     """The limits of one state. They hold from the moment at which it is complete (`hold`)."""
 
-    __slots__ = ("_callbacks", "_state", "began", "memory_bytes", "options")
+    __slots__ = ("_callbacks", "_spare", "_state", "began", "held", "memory_bytes", "options")
 
     def __init__(self, options: WorkflowLimits, *, keeps_old_values: bool) -> None:
         """`keeps_old_values`: the state also keeps what it was, to take back what is written."""
         self.options = options
         self.memory_bytes = int(options.memory_mb * 1024 * 1024) * (2 if keeps_old_values else 1)
+        self.held: Held | None = None
+        """What Python holds for the run."""
         self.began = time.thread_time()
         """The CPU time of this thread when the activation began."""
+        self._spare = options.cpu_seconds
         self._state: State | None = None
         self._callbacks: Callbacks
 
@@ -49,6 +53,16 @@ class RunLimits:
     def begin_activation(self) -> None:
         """Count CPU from now on, on this thread: an activation begins."""
         self.began = time.thread_time()
+        self._spare = self.options.cpu_seconds
+
+    def spare(self, began: float, run: RunLimits) -> None:
+        """Do not count the CPU since `began`: it was spent on a copy. There is a limit for that in an activation too.
+
+        `run`: the limits of the run.
+        """
+        spared = min(time.thread_time() - began, run._spare)
+        run._spare -= spared
+        self.began += spared
 
     def cpu_used(self) -> float:
         """Return the CPU seconds that the activation has used so far."""
@@ -62,6 +76,8 @@ class RunLimits:
     def check_room(self, *pushed: Any) -> None:
         """Raise HostFailure when there is no room for what is about to be pushed."""
         size = sum(len(item) for item in pushed if isinstance(item, bytes))
+        if self.held is not None:
+            size += self.held.size()
         if self._state is not None and self._state.headroom() < size + _RESERVE:
             raise HostFailure(WorkflowLimitError(self.memory_text()))
 

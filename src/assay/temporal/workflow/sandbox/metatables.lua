@@ -3,8 +3,8 @@
 local host = ...
 
 local rawequal, select, type = rawequal, select, type
-local raw_collectgarbage, raw_getmetatable, raw_rawget, raw_rawset, raw_setmetatable =
-  collectgarbage, getmetatable, rawget, rawset, setmetatable
+local raw_collectgarbage, raw_getmetatable, raw_rawget, raw_rawlen, raw_rawset, raw_setmetatable =
+  collectgarbage, getmetatable, rawget, rawlen, rawset, setmetatable
 local any_metatable, set_any_metatable = debug.getmetatable, debug.setmetatable -- also of protected ones
 
 local function load_lazy(value)
@@ -57,6 +57,7 @@ end
 host["_G.setmetatable"] = function(...)
   local t, metatable = ...
   load_lazy(t)
+  load_lazy(metatable)
   if select("#", ...) < 2 or not may_set(t, metatable) then
     return host.careful(raw_setmetatable, ...)
   end
@@ -102,7 +103,13 @@ host["_G.rawset"] = function(...)
   if type(t) == "table" and known[t] and (key == "__gc" or key == "__mode") then
     return t
   end
+  load_lazy(t)
   return host.careful(raw_rawset, ...)
+end
+
+host["_G.rawlen"] = function(...)
+  load_lazy((...))
+  return host.careful(raw_rawlen, ...)
 end
 
 -- How much memory is in use, and what is collected when, differs on a replay.

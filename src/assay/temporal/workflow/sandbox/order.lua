@@ -2,6 +2,7 @@
 local host = ...
 
 local error, getmetatable, next, rawequal, rawget, type = error, debug.getmetatable, next, rawequal, rawget, type
+local huge = math.huge
 local raw_pairs, raw_sort, remove = pairs, table.sort, table.remove
 local setmetatable = setmetatable
 
@@ -21,6 +22,8 @@ local function less(a, b)
   return a < b
 end
 
+local MAX_SORTED = 1e6 -- keys, and bytes in them, that are sorted in C, where no hook is called
+
 local NO_ORDER = "two keys are tables or functions that are alike, which have no order that a replay could repeat"
 
 -- Whether `t` has a field that no script has put there (see `metatables.lua`).
@@ -32,11 +35,14 @@ end
 -- The keys of `t` in order, and their number.
 local function ordered_keys(t)
   local keys, n, in_order, strangers = {}, 0, true, nil
+  local bytes = 0 -- of all keys; huge when they are not all strings
   for key in next, t do
     n = n + 1
     keys[n] = key
     in_order = in_order and key == n
-    if not RANK[type(key)] and not numbers[key] then
+    local kind = type(key)
+    bytes = kind == "string" and bytes + #key or huge
+    if not RANK[kind] and not numbers[key] then
       strangers = strangers or {}
       strangers[#strangers + 1] = key
     end
@@ -47,7 +53,11 @@ local function ordered_keys(t)
     host.raise("pairs: " .. NO_ORDER)
   end
   if not in_order and n > 1 then
-    raw_sort(keys, less)
+    if n + bytes <= MAX_SORTED then
+      raw_sort(keys)
+    else
+      raw_sort(keys, less)
+    end
   end
   if has_guard(t) then
     for i = 1, n do

@@ -13,10 +13,15 @@ _LATE_PARTS = {
     "begin": ("begin",),
     "clock": ("os.clock", "os.date", "os.time"),
     _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
-    "copies": ("be_copy", "bundle", "restore_bundle", "restore_held", "roll_back", "stub_advice"),
+    "borrow": ("borrow",),
+    "copies": (
+        *("be_copy", "remember_function", "remember_metatable", "remember_table"),
+        *("restore_held", "roll_back", "stub_advice"),
+    ),
+    "lend": ("begin_lending", "end_lending", "lend", "lend_length"),
     "guards": ("_G.pcall", "_G.xpcall"),
     "metatables": (
-        *("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.rawset", "_G.setmetatable"),
+        *("_G.collectgarbage", "_G.getmetatable", "_G.rawget", "_G.rawlen", "_G.rawset", "_G.setmetatable"),
         *("GUARD", "close_metatable", "keep_out"),
     ),
     "order": ("_G.next", "_G.pairs", "table.sort"),

@@ -7,7 +7,7 @@ local any_metatable = debug.getmetatable
 local note, careful = host.note, host.careful
 local raw_concat, raw_insert, raw_move, raw_remove, raw_unpack =
   table.concat, table.insert, table.move, table.remove, table.unpack
-local select, tointeger, type = select, math.tointeger, type
+local rawequal, select, tointeger, type = rawequal, select, math.tointeger, type
 
 local MAX_MOVED = 1e7
 local MAX_UNPACKED = 2e5 -- results: they are on the stack several times
@@ -15,7 +15,13 @@ local MAX_FORMAT = 10000 -- bytes
 
 -- Whether `t` is a table whose items are somewhere else, or are made.
 local function is_virtual(t)
-  return type(t) == "table" and any_metatable(t) ~= nil
+  if type(t) ~= "table" then
+    return false
+  end
+  if rawequal(any_metatable(t), host.LAZY) then
+    host.load_lazy(t)
+  end
+  return any_metatable(t) ~= nil
 end
 
 -- The items `first` to `last` of such a table, up to one that is nil, and the place of the last one.

@@ -13,6 +13,7 @@ from assay.lua.function import TaskHost
 from assay.lua.policy import Policy
 from assay.permissions import EVERYTHING
 from assay.temporal.workflow.sandbox.errors import HostFailure
+from assay.temporal.workflow.sandbox.held import PER_CALL, Held
 from assay.temporal.workflow.sandbox.output import OutputLimit
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _ignore(*_arguments: Any) -> None:
 class WorkflowPolicy(Policy):
     """Allows what is pure, replaces what is not deterministic, and refuses the rest."""
 
-    __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "prints_in_replay", "read_only", "reading")
+    __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "held", "prints_in_replay", "read_only", "reading")
 
     hurried: ClassVar[bool] = True
 
@@ -83,6 +84,8 @@ class WorkflowPolicy(Policy):
         self._output = output
         self._is_copy = is_copy
         self._live = live
+        self.held: Held | None = None
+        """What Python holds for the run."""
         self.reading = False
         """A condition is being evaluated."""
         self.prints_in_replay = prints_in_replay
@@ -130,8 +133,11 @@ class WorkflowPolicy(Policy):
 
     def arguments(self, host: TaskHost, function: Function, given: tuple[Any, ...]) -> list[Any]:
         """Return the arguments of a call, unless they are so large that it might take too long."""
-        most = function.workflow_bytes
-        if most is not None and (size := sum(len(item) for item in given if isinstance(item, bytes))) > most:
+        most, held = function.workflow_bytes, self.held if function.owner is not None else None
+        size = 0 if most is None and held is None else sum(len(item) for item in given if isinstance(item, bytes))
+        if held is not None:
+            held.add(size + PER_CALL)
+        if most is not None and size > most:
             raise BuiltinError(f"{size} bytes are too much inside a workflow (at most {most}): use an activity")
         arguments = super().arguments(host, function, given)
         if function.waits:

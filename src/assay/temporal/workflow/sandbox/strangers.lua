@@ -41,6 +41,9 @@ end
 
 function describe(value, depth)
   local kind = type(value)
+  if host.borrower and kind == "table" and rawequal(getmetatable(value), host.LAZY) and not names[value] then
+    host.load_lazy(value)
+  end
   left = left - 1
   if kind == "string" then
     return #value .. ":" .. value
