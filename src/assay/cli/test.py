@@ -62,7 +62,8 @@ def command(
 ) -> int:
     """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
-    A test is test("name", fn); test.workflow_env runs workflows on a server that skips time. Ends with 0 when all pass, 1 when one fails, 2 without tests.
+    test.workflow_env runs workflows on a server that skips time. Ends with 0 when all pass, 1 when one fails, 2 without
+    tests.
     """
     if watch and as_json:
         raise click.UsageError("--watch has no use with --json")

@@ -22,7 +22,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
 from assay.permissions.settings import Asked, permissions
-from assay.temporal.dev_server.server import USUAL_PORT, DevServer
+from assay.temporal.dev_server.server import USUAL_PORT, USUAL_UI_PORT, DevServer, is_free
 
 
 @click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a Temporal server, anew when it changes.")
@@ -79,6 +79,8 @@ def command(
     usual = f"localhost:{USUAL_PORT}"
     if not own and servers.answers(usual):
         display.say("Temporal server", f"{usual} (already running)")
+        if not is_free(USUAL_UI_PORT):
+            display.say("Web UI", f"http://localhost:{USUAL_UI_PORT}")
         return _run(script, list(arguments), display, verbose, asked)
 
     server = DevServer(

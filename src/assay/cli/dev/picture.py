@@ -88,7 +88,7 @@ def draw(status: Status, report: Report, width: int, height: int, view: View | N
         lines += _grid_lines(list(map(_finished, finished)), width, 0.3, 0.8)
     if failures:
         lines += _lines(Text("recent failures", style="bold"), width)
-        lines += _grid_lines(list(map(_failure, failures)), width, 0.3, 0.4, 0.4)
+        lines += _grid_lines(list(map(_failure, failures)), width, 0.3, 0.4, 0.6)
     return lines[:height]
 
 
@@ -100,9 +100,7 @@ def _some(items: list[T], rest: int, height: int) -> tuple[list[T], int]:
 
 
 def _page(view: View, page: Page, width: int, height: int) -> list[str]:
-    title = Text.assemble((page.title, "bold"), ("  ↑↓ scroll, o Web UI, Esc back", "dim"))
-    title.truncate(width, overflow="ellipsis")
-    lines = [*_lines(Rule(style="dim"), width), *_lines(title, width)]
+    lines = [*_lines(Rule(style="dim"), width), *_lines(Text("↑↓ scroll, o Web UI, Esc back", style="dim"), width)]
     if view.message:
         lines += _lines(Text(view.message, style="yellow"), width)
     page.shown = max(height - len(lines) - 1, 1)

@@ -163,7 +163,7 @@ class Screen:
     async def _show_timeline(self, run: Run) -> None:
         lines = await self._timelines.read(run, self._region.size()[0] - 1)
         self._view.message = ""
-        self._view.page = Page(f"{run.workflow_type} {run.workflow_id}", lines)
+        self._view.page = Page(lines)
         self._draw()
 
     def _open_web_ui(self) -> None:

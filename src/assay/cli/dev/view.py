@@ -47,7 +47,6 @@ def keys(data: bytes) -> Iterator[str]:
 class Page:
     """Lines in the place of the picture: `top` is the first that is shown, `shown` how many were at the last time."""
 
-    title: str
     lines: Sequence[str]
     top: int = 0
     shown: int = 1
