@@ -74,6 +74,41 @@ def test_a_failure_is_shown_as_a_timeline_with_lines_and_is_repeated_from_its_fi
     assert "ended without taking signal 'item' (1)" in again.stdout
 
 
+def test_the_history_of_a_schedule_that_fails_is_one_like_a_servers(assay: Command) -> None:
+    shutil.copytree(RACES, assay.folder / "races")
+    assay.run("test", "--explore", "100", "--filter", "cancel", "races/faulty.explore.lua")
+    history = "races/nothing-is-deployed-after-a-cancel.history.json"
+    replayed = assay.run("replay", "races/faulty.lua", history)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert assay.run("replay", "races/mended.lua", history).returncode == 1
+    shown = assay.run("workflow", "show", history, "races/faulty.lua")
+    assert "activity deploy" in shown.stdout, shown.stdout + shown.stderr
+
+
+def test_coverage_of_schedules_is_shown(assay: Command) -> None:
+    assay.script(
+        """
+        test.explore("both orders", {
+          workflows = {
+            Race = function(ctx)
+              if ctx:wait_signal("go", { timeout = 5 }) then
+                return "signal"
+              end
+              ctx:poll_signal("go")
+              return "timer"
+            end,
+          },
+          signals = { { name = "go" } },
+        }, function() end)
+        """,
+        "some_test.lua",
+    )
+    result = assay.run("test", "--explore", "100")
+    assert result.returncode == 0, result.stdout
+    assert "seen in both orders\n          signal go / timer 1 fired\n" in result.stdout
+    assert "lines that ran under some schedules only: some_test.lua 6, 8-9\n" in result.stdout
+
+
 def test_a_schedule_passes_once_the_workflow_is_mended(assay: Command) -> None:
     assay.script(LOST, "some_test.lua")
     assert assay.run("test", "--explore", "200").returncode == 1

@@ -63,7 +63,7 @@ def test_pairs_of_events_are_seen_in_both_orders() -> None:
     plan = make_plan(source)
     plan = make_plan(source, activities={**plan.activities, "other": plan.activities["act"]})
     report = Explorer(plan, nothing).search(300, seed=1)
-    assert (report.coverage.pairs, report.coverage.both) == (1, 1)
+    assert ("activity act completed", "activity other completed") in report.coverage.both()
 
 
 def test_updates_come_in_any_order() -> None:

@@ -230,3 +230,17 @@ def test_a_run_is_continued_as_new() -> None:
 def test_a_run_timeout_ends_a_run() -> None:
     world = run(make_plan("return function(ctx) ctx:sleep(100) end", run_timeout=50))
     assert (world.first.status, world.seconds) == ("timed out", 50)
+
+
+def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
+    source = """
+    return function(ctx)
+      local got
+      ctx:register_update("set", function(value) got = value end)
+      ctx:wait_condition(function() return got end)
+      return got
+    end
+    """
+    plan = make_plan(source, messages=[update("set", 5)])
+    world = run(plan, {"update set 1": 2})  # in the first task
+    assert (value(world.first.result), [each.state for each in world.updates]) == (5, ["completed"])

@@ -106,6 +106,7 @@ class ScheduledActivity:
 
     def _time_out(self, call: Call) -> None:
         call.outcome = call.outcome or "timed out"
+        self._world.note(f"activity {self._schedule.activity_type} attempt {call.outcome}")
         heartbeat = self._schedule.heartbeat_timeout.ToNanoseconds() / 1e9
         is_heartbeat = heartbeat and heartbeat < self._time_limit()
         kind = TimeoutType.TIMEOUT_TYPE_HEARTBEAT if is_heartbeat else TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
@@ -123,6 +124,7 @@ class ScheduledActivity:
             result = attempts.injected(self._activity, outcome)
         if isinstance(result, Failure):
             call.outcome = "failed"
+            self._world.note(f"activity {self._schedule.activity_type} attempt failed")
             self._fail(result)
             return
         call.outcome = "completed"

@@ -42,11 +42,6 @@ class Coverage:
         """How many pairs of events were seen in one schedule."""
         return len({frozenset(pair) for pair in self.orders})
 
-    @property
-    def both(self) -> int:
-        """How many of them were seen in both orders."""
-        return sum(1 for first, second in self.orders if first < second and (second, first) in self.orders)
-
-    def one_way(self) -> list[tuple[str, str]]:
-        """Return the pairs that were seen in one order only."""
-        return sorted(pair for pair in self.orders if (pair[1], pair[0]) not in self.orders)
+    def both(self) -> list[tuple[str, str]]:
+        """Return those of them that were seen in both orders."""
+        return sorted(pair for pair in self.orders if pair[0] < pair[1] and pair[::-1] in self.orders)

@@ -170,7 +170,10 @@ class Execution:
         self._buffer = [event for event in self._buffer if event.kind != kind or event.fields["timer_id"] != timer]
 
     def _flush(self) -> None:
+        """Write what has come while a worker had a task, and schedule the next task if there is something for it."""
         if not self._buffer:
+            if self._admitted:
+                self._schedule_task()
             return
         events, self._buffer = sorted(self._buffer, key=lambda event: event.kind in _AT_THE_END), []
         for event in events:
@@ -276,7 +279,7 @@ class Execution:
             return
         if task.is_traceless and not self._scheduled_event:
             self._answer_updates(task)
-            self._admitted = []
+            self._forget_admitted(task)
             self._end_task()
             self._flush()
             return
@@ -288,7 +291,8 @@ class Execution:
             started_event_id=started,
             sdk_metadata={} if self.tasks else {"lang_used_flags": self.core.flags, "core_used_flags": CORE_FLAGS},
         )
-        self._jobs, self._admitted = [], []
+        self._jobs = []
+        self._forget_admitted(task)
         self.knows_of_cancel = self.knows_of_cancel or any(job.HasField("cancel_workflow") for job in task.jobs)
         if not task.is_traceless:
             self.tasks.append(task)
@@ -299,6 +303,11 @@ class Execution:
                 self._apply(command, started)
         self._end_task()
         self._flush()
+
+    def _forget_admitted(self, task: Task) -> None:
+        """Forget the updates that a task has brought; others may have come while the worker had it."""
+        brought = {job.do_update.protocol_instance_id for job in task.jobs if job.HasField("do_update")}
+        self._admitted = [update for update in self._admitted if update.id not in brought]
 
     def _refuse(self, task: Task) -> None:
         """Refuse a task that ends the run although something has come meanwhile: it comes again with that."""

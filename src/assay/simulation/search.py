@@ -49,12 +49,14 @@ class Report:
     Attributes:
         count: How many schedules were run.
         coverage: What they showed.
+        interesting: Schedules that showed something new.
         found: The schedule that fails; None when none does.
         has_stopped_early: Nothing new had come for a long time.
     """
 
     count: int = 0
     coverage: Coverage = field(default_factory=Coverage)
+    interesting: list[Schedule] = field(default_factory=list)
     found: Found | None = None
     has_stopped_early: bool = False
 
@@ -86,7 +88,7 @@ class Explorer:
 
     def search(self, count: int, seed: int) -> Report:
         """Run up to `count` schedules, the first of which goes the usual way, until one fails."""
-        report = Report()
+        report = Report(interesting=self._interesting)
         last_new = 0
         for number in range(1, count + 1):
             source = random.Random(f"{seed} {number}")

@@ -131,6 +131,9 @@ class Server(Protocol):
     def saw(self, run: Run, kind: str, fields: dict[str, Any]) -> None:
         """Note an event for the coverage of schedules."""
 
+    def note(self, label: str) -> None:
+        """Note what is in no history: an attempt that failed, a worker that restarted."""
+
     def current(self, workflow_id: str) -> Run | None:
         """Return the latest run of a workflow."""
 

@@ -40,7 +40,6 @@ class Lines:
         return found
 
 
-def history(world: World) -> WorkflowHistory:
-    """Return the history of the first run of a world, for a replay."""
-    first = world.executions[0]
-    return WorkflowHistory(first.start.workflow_id, first.history.events())
+def histories(world: World) -> list[WorkflowHistory]:
+    """Return the histories of the runs of a world, in the order of their starts."""
+    return [WorkflowHistory(run.start.workflow_id, run.history.events()) for run in world.executions]

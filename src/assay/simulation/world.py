@@ -17,6 +17,7 @@ from assay.simulation.checks import check_end
 from assay.simulation.choices import Choices, Unsupported
 from assay.simulation.core import Core, Watch
 from assay.simulation.execution import TASK_TIMEOUT, Execution, Update
+from assay.simulation.labels import label
 from assay.simulation.plan import Activity, Message, Plan
 from assay.simulation.server import Family, Run
 from assay.simulation.starts import Start
@@ -177,6 +178,7 @@ class World:
         if worker == _FORGETS:
             run.core.evict()
         elif worker == _RESTARTS:
+            self.note("worker restarts")
             self._restart()
         task = run.begin_task()
         self.trace.labels.append("task")
@@ -193,6 +195,7 @@ class World:
             self._next_event()
         if worker == _DIES:
             self._let_pass(task.at + round(TASK_TIMEOUT * SECOND))
+            self.note("worker dies")
             self._restart()
             run.lose_task()
             return
@@ -412,10 +415,11 @@ class World:
 
     def saw(self, run: Run, kind: str, fields: dict[str, Any]) -> None:
         """Note an event for the coverage of schedules."""
-        event = fields.get("scheduled_event_id") or fields.get("started_event_id") or fields.get("initiated_event_id")
-        name = run.names.get(event or 0) or fields.get("signal_name") or fields.get("name") or ""
-        label = f"{name} {kind.removeprefix('workflow_execution_')}{run.title}"
-        self.trace.labels.append(label.strip())
+        self.trace.labels.append(label(kind, fields, run.names) + run.title)
+
+    def note(self, label: str) -> None:
+        """Note what is in no history: an attempt that failed, a worker that restarted."""
+        self.trace.labels.append(label)
 
     def _check_invariants(self, run: Execution) -> None:
         always = self.plan.always

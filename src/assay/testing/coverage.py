@@ -57,6 +57,13 @@ def hit(file: str, line: int) -> None:
     _hits.setdefault(file, set()).add(line)
 
 
+def take_hits() -> dict[str, set[int]]:
+    """Return the lines that ran since the last call, by file; they count for `collect` no more."""
+    taken = dict(_hits)
+    _hits.clear()
+    return taken
+
+
 def collect(state: State, leave_out: str) -> list[FileCoverage]:
     """What ran in this process, of each file that is still there, but for the file `leave_out`."""
     by_path: dict[str, set[int]] = {}

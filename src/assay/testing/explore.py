@@ -18,6 +18,7 @@ from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.values import Json, Name
+from assay.simulation import show
 from assay.simulation.choices import Schedule, Unsupported
 from assay.simulation.plan import Activity, Message, Plan, View
 from assay.simulation.search import Explorer, Report
@@ -32,6 +33,7 @@ from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.registration import Script, read_script
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.settings import Definition, Settings
+from assay.testing import coverage
 from assay.testing.explore_options import (
     ActivityBehavior,
     Exploration,
@@ -46,6 +48,9 @@ from assay.testing.explore_options import (
 from assay.testing.host import TestHost
 
 _SHORTEST = 0.05
+_MAX_PAIRS = 5
+_MAX_TRACED = 12
+"""Schedules whose lines are looked at."""
 
 
 @dataclasses.dataclass
@@ -73,6 +78,7 @@ class Outcome:
         notes: What was explored, as lines.
         timelines: The runs in the schedule that fails.
         events: The events of that schedule.
+        histories: The histories of its runs, as JSON.
     """
 
     message: str
@@ -80,6 +86,7 @@ class Outcome:
     notes: list[str]
     timelines: list[Timeline]
     events: Schedule
+    histories: list[str] = dataclasses.field(default_factory=list)
 
 
 async def explore(host: TestHost, exploration: Exploration, asked: Asked) -> Outcome:
@@ -104,6 +111,7 @@ def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome
         report = explorer.search(asked.count or exploration.options.schedules, asked.seed)
         notes = list(_notes(report))
         if report.found is None:
+            notes += _lines_of_some(plan, prepared, exploration, report)
             return Outcome("", "", notes, [], {})
         events, violation = report.found.schedule, report.found.violation
     lines = Lines()
@@ -113,18 +121,55 @@ def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome
         notes.append(
             "the schedule does not fail again in the same way: does the test keep something between schedules?"
         )
-    return Outcome(violation.message, violation.traceback, notes, lines.timelines(world), events)
+    histories = [history.to_json() for history in show.histories(world)]
+    return Outcome(violation.message, violation.traceback, notes, lines.timelines(world), events, histories)
+
+
+def _is_about_faults(pair: tuple[str, str]) -> bool:
+    return any(label.startswith("worker ") or " attempt " in label for label in pair)
+
+
+def _lines_of_some(plan: Plan, prepared: _Prepared, exploration: Exploration, report: Report) -> Iterator[str]:
+    """Give the lines of the workflows that ran under some schedules only, as a line for each file."""
+    settings = dataclasses.replace(
+        plan.settings, libraries={**plan.settings.libraries, **coverage.LIBRARIES}, parts=(coverage.PART,)
+    )
+    explorer = Explorer(dataclasses.replace(plan, settings=settings), lambda world: prepared.check(exploration, world))
+    ran: list[set[tuple[str, int]]] = []
+    for schedule in report.interesting[:_MAX_TRACED]:
+        explorer.repeat(schedule)
+        ran.append({(file, line) for file, lines in coverage.take_hits().items() for line in lines})
+    if ran:
+        some = {place for places in ran for place in places if not all(place in each for each in ran)}
+        for file in sorted({file for file, _ in some}):
+            numbers = _ranges([line for name, line in sorted(some) if name == file])
+            yield f"lines that ran under some schedules only: {os.path.relpath(file)} {numbers}"
+
+
+def _ranges(lines: list[int]) -> str:
+    """Return numbers as text, with those that follow one another as a range."""
+    ranges: list[list[int]] = []
+    for line in lines:
+        if ranges and ranges[-1][-1] == line - 1:
+            ranges[-1].append(line)
+        else:
+            ranges.append([line])
+    return ", ".join(str(each[0]) if len(each) == 1 else f"{each[0]}-{each[-1]}" for each in ranges)
 
 
 def _notes(report: Report) -> Iterator[str]:
-    coverage = report.coverage
-    found = report.found
+    seen, found = report.coverage, report.found
     ran = f"{report.count} schedule{'s' if report.count != 1 else ''}"
     if found is not None:
         yield f"schedule {found.number} fails; made smaller from {found.events} to {len(found.schedule)} events"
     else:
         yield f"{ran} passed" + ("; nothing new came in the last of them" if report.has_stopped_early else "")
-    yield f"{coverage.pairs} pairs of events, {coverage.both} of them seen in both orders"
+    both = sorted(seen.both(), key=_is_about_faults)
+    yield f"{seen.pairs} pairs of events, {len(both)} of them seen in both orders"
+    for first, second in both[:_MAX_PAIRS]:
+        yield f"  {first} / {second}"
+    if len(both) > _MAX_PAIRS:
+        yield f"  and {len(both) - _MAX_PAIRS} more"
 
 
 class _Prepared:

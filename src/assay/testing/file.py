@@ -94,15 +94,18 @@ class File:
             outcome = explore.Outcome(str(error), "", [], [], {})
         self._host.running = None
         notes = outcome.notes
-        if outcome.message and outcome.timelines and asked.schedule is None:
-            folder = self._host.folder
+        if outcome.message and outcome.timelines:
+            folder, name = self._host.folder, exploration.name
             try:
-                path = schedules.write_schedule(
-                    folder, self._path, exploration.name, asked.seed, outcome.message, outcome.events
-                )
-                notes.append(f"run it again: assay test --schedule {path}")
+                if asked.schedule is None:
+                    path = schedules.write_schedule(
+                        folder, self._path, name, asked.seed, outcome.message, outcome.events
+                    )
+                    notes.append(f"run it again: assay test --schedule {path}")
+                path = schedules.write_histories(folder, name, outcome.histories)
+                notes.append(f"step through it: a replay of {path} in the debugger")
             except OSError as error:
-                notes.append(f"its schedule cannot be written: {error.strerror}")
+                notes.append(f"the schedule cannot be written: {error.strerror}")
         self._tell(
             event="result",
             name=exploration.name,

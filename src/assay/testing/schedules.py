@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,7 @@ FORMAT = "assay schedule 1"
 
 def write_schedule(folder: str, file: str, name: str, seed: int, message: str, events: Mapping[str, Any]) -> str:
     """Write a schedule beside its test file; returns the path. Raises OSError."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "schedule"
-    path = os.path.join(folder, f"{slug}.schedule.json")
+    path = os.path.join(folder, f"{_slug(name)}.schedule.json")
     content = {
         "format": FORMAT,
         "file": os.path.basename(file),
@@ -31,6 +30,19 @@ def write_schedule(folder: str, file: str, name: str, seed: int, message: str, e
         json.dump(content, target, indent=2, ensure_ascii=False)
         target.write("\n")
     return path
+
+
+def write_histories(folder: str, name: str, histories: Iterable[str]) -> str:
+    """Write the histories of a schedule's runs beside its test file; returns the path of the first. Raises OSError."""
+    for number, history in enumerate(histories, 1):
+        path = os.path.join(folder, f"{_slug(name)}.history{'' if number == 1 else f'-{number}'}.json")
+        with open(path, "w", encoding="utf-8") as target:
+            target.write(history + "\n")
+    return os.path.join(folder, f"{_slug(name)}.history.json")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "schedule"
 
 
 @dataclass

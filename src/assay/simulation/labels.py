@@ -1,0 +1,25 @@
+"""Names of events, for the coverage of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_BY_FIELD = {
+    "workflow_execution_signaled": ("signal", "signal_name"),
+    "workflow_execution_update_accepted": ("update", "name"),
+}
+
+
+def label(kind: str, fields: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    """Return the name of an event; `names` says what began with an event, by its number."""
+    if kind in _BY_FIELD:
+        what, field = _BY_FIELD[kind]
+        return f"{what} {fields[field]}"
+    if kind == "workflow_execution_cancel_requested":
+        return "cancel"
+    event = fields.get("scheduled_event_id") or fields.get("started_event_id") or fields.get("initiated_event_id")
+    name = names.get(event or 0)
+    if name is None:
+        return kind.replace("_", " ")
+    return f"{name} {kind.rpartition('_')[2]}"
