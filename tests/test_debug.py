@@ -446,3 +446,38 @@ def test_an_error_that_is_caught_stops_when_asked_to(assay: Command) -> None:
         assert client.ended() == 1
         assert client.outputs("stdout") == "false\tone\nfalse\ttwo\n"
         assert "bad argument #1 to 'pcall' (value expected)" in client.outputs("stderr")
+
+
+def test_an_editor_may_count_lines_from_zero(assay: Command) -> None:
+    path = str(assay.folder / assay.script(ADDING))
+    with debugging(assay) as client:
+        client.request("initialize", linesStartAt1=False, columnsStartAt1=False)
+        client.send("launch", program=path)
+        assert client.set_breakpoints(path, 0, 7) == [
+            {"id": 1, "verified": True, "line": 1},
+            {"id": 2, "verified": True, "line": 7},
+        ]
+        client.request("configurationDone")
+        stop = client.stopped()
+        assert (stop["frames"][0]["line"], stop["frames"][0]["column"]) == (7, 0)
+        assert finish(client, stop) == 0
+
+
+def test_a_breakpoint_that_stays_goes_on_counting(assay: Command) -> None:
+    point = {"line": 8, "hitCondition": "3"}
+    with session(assay, ADDING, 7, point) as client:
+        stop = client.go("continue", client.stopped())
+        client.set_breakpoints(str(assay.folder / "script.lua"), point)
+        stop = client.go("continue", stop)
+        assert client.scope(stop, "Locals")["i"] == "3"
+        assert finish(client, stop) == 0
+
+
+def test_a_file_may_have_any_name(assay: Command) -> None:
+    name = os.fsencode(assay.folder) + b"/caf\xe9.lua"
+    with open(name, "wb") as file:
+        file.write(b"return function() error('no') end\n")
+    text = "package.path = './?.lua'\nlocal ok = pcall(require('caf' .. string.char(233)))\nerror('end')\n"
+    with session(assay, text) as client:
+        client.resume(client.stopped())
+        assert client.ended() == 1

@@ -34,20 +34,23 @@ class Breakpoints:
         real = os.path.realpath(path)
         self._shown[real] = path
         problem, known, spans = self._lines(real)
-        kept, answers = [], []
+        before = {_identity(point): point["id"] for point in self._files.get(real, ())}
+        kept: list[Message] = []
+        answers: list[Message] = []
         for wanted in arguments.get("breakpoints") or []:
-            self._last_id += 1
-            line = wanted["line"]
-            at = bisect.bisect_left(known, line)
+            at = bisect.bisect_left(known, wanted["line"])
             if at == len(known):
                 message = problem or "there is no code on this line or below"
-                answers.append({"id": self._last_id, "verified": False, "message": message})
+                answers.append({"id": self.new_id(), "verified": False, "message": message})
                 continue
-            fields = {name: wanted[name] for name in _FIELDS if wanted.get(name)}
-            kept.append({"id": self._last_id, "file": real, "line": known[at], **fields})
+            point: Message = {"file": real, "line": known[at]}
+            point |= {name: wanted[name] for name in _FIELDS if wanted.get(name)}
             if known[at] in spans:
-                kept[-1]["last"] = spans[known[at]]
-            answers.append({"id": self._last_id, "verified": True, "line": known[at]})
+                point["last"] = spans[known[at]]
+            # One that stays keeps its id, and with it the count of its hits.
+            point["id"] = before.get(_identity(point)) or self.new_id()
+            kept.append(point)
+            answers.append({"id": point["id"], "verified": True, "line": known[at]})
         self._files[real] = kept
         return answers
 
@@ -80,6 +83,10 @@ class Breakpoints:
             libraries, parts = {**LIBRARIES, **coverage.LIBRARIES}, (*PARTS, coverage.PART)
             self._reader = Host(libraries, finder, lambda text: None, parts=parts)
         return "", sorted(coverage.lines_with_code(self._reader.state, source)), statements.spans(source)
+
+
+def _identity(point: Message) -> tuple[Any, ...]:
+    return point["line"], *(point.get(name) for name in _FIELDS)
 
 
 def event_breakpoint(name: str, identity: int) -> tuple[EventSpec | None, Message]:

@@ -43,8 +43,19 @@ local function is_script(info)
   return info.what ~= "C" and not host.is_private(info)
 end
 
+local function printable(text)
+  if not utf8_length(text) then
+    text = gsub(text, "[\x80-\xff]", function(char)
+      return format("\\x%02X", byte(char))
+    end)
+  end
+  return text
+end
+
+debugger.printable = printable
+
 local function base_name(source)
-  return gsub(sub(source, 2), "^.*/", "")
+  return printable((gsub(sub(source, 2), "^.*/", "")))
 end
 
 local function place(info, line)
@@ -224,17 +235,6 @@ local own = {} -- the globals that are Lua's own
 for name in next, host.globals do
   own[name] = true
 end
-
-local function printable(text)
-  if not utf8_length(text) then
-    text = gsub(text, "[\x80-\xff]", function(char)
-      return format("\\x%02X", byte(char))
-    end)
-  end
-  return text
-end
-
-debugger.printable = printable
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os.path
+import os
 from typing import TYPE_CHECKING
 
 from assay.debugging.statements import closing_lines, spans
@@ -31,9 +31,9 @@ def attach(session: Session) -> None:
 
 
 @library.function(pure=True)
-def file(name: str) -> str:
+def file(name: bytes) -> str:
     """Return the file of a chunk, as breakpoints have it."""
-    return os.path.realpath(name)
+    return os.fsencode(os.path.realpath(os.fsdecode(name))).decode("utf-8", "backslashreplace")
 
 
 @library.function(pure=True)

@@ -82,6 +82,7 @@ class Session:
         self._last: Message | None = None  # the request that the program answers
         self._last_stop: Message = {}
         self._threads: list[Message] = []
+        self._first_line = 1  # the number that the editor gives to the first line, and to the first column
         self._breakpoints = Breakpoints()
         self._version = 1
         self._filters: dict[str, bool] = {"uncaught": True}
@@ -146,6 +147,7 @@ class Session:
                 self._writer.refuse(request, "notStopped" if not self._has_ended else "the program has ended")
 
     def _initialize(self, request: Message) -> None:
+        self._first_line = 1 if request["arguments"].get("linesStartAt1", True) else 0
         self._writer.answer(request, CAPABILITIES)
         self._writer.event("initialized")
 
@@ -169,9 +171,15 @@ class Session:
             self._launches.put(self._launch)
 
     def _set_breakpoints(self, request: Message) -> None:
+        offset = 1 - self._first_line
+        for point in request["arguments"].get("breakpoints") or []:
+            point["line"] += offset
         with self._lock:
             answers = self._breakpoints.set(request["arguments"])
             self._version += 1
+        for answer in answers:
+            if "line" in answer:
+                answer["line"] -= offset
         self._writer.answer(request, {"breakpoints": answers})
 
     def _set_function_breakpoints(self, request: Message) -> None:
@@ -362,17 +370,20 @@ class Session:
         if name in _GOES_ON:
             if "seq" in request:
                 self._writer.answer(request, {"allThreadsContinued": True})
-            thread = request["arguments"].get("threadId")
-            return self._resume({"command": "go", "mode": _GOES_ON[name], "threadId": thread})
+            return self._resume({"command": "go", "mode": _GOES_ON[name], "threadId": self._thread(request)})
         if name in _GOES_BACK and not self.is_counted:
             self._writer.refuse(request, "only a replay can go back")
             return self.next_request(b"")
         self._last = request
         if name in _GOES_BACK:
-            thread = request["arguments"].get("threadId", self._last_stop.get("threadId"))
-            return _encode({"command": "position", "arguments": {"threadId": thread}})
+            return _encode({"command": "position", "arguments": {"threadId": self._thread(request)}})
         arguments = {key: value for key, value in request["arguments"].items() if value is not None}
         return _encode({"command": name, "arguments": arguments})
+
+    def _thread(self, request: Message) -> int | None:
+        """The thread that a request names, or else the one that has stopped."""
+        thread: int | None = request["arguments"].get("threadId", self._last_stop.get("threadId"))
+        return thread
 
     def _finish(self, request: Message, answer: Message) -> None:
         """Answer a request as the Lua side says."""
@@ -388,6 +399,8 @@ class Session:
         if name in _LISTS:
             body[_LISTS[name]] = body.get(_LISTS[name]) or []
         for frame in body.get("stackFrames", ()):
+            frame["line"] -= 1 - self._first_line
+            frame["column"] = self._first_line
             source = frame["source"]
             if "path" in source:
                 source["path"] = self._breakpoints.shown(source["path"])
@@ -401,7 +414,7 @@ class Session:
         self._next_pass = {
             "target": position["ticks"],
             "record": _GOES_BACK[name],
-            "thread": request["arguments"].get("threadId", self._last_stop.get("threadId")),
+            "thread": self._thread(request),
             "below": position["below"],
         }
 

@@ -182,11 +182,11 @@ end
 
 local function begin_step(mode, id)
   local co = debugger.find_thread(id)
-  local _, below = debugger.aside(function()
-    local frame = debugger.stack(co, 1)[1]
+  local ok, below = debugger.aside(function()
+    local frame = co and debugger.stack(co, 1)[1]
     return frame and debugger.depth(co) - 1 - frame.level
   end)
-  if below then
+  if ok and below then
     step = { mode = mode, co = co, below = below, chain = chain_of(co) }
   end
 end
