@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos load docs lock clean
+.PHONY: help install demo test lint bench chaos load docs site dist lock clean
+
+# The Lua that is written for scripts; the private side of the runtime is loaded by each of its states.
+LUA := $(wildcard examples/*.lua examples/*/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/lua/*.lua)
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -20,11 +23,14 @@ demo: install ## Watch a workflow run on a Temporal server of its own
 test: lint ## Check everything
 	$(BIN)/pytest --numprocesses $(JOBS)
 
-lint: install ## Check style, types, the layers of imports, and words
+lint: install ## Check style, types, the layers of imports, words and Lua
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(BIN)/assay check --no-run $(LUA) > .lua-check || { grep -v ': no worker$$' .lua-check; rm .lua-check; exit 1; }
+	@rm .lua-check
+	@if command -v stylua > /dev/null; then stylua --check $(LUA); else echo "StyLua is not installed: Lua style not checked"; fi
 
 bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first impression
 	@missed=; for what in startup lua web client worker short_runs short_lives processes simulation; do \
@@ -41,14 +47,24 @@ docs: install ## Write the reference pages anew
 	$(BIN)/python -m assay.cli.reference docs/reference
 	$(BIN)/python -m assay.cli.command_page docs/command-line.md
 
+site: install ## Build the manual as a site in build/site
+	$(BIN)/python manual/prepare.py build
+	$(BIN)/zensical build --strict --clean --config-file build/mkdocs.yml
+
+dist: site ## Build wheel, source distribution, SBOM and site into dist
+	rm -rf dist && mkdir dist
+	$(BIN)/hatchling build -d dist
+	$(BIN)/python manual/release.py dist
+	tar -czf dist/assay-manual.tar.gz -C build/site .
+
 lock: $(BIN)/python ## Resolve the dependencies anew
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra dev --group test --group build --custom-compile-command "make lock" \
+		--extra dev --group test --group build --group site --custom-compile-command "make lock" \
 		pyproject.toml --output-file requirements.lock
 
 clean: ## Remove everything that was made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/results dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/results build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -133,7 +133,7 @@ SCRIPT_NOT_WATCHED = _event(
 NONDETERMINISM = _event(
     "ASSAY2001", "workflow.nondeterminism", _E,
     "A run does not match its history: the code changed in a way that a replay can see.",
-    "Deploy the previous code, or put the change behind `ctx:patched`; see [changing.md](changing.md).",
+    "Deploy the previous code, or put the change behind `ctx:patched`; see [Changing workflows](versioning.md).",
 )  # fmt: skip
 COMMANDS_REJECTED = _event(
     "ASSAY2002", "workflow.commands_rejected", _W,

@@ -29,8 +29,6 @@ from temporal_script import Script
 REFERENCE = ROOT / "docs" / "reference"
 GUIDES: dict[str, list[str] | None] = {
     "README.md": ["sh", "sh", "lua", "sh", "lua", "sh", "python"],
-    "docs/architecture.md": [],
-    "docs/changing.md": ["lua", "lua", "sh", "", "sh", ""],
     "docs/client.md": [*["lua"] * 10, "sh"],  # test_client_guide.py, test_workflow_calls.py
     "docs/command-line.md": None,  # test_command_page.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
@@ -38,11 +36,11 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/debugging.md": ["sh", "json", "lua"],  # test_debug.py
     "docs/deploy.md": ["sh", "yaml", "lua", "sh", "sh", "sh", "dockerfile", "sh", "yaml", "sh", "ini", "sh", "toml"],
     "docs/determinism.md": ["lua"],
-    "docs/differences.md": [],
     "docs/environment.md": ["lua"],
-    "docs/errors.md": [""],
-    "docs/failures.md": ["lua"] * 4,  # test_guides_workflows.py
-    "docs/first-workflow.md": ["sh", "sh", "sh", "json"],
+    "docs/errors.md": ["lua", ""],  # test_error_catalogue.py
+    "docs/failures.md": [*["lua"] * 4, "sh", ""],  # test_guides_workflows.py
+    "docs/first-workflow.md": ["sh", "sh", "sh", "json", "sh", "sh"],
+    "docs/index.md": ["lua"],
     "docs/installation.md": ["sh"] * 5,
     "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
@@ -53,7 +51,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/simulation.md": ["lua", "lua", "sh", "", "lua", "lua", "lua"],  # schedules/test_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py
     "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/versioning.md": ["lua", "lua", "sh", "lua", "lua", "lua"],
+    "docs/versioning.md": [*["lua"] * 3, "sh", "", "sh", "", "lua", "sh", *["lua"] * 3],
     "examples/README.md": ["sh"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
 }
@@ -97,11 +95,11 @@ def shell(command: Command, text: str) -> subprocess.CompletedProcess[str]:
 
 def test_no_block_is_forgotten() -> None:
     guides = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
-    found = {str(path.relative_to(ROOT)): blocks(str(path)) for path in guides}
+    found = {str(path.relative_to(ROOT)): languages for path in guides if (languages := blocks(str(path)))}
     assert found == {name: found.get(name) if known is None else known for name, known in GUIDES.items()}
 
 
-@pytest.mark.parametrize("guide", ["determinism", "environment", "observability", "runbooks", "versioning"])
+@pytest.mark.parametrize("guide", ["determinism", "environment", "index", "observability", "runbooks", "versioning"])
 def test_the_scripts_of_a_guide(lua: Script, name: str, guide: str) -> None:
     """They belong together."""
     scripts = blocks(f"docs/{guide}.md", "lua")
@@ -148,7 +146,7 @@ def test_the_commands_of_the_readme(assay: Command) -> None:
 
 
 def test_the_first_workflow(lua: Script) -> None:
-    _, make, start = blocks("docs/first-workflow.md", "sh")
+    _, make, start, again, reply = blocks("docs/first-workflow.md", "sh")
     *prepare, dev = make.splitlines()
     assert shell(lua.command, "\n".join(prepare)).returncode == 0
     lua.command.folder /= "hello"
@@ -158,6 +156,18 @@ def test_the_first_workflow(lua: Script) -> None:
         process.communicate(timeout=TIMEOUT)
     assert result.returncode == 0, result.stderr
     assert result.stdout == blocks("docs/first-workflow.md", "json")[0]
+    dev, begin = again.splitlines()
+    dev = dev.replace("--db hello.db ", "")  # the server of this test keeps its state anyway
+    with lua.command.started(*dev.split()[1:]) as process:
+        assert shell(lua.command, begin).returncode == 0
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+    with lua.command.started(*dev.split()[1:]) as process:
+        result = shell(lua.command, reply)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+    assert result.returncode == 0, result.stderr
+    assert "at last" in result.stdout
 
 
 def test_testing(assay: Command) -> None:
@@ -193,7 +203,7 @@ def test_changing(lua: Script, name: str) -> None:
         process.terminate()
         process.wait(TIMEOUT)
     (lua.folder / "histories").mkdir()
-    live, kept = map(renamed, blocks("docs/changing.md", "sh"))
+    live, kept, _ = map(renamed, blocks("docs/versioning.md", "sh"))
     kept = kept.replace("temporal workflow", f"temporal --address {lua.address} workflow")
     deadline = time.monotonic() + TIMEOUT
     while "1 history" not in shell(lua.command, live).stdout and time.monotonic() < deadline:
@@ -203,8 +213,8 @@ def test_changing(lua: Script, name: str) -> None:
     result = shell(lua.command, live)
     assert result.returncode == 1
     shown = re.sub(" +$", "", result.stdout, flags=re.MULTILINE)
-    assert renamed(blocks("docs/changing.md", "")[0]) in shown
-    both, new = blocks("docs/changing.md", "lua")
+    assert renamed(blocks("docs/versioning.md", "")[0]) in shown
+    both, new, _ = blocks("docs/versioning.md", "lua no-run")
     change(both)
     for command in live, kept:
         result = shell(lua.command, command)
@@ -257,7 +267,7 @@ class TestDeploying:
         )
         lua.command.script('test("nothing", function() end)', "worker_test.lua")
         lua.command.environment["GIT_COMMIT"] = commit
-        versions = blocks("docs/versioning.md", "sh")[0].replace("promotions", name)
+        versions = blocks("docs/versioning.md", "sh")[2].replace("promotions", name)
         versions = versions.replace("temporal worker", f"temporal --address {lua.address} worker")
         current, ramping, describe = versions.splitlines()
         with lua.command.started("run", "worker.lua") as process:

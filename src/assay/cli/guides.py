@@ -10,7 +10,7 @@ from assay.lua.reference import Entry
 _PACKAGE = Path(__file__).parent.parent
 _FOLDERS = (_PACKAGE / "guides", _PACKAGE.parent.parent / "docs")
 """Where the guides are: in an installed package, and in a checkout."""
-_LEFT_OUT = ("architecture.md",)  # for those who change assay itself
+_LEFT_OUT = ("architecture.md", "command-line.md", "index.md")  # for contributors; `assay help`; a table of links
 _FENCE = "```"
 
 
