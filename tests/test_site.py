@@ -8,12 +8,14 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
@@ -32,6 +34,11 @@ needs_browser = pytest.mark.skipif(
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """Send a file to a browser that may be gone."""
+        with suppress(ConnectionError):
+            super().copyfile(source, outputfile)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +153,9 @@ async def test_the_palette_can_be_dark(url: str, tmp_path: Path) -> None:
 async def test_the_search_finds_signals(url: str, tmp_path: Path) -> None:
     async with browser.opened(tmp_path) as page:
         await page.open(url)
-        await page.value("document.querySelector('.md-search__button').click()")
-        await page.until(f"{DIALOG}?.querySelector('input') === {DIALOG}?.activeElement")
+        opening = "document.querySelector('.md-search__button').click()"
+        await page.until(f"{DIALOG}?.querySelector('dialog')?.open || ({opening}, false)")
+        await page.until(f"{DIALOG}.activeElement?.tagName === 'INPUT'")
         await page.type("signal")
         first = await page.until(f"{DIALOG}.querySelector('ol a')?.href")
         assert urlsplit(first).path == "/messages.html"
