@@ -17,6 +17,9 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 OTHER_KINDS = {"argument", "extra argument", "rest", "search attributes", "string", "table"}
 """What other things than errors call a kind."""
 
+ELSEWHERE = ("cli", "debugging", "temporal/timeline")
+"""Folders whose kinds and types are not those of errors."""
+
 FAMILIES = re.compile(r"^[A-Z]+(_[A-Z]+)*$")
 """gRPC statuses and Nexus handler errors: the page names examples."""
 
@@ -34,7 +37,7 @@ def named(field: str, *, positional: dict[str, int]) -> set[str]:
     """The texts that the source gives a field of errors: as an argument, in a table, or in a variable of its name."""
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
-        if path.is_relative_to(SOURCE / "temporal" / "timeline") or path.is_relative_to(SOURCE / "cli"):
+        if any(path.is_relative_to(SOURCE / folder) for folder in ELSEWHERE):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
