@@ -13,7 +13,7 @@ from assay import events
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "assay"
 LEVELS = {20: "info", 30: "warning", 40: "error"}
-WRITERS = {"telemetry/reporter.py", "telemetry/logs.py", "core/runtime.py"}
+WRITERS = {"telemetry/reporter.py", "telemetry/logs.py", "telemetry/runtime.py"}
 """The files of `temporal/` that know `logging`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -92,6 +93,33 @@ def test_all_parts_are_done_also_when_the_first_ones_fail(lua: Script, opened: s
     assert shown["test"]["files"][0]["tests"][0]["name"] == "adds"
     assert shown["replay"]["histories"][0]["workflow_id"] == opened
     assert shown["replay"]["task_queues"] == [opened]
+
+
+@pytest.mark.parametrize(("versioning", "code"), [("pinned", 0), ("auto_upgrade", 1)])
+def test_workflows_that_stay_with_the_workers_of_their_version_are_left_out(
+    lua: Script, name: str, versioning: str, code: int
+) -> None:
+    def version(text: str, build: int) -> str:
+        deployment = f'deployment = {{ name = "{name}", build_id = "{build}", versioning = "{versioning}" }},'
+        return text.replace('"QUEUE",', f'"{name}", {deployment}')
+
+    def becomes_current() -> bool:
+        current = ("worker", "deployment", "set-current-version", "--deployment-name", name, "--build-id", "1", "--yes")
+        try:
+            lua.cli_text(*current)
+        except subprocess.CalledProcessError:  # the server has not heard of it
+            return False
+        return True
+
+    with lua.command.started(lua.command.script(version(WORKER, 1), "old.lua")) as worker:
+        read_until(worker, "polling")
+        wait_for(becomes_current)
+        lua.cli("workflow", "start", "--type", "Long", "--task-queue", name, "--workflow-id", name)
+        wait_for(lambda: "ACTIVITY_TASK_COMPLETED" in lua.events(name))
+        behavior = "Pinned" if versioning == "pinned" else "AutoUpgrade"
+        query = f"WorkflowId = '{name}' AND TemporalWorkflowVersioningBehavior = '{behavior}'"
+        wait_for(lambda: bool(lua.cli("workflow", "list", "--query", query)))
+    assert report(lua, version(CHANGED, 2), name)[0] == code
 
 
 def test_a_server_that_cannot_be_reached_is_not_a_pass(lua: Script, name: str) -> None:
