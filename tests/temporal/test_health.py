@@ -14,7 +14,7 @@ import pytest
 from assay.temporal.dev_server.server import DevServer
 from assay.temporal.worker import health
 from command import TIMEOUT, Command, read_until, wait_for
-from prometheus import free_port
+from prometheus import free_port, scrape
 from status_page import get
 from temporal_script import Script
 
@@ -146,6 +146,20 @@ async def test_a_worker_whose_loop_is_blocked_does_not_live(address: str, monkey
             unblocked.set()
             await asyncio.to_thread(thread.join)
         assert await asyncio.to_thread(get, address, "/livez") == (200, "ok\n")
+
+
+def test_metrics_may_be_at_the_address_of_the_health(lua: Script, name: str, address: str) -> None:
+    metrics = TWO_WORKERS.replace("health = arg[2],", "health = arg[2], metrics = { prometheus = arg[2] },")
+    with lua.command.started(lua.command.script(metrics), name, address) as worker:
+        read_until(worker, "up")
+        assert get(address, "/readyz") == (200, "ok\n")
+        shown = scrape(address)
+        assert f'task_queue="{name}"' in shown
+        assert f'task_queue="{name}-2"' in shown
+        (lua.folder / "end").touch()
+        read_until(worker, "one is left")
+        wait_for(lambda: get(address, "/metrics")[0] == 200)
+        assert f'task_queue="{name}-2"' in scrape(address)
 
 
 def test_a_port_that_is_taken_is_an_error(lua: Script, name: str) -> None:

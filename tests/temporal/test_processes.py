@@ -155,7 +155,7 @@ def test_they_end_when_their_supervisor_is_killed(lua: Script, name: str, addres
 
 
 def test_a_script_that_fails_at_its_start_runs_once(lua: Script) -> None:
-    started = lua.command.script('shell.exec("printf x >> starts")\nerror("no database")\n')
+    started = lua.command.script('shell.exec("printf x >> starts")\nsleep(1)\nerror("no database")\n')
     result = lua.command.run("run", "--processes", "2", started)
     assert result.returncode == 1
     assert result.stderr.count("no database") == 1

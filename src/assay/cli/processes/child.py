@@ -13,6 +13,7 @@ from typing import Any
 
 _ANSWER_TIMEOUT = 5.0  # more than the loop of a worker has to turn
 _LAST_MESSAGES = 1.0  # seconds after its end: a process that it started may hold the connection
+ENDED = "it has ended and will be started again"
 OnMessage = Callable[["Child", Mapping[str, Any]], None]
 
 
@@ -52,6 +53,11 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it answers nothing any more."""
+        return self._listening is not None and self._listening.done()
+
     async def wait(self) -> int:
         """Wait until it has ended; returns the exit code, or minus the number of the signal that ended it."""
         assert self._process is not None
@@ -76,6 +82,8 @@ class Child:
 
     async def check(self, address: str, path: str) -> list[str]:
         """Return what is wrong with it, of what is asked at this path."""
+        if self.has_ended:
+            return [ENDED]
         self._last_check += 1
         number = self._last_check
         answer = self._checks[number] = asyncio.get_running_loop().create_future()
@@ -97,4 +105,4 @@ class Child:
                     answer.set_result(message["problems"])
         for answer in self._checks.values():
             if not answer.done():
-                answer.set_result(["it has ended"])
+                answer.set_result([ENDED])

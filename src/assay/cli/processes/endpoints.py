@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from assay.cli.processes import exposition
+from assay.cli.processes.child import ENDED, Child
 from assay.cli.processes.fleet import Fleet
-from assay.temporal.telemetry import status_server
+from assay.temporal.telemetry import exporters, status_server
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession, web
+    from aiohttp import web
 
     from assay.temporal.telemetry.status_server import Page
-
-_SCRAPE_TIMEOUT = 5.0
 
 
 class Endpoints:
@@ -27,7 +26,6 @@ class Endpoints:
         self._fleet = fleet
         self._pages: dict[str, dict[str, Page]] = {}
         self._runners: list[web.ServerRunner] = []
-        self._session: ClientSession | None = None
 
     async def serve_health(self, address: str) -> None:
         """Answer for the health of the processes at an address from now on. Raises BuiltinError."""
@@ -42,8 +40,6 @@ class Endpoints:
         """Stop listening."""
         for runner in self._runners:
             await runner.cleanup()
-        if self._session is not None:
-            await self._session.close()
 
     async def _serve(self, address: str, pages: dict[str, Page]) -> None:
         served = self._pages.get(address)
@@ -54,42 +50,30 @@ class Endpoints:
         self._runners.append(await status_server.listen(address, pages))
 
     async def _stuck(self, address: str) -> list[str]:
-        numbers = [number for number, child in self._fleet.children.items() if child.is_up]
-        return await self._problems(numbers, address, "/livez")
+        async def check(child: Child) -> list[str]:
+            problems = await child.check(address, "/livez")
+            return [] if child.has_ended else problems  # the supervisor starts it again: nothing is stuck
+
+        return await _gather({n: check(child) for n, child in self._fleet.children.items() if child.is_up})
 
     async def _unready(self, address: str) -> list[str]:
+        async def check(number: int) -> list[str]:
+            child = self._fleet.children.get(number)
+            if child is None:
+                return [ENDED]
+            return await child.check(address, "/readyz") if child.is_up else ["starting"]
+
         if self._fleet.stopping:
             return ["draining"]
-        return await self._problems(self._fleet.numbers(), address, "/readyz")
-
-    async def _problems(self, numbers: list[int], address: str, path: str) -> list[str]:
-        found = await asyncio.gather(*(self._check(number, address, path) for number in numbers))
-        return [f"process {number}: {text}" for number, texts in zip(numbers, found, strict=True) for text in texts]
-
-    async def _check(self, number: int, address: str, path: str) -> list[str]:
-        child = self._fleet.children.get(number)
-        if child is None:
-            return ["it has ended and will be started again"]
-        return await child.check(address, path) if child.is_up else ["starting"]
+        return await _gather({number: check(number) for number in self._fleet.numbers()})
 
     async def _metrics(self, address: str) -> web.Response:
         from aiohttp import web
 
         places = [child.metrics[address] for child in self._fleet.children.values() if address in child.metrics]
-        documents = await asyncio.gather(*map(self._scrape, places))
+        documents = await asyncio.gather(*map(exporters.scrape, places))
         text = exposition.merge([*documents, self._own()])
-        return web.Response(text=text, headers={"Content-Type": exposition.CONTENT_TYPE})
-
-    async def _scrape(self, address: str) -> str:
-        """Return the metrics of a process; nothing if it is ending."""
-        from aiohttp import ClientError, ClientSession, ClientTimeout
-
-        if self._session is None:
-            self._session = ClientSession(timeout=ClientTimeout(total=_SCRAPE_TIMEOUT))
-        with suppress(ClientError, TimeoutError):
-            async with self._session.get(f"http://{address}/metrics") as answer:
-                return await answer.text()
-        return ""
+        return web.Response(text=text, headers={"Content-Type": exporters.CONTENT_TYPE})
 
     def _own(self) -> str:
         """Return the metrics of the processes themselves."""
@@ -108,3 +92,9 @@ class Endpoints:
             f'assay_process_restarts_total{{process="{number}"}} {fleet.restarts[number]}' for number in fleet.numbers()
         ]
         return "\n".join(lines)
+
+
+async def _gather(checks: Mapping[int, Awaitable[list[str]]]) -> list[str]:
+    """Return the problems of processes, with their numbers."""
+    found = await asyncio.gather(*checks.values())
+    return [f"process {number}: {text}" for number, texts in zip(checks, found, strict=True) for text in texts]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-CONTENT_TYPE = "text/plain; version=0.0.4"
 _COMMENT = re.compile(r"# (HELP|TYPE) (\S+)")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import json
 import os
-import random
 import signal
 import socket
 import threading
@@ -15,9 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from assay.lua.sharing import Check, Sharing
-
-_PRIVATE_PORTS = range(20_000, 32_000)
-"""Below those that systems hand out, so that no connection takes a port between the look and the use."""
+from assay.temporal.telemetry import exporters
 
 
 class Link(Sharing):
@@ -47,7 +44,7 @@ class Link(Sharing):
         with self._lock:
             private = self._metrics.get(address)
             if private is None:
-                private = self._metrics[address] = f"127.0.0.1:{_private_port()}"
+                private = self._metrics[address] = exporters.private_address()
         self._send(event="metrics", address=address, private=private)
         return private
 
@@ -84,11 +81,3 @@ class Link(Sharing):
 
 async def _run(check: Check) -> list[str]:
     return await check()
-
-
-def _private_port() -> int:
-    for port in random.sample(_PRIVATE_PORTS, len(_PRIVATE_PORTS)):
-        with socket.socket() as trial, suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no port of loopback is free")

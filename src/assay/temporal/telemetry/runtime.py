@@ -85,7 +85,7 @@ class MetricsOptions:
 
     Attributes:
         prometheus: The IP address and the port at which the process serves them as `http://ADDRESS:PORT/metrics`;
-            "0.0.0.0:9464" for all interfaces.
+            "0.0.0.0:9464" for all interfaces. It may be the address of the worker's `health`.
         otlp: The URL of an OpenTelemetry collector that takes OTLP over HTTP: every second they are sent to its
             `/v1/metrics`, or to the path in the URL if there is one.
         headers: HTTP headers for the collector: name → text.

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz` over HTTP, for what starts and watches a worker's process."""
+"""`/livez` and `/readyz` over HTTP, and `/metrics` if asked for, for what starts and watches a worker's process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from assay.errors import BuiltinError
 from assay.lua.sharing import Check
-from assay.temporal.telemetry import status_server
+from assay.temporal.telemetry import exporters, status_server
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from assay.temporal.telemetry.status_server import Page
 
 Announce = Callable[[str, Mapping[str, Check]], None]
 """Has the checks of an address answered by another process."""
@@ -22,7 +24,7 @@ Announce = Callable[[str, Mapping[str, Check]], None]
 LOOP_TIMEOUT = 3.0
 """Seconds within which the loop of a worker has to turn."""
 
-_endpoints: dict[str, _Endpoint] = {}
+_endpoints: dict[str, Endpoint] = {}
 _lock = threading.Lock()
 
 
@@ -51,8 +53,10 @@ class _Member:
 @asynccontextmanager
 async def served(
     address: str | None, task_queue: str, trouble: Callable[[], str | None], announce: Announce | None = None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Endpoint | None]:
     """Answer for a worker at `address`, on the running loop, as long as the block runs. Raises BuiltinError.
+
+    Gives what answers there.
 
     Args:
         address: The IP address and the port; None: answer nowhere. Workers of a process may share it.
@@ -61,26 +65,36 @@ async def served(
         announce: Called with the address and its checks in place of listening there.
     """
     if address is None:
-        yield
+        yield None
         return
     member = _Member(task_queue, trouble, asyncio.get_running_loop())
     with _lock:
-        endpoint = _endpoints.setdefault(address, _Endpoint(address, announce))
+        endpoint = _endpoints.setdefault(address, Endpoint(address, announce))
     await endpoint.join(member)
     try:
-        yield
+        yield endpoint
     finally:
         await endpoint.leave(member)
 
 
-class _Endpoint:
+class Endpoint:
     """An address: the loop of one member serves it for all, and when that one leaves another takes over."""
 
     def __init__(self, address: str, announce: Announce | None) -> None:
         self._address = address
         self._announce = announce
         self._members: list[_Member] = []
+        self._pages: dict[str, Page] = {}
+        self._exporter: str | None = None
         self._runner: web.ServerRunner | None = None
+
+    def exporter(self) -> str:
+        """Show metrics too; returns the address at which they have to be served for that."""
+        with _lock:
+            if self._exporter is None:
+                self._exporter = exporters.private_address()
+                self._pages["/metrics"] = self._show_metrics
+            return self._exporter
 
     async def join(self, member: _Member) -> None:
         with _lock:
@@ -116,11 +130,18 @@ class _Endpoint:
         if self._announce is not None:
             self._announce(self._address, checks)
             return
-        pages = {path: status_server.page_of(check) for path, check in checks.items()}
+        self._pages |= {path: status_server.page_of(check) for path, check in checks.items()}
         try:
-            self._runner = await status_server.listen(self._address, pages)
+            self._runner = await status_server.listen(self._address, self._pages)
         except BuiltinError as error:
             raise BuiltinError(f"bad option 'health' ({error})") from error
+
+    async def _show_metrics(self) -> web.Response:
+        from aiohttp import web
+
+        assert self._exporter is not None
+        text = await exporters.scrape(self._exporter)
+        return web.Response(text=text, headers={"Content-Type": exporters.CONTENT_TYPE})
 
     async def _stuck(self) -> list[str]:
         members = list(self._members)

@@ -154,8 +154,9 @@ class Worker:
             self.permissions.check_host("net", *listen_address.parse("health", address), listen=True)
         sharing = self._host.sharing
         announce = None if sharing is None else sharing.announce_health
-        async with health.served(address, self._options.task_queue, self._trouble, announce):
-            await self._work()
+        async with health.served(address, self._options.task_queue, self._trouble, announce) as endpoint:
+            is_for_metrics = self._options.metrics is not None and self._options.metrics.prometheus == address
+            await self._work(endpoint if is_for_metrics else None)
 
     def _trouble(self) -> str | None:
         """Why it is not ready; None if it polls."""
@@ -163,13 +164,14 @@ class Worker:
             return "connecting"
         return "draining" if self._stop.is_set() else self._outage.trouble
 
-    async def _work(self) -> None:
+    async def _work(self, endpoint: health.Endpoint | None) -> None:
+        """Poll until it ends; `endpoint` is where its health is if its metrics are to be there too."""
         options, runs = self._options, self._runs
         assert runs is not None
         permissions = self.permissions
         if options.metrics is not None:
             await asyncio.to_thread(options.metrics.ask, permissions)
-            self._metrics = self._own_metrics(options.metrics)
+            self._metrics = self._own_metrics(options.metrics, endpoint)
         settings = configuration.resolve(options, permissions)
         service = await connect(
             "temporal.worker",
@@ -208,12 +210,12 @@ class Worker:
             watching.cancel()
             pool.shutdown(wait=False)
 
-    def _own_metrics(self, metrics: MetricsOptions) -> MetricsOptions:
+    def _own_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
         """Where the metrics of this process go: of several, each has a tag and an address of its own."""
+        metrics.to_sdk()  # or else raises, before anything is announced
         sharing = self._host.sharing
         if sharing is None:
-            return metrics
-        metrics.to_sdk()  # or else raises, before anything is announced
+            return metrics if endpoint is None else dataclasses.replace(metrics, prometheus=endpoint.exporter())
         tags = {**(metrics.global_tags or {}), "process": str(sharing.number)}
         address = None if metrics.prometheus is None else sharing.metrics_address(metrics.prometheus)
         return dataclasses.replace(metrics, prometheus=address, global_tags=tags)
