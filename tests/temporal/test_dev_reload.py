@@ -132,6 +132,21 @@ async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: s
         assert await handle.result() == "done"
 
 
+async def test_a_timer_that_an_open_workflow_does_not_take_over_is_told(lua: Script, name: str) -> None:
+    client = await Client.connect(lua.address)
+    timed = WORKER.replace('ctx:wait_signal("go")', 'ctx:wait_signal("go", { timeout = 86400 })')
+    with dev(lua, name, timed) as running:
+        await client.start_workflow("Long", id=name, task_queue=name)
+        while "TIMER_STARTED" not in lua.events(name):
+            assert running.process.poll() is None
+        while (await client.count_workflows(f"TaskQueue = '{name}' AND ExecutionStatus = 'Running'")).count == 0:
+            assert running.process.poll() is None
+        lua.command.script(timed.replace("86400", "60").replace("QUEUE", name), "worker.lua")
+        told = running.read_until("an open run waits 86400 s")
+        assert f"Long '{name}' is open: event 11: the timer is 86400 s in the history and 60 s in the script" in told
+        running.read_until("polling one")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_the_replaced_worker_too(lua: Script, name: str, number: signal.Signals) -> None:
     with dev(lua, name, WORKER) as running:

@@ -25,6 +25,7 @@ from assay.temporal.worker.registration import Script
 _AT_MOST = 100  # open workflows of a task queue
 _SECONDS = 10.0  # for all of them
 _STRICT_SECONDS = 300.0
+_WARNED = 3  # open workflows of which is said what differs although they match
 
 
 def _say(text: str) -> None:
@@ -53,7 +54,7 @@ async def probe(path: str, arguments: list[str], asked: Asked, *, strict: bool =
 
 
 async def _all_match(script: Script, at_most: int | None) -> bool:
-    all_match = True
+    all_match, warned = True, 0
     for worker in script.workers:
         async for outcome in replay_open_runs("assay dev", worker, at_most=at_most):
             if outcome.divergence is not None:
@@ -61,6 +62,9 @@ async def _all_match(script: Script, at_most: int | None) -> bool:
                 verb = "cannot go on with" if outcome.divergence.cannot_go_on else "does not match"
                 _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open and {verb} the new code:")
                 _say("\n".join(f"  {line}".rstrip() for line in show(outcome.divergence).splitlines()))
+            elif outcome.differences and warned < _WARNED:
+                warned += 1
+                _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open: {outcome.differences[0]}")
     return all_match
 
 

@@ -70,8 +70,11 @@ async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Div
     found = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
     if found.status == "running":
         found.standstill = standstill(history.events, recorded.task, recorded.pollers)
-    if trace is None:
+    if script is None or trace is None:
         return found, None
+    queues = sorted({str(worker.options.task_queue) for worker in script.workers})
+    if found.standstill and found.task_queue not in queues:
+        found.standstill += "; the script polls " + ", ".join(f"'{queue}'" for queue in queues)
     for entry in found.entries:
         entry.place = trace.places.get(entry.event_id, "")
     found.waits = trace.waits if found.status == "running" else ""
