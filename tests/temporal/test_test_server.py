@@ -40,6 +40,17 @@ def test_a_refused_command_is_told_with_the_reason_of_the_server(assay: Command)
     assert "the server rejected the commands of a workflow: Could not find Nexus endpoint with name: none" in shown
 
 
+def test_what_the_server_does_not_have_is_told(assay: Command) -> None:
+    shown = run(
+        assay,
+        """
+        test.workflow_env({ workflows = { W = print } })
+        temporal.connect():list_workflows({ query = "WorkflowType = 'W'" })
+        """,
+    )
+    assert "client:list_workflows: this Temporal server does not implement ListWorkflowExecutions" in shown
+
+
 def test_a_workflow_that_no_worker_has_ends_a_test_that_waits_for_it(assay: Command) -> None:
     shown = run(
         assay,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from temporalio.client import (
@@ -53,6 +54,9 @@ _SCHEDULER_NOT_FOUND = "workflow not found for ID: temporal-sys-scheduler:"
 
 _TOO_LARGE = ("Blob data size exceeds limit.", "grpc: received message larger than max")
 """How the server refuses a payload; the second is how the messages of one that gRPC itself refuses begin."""
+
+_UNIMPLEMENTED = re.compile(r"[Mm]ethod \S*?(\w+) is unimplemented")
+"""How servers refuse a call that they do not know."""
 
 _RPC_KINDS = {
     RPCStatusCode.NOT_FOUND: "not_found",
@@ -122,6 +126,9 @@ def client_error(title: str, error: BaseException, what: str) -> ErrorObject | B
         if error.status == RPCStatusCode.CANCELLED and error.message == "Timeout expired":
             return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
         kind = _RPC_KINDS.get(error.status, "rpc")
+        if error.status == RPCStatusCode.UNIMPLEMENTED and (found := _UNIMPLEMENTED.search(error.message)):
+            text = f"{title}: this Temporal server does not implement {found[1]}"
+            return ErrorObject(text, kind=kind, type=error.status.name)
         message = error.message.replace(_SCHEDULER_NOT_FOUND, "there is no schedule ")
         if message.startswith(_TOO_LARGE):
             message = "a payload is larger than the Temporal server takes: store it elsewhere and pass its name"
