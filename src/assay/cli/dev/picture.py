@@ -66,16 +66,17 @@ def draw(status: Status, report: Report, width: int, height: int, view: View | N
     if view.page is not None:
         return _page(view, view.page, width, height)
     selected = view.index(report.runs)
-    head = list(_head(status, report, is_short=height < _LOW or selected is not None))
+    is_short = height < _LOW
+    head = list(_head(status, report, is_short=is_short or selected is not None))
     lines = [*_lines(Rule(style="dim"), width), *_grid_lines(head, width, 0.5)]
     if report.runs or not report.problem:
         lines += _lines(_count(report, view, width), width)
     if view.message:
         lines += _lines(Text(view.message, style="yellow"), width)
-    runs = [
-        list(_run(run, int(width * _NAMES), width, bool(view.selected) and run.run_id == view.selected))
-        for run in report.runs
-    ]
+    runs: list[list[Row | Text]] = []
+    for at, run in enumerate(report.runs):
+        is_whole = not is_short or at == selected
+        runs.append([*_run(run, int(width * _NAMES), width, at == selected)] if is_whole else [_short_run(run, width)])
     left = height - len(lines)
     need = sum(map(len, runs)) + bool(report.more)
     rest = 0 if selected is not None else left - min(need, max(left // 2, _LEAST))
@@ -223,6 +224,18 @@ def _run(run: Run, room: int, width: int, is_selected: bool) -> Iterator[Row | T
         name = ""
     if run.details:
         yield "", "", Text(run.details, style="italic")
+
+
+def _short_run(run: Run, width: int) -> Text:
+    """One line for a workflow; only what it waits for is cut."""
+    line = Text.assemble("  ", (run.workflow_type, "cyan"), f" {run.workflow_id}")
+    if run.is_looked_at:
+        line.append("  ")
+        line.append_text(_wait(run.waits[0] if run.waits else Wait("its worker")))
+    if len(run.waits) > 1:
+        line.append(f"  and {len(run.waits) - 1} more", style="dim")
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _wait(wait: Wait) -> Text:
