@@ -10,7 +10,7 @@ local function ran(run, activity)
   return false
 end
 
-return function(script)
+return function(test, script)
   test.explore("no signal is lost", {
     script = script,
     workflow_type = "LostSignal",

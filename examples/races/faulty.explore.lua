@@ -1,4 +1,4 @@
 -- The faulty workflows: each exploration fails, with the schedule that breaks it.
 --
 --   assay test --explore 200 examples/races/faulty.explore.lua
-require("explorations")("faulty.lua")
+require("explorations")(test, "faulty.lua")

@@ -1,2 +1,2 @@
 -- The mended workflows under many schedules: assay test --explore 5000 examples/races
-require("explorations")("mended.lua")
+require("explorations")(test, "mended.lua")

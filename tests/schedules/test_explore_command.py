@@ -199,3 +199,16 @@ def test_each_mended_workflow_passes(assay: Command) -> None:
     shutil.copytree(RACES, assay.folder / "races")
     result = assay.run("test", "--explore", "150", "races")
     assert "6 passed, 0 failed" in result.stdout, result.stdout
+
+
+def test_the_check_of_a_script_looks_into_explorations(assay: Command) -> None:
+    assay.script(
+        """
+        test.explore("misspelled", {
+          workflows = { W = function(ctx) ctx:sleap(1) end },
+        }, function() end)
+        """,
+        "some_test.lua",
+    )
+    result = assay.run("check", "some_test.lua")
+    assert (result.returncode, "sleap" in result.stdout) == (1, True), result.stdout + result.stderr

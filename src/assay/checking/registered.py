@@ -85,9 +85,13 @@ def _value(body: Body, node: Node) -> Node | None:
     return None if variable is None or variable.is_assigned else variable.value
 
 
+_OPTIONS = {"test.workflow_env": 0, "test.explore": 1}
+"""Which argument has the options of an environment."""
+
+
 @dataclass
 class SourceEnvironment:
-    """A call of `test.workflow_env`. `is_known`: the source shows its script, or that it has none."""
+    """A call of `test.workflow_env` or `test.explore`. `is_known`: the source shows its script, or that it has none."""
 
     node: Node
     script: str | None
@@ -97,10 +101,11 @@ class SourceEnvironment:
 
 
 def environments(body: Body) -> Iterator[SourceEnvironment]:
-    """The environments that a test file makes."""
+    """The environments that a test file makes, those of explorations among them."""
     for call in body.calls:
-        if call.path == ["test", "workflow_env"] and call.arguments:
-            options = _value(body, call.arguments[0])
+        place = _OPTIONS.get(".".join(call.path)) if call.path else None
+        if place is not None and len(call.arguments) > place:
+            options = _value(body, call.arguments[place])
             if options is None or options.type != "table_constructor":
                 yield SourceEnvironment(call.node, None, False, Entries(), Entries())
                 continue
