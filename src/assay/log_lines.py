@@ -11,6 +11,9 @@ from typing import Any
 from assay.events import Event
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
+process_number: int | None = None
+"""The number of this process among several that run a script, for lines of JSON."""
+
 _COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
 
@@ -30,7 +33,8 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
     now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
     if is_json():
         kind = {} if event is None else {"event": event.name, "code": event.code}
-        told = {"time": now, "level": level, **kind, "message": message}
+        member = {} if process_number is None else {"process": process_number}
+        told = {"time": now, "level": level, **kind, **member, "message": message}
         line = _json(told | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})

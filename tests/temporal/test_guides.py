@@ -34,7 +34,22 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
     "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua", "sh"],  # test_connection.py, test_codec_server.py
     "docs/debugging.md": ["sh", "json", "lua"],  # test_debug.py
-    "docs/deploy.md": ["sh", "", "yaml", "lua", "sh", "sh", "sh", "dockerfile", "sh", "yaml", "sh", "ini", "sh", "toml"],
+    "docs/deploy.md": [
+        "sh",
+        "",
+        "yaml",
+        "lua",
+        "sh",
+        "sh",
+        "sh",
+        "dockerfile",
+        "sh",
+        "yaml",
+        "sh",
+        "ini",
+        "sh",
+        "toml",
+    ],
     "docs/determinism.md": ["lua"],
     "docs/environment.md": ["lua"],
     "docs/errors.md": ["lua", ""],  # test_error_catalogue.py

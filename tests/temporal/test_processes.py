@@ -221,6 +221,21 @@ def test_a_process_that_does_not_answer_does_not_live(lua: Script, name: str, ad
         assert re.fullmatch(r"process [12]: it does not answer\n", text)
 
 
+def test_lines_in_json_name_the_process(lua: Script, name: str, address: str) -> None:
+    lua.command.environment["ASSAY_LOG"] = "json"
+    with running(lua, WORKER + 'log.info("up")', address, name) as supervisor:
+        members(supervisor)[0].kill()
+        wait_for(lambda: get(address, "/readyz")[0] == 503)
+        wait_for(lambda: get(address, "/readyz") == (200, "ok\n"))
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(TIMEOUT) == 0
+        assert supervisor.stderr is not None
+        lines = [json.loads(line) for line in supervisor.stderr]
+    assert {line["process"] for line in lines if line["message"] == "up"} == {1, 2}
+    [died] = [line for line in lines if line.get("event") == "process.died"]
+    assert died["fields"]["process"] in (1, 2)
+
+
 @pytest.mark.parametrize("option", ["health", "metrics"])
 def test_an_address_in_use_is_said_once(lua: Script, name: str, option: str) -> None:
     with socket.socket() as taken:

@@ -7,6 +7,9 @@ import signal
 import sys
 from typing import NoReturn
 
+from assay import log_lines
+from assay.events import SCRIPT_FAILED
+
 
 def leave(code: int) -> NoReturn:
     """Send the last spans, flush the standard streams and end the process without interpreter teardown.
@@ -34,3 +37,12 @@ def complain(text: str) -> None:
     """Tell the user on stderr what is wrong, as "assay: text"."""
     if sys.stderr is not None:
         sys.stderr.write(f"assay: {text}\n")
+
+
+def fail(message: str, traceback: str = "") -> None:
+    """Say why the script failed, in the form of its log lines."""
+    if not log_lines.is_json():
+        complain("\n".join(filter(None, (message, traceback))))
+        return
+    fields = {"traceback": traceback} if traceback else None
+    log_lines.emit("error", message, fields, SCRIPT_FAILED)

@@ -8,10 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from assay import log_lines
-from assay.cli.leave import complain
+from assay.cli.leave import fail
 from assay.errors import AssayError, LuaError
-from assay.events import SCRIPT_FAILED
 from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder, FindModule
@@ -74,7 +72,7 @@ def run_file(
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        _fail(f"cannot read {path}: {error.strerror}")
+        fail(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
     return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing, tool)
@@ -102,7 +100,7 @@ def _run(
     try:
         allowed = _permissions(asked, folder)
     except AssayError as error:
-        _fail(str(error))
+        fail(str(error))
         return 1
     finder: FindModule = Finder(folder, allowed)
     if SOURCES in os.environ:
@@ -140,31 +138,22 @@ def _run(
         host.run_sync(host.load(source, name), tuple(rest), b"keep")  # nobody asks what a script returns
     except LuaError as error:
         flush()
-        _fail(error.report, error.traceback)
+        fail(error.report, error.traceback)
         return 1
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except BrokenPipeError:
         raise
     except OSError as error:  # only `write` and `flush` let one through
-        _fail(f"cannot write the output: {error.strerror}")
+        fail(f"cannot write the output: {error.strerror}")
         return 1
     except AssayError as error:
-        _fail(str(error))
+        fail(str(error))
         return 1
     finally:
         if signals is not None:
             signals.script_ended()
     return 0
-
-
-def _fail(message: str, traceback: str = "") -> None:
-    """Say why the script failed, in the form of its log lines."""
-    if not log_lines.is_json():
-        complain("\n".join(filter(None, (message, traceback))))
-        return
-    fields = {"traceback": traceback} if traceback else None
-    log_lines.emit("error", message, fields, SCRIPT_FAILED)
 
 
 def _make_host(

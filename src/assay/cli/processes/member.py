@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 
+from assay import log_lines
 from assay.cli import script
 from assay.cli.leave import leave
 from assay.cli.processes.link import Link
@@ -25,6 +26,7 @@ if __name__ == "__main__":
         sys.stdout.reconfigure(line_buffering=True)
     connection = socket.socket(fileno=settings["fd"])
     connection.set_inheritable(False)
+    log_lines.process_number = settings["number"]
     link = Link(connection, settings["number"])
     asked, (path, *arguments) = Asked.from_options(sys.argv[2:])
     sys.argv = [path]

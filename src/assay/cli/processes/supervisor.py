@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay import events, log_lines
-from assay.cli.leave import complain
+from assay.cli.leave import fail
 from assay.cli.processes.child import Child
 from assay.cli.processes.endpoints import Endpoints
 from assay.cli.processes.fleet import Fleet
@@ -59,7 +59,7 @@ class Supervisor:
                 try:
                     await self._endpoints.serve_health(self._health)
                 except BuiltinError as error:
-                    complain(str(error))
+                    fail(str(error))
                     return 1
             codes = await asyncio.gather(*(self._keep(number) for number in range(1, self._fleet.size + 1)))
         finally:
@@ -99,12 +99,16 @@ class Supervisor:
             deaths = deaths + 1 if loop.time() - began < _STABLE_AFTER else 1
             how = _how(code)
             if deaths == _MAX_DEATHS:
-                _say(events.PROCESS_UNSTABLE, f"process {number} {how}, for the {deaths}th time in a row: giving up")
+                _say(
+                    events.PROCESS_UNSTABLE,
+                    number,
+                    f"process {number} {how}, for the {deaths}th time in a row: giving up",
+                )
                 self._failure = EXIT_UNSTABLE
                 self._end()
                 return code
             delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _MAX_DELAY)
-            _say(events.PROCESS_DIED, f"process {number} {how}; it is started again in {delay:g} s")
+            _say(events.PROCESS_DIED, number, f"process {number} {how}; it is started again in {delay:g} s")
             await self._until(self._stop, delay)
             self._fleet.restarts[number] += not self._fleet.stopping
         return 0
@@ -155,7 +159,7 @@ class Supervisor:
                 child.send(reserved=await self._reserve(message["host"], message["port"]), id=message["id"])
         except BuiltinError as error:
             if not self._fleet.stopping:
-                complain(str(error))
+                fail(str(error))
                 self._failure = 1
                 self._end()
 
@@ -179,5 +183,5 @@ def _how(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _say(event: Event, message: str) -> None:
-    log_lines.notice(event, message, f"assay: {message} [{event.code}]")
+def _say(event: Event, number: int, message: str) -> None:
+    log_lines.notice(event, message, f"assay: {message} [{event.code}]", {"process": number})
