@@ -19,6 +19,7 @@ from assay.debugging.launch import Launch
 from command import TIMEOUT, Command
 from debug_client import DebugClient, RefusedError, debugging
 from guides import blocks
+from terminal import terminal
 
 
 @contextmanager
@@ -481,3 +482,21 @@ def test_a_file_may_have_any_name(assay: Command) -> None:
     with session(assay, text) as client:
         client.resume(client.stopped())
         assert client.ended() == 1
+
+
+def test_a_stack_overflow_does_not_end_debugging(assay: Command) -> None:
+    text = "local function f(n)\n  return 1 + f(n + 1)\nend\nprint((pcall(f, 1)))\nlocal after = 1\nprint(after)\n"
+    with session(assay, text, 6, filters={"filters": ["raised"]}) as client:
+        stop = client.stopped()
+        assert "stack overflow" in stop["text"]
+        assert int(client.scope(stop, "Locals")["n"]) > 1000
+        stop = client.go("continue", stop)
+        assert (stop["reason"], stop["line"]) == ("breakpoint", 6)
+        assert finish(client, stop) == 0
+        assert client.outputs("stdout") == "false\n1\n"
+
+
+def test_on_a_terminal_it_says_who_starts_it(assay: Command) -> None:
+    with terminal(assay, "debug") as screen:
+        assert screen.wait() == 2
+        assert "an editor starts this command: see 'assay context debugging'" in screen.shown.replace("\n", "")

@@ -36,6 +36,8 @@ def command(vscode: str | None, asked: Asked) -> int:
     """
     if vscode is not None:
         return _write_extension(vscode)
+    if sys.stdin.isatty():
+        raise click.UsageError("an editor starts this command: see 'assay context debugging'")
     from assay.debugging import inside
     from assay.debugging.session import Session
 

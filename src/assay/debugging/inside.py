@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from assay.debugging.session import Session
 
 _HERE = os.path.dirname(__file__)
-PARTS = tuple(os.path.join(_HERE, part) for part in ("frames", "expressions", "stops"))
+PARTS = tuple(os.path.join(_HERE, part) for part in ("values", "frames", "expressions", "stops"))
 """The parts of the private Lua side of a state that is debugged."""
 LIBRARIES = {"_.debugger": ("assay.debugging.inside", False)}
 

@@ -10,52 +10,16 @@ import json
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO
 
 from assay.debugging import launch
 from assay.debugging.breakpoints import Breakpoints, event_breakpoint
+from assay.debugging.capabilities import CAPABILITIES, OF_REPLAYS
 from assay.debugging.events import EventSpec, parse_list
 from assay.debugging.launch import Launch
+from assay.debugging.passes import Kind, Passes
 from assay.debugging.wire import Message, WireFormatError, Writer, read_message
 from assay.errors import AssayError
-
-CAPABILITIES: dict[str, Any] = {
-    "supportsConfigurationDoneRequest": True,
-    "supportsConditionalBreakpoints": True,
-    "supportsHitConditionalBreakpoints": True,
-    "supportsLogPoints": True,
-    "supportsFunctionBreakpoints": True,
-    "supportsEvaluateForHovers": True,
-    "supportsSetVariable": True,
-    "supportsExceptionInfoRequest": True,
-    "supportsExceptionFilterOptions": True,
-    "supportsTerminateRequest": True,
-    "supportsDelayedStackTraceLoading": True,
-    "exceptionBreakpointFilters": [
-        {
-            "filter": "uncaught",
-            "label": "Uncaught errors",
-            "description": "Stop where an error is raised that nothing catches.",
-            "default": True,
-        },
-        {
-            "filter": "raised",
-            "label": "Caught errors",
-            "description": "Stop where an error is raised that pcall or xpcall catches.",
-            "default": False,
-        },
-        {
-            "filter": "event",
-            "label": "History events",
-            "description": "Replays: stop at events of the history.",
-            "supportsCondition": True,
-            "conditionDescription": "ids and types, such as 7, ActivityTaskCompleted; empty: all",
-            "default": False,
-        },
-    ],
-}
-OF_REPLAYS = {"supportsStepBack": True, "supportsRestartRequest": True}
-"""What only a run can that comes to the same lines again."""
 
 _GOES_ON = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
 _GOES_BACK = {"stepBack": "line", "reverseContinue": "point", "restart": ""}
@@ -89,11 +53,9 @@ class Session:
         self._filter_events: list[EventSpec] | None = None
         self._function_events: list[EventSpec] = []
         self._pause: Message | None = None
-        self._trip: Message | None = None
         self._is_muted = False
         self._back: Message | None = None  # the request to go back that is carried out
-        self._next_pass: Message | None = None  # how the run goes when it runs again
-        self._is_searching = False  # a pass looks for the line to go back to
+        self._passes = Passes()
         self.is_abandoned = False
         """Whether the Lua code that runs is being given up."""
         self.calls: dict[int, str] = {}
@@ -311,8 +273,8 @@ class Session:
             }
             if self._pause is not None:
                 wanted["pause"], self._pause = self._pause, None
-            if self._trip is not None:
-                wanted["trip"], self._trip = self._trip, None
+            if self._passes.trip is not None:
+                wanted["trip"], self._passes.trip = self._passes.trip, None
             return json.dumps(wanted).encode()
 
     def changed(self) -> None:
@@ -329,7 +291,7 @@ class Session:
     @property
     def is_traveling(self) -> bool:
         """Whether the next pass goes back to an earlier line."""
-        return self._trip is not None
+        return self._passes.trip is not None
 
     @property
     def is_to_pause(self) -> bool:
@@ -394,7 +356,11 @@ class Session:
             return
         if name in _GOES_BACK:
             self._back = request
-            self._plan(name, request, body)
+            if name == "restart":
+                self._passes.restart()
+            else:
+                self._is_muted = True
+                self._passes.search(_GOES_BACK[name], thread=self._thread(request), **body)
             return
         if name in _LISTS:
             body[_LISTS[name]] = body.get(_LISTS[name]) or []
@@ -406,18 +372,6 @@ class Session:
                 source["path"] = self._breakpoints.shown(source["path"])
         self._writer.answer(request, body)
 
-    def _plan(self, name: str, request: Message, position: Message) -> None:
-        if name == "restart":
-            self._next_pass = {}
-            return
-        self._is_muted = self._is_searching = True
-        self._next_pass = {
-            "target": position["ticks"],
-            "record": _GOES_BACK[name],
-            "thread": self._thread(request),
-            "below": position["below"],
-        }
-
     def _resume(self, request: Message) -> bytes:
         with self._lock:
             self._is_stopped = False
@@ -427,23 +381,17 @@ class Session:
 
     def arrived(self, tick: int) -> None:
         """Note the line to go back to, which a pass has found; its Lua code is given up."""
-        self._next_pass = {"target": tick, "reason": "step"}
-        self._is_searching = False
+        self._passes.found(tick)
         self.is_abandoned = True
 
-    def next_pass(self) -> Literal["anew", "again"] | None:
-        """Return how the run is to run once more, after it has ended or was abandoned; None when it is not."""
+    def next_pass(self) -> Kind | None:
+        """Return how the run runs once more, after it has ended or was abandoned; None when it does not."""
         self.is_abandoned = False
-        wanted, self._next_pass = self._next_pass, None
-        if wanted is None and self._is_searching:  # expressions have changed what the run did
-            wanted, self._is_searching = {"target": 1, "reason": "step"}, False
-        if self._back is not None and not wanted:
+        kind = self._passes.begin_next()
+        if self._back is not None and kind != "again":
             self._writer.answer(self._back)
             self._back, self._is_muted = None, False
-        if wanted is None:
-            return None
-        self._trip = wanted or None
-        return "again" if wanted else "anew"
+        return kind
 
 
 def _encode(request: Message) -> bytes:

@@ -97,13 +97,23 @@ local function apply(changes)
   end
 end
 
-local function poll()
-  busy = true
+local function look_for_changes()
   local text = internal.changes(version)
   if text ~= "" then
     apply((host.decode_value(text)))
   end
+end
+
+-- Do something of this side's own. It may find the stack full, which the script's next call will find too.
+local function quietly(fn, ...)
+  busy = true
+  local ok, result = pcall(fn, ...)
   busy = false
+  return ok and result
+end
+
+local function poll()
+  quietly(look_for_changes)
 end
 
 -- Standing still ----------------------------------------------------------------------------------------------
@@ -306,9 +316,7 @@ local function hook(_, line)
   local fn = getinfo(2, "f").func
   local file = file_of[fn]
   if file == nil then
-    busy = true
-    file = look(fn)
-    busy = false
+    file = quietly(look, fn)
   end
   if not file then
     return
@@ -366,6 +374,10 @@ end
 
 local is_raising = false -- an error that nothing catches is on its way
 
+local function message_text(value)
+  return debugger.printable(host.message_of(value))
+end
+
 local function stop_at_error(value, is_caught)
   local id = debugger.ids[running()]
   if busy or trip or not id or host.limit or not filters[is_caught and "raised" or "uncaught"] then
@@ -373,9 +385,7 @@ local function stop_at_error(value, is_caught)
   elseif not is_caught and type(value) == "table" and rawget(value, "kind") == "cancelled" then
     return -- the end of what was cancelled
   end
-  busy = true
-  local text = debugger.printable(host.message_of(value))
-  busy = false
+  local text = quietly(message_text, value) or "error"
   serve(id, { reason = "exception", text = text, description = is_caught and "Raised error" or "Uncaught error" })
 end
 
