@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos load docs site dist lock clean
+.PHONY: help install demo test lint bench chaos fuzz load docs site dist lock clean
 
 # The Lua that is written for scripts; the private side of the runtime is loaded by each of its states.
 LUA := $(wildcard examples/*.lua examples/*/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/lua/*.lua)
@@ -36,6 +36,9 @@ bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first i
 	@missed=; for what in startup lua web client worker short_runs short_lives processes simulation; do \
 		$(BIN)/python bench/$$what.py $(if $(QUICK),--quick) || missed="$$missed $$what"; \
 	done; test -z "$$missed" || { echo "goals missed:$$missed"; exit 1; }
+
+fuzz: install ## Run programs from a grammar in two processes and compare them; QUICK=1 for a few
+	$(BIN)/python bench/fuzz.py $(if $(QUICK),--programs 100)
 
 chaos: install ## Kill workers and restart the server under load; QUICK=1 for a short run
 	$(BIN)/python bench/chaos.py $(if $(QUICK),--quick)

@@ -98,3 +98,19 @@ def test_a_reset_gives_other_ids(drive: Drive) -> None:
         driver.start()
         ids.append(driver.send(*given)[0]["start_child_workflow_execution"]["workflow_id"])
     assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize("draw", ["crypto.random(8)", "crypto.uuid()", "math.random(1, 1000000)"])
+def test_what_a_reader_draws_is_not_the_runs(drive: Drive, draw: str) -> None:
+    driver = drive(f"""
+    return function(ctx)
+      ctx:register_query("q", function() local _ = {draw} end)
+      ctx:register_update("u", function() end, {{ validator = function() local _ = {draw} end }})
+      ctx:wait_signal("go")
+      return {{ ctx:uuid(), crypto.uuid(), math.random(1, 1000000) }}
+    end
+    """)
+    driver.start()
+    driver.send(jobs.query("q"))
+    driver.send(jobs.update("u"))
+    driver.send(jobs.signal("go"))  # which a replay has to answer without the readers

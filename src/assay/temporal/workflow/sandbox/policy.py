@@ -119,7 +119,10 @@ class WorkflowPolicy(Policy):
             raise BuiltinError(_REFUSED.get(title, _NO_IO + "an activity"))
         if self.reading and title != "time":
             raise BuiltinError(_ONLY_READS)
-        return function.python if self._live else lambda *arguments: replaced(self._source, *arguments)
+        # What a reader draws must not come from the run: it is not there on a replay.
+        if self._live or (self._is_copy and title != "time"):
+            return function.python
+        return lambda *arguments: replaced(self._source, *arguments)
 
     def _log(self, write: Callable[..., Any]) -> Callable[..., Any]:
         if not self.is_heard:

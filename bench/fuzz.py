@@ -1,0 +1,376 @@
+"""Run programs from a grammar as workflows, each in two processes, and look for what differs, aborts or hangs.
+
+One process runs a program live: a small server of its own answers what the workflow asks for, in an order that the
+seed decides, sends signals, updates and queries, and evicts the run now and then. The other one, with other seeds for
+all hash tables and other addresses, gets the same history and must answer it in the same way, command by command. So
+must the first one after each eviction. No workflow task may fail but for a limit.
+
+    python bench/fuzz.py              10,000 programs
+    python bench/fuzz.py --programs 50 --first 7
+    python bench/fuzz.py --show 123   the program of a seed
+"""
+
+from __future__ import annotations
+
+import argparse
+import copyreg
+import os
+import pickle
+import random
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import IO, Any
+
+from fuzz_programs import Program
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import RetryState
+from temporalio.api.failure.v1 import Failure
+
+from assay.libraries import LIBRARIES
+from assay.lua.host import Host
+from assay.lua.loader import Finder
+from assay.lua.values import Json
+from assay.simulation import jobs
+from assay.simulation.core import Core
+from assay.simulation.tasks import LocalEnd, Task
+from assay.simulation.violation import Violation
+from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
+from assay.temporal.data import failures, payloads
+from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
+from assay.temporal.workflow.run.run import Run
+from assay.temporal.workflow.sandbox.host import HASH_SEED
+from assay.temporal.workflow.sandbox.limits import WorkflowLimits
+from assay.temporal.workflow.settings import Definition, Settings
+
+PROGRAMS = 10_000
+HANG = 60.0
+"""Seconds on the clock after which a program hangs: its limits are CPU seconds, and the machine may be busy."""
+
+MAX_TASKS = 25
+_FINAL = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+# Programs ---------------------------------------------------------------------------------------------------------
+
+
+def snapshot(source: str) -> bytes:
+    """Return the snapshot of the workflow function that a chunk returns."""
+    host = Host(LIBRARIES, Finder("."), lambda _text: None)
+    return host.snapshot(host.run_sync(host.load(source.encode(), "program.lua"), (), b"call"), "a program")
+
+
+def make_core(source: str, hash_seed: int) -> Core:
+    """Return what drives a program."""
+    settings = Settings(libraries=LIBRARIES, limits=WorkflowLimits(), task_queue="fuzz", hash_seed=hash_seed)
+    return Core(Definition("Program", snapshot(source)), settings, "run")
+
+
+def initialize(seed: int) -> WorkflowActivationJob:
+    """Return the job that starts a run."""
+    job = WorkflowActivationJob()
+    start = job.initialize_workflow
+    start.workflow_type, start.workflow_id, start.randomness_seed = "Program", f"program-{seed}", seed
+    start.arguments.append(payloads.to_payload(Json.of(seed)))
+    start.start_time.FromNanoseconds(START)
+    return job
+
+
+class World:
+    """The server of one program: what it has been asked for, and what comes next."""
+
+    def __init__(self, seed: int, core: Core) -> None:
+        self._random = random.Random(f"world {seed}")
+        self._core = core
+        self._seed = seed
+        self._pending: dict[tuple[str, int], WorkflowCommand] = {}
+        self._messages = 0
+        self.tasks: list[Task] = []
+
+    def run(self) -> str:
+        """Run the program until it ends or has had `MAX_TASKS`; returns how it ended. Raises Violation."""
+        at, length = START, 3
+        given = [initialize(self._seed)]
+        while True:
+            if self._random.random() < 0.2:
+                given += self._message()
+            task = Task(len(self.tasks) + 1, at, given, length)
+            self._core.perform(task, self.tasks, self._run_local)
+            if task.failure is not None:
+                if task.failure.application_failure_info.type != "WorkflowLimitError":
+                    raise Violation("failed", f"a workflow task failed: {task.failure.message}", self._core.where())
+                return "a limit"
+            self.tasks.append(task)
+            if task.closing is not None:
+                return jobs.variant(task.closing)
+            if len(self.tasks) >= MAX_TASKS:
+                return "not ended"
+            self._take(task)
+            self._look(at, length)
+            if self._random.random() < 0.15:
+                self._core.evict()
+            at += self._random.choice([1, SECOND // 2, SECOND])
+            length += 3 + len(task.sent)
+            given = self._next()
+
+    def _take(self, task: Task) -> None:
+        for sent in task.sent:
+            if isinstance(sent, LocalEnd):
+                continue
+            kind = jobs.variant(sent)
+            if kind == "cancel_timer":
+                self._pending.pop(("start_timer", sent.cancel_timer.seq), None)
+            elif kind in _ENDS:
+                self._pending[kind, getattr(sent, kind).seq] = sent
+
+    def _next(self) -> list[WorkflowActivationJob]:
+        """Return the jobs of the next task."""
+        if self._random.random() < 0.03:
+            return [jobs.cancel("enough")]
+        count = min(len(self._pending), self._random.choice([1, 1, 1, 2, 3]))
+        given = []
+        for key in self._random.sample(sorted(self._pending), count):
+            command = self._pending.pop(key)
+            given += self._end(key[0], command)
+        if not given or self._random.random() < 0.2:
+            given += self._message()
+        return given
+
+    def _message(self) -> list[WorkflowActivationJob]:
+        self._messages += 1
+        value = jobs.arguments([Json.of(self._messages)])
+        if self._random.random() < 0.4:
+            return [jobs.update(f"update-{self._messages}", "u", value)]
+        return [jobs.signal(self._random.choice(["s1", "s2", "s3"]), value)]
+
+    def _look(self, at: int, length: int) -> None:
+        """Ask the run, which must not notice."""
+        run = self._core.run
+        if run is None or run.is_over or self._random.random() < 0.5:
+            return
+        for name in ("state", "look"):
+            try:
+                self._core.query(name, Json.of(1), at, length)
+            except Exception as error:
+                if "Error:" in str(error):
+                    raise Violation("query", f"a query failed: {error}", self._core.where()) from error
+
+    def _end(self, kind: str, command: WorkflowCommand) -> list[WorkflowActivationJob]:
+        if (
+            kind == "start_child_workflow_execution"
+            and ("started", command.start_child_workflow_execution.seq) not in self._pending
+        ):
+            seq = command.start_child_workflow_execution.seq
+            self._pending["child", seq] = command
+            return [jobs.child_started(seq, f"child-run-{seq}")]
+        return [_ENDS[kind](command)]
+
+    def _run_local(self, command: WorkflowCommand, run: Run) -> tuple[float, WorkflowActivationJob]:
+        schedule = command.schedule_local_activity
+        seconds = self._random.choice([0.001, 0.01, 0.3])
+        if schedule.activity_type != SIDE_EFFECT_ACTIVITY:
+            return seconds, _activity_end(schedule, is_local=True)
+        key = payloads.to_python(payloads.from_payload(schedule.arguments[1]) or Json(b"null"))
+        try:
+            result = run.run_side_effect(key)
+        except BaseException as error:
+            cause = failures.application(str(error), "SideEffect")
+            failure = jobs.activity_failure("failed", schedule.activity_type, schedule.activity_id, _FINAL, cause)
+            return seconds, jobs.activity_failed(schedule.seq, failure, is_local=True)
+        return seconds, jobs.activity_completed(schedule.seq, payloads.to_payload(result), is_local=True)
+
+
+def _activity_end(schedule: Any, *, is_local: bool = False) -> WorkflowActivationJob:
+    if schedule.activity_type == "fail":
+        cause = failures.application("it failed", "FAILED", non_retryable=True)
+        failure = jobs.activity_failure("failed", schedule.activity_type, schedule.activity_id, _FINAL, cause)
+        return jobs.activity_failed(schedule.seq, failure, is_local=is_local)
+    made = payloads.to_payload(Json.of({"z": [1, 2.5, None], "a": {"b": schedule.seq}, "list": []}))
+    result = made if schedule.activity_type == "make" or not schedule.arguments else schedule.arguments[0]
+    return jobs.activity_completed(schedule.seq, result, is_local=is_local)
+
+
+_ENDS: dict[str, Any] = {
+    "start_timer": lambda command: jobs.fire_timer(command.start_timer.seq),
+    "schedule_activity": lambda command: _activity_end(command.schedule_activity),
+    "start_child_workflow_execution": None,
+    "child": lambda command: jobs.child_completed(
+        command.start_child_workflow_execution.seq, payloads.to_payload(Json.of("child"))
+    ),
+    "signal_external_workflow_execution": lambda command: jobs.signal_answered(
+        command.signal_external_workflow_execution.seq
+    ),
+    "request_cancel_external_workflow_execution": lambda command: jobs.cancel_answered(
+        command.request_cancel_external_workflow_execution.seq
+    ),
+}
+
+
+# Processes --------------------------------------------------------------------------------------------------------
+
+
+def live(seed: int) -> tuple[str, str, list[Task], list[int]]:
+    """Run the program of a seed; returns how it ended, what is wrong, its tasks, and the flags of its history."""
+    core = make_core(Program(seed).source(), HASH_SEED)
+    world = World(seed, core)
+    try:
+        ended = world.run()
+    except Violation as violation:
+        return "violation", str(violation), [], []
+    finally:
+        core.evict()
+    return ended, "", world.tasks, core.flags
+
+
+def again(seed: int, tasks: list[Task], flags: list[int]) -> str:
+    """Replay the program of a seed; returns what is different."""
+    core = make_core(Program(seed).source(), random.Random(seed).getrandbits(31))
+    core.flags = flags
+    try:
+        core.replay(tasks)
+    except Violation as violation:
+        return str(violation)
+    finally:
+        core.evict()
+    return ""
+
+
+def _reduced(message: Message) -> Any:
+    return _parsed, (type(message).DESCRIPTOR.full_name, message.SerializeToString())
+
+
+def _parsed(name: str, data: bytes) -> Message:
+    message: Message = _MESSAGES[name].FromString(data)
+    return message
+
+
+_MESSAGES: dict[str, Any] = {
+    kind.DESCRIPTOR.full_name: kind for kind in (WorkflowActivationJob, WorkflowCommand, Failure)
+}
+for _kind in _MESSAGES.values():
+    copyreg.pickle(_kind, _reduced)
+
+
+def _write(file: IO[bytes], item: object) -> None:
+    data = pickle.dumps(item)
+    file.write(struct.pack("<I", len(data)) + data)
+    file.flush()
+
+
+def _read(file: IO[bytes]) -> Any:
+    head = file.read(4)
+    return pickle.loads(file.read(struct.unpack("<I", head)[0])) if head else None
+
+
+def serve() -> None:
+    """Run what the parent asks for, until it has no more."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what programs print
+    calls: dict[str, Any] = {"live": live, "again": again}
+    while (asked := _read(sys.stdin.buffer)) is not None:
+        name, arguments = asked
+        _write(answers, calls[name](*arguments))
+
+
+class Dead(Exception):
+    """A process has ended, or does not answer."""
+
+
+class Child:
+    """One of the two processes; it is made anew when it has died."""
+
+    def __init__(self, hash_seed: int) -> None:
+        self._environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """Call a function there. Raises Dead."""
+        process = self._process
+        if process is None:
+            command = [sys.executable, os.path.abspath(__file__), "--serve"]
+            process = self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self._environment
+            )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        _write(process.stdin, (name, arguments))
+        ready, _, _ = select.select([process.stdout], [], [], HANG)
+        answer = _read(process.stdout) if ready else None
+        if answer is None:
+            code = process.poll() if not ready else process.wait()
+            self.close()
+            raise Dead(f"no answer within {HANG:g} s" if code is None else f"the process ended with {code}")
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+@dataclass
+class Found:
+    """What is wrong with the program of a seed."""
+
+    seed: int
+    text: str
+
+
+def fuzz(seeds: range, *, progress: bool = False) -> tuple[Counter[str], list[Found]]:
+    """Run the programs of seeds; returns how many ended in which way, and what was found."""
+    ends: Counter[str] = Counter()
+    found: list[Found] = []
+    first, second = Child(1), Child(2)
+    began = time.monotonic()
+    try:
+        for number, seed in enumerate(seeds, 1):
+            try:
+                ended, problem, tasks, flags = first.call("live", seed)
+                problem = problem or second.call("again", seed, tasks, flags)
+            except Dead as dead:
+                ended, problem = "dead", str(dead)
+            ends[ended] += 1
+            if problem:
+                found.append(Found(seed, problem))
+                sys.stderr.write(f"seed {seed}: {problem[:2000]}\n")
+            if progress and number % 100 == 0:
+                sys.stderr.write(
+                    f"{number} programs, {number / (time.monotonic() - began):.1f}/s, {len(found)} found\n"
+                )
+    finally:
+        first.close()
+        second.close()
+    return ends, found
+
+
+def main() -> int:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--programs", type=int, default=PROGRAMS)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--show", type=int, help="print the program of a seed")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return 0
+    if options.show is not None:
+        sys.stdout.write(Program(options.show).source())
+        return 0
+    ends, found = fuzz(range(options.first, options.first + options.programs), progress=True)
+    for ended, count in ends.most_common():
+        sys.stdout.write(f"{count:6} {ended}\n")
+    sys.stdout.write(f"{len(found)} differ, abort or hang\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

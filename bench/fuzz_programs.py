@@ -1,0 +1,422 @@
+"""Programs for `fuzz.py`: workflows in Lua, made from a grammar by a seed.
+
+A program logs what it sees, texts of errors included, and returns the log. What is undefined in Lua is left out: `#`
+and the like are only used on tables that are sequences.
+"""
+
+# The long lines are lines of Lua.
+# ruff: noqa: E501, UP031
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+_FRAME = """
+local shared, keys = { n = 1, list = { 3, 1, 2 } }, {}
+local Class = { kind = "class" }
+Class.__index = Class
+function Class.__lt(a, b) return a.n < b.n end
+function Class.__le(a, b) return a.n <= b.n end
+function Class.__eq(a, b) return a.n == b.n end
+function Class.__concat(a, b) return tostring(a) .. "~" .. tostring(b) end
+function Class.__call(self, x) return x, self.n end
+function Class.__add(a, b) return 7 end
+function Class.__close() shared.closed = (shared.closed or 0) + 1 end
+local function object(n) return setmetatable({ n = n }, Class) end
+
+return function(ctx, input)
+  local out, size = {}, 0
+  local function show(v, depth)
+    if type(v) == "table" and depth < 3 then
+      local parts = {}
+      for k, item in pairs(v) do
+        if #parts > 40 then break end
+        parts[#parts + 1] = show(k, depth + 1) .. "=" .. show(item, depth + 1)
+      end
+      return tostring(v) .. "{" .. table.concat(parts, ",") .. "}"
+    elseif type(v) == "string" then
+      return string.format("%q", v:sub(1, 60))
+    end
+    return tostring(v)
+  end
+  local function log(...)
+    if size > 400 then return end
+    local parts = table.pack(...)
+    for i = 1, parts.n do parts[i] = show(parts[i], 0) end
+    size = size + 1
+    out[size] = table.concat(parts, " ")
+  end
+  local function try(f, ...)
+    local ok, e = pcall(f, ...)
+    if not ok then log("error", type(e) == "table" and tostring(e) or e) end
+  end
+  local a, b, c, d = 1, "b", { 1, x = 2 }, object(4)
+  local list, map, fn, co = { 5, 3, 9, 1 }, { k = "v", [2] = "two", [2.5] = true, [false] = 0 }, tostring, nil
+  local futures = {}
+BODY
+  return out
+end
+"""
+
+_WORDS = ["a", "bb", "key", "x y", "é", "\\0z", "%d", "[[", "10", "0x1p4", " 7 ", "nil", "zebra", "", "n"]
+_PATTERNS = ["%a+", "(%w)(%w)", "[^%s]", "x*", "^k", "%d-$", "(.)%1", "%f[%w]", "()", "[a-z]+", "%b()", ".-y", "(", "%"]
+_FORMATS = ["%s", "%5.1f", "%x", "%q", "%-6s|", "%+d", "%g", "%c", "%i", "%a", "%10s", "%%", "%d"]
+
+
+class Program:
+    """One program."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(f"program {seed}")
+        self._left = self._random.randint(30, 120)
+        """Statements that may still come."""
+        self._depth = 0
+        self._in_task = False
+
+    def source(self) -> str:
+        """Return the chunk, which returns the workflow function."""
+        body = [self._handlers()]
+        while self._left > 0:
+            body.append(self._statement(2))
+        return _FRAME.replace("BODY", "\n".join(body))
+
+    def _pick(self, *choices: str) -> str:
+        return self._random.choice(choices)
+
+    def _chance(self, one_in: int) -> bool:
+        return self._random.randrange(one_in) == 0
+
+    def _one_of(self, *makers: Callable[[], str]) -> str:
+        return self._random.choice(makers)()
+
+    # Expressions --------------------------------------------------------------------------------------------
+
+    def number(self) -> str:
+        """Return an expression that is mostly a number."""
+        self._depth += 1
+        try:
+            if self._depth > 4 or self._chance(3):
+                literals = ("0", "1", "-1", "2", "7", "1.5", "-0.0", "1e15", "2^53", "math.maxinteger", "0x7f", "3.0")
+                return self._pick(*literals, "1/0", "math.pi", "math.mininteger", "#list", "a", "input")
+            return self._one_of(
+                lambda: f"({self.number()} {self._pick('+', '-', '*', '/', '//', '%')} {self.number()})",
+                lambda: f"({self.number()} {self._pick('&', '|', '~', '<<', '>>')} {self.number()})",
+                lambda: f"math.{self._pick('floor', 'ceil', 'abs', 'sqrt', 'tointeger')}({self.number()})",
+                lambda: f"math.{self._pick('max', 'min', 'fmod', 'ult')}({self.number()}, {self.number()})",
+                lambda: f"#{self.string()}",
+                lambda: f"tonumber({self.string()})",
+                lambda: f"select('#', {self.any()}, {self.any()})",
+                lambda: f"rawlen({self.list()})",
+                lambda: f"string.byte({self.string()}, {self._pick('1', '-1', '2')})",
+                lambda: f"utf8.len({self.string()})",
+                lambda: f"math.random({self._pick('', '10', '3, 9')})",
+                lambda: self._pick("os.time()", "time()", "os.clock()", "ctx:now()", "ctx:random(1, 6)", "-a", "~7"),
+                lambda: "os.time({ year = 2024, month = 2, day = 30 })",
+            )
+        finally:
+            self._depth -= 1
+
+    def string(self) -> str:
+        """Return an expression that is mostly a string."""
+        self._depth += 1
+        try:
+            if self._depth > 4 or self._chance(3):
+                return self._pick(*(f'"{word}"' for word in _WORDS), "b", "ctx:uuid()")
+            return self._one_of(
+                lambda: f"({self.any()} .. {self.string()})",
+                lambda: f"tostring({self.any()})",
+                lambda: f"string.format({self._format()}, {self.any()}, {self.any()})",
+                lambda: f"({self.string()}):{self._pick('upper', 'lower', 'reverse')}()",
+                lambda: f"({self.string()}):rep({self._pick('0', '1', '3')}, {self._pick('nil', self.string())})",
+                lambda: f"({self.string()}):sub({self._pick('1', '2', '-2')}, {self._pick('-1', '3')})",
+                lambda: f"(({self.string()}):gsub({self._pattern()}, {self.replacement()}))",
+                lambda: f"({self.string()}):match({self._pattern()})",
+                lambda: f"table.concat({self.list()}, {self.string()})",
+                lambda: f"json.encode({self.any()})",
+                lambda: f"type({self.any()})",
+                lambda: f"os.date({self._pick(chr(34) + '%Y-%m-%d' + chr(34), chr(34) + '!%c' + chr(34), '')})",
+                lambda: f"string.pack('{self._pick('>i4', 'z', '<d', 's1')}', {self.any()})",
+                lambda: f"string.char({self._pick('65', '48, 49', '256')})",
+                lambda: f"utf8.char({self._pick('228', '8364, 65')})",
+                lambda: f"crypto.{self._pick('hash', 'random', 'uuid')}({self._pick('', self.string(), '8')})",
+                lambda: f"regex.replace({self.string()}, {self._pick(chr(34) + 'a+' + chr(34), self.string())}, 'r')",
+            )
+        finally:
+            self._depth -= 1
+
+    def _format(self) -> str:
+        return f'"{self._pick(*_FORMATS)}{self._pick(*_FORMATS)}"'
+
+    def _pattern(self) -> str:
+        return f'"{self._pick(*_PATTERNS)}"'
+
+    def replacement(self) -> str:
+        """Return what `gsub` puts in."""
+        return self._one_of(self.string, self.function, lambda: "map", lambda: "{ a = 'A', bb = false }")
+
+    def boolean(self) -> str:
+        """Return a condition."""
+        return self._one_of(
+            lambda: f"({self.number()} {self._pick('<', '<=', '>', '==', '~=')} {self.number()})",
+            lambda: f"({self.any()} {self._pick('==', '~=')} {self.any()})",
+            lambda: f"not {self.any()}",
+            lambda: f"({self.boolean_leaf()} {self._pick('and', 'or')} {self.boolean_leaf()})",
+            lambda: f"rawequal({self.any()}, {self.any()})",
+            lambda: "next(map) == nil",
+            lambda: f"({self.string()}):find({self._pattern()}) ~= nil",
+        )
+
+    def boolean_leaf(self) -> str:
+        """Return a simple condition."""
+        return self._pick("true", "false", "a == 1", "map.k", "ctx:is_cancelled()", "#list > 3")
+
+    def list(self) -> str:
+        """Return a table that is a sequence."""
+        return self._one_of(
+            lambda: "list",
+            lambda: "shared.list",
+            lambda: "{ %s, %s }" % (self._no_nil(), self._no_nil()),
+            lambda: "{}",
+            lambda: "{ table.unpack(list) }",
+        )
+
+    def _no_nil(self) -> str:
+        return f"({self.any()} or 0)"
+
+    def table(self) -> str:
+        """Return an expression that is a table."""
+        return self._one_of(
+            lambda: self._pick("map", "c", "d", "shared", "keys", "Class", "{}"),
+            lambda: "{ [%s or 0] = %s, %s = %s }" % (self.key(), self.any(), self._pick("x", "y"), self.any()),
+            lambda: f"object({self.number()})",
+            lambda: f"setmetatable({self.metatabled()}, {self.metatable()})",
+            lambda: f"table.pack({self.any()}, {self.any()})",
+            lambda: """json.decode('{"z":[1,2.5,null],"a":{"b":"c"},"k":[]}')""",
+            lambda: "ctx:workflow_info()",
+            lambda: f"os.date('*t', {self._pick('0', '86399.0')})",
+            self.list,
+        )
+
+    def metatabled(self) -> str:
+        """Return a table for a metatable."""
+        return self._pick("{}", "{ 1, 2 }", "map", "c", "{ n = 5 }")
+
+    def metatable(self) -> str:
+        """Return a metatable."""
+        return self._one_of(
+            lambda: self._pick("Class", "{}", "nil"),
+            lambda: "{ __index = %s }" % self._one_of(self.function, lambda: "shared", lambda: "Class"),
+            lambda: "{ __tostring = %s, __name = %s }" % (self.function(), self.string()),
+            lambda: "{ __len = %s, __unm = %s, __idiv = %s }" % (self.function(), self.function(), self.function()),
+            lambda: "{ __pairs = function(t) return next, { %s, p = %s } end }" % (self.any(), self.any()),
+            lambda: "{ __gc = %s, __mode = %s }" % (self.function(), self._pick("'k'", "'v'", "'kv'")),
+            lambda: "{ __newindex = function(t, k, v) rawset(t, k, %s) end }" % self.any(),
+            lambda: "{ __metatable = %s }" % self.any(),
+        )
+
+    def key(self) -> str:
+        """Return a key."""
+        return self._one_of(
+            self.number,
+            self.string,
+            lambda: self._pick(
+                "'k'", "'x'", "1", "2", "true", "a", "c", "fn", "print", "Class", "map", "{ %s }" % self.number()
+            ),
+        )
+
+    def function(self) -> str:
+        """Return an expression that is a function."""
+        return self._one_of(
+            lambda: self._pick(
+                "fn", "tostring", "type", "math.type", "string.upper", "rawget", "object", "print", "select"
+            ),
+            lambda: f"function(x, y) return {self.any()} end",
+            lambda: f"function(...) shared.n = shared.n + 1 return ..., {self.number()} end",
+            lambda: f"function(x) return x, {self.string()} end",
+        )
+
+    def any(self) -> str:
+        """Return any expression."""
+        self._depth += 1
+        try:
+            if self._depth > 4:
+                return self._pick("a", "b", "nil", "true", "1", "'s'", "2.5")
+            return self._one_of(
+                self.number,
+                self.string,
+                self.boolean,
+                self.table,
+                self.function,
+                lambda: self._pick(
+                    "a", "b", "c", "d", "nil", "true", "map.k", "c.x", "d.kind", "json.null", "shared.n"
+                ),
+                lambda: f"({self.table()})[{self.key()}]",
+                lambda: f"rawget({self.table()}, {self.key()})",
+                lambda: f"getmetatable({self.any()})",
+                lambda: f"next({self.table()})",
+                lambda: f"select({self._pick('1', '-1', '2')}, {self.any()}, {self.any()})",
+                lambda: f"({self.function()})({self.any()}, {self.any()})",
+                lambda: f"pcall({self.function()}, {self.any()})",
+                lambda: f"xpcall({self.function()}, {self.function()}, {self.any()})",
+                lambda: f"({self.any()} or {self.any()})",
+                lambda: f"d({self.any()})",
+                lambda: f"(d {self._pick('+', '..', '<', '==', '*')} {self._pick('object(4)', '1', 'c')})",
+                lambda: "collectgarbage(%s)" % self._pick("'count'", "'step'", "", "'generational'"),
+                lambda: f"ctx:{self._pick('now', 'is_cancelled', 'cancel_reason', 'get_current_details')}()",
+            )
+        finally:
+            self._depth -= 1
+
+    # Statements ---------------------------------------------------------------------------------------------
+
+    def _statement(self, indent: int) -> str:
+        self._left -= 1
+        pad = " " * indent
+        return f"{pad}try(function() {self._plain(indent)} end)"
+
+    def _block(self, indent: int, most: int = 3) -> str:
+        if self._left <= 0:
+            return "log('end')"
+        count = self._random.randint(1, most)
+        self._left -= count
+        return " ".join(self._plain(indent + 2) for _ in range(count))
+
+    def _plain(self, indent: int) -> str:
+        self._depth += 1
+        try:
+            makers = [
+                lambda: f"log({self.any()}, {self.any()})",
+                lambda: f"{self._pick('a', 'b', 'c.x', 'shared.v', 'map[2]')} = {self.any()}",
+                lambda: f"map[{self.key()}] = {self.any()}",
+                lambda: f"keys[{self.key()}] = {self.any()}",
+                lambda: f"table.insert({self._pick('list', 'shared.list')}, {self._pick('', '1, ')}{self._no_nil()})",
+                lambda: f"log(table.remove({self._pick('list', 'shared.list')}{self._pick('', ', 1')}))",
+                lambda: (
+                    f"_G[{self._pick(chr(34) + 'g1' + chr(34), chr(34) + 'g2' + chr(34))}] = {self.any()} log(g1, g2)"
+                ),
+                lambda: (
+                    f"local m = getmetatable({self._pick('d', 'c', 'map')}) m.{self._pick('__mode', '__gc', '__index', '__tostring')} = {self.any()}"
+                ),
+                lambda: f"setmetatable({self._pick('c', 'map', 'd')}, {self.metatable()})",
+                lambda: f"error({self.any()}, {self._pick('0', '1', '2')})",
+                lambda: f"error({{ type = 'T', message = {self.string()}, details = {{ {self.any()} }} }})",
+                lambda: f"assert({self.any()}, {self.any()})",
+                lambda: f"do goto skip log('never') ::skip:: end log({self.any()})",
+                lambda: f"local x <close> = object({self.number()}) log(x.n, {self.any()})",
+                lambda: f"local x <const> = {self.any()} log(x)",
+                lambda: f"fn = {self.function()}",
+                lambda: (
+                    f"log(string.unpack({self._pick(chr(34) + '<i2' + chr(34), chr(34) + 'z' + chr(34))}, {self.string()}))"
+                ),
+            ]
+            if self._depth < 4:
+                makers += [
+                    lambda: (
+                        f"for k, v in pairs({self.table()}) do log(k, v) {self._block(indent, 1)} if size > 300 then break end end"
+                    ),
+                    lambda: f"for i, v in ipairs({self.list()}) do {self._block(indent, 2)} end",
+                    lambda: f"for i = 1, {self._pick('3', '5')} do {self._block(indent)} end",
+                    lambda: f"for i = 3, 1, -1 do c[i] = {self.any()} end",
+                    lambda: f"for k in next, {self.table()} do log(k) end",
+                    lambda: (
+                        f"for w in ({self.string()}):gmatch({self._pattern()}) do log(w) if size > 300 then break end end"
+                    ),
+                    lambda: f"for p, code in utf8.codes({self.string()}) do log(p, code) end",
+                    lambda: f"local n = 0 while n < 3 and {self.boolean()} do n = n + 1 {self._block(indent)} end",
+                    lambda: f"local n = 0 repeat n = n + 1 {self._block(indent)} until n > 2 or {self.boolean()}",
+                    lambda: f"if {self.boolean()} then {self._block(indent)} else {self._block(indent)} end",
+                    lambda: f"do local e = {self.any()} {self._block(indent)} log(e) end",
+                    lambda: f"table.sort({self._pick('list', 'shared.list')}{self._sorter()}) log(list)",
+                    lambda: (
+                        f"co = coroutine.wrap(function(...) log(...) {self._block(indent)} local got = coroutine.yield({self.any()}) log(got) end) log(co({self.any()})) log(co({self.any()}))"
+                    ),
+                    lambda: (
+                        f"local t = coroutine.create({self.function()}) log(coroutine.resume(t, {self.any()})) log(coroutine.status(t), coroutine.close(t))"
+                    ),
+                    lambda: f"log(select(2, pcall(function() {self._block(indent)} end)))",
+                    lambda: f"try(function() {self._block(indent)} end)",
+                    lambda: self._step(indent),
+                    lambda: self._step(indent),
+                    lambda: self._step(indent),
+                    lambda: self._step(indent),
+                ]
+            return self._random.choice(makers)()
+        finally:
+            self._depth -= 1
+
+    def _sorter(self) -> str:
+        return self._pick(
+            "",
+            ", function(x, y) return tostring(x) < tostring(y) end",
+            ", function(x, y) return tostring(x) > tostring(y) end",
+            ", function() return true end",
+            ", function(x, y) return #tostring(x) < #tostring(y) end",
+        )
+
+    # What goes through ctx ----------------------------------------------------------------------------------
+
+    def _step(self, indent: int) -> str:
+        activity = self._pick("'echo'", "'fail'", "'make'")
+        options = self._pick(
+            "", "", ", { start_to_close_timeout = 9 }", ", { retry_policy = { maximum_attempts = 2 } }"
+        )
+        return self._one_of(
+            lambda: f"ctx:sleep({self._pick('0', '1', '0.5', '-1')})",
+            lambda: f"log(ctx:execute_activity({activity}, {self.any()}{options}))",
+            lambda: f"futures[#futures + 1] = ctx:start_activity({activity}, {self.string()})",
+            lambda: f"log(ctx:execute_local_activity({activity}, {self.string()}))",
+            lambda: f"futures[#futures + 1] = ctx:start_local_activity({activity}, {self.number()})",
+            lambda: (
+                f"log(ctx:side_effect(function() return {self._pick('crypto.random(4)', 'math.random()', 'time()', self.any())} end))"
+            ),
+            lambda: (
+                f"futures[#futures + 1] = ctx:spawn(function(x) {self._block(indent)} return {self.any()} end, {self.any()})"
+            ),
+            lambda: f"futures[#futures + 1] = ctx:start_timer({self._pick('0', '1', '3')})",
+            lambda: "if futures[1] then log(table.remove(futures, 1):get()) end",
+            lambda: "if futures[1] then futures[#futures]:cancel() log(futures[#futures]:done()) end",
+            lambda: "local all = futures futures = {} log(ctx:await_all(all))",
+            lambda: f"if futures[1] then log(ctx:await_any(futures, {{ timeout = {self._pick('0', '1', '4')} }})) end",
+            lambda: (
+                f"log(ctx:wait_signal('{self._pick('s1', 's2', 's3')}', {{ timeout = {self._pick('0', '1', '5')} }}))"
+            ),
+            lambda: f"log(ctx:poll_signal('{self._pick('s1', 's2')}'))",
+            lambda: (
+                f"log(ctx:wait_condition(function() return {self.boolean()} end, {{ timeout = {self._pick('0', '2')} }}))"
+            ),
+            lambda: (
+                f"log(ctx:with_timeout({self._pick('0', '1', '3')}, function() {self._block(indent)} return {self.any()} end))"
+            ),
+            lambda: f"log(ctx:shield(function() {self._block(indent)} return {self.any()} end))",
+            lambda: f"log(ctx:patched('{self._pick('p1', 'p2')}'))",
+            lambda: f"ctx:upsert_memo({{ m = {self.string()} }})",
+            lambda: f"ctx:set_current_details({self.string()})",
+            lambda: f"log(ctx:execute_child_workflow('Child', {self.string()}))",
+            lambda: f"futures[#futures + 1] = ctx:start_child_workflow('Child', {self.number()})",
+            lambda: "ctx:signal_workflow({ workflow_id = 'other', signal_name = 's' })",
+            lambda: "ctx:cancel_workflow({ workflow_id = 'other' })",
+            lambda: "log(ctx:uuid(), ctx:random(1, 100), ctx:now(), ctx:workflow_info().workflow_id)",
+            lambda: (
+                f"ctx:on_signal('{self._pick('s1', 's2')}', function(x) log('signal', x) {self._block(indent)} end)"
+            ),
+            lambda: "log(ctx:all_handlers_finished())",
+        )
+
+    def _handlers(self) -> str:
+        lines = [
+            "  ctx:register_query('state', function(x) shared.n, list[1], c.x = 99, {}, nil return { out, shared, map } end)"
+        ]
+        lines.append(f"  ctx:register_query('look', function(x) return {self.any()}, {self.any()} end)")
+        lines.append(
+            f"  ctx:register_update('u', function(x) log('update', x) {self._block(2)} return {self.any()} end, "
+            f"{{ validator = function(x) shared.n = shared.n + 1 if x % 3 == 0 then error('no') end {self._plain_reader()} end }})"
+        )
+        if self._chance(2):
+            lines.append(f"  ctx:on_signal('s1', function(x) log('signal', x) {self._block(2)} end)")
+        if self._chance(4):
+            lines.append("  ctx:on_dynamic_signal(function(name, x) log('dynamic', name, x) end)")
+        return "\n".join(lines)
+
+    def _plain_reader(self) -> str:
+        return f"local seen = {self.any()} map[{self.key()}] = 1 for k, v in pairs({self.table()}) do seen = v end"
