@@ -1,8 +1,10 @@
 """Looks at the open workflows of a script's workers and reports them, from inside the script's process.
 
 Here because only the workers know how to reach the server and how to decrypt what it keeps. The server says which
-workflows are open, how their activities fare and how workflows ended; what an open run waits for, it says itself in
-answer to a query (`temporal/workflow/waits.py`), also after a restart: the query makes the worker replay it.
+workflows are open, how their activities fare and how workflows ended; what an open run waits for, it says itself
+(`temporal/workflow/run/waits.py`): here when it is in the worker's cache, else in answer to a query, which makes a
+worker replay it. A query that is answered in a workflow task in which something else happens can leave the run stuck, so
+none is asked while there is one.
 """
 
 from __future__ import annotations
@@ -60,6 +62,11 @@ class _Known:
     asking: asyncio.Task[None] | None = None
     waits: list[Wait] | None = None
     details: str = ""
+
+    def take(self, state: dict[str, Any] | None) -> None:
+        """Take what the run says; None when it is busy."""
+        if state is not None:
+            self.waits, self.details = [Wait(**wait) for wait in state["waits"]], state["details"]
 
     def is_old(self, length: int) -> bool:
         """Whether to ask (again)."""
@@ -193,7 +200,8 @@ class _Observer:
                 wait.where, wait.note = failure.where, failure.message
             run.waits.append(wait)
             return run
-        known = await self._ask(watch, row, described.workflow_execution_info.history_length)
+        length = described.workflow_execution_info.history_length
+        known = await self._ask(watch, row, length, is_busy=described.HasField("pending_workflow_task"))
         run.details = as_text(known.details)
         run.waits = [Wait(wait.what, wait.until, wait.where) for wait in known.waits or ()]
         await self._add_activities(watch.client, row, described, run)
@@ -201,10 +209,12 @@ class _Observer:
             run.waits.append(Wait(f"child workflow '{child.workflow_type_name}'"))
         return run
 
-    async def _ask(self, watch: _Watch, row: WorkflowExecution, length: int) -> _Known:
-        """What a run says of itself; asked when its history has grown since the last answer."""
+    async def _ask(self, watch: _Watch, row: WorkflowExecution, length: int, *, is_busy: bool) -> _Known:
+        """What a run says of itself; one that is not here is asked when its history has grown since the last answer."""
         known = watch.known.setdefault(row.run_id, _Known())
-        if known.is_old(length):
+        if watch.worker.has_run(row.run_id):
+            known.take(await watch.worker.state_of(row.run_id))
+        elif not is_busy and known.is_old(length):
             known.length, known.asked = length, time.monotonic()
             known.asking = asyncio.create_task(_query(watch.client, row, known))
             await asyncio.wait((known.asking,), timeout=_SOON)
@@ -254,6 +264,6 @@ async def _query(client: Client, row: WorkflowExecution, known: _Known) -> None:
     try:
         raw = await handle.query(STATE_QUERY, rpc_timeout=_PATIENCE)
         state: Any = payloads.to_python(payloads.to_json(raw))
-        known.waits, known.details = [Wait(**wait) for wait in state["waits"]], state["details"]
+        known.take(state)
     except Exception:  # it is busy, or has ended; and a worker of another kind answers as it likes
         known.waits = None

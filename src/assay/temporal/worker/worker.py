@@ -74,6 +74,7 @@ class Worker:
         )
         self._definitions: list[Definition] | None = None
         self._runs: Runs | None = None
+        self._workflow_tasks: WorkflowTasks | None = None
         self._activities: ActivityTasks | None = None
         self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -110,6 +111,21 @@ class Worker:
     def where(self) -> list[tuple[str, str]]:
         """Where each run in the cache waits: its run id and a Lua traceback."""
         return [] if self._runs is None else self._runs.where()
+
+    def has_run(self, run_id: str) -> bool:
+        """Return true if a run is in the cache."""
+        return self._runs is not None and self._runs.find(run_id) is not None
+
+    async def state_of(self, run_id: str) -> dict[str, Any] | None:
+        """Return what a run in the cache waits for (see `waits.state`); None when it is busy or has left.
+
+        On any loop.
+        """
+        if self._loop is None or self._workflow_tasks is None or self._loop.is_closed():
+            return None
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(self._workflow_tasks.state_of(run_id), self._loop)
+        )
 
     def make_observer(self) -> Observer:
         """Make what sees how runs go."""
@@ -245,7 +261,8 @@ class Worker:
         activities.attach(worker, codec, spans, meter, side_effects, namespace, limit, reporter)
         loops = Loops(worker, reporter)
         if types.enable_workflows:
-            loops.add(worker.poll_workflow_activation, WorkflowTasks(runs, pool, worker, codec, reporter))
+            self._workflow_tasks = WorkflowTasks(runs, pool, worker, codec, reporter)
+            loops.add(worker.poll_workflow_activation, self._workflow_tasks)
         if types.enable_local_activities or types.enable_remote_activities:
             loops.add(worker.poll_activity_task, activities)
         if types.enable_nexus:

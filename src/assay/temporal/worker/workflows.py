@@ -14,6 +14,7 @@ from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCom
 from assay.temporal.data import failures
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.workflow.run import waits
 from assay.temporal.workflow.runs import Runs
 
 
@@ -32,16 +33,23 @@ class WorkflowTasks:
         self._reporter = reporter
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Future[Any]] = set()
+        self._on_pool: set[str] = set()
 
     def take(self, data: bytes) -> None:
         """Activate a run, here or on the pool, and report to Core."""
         activation = WorkflowActivation.FromString(data)
         if self._runs.is_slow(activation):
+            self._on_pool.add(activation.run_id)
             running = self._loop.run_in_executor(self._pool, self._activate, activation, data)
             self._open.add(running)
             running.add_done_callback(functools.partial(self._activated, activation.run_id))
         else:
             self._complete(activation.run_id, self._activate(activation, data))
+
+    async def state_of(self, run_id: str) -> dict[str, Any] | None:
+        """Return what a run in the cache waits for (see `waits.state`); None when it is not there, or is busy."""
+        run = None if run_id in self._on_pool else self._runs.find(run_id)
+        return None if run is None else waits.state(run.host, run.details)
 
     async def drained(self) -> None:
         """Wait until all are reported."""
@@ -63,6 +71,7 @@ class WorkflowTasks:
 
     def _activated(self, run_id: str, running: asyncio.Future[bytes]) -> None:
         self._open.discard(running)
+        self._on_pool.discard(run_id)
         self._complete(run_id, running.result())
 
     def _complete(self, run_id: str, completion: bytes) -> None:
