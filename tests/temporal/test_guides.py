@@ -53,7 +53,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/determinism.md": ["lua"],
     "docs/environment.md": ["lua"],
     "docs/errors.md": ["lua", ""],  # test_error_catalogue.py
-    "docs/failures.md": [*["lua"] * 4, "sh", ""],  # test_guides_workflows.py
+    "docs/failures.md": [*["lua"] * 3, "sh", "lua", "sh", ""],  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh", "sh", "sh", "json", "sh", "sh"],
     "docs/index.md": ["lua"],
     "docs/installation.md": ["sh"] * 5,

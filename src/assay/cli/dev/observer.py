@@ -3,8 +3,8 @@
 Here because only the workers know how to reach the server and how to decrypt what it keeps. The server says which
 workflows are open, how their activities fare and how workflows ended; what an open run waits for, it says itself
 (`temporal/workflow/run/waits.py`): here when it is in the worker's cache, else in answer to a query, which makes a
-worker replay it. A query that is answered in a workflow task in which something else happens can leave the run stuck, so
-none is asked while there is one.
+worker replay it. A query that is answered in a workflow task in which something else happens can leave the run stuck,
+so none is asked while there is one.
 """
 
 from __future__ import annotations
