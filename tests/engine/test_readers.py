@@ -80,6 +80,9 @@ LOOKS = {
     "a call of a table": "return (pcall(small))",
     "a coroutine": "return coroutine.wrap(function() return small.b.c.d end)()",
     "a copy": "local c = {} for k, v in pairs(large) do c[k] = v end return { c.k5[1], c.k5 == large.k5 }",
+    "an assertion": "return { pcall(assert.eq, small, { a = 1 }) }",
+    "an assertion that holds": "assert.eq(small, { a = 1, b = { c = { d = 'deep' } }, 10, 20, 30 }) return 1",
+    "a marked array": "return json.encode(json.array(list))",
     "an array of tables": "local out = {} for i = 1, 40 do out[i] = large['k' .. i] end return out",
 }
 

@@ -4,6 +4,13 @@ local byte, find = string.byte, string.find
 
 local LONGEST = 1000 -- bytes of a value in a message
 
+-- Make a table whole that is a copy's of a table of its run (see `lazy.lua`).
+local function fill(t)
+  if host.borrower then
+    host.borrower.fill_all(t)
+  end
+end
+
 -- Whether two values are equal by what they hold. `seen` has the pairs that are being compared, for cycles.
 local function equal(a, b, seen)
   if a == b then
@@ -13,7 +20,11 @@ local function equal(a, b, seen)
   elseif rawequal(a, host.null) or rawequal(b, host.null) or host.is_handle(a) or host.is_handle(b) then
     return false
   end
-  seen = seen or {}
+  if not seen then
+    seen = {}
+    fill(a)
+    fill(b)
+  end
   if seen[a] and seen[a][b] then
     return true
   end
@@ -32,19 +43,26 @@ local function equal(a, b, seen)
   return true
 end
 
+local show
+
 local function less(a, b)
   local ta, tb = type(a), type(b)
   if ta == tb then
-    return ta == "number" and a < b or ta == "string" and a < b
+    if ta == "number" or ta == "string" then
+      return a < b
+    elseif ta == "boolean" then
+      return b and not a
+    end
+    return show(a) < show(b)
   end
   return ta < tb
 end
 
-local show
-
 local function show_table(t, active)
   if active[t] then
     return "(itself)"
+  elseif next(active) == nil then
+    fill(t)
   end
   active[t] = true
   local parts, length = {}, rawlen(t)

@@ -54,10 +54,16 @@ local function encode(value, options)
     if type(options) ~= "table" then
       host.raise("json.encode: bad argument 'options' (table expected, got " .. host.describe(options) .. ")")
     end
+    local unknown -- the first in the order of their texts, which is always the same
     for name in pairs(options) do
       if name ~= "pretty" then
-        host.raise("json.encode: unknown option '" .. tostring(name) .. "' (known: pretty)")
+        local kind = type(name)
+        local text = (kind == "table" or kind == "function") and host.describe(name) or tostring(name)
+        unknown = (not unknown or text < unknown) and text or unknown
       end
+    end
+    if unknown then
+      host.raise("json.encode: unknown option '" .. unknown .. "' (known: pretty)")
     end
     if options.pretty ~= nil and type(options.pretty) ~= "boolean" then
       host.raise("json.encode: bad option 'pretty' (boolean expected, got " .. host.describe(options.pretty) .. ")")
@@ -76,6 +82,9 @@ local function array(t)
     t = {}
   elseif type(t) ~= "table" then
     host.raise("json.array: bad argument 't' (table expected, got " .. host.describe(t) .. ")")
+  end
+  if host.borrower then
+    host.load_lazy(t)
   end
   return setmetatable(t, host.array_metatable)
 end
