@@ -276,6 +276,31 @@ async def test_a_workflow_opens_as_its_timeline(lua: Script, name: str) -> None:
         assert screen.wait() == 0
 
 
+async def test_output_is_whole_whatever_is_looked_at(lua: Script, name: str) -> None:
+    text = WORKER + 'while not fs.exists("go") do sleep(0.05) end '
+    text += 'for i = 1, 300 do print("line " .. i .. " of output") if i % 3 == 0 then sleep(0.05) end end'
+    with dev(lua, name, text, columns=60, lines=20) as screen:
+        screen.read_until("no workflow is open")
+        for number in range(5):
+            await start(lua, name, "Waits", f"{name}-{number}")
+        screen.read_until("5 open workflows")
+        (lua.folder / "go").touch()
+        for key in ("j", "j", "G", "\r"):
+            screen.type(key)
+            screen.read_until(" of output")
+        screen.read_until("Esc back")
+        for key in ("j", "\x1b[6~", "k", "\x1b", "k", "o", "\x1b"):
+            screen.type(key)
+            screen.read_until(" of output")
+        screen.read_until("line 300 of output")
+        screen.type("\x03")
+        assert screen.wait() == 0
+        glass = Glass(60)
+        glass.feed(screen.raw)
+        output = glass.lines[glass.lines.index("polling") :]
+        assert output == ["polling", *(f"line {i} of output" for i in range(1, 301))]
+
+
 async def test_a_finished_workflow_is_shown_with_its_result(lua: Script, name: str) -> None:
     text = WORKER.replace("workflows = {", "workflows = { Sums = function() return { total = 42 } end,")
     with dev(lua, name, text) as screen:
