@@ -113,6 +113,16 @@ def test_the_order_of_keys_is_no_difference(assay: Command, recorded: tuple[Path
     assert (result.stdout, result.returncode) == ("1 history replayed: it matches\n", 0)
 
 
+HISTORIES = Path(__file__).parent.parent / "histories"
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in HISTORIES.iterdir()))
+def test_recorded_histories_do_not_differ(assay: Command, folder: str) -> None:
+    recorded = HISTORIES / folder
+    result = assay.run("replay", str(recorded / "worker.lua"), str(recorded), "--strict")
+    assert (result.returncode, "warning" in result.stdout) == (0, False), result.stdout
+
+
 def test_strict_makes_warnings_errors(assay: Command, recorded: tuple[Path, str]) -> None:
     assert replay(assay, recorded, "5000", "5001", "--strict").returncode == 1
 

@@ -17,6 +17,7 @@ from assay.temporal.data.codec import Codec
 from assay.temporal.replay.extent import last_task
 from assay.temporal.replay.steps import Step, event_step
 
+_SAME = 1_000_000  # nanoseconds: a server's timers know no less than a millisecond
 _MAX_VALUE = 200  # characters of a value in a message
 
 
@@ -61,7 +62,7 @@ def differences(events: Sequence[HistoryEvent], taken: Iterable[Step], codec: Co
 
 
 def _duration(event_id: int, theirs: Step, ours: Step) -> Difference | None:
-    if theirs.nanoseconds == ours.nanoseconds:
+    if abs(theirs.nanoseconds - ours.nanoseconds) < _SAME:
         return None
     was, now = (f"{step.nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".") for step in (theirs, ours))
     text = f"event {event_id}: the timer is {was} s in the history and {now} s in the script; an open run waits {was} s"
