@@ -31,6 +31,7 @@ assay [OPTIONS] COMMAND [ARGS]...
 | 0 | success |
 | 1 | the script, a test, a check or a call failed; the reason is on stderr |
 | 2 | the command was called in a wrong way, or there was nothing to do |
+| 70 | a process of `assay run --processes` keeps dying |
 | 130 | interrupted by Ctrl-C |
 | other | what the script passed to `os.exit` |
 
