@@ -10,7 +10,8 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --qui
 .PHONY: help install demo test lint bench chaos fuzz load docs site dist lock clean
 
 # The Lua that is written for scripts; the private side of the runtime is loaded by each of its states.
-LUA := $(wildcard examples/*.lua examples/*/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/lua/*.lua)
+LUA := $(filter-out %/reference/examples/ctx.lua %/reference/examples/test.lua,$(wildcard \
+	examples/*.lua examples/promotion/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/lua/*.lua))
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -58,7 +58,7 @@ def test_a_page() -> None:
         "| `count?` | `integer` | `0` | A whole number. |",
         '| `mode?` | `"fast"\\|"slow"` | `"fast"` | One of two words. |',
         "| `headers?` | `table<string, string\\|string[]>` |  | Words by name. |",
-        "| `inner?` | `probe.Inner` |  | More options. |",
+        "| `inner?` | [`probe.Inner`](#probeinner) |  | More options. |",
         "| `tags?` | `string[]` | `{}` | Words. |",
         "## probe.Inner\n\nOptions in options.",
     ):
@@ -115,7 +115,7 @@ def test_a_module_for_require_has_a_file_and_sub_objects() -> None:
     assert LuaRuntime().execute(text).client is not None
     described = page(rest)
     for part in (
-        "| `schedules` | `assay.temporal.Schedules` | The schedules of a namespace. |",
+        "| `schedules` | [`assay.temporal.Schedules`](#assaytemporalschedules) | The schedules of a namespace. |",
         "### `c.workflows:search(query, options?)` → `assay.temporal.ExecutionList`",
         "### `c:workflows(options?)` → `assay.temporal.ExecutionList`",
         "### `c:is_workflow_running(workflow_id, options?)` → `boolean`",

@@ -101,8 +101,7 @@ def test_each_example_is_run() -> None:
 
 
 def test_each_example_has_a_test_file() -> None:
-    projects = ["promotion/worker_test.lua", "races/mended_test.lua"]
-    assert sorted([*(f"{name}_test.lua" for name in NAMES), *projects]) == TEST_FILES
+    assert sorted({f"{name}_test.lua" for name in NAMES} - set(TEST_FILES)) == []
 
 
 def test_the_table_lists_each_example() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from assay.lua.reference import Entry
 
 _PACKAGE = Path(__file__).parent.parent
-_FOLDERS = (_PACKAGE / "guides", _PACKAGE.parent.parent / "docs")
+FOLDERS = (_PACKAGE / "guides", _PACKAGE.parent.parent / "docs")
 """Where the guides are: in an installed package, and in a checkout."""
 _LEFT_OUT = ("architecture.md", "command-line.md", "index.md")  # for contributors; `assay help`; a table of links
 _FENCE = "```"
@@ -16,7 +16,7 @@ _FENCE = "```"
 
 def sections() -> Iterator[Entry]:
     """The sections of all guides, in the order of their files."""
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         for path in sorted(folder.glob("*.md")):
             if path.name not in _LEFT_OUT:
                 yield from _sections(path)

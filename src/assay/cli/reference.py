@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from assay.cli import examples
 from assay.libraries import LIBRARIES
 from assay.lua.annotations import module_stub, prelude, stub
 from assay.lua.declare import Library
@@ -37,6 +38,35 @@ _CTX_CALLBACKS = {
     "ctx:wait_condition.condition": "fun(): any",
 }
 
+_GROUPS = {
+    "ctx": {
+        "Context": [
+            ("Activities", ["execute_activity", "start_activity", "execute_local_activity", "start_local_activity"]),
+            ("Child workflows", ["execute_child_workflow", "start_child_workflow"]),
+            ("Other workflows", ["signal_workflow", "cancel_workflow"]),
+            ("Nexus operations", ["execute_nexus_operation", "start_nexus_operation"]),
+            ("Time", ["sleep", "start_timer", "now"]),
+            ("Concurrency", ["spawn", "await_all", "await_any", "wait_condition"]),
+            ("Signals", ["wait_signal", "poll_signal", "on_signal", "on_dynamic_signal"]),
+            ("Queries", ["register_query", "register_dynamic_query"]),
+            (
+                "Updates",
+                ["register_update", "register_dynamic_update", "current_update_info", "all_handlers_finished"],
+            ),
+            ("Cancellation", ["shield", "with_timeout", "is_cancelled", "cancellation_reason"]),
+            ("Continuing as new", ["continue_as_new"]),
+            ("Changing workflows", ["patched", "deprecate_patch"]),
+            ("Random numbers and ids", ["random", "uuid", "uuid7", "side_effect"]),
+            (
+                "What others see",
+                ["upsert_search_attributes", "upsert_memo", "set_current_details", "get_current_details"],
+            ),
+            ("The run", ["workflow_info", "is_replaying", "metric_meter"]),
+        ]
+    }
+}
+"""The methods of a handle in the order of tasks."""
+
 
 def libraries() -> list[Library]:
     """Import all libraries, `test` and the one of `ctx`, sorted by name."""
@@ -58,7 +88,10 @@ def _ctx() -> Library:
 
 def pages() -> dict[str, str]:
     """Write all reference pages: file name → text."""
-    found = {f"{library.name}.md": page(library) for library in libraries()}
+    found = {
+        f"{library.name}.md": page(library, examples.shown(str(library.name)), _GROUPS.get(str(library.name), {}))
+        for library in libraries()
+    }
     rows = [f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}" for library in libraries()]
     index = (
         "# Reference\n\n"

@@ -8,7 +8,7 @@ import pkgutil
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from assay.lua.arguments import Parameter
@@ -18,6 +18,8 @@ from assay.lua.values import Name, Path, Seconds
 from assay.permissions.needs import flags
 
 _SHOWN = 3  # functions that an option is shown with
+_NONE: Mapping[str, Any] = types.MappingProxyType({})
+_TYPE_NAME = re.compile(r"\b(?:[a-z]+(?:\.[a-z]+)*\.)?[A-Z]\w+")
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
 _ITEM = re.compile(r"^    (\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 _WORDS = {
@@ -155,23 +157,63 @@ def _defaults(function: Function) -> dict[str, str]:
     return {item.name: _lua(item.default) for item in parameters if item.default is not inspect.Parameter.empty}
 
 
-def page(library: Library) -> str:
-    """Write the page of a library, in Markdown."""
+Groups = Sequence[tuple[str, Sequence[str]]]
+"""Headings, each with the names of the methods below it."""
+
+
+def page(library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[str, Groups] = _NONE) -> str:
+    """Write the page of a library, in Markdown.
+
+    `examples` has what is shown below a function, by its name; `groups` orders the methods of a handle, by its name.
+    """
     names = Types(library)
     parts = [f"# {library.name}", Doc(library.doc).text]
     for function in filter(None, [library.entry, *public(library.functions)]):
-        parts += _function_part(function, names, "##")
+        parts += [*_function_part(function, names, "##"), examples.get(function.title, "")]
     if library.constants:
         parts.append("## Constants")
         parts.append("\n".join(f"- `{library.name}.{name}`: {text}" for name, text in library.constants.items()))
     for handle in library.handles:
         parts += [f"## {handle.name}", Doc(handle.python.__doc__).text, *_table("field", handle_fields(handle))]
-        for method in public(handle.methods):
-            parts += _function_part(method, names, "###")
+        methods = {method.name: method for method in public(handle.methods)}
+        for title, members in groups.get(handle.name, ()):
+            parts.append(f"### {title}")
+            for method in map(methods.pop, members):
+                parts += [*_function_part(method, names, "####"), examples.get(method.title, "")]
+        for method in methods.values():
+            parts += [*_function_part(method, names, "###"), examples.get(method.title, "")]
     names.note_callbacks()
     for cls, name in all_tables(names):
         parts += [f"## {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    here = [name for _, name in all_tables(names)] + [handle.name for handle in library.handles]
+    return _with_links("\n\n".join(filter(None, parts)) + "\n", library, here)
+
+
+def _with_links(text: str, library: Library, here: list[str]) -> str:
+    """Let the types in the tables, and those that functions return, lead to their sections."""
+
+    def link(code: str) -> str:
+        for name in _TYPE_NAME.findall(code):
+            if name in here:
+                return f"[{code}](#{_anchor(name)})"
+            owner = name.rpartition(".")[0]
+            if owner and owner != library.name:
+                return f"[{code}]({owner}.md#{_anchor(name)})"
+        return code
+
+    def row(match: re.Match[str]) -> str:
+        return match[1] + link(match[2]) + match[3]
+
+    def head(match: re.Match[str]) -> str:
+        linked = link(f"`{match[2]}`")
+        return match[0] if linked.startswith("`") else f"{match[1]}\n\nReturns {linked}.\n"
+
+    text = re.sub(r"^(\| `[^`]+` \| )(`[^`]+`)( \|)", row, text, flags=re.MULTILINE)
+    return re.sub(r"^(#+ `[^`]+` → `([^`]+)`)\n", head, text, flags=re.MULTILINE)
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,14 @@
+--- regex.match
+assert(regex.match("order 42", "[0-9]+"))
+
+--- regex.find
+local found = regex.find("order 42", "(?P<number>[0-9]+)")
+assert.eq(found.match, "42")
+assert.eq(found.named.number, "42")
+assert.eq(found.start, 7)
+
+--- regex.find_all
+assert.eq(regex.find_all("1, 22, 333", "[0-9]+"), { "1", "22", "333" })
+
+--- regex.replace
+assert.eq(regex.replace("2026-11-29", "([0-9]+)-([0-9]+)-([0-9]+)", "$3.$2.$1"), "29.11.2026")
