@@ -116,6 +116,11 @@ def test_each_page_of_the_manual_is_on_the_site_and_in_the_navigation(site: Path
     assert [name for name in libraries if f"reference/{name}.html" not in start] == []
 
 
+def test_each_block_of_code_is_one(site: Path) -> None:
+    pages = [path for path in site.rglob("*.html") if "```" in path.read_text("utf-8")]
+    assert [str(path.relative_to(site)) for path in pages] == []
+
+
 def test_a_pipe_in_a_table_has_no_backslash(site: Path) -> None:
     text = (site / "reference" / "ctx.html").read_text("utf-8")
     assert '<code>"warn_and_abandon"|"abandon"</code>' in unescape(text)
