@@ -128,6 +128,12 @@ def test_a_script_that_stopped_the_collector_finds_it_stopped() -> None:
     assert call(Inside(), b"collectgarbage('stop') " + code, text) is False
 
 
+def test_a_script_that_only_reads_and_writes_long_texts_keeps_no_garbage() -> None:
+    text = json.dumps([{"id": number, "name": f"pod-{number}", "tags": ["a", "b"]} for number in range(1000)])
+    code = b"local text = ... for _ = 1, 200 do json.encode(json.parse(text)) end return collectgarbage('count')"
+    assert call(Inside(), code, text) < 30 * 1024  # all of it would be more than 80 MiB
+
+
 def test_functions_of_the_script_are_never_called() -> None:
     """What is inside objects that are alike may have any metatable."""
     code = b"""

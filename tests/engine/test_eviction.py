@@ -11,7 +11,7 @@ import pytest
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
-from assay.temporal.workflow.runs import Observer, Runs, UnknownRunError
+from assay.temporal.workflow.runs import LEFT, Observer, Runs, UnknownRunError
 from engine import jobs
 from engine.driver import TRY, Commands, Drive, Driver, make_settings, result, shown
 
@@ -130,6 +130,21 @@ def test_nothing_keeps_an_evicted_run() -> None:
     runs.activate(activation(jobs.remove()))
     gc.collect()
     assert run() is None
+
+
+def test_runs_that_have_left_are_freed_although_python_does_not_collect() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        runs = Runs([Driver(WAITS).definition], make_settings())
+        left = []
+        for _ in range(LEFT):
+            runs.activate(activation(jobs.initialize()))
+            left.append(weakref.ref(runs.find(jobs.RUN_ID)))
+            runs.activate(activation(jobs.remove()))
+        assert sum(run() is not None for run in left) <= 1  # the one that is leaving
+    finally:
+        gc.enable()
 
 
 def test_what_has_ended_leaves_nothing_behind(drive: Drive) -> None:

@@ -43,7 +43,10 @@ LATE_PARTS = {
     "sandbox": ("add_globals",),
     "snapshot": ("own", "snapshot"),
     "standins": ("LAZY", "lazy", "replace"),
-    "wire": ("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
+    "wire": (
+        *("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
+        *("go_on_collecting", "stop_collecting"),
+    ),
     "write_alike": ("alike_writers", "learn_to_write", "write_run"),
 }
 """What is loaded when it is first needed: each part, and the functions that others use of it.

@@ -5,11 +5,12 @@ local create = table.create
 local byte, char, find, format, gmatch, gsub, match, sub =
   string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
 local utf8char, utf8len, huge = utf8.char, utf8.len, math.huge
-local collectgarbage, error, pcall, rawequal = collectgarbage, error, pcall, rawequal
+local error, pcall, rawequal = error, pcall, rawequal
 local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
 
 local MAX_DEPTH, CONTROLS = host.MAX_DEPTH, host.CONTROLS
 local contains, present = host.contains, host.present
+local go_on_collecting, stop_collecting = host.go_on_collecting, host.stop_collecting
 local null, array_metatable = host.null, host.array_metatable
 
 local BAD_ESCAPE = "\xFF" -- what no text holds
@@ -406,11 +407,10 @@ end
 local function decode_long()
   local plain = controls and '[^"\\\0-\31]*' or backslash < huge and '[^"\\]*' or '[^"]*'
   alike = host.new_alike(plain)
-  local collecting = collectgarbage("isrunning")
-  collectgarbage("stop")
+  local collecting = stop_collecting()
   local ok, value = pcall(decode_root)
   if collecting then
-    collectgarbage("restart")
+    go_on_collecting(collecting)
   end
   alike = nil
   if not ok and rawequal(value, MALFORMED) then

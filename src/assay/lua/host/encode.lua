@@ -5,11 +5,12 @@ local concat, sort = table.concat, table.sort
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
 local mathtype, huge = math.type, math.huge
 local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
-local collectgarbage, error, pcall, setmetatable = collectgarbage, error, pcall, setmetatable
+local error, pcall, setmetatable = error, pcall, setmetatable
 local tonumber, tostring = tonumber, tostring
 
 local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
 local contains, is_text, present = host.contains, host.is_text, host.present
+local go_on_collecting, stop_collecting = host.go_on_collecting, host.stop_collecting
 local null, array_metatable, constant_arrays = host.null, host.array_metatable, host.constant_arrays
 
 local MAX_SIDES = 100 -- lupa's cost per argument grows with their number
@@ -215,7 +216,7 @@ local FIRST_LESSON = 128
 local DEEPEST_ALIKE = MAX_DEPTH - 10
 local unlike, alike, writers
 local unchecked -- whether something was written without a look at whether it is UTF-8
-local collecting -- whether the collector was stopped, and has to go on
+local collecting -- what was in use when the collector was stopped, if it was
 
 local function study(t, shape)
   local count = (unlike[shape] or 0) + 1
@@ -225,8 +226,7 @@ local function study(t, shape)
       alike = host.alike_writers(out, path)
       writers = alike.writers
       -- What is made is needed until the end, so that collecting meanwhile would be for nothing.
-      collecting = collectgarbage("isrunning")
-      collectgarbage("stop")
+      collecting = stop_collecting()
     end
     host.learn_to_write(alike, t, shape)
   end
@@ -432,8 +432,8 @@ function host.encode(value, wanted)
   root, sides, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
   unlike, alike, writers = nil, nil, nil
   if collecting then
-    collectgarbage("restart")
-    collecting = false
+    go_on_collecting(collecting)
+    collecting = nil
   end
   if ok then
     if host.note then

@@ -10,6 +10,7 @@ local host = ...
 
 local char, find = string.char, string.find
 local utf8len = utf8.len
+local collectgarbage, max = collectgarbage, math.max
 
 host.MAX_DEPTH = 1000 -- of nesting
 
@@ -48,4 +49,35 @@ end
 
 function host.is_text(s)
   return utf8len(s) ~= nil
+end
+
+-- Collecting while a long text is read or written ---------------------------------------------------------
+
+local GROWTH = 2.5 -- of what is left after a cycle of the collector, until the next one is worth its time
+local due = 8 * 1024 -- KiB in use from which the collector catches up
+
+-- Stop the collector: next to nothing of what is made from now on is garbage. Returns what `go_on_collecting` is given;
+-- nil if it does not run.
+function host.stop_collecting()
+  if collectgarbage("isrunning") then
+    collectgarbage("stop")
+    return collectgarbage("count")
+  end
+end
+
+-- Let the collector go on, with the work for what was made since there were `before` KiB in use: Lua's own "restart"
+-- forgets it, so that a script that does little but read and write long texts would never get rid of any.
+function host.go_on_collecting(before)
+  collectgarbage("restart")
+  local now = collectgarbage("count")
+  if now < due or collectgarbage("param", "stepmul") == 0 then -- 0: the next step is a whole cycle anyway
+    return
+  end
+  local step = max(collectgarbage("param", "stepsize"), 1024)
+  for _ = 1, (now - before) * 1024 // step do
+    if collectgarbage("step") then
+      due = max(collectgarbage("count") * GROWTH, 8 * 1024)
+      return
+    end
+  end
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 import time
@@ -25,6 +26,9 @@ SLOW = 0.05
 
 QUICK_IN_A_ROW = 100
 """Quick activations of a workflow type after which its new runs are trusted again."""
+
+LEFT = 100
+"""Runs that leave the cache between two collections of Python's."""
 
 WATCHDOG = 10.0
 """Seconds on the clock after which an activation is logged."""
@@ -81,6 +85,7 @@ class Runs:
         self._slow_runs: set[str] = set()
         self._slow_types: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._left = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -188,7 +193,18 @@ class Runs:
             self._observer.rejected(run, _core_message(removal.message))
         self._observer.removed(run)
         run.close()
+        self._collect()
         return completion
+
+    def _collect(self) -> None:
+        """Let Python free the runs that have left: they refer to themselves, and keep the messages that they came with.
+
+        It counts objects and not what they keep, so that with long payloads it would come hundreds of megabytes later.
+        """
+        self._left += 1
+        if self._left >= LEFT:
+            self._left = 0
+            gc.collect(1)
 
     def side_effect(self, run_id: str, key: int) -> Json | None:
         """Run a side effect of a run; on any thread. Raises UnknownRunError, LuaError and HostFailure."""
