@@ -149,7 +149,7 @@ def test_an_invariant_is_checked(assay: Command) -> None:
         ("{ workflows = { A = g } }", "activity 'gone' is neither in the script nor in 'activities'"),
         (
             "{ workflows = { A = g }, activities = { gone = function() sleep(1) end } }",
-            "activity 'gone' waits in sleep: in a simulation nothing may wait",
+            "activity 'gone' waits in sleep: functions of a simulation must not wait",
         ),
         (
             "{ workflows = { A = f }, signals = { { name = 's', at_least = 2, at_most = 1 } } }",

@@ -1,4 +1,4 @@
-"""What `assay test` shows of a schedule that fails: its events, and a timeline of each run."""
+"""The report of a schedule that failed: its events and a timeline of each run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock, and what is due when."""
+"""The virtual clock and the items that are due."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Item(NamedTuple):
 
 
 class Agenda:
-    """What is due, by its time; what is due at the same time keeps the order in which it was added."""
+    """Due items by time; items that are due at the same time keep the order in which they were added."""
 
     def __init__(self) -> None:
         self.now = START

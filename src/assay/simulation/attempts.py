@@ -1,4 +1,4 @@
-"""How one attempt of an activity ends: what is chosen, and what that means."""
+"""Outcomes of one attempt of an activity: the possible ones, the choice, and its result."""
 
 from __future__ import annotations
 

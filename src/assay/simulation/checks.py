@@ -1,4 +1,4 @@
-"""What is checked of every run, for nothing: what it leaves behind when it ends."""
+"""The checks of every run at its end: unfinished handlers, signals that were not taken, unawaited failures."""
 
 from __future__ import annotations
 

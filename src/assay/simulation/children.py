@@ -41,7 +41,7 @@ class Child:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended, as the server knows it."""
+        """True while it has not ended."""
         return self._execution is None or self._execution.is_open
 
     def _names(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Choices: what may go one way or another in a schedule, each under a name of its own."""
+"""Choices: everything that may go one way or another in a schedule, by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.errors import AssayError
 T = TypeVar("T", str, int, float)
 
 Schedule = dict[str, str | int | float]
-"""What was chosen otherwise than usual, by the name of the choice: the events of a schedule."""
+"""The choices that differ from the usual ones, by name: the events of a schedule."""
 
 
 class Unsupported(AssayError):
@@ -35,7 +35,7 @@ class Choices:
         self._rate = source.choice((0.0, 0.03, 0.1, 0.3)) if source is not None else 0.0
         self._shunned: dict[str, bool] = {}
         self.taken: Schedule = {}
-        """What was chosen otherwise than usual, in the order of time."""
+        """The choices that differ from the usual ones, in the order of time."""
 
     def pick(self, name: str, options: Sequence[T], kind: str = "") -> T:
         """Return one of `options`, the first of which is the usual one. A whole kind may be left out of a schedule."""

@@ -1,4 +1,4 @@
-"""What the server does with the commands of a run, one function for each kind."""
+"""The server's handling of a run's commands, one function for each kind."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ class Core:
             heapq.heapify(self._local)
 
     def _is_late(self, job: WorkflowActivationJob) -> bool:
-        """Whether a job is about something that has ended for the run; notes those that end."""
+        """Return true if a job is about a step that has ended for the run; mark the step if this job ends it."""
         kind, seq = _about(job)
         step = self._steps.get((kind, seq)) if kind else None
         if step is None:

@@ -1,4 +1,4 @@
-"""What schedules have shown: which pairs of events in both orders, and what came next to what."""
+"""Coverage of schedules: the orders in which pairs of events occurred, and which events were adjacent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_LABELS = 60
 
 @dataclass
 class Coverage:
-    """What has been seen so far.
+    """The orders and neighbours of events seen so far.
 
     Attributes:
         orders: Pairs of events of which the first came before the second.
@@ -39,7 +39,7 @@ class Coverage:
 
     @property
     def pairs(self) -> int:
-        """How many pairs of events were seen in one schedule."""
+        """The number of pairs of events that occurred in one schedule."""
         return len({frozenset(pair) for pair in self.orders})
 
     def both(self) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ _AT_THE_END = frozenset(
         "child_workflow_execution_terminated",
     }
 )
-"""What comes last of what has come during a workflow task."""
+"""Events that the server moves to the end of those that arrived during a workflow task."""
 
 TASK_TIMEOUT = 10.0
 """Seconds after which a workflow task whose worker has died is handed out again."""
@@ -86,7 +86,7 @@ class Execution:
         self.children: dict[int, Family] = {}
         self.child_ids: dict[int, str] = {}
         self.names: dict[int, str] = {}
-        """What began with an event, by the number of the event."""
+        """Names of what an event began, by the number of the event."""
         self.patches: list[str] = []
         self.search_attributes = dict(start.search_attributes)
         self.updates: dict[str, Update] = {}
@@ -94,9 +94,9 @@ class Execution:
         """The task that a worker has."""
         self.is_cancel_requested = False
         self.knows_of_cancel = False
-        """Whether a completed task brought the request."""
+        """True once a completed task has delivered the cancel request."""
         self.waits_for_task = 0
-        """How many other events come before the task that is scheduled is handed out."""
+        """The number of events that pass before the scheduled task is handed out."""
         self.count = 0
         self.completed_event = 0
         """The number of the event of the task whose commands are applied."""
@@ -119,7 +119,7 @@ class Execution:
 
     @property
     def is_open(self) -> bool:
-        """Whether it runs."""
+        """True while it runs."""
         return self.status == "running"
 
     @property
@@ -209,7 +209,7 @@ class Execution:
 
     @property
     def has_task(self) -> bool:
-        """Whether a task waits for a worker."""
+        """True if a task waits for a worker."""
         return self.is_open and self._scheduled is not None and self.task is None
 
     def _schedule_task(self) -> None:

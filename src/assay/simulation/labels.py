@@ -22,4 +22,4 @@ def label(kind: str, fields: Mapping[str, Any], names: Mapping[int, str]) -> str
     name = names.get(event or 0)
     if name is None:
         return kind.replace("_", " ")
-    return f"{name} {kind.rpartition('_')[2]}"
+    return f"{name} {'timed out' if kind.endswith('timed_out') else kind.rpartition('_')[2]}"

@@ -1,4 +1,4 @@
-"""What may happen in the schedules of a test."""
+"""The plan of a simulation: workflows, activities, messages and limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.temporal.workflow.settings import Definition, Settings
 
 
 class View(Protocol):
-    """What an invariant sees of a run."""
+    """A run as an invariant sees it."""
 
     def query(self, name: str, value: Json | None) -> Json | None:
         """Answer a query. Raises LuaError."""
@@ -21,7 +21,7 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Activity:
-    """How an activity behaves.
+    """The behavior of an activity.
 
     Attributes:
         run: Gives its result; raises LuaError when it fails.
@@ -61,7 +61,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Plan:
-    """What may happen.
+    """The workflows of a simulation, and everything that may happen to them.
 
     Attributes:
         definitions: The workflows by type.

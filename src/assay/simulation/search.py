@@ -44,7 +44,7 @@ class Found:
 
 @dataclass
 class Report:
-    """What a search has found.
+    """The result of a search.
 
     Attributes:
         count: How many schedules were run.

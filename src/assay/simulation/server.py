@@ -1,4 +1,4 @@
-"""How the parts of the simulated server see each other: the server as a run sees it, and a run as others see it."""
+"""Interfaces between the parts of the simulated server: the server as a run sees it, and a run as others see it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Family(Protocol):
 
     @property
     def command(self) -> Any:
-        """What started it."""
+        """The command that started it."""
 
     def follow(self, execution: Run) -> None:
         """Note the run that continues it."""
@@ -59,20 +59,20 @@ class Run(Protocol):
     children: dict[int, Family]
     child_ids: dict[int, str]
     names: dict[int, str]
-    """What began with an event, by the number of the event."""
+    """Names of what an event began, by the number of the event."""
     patches: list[str]
     """The patches that it has taken."""
     search_attributes: dict[str, Payload]
     completed_event: int
     """The number of the event of the task whose commands are applied."""
     count: int
-    """How many workflow tasks it has had."""
+    """The number of its workflow tasks so far."""
     knows_of_cancel: bool
-    """Whether a completed task has brought a cancel request."""
+    """True once a completed task has delivered a cancel request."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it runs."""
+        """True while it runs."""
 
     @property
     def title(self) -> str:

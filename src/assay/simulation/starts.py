@@ -1,4 +1,4 @@
-"""How a simulated run was started."""
+"""The start of a simulated run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.temporal.core.protos import WorkflowActivationJob
 
 @dataclass(frozen=True)
 class Start:
-    """How a run was started.
+    """The start of a run.
 
     Attributes:
         workflow_id: The workflow.

@@ -25,7 +25,7 @@ class Round:
 
 @dataclass
 class LocalEnd:
-    """How a local activity, or a side effect, ended.
+    """The end of a local activity or a side effect.
 
     Attributes:
         command: What started it.
@@ -109,6 +109,6 @@ class Task:
 
     @property
     def is_traceless(self) -> bool:
-        """Whether nothing of it is in the history: it only brought updates, and all were rejected."""
+        """True if the history has nothing of it: it only brought updates, and all were rejected."""
         brought = all(job.HasField("do_update") for job in self.jobs)
         return bool(self.jobs) and brought and not self.recorded()

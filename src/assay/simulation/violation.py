@@ -1,4 +1,4 @@
-"""What is wrong with a run."""
+"""Violations: faults that a schedule reveals."""
 
 from __future__ import annotations
 

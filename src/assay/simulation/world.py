@@ -57,7 +57,7 @@ class Sent:
 
 @dataclass
 class Trace:
-    """What happened in a schedule, for its coverage: names of events, and where the workflow tasks were.
+    """The events of a schedule, for its coverage.
 
     Attributes:
         labels: Events of runs; "task" where a worker got a workflow task.
@@ -438,7 +438,7 @@ class World:
         where = self.first.core.where() if self.first.is_open else ""
         self._check_replays()
         if self.first.is_open:
-            raise Violation("stuck", "the workflow waits for what can never come", where)
+            raise Violation("stuck", "the workflow is blocked: nothing that it waits for can happen", where)
         for problem in self._problems:
             if problem.kind not in self.plan.allowed:
                 raise problem

@@ -55,7 +55,7 @@ _MAX_TRACED = 12
 
 @dataclasses.dataclass
 class Asked:
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes:
         count: How many schedules; None for as many as the exploration says.
@@ -70,7 +70,7 @@ class Asked:
 
 @dataclasses.dataclass
 class Outcome:
-    """How an exploration ended.
+    """The outcome of an exploration.
 
     Attributes:
         message: What is wrong; empty when nothing is.
@@ -118,9 +118,7 @@ def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome
     traced = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, parts=(TRACE,)))
     world, again = Explorer(traced, lambda world: prepared.check(exploration, world)).repeat(events, lines.watch)
     if again is None or again.key != violation.key:
-        notes.append(
-            "the schedule does not fail again in the same way: does the test keep something between schedules?"
-        )
+        notes.append("the schedule did not fail again in the same way: the test must not keep state between schedules")
     histories = [history.to_json() for history in show.histories(world)]
     return Outcome(violation.message, violation.traceback, notes, lines.timelines(world), events, histories)
 
@@ -161,9 +159,9 @@ def _notes(report: Report) -> Iterator[str]:
     seen, found = report.coverage, report.found
     ran = f"{report.count} schedule{'s' if report.count != 1 else ''}"
     if found is not None:
-        yield f"schedule {found.number} fails; made smaller from {found.events} to {len(found.schedule)} events"
+        yield f"schedule {found.number} failed; shrunk from {found.events} to {len(found.schedule)} events"
     else:
-        yield f"{ran} passed" + ("; nothing new came in the last of them" if report.has_stopped_early else "")
+        yield f"{ran} passed" + ("; stopped early: nothing new in the last 1000" if report.has_stopped_early else "")
     both = sorted(seen.both(), key=_is_about_faults)
     yield f"{seen.pairs} pairs of events, {len(both)} of them seen in both orders"
     for first, second in both[:_MAX_PAIRS]:
@@ -325,7 +323,7 @@ def _call(function: LuaFunction, arguments: Any, what: str, delivery: bytes = b"
         waited, operation = host.callbacks.take_operation(event[1])
         operation.close()
         host.discard(task, has_begun=False)
-        raise Unsupported(f"{what} waits in {waited.title}: in a simulation nothing may wait")
+        raise Unsupported(f"{what} waits in {waited.title}: functions of a simulation must not wait")
     return host.result(event)
 
 

@@ -14,7 +14,7 @@ DEFAULT_SCHEDULES = 100
 
 @dataclass(kw_only=True)
 class ActivityBehavior:
-    """How an activity behaves in schedules.
+    """The behavior of an activity in schedules.
 
     Attributes:
         run: Gets the input, and returns the result or raises an error; it must not wait. Returns nil when left out.
@@ -53,7 +53,7 @@ class MessageOptions:
 
 @dataclass(kw_only=True)
 class ExploreOptions:
-    """What is explored, and what may happen.
+    """The workflow that is explored, and everything that may happen to it.
 
     Attributes:
         script: A worker script, seen from the folder of the test file.
@@ -165,7 +165,7 @@ class ExploredSignal:
 
 @dataclass
 class Explored:
-    """How the workflow went in one schedule.
+    """The outcome of the workflow in one schedule.
 
     Attributes:
         status: "completed", "failed", "cancelled" or "timed out".

@@ -12,7 +12,7 @@ from typing import Any
 from assay.errors import AssayError
 
 FORMAT = "assay schedule 1"
-"""What the first field of a schedule's file says."""
+"""The value of `format` in the file of a schedule."""
 
 
 def write_schedule(folder: str, file: str, name: str, seed: int, message: str, events: Mapping[str, Any]) -> str:
