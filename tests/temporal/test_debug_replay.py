@@ -301,6 +301,21 @@ def test_a_replay_restarts(runs: Runs) -> None:
         assert client.ended() == 0
 
 
+def test_a_restart_reads_the_script_anew(runs: Runs) -> None:
+    path = str(runs.lua.folder / runs.lua.command.script(WORKER, "restarted.lua"))
+    with debugging(runs.lua.command) as client:
+        client.launch(program=path, args=[runs.queue, "nowhere"], workflowId=runs.done, breakpoints={path: [RETURN]})
+        stop = client.stopped()
+        runs.lua.command.script(WORKER.replace("local rounds = 0", "local rounds = 100"), "restarted.lua")
+        client.request("restart")
+        stop = client.stopped()
+        assert client.scope(stop, "Locals")["rounds"] == "106"
+        runs.lua.command.script("this is no Lua", "restarted.lua")
+        client.request("restart")
+        assert client.ended() == 1
+        assert "restarted.lua:1: syntax error" in client.outputs("important")
+
+
 def test_a_replay_steps_back(runs: Runs) -> None:
     with runs.debugging(runs.done, SLEEP) as client:
         assert client.event("capabilities")["capabilities"]["supportsStepBack"]

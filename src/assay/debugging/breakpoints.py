@@ -90,7 +90,7 @@ def _identity(point: Message) -> tuple[Any, ...]:
 
 
 def event_breakpoint(name: str, identity: int) -> tuple[EventSpec | None, Message]:
-    """What a function breakpoint stands for, and how the editor sees it."""
+    """Return the events that a function breakpoint names, None for a bad name, and how the editor sees it."""
     answer: dict[str, Any] = {"id": identity, "verified": True}
     try:
         return EventSpec.parse(name), answer

@@ -1,4 +1,4 @@
-"""What the adapter can do, as the protocol has it."""
+"""The capabilities of the adapter."""
 
 from __future__ import annotations
 

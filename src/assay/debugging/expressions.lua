@@ -161,7 +161,7 @@ function debugger.evaluate(text, frame)
   return unpack(results, 1, results.n)
 end
 
--- Whether the count of hits of a breakpoint fulfils its condition: "5", ">= 5", "% 2", …
+-- Return true if the count of hits of a breakpoint fulfils its condition: "5", ">= 5", "% 2", …
 function debugger.counts(condition, hits)
   local operator, number = match(condition, "^%s*([<>=!~%%]*)%s*(%d+)%s*$")
   number = tonumber(number)

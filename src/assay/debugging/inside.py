@@ -49,13 +49,13 @@ def statements(path: str) -> bytes:
 
 @library.function(pure=True)
 def changes(version: int) -> bytes:
-    """Return what the editor wants, as JSON; empty when nothing is newer than `version`."""
+    """Return the editor's settings and requests as JSON; empty when none is newer than `version`."""
     return _sessions[0].changes(version)
 
 
 @library.function(pure=True)
 def stopped(event: bytes) -> None:
-    """Tell that the program has stopped; `event` is JSON."""
+    """Report that the program has stopped; `event` is JSON."""
     _sessions[0].stopped(event)
 
 
@@ -73,7 +73,7 @@ def output(text: str) -> None:
 
 @library.function(pure=True)
 def arrived(tick: int) -> None:
-    """Tell that a trip to an earlier line has come to its end, or has found the line."""
+    """Report the number of the line that a search for an earlier line has found."""
     _sessions[0].arrived(tick)
 
 

@@ -47,7 +47,7 @@ class Launch:
 
     @property
     def is_replay(self) -> bool:
-        """Whether a run is replayed."""
+        """Return true if a run is replayed."""
         return bool(self.workflow_id or self.history)
 
 

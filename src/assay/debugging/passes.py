@@ -21,7 +21,7 @@ class Passes:
 
     def __init__(self) -> None:
         self.trip: Message | None = None
-        """What the pass that begins is told of the line that it goes to; None when it stops as usual."""
+        """The line that the pass goes to, or looks for; None when it stops as usual."""
         self._next: Message | None = None
         self._is_searching = False
 

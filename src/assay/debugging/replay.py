@@ -1,18 +1,21 @@
-"""Debugging the replay of a run, from its history alone and as often as somebody likes.
+"""Debugging the replay of a run, from its history alone and any number of times.
 
 Nothing is executed: no activity runs, and no command reaches a server.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
 from assay.debugging import events, inside
 from assay.debugging.launch import Launch
+from assay.debugging.passes import Kind
 from assay.debugging.session import Session
 from assay.errors import AssayError
 from assay.libraries import LIBRARIES
@@ -49,14 +52,30 @@ class DebuggedReplay:
         Raises AssayError when there is nothing to replay: then nothing has begun.
         """
         logs.silence(verbose=False)
-        script = await self._read()
-        try:
+        async with self._script() as script:
             self._history = (await self._find(script)).history
             await self._prepare(script)
             self._session.begin(counted=True)
             self._session.on_events = self._choose_events
             self._choose_events()
-            return await self._passes(script)
+            kind = await self._passes()
+        while kind is not None:
+            try:
+                async with self._script() as script:
+                    await self._prepare(script)
+                    self._choose_events()
+                    kind = await self._passes()
+            except AssayError as error:  # of the script, which has changed
+                self._session.output("important", f"{error}\n")
+                return 1
+        return self._report()
+
+    @contextlib.asynccontextmanager
+    async def _script(self) -> AsyncIterator[Script]:
+        """Read the script, and let go of it at the end."""
+        script = await self._read()
+        try:
+            yield script
         finally:
             await script.close()
 
@@ -74,7 +93,7 @@ class DebuggedReplay:
         return await reading.from_server(client, launch.workflow_id, launch.run_id or None)
 
     async def _prepare(self, script: Script) -> None:
-        """Replay once without a stop: the calls behind the events are known then, and whether the run matches."""
+        """Replay once without a stop, for the calls behind the events and the verdict."""
         self._workflows = Workflows(script.workers)
         self._trace = await Replay(script.workers).trace(self._history)
 
@@ -86,28 +105,22 @@ class DebuggedReplay:
         self._session.calls = self._stops.calls
         self._session.changed()
 
-    async def _passes(self, script: Script) -> int:
-        session = self._session
-        while True:
-            if self._launch.stop_on_entry and not session.is_traveling:
-                session.stop_soon("entry")
+    async def _passes(self) -> Kind | None:
+        """Replay the run, and again as long as the editor goes back; return "anew" when it wants a restart."""
+        kind: Kind | None = "again"
+        while kind == "again":
+            if self._launch.stop_on_entry and not self._session.is_traveling:
+                self._session.stop_soon("entry")
             await self._pass()
-            match session.next_pass():
-                case "anew":
-                    await script.close()
-                    script = await self._read()
-                    await self._prepare(script)
-                    self._choose_events()
-                case None:
-                    break
-        return self._report()
+            kind = self._session.next_pass()
+        return kind
 
     async def _pass(self) -> None:
         settings = self._workflows.settings
         settings = dataclasses.replace(
             settings,
             libraries={**settings.libraries, **inside.LIBRARIES},
-            # What is looked at needs room too; and nobody who waits for the editor uses the CPU of the run.
+            # The debugger needs room too, and uses CPU that is not the run's.
             limits=WorkflowLimits(memory_mb=2 * settings.limits.memory_mb, cpu_seconds=math.inf),
             parts=inside.PARTS,
             prints_in_replay=True,
@@ -131,13 +144,13 @@ class DebuggedReplay:
             run.host.state.invoke(b"stop_idle", reason, text.encode())
 
     def task_failed(self, message: str) -> None:
-        """Tell that a workflow task fails."""
+        """Report that a workflow task fails."""
         if not self._session.is_abandoned:
             self._session.output("important", f"the workflow task fails: {message}\n")
 
     @property
     def stops_at_end(self) -> bool:
-        """Whether the run stops at the end of its history."""
+        """Return true if the run stops at the end of its history."""
         return self._launch.stop_at_end
 
     def _report(self) -> int:
@@ -164,7 +177,7 @@ class _Watch(Observer):
             self._replay.activating(act)
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Tell of a workflow task that fails."""
+        """Report a workflow task that fails."""
         if completion.HasField("failed"):
             self._replay.task_failed(completion.failed.failure.message)
 

@@ -30,7 +30,7 @@ _RUNNING = "the program is running"
 
 
 class Session:
-    """One session: what the editor wants, and where the program is."""
+    """One session: the editor's settings and requests, and the state of the program."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self._source = source
@@ -57,11 +57,11 @@ class Session:
         self._back: Message | None = None  # the request to go back that is carried out
         self._passes = Passes()
         self.is_abandoned = False
-        """Whether the Lua code that runs is being given up."""
+        """The Lua code that runs is being given up."""
         self.calls: dict[int, str] = {}
         """Why to stop at which call of Python by the script."""
         self.is_counted = False
-        """Whether the run comes to the same lines when it runs again."""
+        """The run comes to the same lines when it runs again."""
         self.on_pause: Callable[[], None] | None = None
         """Called on the reading thread when the program is to pause: it may be waiting."""
         self.on_events: Callable[[], None] | None = None
@@ -227,7 +227,7 @@ class Session:
         return wanted
 
     def begin(self, *, counted: bool = False) -> None:
-        """Tell that the program begins; `counted`: it can go back."""
+        """Report that the program begins; `counted`: it can go back."""
         assert self._launch_request is not None
         self.is_counted = counted
         if counted:
@@ -235,12 +235,12 @@ class Session:
         self._writer.answer(self._launch_request)
 
     def refuse(self, message: str) -> None:
-        """Tell that the program cannot begin."""
+        """Report that the program cannot begin."""
         assert self._launch_request is not None
         self._writer.refuse(self._launch_request, message, shown=True)
 
     def end(self, code: int) -> None:
-        """Tell that the program has ended, with its exit code."""
+        """Report that the program has ended, with its exit code."""
         with self._lock:
             self._has_ended = True
         self._writer.event("exited", exitCode=code)
@@ -260,7 +260,7 @@ class Session:
         return [*own, *self._function_events, *(chosen or [])]
 
     def changes(self, version: int) -> bytes:
-        """What the editor wants, as JSON; empty when nothing is newer than `version`."""
+        """Return the settings and requests as JSON; empty when none is newer than `version`."""
         if version == self._version:
             return b""
         with self._lock:
@@ -290,12 +290,12 @@ class Session:
 
     @property
     def is_traveling(self) -> bool:
-        """Whether the next pass goes back to an earlier line."""
+        """Return true if the next pass goes back to an earlier line."""
         return self._passes.trip is not None
 
     @property
     def is_to_pause(self) -> bool:
-        """Whether the program is to stop at the next line, which has not come."""
+        """Return true if the program is to stop at the next line, which has not come."""
         return self._pause is not None
 
     def take_pause(self) -> bool:
@@ -305,7 +305,7 @@ class Session:
             return taken
 
     def stopped(self, event: bytes) -> None:
-        """Note that the program stands still, and tell the editor why."""
+        """Report that the program stands still, and why."""
         stop: Message = json.loads(event)
         self._threads = stop.pop("threads") or []
         self._last_stop = stop

@@ -13,12 +13,12 @@ local raw_status, running = coroutine.status, coroutine.running
 local byte, sub = string.byte, string.sub
 local next, pcall, select, setmetatable, type, xpcall = next, pcall, select, setmetatable, type, xpcall
 
-local MANY = 1000 -- lines between two looks for what the editor wants meanwhile
+local MANY = 1000 -- lines between two looks for new settings and requests
 
 host.has_no_limits = true
 
 local busy = false -- this side is at work: what it runs is not debugged
-local version = 0 -- of what Python has told
+local version = 0 -- of the settings and requests
 local points = {} -- file -> line -> breakpoints
 local lines = {} -- lines on which any file has one
 local is_tracked = false -- one is on a statement of several lines: which line ran before is of interest
@@ -71,7 +71,7 @@ end
 
 local called = setmetatable({}, host.WEAK_KEYS) -- function -> the lines of the call whose arguments it has evaluated
 
--- What the editor wants ------------------------------------------------------------------------------------
+-- Settings and requests ------------------------------------------------------------------------------------
 
 local function apply(changes)
   version = changes.version
@@ -201,7 +201,7 @@ local function begin_step(mode, id)
   end
 end
 
--- Stop at thread `id`, and serve until the program goes on. `event` is what the editor is told.
+-- Stop at thread `id`, and serve until the program goes on. `event` is the body of the editor's event.
 local function serve(id, event)
   busy = true
   step, pending = nil, nil
@@ -287,7 +287,7 @@ local function travel(co, of_line)
   end
 end
 
--- Whether a line is no new step: what comes after the arguments of a call over several lines belongs to its first line.
+-- Return true if a line is no new step: what comes after the arguments of a call over several lines belongs to its first line.
 local function is_old(fn, line, of_file)
   local before, last, done = last_line[fn], of_file and of_file[line], called[fn]
   last_line[fn] = line
