@@ -178,7 +178,7 @@ def test_a_history_file_and_json(assay: Command) -> None:
     entries = {entry["kind"]: entry for entry in reversed(shown["entries"])}
     assert entries["child workflow"]["result"] == [["hello", 1, 2]]
     assert entries["child workflow"]["place"].endswith("worker.lua:45")
-    assert entries["signal to workflow"]["place"].endswith("worker.lua:50")
+    assert entries["signal to another workflow"]["place"].endswith("worker.lua:50")
     assert all(entry["at"] >= 0 for entry in shown["entries"])
 
 

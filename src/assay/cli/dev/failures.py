@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.exceptions import FailureError
 
 from assay.cli.dev.report import Failure
+from assay.temporal.data.history_events import EVENT_TYPES, attributes_of
 
 _POSITION = re.compile(r"^\s*([^\s\[][^\n]*?:\d+): *", re.MULTILINE)
 _RECENT = 10  # events among which the failure of a workflow task is looked for
@@ -32,13 +33,12 @@ async def of_workflow(client: Client, row: WorkflowExecution) -> Failure | None:
     if not events:
         return None
     what, time = f"{row.workflow_type} {row.id}", events[-1].event_time.ToDatetime(UTC)
-    last = events[-1]
-    if last.HasField("workflow_execution_failed_event_attributes"):
-        return await of_failure(client, last.workflow_execution_failed_event_attributes.failure, what, time)
-    if last.HasField("workflow_execution_terminated_event_attributes"):
-        reason = last.workflow_execution_terminated_event_attributes.reason
-        return Failure(time.timestamp(), what, "", f"terminated: {reason}" if reason else "terminated")
-    return Failure(time.timestamp(), what, "", "timed out")
+    name, attributes = attributes_of(events[-1])
+    status = EVENT_TYPES[name].state
+    if status == "failed":
+        return await of_failure(client, attributes.failure, what, time)
+    reason = attributes.reason if status == "terminated" else ""
+    return Failure(time.timestamp(), what, "", f"{status}: {reason}" if reason else status)
 
 
 async def of_workflow_task(client: Client, row: WorkflowExecution) -> Failure | None:
@@ -48,10 +48,11 @@ async def of_workflow_task(client: Client, row: WorkflowExecution) -> Failure | 
     )
     events = (await client.workflow_service.get_workflow_execution_history_reverse(request)).history.events
     for event in events:
-        if event.HasField("workflow_task_failed_event_attributes"):
-            sent = event.workflow_task_failed_event_attributes.failure
+        name, attributes = attributes_of(event)
+        if name == "workflow_task_failed":
             time = event.event_time.ToDatetime(UTC)
-            return await of_failure(client, sent, f"{row.workflow_type} {row.id}: workflow task", time)
+            what = f"{row.workflow_type} {row.id}: {EVENT_TYPES[name].kind}"
+            return await of_failure(client, attributes.failure, what, time)
     return None
 
 

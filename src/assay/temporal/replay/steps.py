@@ -13,6 +13,20 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 
 from assay.temporal.core.protos import WorkflowCommand
+from assay.temporal.data.history_events import (
+    ACTIVITY,
+    CANCEL_OF_WORKFLOW,
+    CHILD_WORKFLOW,
+    EVENT_TYPES,
+    MEMO,
+    NEXUS_OPERATION,
+    SEARCH_ATTRIBUTES,
+    SIGNAL_TO_WORKFLOW,
+    TIMER,
+    attributes_of,
+    field,
+    input_of,
+)
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 
@@ -55,64 +69,44 @@ class Step:
         return self.identity == other.identity
 
 
-_ACTIVITY = "activity"
-_NEXUS = "Nexus operation"
-_CHILD = "child workflow"
-_TIMER = "timer"
-_SIGNAL = "signal to another workflow"
-_CANCEL = "cancellation of another workflow"
-_COMPLETED = "the workflow completed"
-_FAILED = "the workflow failed"
-_CANCELLED = "the workflow cancelled"
-_AS_NEW = "the run continued as new"
 _LOCAL = "local activity or side effect"
 _PATCH = "patch"
-_ATTRIBUTES = "search attributes"
-_MEMO = "memo"
+
+
+def _closed(status: str) -> str:
+    return f"the workflow {status}"
+
+
+_AS_NEW = _closed("continued as new")
 
 _COMMANDS = {
-    "schedule_activity": (_ACTIVITY, "activity_type", "activity_id"),
-    "schedule_nexus_operation": (_NEXUS, "operation", ""),
-    "start_child_workflow_execution": (_CHILD, "workflow_type", "workflow_id"),
-    "start_timer": (_TIMER, "", "seq"),
-    "signal_external_workflow_execution": (_SIGNAL, "signal_name", ""),
-    "request_cancel_external_workflow_execution": (_CANCEL, "", ""),
-    "complete_workflow_execution": (_COMPLETED, "", ""),
-    "fail_workflow_execution": (_FAILED, "", ""),
-    "cancel_workflow_execution": (_CANCELLED, "", ""),
+    "schedule_activity": (ACTIVITY, "activity_type", "activity_id"),
+    "schedule_nexus_operation": (NEXUS_OPERATION, "operation", ""),
+    "start_child_workflow_execution": (CHILD_WORKFLOW, "workflow_type", "workflow_id"),
+    "start_timer": (TIMER, "", "seq"),
+    "signal_external_workflow_execution": (SIGNAL_TO_WORKFLOW, "signal_name", ""),
+    "request_cancel_external_workflow_execution": (CANCEL_OF_WORKFLOW, "", ""),
+    "complete_workflow_execution": (_closed("completed"), "", ""),
+    "fail_workflow_execution": (_closed("failed"), "", ""),
+    "cancel_workflow_execution": (_closed("cancelled"), "", ""),
     "continue_as_new_workflow_execution": (_AS_NEW, "", ""),
     "schedule_local_activity": (_LOCAL, "activity_type", "seq"),
     "set_patch_marker": (_PATCH, "patch_id", ""),
-    "upsert_workflow_search_attributes": (_ATTRIBUTES, "", ""),
-    "modify_workflow_properties": (_MEMO, "", ""),
+    "upsert_workflow_search_attributes": (SEARCH_ATTRIBUTES, "", ""),
+    "modify_workflow_properties": (MEMO, "", ""),
 }
 """Commands that are steps: kind, and the fields with the name and the key."""
 
-_EVENTS = {
-    "activity_task_scheduled_event_attributes": (_ACTIVITY, "activity_type.name", "activity_id"),
-    "nexus_operation_scheduled_event_attributes": (_NEXUS, "operation", ""),
-    "start_child_workflow_execution_initiated_event_attributes": (_CHILD, "workflow_type.name", "workflow_id"),
-    "timer_started_event_attributes": (_TIMER, "", "timer_id"),
-    "signal_external_workflow_execution_initiated_event_attributes": (_SIGNAL, "signal_name", ""),
-    "request_cancel_external_workflow_execution_initiated_event_attributes": (_CANCEL, "", ""),
-    "workflow_execution_completed_event_attributes": (_COMPLETED, "", ""),
-    "workflow_execution_failed_event_attributes": (_FAILED, "", ""),
-    "workflow_execution_canceled_event_attributes": (_CANCELLED, "", ""),
-    "workflow_execution_continued_as_new_event_attributes": (_AS_NEW, "", ""),
-    "upsert_workflow_search_attributes_event_attributes": (_ATTRIBUTES, "", ""),
-    "workflow_properties_modified_event_attributes": (_MEMO, "", ""),
-}
-
 _INPUTS = {
-    _ACTIVITY: ("arguments", "input.payloads"),
-    _NEXUS: ("input", "input"),
-    _CHILD: ("input", "input.payloads"),
-    _SIGNAL: ("args", "input.payloads"),
-    _AS_NEW: ("arguments", "input.payloads"),
+    ACTIVITY: "arguments",
+    NEXUS_OPERATION: "input",
+    CHILD_WORKFLOW: "input",
+    SIGNAL_TO_WORKFLOW: "args",
+    _AS_NEW: "arguments",
 }
-"""The fields with the input of a step, in a command and in an event."""
+"""The fields with the input of a step in a command."""
 
-_UNORDERED = frozenset({_LOCAL, _PATCH, _ATTRIBUTES, _MEMO})
+_UNORDERED = frozenset({_LOCAL, _PATCH, SEARCH_ATTRIBUTES, MEMO})
 
 _TAKEN_BACK = {
     "cancel_timer": "start_timer",
@@ -122,47 +116,42 @@ _TAKEN_BACK = {
 """Commands that, in the same workflow task, undo another one: it never reaches the history."""
 
 _CALLS: dict[str, tuple[str, ...]] = {
-    _ACTIVITY: ("ctx:execute_activity", "ctx:start_activity"),
+    ACTIVITY: ("ctx:execute_activity", "ctx:start_activity"),
     _LOCAL: ("ctx:execute_local_activity", "ctx:start_local_activity"),
-    _NEXUS: ("ctx:execute_nexus_operation", "ctx:start_nexus_operation"),
-    _CHILD: ("ctx:execute_child_workflow", "ctx:start_child_workflow"),
-    _TIMER: ("ctx:sleep", "ctx:start_timer", "ctx:with_timeout"),
-    _SIGNAL: ("ctx:signal_workflow", "future:signal"),
-    _CANCEL: ("ctx:cancel_workflow",),
+    NEXUS_OPERATION: ("ctx:execute_nexus_operation", "ctx:start_nexus_operation"),
+    CHILD_WORKFLOW: ("ctx:execute_child_workflow", "ctx:start_child_workflow"),
+    TIMER: ("ctx:sleep", "ctx:start_timer", "ctx:with_timeout"),
+    SIGNAL_TO_WORKFLOW: ("ctx:signal_workflow", "future:signal"),
+    CANCEL_OF_WORKFLOW: ("ctx:cancel_workflow",),
     _AS_NEW: ("ctx:continue_as_new",),
     _PATCH: ("ctx:patched", "ctx:deprecate_patch"),
-    _ATTRIBUTES: ("ctx:upsert_search_attributes",),
-    _MEMO: ("ctx:upsert_memo",),
+    SEARCH_ATTRIBUTES: ("ctx:upsert_search_attributes",),
+    MEMO: ("ctx:upsert_memo",),
 }
 """The calls behind the steps of a kind."""
 _TIMED_WAITS = ("ctx:wait_signal", "ctx:wait_condition", "ctx:await_all", "ctx:await_any")
 """They start a timer when they have a timeout."""
-_NAMED = frozenset({_ACTIVITY, _LOCAL, _CHILD, _PATCH})
+_NAMED = frozenset({ACTIVITY, _LOCAL, CHILD_WORKFLOW, _PATCH})
 """Steps whose name is the first argument of the call behind them."""
 
 
-def _field(message: object, path: str) -> str:
-    value = message
-    for part in filter(None, path.split(".")):
-        value = getattr(value, part)
-    return str(value) if path else ""
+def _text(message: object, path: str) -> str:
+    return str(field(message, path)) if path else ""
 
 
-def _find(message: Any, path: str) -> Any:
-    for part in path.split("."):
-        message = getattr(message, part)
-    return message
-
-
-def _input(kind: str, message: Any, *, is_event: bool) -> tuple[bytes, ...]:
+def _input(kind: str, command: Any) -> list[Payload]:
     if kind not in _INPUTS:
-        return ()
-    found = _find(message, _INPUTS[kind][is_event])
-    return tuple(item.SerializeToString() for item in ([found] if isinstance(found, Payload) else found))
+        return []
+    found = getattr(command, _INPUTS[kind])
+    return [found] if isinstance(found, Payload) else list(found)
+
+
+def _bytes(payloads: Iterable[Payload]) -> tuple[bytes, ...]:
+    return tuple(payload.SerializeToString() for payload in payloads)
 
 
 def _nanoseconds(kind: str, message: Any) -> int:
-    if kind != _TIMER:
+    if kind != TIMER:
         return 0
     duration: Duration = message.start_to_fire_timeout
     return duration.ToNanoseconds()
@@ -170,23 +159,22 @@ def _nanoseconds(kind: str, message: Any) -> int:
 
 def event_step(event: HistoryEvent) -> Step | None:
     """The step that an event records, None when the server made it by itself."""
-    attributes = event.WhichOneof("attributes") or ""
+    attributes, value = attributes_of(event)
     where = f"event {event.event_id}"
-    if attributes == "marker_recorded_event_attributes":
-        return _marker_step(event.marker_recorded_event_attributes, where)
-    if attributes not in _EVENTS:
+    if attributes == "marker_recorded":
+        return _marker_step(value, where)
+    found = EVENT_TYPES.get(attributes)
+    if found is None or not found.is_command:
         return None
-    kind, name, key = _EVENTS[attributes]
-    value = getattr(event, attributes)
-    found = _field(value, key)
+    kind, key = _closed(found.state) if found.closes else found.kind, _text(value, found.key)
     return Step(
         kind,
-        _field(value, name),
+        _text(value, found.name),
         where,
-        found if kind == _CHILD else "",
-        found,
+        key if kind == CHILD_WORKFLOW else "",
+        key,
         kind not in _UNORDERED,
-        _input(kind, value, is_event=True),
+        _bytes(input_of(found, value)),
         _nanoseconds(kind, value),
     )
 
@@ -270,20 +258,20 @@ class Taken:
                 if undone is not None:
                     self.steps = [step for step in self.steps if step is not undone]
                 elif variant == "cancel_child_workflow_execution":
-                    self.steps.append(Step(_CANCEL, task=task))
+                    self.steps.append(Step(CANCEL_OF_WORKFLOW, task=task))
         # A signal to a child becomes a command when the child has started.
         self._late = [call for call in left if call.title == "future:signal"]
 
 
 def _command_step(variant: str, value: object, calls: list[Call], task: int) -> Step:
     kind, name_field, key_field = _COMMANDS[variant]
-    name, key = _unless_hidden(_field(value, name_field)), _field(value, key_field)
+    name, key = _unless_hidden(_text(value, name_field)), _text(value, key_field)
     source = next((call for call in calls if _is_behind(call, kind, name)), None)
     if source is not None:
         calls.remove(source)
-    detail = key if kind == _CHILD else ""
+    detail = key if kind == CHILD_WORKFLOW else ""
     if variant == "fail_workflow_execution":
-        detail = _field(value, "failure.message")
+        detail = _text(value, "failure.message")
     place, number = (source.place, source.number) if source else ("", 0)
     return Step(
         kind,
@@ -292,7 +280,7 @@ def _command_step(variant: str, value: object, calls: list[Call], task: int) -> 
         detail,
         key,
         kind not in _UNORDERED,
-        _input(kind, value, is_event=False),
+        _bytes(_input(kind, value)),
         _nanoseconds(kind, value),
         task,
         number,
@@ -302,7 +290,7 @@ def _command_step(variant: str, value: object, calls: list[Call], task: int) -> 
 def _is_behind(call: Call, kind: str, name: str) -> bool:
     if kind == _LOCAL and not name:
         return call.title == "ctx:side_effect"
-    if kind == _TIMER and call.has_timeout and call.title in _TIMED_WAITS:
+    if kind == TIMER and call.has_timeout and call.title in _TIMED_WAITS:
         return True
     return call.title in _CALLS.get(kind, ()) and (kind not in _NAMED or call.first == name)
 

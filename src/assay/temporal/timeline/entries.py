@@ -12,6 +12,16 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from assay.lua.values import Value
+from assay.temporal.data.history_events import (
+    ACTIVITY,
+    EVENT_TYPES,
+    NEXUS_OPERATION,
+    SEARCH_ATTRIBUTES,
+    EventType,
+    attributes_of,
+    input_of,
+)
+from assay.temporal.data.history_events import field as field_of
 from assay.temporal.replay.steps import marker_data
 from assay.temporal.timeline import payloads
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
@@ -81,54 +91,6 @@ class Timeline:
     standstill: str = ""
 
 
-_ENDS = {
-    "activity_task_completed": ("scheduled_event_id", "completed"),
-    "activity_task_failed": ("scheduled_event_id", "failed"),
-    "activity_task_timed_out": ("scheduled_event_id", "timed out"),
-    "activity_task_canceled": ("scheduled_event_id", "cancelled"),
-    "timer_fired": ("started_event_id", "fired"),
-    "timer_canceled": ("started_event_id", "cancelled"),
-    "start_child_workflow_execution_failed": ("initiated_event_id", "not started"),
-    "child_workflow_execution_completed": ("initiated_event_id", "completed"),
-    "child_workflow_execution_failed": ("initiated_event_id", "failed"),
-    "child_workflow_execution_canceled": ("initiated_event_id", "cancelled"),
-    "child_workflow_execution_timed_out": ("initiated_event_id", "timed out"),
-    "child_workflow_execution_terminated": ("initiated_event_id", "terminated"),
-    "external_workflow_execution_signaled": ("initiated_event_id", "completed"),
-    "signal_external_workflow_execution_failed": ("initiated_event_id", "failed"),
-    "external_workflow_execution_cancel_requested": ("initiated_event_id", "completed"),
-    "request_cancel_external_workflow_execution_failed": ("initiated_event_id", "failed"),
-    "nexus_operation_completed": ("scheduled_event_id", "completed"),
-    "nexus_operation_failed": ("scheduled_event_id", "failed"),
-    "nexus_operation_canceled": ("scheduled_event_id", "cancelled"),
-    "nexus_operation_timed_out": ("scheduled_event_id", "timed out"),
-    "workflow_execution_update_completed": ("accepted_event_id", "completed"),
-}
-"""Events that end what another event began: the field with that event's id, and the state from then on."""
-
-_STATUSES = {
-    "workflow_execution_completed": "completed",
-    "workflow_execution_failed": "failed",
-    "workflow_execution_canceled": "cancelled",
-    "workflow_execution_terminated": "terminated",
-    "workflow_execution_timed_out": "timed out",
-    "workflow_execution_continued_as_new": "continued as new",
-}
-
-_UNTOLD = frozenset(
-    {
-        "workflow_task_scheduled",
-        "workflow_task_started",
-        "workflow_task_completed",
-        "activity_task_cancel_requested",
-        "nexus_operation_cancel_requested",
-        "nexus_operation_cancel_request_completed",
-        "workflow_execution_update_admitted",
-        "",
-    }
-)
-
-
 class _Builder:
     """Takes events in their order."""
 
@@ -145,12 +107,10 @@ class _Builder:
 
     def take(self, event: HistoryEvent) -> None:
         """Take the next event."""
-        attributes = event.WhichOneof("attributes") or ""
-        name = attributes.removesuffix("_event_attributes")
-        value: Any = getattr(event, attributes) if attributes else None
-        if name in _ENDS:
-            reference, state = _ENDS[name]
-            self._end(event, value, getattr(value, reference), state)
+        name, value = attributes_of(event)
+        found = EVENT_TYPES.get(name)
+        if found is not None and found.ends:
+            self._end(event, value, getattr(value, found.ends), found.state)
         elif name == "activity_task_started":
             entry = self._open.get(value.scheduled_event_id)
             if entry is not None:
@@ -160,24 +120,29 @@ class _Builder:
             begun = value.initiated_event_id if "child" in name else value.scheduled_event_id
             if begun in self._open:
                 self._open[begun].state = "started"
-        elif name in _STATUSES:
-            self._close(event, value, _STATUSES[name])
-        elif name not in _UNTOLD:
+        elif found is not None and found.closes:
+            self._close(event, value, found)
+        elif name and (found is None or found.kind):
             self._begin(event, name, value)
 
     def _begin(self, event: HistoryEvent, name: str, value: Any) -> None:
-        entry = Entry(event.event_id, self._seconds(event), "")
-        _BEGINS.get(name, _other)(entry, value)
-        entry.kind = entry.kind or name.removeprefix("workflow_").replace("_", " ")
+        found = EVENT_TYPES.get(name)
+        entry = Entry(event.event_id, self._seconds(event), name.removeprefix("workflow_").replace("_", " "))
+        if found is not None:
+            entry.kind, entry.state = found.kind, found.state
+            entry.name = str(field_of(value, found.name)) if found.name else ""
+            entry.input = payloads.values(input_of(found, value))
+        if name in _DETAILS:
+            _DETAILS[name](entry, value)
         summary = payloads.values([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
         if summary and isinstance(summary[0], str):
             entry.name = f"{entry.name} ({summary[0]})" if entry.name else summary[0]
-        if entry.kind == "search attributes" and entry.input == [{}]:
+        if entry.kind == SEARCH_ATTRIBUTES and entry.input == [{}]:
             return
         self.entries.append(entry)
         if entry.state in OPEN:
             self._open[event.event_id] = entry
-        if entry.kind == "activity":
+        if entry.kind == ACTIVITY:
             self._activities[value.activity_id] = entry
 
     def _end(self, event: HistoryEvent, value: Any, begun: int, state: str) -> None:
@@ -196,15 +161,16 @@ class _Builder:
             entry.problem = ""
         if "result" in fields:
             found = value.result
-            entry.result = payloads.values([found] if entry.kind == "Nexus operation" else found)
+            entry.result = payloads.values([found] if entry.kind == NEXUS_OPERATION else found)
         if "failure" in fields:
             entry.problem = payloads.problem(value.failure) or entry.problem
         elif "cause" in fields:
             entry.problem = _enum(fields["cause"].enum_type.values_by_number[value.cause].name.rpartition("CAUSE_")[2])
 
-    def _close(self, event: HistoryEvent, value: Any, status: str) -> None:
+    def _close(self, event: HistoryEvent, value: Any, found: EventType) -> None:
+        status = found.state
         self.status, self.took = status, self._seconds(event)
-        entry = Entry(event.event_id, self.took, "workflow", state=status)
+        entry = Entry(event.event_id, self.took, found.kind, state=status)
         fields = value.DESCRIPTOR.fields_by_name
         if "result" in fields:
             entry.result = payloads.values(value.result)
@@ -212,8 +178,9 @@ class _Builder:
             entry.problem = payloads.problem(value.failure)
         if status == "terminated":
             entry.problem = value.reason
+        entry.input = payloads.values(input_of(found, value))
         if status == "continued as new":
-            entry.name, entry.input = f"run {value.new_execution_run_id}", payloads.values(value.input)
+            entry.name = f"run {value.new_execution_run_id}"
         self.entries.append(entry)
 
     def pend(self, info: PendingActivityInfo) -> None:
@@ -248,7 +215,6 @@ def show_seconds(seconds: float) -> str:
 
 
 def _started(entry: Entry, value: Any) -> None:
-    entry.kind, entry.input = "start", payloads.values(value.input)
     if value.continued_execution_run_id:
         entry.name = f"continues run {value.continued_execution_run_id}"
     elif value.parent_workflow_execution.workflow_id:
@@ -258,43 +224,24 @@ def _started(entry: Entry, value: Any) -> None:
     entry.problem = payloads.problem(value.continued_failure)
 
 
-def _activity(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name, entry.state = "activity", value.activity_type.name, "scheduled"
-    entry.input = payloads.values(value.input)
-
-
 def _nexus(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name, entry.state = "Nexus operation", f"{value.service} {value.operation}", "scheduled"
-    entry.input = payloads.values([value.input])
+    entry.name = f"{value.service} {value.operation}"
 
 
 def _timer(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name, entry.state = "timer", _duration(value.start_to_fire_timeout), "started"
-
-
-def _signal(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name, entry.input = "signal", value.signal_name, payloads.values(value.input)
+    entry.name = _duration(value.start_to_fire_timeout)
 
 
 def _child(entry: Entry, value: Any) -> None:
-    entry.kind, entry.state = "child workflow", "scheduled"
-    entry.name, entry.input = f"{value.workflow_type.name} {value.workflow_id}", payloads.values(value.input)
+    entry.name = f"{value.workflow_type.name} {value.workflow_id}"
 
 
 def _signal_to(entry: Entry, value: Any) -> None:
-    entry.kind, entry.state = "signal to workflow", "scheduled"
     entry.name = f"{value.workflow_execution.workflow_id} {value.signal_name}"
-    entry.input = payloads.values(value.input)
 
 
 def _cancel_of(entry: Entry, value: Any) -> None:
-    entry.kind, entry.state = "cancel of workflow", "scheduled"
     entry.name = value.workflow_execution.workflow_id
-
-
-def _update(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name, entry.state = "update", value.accepted_request.input.name, "started"
-    entry.input = payloads.values(value.accepted_request.input.args)
 
 
 def _marker(entry: Entry, value: Any) -> None:
@@ -317,53 +264,39 @@ def _marker(entry: Entry, value: Any) -> None:
 
 
 def _task_failed(entry: Entry, value: Any) -> None:
-    entry.kind, entry.state = "workflow task", "failed"
     cause = WorkflowTaskFailedCause.Name(value.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
     entry.problem = payloads.problem(value.failure) or _enum(cause)
 
 
 def _task_timed_out(entry: Entry, value: Any) -> None:
-    entry.kind, entry.state = "workflow task", "timed out"
     entry.problem = _enum(TimeoutType.Name(value.timeout_type).removeprefix("TIMEOUT_TYPE_"))
-
-
-def _cancel_requested(entry: Entry, value: Any) -> None:
-    entry.kind, entry.name = "cancel requested", value.cause
 
 
 def _attributes(entry: Entry, value: Any) -> None:
     fields = value.search_attributes.indexed_fields
-    entry.kind = "search attributes"
     # The SDK's own list of patches: each patch has an entry.
     entry.input = [{name: payloads.value(fields[name]) for name in sorted(fields) if name != "TemporalChangeVersion"}]
 
 
 def _memo(entry: Entry, value: Any) -> None:
     fields = value.upserted_memo.fields
-    entry.kind, entry.input = "memo", [{name: payloads.value(fields[name]) for name in sorted(fields)}]
+    entry.input = [{name: payloads.value(fields[name]) for name in sorted(fields)}]
 
 
-def _other(entry: Entry, value: Any) -> None:
-    pass
-
-
-_BEGINS: dict[str, Callable[[Entry, Any], None]] = {
+_DETAILS: dict[str, Callable[[Entry, Any], None]] = {
     "workflow_execution_started": _started,
-    "activity_task_scheduled": _activity,
     "nexus_operation_scheduled": _nexus,
     "timer_started": _timer,
-    "workflow_execution_signaled": _signal,
     "start_child_workflow_execution_initiated": _child,
     "signal_external_workflow_execution_initiated": _signal_to,
     "request_cancel_external_workflow_execution_initiated": _cancel_of,
-    "workflow_execution_update_accepted": _update,
     "marker_recorded": _marker,
     "workflow_task_failed": _task_failed,
     "workflow_task_timed_out": _task_timed_out,
-    "workflow_execution_cancel_requested": _cancel_requested,
     "upsert_workflow_search_attributes": _attributes,
     "workflow_properties_modified": _memo,
 }
+"""What an entry has beyond its type."""
 
 
 def timeline(
