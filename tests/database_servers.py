@@ -25,7 +25,7 @@ from pathlib import Path
 from prometheus import free_port
 
 CACHE = Path(sys.prefix) / "servers"
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 _PR_SET_PDEATHSIG = 1
 _UNNEEDED = ("libllvm", "libperl", "libpython", "libtcl")  # of PostgreSQL's compiler and procedural languages
 
@@ -140,7 +140,7 @@ class Server:
             [str(part) for part in command],
             input=stdin,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=WAIT_TIMEOUT,
             check=False,
             **self._options(),  # type: ignore[call-overload]
         )
@@ -164,7 +164,7 @@ class Server:
                 preexec_fn=end_with_parent,
                 **self._options(),  # type: ignore[call-overload]
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if ready in (self.folder / "log").read_text():
                 return

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.lua.state import LATE_PARTS, Late
+from assay.lua.state import LAZY_PARTS, LazyParts
 from inside import Inside
 from test_values import alike, json_trees, keys, without_nulls
 
@@ -19,8 +19,8 @@ PLAIN = Inside()
 """A host that learns nothing."""
 
 _NOTHING = os.path.join(os.path.dirname(__file__), "never_alike")
-PLAIN.host.state.late = Late(
-    {**LATE_PARTS, _NOTHING: (*LATE_PARTS["read_alike"], *LATE_PARTS["write_alike"])},
+PLAIN.host.state.lazy = LazyParts(
+    {**LAZY_PARTS, _NOTHING: (*LAZY_PARTS["read_alike"], *LAZY_PARTS["write_alike"])},
 )
 
 ECHO = b"local text = ... return json.encode(json.parse(text))"

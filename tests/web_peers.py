@@ -19,12 +19,12 @@ from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
 
-PATIENCE = 60.0
+WAIT_TIMEOUT = 60.0
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that nobody tells."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -47,7 +47,7 @@ class Script:
         return await self.host.run(self.host.load(code.encode(), "test.lua"), arguments)
 
     async def line(self) -> str:
-        return await asyncio.wait_for(self.lines.get(), PATIENCE)
+        return await asyncio.wait_for(self.lines.get(), WAIT_TIMEOUT)
 
     @asynccontextmanager
     async def serving(self, routes: str, options: str = "") -> AsyncIterator[str]:
@@ -140,7 +140,7 @@ async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamRea
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     try:
         writer.write(request)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_TIMEOUT):
             yield reader
     finally:
         writer.close()

@@ -22,7 +22,7 @@ from command import read_until
 from temporal_script import Script
 
 TIMEOUT = 60.0  # generous: the machine may be busy
-MOST_RECORDED = 64_000  # characters of a history that is worth its place in the repository
+MAX_RECORDED = 64_000  # characters of a history that is worth its place in the repository
 REPLAY = Path(__file__).parent / "replay.py"
 
 
@@ -58,7 +58,7 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
     for history in histories:
         workflow_type = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
         text = re.sub(r'"\d+@[^"]*"', '"a worker"', history.to_json())  # process and machine
-        if workflow_type not in recorded and len(text) < MOST_RECORDED:
+        if workflow_type not in recorded and len(text) < MAX_RECORDED:
             recorded.add(workflow_type)
             shutil.rmtree(folder / workflow_type, ignore_errors=True)
             (folder / workflow_type).mkdir()

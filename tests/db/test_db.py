@@ -9,7 +9,7 @@ import pytest
 
 from assay.errors import LuaError
 from command import Command
-from web_peers import PATIENCE, Script, until
+from web_peers import WAIT_TIMEOUT, Script, until
 
 TABLE = """
 local url = ...
@@ -457,7 +457,7 @@ async def test_statements_run_at_once(script: Script, server_url: str) -> None:
         local sum = 0
         for i, results in ipairs(async.all(tasks)) do sum = sum + results[1][1].i end
         return sum"""
-    assert await asyncio.wait_for(script.run(code, server_url), PATIENCE) == 15
+    assert await asyncio.wait_for(script.run(code, server_url), WAIT_TIMEOUT) == 15
 
 
 async def test_many_statements_share_few_connections(script: Script, url: str) -> None:
@@ -495,7 +495,7 @@ async def test_a_statement_can_be_stopped(script: Script, url: str, how: str) ->
         how,
     )
     end = {"cancelled": "task:cancel()", "timeout": "", "closed": "c:close()"}[how]
-    found = await asyncio.wait_for(script.run(f"{end} return task:await()[1]"), PATIENCE)
+    found = await asyncio.wait_for(script.run(f"{end} return task:await()[1]"), WAIT_TIMEOUT)
     assert found == [False, how]
     if how != "closed":
         assert await script.run("return c:query('select 1 as one')") == [{"one": 1}]
@@ -506,7 +506,7 @@ async def test_a_statement_can_be_stopped(script: Script, url: str, how: str) ->
     if watch is None:
         return
     await script.run("w = db.connect(...)", url)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         while busy(await script.run(f"return w:query([[{watch}]])")):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -520,7 +520,7 @@ async def test_a_connection_that_the_server_ended_is_replaced(script: Script, se
     }[dialect(server_url)]
     number = await script.run(f"c = db.connect(...) return c:query('select {mine} as id')[1].id", server_url)
     await script.run(f"w = db.connect(...) w:query('{kill.format(number)}')", server_url)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         while await script.run(f"return #w:query('{watch.format(number)}')"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await asyncio.sleep(1.1)  # after a second an idle connection is looked at before it is used
@@ -668,7 +668,7 @@ async def test_a_collected_handle_closes_its_connections(script: Script, postgre
         )
         return found
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         while await count():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await until(lambda: len(script.host.kept) == 1)

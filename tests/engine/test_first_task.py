@@ -30,7 +30,7 @@ end
 """
 
 # The function waits for an activity before it has a handler.
-LATE = """
+LAZY = """
 return function(ctx)
   local log = {}
   local ok, value = pcall(ctx.execute_activity, ctx, "a")
@@ -61,7 +61,7 @@ SELECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("source", [CART, LATE], ids=["handlers at once", "handlers later"])
+@pytest.mark.parametrize("source", [CART, LAZY], ids=["handlers at once", "handlers later"])
 @pytest.mark.parametrize("names", SELECTIONS, ids=", ".join)
 def test_messages_with_the_start_do_what_they_do_after_it(drive: Drive, source: str, names: tuple[str, ...]) -> None:
     given = [MESSAGES[name] for name in names]

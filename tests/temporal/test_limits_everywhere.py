@@ -65,7 +65,7 @@ temporal.worker({
 print("polling")
 """
 PATIENT = PLACES.replace("cpu_seconds = 0.3", "cpu_seconds = 1.5")
-PATIENCE = timedelta(seconds=60)  # of a task that times out first the failures after it are not in the history
+WAIT_TIMEOUT = timedelta(seconds=60)  # of a task that times out first the failures after it are not in the history
 
 
 async def fails(session: Session, handle: WorkflowHandle[Any, Any], text: str) -> None:
@@ -89,7 +89,7 @@ async def test_the_task_fails_wherever_it_is(lua: Script, name: str, what: str, 
     async with worker(lua, name, script, replayed=False) as session:
 
         async def check(place: str) -> None:
-            options: dict[str, Any] = {"task_timeout": PATIENCE, "id": f"{name}-{place}"}
+            options: dict[str, Any] = {"task_timeout": WAIT_TIMEOUT, "id": f"{name}-{place}"}
             handle = await session.start(place, what, **options)
             if place == "Signal":
                 await handle.signal("go")
@@ -121,7 +121,7 @@ async def test_messages_that_find_no_room(lua: Script, name: str) -> None:
     # They are there before the worker: while one comes, a task can end for that reason, and of the attempts after such
     # an end the history tells nothing.
     client = await Client.connect(lua.address)
-    handle = await client.start_workflow("Large", id=f"{name}-large", task_queue=name, task_timeout=PATIENCE)
+    handle = await client.start_workflow("Large", id=f"{name}-large", task_queue=name, task_timeout=WAIT_TIMEOUT)
     for _ in range(14):
         await handle.signal("go", "x" * (1 << 20))
     async with worker(lua, name, PATIENT, replayed=False) as session:

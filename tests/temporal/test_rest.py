@@ -21,7 +21,7 @@ from assay.temporal.rest import Client, ClientOptions, HistoryOptions, ListOptio
 from command import Command
 from temporal_script import Script
 
-PATIENCE = 60.0
+WAIT_TIMEOUT = 60.0
 
 
 class Rest:
@@ -46,7 +46,7 @@ class Rest:
 
     async def until(self, accept: Callable[[Any], object], code: str, *arguments: Any) -> Any:
         """Run code until its result is accepted: what was written appears in lists after a moment."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while not accept(result := await self(code, *arguments)):
             assert time.monotonic() < deadline, result
             await asyncio.sleep(0.1)
@@ -96,7 +96,7 @@ async def test_namespaces(rest: Rest, name: str) -> None:
     assert value[4:] == [1, listed[0]["namespaceInfo"]["name"], len(listed) - 1, True]
     # A namespace for one call; a new one is known everywhere only after a moment.
     await asyncio.to_thread(rest._lua.cli_text, "operator", "namespace", "describe", name)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while True:
         try:
             await rest.start("elsewhere", "--namespace", name)
@@ -338,7 +338,7 @@ async def test_schedules(rest: Rest, name: str) -> None:
         whole = set(ids) <= witness == set(names) and len(names) == len(witness)
         return whole and listed == same and lengths == [1, len(listed) - 1], [listed, same, lengths, witness]
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while not (seen := await lists())[0]:  # lists lag behind, also with what other tests have made or deleted
         assert time.monotonic() < deadline, seen
         await asyncio.sleep(0.1)
@@ -513,7 +513,7 @@ async def test_wait_complete_notices_the_end(rest: Rest, name: str, monkeypatch:
     await rest.start(name)
     code = "return c:wait_workflow_complete(arg[1], 120).workflowExecutionInfo.status"
     waiting = asyncio.ensure_future(rest(code, name))
-    await asyncio.wait_for(polling.wait(), PATIENCE)
+    await asyncio.wait_for(polling.wait(), WAIT_TIMEOUT)
     await rest.cli("workflow", "describe", "--workflow-id", name)
     assert len(requests) == 2, "a long poll is under way"
     await rest.terminate(name)
@@ -660,7 +660,7 @@ print("fine")
         encoding="utf-8",
     )
     with assay.started(temporal_dev_server.http_url, program=("-W", "error", str(program))) as process:
-        assert process.communicate(timeout=PATIENCE) == ("fine\n", "")
+        assert process.communicate(timeout=WAIT_TIMEOUT) == ("fine\n", "")
 
 
 class TestPython:

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
 
-MOST = 2 * 1024 * 1024 - 1024
+MAX_BYTES = 2 * 1024 * 1024 - 1024
 
 SIZES = """
 worker = temporal.worker({ task_queue = arg[1] or "replay", on_workflow_error = arg[2],
@@ -63,25 +63,27 @@ print("polling")
 
 def told(what: str, size: int) -> str:
     """What is said of something of `size` bytes."""
-    return f"{what} has {size} bytes, the Temporal server takes at most {MOST}: store it elsewhere and pass its name"
+    return (
+        f"{what} has {size} bytes, the Temporal server takes at most {MAX_BYTES}: store it elsewhere and pass its name"
+    )
 
 
 async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
-    steps = await client.start_workflow("Steps", MOST, id=name, task_queue=name)
+    steps = await client.start_workflow("Steps", MAX_BYTES, id=name, task_queue=name)
     stderr = await run_until(lua, SIZES, name, "fail", steps.result())
     value = await steps.result()
     assert value["made"] == {
-        "message": "activity 'make' failed: " + told("the result of activity 'make'", MOST + 2),
+        "message": "activity 'make' failed: " + told("the result of activity 'make'", MAX_BYTES + 2),
         "type": "PayloadTooLarge",
         "non_retryable": True,
     }
     assert value["measured"]["message"].startswith("ctx:execute_activity: the input has ")
-    assert value["effect"]["message"] == told("the result of a side effect", MOST + 2)
+    assert value["effect"]["message"] == told("the result of a side effect", MAX_BYTES + 2)
     assert value["child"]["message"].startswith("ctx:execute_child_workflow: the input has ")
     assert value["signal"]["message"].startswith("ctx:signal_workflow: the input has ")
     assert value["memo"]["message"].startswith("ctx:upsert_memo: the input has ")
-    assert value["most"] == MOST - 64
+    assert value["most"] == MAX_BYTES - 64
     assert "TMPRL1103" not in stderr
     events = lua.events(name)
     assert "WORKFLOW_TASK_FAILED" not in events
@@ -117,26 +119,26 @@ def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
 
 async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
-    failed = await client.start_workflow("Result", MOST, id=name, task_queue=name)
+    failed = await client.start_workflow("Result", MAX_BYTES, id=name, task_queue=name)
     await failed.signal("go")
     await run_until(lua, SIZES, name, "fail", until_history_has(failed, "WORKFLOW_EXECUTION_FAILED"))
     with pytest.raises(WorkflowFailureError) as caught:
         await failed.result()
     assert isinstance(caught.value.cause, ApplicationError)
-    assert caught.value.cause.message == told("the workflow's result", MOST + 2)
+    assert caught.value.cause.message == told("the workflow's result", MAX_BYTES + 2)
     assert caught.value.cause.type == "PayloadTooLarge"
     lua.replay(name, script="worker.lua")
 
 
 async def test_it_keeps_a_run_open_that_suspends(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
-    kept = await client.start_workflow("Result", MOST, id=name, task_queue=name)
+    kept = await client.start_workflow("Result", MAX_BYTES, id=name, task_queue=name)
     await kept.signal("go")
     stderr = await run_until(lua, SIZES, name, "suspend", until_history_has(kept, "WORKFLOW_TASK_FAILED"))
-    assert told("the workflow's result", MOST + 2) in stderr
+    assert told("the workflow's result", MAX_BYTES + 2) in stderr
     fixed = SIZES.replace('return ("x"):rep(size)\n    end', "return size\n    end")
     await run_until(lua, fixed, name, "suspend", kept.result())
-    assert await kept.result() == MOST
+    assert await kept.result() == MAX_BYTES
 
 
 @pytest.mark.parametrize("what", ["text", "details"])

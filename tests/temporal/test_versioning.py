@@ -20,7 +20,7 @@ from command import TIMEOUT, read_until
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
 
-TOLD = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
+PROPAGATED = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 
 SCRIPT = """
 local queue, build, versioning = arg[1] or "replay", arg[2] or "BUILD", arg[3]
@@ -91,7 +91,7 @@ async def set_current(client: Client, deployment: str, build_id: str) -> None:
         while True:
             found = (await client.workflow_service.describe_worker_deployment(describe)).worker_deployment_info
             if (
-                found.routing_config_update_state == TOLD
+                found.routing_config_update_state == PROPAGATED
                 and found.routing_config.current_deployment_version.build_id == build_id
             ):
                 return

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import trustme
 
-from web_peers import PATIENCE, Peer, Script, listening
+from web_peers import WAIT_TIMEOUT, Peer, Script, listening
 
 
 @pytest.fixture
@@ -42,6 +42,6 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 async def web() -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    timeout = aiohttp.ClientTimeout(total=WAIT_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         yield session

@@ -23,7 +23,7 @@ from assay.builtins.http.events import Event
 from assay.builtins.http.routes import RouteTable, Target
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
-from web_peers import PATIENCE, Peer, Script, answer_of, connected, failure, listening, raw
+from web_peers import WAIT_TIMEOUT, Peer, Script, answer_of, connected, failure, listening, raw
 
 LUA = Path(__file__).parent.parent / "lua"
 
@@ -268,13 +268,13 @@ async def test_a_timeout_closes_the_connection(script: Script, peer: Peer) -> No
         "timeout",
         f"http.get failed: no complete answer from {peer.url[7:]} within 0.2 s",
     )
-    await asyncio.wait_for(peer.ended.wait(), PATIENCE)
+    await asyncio.wait_for(peer.ended.wait(), WAIT_TIMEOUT)
 
 
 async def test_cancellation_closes_the_connection(script: Script, peer: Peer) -> None:
     peer.answers = [b"HTTP/1.1 200 OK\r\n"]
     task = asyncio.ensure_future(script.run("http.get(...)", peer.url))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         await peer.asked.wait()
         task.cancel()
         await peer.ended.wait()
@@ -779,7 +779,7 @@ async def test_the_access_log(
         pass
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["message"]) == ("info", "http.serve: GET /x?y=1")
-    assert line["fields"].pop("seconds") < PATIENCE
+    assert line["fields"].pop("seconds") < WAIT_TIMEOUT
     assert line["fields"].pop("bytes") > 4
     assert line["fields"] == {"client": "127.0.0.1", "status": 201}
 
@@ -806,7 +806,7 @@ async def test_the_access_log_of_what_the_client_ends(
         writer.close()
         await writer.wait_closed()
         lines = ""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_TIMEOUT):
             while "\n" not in lines:
                 await asyncio.sleep(0.005)
                 lines += capsys.readouterr().err

@@ -17,7 +17,7 @@ import trustme
 
 from assay.builtins.http import transport
 from assay.errors import LuaError
-from web_peers import PATIENCE, Peer, Script, answer_of, failure, listening, until
+from web_peers import WAIT_TIMEOUT, Peer, Script, answer_of, failure, listening, until
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -52,7 +52,7 @@ async def test_half_an_answer_leaves_no_file(script: Script, peer: Peer, tmp_pat
         return os.stat(tmp_path / name).st_size
 
     task = asyncio.ensure_future(script.run(call, peer.url, str(tmp_path / "file")))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT):
         if how == "cancelled":
             await until(lambda: any(size(name) > 1_000_000 for name in os.listdir(tmp_path) if name != "file"))
             task.cancel()

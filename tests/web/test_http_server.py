@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from command import TIMEOUT, Command, read_until
-from web_peers import PATIENCE, Script, break_off, connected, raw
+from web_peers import WAIT_TIMEOUT, Script, break_off, connected, raw
 
 GET = "GET {} HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -70,7 +70,7 @@ class TestSignals:
             for _ in range(3):
                 assert await asyncio.to_thread(serving.line) == "in"
             process.send_signal(number)
-            message = await asyncio.wait_for(socket.receive(), PATIENCE)
+            message = await asyncio.wait_for(socket.receive(), WAIT_TIMEOUT)
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
             assert "data: x" in await streamed
             with pytest.raises(ConnectionRefusedError):
@@ -89,7 +89,7 @@ class TestSignals:
             answer = asyncio.ensure_future(ask(serving.port, "/slow"))
             assert await asyncio.to_thread(serving.line) == "in"
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(answer, PATIENCE) == "done"
+            assert await asyncio.wait_for(answer, WAIT_TIMEOUT) == "done"
             assert await asyncio.to_thread(serving.end) == (0, "after\n", "")
 
     async def test_a_handler_that_does_not_end_is_cancelled(self, assay: Command) -> None:
@@ -107,7 +107,7 @@ class TestSignals:
             answer = asyncio.ensure_future(ask(serving.port, "/stuck"))
             assert await asyncio.to_thread(serving.line) == "in"
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(PATIENCE):  # two signals at the same moment could count as one
+            async with asyncio.timeout(WAIT_TIMEOUT):  # two signals at the same moment could count as one
                 with suppress(ConnectionRefusedError):
                     while True:
                         _, writer = await asyncio.open_connection("127.0.0.1", serving.port)
@@ -149,7 +149,7 @@ async def test_a_head_that_trickles_in(script: Script) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         ended = asyncio.ensure_future(reader.read())
         writer.write(b"GET /x HTTP/1.1\r\n")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_TIMEOUT):
             while not ended.done():
                 writer.write(b"X-A: b\r\n")
                 await asyncio.sleep(0.05)
@@ -206,7 +206,7 @@ async def test_two_thousand_kept_connections(script: Script) -> None:
                 head = await reader.readuntil(b"\r\n\r\n")
                 return head.startswith(b"HTTP/1.1 200") and await reader.readexactly(2) == b"ok"
 
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_TIMEOUT):
                 for _ in range(0, count, 200):
                     opened += await asyncio.gather(*[asyncio.open_connection("127.0.0.1", port) for _ in range(200)])
                 for _ in range(2):
@@ -521,7 +521,7 @@ async def say(url: str, said: bytes, *, end: bool = True) -> bytes:
         writer.write(said)
         if end:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(), PATIENCE)
+        return await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
     finally:
         writer.close()
 
@@ -636,7 +636,7 @@ async def test_one_bad_request_does_not_cost_the_others(
             writer.write(said[:-7].encode())
             await asyncio.sleep(0.05)
             writer.write(said[-7:].encode())
-            found = await asyncio.wait_for(reader.read(), PATIENCE)
+            found = await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
             writer.close()
     assert statuses(found) == answers
     assert b"HTTP/2" not in found

@@ -12,7 +12,7 @@ import trustme
 from aiohttp import WSMsgType, web
 
 from assay.errors import LuaError
-from web_peers import PATIENCE, Peer, Script, answer_of, break_off, failure
+from web_peers import WAIT_TIMEOUT, Peer, Script, answer_of, break_off, failure
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[object]]
 
@@ -180,7 +180,7 @@ async def test_where_nobody_speaks_websocket(script: Script, peer: Peer) -> None
         "status": 404,
         "message": f"ws.connect failed: {url[5:]} answered 404, not with a WebSocket",
     }
-    peer.answers = [asyncio.sleep(PATIENCE)]
+    peer.answers = [asyncio.sleep(WAIT_TIMEOUT)]
     assert await failure(script, "ws.connect(..., { timeout = 0.2 })", url) == (
         "timeout",
         f"ws.connect failed: no complete answer from {url[5:]} within 0.2 s",
@@ -250,6 +250,6 @@ async def test_a_collected_connection_is_closed(script: Script) -> None:
 
     async with talking(listen) as url:
         await script.run("ws.connect(...) return nil", url)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_TIMEOUT):
             while not ended.is_set():
                 await script.run("collectgarbage() sleep(0.01)")

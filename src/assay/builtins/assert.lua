@@ -2,7 +2,7 @@ local host = ...
 
 local byte, find = string.byte, string.find
 
-local LONGEST = 1000 -- bytes of a value in a message
+local MAX_LENGTH = 1000 -- bytes of a value in a message
 
 -- Make a table whole that is a copy's of a table of its run (see `lazy.lua`).
 local function fill(t)
@@ -102,7 +102,7 @@ end
 
 local function shown(value)
   local text = show(value)
-  return #text > LONGEST and string.sub(text, 1, LONGEST) .. "…" or text
+  return #text > MAX_LENGTH and string.sub(text, 1, MAX_LENGTH) .. "…" or text
 end
 
 local function fail(name, what, message, detail)
@@ -111,7 +111,7 @@ local function fail(name, what, message, detail)
 end
 
 local EASY_TO_READ = 80 -- bytes of a message that says enough by itself
-local MOST_DIFFERENCES = 10
+local MAX_DIFFERENCES = 10
 
 local function missing_or(value)
   return value == nil and "(missing)" or show(value)
@@ -122,7 +122,7 @@ local function differences(a, b)
   local lines, active = {}, {}
   local function compare(x, y, path)
     local is_table = type(x) == "table" and type(y) == "table" and not active[x]
-    if equal(x, y) or #lines > MOST_DIFFERENCES then
+    if equal(x, y) or #lines > MAX_DIFFERENCES then
       return
     elseif
       not is_table
@@ -154,7 +154,7 @@ local function differences(a, b)
     active[x] = nil
   end
   compare(a, b, "")
-  if #lines > MOST_DIFFERENCES then
+  if #lines > MAX_DIFFERENCES then
     lines[#lines] = "\n  …"
   end
   return table.concat(lines)

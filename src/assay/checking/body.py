@@ -16,7 +16,7 @@ Kind = tuple[str, Any]
 """What a name means: ("builtin", name), ("table", fields), ("function", id or node), ("foreign", description),
 ("local", None), ("plain", None) for any other value, ("absent", None) for a global that does not exist."""
 
-_DEEPEST = 8  # aliases of aliases
+_MAX_DEPTH = 8  # aliases of aliases
 
 
 class Globals(Protocol):
@@ -143,6 +143,6 @@ class Body:
         if node.type in syntax.FUNCTIONS:
             return "function", node
         names = syntax.dotted(node)
-        if names is not None and depth < _DEEPEST:
+        if names is not None and depth < _MAX_DEPTH:
             return self.resolve(names, depth)
         return "local", None

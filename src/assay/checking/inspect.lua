@@ -4,7 +4,7 @@ local host = ...
 local getinfo, getlocal, getupvalue = debug.getinfo, debug.getlocal, debug.getupvalue
 local concat, rawget, type = table.concat, rawget, type
 
-local DEEPEST = 3 -- tables in tables that are looked into
+local MAX_DEPTH = 3 -- tables in tables that are looked into
 
 -- What a captured value is: "function" (with its id), "table", "builtin" (with its name), or what a workflow cannot have.
 local function kind_of(value, depth)
@@ -20,8 +20,8 @@ local function kind_of(value, depth)
   elseif kind == "table" and not host.is_error(value) then
     local fields = {}
     for key, item in next, value do
-      local is_told = type(item) == "function" or type(item) == "thread" or host.is_handle(item)
-      if type(key) == "string" and (is_told or type(item) == "table" and depth < DEEPEST) then
+      local is_listed = type(item) == "function" or type(item) == "thread" or host.is_handle(item)
+      if type(key) == "string" and (is_listed or type(item) == "table" and depth < MAX_DEPTH) then
         fields[key] = kind_of(item, depth + 1)
       end
     end

@@ -26,7 +26,7 @@ _BEFORE_NAME = frozenset("=([{,;+-*/%^#<>&|~.:") | {
 }
 _AFTER_NAME = frozenset("=.:([{,)]}")
 _CUTOFF = 0.7
-_SHORTEST = 3  # letters of a word that is compared
+_MIN_LENGTH = 3  # letters of a word that is compared
 
 
 def misspelled(word: str) -> str | None:
@@ -36,7 +36,7 @@ def misspelled(word: str) -> str | None:
     if word in _ELSEWHERE:
         return _ELSEWHERE[word]
     swapped = next((known for known in KEYWORDS if sorted(known) == sorted(word)), None)
-    near = difflib.get_close_matches(word.lower(), KEYWORDS, 1, _CUTOFF) if len(word) >= _SHORTEST else []
+    near = difflib.get_close_matches(word.lower(), KEYWORDS, 1, _CUTOFF) if len(word) >= _MIN_LENGTH else []
     return swapped or (near[0] if near else None)
 
 

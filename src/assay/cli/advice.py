@@ -9,7 +9,7 @@ from assay.lua.services import Service
 from assay.temporal.worker.worker import Worker
 
 
-def tell_of(host: Host, service: Service) -> None:
+def warn_about(host: Host, service: Service) -> None:
     """Warn on stderr of what a worker that is about to start registers: one line for each finding.
 
     Nothing here keeps a worker from starting: what reads source text can be mistaken.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.cli import check_results
-from assay.cli.failure import tell
+from assay.cli.failure import report_error
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
@@ -53,7 +53,7 @@ def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, ve
     try:
         reports = asyncio.run(check_scripts(scripts, run=not no_run, policy=policy))
     except AssayError as error:
-        return tell(error, verbose)
+        return report_error(error, verbose)
     _print(reports, "json" if as_json else form)
     return 1 if any(report.has_errors for report in reports.values()) else 0
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.failure import EXIT_USAGE, tell
+from assay.cli.failure import EXIT_USAGE, report_error
 from assay.cli.leave import complain
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
@@ -68,7 +68,7 @@ def command(
             raise AssayError(f"{script} has no codec: give one to temporal.worker or temporal.connect")
         asyncio.run(_serve(script, codec, host, port, origins or _ORIGINS, token, context))
     except AssayError as error:
-        return tell(error, verbose)
+        return report_error(error, verbose)
     except OSError as error:
         complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
         return EXIT_USAGE

@@ -13,7 +13,7 @@ from assay.testing.runner import FileResult
 _TOTAL = "all files"
 
 
-def tell(results: Iterable[FileResult], lcov: str | None, fail_under: float | None, *, prints: bool = True) -> bool:
+def report(results: Iterable[FileResult], lcov: str | None, fail_under: float | None, *, prints: bool = True) -> bool:
     """Print the coverage as a table if it `prints`, and write it to the file `lcov`; returns whether it is enough.
 
     Raises OSError.

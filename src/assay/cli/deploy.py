@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from assay.cli import check_results, test_results
-from assay.cli.failure import EXIT_USAGE, describe, tell
+from assay.cli.failure import EXIT_USAGE, describe, report_error
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
 from assay.cli.replay_results import Results
@@ -109,7 +109,7 @@ def check(
     try:
         files = find_files(tests) if tests else search_files([os.path.dirname(script) or "."])
     except AssayError as error:
-        return tell(error, verbose)
+        return report_error(error, verbose)
     candidate = Candidate(script, files, address, namespace, asked, strict, as_json)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         stages = {name: runner.run(_stage(do, candidate)) for name, do in _STAGES.items()}

@@ -17,7 +17,7 @@ def describe(error: AssayError) -> str:
     return str(error)
 
 
-def tell(error: AssayError, verbose: bool) -> int:
+def report_error(error: AssayError, verbose: bool) -> int:
     """Tell of an error that is neither a finding nor a failed test; returns the exit code."""
     if verbose:
         sys.excepthook(type(error), error, error.__traceback__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.failure import tell
+from assay.cli.failure import report_error
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
 from assay.cli.replay_results import Results
@@ -66,7 +66,7 @@ def command(
             results = Results(keep_all=as_json)
             runner.run(_replay(script, histories, query, address, namespace, verbose, allowed, results))
     except AssayError as error:
-        return tell(error, verbose)
+        return report_error(error, verbose)
     click.echo(results.as_json() if as_json else results.as_text())
     return 1 if results.bad or (strict and results.warnings) else 0
 

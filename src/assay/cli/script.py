@@ -125,9 +125,9 @@ def _run(
             observe(host.services.running)
 
     def advise(service: Service) -> None:
-        from assay.cli.advice import tell_of
+        from assay.cli.advice import warn_about
 
-        tell_of(host, service)
+        warn_about(host, service)
 
     host.before_command = handle_signals
     host.services.before_start = advise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.cli import test_results
-from assay.cli.failure import EXIT_USAGE, tell
+from assay.cli.failure import EXIT_USAGE, report_error
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import verbose
@@ -94,7 +94,7 @@ def command(
             asyncio.run(_watch(chosen, folders, verbose))
         return asyncio.run(_run_once(chosen))
     except AssayError as error:
-        return tell(error, verbose)
+        return report_error(error, verbose)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ async def _watch(chosen: _Chosen, folders: set[Path], verbose: bool) -> None:
         try:
             await _run_once(chosen)
         except AssayError as error:
-            tell(error, verbose)
+            report_error(error, verbose)
         click.secho("waiting for changes; Ctrl-C ends", dim=True)
         changed = await change
         change = asyncio.ensure_future(anext(changes))
@@ -165,7 +165,7 @@ async def _run_once(chosen: _Chosen) -> int:
         from assay.cli import coverage
 
         try:
-            is_covered = coverage.tell(results, chosen.lcov, chosen.fail_under, prints=not chosen.as_json)
+            is_covered = coverage.report(results, chosen.lcov, chosen.fail_under, prints=not chosen.as_json)
         except OSError as error:
             complain(f"cannot write {chosen.lcov}: {error.strerror}")
             return EXIT_USAGE

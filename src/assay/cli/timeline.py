@@ -22,7 +22,7 @@ _OPEN = ("…", "cyan")
 _BAD = ("✗", "red")
 _INDENT = 23
 _NARROWEST = 20  # columns beside the times
-_LONGEST = 20_000  # characters of a value that are looked at
+_MAX_LENGTH = 20_000  # characters of a value that are looked at
 _TRACEBACK = "stack traceback:"  # how Lua begins one
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -66,7 +66,7 @@ def _entry(entry: Entry, width: int | None) -> Iterable[str]:
     if values:
         yield around + values
     for line in _clean(entry.problem).splitlines():
-        for part in textwrap.wrap(line, room or _LONGEST, break_on_hyphens=False) or [""]:
+        for part in textwrap.wrap(line, room or _MAX_LENGTH, break_on_hyphens=False) or [""]:
             yield around + click.style(part, fg="red" if entry.state not in OPEN else "yellow")
     if entry.place:
         source = _source(entry.place)
@@ -97,7 +97,7 @@ def _values(values: list[Value]) -> str:
 
 
 def _value(value: Value) -> str:
-    return _clean(json.dumps(value, ensure_ascii=False)[:_LONGEST])
+    return _clean(json.dumps(value, ensure_ascii=False)[:_MAX_LENGTH])
 
 
 def _fit(given: str, result: str, room: int | None) -> str:

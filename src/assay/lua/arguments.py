@@ -10,8 +10,8 @@ from assay.lua import convert, values
 from assay.lua.function import LuaFunction, TaskHost
 from assay.lua.values import Json
 
-Sides = tuple[bytes, ...]
-Reader = Callable[[TaskHost, Any, Sides], Any]
+Attachments = tuple[bytes, ...]
+Reader = Callable[[TaskHost, Any, Attachments], Any]
 """Makes an argument of what crossed, with the call's side strings; raises BuiltinError for one that does not fit."""
 
 
@@ -42,28 +42,28 @@ def is_host(hint: Any) -> bool:
 def _reader(parameter: Parameter) -> Reader | None:
     kind = parameter.kind
     if hasattr(parameter.hint, "lua_name"):
-        return lambda host, raw, sides: host.object(raw)
+        return lambda host, raw, attachments: host.object(raw)
     if kind.endswith("[]"):
-        return lambda host, raw, sides: [host.object(int(identity)) for identity in raw.split()]
+        return lambda host, raw, attachments: [host.object(int(identity)) for identity in raw.split()]
     if kind in ("integer", "number", "boolean") or parameter.hint is bytes:
         return None
     simple: dict[str, Reader] = {
-        "json": lambda host, raw, sides: Json(raw),
-        "body": lambda host, raw, sides: raw[1:] if raw[:1] == b"=" else Json(raw),
-        "function": lambda host, raw, sides: LuaFunction(host, raw),
+        "json": lambda host, raw, attachments: Json(raw),
+        "body": lambda host, raw, attachments: raw[1:] if raw[:1] == b"=" else Json(raw),
+        "function": lambda host, raw, attachments: LuaFunction(host, raw),
     }
     if kind in simple:
         return simple[kind]
     where = f"argument '{parameter.name}'"
     if kind == "string":
-        return lambda host, raw, sides: parameter.convert(values.text_or_bytes(raw), where)
-    return lambda host, raw, sides: parameter.convert(_value(host, raw, sides), where)
+        return lambda host, raw, attachments: parameter.convert(values.text_or_bytes(raw), where)
+    return lambda host, raw, attachments: parameter.convert(_value(host, raw, attachments), where)
 
 
-def _value(host: TaskHost, raw: Any, sides: Sides) -> Any:
+def _value(host: TaskHost, raw: Any, attachments: Attachments) -> Any:
     if not isinstance(raw, bytes):
         return raw
     if raw[:1] == b"=":
         return values.text_or_bytes(raw[1:])
     first, _, text = raw.partition(b":")
-    return values.decode(text, sides[int(first) :], lambda identity: LuaFunction(host, identity))
+    return values.decode(text, attachments[int(first) :], lambda identity: LuaFunction(host, identity))

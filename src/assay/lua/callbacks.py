@@ -233,7 +233,7 @@ class Callbacks:
 
     def replaced(self, library: bytes) -> Outcome:
         """The functions of one of Lua's own libraries that the private side has its own for."""
-        return self.state.late.replaced(library)
+        return self.state.lazy.replaced(library)
 
     def load_part(self, name: bytes) -> Any:
         """The part of the private side that has a function which is needed for the first time; False: no room."""

@@ -127,7 +127,7 @@ class Function:
     def read(self, host: TaskHost, given: tuple[Any, ...]) -> list[Any]:
         """Return the arguments of a call; `given` is what crossed. Raises BuiltinError for one that does not fit."""
         parameters = self.parameters
-        sides = given[len(parameters) :]
+        attachments = given[len(parameters) :]
         arguments: list[Any] = [host] if self.takes_host else []
         for parameter, raw in zip(parameters, given, strict=False):
             read = parameter.read
@@ -137,9 +137,9 @@ class Function:
             elif read is None:
                 arguments.append(raw)
             elif parameter.rest:
-                arguments.extend(read(host, raw, sides))
+                arguments.extend(read(host, raw, attachments))
             else:
-                arguments.append(read(host, raw, sides))
+                arguments.append(read(host, raw, attachments))
         return arguments
 
 
@@ -307,7 +307,7 @@ class Library:
         self.handles.append(Handle(cls.lua_name, _just(cls), self.needs))  # type: ignore[attr-defined]
         return cls
 
-    def late_handle(self, name: str, module: str) -> Handle:
+    def lazy_handle(self, name: str, module: str) -> Handle:
         """Declare the class of handles `name`: `module` has it by the last part of its name and is imported late."""
 
         def find() -> type:

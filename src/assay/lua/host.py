@@ -23,7 +23,7 @@ from assay.lua.outcomes import Several
 from assay.lua.policy import Limits, Policy
 from assay.lua.services import Resource, Services
 from assay.lua.spawned import SpawnedTask, SpawnedTasks, cancelled
-from assay.lua.state import LATE, PARTS, Late, Outcome, State
+from assay.lua.state import LAZY, PARTS, LazyParts, Outcome, State
 from assay.lua.values import Json
 from assay.permissions import EVERYTHING, Permissions
 
@@ -70,7 +70,7 @@ class Host(TaskHost):
         flush: Callable[[], Any] = lambda: None,
         *,
         parts: tuple[str, ...] = PARTS,
-        late: Late = LATE,
+        lazy: LazyParts = LAZY,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
         has_line_hook: bool = False,
@@ -103,7 +103,7 @@ class Host(TaskHost):
         """Where the services of the script answer for their health, whatever the script says."""
         self.sharing: Sharing | None = None
         """What this process shares with others that run the same script, if there are any."""
-        self.state = State(late, memory_limit, hash_seed, has_line_hook=has_line_hook)
+        self.state = State(lazy, memory_limit, hash_seed, has_line_hook=has_line_hook)
         self.callbacks.state = self.state
         self.state.begin(self.callbacks, parts)
         names = [(name, is_function) for name, (_, is_function) in libraries.items() if "." not in name]

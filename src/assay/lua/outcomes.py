@@ -43,8 +43,8 @@ def of_result(result: Any, objects: Objects) -> Outcome:
     if handle is not None:
         return b"h", handle.encode(), objects.keep(result)
     several = isinstance(result, Several)
-    text, sides = values.encode(list(result) if several else result)
-    return b"m" if several else b"t", text, *sides
+    text, attachments = values.encode(list(result) if several else result)
+    return b"m" if several else b"t", text, *attachments
 
 
 def of_error(title: str, error: Exception, objects: Objects) -> Outcome:
@@ -69,11 +69,11 @@ def is_foreseen(error: Exception) -> bool:
 def _error_object(title: str, error: ErrorObject, objects: Objects) -> Outcome:
     fields = error.fields if error.is_whole else error.fields | {"message": f"{title}: {error}"}
     try:
-        text, sides = values.encode(fields)
+        text, attachments = values.encode(fields)
     except WireError:
-        text, sides = values.encode({name: value for name, value in fields.items() if isinstance(value, str)})
+        text, attachments = values.encode({name: value for name, value in fields.items() if isinstance(value, str)})
     origin = 0 if error.origin is None else objects.keep(error.origin)
-    return b"f", origin, text, *sides
+    return b"f", origin, text, *attachments
 
 
 def _file_name(name: Any) -> bytes:

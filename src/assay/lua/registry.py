@@ -93,7 +93,7 @@ def method_names(name: str) -> list[str]:
 
 def _describe(library: Library) -> dict[str, Any]:
     declared = [
-        _declare(function) if function.types is None else _declare_late(function) for function in library.functions
+        _declare(function) if function.types is None else _declare_lazily(function) for function in library.functions
     ]
     if library.entry is not None:
         declared.append(_declare(library.entry) | {"call": True})
@@ -106,9 +106,9 @@ def _describe(library: Library) -> dict[str, Any]:
     return described
 
 
-def _declare_late(function: Function) -> dict[str, Any]:
+def _declare_lazily(function: Function) -> dict[str, Any]:
     """Name a function; `describe_method` describes the rest when it is first called."""
-    return {"name": function.name, "title": function.title, "late": not function.native}
+    return {"name": function.name, "title": function.title, "lazy": not function.native}
 
 
 def _declare(function: Function) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Outcome = tuple[Any, ...]
 
 PARTS = ("constants", "tasks", "bind")
 """The parts of the private side that every state needs."""
-LATE_PARTS = {
+LAZY_PARTS = {
     "arguments": ("convert_argument",),
     "beginning": ("beginning",),
     "calls": ("run", "start"),
@@ -99,8 +99,8 @@ def _compiled(part: str) -> bytes:
     return code
 
 
-class Late:
-    """Parts that are loaded when they are first needed, as `LATE_PARTS` has them."""
+class LazyParts:
+    """Parts that are loaded when they are first needed, as `LAZY_PARTS` has them."""
 
     def __init__(self, parts: Mapping[str, Collection[str]]) -> None:
         self.part_of = MappingProxyType({name.encode(): part for part, names in parts.items() for name in names})
@@ -117,21 +117,21 @@ class Late:
         return self._replaced.get(library, ())
 
 
-LATE = Late(LATE_PARTS)
+LAZY = LazyParts(LAZY_PARTS)
 
 
 class State:
     """One Lua state. Its private side is there once it has begun.
 
-    `late` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
+    `lazy` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
     `hash_seed` fixes the order of `pairs` for string keys. A state whose parts set a hook for lines has to say so.
     """
 
-    __slots__ = ("_functions", "_host", "_in_place", "_runtime", "_step", "late")
+    __slots__ = ("_functions", "_host", "_in_place", "_runtime", "_step", "lazy")
 
     def __init__(
         self,
-        late: Late = LATE,
+        lazy: LazyParts = LAZY,
         memory_limit: int | None = None,
         hash_seed: int | None = None,
         *,
@@ -150,7 +150,7 @@ class State:
             **options,
         )
 
-        self.late = late
+        self.lazy = lazy
         # A line hook reads the line table of every function. What runs in place has none: Lua would read on behind it.
         self._in_place = memory_limit is not None and not has_line_hook
 
@@ -171,7 +171,7 @@ class State:
 
         The private side asks for it while it runs, and nothing else may happen in the state then.
         """
-        part = self.late.part_of.get(name)
+        part = self.lazy.part_of.get(name)
         try:
             return None if part is None else self._load(part)
         except LuaMemoryError:

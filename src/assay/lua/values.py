@@ -25,7 +25,7 @@ Seconds = NewType("Seconds", float)
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 
-MAX_SIDES = 100  # lupa's cost per argument grows with their number
+MAX_ATTACHMENTS = 100  # lupa's cost per argument grows with their number
 
 
 class Path(bytes):
@@ -87,7 +87,7 @@ class Record:
         parts: list[Any] = [len(self.fields), *chain.from_iterable(self.fields.items())]
         for name, table in self.tables.items():
             parts += name, len(table), *chain.from_iterable(table.items())
-        return parts if len(parts) < 2 * MAX_SIDES else None
+        return parts if len(parts) < 2 * MAX_ATTACHMENTS else None
 
     def plain(self) -> dict[str, Any]:
         """The same as a dictionary."""
@@ -122,7 +122,7 @@ def text_or_bytes(raw: bytes) -> str | bytes:
         return raw
 
 
-def decode(text: bytes, sides: Sequence[bytes], function: Callable[[int], Any] | None = None) -> Value:
+def decode(text: bytes, attachments: Sequence[bytes], function: Callable[[int], Any] | None = None) -> Value:
     """Read wire text; `function` makes the object for a Lua function's id."""
     import orjson
 
@@ -134,7 +134,7 @@ def decode(text: bytes, sides: Sequence[bytes], function: Callable[[int], Any] |
         if isinstance(item, str) and item.startswith("\0"):
             tag, rest = item[1], item[2:]
             if tag == "r":
-                return text_or_bytes(sides[int(rest) - 1])
+                return text_or_bytes(attachments[int(rest) - 1])
             if tag == "x":
                 return text_or_bytes(bytes.fromhex(rest))
             if tag == "d":
@@ -155,28 +155,28 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
     """Write wire text and its side strings. Dataclasses become tables of their fields."""
     import orjson
 
-    sides: list[bytes] = []
+    attachments: list[bytes] = []
 
     def default(item: Any) -> str:
         if isinstance(item, bytes | bytearray):
-            if len(sides) == MAX_SIDES:
+            if len(attachments) == MAX_ATTACHMENTS:
                 return f"\0x{item.hex()}"
-            sides.append(bytes(item))
-            return f"\0r{len(sides)}"
+            attachments.append(bytes(item))
+            return f"\0r{len(attachments)}"
         raise WireError(f"a value of type {type(item).__name__}")
 
     options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
     try:
         text = orjson.dumps(value, default, options)
         # orjson writes a float that is not finite as null.
-        if text.count(b'"\\u0000') != len(sides) or b"null" in text:
-            sides.clear()
+        if text.count(b'"\\u0000') != len(attachments) or b"null" in text:
+            attachments.clear()
             text = orjson.dumps(_protect(value), default, options)
     except orjson.JSONEncodeError as error:
         cause = error.__cause__
         problem = str(cause if isinstance(cause, WireError) else error)
         raise WireError("the value is nested too deeply" if "Recursion" in problem else problem) from None
-    return text, sides
+    return text, attachments
 
 
 def _protect(value: Any) -> Any:

@@ -17,7 +17,7 @@ from assay.simulation.world import World
 Check = Callable[[World], None]
 """Looks at a world that has ended. Raises Violation."""
 
-_PATIENCE = 1000
+_MAX_STALE = 1000
 """Schedules without anything new after which the search ends."""
 _MAX_KEPT = 200
 _MAX_HORIZON = 80
@@ -105,7 +105,7 @@ class Explorer:
                 self._interesting.append(choices.taken)
                 if len(self._interesting) > _MAX_KEPT:
                     self._interesting.pop(source.randrange(_MAX_KEPT))
-            elif number - last_new >= _PATIENCE:
+            elif number - last_new >= _MAX_STALE:
                 report.has_stopped_early = number < count
                 break
         return report

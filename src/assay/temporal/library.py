@@ -53,12 +53,12 @@ library = Library(
     callback_tables=["assay.temporal.worker.nexus:NexusRequest"],
     needs=TEMPORAL,
 )
-_client = library.late_handle("temporal.Client", "assay.temporal.client")
-library.late_handle("temporal.Schedules", "assay.temporal.client")
-library.late_handle("temporal.WorkflowPages", "assay.temporal.client")
-library.late_handle("temporal.Worker", "assay.temporal.worker.worker")
+_client = library.lazy_handle("temporal.Client", "assay.temporal.client")
+library.lazy_handle("temporal.Schedules", "assay.temporal.client")
+library.lazy_handle("temporal.WorkflowPages", "assay.temporal.client")
+library.lazy_handle("temporal.Worker", "assay.temporal.worker.worker")
 for _metric in ("MetricMeter", "MetricCounter", "MetricHistogram", "MetricGauge"):
-    library.late_handle(f"temporal.{_metric}", "assay.temporal.telemetry.meter")
+    library.lazy_handle(f"temporal.{_metric}", "assay.temporal.telemetry.meter")
 
 
 @library.function(native=True, types="assay.temporal.client")

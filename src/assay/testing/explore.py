@@ -47,7 +47,7 @@ from assay.testing.explore_options import (
 )
 from assay.testing.host import TestHost
 
-_SHORTEST = 0.05
+_MIN_LENGTH = 0.05
 _MAX_PAIRS = 5
 _MAX_TRACED = 12
 """Schedules whose lines are looked at."""
@@ -286,7 +286,7 @@ def _join(folder: str, path: str) -> str:
 def _times(name: str, behavior: ActivityBehavior) -> tuple[float, float | None]:
     takes = behavior.takes
     if takes is None:
-        return _SHORTEST, None
+        return _MIN_LENGTH, None
     if not isinstance(takes, list):
         return takes, takes
     if len(takes) != 2 or takes[0] > takes[1]:

@@ -37,7 +37,7 @@ class File:
         allowed = permissions(Asked.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
 
-    def _tell(self, **fields: Any) -> None:
+    def _report_event(self, **fields: Any) -> None:
         sys.stdout.flush()  # what was written belongs to what is told now
         sys.stderr.flush()
         written = os.fstat(1).st_size
@@ -53,14 +53,14 @@ class File:
             host.set_arguments(os.fsencode(self._path))
             await host.run(host.load(source, self._path), ())
         except LuaError as error:
-            self._tell(event="broken", message=error.message, traceback=error.traceback)
+            self._report_event(event="broken", message=error.message, traceback=error.traceback)
         except OSError as error:
-            self._tell(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="")
+            self._report_event(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="")
         except SystemExit:
-            self._tell(event="broken", message="os.exit ends the whole file", traceback="")
+            self._report_event(event="broken", message="os.exit ends the whole file", traceback="")
         else:
             chosen = {name: fn for name, fn in host.tests.items() if self._is_chosen(name, fn)}
-            self._tell(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
+            self._report_event(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
             for name, function in chosen.items():
                 if not await self._test(name, function):
                     break
@@ -70,8 +70,8 @@ class File:
             from assay.testing import coverage
 
             found = coverage.collect(host.state, self._path)
-            self._tell(event="coverage", files=coverage.as_json(found))
-        self._tell(event="end")
+            self._report_event(event="coverage", files=coverage.as_json(found))
+        self._report_event(event="end")
 
     def _is_chosen(self, name: str, test: LuaFunction | Exploration) -> bool:
         if "test" in self._explore:
@@ -82,7 +82,7 @@ class File:
         """Run an exploration."""
         from assay.testing import explore, schedules
 
-        self._tell(event="test", name=exploration.name)
+        self._report_event(event="test", name=exploration.name)
         self._host.running = exploration.name
         began = time.monotonic()
         asked = explore.Asked(**{name: value for name, value in self._explore.items() if name != "test"})
@@ -106,7 +106,7 @@ class File:
                 notes.append(f"step through it: a replay of {path} in the debugger")
             except OSError as error:
                 notes.append(f"the schedule cannot be written: {error.strerror}")
-        self._tell(
+        self._report_event(
             event="result",
             name=exploration.name,
             message=outcome.message,
@@ -124,7 +124,7 @@ class File:
             return True
         host = self._host
         host.running = name
-        self._tell(event="test", name=name)
+        self._report_event(event="test", name=name)
         message, traceback = "", ""
         began = time.monotonic()
         exited = False
@@ -154,7 +154,7 @@ class File:
             # A workflow task that was never completed keeps its clock from skipping, although its run is gone.
             await host.server.stop()
             host.server = None
-        self._tell(
+        self._report_event(
             event="result",
             name=name,
             message=message,

@@ -14,7 +14,7 @@ class Output:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 `close` closes it
-        self._told = 0
+        self._reported = 0
 
     def fileno(self) -> int:
         """Where the process is to write."""
@@ -26,13 +26,13 @@ class Output:
 
     def take(self, end: int | None = None) -> str:
         """What was written since the last time, up to byte `end`; of a flood the first and the last lines."""
-        begin, self._told = self._told, os.fstat(self._file.fileno()).st_size if end is None else end
-        if self._told - begin <= 2 * _END:
-            return self._read(begin, self._told).decode("utf-8", "replace")
-        first, last = self._read(begin, begin + _END), self._read(self._told - _END, self._told)
+        begin, self._reported = self._reported, os.fstat(self._file.fileno()).st_size if end is None else end
+        if self._reported - begin <= 2 * _END:
+            return self._read(begin, self._reported).decode("utf-8", "replace")
+        first, last = self._read(begin, begin + _END), self._read(self._reported - _END, self._reported)
         first = first[: first.rfind(b"\n") + 1] or first
         last = last[last.find(b"\n") + 1 :] or last
-        begin, end = begin + len(first), self._told - len(last)
+        begin, end = begin + len(first), self._reported - len(last)
         lines = self._count_lines(begin, end)
         left_out = f"{lines} lines" if lines else f"{end - begin} bytes"
         parts = (first.decode("utf-8", "replace").removesuffix("\n"), last.decode("utf-8", "replace"))

@@ -21,7 +21,7 @@ library = Library(
     needs=NOTHING,
 )
 
-_MOST_RANDOM = 1 << 20
+_MAX_RANDOM = 1 << 20
 _ALGORITHMS = {
     name.replace("_", "-"): name
     for name in ("sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512")
@@ -37,8 +37,8 @@ def random(n: int = 32) -> str:
     """
     import secrets
 
-    if not 1 <= n <= _MOST_RANDOM:
-        raise BuiltinError(f"bad argument 'n' (1 to {_MOST_RANDOM} expected, got {n})")
+    if not 1 <= n <= _MAX_RANDOM:
+        raise BuiltinError(f"bad argument 'n' (1 to {_MAX_RANDOM} expected, got {n})")
     return secrets.token_hex(n)
 
 

@@ -22,7 +22,7 @@ from assay.lua.values import MAX_INTEGER, MIN_INTEGER
 from assay.permissions import Permissions
 
 _PORT = 5432
-_MOST_PREPARED = 100
+_MAX_PREPARED = 100
 _FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
 _JSON = ("json", "jsonb")
 _INTEGERS = ("int2", "int4", "int8", "oid")
@@ -142,7 +142,7 @@ class PostgresSession:
         if statement is None:
             statement = await self._connection.prepare(text)
             self._prepared[text] = statement
-            if len(self._prepared) > _MOST_PREPARED:
+            if len(self._prepared) > _MAX_PREPARED:
                 self._prepared.popitem(last=False)
         self._prepared.move_to_end(text)
         return statement

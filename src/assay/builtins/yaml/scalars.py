@@ -12,7 +12,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INFINITE = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NANS = frozenset({".nan", ".NaN", ".NAN"})
 _FIRST = frozenset("0123456789+-.~nNtTfF")
-_MOST_DIGITS = 400  # a number of more is beyond any float
+_MAX_DIGITS = 400  # a number of more is beyond any float
 
 
 def resolve(text: str) -> Any:
@@ -23,7 +23,7 @@ def resolve(text: str) -> Any:
         return None
     if text in BOOLEANS:
         return BOOLEANS[text]
-    if _INTEGER.fullmatch(text) and len(text) < _MOST_DIGITS:
+    if _INTEGER.fullmatch(text) and len(text) < _MAX_DIGITS:
         number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
         return number if -(2**63) <= number < 2**63 else float(number)
     if _FLOAT.fullmatch(text):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _BETWEEN = " · "  # paragraphs, items and rows
-_LONGEST = 10_000  # characters that are read
+_MAX_LENGTH = 10_000  # characters that are read
 
 
 @functools.lru_cache(maxsize=256)
@@ -18,7 +18,7 @@ def as_text(markdown: str) -> str:
     """Return the text of Markdown in one line."""
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown[:_LONGEST])
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown[:_MAX_LENGTH])
     return _BETWEEN.join(filter(None, (" ".join(block.split()) for block in _blocks(tokens))))
 
 

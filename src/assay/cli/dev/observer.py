@@ -37,7 +37,7 @@ _LISTED = 200  # open workflows of a task queue that are listed
 _SHOWN = 30  # … that are looked at
 _FINISHED = 20  # of a task queue
 _LOOK = 5.0  # seconds for one look at a worker's workflows: the SDK tries a call again for much longer
-_PATIENCE = timedelta(seconds=5)  # for the answer of a run
+_TIMEOUT = timedelta(seconds=5)  # for the answer of a run
 _SOON = 0.5  # seconds for which a look waits for it
 _AGAIN = 15.0  # seconds until a run is asked again that has not answered
 _FAILURES = 20
@@ -262,7 +262,7 @@ def _problem(error: Exception, watch: _Watch | None) -> str:
 async def _query(client: Client, row: WorkflowExecution, known: _Known) -> None:
     handle = client.get_workflow_handle(row.id, run_id=row.run_id)
     try:
-        raw = await handle.query(STATE_QUERY, rpc_timeout=_PATIENCE)
+        raw = await handle.query(STATE_QUERY, rpc_timeout=_TIMEOUT)
         state: Any = payloads.to_python(payloads.to_json(raw))
         known.take(state)
     except Exception:  # it is busy, or has ended; and a worker of another kind answers as it likes

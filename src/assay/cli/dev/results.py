@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecution
 from assay.cli.dev.report import Finished
 from assay.temporal.client import values
 
-_LONGEST = 500  # characters of a result
+_MAX_LENGTH = 500  # characters of a result
 
 
 async def of_workflow(client: Client, row: WorkflowExecution) -> Finished:
@@ -36,5 +36,5 @@ async def of_workflow(client: Client, row: WorkflowExecution) -> Finished:
     codec = client.data_converter.payload_codec
     plain = [*sent] if codec is None else await codec.decode(sent)
     text = ", ".join(json.dumps(values.plain(payload), ensure_ascii=False, default=repr) for payload in plain)
-    finished.result = "" if text == "null" else text[:_LONGEST]
+    finished.result = "" if text == "null" else text[:_MAX_LENGTH]
     return finished

@@ -14,7 +14,7 @@ from assay.cli.reloading import children
 from assay.cli.reloading.display import Display
 from assay.cli.reloading.sources import Sources
 
-_PATIENCE = 2.0  # seconds that the old worker gets before the new one starts beside it
+_TIMEOUT = 2.0  # seconds that the old worker gets before the new one starts beside it
 BROKEN = 3
 """The exit code of `probe.py` for a script that cannot take over."""
 NO_WORKER = 4
@@ -146,7 +146,7 @@ class Reloading:
         _send(self._child, signal.SIGTERM)
         ended = asyncio.ensure_future(self._child.wait())
         waiting: set[asyncio.Future[Any]] = {ended, self._stop}
-        await asyncio.wait(waiting, timeout=None if self._strict else _PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=None if self._strict else _TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
 
     async def _pass_on(self, changes: asyncio.Queue[str]) -> None:

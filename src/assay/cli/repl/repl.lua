@@ -6,8 +6,8 @@ host.fill(internal, "_.repl")
 
 local HOOK_COUNT = 100000 -- instructions between two looks
 local WIDTH = 100
-local DEEPEST = 6
-local MOST = 100 -- fields of a table
+local MAX_DEPTH = 6
+local MAX_FIELDS = 100 -- fields of a table
 
 local concat, sort = table.concat, table.sort
 local debug_metatable, rawequal, rawget, rawlen, type = debug.getmetatable, rawequal, rawget, rawlen, type
@@ -35,15 +35,15 @@ local show
 local function show_table(t, indent, active)
   if active[t] then
     return "(itself)"
-  elseif #indent > DEEPEST * 2 then
+  elseif #indent > MAX_DEPTH * 2 then
     return "{…}"
   end
   active[t] = true
   local parts, length, inner = {}, rawlen(t), indent .. "  "
-  for i = 1, length < MOST and length or MOST do
+  for i = 1, length < MAX_FIELDS and length or MAX_FIELDS do
     parts[i] = show(rawget(t, i), inner, active)
   end
-  local keys, rest = {}, length > MOST and length - MOST or 0
+  local keys, rest = {}, length > MAX_FIELDS and length - MAX_FIELDS or 0
   for key in next, t do
     if math.type(key) ~= "integer" or key < 1 or key > length then
       keys[#keys + 1] = key
@@ -51,8 +51,8 @@ local function show_table(t, indent, active)
   end
   sort(keys, less)
   for i = 1, #keys do
-    if i > MOST then
-      rest = rest + #keys - MOST
+    if i > MAX_FIELDS then
+      rest = rest + #keys - MAX_FIELDS
       break
     end
     local key = keys[i]

@@ -49,7 +49,7 @@ local EXPECTED = { any = "value", text = "string or table", options = "table", b
 
 -- What to pass for an argument, and how many side strings there are now: they stand in `out`, behind the `count`
 -- arguments.
-function host.convert_argument(name, parameter, kind, v, out, count, sides)
+function host.convert_argument(name, parameter, kind, v, out, count, attachments)
   if kind == "rest" then
     setmetatable(v, host.array_metatable)
     kind = "table"
@@ -58,13 +58,13 @@ function host.convert_argument(name, parameter, kind, v, out, count, sides)
   if v == nil then
     bad(name, parameter, EXPECTED[kind] or kind, "nil")
   elseif kind == "body" and t == "string" then
-    return "=" .. v, sides
+    return "=" .. v, attachments
   elseif kind == "json" or (kind == "body" and t == "table") then
     local text, problem = host.encode_value(v)
     if not text then
       host.raise(name .. ": bad argument '" .. parameter .. "' (JSON cannot carry " .. problem .. ")")
     end
-    return text, sides
+    return text, attachments
   elseif
     (kind == "any" or kind == "table" or kind == "options" or kind == "text")
     and t == "table"
@@ -75,21 +75,21 @@ function host.convert_argument(name, parameter, kind, v, out, count, sides)
       host.raise(name .. ": bad argument '" .. parameter .. "' (cannot carry " .. extra .. ")")
     end
     for j = 1, #extra do
-      out[count + sides + j] = extra[j]
+      out[count + attachments + j] = extra[j]
     end
     -- The text says which of the call's side strings it means, counted from its own first.
-    return sides .. ":" .. text, sides + #extra
+    return attachments .. ":" .. text, attachments + #extra
   elseif kind == "any" and (t == "string" or t == "number" or t == "boolean") then
-    return t == "string" and "=" .. v or v, sides
+    return t == "string" and "=" .. v or v, attachments
   elseif kind == "text" and t == "string" then
-    return "=" .. v, sides
+    return "=" .. v, attachments
   elseif t == "table" and sub(kind, -2) == "[]" and not host.is_handle(v) then
-    return handle_list(name, parameter, sub(kind, 1, -3), v), sides
+    return handle_list(name, parameter, sub(kind, 1, -3), v), attachments
   end
   local fit = fits[kind]
   local value = fit and fit(v)
   if value == nil then
     bad(name, parameter, EXPECTED[kind] or kind, host.describe(v))
   end
-  return value, sides
+  return value, attachments
 end

@@ -4,8 +4,8 @@
 --
 -- An outcome is a tag and what follows it:
 --   "v" values…              results as they are
---   "t" text, sides…         one result, as wire
---   "m" text, sides…         several results, as a wire array
+--   "t" text, attachments…         one result, as wire
+--   "m" text, attachments…         several results, as a wire array
 --   "j" texts…               results, each as JSON, or "=" and the bytes of a string
 --   "s" count, …             a table of strings and tables of strings: its fields, and then each inner table as its
 --                            name, its count and its fields
@@ -14,7 +14,7 @@
 --   "r" task id              the results of a task that has ended, or its error
 --   "w" operation id         not done yet: wait for it
 --   "e" message              an error text, told at the caller's line
---   "f" origin, text, sides… an error object, as wire, and the id of the exception behind it (or 0)
+--   "f" origin, text, attachments… an error object, as wire, and the id of the exception behind it (or 0)
 local host = ...
 
 local isyieldable = coroutine.isyieldable
@@ -44,7 +44,7 @@ end
 
 host.handle_ids, host.handle_classes, host.released = handle_ids, handle_classes, released
 
-function host.tell_released()
+function host.report_released()
   for i = #released, 1, -1 do
     host.ask("let_go", released[i])
     released[i] = nil
@@ -123,7 +123,7 @@ host.finish = finish
 -- The arguments for Python: one each, then side strings. `parameters` has three items for each: its name, its kind, and
 -- whether it may be left out.
 local function collect(name, parameters, ...)
-  local out, given, count, sides = {}, { ... }, #parameters // 3, 0
+  local out, given, count, attachments = {}, { ... }, #parameters // 3, 0
   for i = 1, count do
     local kind, v = parameters[3 * i - 1], given[i]
     local t = type(v)
@@ -137,10 +137,10 @@ local function collect(name, parameters, ...)
       if kind == "rest" then
         v = { unpack(given, i, select("#", ...)) }
       end
-      out[i], sides = host.convert_argument(name, parameters[3 * i - 2], kind, v, out, count, sides)
+      out[i], attachments = host.convert_argument(name, parameters[3 * i - 2], kind, v, out, count, attachments)
     end
   end
-  return unpack(out, 1, count + sides)
+  return unpack(out, 1, count + attachments)
 end
 
 -- The Lua function of the builtin `index`.

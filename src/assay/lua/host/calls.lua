@@ -25,7 +25,7 @@ end
 -- The same, and its first step.
 function host.run(delivery, id, ...)
   if host.released[1] then
-    host.tell_released()
+    host.report_released()
   end
   local task, co = host.new_task(delivery, main_of_call)
   return task, host.settle(task, raw_resume(co, host.held(id), ...))

@@ -35,10 +35,10 @@ local function join_surrogates(a, b, c, d)
   return utf8char(0x10000 + (high << 10 | (byte(c) & 0x0F) << 6 | byte(d) & 0x3F))
 end
 
-local function resolve(s, sides)
+local function resolve(s, attachments)
   local tag, rest = sub(s, 2, 2), sub(s, 3)
   if tag == "r" then
-    return sides[tonumber(rest)]
+    return attachments[tonumber(rest)]
   elseif tag == "d" then
     return rest == "nan" and 0.0 / 0.0 or rest == "inf" and huge or -huge
   elseif tag == "x" then
@@ -49,17 +49,17 @@ local function resolve(s, sides)
   error("unknown wire form " .. tag)
 end
 
-local MOST_HEADS = 32
+local MAX_HEADS = 32
 local SHORT = 2000 -- a text in which nothing is expected to come again
 local LONG = 32000 -- a text in which so much is expected to be alike that to learn from it pays
 local FIRST_LESSON = 8 -- objects of one name after which something is learnt from one
-local DEEPEST_ALIKE = MAX_DEPTH - 10
+local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
 local MALFORMED = {} -- the error of a reader that has found what is no JSON
 local UNKNOWN = { count = 0 }
 local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
 
 -- What is being decoded. Nothing here calls a script, so there is only ever one at a time.
-local text, sides
+local text, attachments
 local controls -- the control characters that are in it, which must not be in strings; or nil
 local backslash -- where the first one is, at or behind the string that is read
 -- What the last object under a key was like, which the next one probably is: by turns the texts up to its values, and
@@ -151,8 +151,8 @@ local function read_escaped(pos, is_key)
   end
   if find(s, BAD_ESCAPE, 1, true) then
     bad_string(pos)
-  elseif sides and byte(s) == 0 and not is_key then
-    return resolve(s, sides), stop
+  elseif attachments and byte(s) == 0 and not is_key then
+    return resolve(s, attachments), stop
   end
   return s, stop
 end
@@ -299,12 +299,12 @@ local function read_members(object, pos, depth, known, n)
         end
       end
       pos = pos + 1
-      if heads and n < MOST_HEADS then
+      if heads and n < MAX_HEADS then
         known[2 * n + 1], known[2 * n + 2] = sub(text, start, pos - 1), key
       end
     end
     -- What has many keys is a list by another name.
-    object[key], pos = read_value(pos, depth, n < MOST_HEADS and key or "*")
+    object[key], pos = read_value(pos, depth, n < MAX_HEADS and key or "*")
     n = n + 1
   end
 end
@@ -326,7 +326,7 @@ local function read_object(pos, depth, name)
   end
   local object, stop, n
   local readers = known.readers
-  for i = 1, readers and depth < DEEPEST_ALIKE and #readers or 0 do
+  for i = 1, readers and depth < MAX_ALIKE_DEPTH and #readers or 0 do
     local here = backslash
     object, stop, n = readers[i](text, pos - 1, depth)
     if n then
@@ -422,7 +422,7 @@ end
 
 -- Returns the value, or nil and a message. `given` are the side strings of the wire.
 function host.decode(source, given)
-  text, sides, heads = source, given, #source > SHORT and {} or nil
+  text, attachments, heads = source, given, #source > SHORT and {} or nil
   controls = present(CONTROLS, text)
   backslash = find(text, "\\", 1, true) or huge
   local ok, value
@@ -431,7 +431,7 @@ function host.decode(source, given)
   else
     ok, value = pcall(decode_root)
   end
-  text, sides, heads = nil, nil, nil
+  text, attachments, heads = nil, nil, nil
   if host.has_decoded and #source > LONG then
     host.has_decoded(source)
   end

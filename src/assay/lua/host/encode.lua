@@ -13,7 +13,7 @@ local contains, is_text, present = host.contains, host.is_text, host.present
 local go_on_collecting, stop_collecting = host.go_on_collecting, host.stop_collecting
 local null, array_metatable, constant_arrays = host.null, host.array_metatable, host.constant_arrays
 
-local MAX_SIDES = 100 -- lupa's cost per argument grows with their number
+local MAX_ATTACHMENTS = 100 -- lupa's cost per argument grows with their number
 local LONG_STRING = 4096
 local LONG_ARRAY = 32 -- in which something may be alike
 
@@ -122,12 +122,12 @@ local out -- the pieces of the text
 local strings, places -- the strings, and which piece each is: they are looked at all at once, in the end
 local path, open -- the key and the table of each level
 local foreign -- whether one of these tables may have a metatable of the script
-local root, mode, sides
+local root, mode, attachments
 
 -- Most objects have the keys of one before them. Walking the keys through a tree finds the shape that is known:
 -- their order, and their texts with what stands before and behind them.
 local SHAPE = {}
-local MOST_KEYS, MOST_NODES = 32, 1000 -- of shapes that are kept
+local MAX_KEYS, MAX_NODES = 32, 1000 -- of shapes that are kept
 local shapes, nodes = {}, 0
 
 local SAFE = 2 ^ 53 -- whole numbers below it are written by `concat` as they should be
@@ -179,8 +179,8 @@ local function new_shape(t, depth)
     keys[i] = renamed[name] or name
   end
   local shape = { keys = keys, heads = heads, openings = openings, count = count }
-  if count <= MOST_KEYS then
-    if nodes > MOST_NODES then
+  if count <= MAX_KEYS then
+    if nodes > MAX_NODES then
       shapes, nodes = {}, 0
     end
     local node = shapes
@@ -213,7 +213,7 @@ local known_shape = host.known_shape
 -- How many objects of each shape were written as usual (nil: nothing is to be learnt); after this many something is
 -- learnt from one. `alike` is what is known by then, see `write_alike.lua`, and `writers` what is in it for a shape.
 local FIRST_LESSON = 128
-local DEEPEST_ALIKE = MAX_DEPTH - 10
+local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
 local unlike, alike, writers
 local unchecked -- whether something was written without a look at whether it is UTF-8
 local collecting -- what was in use when the collector was stopped, if it was
@@ -243,7 +243,7 @@ local function scalar_text(v, kind, depth)
       return v
     elseif v == v and v ~= huge and v ~= -huge then
       return float_text(v)
-    elseif sides then
+    elseif attachments then
       return '"\\u0000d' .. (v ~= v and "nan" or v > 0 and "inf" or "-inf") .. '"'
     end
     fail(depth, v ~= v and "NaN" or "an infinite number")
@@ -254,9 +254,9 @@ local function scalar_text(v, kind, depth)
 end
 
 local function side_text(s)
-  if #sides < MAX_SIDES then
-    sides[#sides + 1] = s
-    return "\\u0000r" .. #sides
+  if #attachments < MAX_ATTACHMENTS then
+    attachments[#attachments + 1] = s
+    return "\\u0000r" .. #attachments
   end
   return "\\u0000x" .. gsub(s, ".", function(c)
     return format("%02x", byte(c))
@@ -308,7 +308,7 @@ end
 local function write(v, depth, n, m)
   local kind = type(v)
   if kind == "string" then
-    if sides and #v > LONG_STRING and #sides < MAX_SIDES then
+    if attachments and #v > LONG_STRING and #attachments < MAX_ATTACHMENTS then
       out[n + 1] = '"' .. side_text(v) .. '"'
       return n + 1, m
     end
@@ -351,7 +351,7 @@ local function write(v, depth, n, m)
   end
   local shape = known_shape(v) or new_shape(v, depth)
   local writer = writers[shape]
-  if writer and depth < DEEPEST_ALIKE then
+  if writer and depth < MAX_ALIKE_DEPTH then
     local last_piece, last_string = writer(v, depth, n, m)
     if last_piece then
       unchecked = true
@@ -384,11 +384,11 @@ host.write_value = write
 -- Escape the strings, and move what JSON cannot carry aside.
 local function finish(m)
   local all = concat(strings, " ", 1, m)
-  if not is_text(all) or sides and find(all, "\0", 1, true) then
+  if not is_text(all) or attachments and find(all, "\0", 1, true) then
     for i = 1, m do
       local s = strings[i]
-      if sides and byte(s) == 0 or not is_text(s) then
-        if not sides then
+      if attachments and byte(s) == 0 or not is_text(s) then
+        if not attachments then
           fail(find_string(root, s, path, 0), "a string that is not UTF-8 text")
         end
         out[places[i]], strings[i] = side_text(s), ""
@@ -410,7 +410,7 @@ local function encode_root()
   if unchecked and not is_text(text) then
     -- Written as usual, it will be found.
     unlike, writers, unchecked = nil, {}, false
-    sides = sides and {}
+    attachments = attachments and {}
     n, m = write(root, 0, 0, 0)
     finish(m)
     text = concat(out, "", 1, n)
@@ -424,12 +424,12 @@ function host.encode(value, wanted)
   if host.borrower then
     host.borrower.fill_all(value)
   end
-  root, mode, sides = value, wanted, wanted ~= "json" and {} or nil
+  root, mode, attachments = value, wanted, wanted ~= "json" and {} or nil
   out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
   unlike, writers, unchecked = {}, {}, false
   local ok, problem = pcall(encode_root)
-  local aside = sides
-  root, sides, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
+  local aside = attachments
+  root, attachments, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
   unlike, alike, writers = nil, nil, nil
   if collecting then
     go_on_collecting(collecting)

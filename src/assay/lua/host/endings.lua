@@ -8,7 +8,7 @@ local getmetatable, next, type = getmetatable, next, type
 
 local tasks, roots, deliver, first, tracebacks = host.tasks, host.roots, host.deliver, host.first, host.tracebacks
 
-local MOST_PARTS = 64 -- of a table that crosses as a record
+local MAX_PARTS = 64 -- of a table that crosses as a record
 local TAIL_CALLS = "^%s*%(%.%.%.tail calls"
 
 local outcomes = {} -- id -> outcome kept for `host.outcome`
@@ -41,15 +41,15 @@ end
 -- and its value as wire (if it can be).
 local function failure(value, traceback)
   local message = host.message_of(value)
-  local text, sides
+  local text, attachments
   if type(value) == "table" then
-    text, sides = host.encode(value, "wire")
+    text, attachments = host.encode(value, "wire")
   end
   local origin = host.origin_of(value)
   if not text then
     return "error", message, traceback, origin
   end
-  return "error", message, traceback, origin, text, unpack(sides)
+  return "error", message, traceback, origin, text, unpack(attachments)
 end
 
 -- Append the keys and values of `t`, whose keys are strings, to `parts`, which has `count` of them. Tables among the
@@ -57,7 +57,7 @@ end
 local function append(parts, count, t, inner)
   for key, value in next, t do
     local kind = type(value)
-    if type(key) ~= "string" or count > MOST_PARTS then
+    if type(key) ~= "string" or count > MAX_PARTS then
       return nil
     elseif kind == "string" or kind == "number" or kind == "boolean" then
       parts[count + 1], parts[count + 2] = key, value
@@ -124,16 +124,16 @@ function host.ended(id, ok, result, ...)
   if parts then
     return "fields", unpack(parts)
   end
-  local text, sides
+  local text, attachments
   if delivery == "json" then
-    text, sides = host.encode_value(result)
+    text, attachments = host.encode_value(result)
   else
-    text, sides = host.encode(result, delivery)
+    text, attachments = host.encode(result, delivery)
   end
   if not text then
-    return "unfit", sides
-  elseif sides then
-    return "done", nil, text, unpack(sides)
+    return "unfit", attachments
+  elseif attachments then
+    return "done", nil, text, unpack(attachments)
   end
   return "json", text
 end

@@ -47,7 +47,7 @@ function host.position()
 end
 
 -- The message `text` of `raw`, called by `host.careful`; this is the message handler.
-local function told(raw, text)
+local function described(raw, text)
   for _, pattern in next, UNPLACED do
     if find(text, pattern) then
       return text
@@ -92,7 +92,7 @@ local handlers = setmetatable({}, {
     handlers[raw] = function(err)
       local raiser = getinfo(2, "f")
       if type(err) == "string" and raiser and raiser.func == raw then
-        return told(raw, err)
+        return described(raw, err)
       elseif host.mark then
         return host.mark(err)
       end

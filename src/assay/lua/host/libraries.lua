@@ -6,9 +6,9 @@ local byte = string.byte
 local debug_setmetatable = debug.setmetatable -- works on protected metatables
 local rawset, select = rawset, select
 
--- The function of library `name` that is declared as `item`. One that is late is described by its first call.
+-- The function of library `name` that is declared as `item`. One that is lazy is described by its first call.
 local function bind(name, item)
-  if not item.late then
+  if not item.lazy then
     return host.bind(item.index, item.title, item.parameters)
   end
   local bound
@@ -28,7 +28,7 @@ local function fill(target, name)
   local internal = {} -- functions that begin with _ are for the library's own Lua file
   for i = 1, #declared.functions do
     local item = declared.functions[i]
-    if (item.index or item.late) and byte(item.name) == 95 then
+    if (item.index or item.lazy) and byte(item.name) == 95 then
       internal[item.name] = bind(name, item)
     end
   end

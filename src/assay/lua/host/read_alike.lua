@@ -16,12 +16,12 @@ local error, ipairs, load, setmetatable, tonumber = error, ipairs, load, setmeta
 
 local null, array_metatable, read_value = host.null, host.array_metatable, host.read_value
 
-local LONGEST = 4000 -- bytes of an example
-local MOST_KEYS, MOST_ITEMS, MOST_LEVELS = 60, 8, 4 -- of an example, of an array in it, of tables in tables
-local MOST_SLOTS = 30 -- in a stretch: Lua's patterns have at most 32 captures
-local MOST_LOOSE = 12 -- values of an object
-local MOST_EXAMPLES = 3 -- that differ, of the objects under one name
-local MOST_NUMBERS = 1000 -- that are kept, because they may come again
+local MAX_LENGTH = 4000 -- bytes of an example
+local MAX_KEYS, MAX_ITEMS, MAX_LEVELS = 60, 8, 4 -- of an example, of an array in it, of tables in tables
+local MAX_SLOTS = 30 -- in a stretch: Lua's patterns have at most 32 captures
+local MAX_LOOSE = 12 -- values of an object
+local MAX_EXAMPLES = 3 -- that differ, of the objects under one name
+local MAX_NUMBERS = 1000 -- that are kept, because they may come again
 
 -- Examples -----------------------------------------------------------------------------------------
 
@@ -44,14 +44,14 @@ local describe
 local function describe_table(text, pos, level)
   local keys = byte(text, pos) == 123 and {} or nil
   local node = { keys = keys, heads = {}, items = {}, slots = 0 }
-  local fits, seen, count = level <= MOST_LEVELS, {}, 0
+  local fits, seen, count = level <= MAX_LEVELS, {}, 0
   local behind, start = pos, pos + 1 -- of the value before
   while true do
     local stop = match(text, "^%s*[%]}]()", start)
     if stop then
       node.tail = sub(text, behind, stop - 1)
-      fits = fits and count <= (keys and MOST_KEYS or MOST_ITEMS)
-      fits = fits and node.slots <= (level == 0 and 3 or 1) * MOST_SLOTS
+      fits = fits and count <= (keys and MAX_KEYS or MAX_ITEMS)
+      fits = fits and node.slots <= (level == 0 and 3 or 1) * MAX_SLOTS
       return fits and node or LOOSE, stop
     end
     count = count + 1
@@ -125,7 +125,7 @@ end
 
 -- The values of the texts of scalars; those of numbers are made when they are first asked for.
 local function scalars(value_of_null)
-  local room = MOST_NUMBERS
+  local room = MAX_NUMBERS
   return setmetatable({ ["true"] = true, ["false"] = false }, {
     __index = function(values, s)
       if s == "null" then
@@ -213,7 +213,7 @@ local function reader_of(node, alike)
   end
 
   for i, item in ipairs(node.items) do
-    if #reader.names + item.slots > MOST_SLOTS then
+    if #reader.names + item.slots > MAX_SLOTS then
       end_stretch(reader)
       settle(i - 1)
     end
@@ -237,12 +237,12 @@ end
 -- Learn from the object between two positions, which no reader of its name could read whole. `known` is what is known
 -- of the objects of that name: their `examples` and `readers`.
 function host.learn(alike, known, text, start, stop)
-  local example = stop - start <= LONGEST and describe_table(text, start, 0) or LOOSE
+  local example = stop - start <= MAX_LENGTH and describe_table(text, start, 0) or LOOSE
   local loose = 0
   for _, item in ipairs(example.items or {}) do
     loose = loose + (item == LOOSE and 1 or 0)
   end
-  if example == LOOSE or loose > MOST_LOOSE then
+  if example == LOOSE or loose > MAX_LOOSE then
     return
   end
   known.examples, known.readers = known.examples or {}, known.readers or {}
@@ -253,7 +253,7 @@ function host.learn(alike, known, text, start, stop)
       return
     end
   end
-  if #known.examples < MOST_EXAMPLES then
+  if #known.examples < MAX_EXAMPLES then
     known.examples[#known.examples + 1] = example
     known.readers[#known.readers + 1] = reader_of(example, alike)
   end

@@ -95,7 +95,7 @@ end
 -- Run task `id` until it waits or ends, answering the operation that it waits for.
 function host.step(id, ...)
   if host.released[1] then
-    host.tell_released()
+    host.report_released()
   end
   local arguments = first[id]
   if arguments then

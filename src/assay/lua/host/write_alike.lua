@@ -17,10 +17,10 @@ local null, array_metatable = host.null, host.array_metatable
 local float_text, quoted = host.float_text, host.quoted
 local known_shape, sequence_length = host.known_shape, host.sequence_length
 
-local MOST_ITEMS, MOST_LEVELS, MOST_SLOTS = 8, 4, 60 -- of an array in an example, of tables in tables, of an example
-local MOST_LOOSE = 12 -- values of an object
+local MAX_ITEMS, MAX_LEVELS, MAX_SLOTS = 8, 4, 60 -- of an array in an example, of tables in tables, of an example
+local MAX_LOOSE = 12 -- values of an object
 local MARKS = { [array_metatable] = true, [0] = true } -- the metatables of arrays; 0 stands for none
-local MOST_NUMBERS = 1000 -- whose texts are kept, because they may come again
+local MAX_NUMBERS = 1000 -- whose texts are kept, because they may come again
 
 -- Examples -----------------------------------------------------------------------------------------
 
@@ -51,13 +51,13 @@ function describe(v, level)
     return mathtype(v) == "integer" and INTEGER or SCALAR
   elseif kind == "boolean" or metatable == false and rawequal(v, null) then
     return SCALAR
-  elseif kind ~= "table" or level > MOST_LEVELS then
+  elseif kind ~= "table" or level > MAX_LEVELS then
     return LOOSE
   end
   if metatable == nil or rawequal(metatable, array_metatable) then
     local length = sequence_length(v)
     local shape = not length and metatable == nil and known_shape(v)
-    if shape or length and length <= MOST_ITEMS then
+    if shape or length and length <= MAX_ITEMS then
       return describe_table(v, shape, level)
     end
   end
@@ -90,7 +90,7 @@ end
 
 -- The texts of scalars. Those of fractions are kept: a whole float would be the same key as an integer.
 local function scalar_texts()
-  local room = MOST_NUMBERS
+  local room = MAX_NUMBERS
   return setmetatable({ [true] = "true", [false] = "false", [null] = "null" }, {
     __index = function(texts, v)
       local kind = mathtype(v)
@@ -260,6 +260,6 @@ function host.learn_to_write(alike, t, shape)
     loose = loose + (item == LOOSE and 1 or 0)
   end
   alike.examples[shape] = example
-  local fits = loose <= MOST_LOOSE and example.slots <= MOST_SLOTS
+  local fits = loose <= MAX_LOOSE and example.slots <= MAX_SLOTS
   alike.writers[shape] = fits and writer_of(example, alike) or nil
 end

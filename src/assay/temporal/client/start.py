@@ -15,7 +15,7 @@ from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, outcome, stage
 from assay.temporal.client.session import CallOptions, Session, answer
-from assay.temporal.client.unserved import told_when_nobody_comes
+from assay.temporal.client.unserved import warned_if_unserved
 from assay.temporal.client.values import InputOptions
 from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.data.options import (
@@ -230,7 +230,7 @@ class StartMethods(Session):
         """
         title = "client:execute_workflow"
         handle = await answer(title, start(self, options))
-        async with told_when_nobody_comes(self.sdk, handle):
+        async with warned_if_unserved(self.sdk, handle):
             return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method

@@ -16,12 +16,12 @@ from assay.temporal.telemetry.reporter import Reporter
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds that a worker may take to come: scripts often start workflows before their workers run."""
 
 
 @contextlib.asynccontextmanager
-async def told_when_nobody_comes(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
+async def warned_if_unserved(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
     """Log once, while the block waits, that a workflow task waits and nobody polls its task queue."""
     watch = asyncio.create_task(_watch(client, handle))
     try:
@@ -31,7 +31,7 @@ async def told_when_nobody_comes(client: Client, handle: WorkflowHandle[Any, Any
 
 
 async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
-    await asyncio.sleep(_PATIENCE)
+    await asyncio.sleep(_TIMEOUT)
     with contextlib.suppress(RPCError):  # the wait itself says what the server refuses
         execution = (await handle.describe()).raw_description
         if not execution.HasField("pending_workflow_task"):

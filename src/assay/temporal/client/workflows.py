@@ -17,7 +17,7 @@ from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import RunOptions, Session, answer, ended
-from assay.temporal.client.unserved import told_when_nobody_comes
+from assay.temporal.client.unserved import warned_if_unserved
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
@@ -126,7 +126,7 @@ class WorkflowMethods(Session):
         handle = self.handle(options)
         result: Awaitable[RawValue] = handle.result(follow_runs=options.follow_runs, **options.rpc())
         what = f"workflow '{options.workflow_id}'"
-        async with told_when_nobody_comes(self.sdk, handle):
+        async with warned_if_unserved(self.sdk, handle):
             return values.result(await ended("client:get_result", what, result, options.timeout))
 
     @method

@@ -30,11 +30,11 @@ def reason(error: BaseException, settings: Settings, limit: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {limit:g} s"
     text = error.message if isinstance(error, RPCError) else str(error)
-    told = _told(text, settings)
-    return told.replace(settings.api_key, "***") if settings.api_key else told
+    text = _explained(text, settings)
+    return text.replace(settings.api_key, "***") if settings.api_key else text
 
 
-def _told(text: str, settings: Settings) -> str:
+def _explained(text: str, settings: Settings) -> str:
     lowered = text.lower()
     if "notvalidforname" in lowered:
         names = ", ".join(found[1] or found[2] for found in _NAMES.finditer(text.partition("presented")[2]))

@@ -6,7 +6,7 @@ local getinfo = debug.getinfo
 local find, sub = string.find, string.sub
 local type = type
 
-local MOST = 1000 -- calls between two looks
+local MAX_CALLS = 1000 -- calls between two looks
 
 local calls, count = {}, 0
 local number = 0 -- of calls, from the beginning of the run
@@ -30,7 +30,7 @@ local call = host.call
 
 function host.call(index, ...)
   number = number + 1
-  if count < MOST then
+  if count < MAX_CALLS then
     local _, first, options = ...
     local has_timeout = type(options) == "string" and find(options, '"timeout"', 1, true) ~= nil
     count = count + 1

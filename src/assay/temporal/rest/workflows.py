@@ -18,8 +18,8 @@ from assay.temporal.rest.transport import items, malformed, page_token, segment,
 RUNNING = "WORKFLOW_EXECUTION_STATUS_RUNNING"
 
 _OPEN = (RUNNING, "WORKFLOW_EXECUTION_STATUS_PAUSED")
-_LONGEST_POLL = 20.0  # seconds that the server holds a long poll
-_SHORTEST_POLL = 0.5  # seconds between two polls that nothing has ended
+_MAX_POLL = 20.0  # seconds that the server holds a long poll
+_MIN_POLL = 0.5  # seconds between two polls that nothing has ended
 _LISTS_LAG = 3.0  # seconds after which a new workflow is in lists, where one whose id has a slash is looked up
 _GRACE = 0.5  # seconds that the last answer may take after the end of the time
 
@@ -247,7 +247,7 @@ class Workflows(Part):
                     remaining = deadline - time.monotonic()
                     if remaining <= 0:
                         break
-                    pause = time.monotonic() + min(remaining, _SHORTEST_POLL)
+                    pause = time.monotonic() + min(remaining, _MIN_POLL)
                     if workflow is None or not await self._poll(_info(workflow), remaining, options):
                         await asyncio.sleep(pause - time.monotonic())
         except TimeoutError:
@@ -295,7 +295,7 @@ class Workflows(Part):
             "waitNewEvent": "true",
             "historyEventFilterType": "HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT",
         }
-        seconds = min(seconds, _LONGEST_POLL, self._transport.timeout / 2)
+        seconds = min(seconds, _MAX_POLL, self._transport.timeout / 2)
         headers = {"Grpc-Timeout": f"{math.ceil(seconds * 1000) + 1000}m"}  # the server ends a poll a second before
         path = self._of(workflow_id, options) + "/history"
         answer = await _unless_busy(self._transport.get(path, parameters, headers))

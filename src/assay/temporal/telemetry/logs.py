@@ -14,7 +14,7 @@ _QUIET = (
 )
 """What is told elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
 
-_LONGEST = 2000
+_MAX_LENGTH = 2000
 """Characters of a line: the whole message of a failure is in the history."""
 
 
@@ -35,8 +35,8 @@ class _Handler(logging.Handler):
             reason = "" if cause is None else str(cause).split("\n", 1)[0]
             if reason not in text:
                 text += f": {reason}"
-            if len(text) > _LONGEST:
-                text = f"{text[:_LONGEST]}… (of {len(text)} characters)"
+            if len(text) > _MAX_LENGTH:
+                text = f"{text[:_MAX_LENGTH]}… (of {len(text)} characters)"
         event: events.Event = getattr(record, "event", None) or _of_library(record.name)
         first, newline, rest = text.partition("\n")
         line = f"{record.levelname.lower()}: {first} [{event.code}]{newline}{rest}"

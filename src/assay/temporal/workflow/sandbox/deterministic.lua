@@ -1,5 +1,5 @@
 -- The deterministic side: what a workflow's state has in place of clock, randomness, hash order and addresses. Each part
--- of it is loaded when it is first needed: `clock.lua`, `random.lua`, `order.lua` (with `strangers.lua`), `texts.lua`,
+-- of it is loaded when it is first needed: `clock.lua`, `random.lua`, `order.lua` (with `object_ids.lua`), `texts.lua`,
 -- `metatables.lua`. (`limits.lua`, `guards.lua` and `patterns.lua` see to what could take too long.)
 local host = ...
 

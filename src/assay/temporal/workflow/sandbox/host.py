@@ -24,7 +24,7 @@ from assay.temporal.workflow.sandbox.errors import CpuLimitReached, HostFailure
 from assay.temporal.workflow.sandbox.held import Held
 from assay.temporal.workflow.sandbox.limits import RunLimits, WorkflowLimits
 from assay.temporal.workflow.sandbox.output import OutputLimit
-from assay.temporal.workflow.sandbox.parts import LATE_OF_RUN, PARTS_OF_RUN
+from assay.temporal.workflow.sandbox.parts import LAZY_OF_RUN, PARTS_OF_RUN
 from assay.temporal.workflow.sandbox.policy import Source, WorkflowPolicy
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class WorkflowHost(Host):
             _NoModules(),
             self._print,
             parts=(*PARTS_OF_RUN, *more_parts),
-            late=LATE_OF_RUN,
+            lazy=LAZY_OF_RUN,
             memory_limit=self.limits.memory_bytes,
             hash_seed=hash_seed,
             has_line_hook=bool(more_parts),  # those of coverage, or of the debugger

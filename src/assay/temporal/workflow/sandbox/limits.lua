@@ -40,7 +40,7 @@ end
 -- The hook is called after a number of instructions. One instruction can call C, which takes about one
 -- nanosecond for each byte of the longest string (or table), so the longer it may be, the fewer they are. How long that
 -- is follows from how much memory grew between two looks.
-local FEWEST, MOST = 100, 6400
+local MIN_COUNT, MAX_COUNT = 100, 6400
 local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
 local BYTES = 4e8 -- that all instructions between two looks may touch: about four tenths of a second
 
@@ -53,7 +53,7 @@ local last_clock, last_asked = 0, 0
 
 local function most_instructions()
   local most = BYTES // (longest + 1)
-  return most < 1 and 1 or most < MOST and most // 1 | 0 or MOST
+  return most < 1 and 1 or most < MAX_COUNT and most // 1 | 0 or MAX_COUNT
 end
 
 local outside = {} -- functions of the main thread that nothing protects
@@ -83,7 +83,7 @@ local function count_hook()
       local next_count = count
       if now - last_clock < QUICK then
         next_count = count * 4
-      elseif now - last_clock > SLOW and count > FEWEST then
+      elseif now - last_clock > SLOW and count > MIN_COUNT then
         next_count = count // 4
       end
       local most = most_instructions()
@@ -110,10 +110,10 @@ function host.limit_memory(bytes)
 end
 
 -- Every coroutine has a hook of its own.
-host.count_hook, host.HOOK_COUNT = count_hook, FEWEST
+host.count_hook, host.HOOK_COUNT = count_hook, MIN_COUNT
 function host.watch(co)
   local most = most_instructions()
-  sethook(co, count_hook, "", most < FEWEST and most or FEWEST)
+  sethook(co, count_hook, "", most < MIN_COUNT and most or MIN_COUNT)
 end
 
 -- Look at a new string of C's library, whose memory Lua does not count; returns it and what follows.
@@ -234,7 +234,7 @@ outside[stepped] = true
 
 function host.step(...)
   used, canary[1] = collectgarbage("count") * 1024, {}
-  sethook(count_hook, "", FEWEST)
+  sethook(count_hook, "", MIN_COUNT)
   return stepped(raw_pcall(step, ...))
 end
 outside[host.step] = true

@@ -34,7 +34,7 @@ end
 
 -- The keys of `t` in order, and their number.
 local function ordered_keys(t)
-  local keys, n, in_order, strangers = {}, 0, true, nil
+  local keys, n, in_order, unnumbered = {}, 0, true, nil
   local bytes = 0 -- of all keys; huge when they are not all strings
   for key in next, t do
     n = n + 1
@@ -43,13 +43,13 @@ local function ordered_keys(t)
     local kind = type(key)
     bytes = kind == "string" and bytes + #key or huge
     if not RANK[kind] and not numbers[key] then
-      strangers = strangers or {}
-      strangers[#strangers + 1] = key
+      unnumbered = unnumbered or {}
+      unnumbered[#unnumbered + 1] = key
     end
   end
-  if strangers and not strangers[2] then
-    number_of(strangers[1])
-  elseif strangers and not host.number_strangers(strangers) then
+  if unnumbered and not unnumbered[2] then
+    number_of(unnumbered[1])
+  elseif unnumbered and not host.assign_object_ids(unnumbered) then
     host.raise("pairs: " .. NO_ORDER)
   end
   if not in_order and n > 1 then

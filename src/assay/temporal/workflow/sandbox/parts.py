@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os.path
 
-from assay.lua.state import LATE_PARTS, PARTS, Late
+from assay.lua.state import LAZY_PARTS, PARTS, LazyParts
 
 _HERE = os.path.dirname(__file__)
 _CONCURRENCY = os.path.join(os.path.dirname(_HERE), "ctx", "concurrency")
 PARTS_OF_RUN = (*PARTS, *(os.path.join(_HERE, part) for part in ("limits", "deterministic")))
-_LATE_PARTS = {
+_LAZY_PARTS = {
     "begin": ("begin",),
     "clock": ("os.clock", "os.date", "os.time"),
     _CONCURRENCY: ("ctx:await_all", "ctx:await_any", "ctx:spawn", "ctx:wait_condition", "future:get"),
@@ -41,7 +41,7 @@ _LATE_PARTS = {
         "utf8.char",
     ),
     "random": ("math.random", "math.randomseed"),
-    "strangers": ("number_strangers",),
+    "object_ids": ("assign_object_ids",),
     "texts": ("_G.tostring", "string.format", "tostring"),
 }
-LATE_OF_RUN = Late({**LATE_PARTS, **{os.path.join(_HERE, part): names for part, names in _LATE_PARTS.items()}})
+LAZY_OF_RUN = LazyParts({**LAZY_PARTS, **{os.path.join(_HERE, part): names for part, names in _LAZY_PARTS.items()}})

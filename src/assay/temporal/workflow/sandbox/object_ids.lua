@@ -10,8 +10,8 @@ local concat, sort = table.concat, table.sort
 local numbers, number_of, names = host.numbers, host.number_of, host.names
 local G = host.globals
 
-local DEEPEST = 4 -- tables in tables
-local MOST_VALUES = 1e5 -- that are looked at
+local MAX_DEPTH = 4 -- tables in tables
+local MAX_VALUES = 1e5 -- that are looked at
 
 local above, left -- table or function -> its depth, while what is in it is described; values that may still be
 
@@ -59,7 +59,7 @@ function describe(value, depth)
     return "#" .. numbers[value]
   elseif above[value] then
     return "^" .. above[value]
-  elseif kind == "thread" or depth > DEEPEST or left < 0 or rawequal(getmetatable(value), host.LAZY) then
+  elseif kind == "thread" or depth > MAX_DEPTH or left < 0 or rawequal(getmetatable(value), host.LAZY) then
     return kind
   end
   above[value] = depth
@@ -69,9 +69,9 @@ function describe(value, depth)
 end
 
 -- Number the objects in a list. False when two of them are alike, or there is too much to look at.
-function host.number_strangers(list)
+function host.assign_object_ids(list)
   local texts, by_text = {}, {}
-  above, left = {}, MOST_VALUES
+  above, left = {}, MAX_VALUES
   for i = 1, #list do
     local text = describe(list[i], 0)
     if by_text[text] or left < 0 then
