@@ -29,6 +29,7 @@ lint: install ## Check style, types, the layers of imports, words and Lua
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/words.py
 	@$(BIN)/assay check --no-run $(LUA) > .lua-check || { grep -v ': no worker$$' .lua-check; rm .lua-check; exit 1; }
 	@rm .lua-check
 	@if command -v stylua > /dev/null; then stylua --check $(LUA); else echo "StyLua is not installed: Lua style not checked"; fi

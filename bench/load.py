@@ -252,7 +252,7 @@ async def _restart(worker: Worker, figures: Figures) -> None:
 
 
 async def _descriptors_at_rest(process: psutil.Process) -> int:
-    """How many descriptors a worker without work has: the fewest it comes to."""
+    """Return how many descriptors a worker without work has: the fewest it comes to."""
     fewest, since = process.num_fds(), time.monotonic()
     end = since + REST
     while time.monotonic() < min(end, since + 30):
@@ -263,7 +263,7 @@ async def _descriptors_at_rest(process: psutil.Process) -> int:
 
 
 async def _unfinished(client: Client, queue: str) -> list[str]:
-    """What the server knows of workflows that did not end as they should."""
+    """Return what the server knows of workflows that did not end as they should."""
     found = await client.count_workflows(f"TaskQueue = '{queue}' GROUP BY ExecutionStatus")
     counts = {str(group.group_values[0]): group.count for group in found.groups}
     right = {"Completed", "ContinuedAsNew", "Canceled"}

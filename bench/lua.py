@@ -28,7 +28,7 @@ FLOORS = {"parse": 0.6, "encode": 0.6, "compute": 0.7}
 
 
 def document() -> list[dict[str, Any]]:
-    """What an API that lists things may answer: texts, numbers, some escapes, tables in tables."""
+    """Return what an API that lists things may answer: texts, numbers, some escapes, tables in tables."""
     chance = random.Random(5)
     items: list[dict[str, Any]] = []
     size = 0

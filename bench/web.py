@@ -154,7 +154,7 @@ async def _ask(port: int, seconds: float) -> float:
 
 
 def requests_per_second(port: int, seconds: float) -> float:
-    """How many requests a server answers in a second."""
+    """Return how many requests a server answers in a second."""
     wrk = shutil.which("wrk")
     if wrk is None:
         return asyncio.run(_ask(port, seconds))
@@ -173,7 +173,7 @@ class Rate(NamedTuple):
 
 
 def measure(command: list[str], seconds: float) -> Rate:
-    """How fast a server is."""
+    """Return how fast a server is."""
     with serving(command) as (port, process):
         requests_per_second(port, 1)  # warms it up
         before, began = sum(process.cpu_times()[:2]), time.perf_counter()

@@ -87,7 +87,7 @@ QUICK = Sizes(rounds=2, workflows=100, open_workflows=200, replays=3)
 
 
 def environment(address: str) -> dict[str, str]:
-    """What the workers see."""
+    """Return what the workers see."""
     # With this variable set, the official sandbox would compile its module anew for each workflow.
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "TEMPORAL_ADDRESS": address}

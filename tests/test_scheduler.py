@@ -175,7 +175,7 @@ async def test_close_ends_spawned_tasks_and_reports_lost_errors(capfd: pytest.Ca
     assert not inside.host.tasks
     reported = capfd.readouterr().err
     assert reported == (
-        "async: a spawned task failed and nobody awaited it: script.lua:2: lost\n"
+        "async: a spawned task failed and was never awaited: script.lua:2: lost\n"
         "stack traceback:\n"
         "\t[C]: in global 'error'\n"
         "\tscript.lua:2: in function <script.lua:2>\n"
@@ -191,7 +191,7 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
         ),
         (),
     )
-    assert capfd.readouterr().err.startswith("async: a spawned task failed and nobody awaited it: lost\n")
+    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: lost\n")
     await inside.host.run(
         inside.host.load(
             b"async.spawn(function() sleep(0.01) error('late', 0) end) sleep(0) "
@@ -201,7 +201,7 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
         ),
         (),
     )
-    assert capfd.readouterr().err.startswith("async: a spawned task failed and nobody awaited it: late\n")
+    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: late\n")
     await inside.host.close()
     assert capfd.readouterr().err == ""
 

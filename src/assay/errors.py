@@ -22,7 +22,7 @@ class AssayError(Exception):
 
 
 class LuaError(AssayError):
-    """Lua code raised an error that nobody caught.
+    """Lua code raised an uncaught error.
 
     `message` is its text, `value` the raised value as plain Python data (`None` when it was only a text or
     cannot be converted), `traceback` the Lua traceback with file and line of the script. `origin` is the exception
@@ -40,7 +40,7 @@ class LuaError(AssayError):
 
     @property
     def report(self) -> str:
-        """What to tell a reader: the message, with the data of an error table that has no text of its own."""
+        """The text for a reader: the message, with the data of an error table that has no text of its own."""
         if isinstance(self.value, dict | list) and self.message.startswith("(error object"):
             import json
 

@@ -99,7 +99,7 @@ SDK_LOG = _event(
 PROCESS_DIED = _event(
     "ASSAY1011", "process.died", _W,
     "One of the processes of `assay run --processes` died. It is started again.",
-    "Its own last lines say why; a signal that nobody sent is often the kernel's, for lack of memory.",
+    "Its own last lines say why; an unexpected signal is often the kernel's, for lack of memory.",
 )  # fmt: skip
 PROCESS_UNSTABLE = _event(
     "ASSAY1012", "process.unstable", _E,

@@ -57,17 +57,17 @@ def notice(event: Event, message: str, text: str, fields: dict[str, Any] | None 
 
 
 def is_json() -> bool:
-    """Whether lines are JSON."""
+    """Return true if lines are JSON."""
     return os.environ.get("ASSAY_LOG") == "json"
 
 
 def is_wanted(level: str) -> bool:
-    """Whether lines of a level are written."""
+    """Return true if lines of a level are written."""
     return LEVELS[level] >= LEVELS.get(os.environ.get("ASSAY_LOG_LEVEL", "info").lower(), LEVELS["info"])
 
 
 def _write(line: str) -> None:
-    """Write a line. One that finds no room or no reader is lost: it must not end the script that it tells of."""
+    """Write a line. One that finds no room or no reader is lost: it must not end the script that it is about."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(line + "\n")

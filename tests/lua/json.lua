@@ -102,7 +102,7 @@ assert(not pcall(setmetatable, json.null, {}))
 
 -- Errors name the place.
 local function refuses(what, value)
-  check.raises("json.encode: JSON cannot carry " .. what, json.encode, value)
+  check.raises("json.encode: not JSON-serializable: " .. what, json.encode, value)
 end
 refuses("NaN at .a[2]", { a = { 1, 0 / 0 } })
 refuses("an infinite number", math.huge)

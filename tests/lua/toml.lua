@@ -69,9 +69,9 @@ for text, problem in pairs({
 }) do
   check.fails("toml.parse: " .. problem, toml.parse, text)
 end
-check.raises("toml.parse: bad argument 'text' (UTF-8 text expected, got other bytes)", toml.parse, "\xff")
+check.raises("toml.parse: bad argument 'text' (expected a UTF-8 string, got invalid UTF-8)", toml.parse, "\xff")
 check.raises("toml.encode: TOML has no null, which is at .a.b[2]", toml.encode, { a = { b = { 1, json.null } } })
-check.raises("toml.encode: TOML cannot carry a string that is not UTF-8 text at .a", toml.encode, { a = "\xff" })
+check.raises("toml.encode: TOML cannot encode a string that is not UTF-8 at .a", toml.encode, { a = "\xff" })
 for _, value in ipairs({ { 1, 2 }, "x", 5, json.array() }) do
   check.raises("toml.encode: bad argument 'value' (a table with named keys expected)", toml.encode, value)
 end

@@ -107,7 +107,7 @@ for text, problem in pairs({
 }) do
   check.fails("yaml.parse: " .. problem, yaml.parse, text)
 end
-check.raises("yaml.parse: bad argument 'text' (UTF-8 text expected, got other bytes)", yaml.parse, "\xff")
+check.raises("yaml.parse: bad argument 'text' (expected a UTF-8 string, got invalid UTF-8)", yaml.parse, "\xff")
 check.raises("yaml.parse: bad argument 'text' (string expected, got nil)", yaml.parse)
 
 -- Aliases that would make a thousand million strings.
@@ -224,11 +224,11 @@ same({ a = { b = { { c = {} }, json.array(), { 1, { 2, { 3 } } } } } })
 
 check.fails("yaml.encode: a string that is not UTF-8 text cannot be written", yaml.encode, { a = { "\xff" } })
 check.raises(
-  "yaml.encode: bad argument 'value' (cannot carry a thread at .a)",
+  "yaml.encode: bad argument 'value' (not serializable: a thread at .a)",
   yaml.encode,
   { a = coroutine.create(print) }
 )
-check.raises("yaml.encode: bad argument 'value', item 1 (a function cannot be carried)", yaml.encode, { print })
+check.raises("yaml.encode: bad argument 'value', item 1 (a function cannot be serialized)", yaml.encode, { print })
 local deep = {}
 for _ = 1, 300 do
   deep = { deep }

@@ -165,7 +165,7 @@ def test_outside_of_an_activity(lua: Script, name: str) -> None:
         assert text.endswith(": not allowed in a workflow: workflow code cannot do I/O; use an activity")
     spawned, *bad = value["in_activity"]
     assert spawned == [True] * 4
-    assert bad == [False, "activity.heartbeat: bad argument 'details' (JSON cannot carry a function)"]
+    assert bad == [False, "activity.heartbeat: bad argument 'details' (not JSON-serializable: a function)"]
 
 
 # Heartbeats -------------------------------------------------------------------------------------------------

@@ -342,7 +342,7 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         "bad option 'limited_actions' (a whole number from 0 up expected, got -1)",
         "unknown option 'action.start_delay'",
         "bad option 'action.workflow_type' (string expected, got number)",
-        "bad option 'id' (a text that is not empty expected)",
+        "bad option 'id' (expected a non-empty string)",
         "bad option 'id' (string expected, got number)",
         "unknown search attribute 'NoSuchName'",
         "missing option 'spec'",

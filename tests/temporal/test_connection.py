@@ -268,7 +268,7 @@ def test_secrets_and_headers_are_checked_and_never_shown(lua: Script) -> None:
         ({"api_key": ""}, "bad option 'api_key' (it is empty"),
         ({"api_key": {"a": SECRET}}, "bad option 'api_key' (string expected, got table)"),
         ({"metadata": {"x": f"{SECRET}\n"}}, "bad option 'metadata.x' (it holds a line break"),
-        ({"metadata": {"X Y": SECRET}}, "bad option 'metadata' ('X Y' is no name"),
+        ({"metadata": {"X Y": SECRET}}, "bad option 'metadata' (invalid header name 'X Y'"),
         ({"metadata": {"x": {"y": SECRET}}}, "bad option 'metadata.x' (string expected, got table)"),
         ({"api_key": SECRET, "url": "127.0.0.1:1"}, "127.0.0.1:1: connection refused"),
         ({"url": "127.0.0.1:99999"}, "bad option 'url' (host:port expected"),

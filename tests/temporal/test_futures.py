@@ -180,7 +180,7 @@ async def test_futures(lua: Script, name: str) -> None:
             "ctx:with_timeout: bad argument 'duration' (a number of seconds expected, got 1e+300)",
             "ctx:wait_signal: bad option 'timeout' (a number of seconds expected, got 9.22337e+18)",
             "ctx:execute_activity: bad option 'heartbeat_timeout' (a positive number of seconds expected, got 1e+18)",
-            "ctx:execute_activity: bad argument 'name' (a text that is not empty expected)",
+            "ctx:execute_activity: bad argument 'name' (expected a non-empty string)",
         ]
 
 

@@ -126,7 +126,7 @@ async def test_what_is_refused(lua: Script, name: str) -> None:
     expected = "a name of letters, digits and _ that begins with no digit expected"
     assert problems == [
         f"meter:create_counter: bad argument 'name' ({expected}, got 'no name')",
-        "meter:create_histogram: bad argument 'name' (a text that is not empty expected)",
+        "meter:create_histogram: bad argument 'name' (expected a non-empty string)",
         "meter:create_gauge: unknown option 'help' (known: description, unit)",
         "counter:add: bad argument 'value' (an integer from 0 up expected, got -1)",
         "counter:add: bad argument 'value' (integer expected, got number)",

@@ -101,7 +101,7 @@ async def test_a_lua_workflow_calls_them(lua: Script, name: str) -> None:
         "warning: operation 'busy' failed: worker.lua:16: BUSY: try again [ASSAY4001]",
         "warning: operation 'refuse' failed: no more [ASSAY4001]",
         f"warning: workflow 'Place' ({name}-order-8) failed: no [ASSAY2006]",
-        "warning: operation 'lost': the function 'workflow_id' must return a text that is not empty [ASSAY4004]",
+        "warning: operation 'lost': the function 'workflow_id' must return a non-empty string [ASSAY4004]",
     ]
 
 

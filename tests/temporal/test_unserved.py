@@ -22,7 +22,7 @@ def test_who_waits_hears_that_nobody_polls(lua: Script, name: str, call: str) ->
     print(err.kind)
     """)
     errors = lua.folder / "stderr"
-    told = f"workflow '{name}': no worker takes it; nobody polls task queue '{name}'"
+    told = f"workflow '{name}': waiting for a worker; no worker polls task queue '{name}'"
     with errors.open("w") as stderr, lua.command.started(script, name, stderr=stderr) as process:
         wait_for(lambda: told in errors.read_text())
         lua.cli_text("workflow", "terminate", "--workflow-id", name)

@@ -172,7 +172,7 @@ def test_bad_values(lua: Script, name: str) -> None:
             )
         ),
         "ctx:upsert_memo: bad argument 'memo' (a table of named values expected)",
-        "ctx:upsert_memo: bad argument 'memo' (JSON cannot carry a function at .f)",
+        "ctx:upsert_memo: bad argument 'memo' (not JSON-serializable: a function at .f)",
         "ctx:random: bad argument 'n' (the interval from 0 to -1 is empty)",
         "ctx:random: bad argument 'm' (the interval from 1 to -1 is empty)",
         "ctx:random: bad argument 'm' (integer expected, got number)",

@@ -330,7 +330,7 @@ def test_bad_options(lua: Script, name: str) -> None:
     expected = [
         "temporal.worker: missing option 'task_queue'",
         "temporal.worker: bad option 'task_queue' (string expected, got number)",
-        "temporal.worker: bad option 'task_queue' (a text that is not empty expected)",
+        "temporal.worker: bad option 'task_queue' (expected a non-empty string)",
         "temporal.worker: nothing to run: give 'workflows', 'activities' or 'nexus_services'",
         "temporal.worker: unknown option 'activites' (did you mean 'activities'?)",
         "temporal.worker: bad option 'activities.a' (function or table expected, got string)",

@@ -127,8 +127,8 @@ def test_a_stub_is_never_taken_for_data(lua: Script, name: str) -> None:
         name,
     )
     outside = "stays outside of workflows: use it in an activity"
-    assert value[0].endswith("bad argument 'input' (JSON cannot carry a stub of 'client' at .deep[1])")
-    assert value[1].endswith("JSON cannot carry a stub of 'client'")
+    assert value[0].endswith("bad argument 'input' (not JSON-serializable: a stub of 'client' at .deep[1])")
+    assert value[1].endswith("not JSON-serializable: a stub of 'client'")
     assert value[2].endswith("bad argument #1 to 'resume' (thread expected, got stub of 'client')")
     assert f": 'iterator' is a function made by a library and {outside}" in value[3]
     assert f": 'client' is a temporal.Client and {outside}" in value[4]
@@ -329,7 +329,10 @@ def test_errors_of_a_workflow(lua: Script, name: str) -> None:
     assert value[1]["error"].startswith("script.lua:5: attempt to index a nil value")
     assert value[1]["type"] == "LuaError"
     assert "the result is not serializable: a function" in value[2]["error"]
-    assert "script.lua:7: ctx:execute_activity: bad argument 'input' (JSON cannot carry a function" in value[3]["error"]
+    assert (
+        "script.lua:7: ctx:execute_activity: bad argument 'input' (not JSON-serializable: a function"
+        in value[3]["error"]
+    )
     assert "unknown option 'start_to_clos_timeout' (did you mean 'start_to_close_timeout'?)" in value[4]["error"]
     assert "ctx:sleep: bad argument 'duration'" in value[5]["error"]
     assert value[6]["details"] == {"code": 7}

@@ -117,7 +117,7 @@ def test_ends(lua: Script, name: str) -> None:
             "the input thanks is neither JSON nor Lua; a string needs quotes: '\"thanks\"'",
         ),
         (("result", "missing-workflow"), "workflow not found for ID: missing-workflow"),
-        (("describe", ""), "bad option 'workflow_id' (a text that is not empty expected)"),
+        (("describe", ""), "bad option 'workflow_id' (expected a non-empty string)"),
         (("list", "--query", "Nope ="), "invalid query: malformed SQL query"),
         (("list", "missing.lua"), "cannot read missing.lua: No such file or directory"),
     ],

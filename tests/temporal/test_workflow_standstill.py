@@ -39,7 +39,7 @@ def let_it_wait(lua: Script, name: str, script: str) -> None:
 def test_a_run_that_no_worker_has_taken_has_run_no_code(lua: Script, name: str) -> None:
     start(lua, name)
     result = lua.command.run("workflow", "show", name, worker(lua, name))
-    assert result.stdout.endswith(f"· start\n\nno worker has taken it; nobody polls task queue '{name}'\n")
+    assert result.stdout.endswith(f"· start\n\nno worker has taken it; no worker polls task queue '{name}'\n")
     assert (result.stderr, result.returncode) == ("", 0)
 
 
@@ -81,4 +81,4 @@ def test_a_workflow_task_that_fails_is_told_with_its_attempt(lua: Script, name: 
 def test_json_has_the_reason(lua: Script, name: str) -> None:
     start(lua, name)
     shown = json.loads(lua.command.run("workflow", "show", name, "--json").stdout)
-    assert shown["standstill"] == f"no worker has taken it; nobody polls task queue '{name}'"
+    assert shown["standstill"] == f"no worker has taken it; no worker polls task queue '{name}'"

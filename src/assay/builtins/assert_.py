@@ -12,7 +12,7 @@ library = Library(
     """Checks that raise an error whose message shows both sides.
 
     Values are compared by what they hold: numbers across integer and float, tables by their fields. Each check takes
-    a text that is put at the end of the message.
+    a string to append to the message.
     """,
     lua=os.path.join(os.path.dirname(__file__), "assert.lua"),
 )

@@ -19,7 +19,7 @@ library = Library(
 
     Tasks take turns: one runs until it waits (for `sleep`, `http`, another task, …), so nothing changes between two
     waits. The end of the main chunk ends the process, also while tasks run. An error in a task is raised where the
-    task is awaited; when nobody awaits it, it is reported on stderr.
+    task is awaited; if it is never awaited, it is reported on stderr.
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
     callbacks={

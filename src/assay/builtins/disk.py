@@ -13,7 +13,7 @@ from assay.lua.values import Path
 from assay.permissions import paths
 from assay.permissions.needs import reads, writes
 
-library = Library("disk", "Room on disks. Symbolic links inside a folder are not followed.")
+library = Library("disk", "Disk usage. Symbolic links inside a folder are not followed.")
 
 
 @dataclass

@@ -72,7 +72,7 @@ local function encode(value, options)
   end
   local text, problem = host.encode(value, "json")
   if not text then
-    host.raise("json.encode: JSON cannot carry " .. problem)
+    host.raise("json.encode: not JSON-serializable: " .. problem)
   end
   return pretty and indented(text) or text
 end

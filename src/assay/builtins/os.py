@@ -11,8 +11,7 @@ from assay.permissions.needs import ENV, NOTHING
 
 library = Library(
     "os",
-    "The machine, and the end of the script. Lua's own `os.time`, `os.date`, `os.clock` and `os.difftime` are there "
-    "too.",
+    "Host information and process exit. Lua's own `os.time`, `os.date`, `os.clock` and `os.difftime` are there too.",
     needs=NOTHING,
 )
 

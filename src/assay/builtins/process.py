@@ -23,7 +23,7 @@ class Process:
     Attributes:
         pid: Its number.
         name: The name of its program.
-        cmdline: Its command line, the arguments with spaces between them; absent where the system does not tell.
+        cmdline: Its command line, the arguments with spaces between them; absent where the system does not report it.
     """
 
     pid: int
@@ -46,7 +46,7 @@ def list_() -> list[Process]:
 
 @library.function()
 def is_running(name: str) -> bool:
-    """Tell whether a program runs.
+    """Return true if a program runs.
 
     Args:
         name: The name of the program, as `process.list` gives it.
@@ -60,7 +60,7 @@ def kill(pid: int, signal: int | str = 15) -> bool:
 
     Args:
         pid: The number of the process, more than 0.
-        signal: The number of the signal, or its name (`SIGTERM` or `TERM`); 0 sends none, and only tells whether the
+        signal: The number of the signal, or its name (`SIGTERM` or `TERM`); 0 sends none, and only checks whether the
             process is there.
     """
     if pid <= 0:
@@ -102,7 +102,7 @@ async def wait_idle(names: str | list[str], timeout: float = 30, interval: float
 
 
 def _alive(*more: str) -> Iterator[dict[str, Any]]:
-    """What is known of each process that has not ended."""
+    """Return what is known of each process that has not ended."""
     import psutil
 
     for process in psutil.process_iter(["pid", "name", "status", *more]):
@@ -111,7 +111,7 @@ def _alive(*more: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
+    """Return true if a process has ended and only waits for its parent to notice."""
     import psutil
 
     try:

@@ -49,7 +49,7 @@ class Found:
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def match(text: bytes, pattern: bytes) -> bool:
-    """Tell whether a pattern is found anywhere in a text; `^` and `$` bind it to the ends.
+    """Return true if a pattern is found anywhere in a text; `^` and `$` bind it to the ends.
 
     Args:
         text: Where to search.

@@ -68,4 +68,4 @@ def _check(value: Any, path: str) -> None:
     elif value is None:
         raise BuiltinError(f"TOML has no null, which is at {path}")
     elif isinstance(value, bytes):
-        raise BuiltinError(f"TOML cannot carry a string that is not UTF-8 text at {path}")
+        raise BuiltinError(f"TOML cannot encode a string that is not UTF-8 at {path}")

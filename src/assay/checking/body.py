@@ -23,7 +23,7 @@ class Globals(Protocol):
     """The globals of a script."""
 
     def kind(self, name: str) -> Kind:
-        """What a global means."""
+        """Return what a global means."""
 
     def names(self) -> set[str]:
         """The names of all globals that exist, or that the script makes."""
@@ -32,7 +32,7 @@ class Globals(Protocol):
         """The names in a library; none for what is no library."""
 
     def has_module(self, name: str) -> bool:
-        """Whether a module is loaded."""
+        """Return true if a module is loaded."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Call:
 
     @property
     def is_method(self) -> bool:
-        """Whether it is a call with a colon."""
+        """Return true if it is a call with a colon."""
         called = self.node.child_by_field_name("name")
         return called is not None and called.type == "method_index_expression"
 
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def is_statement(self) -> bool:
-        """Whether its results are discarded."""
+        """Return true if its results are discarded."""
         return self.node.parent is not None and self.node.parent.type in ("chunk", "block")
 
 
@@ -114,11 +114,11 @@ class Body:
                 yield call
 
     def is_inside(self, variable: Variable) -> bool:
-        """Whether a variable is declared here."""
+        """Return true if a variable is declared here."""
         return self.node.start_byte <= variable.at < self.node.end_byte
 
     def kind(self, name: Node, depth: int = 0) -> Kind:
-        """What a variable means."""
+        """Return what a variable means."""
         text = syntax.text_of(name)
         variable = self.scopes.variables.get(name.start_byte)
         if variable is None:
@@ -130,7 +130,7 @@ class Body:
         return self._value(variable.value, depth + 1)
 
     def resolve(self, names: Sequence[Node], depth: int = 0) -> Kind:
-        """What a name with its fields means."""
+        """Return what a name with its fields means."""
         kind, value = self.kind(names[0], depth)
         for at, name in enumerate(names[1:], 1):
             if kind == "builtin":
@@ -139,7 +139,7 @@ class Body:
         return kind, value
 
     def _value(self, node: Node, depth: int) -> Kind:
-        """What an expression means, as far as the source says it."""
+        """Return what an expression means, as far as the source says it."""
         if node.type in syntax.FUNCTIONS:
             return "function", node
         names = syntax.dotted(node)

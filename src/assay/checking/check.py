@@ -49,7 +49,7 @@ class Report:
 
     @property
     def has_errors(self) -> bool:
-        """Whether there is more than warnings."""
+        """Return true if there is more than warnings."""
         return any(finding.level == "error" for finding in self.findings)
 
     def add(self, findings: Iterable[Finding]) -> None:

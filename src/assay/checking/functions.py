@@ -110,7 +110,7 @@ def _find(source: bytes, described: Described, name: str | None) -> Node | None:
 
 
 def _is_field(node: Node, name: str) -> bool:
-    """Whether a function is the value of a field of a name, or of one in such a field."""
+    """Return true if a function is the value of a field of a name, or of one in such a field."""
     parent = node.parent
     while parent is not None and parent.type in ("field", "table_constructor"):
         key = parent.child_by_field_name("name")

@@ -58,7 +58,7 @@ def hint(source: bytes, line: int, message: str) -> tuple[int, str] | None:
 
 
 def _is_out_of_place(tokens: list[Token], at: int, word: str) -> bool:
-    """Whether a name is where no variable can be: it is in no expression, and nothing is done with it."""
+    """Return true if a name is where no variable can be: it is in no expression, and nothing is done with it."""
     before = tokens[at - 1] if at else None
     after = tokens[at + 1] if at + 1 < len(tokens) else None
     if before is not None and before.text in _BEFORE_NAME:

@@ -53,14 +53,14 @@ def find_undefined(body: Body) -> Iterator[Finding]:
 
 
 def _is_whole_environment(node: Node) -> bool:
-    """Whether it is the table of all globals, but for a field of it: anything may be done to that."""
+    """Return true if it is the table of all globals, but for a field of it: anything may be done to that."""
     name, parent = syntax.text_of(node), node.parent
     is_field = parent is not None and parent.type == "dot_index_expression"
     return name == "_ENV" or (name == "_G" and not is_field)
 
 
 def _is_used(node: Node) -> bool:
-    """Whether a nil in place of a variable raises an error: it is called, or has a field."""
+    """Return true if a nil in place of a variable raises an error: it is called, or has a field."""
     parent = node.parent
     called = ("function_call", "dot_index_expression", "bracket_index_expression", "method_index_expression")
     first = None if parent is None else parent.child_by_field_name("name") or parent.child_by_field_name("table")

@@ -226,7 +226,7 @@ def _field_of(node: Node) -> str | None:
 
 
 def _is_guarded(node: Node) -> bool:
-    """Whether a nil at a place is expected: it is compared, or decides something."""
+    """Return true if a nil at a place is expected: it is compared, or decides something."""
     parent = node.parent
     while parent is not None and parent.type == "parenthesized_expression":
         node, parent = parent, parent.parent

@@ -34,7 +34,7 @@ class StateGlobals:
         self.assigned: set[str] = set()
 
     def kind(self, name: str) -> Kind:
-        """What a global means."""
+        """Return what a global means."""
         kind = _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))
         return ("plain", None) if kind[0] == "absent" and name in self.assigned else kind
 
@@ -50,7 +50,7 @@ class StateGlobals:
         return [*names.decode().split(), *added] if names else []
 
     def has_module(self, name: str) -> bool:
-        """Whether a module is loaded."""
+        """Return true if a module is loaded."""
         found: bool = self._state.invoke(b"has_module", name.encode())
         return found
 

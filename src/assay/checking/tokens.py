@@ -67,7 +67,7 @@ def end_of_block(tokens: Sequence[Token], start: int) -> int | None:
 
 
 def _block_step(token: Token) -> int:
-    """How a token changes the depth of blocks; what follows `elseif` ends with a `then` of its own."""
+    """Return how a token changes the depth of blocks; what follows `elseif` ends with a `then` of its own."""
     if token.kind != "name":
         return 0
     return (token.text in _BEGINS) - (token.text in _ENDS)

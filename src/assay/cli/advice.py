@@ -1,4 +1,4 @@
-"""What `assay check` finds in a worker's workflows, told before a script starts the worker."""
+"""What `assay check` finds in a worker's workflows, logged before a script starts the worker."""
 
 from __future__ import annotations
 

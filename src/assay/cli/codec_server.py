@@ -114,7 +114,7 @@ async def _serve(
     token: str | None,
     context: ssl.SSLContext | None,
 ) -> None:
-    """Serve until the process is told to end. Raises AssayError for a bad key, and OSError."""
+    """Serve until the process is asked to end. Raises AssayError for a bad key, and OSError."""
     from aiohttp import web
 
     from assay.temporal.data.codec import make_codec

@@ -17,7 +17,7 @@ from assay.cli.leave import complain
 from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""How the system refuses what a command prints; who writes files tells their names."""
+"""Errors of writing a command's output; errors of writing files name the file."""
 
 
 class Commands(click.Group):

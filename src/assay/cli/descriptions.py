@@ -77,7 +77,7 @@ def _when(seconds: float | None) -> str:
 
 
 def _took(found: Description) -> str:
-    """How long a workflow has been running, in its two largest units."""
+    """Return how long a workflow has been running, in its two largest units."""
     left = max(0, int((found.close_time or time.time()) - (found.start_time or 0)))
     parts: list[str] = []
     for size, unit in _UNITS:

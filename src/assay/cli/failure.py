@@ -1,4 +1,4 @@
-"""How the author's tools tell that they cannot do their work."""
+"""How the tools report that they cannot work."""
 
 from __future__ import annotations
 

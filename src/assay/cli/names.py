@@ -1,4 +1,4 @@
-"""What a command line can begin with."""
+"""Names that several commands share: what a command line can begin with, and an environment variable."""
 
 from __future__ import annotations
 
@@ -11,3 +11,6 @@ COMMANDS = (
 
 SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
 """What the options begin with that say what a script may do."""
+
+SOURCES = "ASSAY_SOURCES"
+"""The environment variable that names the file for notes of `assay.cli.reloading.sources`."""

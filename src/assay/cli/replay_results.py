@@ -75,7 +75,7 @@ class Results:
         return json.dumps(self.as_plain(), indent=2, ensure_ascii=False)
 
     def as_plain(self) -> dict[str, Any]:
-        """What becomes JSON."""
+        """Return what becomes JSON."""
         return {
             "replayed": self.replayed,
             "failed": self.bad,

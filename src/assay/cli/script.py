@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from assay.permissions.settings import Asked
 
 COMMAND_LINE = "=(command line)"
-SOURCES = "ASSAY_SOURCES"
-"""The environment variable that names the file for notes of `assay.cli.reloading.sources`."""
 
 _YOUNG_OBJECTS = 100_000
 """More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
@@ -135,7 +133,7 @@ def _run(
     script, *rest = map(os.fsencode, arguments)
     try:
         host.set_arguments(script, *rest)
-        host.run_sync(host.load(source, name), tuple(rest), b"keep")  # nobody asks what a script returns
+        host.run_sync(host.load(source, name), tuple(rest), b"keep")  # the result of a script is not used
     except LuaError as error:
         flush()
         fail(error.report, error.traceback)
@@ -188,7 +186,7 @@ def end_commands(patience: float) -> None:
 
 
 def _output() -> tuple[Callable[[bytes], Any], Callable[[], Any]]:
-    """How to write to standard output and to flush it; a terminal sees every line at once."""
+    """Return how to write to standard output and to flush it; a terminal sees every line at once."""
     stdout: Any = sys.stdout
     if stdout is None:  # closed by whoever started this process
         return lambda text: None, lambda: None

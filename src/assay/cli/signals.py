@@ -59,7 +59,7 @@ class Signals:
             threading.Event().wait()
 
     def _listen(self) -> bool:
-        """Make the interpreter tell us of signals; returns whether it did before (an event loop may take over)."""
+        """Have the interpreter report signals; returns whether it did before (an event loop may take over)."""
         return signal.set_wakeup_fd(self._outbox, warn_on_full_buffer=False) == self._outbox
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:

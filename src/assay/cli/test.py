@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command(cls=SandboxedCommand, short_help="Run Lua tests: the files named *_test.lua.")
 @verbose
 @click.option("--filter", "text", metavar="TEXT", default="", help="Run only the tests whose name contains TEXT.")
-@click.option("--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run N files at once [the number of cores].")
+@click.option("--jobs", "-j", metavar="N", type=click.IntRange(1), help="Run N files in parallel [CPU cores].")
 @click.option(
     "--timeout", metavar="N", type=click.FloatRange(0, min_open=True), default=60, help="Seconds for one test [60]."
 )
@@ -115,7 +115,7 @@ class _Chosen:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the coverage is wanted."""
+        """Return true if the coverage is wanted."""
         return self.coverage or self.lcov is not None or self.fail_under is not None
 
 

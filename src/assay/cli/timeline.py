@@ -74,7 +74,7 @@ def _entry(entry: Entry, width: int | None) -> Iterable[str]:
 
 
 def _head(entry: Entry, room: int | None) -> str:
-    """What it is and how it stands."""
+    """Return what it is and how it stands."""
     before, after = entry.kind, ""
     if entry.kind == "workflow":
         before = f"{entry.kind} {entry.state}"
@@ -101,7 +101,7 @@ def _value(value: Value) -> str:
 
 
 def _fit(given: str, result: str, room: int | None) -> str:
-    """What went in and what came out, both cut when there is not room for both."""
+    """Return what went in and what came out, both cut when there is not room for both."""
     arrow = "→ " if result else ""
     if given and result:
         arrow = " → "

@@ -67,7 +67,7 @@ def show(
     """
     is_file = workflow.endswith(".json") and Path(workflow).is_file()
     if is_file and (address or namespace or run_id):
-        raise click.UsageError("--address, --namespace and --run-id have no use: the history comes from a file")
+        raise click.UsageError("--address, --namespace and --run-id cannot be combined with a history from a file")
     make_interruptible(patience=1)
     try:
         allowed = EVERYTHING if script is None else permissions(asked, os.path.dirname(script) or ".")

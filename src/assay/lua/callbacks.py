@@ -21,7 +21,7 @@ from assay.lua.state import Outcome, State
 if TYPE_CHECKING:
     from assay.lua.declare import Function
 
-_NEVER = -1  # an operation that nobody completes: the script is ending
+_NEVER = -1  # an operation that never completes: the script is ending
 
 
 class Callbacks:
@@ -126,7 +126,7 @@ class Callbacks:
         return b"w", _NEVER
 
     def cancel(self, operation: int) -> None:
-        """Forget an operation that nobody can wait for."""
+        """Forget an operation that can no longer be waited for."""
         if operation != _NEVER:
             _, coroutine = self.operations.pop(operation)
             coroutine.close()
@@ -136,7 +136,7 @@ class Callbacks:
         return self.operations.pop(operation)
 
     def close_operations(self) -> None:
-        """Close the operations that nobody has taken."""
+        """Close the operations that were not taken."""
         for _, coroutine in self.operations.values():
             coroutine.close()  # Python warns of a coroutine that never began
         self.operations.clear()
@@ -198,7 +198,7 @@ class Callbacks:
     # Modules and parts --------------------------------------------------------------------------------------
 
     def module_path(self) -> bytes:
-        """What `package.path` is before a script sets it."""
+        """Return what `package.path` is before a script sets it."""
         return self.finder.path
 
     def search_path(self, name: bytes, path: bytes) -> Outcome:

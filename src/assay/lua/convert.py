@@ -95,7 +95,7 @@ def _string(value: Any, where: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
-        raise BuiltinError(f"bad {where} (UTF-8 text expected, got other bytes)")
+        raise BuiltinError(f"bad {where} (expected a UTF-8 string, got invalid UTF-8)")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise _mismatch(where, "string", value)
@@ -105,7 +105,7 @@ def _name(value: Any, where: str) -> str:
     if not isinstance(value, str | bytes):
         raise _mismatch(where, "string", value)
     if not value:
-        raise BuiltinError(f"bad {where} (a text that is not empty expected)")
+        raise BuiltinError(f"bad {where} (expected a non-empty string)")
     return _string(value, where)
 
 
@@ -156,7 +156,7 @@ def _function(value: Any, where: str) -> LuaFunction:
 
 def _any(value: Any, where: str) -> Any:
     if isinstance(value, LuaFunction):
-        raise BuiltinError(f"bad {where} (a function cannot be carried)")
+        raise BuiltinError(f"bad {where} (a function cannot be serialized)")
     if isinstance(value, dict):
         for key, item in value.items():
             _any(item, f"{where}, field '{key}'")
@@ -170,7 +170,7 @@ def _json(value: Any, where: str) -> Json:
     try:
         return Json.of(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BuiltinError(f"bad {where} (JSON cannot carry it: {error})") from None
+        raise BuiltinError(f"bad {where} (not JSON-serializable: {error})") from None
 
 
 def _nested(where: str, key: object) -> str:
@@ -179,7 +179,7 @@ def _nested(where: str, key: object) -> str:
 
 
 def _no_array(value: Any, takes_null: bool) -> str:
-    """What a value is that is no array: of a table, what makes it none."""
+    """Return what a value is that is no array: of a table, what makes it none."""
     if not isinstance(value, dict):
         return lua_type(value)
     for key in value:
@@ -269,7 +269,7 @@ def options(cls: type) -> Converter:
 
 
 def suggest(key: str, known: typing.Iterable[str]) -> str:
-    """What follows the name of something unknown: the one that was probably meant, or all that there are."""
+    """Return what follows the name of something unknown: the one that was probably meant, or all that there are."""
     import difflib
 
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)

@@ -73,7 +73,7 @@ class Function:
 
     @cached_property
     def waits(self) -> bool:
-        """Whether it suspends the calling coroutine."""
+        """Return true if it suspends the calling coroutine."""
         return bool(self.python.__code__.co_flags & _CO_COROUTINE)
 
     def _resolve(self) -> tuple[list[Parameter], bool, Any]:

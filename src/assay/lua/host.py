@@ -115,7 +115,7 @@ class Host(TaskHost):
 
     @property
     def permissions(self) -> Permissions:
-        """What the script may do."""
+        """Return what the script may do."""
         return self.policy.permissions
 
     @property

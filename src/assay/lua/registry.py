@@ -42,7 +42,7 @@ def describe(module: str) -> bytes:
 
 
 def describe_class(name: str) -> tuple[Any, ...]:
-    """What a class of handles has beside methods, for `host/bind.lua`.
+    """Return what a class of handles has beside methods, for `host/bind.lua`.
 
     Whether a call of a handle does something, the class whose handles' fields its own are, the methods that are fields.
     """

@@ -55,7 +55,7 @@ class SpawnedTasks:
         return bool(launched)
 
     async def close(self) -> None:
-        """End them: what each waits for raises an error. Errors that nobody has awaited are reported."""
+        """End them: what each waits for raises an error. Errors that were never awaited are reported."""
         import asyncio
 
         running = [task.driver for task in self.running if task.driver is not None]
@@ -65,14 +65,14 @@ class SpawnedTasks:
             await asyncio.wait(running)
 
     def report_failures(self) -> None:
-        """Report the errors that nobody has awaited."""
+        """Report the errors that were never awaited."""
         for failed in self.failed:
             failed.complain()
         self.failed.clear()
 
 
 class SpawnedTask:
-    """A task on its own way; Lua keeps its outcome until somebody awaits it or nobody can any more.
+    """A spawned task; Lua keeps its outcome until it is awaited or cannot be awaited any more.
 
     Who awaits one that has ended well need not ask here: Lua has all there is (see `builtins/async.lua`).
     """
@@ -145,15 +145,15 @@ class SpawnedTask:
             self._settle()
 
     def _settle(self) -> None:
-        """Let go of an outcome that nobody will ask for."""
+        """Forget an outcome that is never awaited."""
         self._tasks.failed.discard(self)
         self.host.discard(self.id, has_begun=self._started)
         self.complain()
 
     def complain(self) -> None:
-        """Report an error that nobody awaited."""
+        """Report an error that was never awaited."""
         if self._error is not None and not self._awaited:
-            report("async: a spawned task failed and nobody awaited it", self._error.report, self._error.traceback)
+            report("async: a spawned task failed and was never awaited", self._error.report, self._error.traceback)
 
 
 def report(what: str, message: str, traceback: Any) -> None:

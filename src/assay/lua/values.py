@@ -47,7 +47,7 @@ class Json(bytes):
     def of(cls, value: Value) -> Json:
         """The text of a value, with its keys in order.
 
-        Raises TypeError, ValueError or RecursionError when JSON cannot carry it.
+        Raises TypeError, ValueError or RecursionError when not JSON-serializable.
         """
         import orjson
 
@@ -83,7 +83,7 @@ class Record:
         self.tables = tables
 
     def parts(self) -> list[Any] | None:
-        """What Lua puts together again; None when it is too large for that."""
+        """Return what Lua puts together again; None when it is too large for that."""
         parts: list[Any] = [len(self.fields), *chain.from_iterable(self.fields.items())]
         for name, table in self.tables.items():
             parts += name, len(table), *chain.from_iterable(table.items())
@@ -115,7 +115,7 @@ def _plain(value: Any) -> Any:
 
 
 def text_or_bytes(raw: bytes) -> str | bytes:
-    """The text of a Lua string, or its bytes when it is no UTF-8."""
+    """The text of a Lua string, or its bytes if it is not valid UTF-8."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The global `activity`: what the code of an activity can ask and tell."""
+"""The global `activity`: the running activity, for the code of activities."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Info:
         start_to_close_timeout: How long one attempt may take.
         schedule_to_close_timeout: How long all attempts may take, with the time in the queue.
         heartbeat_timeout: How long an attempt may go without a heartbeat.
-        retry_policy: When it is tried again, if the server told it.
+        retry_policy: When it is tried again, if the server sent it.
         priority: Which tasks go first.
     """
 
@@ -142,7 +142,7 @@ def heartbeat(details: Json | None = None) -> None:
 
 @library.function()
 def heartbeat_details() -> Json | None:
-    """Return the last details that the attempt before told the server; nil when there are none."""
+    """Return the last heartbeat details of the previous attempt; nil if there are none."""
     return _attempt().details_before()
 
 

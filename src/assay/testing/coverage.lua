@@ -1,4 +1,4 @@
--- Which lines of the files of a script run. Every coroutine tells each line when it runs it for the first time in its
+-- Which lines of the files of a script run. Every coroutine records each line when it runs it for the first time in its
 -- state; the hook of the limits, of which a coroutine can have one only, goes on in here.
 local host = ...
 
@@ -8,7 +8,7 @@ host.fill(internal, "_.coverage")
 local getinfo, sethook = debug.getinfo, debug.sethook
 local concat, load, setmetatable, sub = table.concat, load, setmetatable, string.sub
 
-local files = {} -- name of a file -> its lines that were told
+local files = {} -- name of a file -> its lines that were recorded
 local lines_of = setmetatable({}, { __mode = "k" }) -- function -> those of its file; false for what is in no file
 local names_of = setmetatable({}, { __mode = "k" }) -- function -> the name of its file
 

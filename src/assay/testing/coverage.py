@@ -1,4 +1,4 @@
-"""Line coverage of Lua files: what `coverage.lua` tells, and which lines there are."""
+"""Line coverage of Lua files: what `coverage.lua` records, and which lines there are."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FileCoverage:
 
 
 def percent(files: Iterable[FileCoverage]) -> float:
-    """How much of the lines of some files ran; 100 when there is none."""
+    """Return how much of the lines of some files ran; 100 when there is none."""
     known = list(files)
     total = sum(len(file.lines) for file in known)
     return 100 * sum(len(file.hit) for file in known) / total if total else 100.0
@@ -65,7 +65,7 @@ def take_hits() -> dict[str, set[int]]:
 
 
 def collect(state: State, leave_out: str) -> list[FileCoverage]:
-    """What ran in this process, of each file that is still there, but for the file `leave_out`."""
+    """Return what ran in this process, of each file that is still there, but for the file `leave_out`."""
     by_path: dict[str, set[int]] = {}
     for name, lines in _hits.items():
         by_path.setdefault(_plain(name), set()).update(lines)

@@ -282,7 +282,7 @@ class TestEnvironment:
     # The end ------------------------------------------------------------------------------------------------
 
     def where(self) -> list[str]:
-        """Where each open workflow waits: its type and id, and a Lua traceback."""
+        """Return where each open workflow waits: its type and id, and a Lua traceback."""
         found = []
         for worker in self._workers:
             for run_id, text in worker.where():

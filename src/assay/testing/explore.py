@@ -1,4 +1,4 @@
-"""`test.explore`: from its options to a plan, and from what the search finds to what a test tells."""
+"""`test.explore`: from its options to a plan, and from what the search finds to the report of a test."""
 
 from __future__ import annotations
 
@@ -370,7 +370,7 @@ def _explored(world: World) -> Explored:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Log nothing: what a workflow logs in thousands of schedules nobody reads."""
+    """Log nothing: thousands of schedules would flood the log."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):

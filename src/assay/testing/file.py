@@ -1,7 +1,7 @@
 """One test file in a process of its own: `python -m assay.testing.file SETTINGS`, a JSON object.
 
-Each test is told as a line of JSON on standard output as soon as it has ended. What the tests themselves write, on
-both streams, goes to standard error, which is a file: what is told says how much of it had been written by then.
+Each test is reported as a line of JSON on standard output as soon as it has ended. What the tests themselves write, on
+both streams, goes to standard error, which is a file: each report says how much of it had been written by then.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class File:
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
 
     def _report_event(self, **fields: Any) -> None:
-        sys.stdout.flush()  # what was written belongs to what is told now
+        sys.stdout.flush()  # what was written belongs to this report
         sys.stderr.flush()
         written = os.fstat(1).st_size
         self._report.write(json.dumps({**fields, "written": written}) + "\n")

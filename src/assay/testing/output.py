@@ -17,7 +17,7 @@ class Output:
         self._reported = 0
 
     def fileno(self) -> int:
-        """Where the process is to write."""
+        """Return where the process is to write."""
         return self._file.fileno()
 
     def close(self) -> None:
@@ -25,7 +25,7 @@ class Output:
         self._file.close()
 
     def take(self, end: int | None = None) -> str:
-        """What was written since the last time, up to byte `end`; of a flood the first and the last lines."""
+        """Return what was written since the last time, up to byte `end`; of a flood the first and the last lines."""
         begin, self._reported = self._reported, os.fstat(self._file.fileno()).st_size if end is None else end
         if self._reported - begin <= 2 * _END:
             return self._read(begin, self._reported).decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from assay.testing.coverage import FileCoverage, from_json
 from assay.testing.output import Output
 
 PATTERN = "*_test.lua"
-_MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to tell that it was reached
+_MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to report that it was reached
 _PER_SCHEDULE = 1.0  # seconds that a schedule of an exploration may take, however many are asked for
 _LINE = 64 << 20  # the longest line of a report
 
@@ -61,7 +61,7 @@ def find_files(paths: Iterable[str]) -> list[str]:
 
 
 def search_files(paths: Iterable[str]) -> list[str]:
-    """What `find_files` returns, or an empty list. Raises AssayError for a path that does not exist."""
+    """Return what `find_files` returns, or an empty list. Raises AssayError for a path that does not exist."""
     found: dict[str, None] = {}
     for name in paths:
         path = Path(name)
@@ -147,11 +147,11 @@ async def _run_file(
             try:
                 line = await asyncio.wait_for(process.stdout.readline(), limit + _MARGIN)
             except TimeoutError:
-                text = "it was stopped: it never waited, so that nothing could end it in time"
+                text = "killed: the test exceeded its timeout without yielding"
                 result.tests.append(TestResult(running, text, output=output.take(), seconds=time.monotonic() - began))
                 break
             except ValueError:
-                result.tests.append(TestResult(running, f"what it told is longer than {_LINE >> 20} MiB"))
+                result.tests.append(TestResult(running, f"test report exceeds {_LINE >> 20} MiB"))
                 break
             if not line:
                 text = "the process of the file ended unexpectedly"
@@ -163,7 +163,7 @@ async def _run_file(
                 running, began = fields["name"], time.monotonic()
             elif event == "found":
                 result.filtered = fields["filtered"]
-                output.take(written)  # nobody asks what a file writes that has no error
+                output.take(written)  # the output of a file without errors is not shown
             elif event == "coverage":
                 result.coverage = from_json(fields["files"])
             elif event in ("result", "broken"):

@@ -56,7 +56,7 @@ class Reports:
 
     @property
     def endless(self) -> str | None:
-        """What an activity that keeps failing fails with."""
+        """Return what an activity that keeps failing fails with."""
         return self._endless.result() if self._endless.done() else None
 
     def add_call(self, start: Start) -> None:
@@ -122,7 +122,7 @@ def _decode(payload: Payload) -> Any:
 
 
 class _Activities(ActivityTasks):
-    """Writes down the calls of activities, and reports one that fails again and again."""
+    """Records the calls of activities, and reports one that keeps failing."""
 
     def __init__(
         self,

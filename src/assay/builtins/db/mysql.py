@@ -48,7 +48,7 @@ _DECODERS = conversions | {
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[MysqlSession]]:
-    """What opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
     options = _options(url, permissions)
 
     async def connect() -> MysqlSession:
@@ -130,7 +130,7 @@ class MysqlSession:
         except (OSError, errors.MySQLError) as error:
             raise self._failure(error) from None
         except UnicodeError as error:
-            raise DatabaseError(f"a text that is not in its character set: {error}", "query") from None
+            raise DatabaseError(f"a string that is not in its character set: {error}", "query") from None
 
     async def begin(self) -> None:
         await self.run("START TRANSACTION", None, False)

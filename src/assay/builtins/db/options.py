@@ -11,7 +11,7 @@ class ConnectOptions:
 
     Attributes:
         timeout: Seconds that a statement may take, waiting for a free connection included; then it is cancelled.
-            `math.huge` for ever.
+            `math.huge` for no limit.
         connect_timeout: Seconds to open a connection.
         max_connections: How many connections are open at most; further statements wait. SQLite always has one.
     """

@@ -62,10 +62,10 @@ class Session(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether it can be used no more."""
+        """Return true if it can be used no more."""
 
     async def check(self) -> bool:
-        """Whether it is still usable after it was idle."""
+        """Return true if it is still usable after it was idle."""
 
     async def close(self) -> None: ...
 

@@ -32,7 +32,7 @@ _UTC = datetime.UTC
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[PostgresSession]]:
-    """What opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
     places = _admitted(url, permissions) if permissions.restricts else {}
 
     async def connect() -> PostgresSession:

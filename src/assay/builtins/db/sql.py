@@ -51,11 +51,11 @@ class Statement(NamedTuple):
 
     @property
     def wanted(self) -> int:
-        """How many parameters it takes."""
+        """Return how many parameters it takes."""
         return max((placeholder.position + 1 for placeholder in self.placeholders), default=0)
 
     def pieces(self) -> list[str]:
-        """What is before, between and behind the placeholders."""
+        """Return what is before, between and behind the placeholders."""
         edges = [0, *(edge for item in self.placeholders for edge in item[:2]), len(self.text)]
         return [self.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 

@@ -23,7 +23,7 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[SqliteSession]]:
-    """What opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
     path, _, query = url.partition(":")[2].removeprefix("//").partition("?")
     if path in ("", ":memory:"):
         target = ":memory:"
@@ -84,7 +84,7 @@ class _Guard:
         await self._connection.set_authorizer(self._authorize)
 
     def take_refusal(self) -> DeniedError | None:
-        """Why a statement was refused since the last call, if one was."""
+        """Return why a statement was refused since the last call, if one was."""
         refusal, self._refusal = self._refusal, None
         return refusal
 

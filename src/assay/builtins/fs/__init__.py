@@ -75,7 +75,7 @@ class Stat:
         is_dir: Whether it is a folder.
         is_symlink: Whether the path itself is a symbolic link.
         modified: When its content changed, in seconds since 1970-01-01 UTC.
-        created: When it was made, in the same form; absent where the system does not tell.
+        created: When it was made, in the same form; absent where the system does not report it.
         permissions: Its permission bits in octal, such as `644`.
     """
 
@@ -140,7 +140,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @library.function(needs=reads("path"))
 def exists(path: Path) -> bool:
-    """Tell whether there is a file or folder; a symbolic link to nothing is none.
+    """Return true if there is a file or folder; a symbolic link to nothing is none.
 
     Args:
         path: What to look for.
@@ -274,7 +274,7 @@ def stat(path: Path) -> Stat:
 
 @library.function(needs=TEMPDIR)
 def tempdir(host: Host) -> bytes:
-    """Make a folder for temporary files and return its path. Nobody but the script removes it."""
+    """Make a folder for temporary files and return its path. It is not removed automatically."""
     import tempfile
 
     made_as = host.permissions.path("write", os.path.join(tempfile.gettempdirb(), b"assay-"))

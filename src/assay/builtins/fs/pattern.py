@@ -66,7 +66,7 @@ def _folders(folder: bytes, permissions: Permissions) -> Iterator[bytes]:
 
 
 def _entries(folder: bytes, permissions: Permissions) -> list[os.DirEntry[bytes]]:
-    """What a folder holds; nothing when it cannot or may not be read."""
+    """Return what a folder holds; nothing when it cannot or may not be read."""
     if not permissions.may_read(folder or b"."):
         return []
     try:

@@ -34,8 +34,8 @@ library = Library(
     again over a new one when nothing of the answer has come. Answers in gzip, deflate, br and zstd are decompressed.
     The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for this machine itself.
 
-    Only a failed connection is an error; a response that tells of an error is a response. The error's `kind` is "dns"
-    (no such host), "connect" (nobody there, or a proxy that refuses), "tls", "timeout", "redirect" (too many, or to
+    Only a failed connection raises an error; HTTP error statuses are returned. The error's `kind` is "dns"
+    (no such host), "connect" (connection refused, also by a proxy), "tls", "timeout", "redirect" (too many, or to
     something that is not HTTP), "too_large" (a body of more than `max_body` bytes), or "protocol" (the answer broke
     off, or is not HTTP). After "dns", "connect" and "tls" the server has not seen the request.
     """,
@@ -248,7 +248,7 @@ def make_client(host: Host, options: ClientOptions | None = None) -> Client:
 
 @library.function(needs=LISTEN)
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | None = None) -> None:
-    """Answer requests until cancelled or until the process is told to end; handlers run concurrently.
+    """Answer requests until cancelled or until the process is asked to end; handlers run concurrently.
 
     A handler gets `{method, path, raw_path, body, headers, query, params, path_params}`: `path` percent-decoded,
     `raw_path` as it came, header names in lower case, `query` as it came, its parameters decoded in `params`, those of
@@ -258,14 +258,14 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | N
     `Sec-WebSocket-Protocol` beside `ws` is the subprotocol, or an array of them, that the handler speaks; one that the
     client offers is taken. An error in a handler is a 500 and a log line. A handler whose client goes is cancelled
     (after `half_close_timeout`, if the client may still be there): what it waits for raises an error of kind
-    "cancelled"; the function of a WebSocket is not, but is told by `recv` and `send`. Without a handler the answer is
+    "cancelled"; the function of a WebSocket is not; `recv` and `send` report it. Without a handler the answer is
     404, or 405 when another method has one.
 
     On SIGTERM and SIGINT the server accepts no more, streams end, WebSockets are closed with code 1001, handlers get
     `shutdown_timeout` to end, and then `http.serve` returns; a second signal ends the process at once.
 
     Args:
-        port: The port to listen on; 0 picks a free one. The global `_SERVER_PORT` tells it.
+        port: The port to listen on; 0 picks a free one. The global `_SERVER_PORT` is set to it.
         routes: Method → path → handler, or `{static = "folder"}`. In a path, ":id" matches one segment, and "*" at the
             end all of the rest: "/items/:id/*" has `path_params.id` and `path_params["*"]`. Of several routes that
             match, segment by segment a fixed one beats a parameter, which beats "*".

@@ -31,7 +31,7 @@ class Answer(web.StreamResponse):
         Args:
             status: The HTTP status.
             body: All of the body.
-            content_type: The body's type when the headers do not tell; by its bytes when left out.
+            content_type: The body's type when the headers have none; by its bytes when left out.
             headers: Names and values that HTTP can carry.
         """
         super().__init__(status=status)

@@ -145,7 +145,7 @@ _MAKERS: dict[str, Any] = {
 
 
 def decoders(header: str) -> list[Decoder] | None:
-    """What undoes a Content-Encoding, the outermost first; None when one of its encodings is unknown.
+    """Return what undoes a Content-Encoding, the outermost first; None when one of its encodings is unknown.
 
     Args:
         header: The header's value, such as "gzip" or "deflate, gzip".

@@ -96,7 +96,7 @@ def _cause(error: BaseException | None, wanted: type[Exception]) -> BaseExceptio
 
 
 def _first_line(message: str) -> str:
-    """What is wrong with an answer; the lines behind show where, as a Python literal."""
+    """Return what is wrong with an answer; the lines behind show where, as a Python literal."""
     return message.partition("\n")[0].rstrip(": ").lower()
 
 

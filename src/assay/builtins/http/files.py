@@ -52,7 +52,7 @@ class _Found(NamedTuple):
         path: Where it is.
         file: The open file.
         size: Its length.
-        modified: When it was changed, in whole seconds, as HTTP tells it.
+        modified: When it was changed, in whole seconds, as in HTTP.
         tag: What another version of it has not.
         is_index: Whether the path leads to its folder.
     """

@@ -19,7 +19,7 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 def is_token(text: str) -> bool:
-    """Whether HTTP allows `text` as a method or a header's name."""
+    """Return true if HTTP allows `text` as a method or a header's name."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -37,7 +37,7 @@ def pairs(table: Mapping[str, Scalar | list[Scalar]] | Mapping[str, HeaderValue]
 
 
 def checked(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
-    """The headers that a Lua table means; raises BuiltinError for one that HTTP cannot carry."""
+    """The headers that a Lua table means; raises BuiltinError for one that HTTP does not allow."""
     headers = list(pairs(table or {}))
     for name, value in headers:
         if not is_token(name):

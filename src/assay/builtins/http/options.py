@@ -19,7 +19,7 @@ class SharedOptions:
     Attributes:
         headers: Header name → value, or an array of values; each replaces the one that would be sent otherwise.
         query: Parameter name → value, or an array of values; added to the query of the URL.
-        timeout: Seconds for the whole request, the response's body included; 30 when left out, `math.huge` for ever.
+        timeout: Seconds for the whole request and the response's body; 30 when left out, `math.huge` for no limit.
         connect_timeout: Seconds to get a connection: name look-up, proxy and TLS included. No limit of its own when
             left out.
         read_timeout: Seconds without a byte of the answer. No limit of its own when left out.
@@ -103,7 +103,7 @@ class Response:
     """What a server answered.
 
     Attributes:
-        status: The HTTP status; one that tells of an error is no Lua error.
+        status: The HTTP status; an error status raises no Lua error.
         body: The body's bytes, decompressed; "" when they went into a file.
         headers: Lower-case header name → value. Several headers of a name are joined by ", ", but several
             `set-cookie` headers are an array.

@@ -73,7 +73,7 @@ def _log_access(request: web.BaseRequest, status: int | None, size: int, seconds
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
-    """Listen on `port` and answer requests until cancelled or told to stop."""
+    """Listen on `port` and answer requests until cancelled or asked to stop."""
     if not 0 <= port <= 65535:
         raise BuiltinError(f"bad argument 'port' (0 to 65535 expected, got {port})")
     for name in ("read_timeout", "idle_timeout"):
@@ -332,7 +332,7 @@ class _Service:
         request[_STATUS] = socket.status
         self._host.callbacks.load_library(b"ws")
         connection = Connection(socket, f"{request.remote}")
-        # A task of its own: a client that goes is told by `recv` and `send`, after all that it sent before.
+        # A task of its own: `recv` and `send` report that a client is gone, after all that it sent before.
         task = asyncio.ensure_future(self._converse(request, function, connection))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

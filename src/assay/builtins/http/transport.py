@@ -35,7 +35,7 @@ class Limits(NamedTuple):
         return aiohttp.ClientTimeout(total=self.total, connect=self.connect, sock_read=self.read)
 
     def left(self, spent: float) -> aiohttp.ClientTimeout:
-        """What is left of them, in aiohttp's words, when a redirect has taken some seconds."""
+        """Return what is left of them, in aiohttp's words, when a redirect has taken some seconds."""
         total = None if self.total is None else max(self.total - spent, 0.001)
         return aiohttp.ClientTimeout(total=total, connect=self.connect, sock_read=self.read)
 

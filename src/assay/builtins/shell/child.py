@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 
 _GRACE = 1.0
-"""Seconds in which a killed group has to let go of its output; a process that left the group may hold it for ever."""
+"""Seconds in which a killed group has to let go of its output; a process that left the group may hold it forever."""
 
 _running: set[Child] = set()
 _ending = threading.Event()
@@ -65,14 +65,14 @@ class Child:
 
     @property
     def output(self) -> tuple[bytes, bytes]:
-        """What it has written to standard output and standard error."""
+        """Return what it has written to standard output and standard error."""
         out, err = (bytes(output.data) for output in self._outputs)
         return out, err
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process.wait()
         self.gone.set()
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
             loop.call_soon_threadsafe(self._exited.set)
 
     async def _end(self) -> None:

@@ -39,7 +39,7 @@ def truncate(value: Any, length: int = 255, killwords: bool = False, end: str = 
 
 
 def wordcount(value: Any) -> int:
-    """How many words a string has."""
+    """Return how many words a string has."""
     return len(str(value).split())
 
 

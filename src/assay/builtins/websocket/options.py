@@ -21,7 +21,7 @@ class ReceiveOptions:
     """How to wait for a message.
 
     Attributes:
-        timeout: Seconds to wait; for ever when left out. The connection stays open after a time-out.
+        timeout: Seconds to wait; without a limit when left out. The connection stays open after a timeout.
     """
 
     timeout: float | None = None

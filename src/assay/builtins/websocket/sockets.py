@@ -20,7 +20,7 @@ class ServerSocket(web.WebSocketResponse):
 
     @property
     def queue(self) -> Any:
-        """Where messages wait to be received."""
+        """Return where messages wait to be received."""
         return self._reader
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:

@@ -15,9 +15,9 @@ library = Library(
     """WebSockets.
 
     A failure is an error with a `kind`: "dns", "connect", "tls" or "timeout" as in `http`; "handshake" when the server
-    answers with something else than a WebSocket (its `status` tells what); "closed" when the connection is gone
-    although nobody said good-bye, or when something is sent over a closed one; "protocol" when the other side breaks
-    the protocol or sends too long a message (`code` tells why).
+    answers with something else than a WebSocket (with its `status`); "closed" when the connection is gone without a
+    close, or when something is sent over a closed one; "protocol" when the other side breaks the protocol or sends too
+    long a message (`code` is the reason).
     """,
     needs=NOTHING,
 )

@@ -29,7 +29,7 @@ _TAB = "found a tab where indentation by spaces is expected"
 
 
 def _words(ends: str) -> re.Pattern[str]:
-    """What one line has of a plain scalar that also ends at the characters `ends`."""
+    """Return what one line has of a plain scalar that also ends at the characters `ends`."""
     ends = _SPACE + re.escape(ends)
     word = f"(?:[^{ends}:]|:(?![{ends}]))+"
     return re.compile(f"{word}(?:[ \t]+(?!#){word})*")
@@ -109,15 +109,15 @@ class Parser12(Reader, Scanner, Parser):
     # What a character means ---------------------------------------------------------------------------------
 
     def check_key(self) -> bool:
-        """Whether a `?` begins a key."""
+        """Return true if a `?` begins a key."""
         return self._ends_word(1)
 
     def check_value(self) -> bool:
-        """Whether a `:` begins a value."""
+        """Return true if a `:` begins a value."""
         return self._ends_word(1) or (bool(self._flow) and self._json_like)
 
     def check_plain(self) -> bool:
-        """Whether a plain scalar begins here."""
+        """Return true if a plain scalar begins here."""
         first = self.peek()
         return first not in _SPACE + _INDICATORS or (first in "-?:" and not self._ends_word(1))
 

@@ -187,7 +187,7 @@ class _Reader:
 
 
 def _is_merge(event: Any) -> bool:
-    """Whether a key is the merge key `<<` (of YAML 1.1), which is not quoted."""
+    """Return true if a key is the merge key `<<` (of YAML 1.1), which is not quoted."""
     plain = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
     return plain and (event.implicit[0] if event.tag is None else event.tag == f"{_CORE}merge")
 

@@ -60,7 +60,7 @@ def _string(text: str) -> yaml.ScalarEvent:
 
 
 def _reads_as_string(text: str) -> bool:
-    """Whether YAML 1.2 and 1.1 both take it for a string when it is not quoted."""
+    """Return true if YAML 1.2 and 1.1 both take it for a string when it is not quoted."""
     if text in _OLD_BOOLEANS:
         return False
     old = [*_OLD_RESOLVERS.get(text[:1], ()), *_OLD_RESOLVERS.get(None, ())]

@@ -25,7 +25,7 @@ from assay.permissions.settings import Asked, permissions
 from assay.temporal.dev_server.server import USUAL_PORT, USUAL_UI_PORT, DevServer, is_free
 
 
-@click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a Temporal server, anew when it changes.")
+@click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a dev server and reload on changes.")
 @verbose
 @click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), help="The server's port [7233, or free].")
@@ -59,7 +59,7 @@ def command(
 
     On a terminal it shows which workflows are open, what they wait for and what failed. A worker is started anew when
     its script or a module that it requires changes; code that does not run leaves the old one alone, and open
-    workflows that do not match the new code are told.
+    workflows that do not match the new code are reported.
     """
     try:
         open(script, "rb").close()  # before a server starts for nothing
@@ -72,7 +72,7 @@ def command(
     own = bool(search_attributes) or any(option is not None for option in (db, port, ui_port))
     if configured is not None and own:
         options = "--db, --port, --ui-port and --search-attribute"
-        raise click.UsageError(f"{options} have no use: the server {configured} is configured")
+        raise click.UsageError(f"{options} cannot be combined with a configured server ({configured})")
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
         return _run(script, list(arguments), display, verbose, asked)
@@ -110,7 +110,7 @@ def command(
 
 
 def is_terminal() -> bool:
-    """Whether there is a screen to draw on."""
+    """Return true if there is a screen to draw on."""
     return os.isatty(1) and os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -23,7 +23,7 @@ _RECENT = 10  # events among which the failure of a workflow task is looked for
 
 
 async def of_workflow(client: Client, row: WorkflowExecution) -> Failure | None:
-    """How a closed workflow ended."""
+    """Return how a closed workflow ended."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=client.namespace,
         execution=_id(row),
@@ -42,7 +42,7 @@ async def of_workflow(client: Client, row: WorkflowExecution) -> Failure | None:
 
 
 async def of_workflow_task(client: Client, row: WorkflowExecution) -> Failure | None:
-    """Why the last workflow task of an open workflow failed."""
+    """Return why the last workflow task of an open workflow failed."""
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace=client.namespace, execution=_id(row), maximum_page_size=_RECENT
     )

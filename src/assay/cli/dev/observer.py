@@ -69,7 +69,7 @@ class _Known:
             self.waits, self.details = [Wait(**wait) for wait in state["waits"]], state["details"]
 
     def is_old(self, length: int) -> bool:
-        """Whether to ask (again)."""
+        """Return true if to ask (again)."""
         if self.asking is not None and not self.asking.done():
             return False
         return self.length != length or (self.waits is None and time.monotonic() > self.asked + _AGAIN)
@@ -104,7 +104,7 @@ class _Observer:
         self._finished: dict[str, Finished] = {}
 
     async def run(self) -> None:
-        """Report again and again, until nobody listens."""
+        """Report repeatedly, until the reader is gone."""
         while True:
             began = time.monotonic()
             report = await self._look()

@@ -31,7 +31,7 @@ class Region:
 
     @property
     def is_open(self) -> bool:
-        """Whether the terminal is ours to draw on."""
+        """Return true if the terminal is ours to draw on."""
         return self._modes is not None
 
     def size(self) -> tuple[int, int]:
@@ -62,7 +62,7 @@ class Region:
             return
         self._write(self._erased() + _SHOW)
         if self._modes:
-            termios.tcflush(self._fd, termios.TCIFLUSH)  # what was typed is for nobody
+            termios.tcflush(self._fd, termios.TCIFLUSH)  # discards what was typed
             termios.tcsetattr(self._fd, termios.TCSANOW, self._modes)  # type: ignore[arg-type]
         self._modes = None
 
@@ -80,7 +80,7 @@ class Region:
         self._write(text)
 
     def _erased(self) -> str:
-        """What takes the cursor to the start of the first line and erases all of them."""
+        """Return what takes the cursor to the start of the first line and erases all of them."""
         if not self._widths:
             return ""
         width, _ = self.size()

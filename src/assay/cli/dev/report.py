@@ -1,4 +1,4 @@
-"""What the process of a script tells `assay dev` of its workers: one report a second, each a line of JSON."""
+"""What the process of a script reports to `assay dev` about its workers: one report a second, each a line of JSON."""
 
 from __future__ import annotations
 

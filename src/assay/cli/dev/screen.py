@@ -81,7 +81,7 @@ class Screen:
             case "Web UI":
                 self._status.ui = text
             case "HTTP API" | "Other terminals":
-                pass  # told once
+                pass  # reported once
             case _:
                 self._status.news = what, f"{text} ({time.strftime('%H:%M:%S')})", colour
                 self._status.details = picture.details(more)
@@ -126,7 +126,7 @@ class Screen:
             data = os.read(_KEYBOARD, _CHUNK)
         except OSError:
             data = b""
-        if not data:  # nobody types any more
+        if not data:  # the terminal is closed
             asyncio.get_running_loop().remove_reader(_KEYBOARD)
         for key in keys(data):
             self._on_key(key)
@@ -186,7 +186,7 @@ class Screen:
                 data = os.read(fd, _CHUNK)
             except BlockingIOError:
                 break
-            except OSError:  # how a terminal says that nobody writes to it any more
+            except OSError:  # how a terminal reports that its last writer is gone
                 data = b""
             if not data:
                 at_end = True

@@ -25,7 +25,7 @@ def configured_address() -> str | None:
 
 
 def answers(address: str) -> bool:
-    """Whether a Temporal server answers there."""
+    """Return true if a Temporal server answers there."""
     host, _, port = address.partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT).close()

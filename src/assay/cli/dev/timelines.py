@@ -60,7 +60,7 @@ class Timelines:
             while piece := os.read(terminal, _CHUNK):
                 data += piece
         except OSError:
-            pass  # how a terminal says that nobody writes to it any more
+            pass  # how a terminal reports that its last writer is gone
         os.close(terminal)
         code = self._process.wait()
         return code, data.decode("utf-8", "replace").replace("\r", "").rstrip("\n").split("\n")

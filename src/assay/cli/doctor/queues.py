@@ -35,7 +35,7 @@ async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
     tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
     backlog = f"; {tasks} wait" if tasks else ""
     if not pollers:
-        text, remedy = f"'{queue}' is polled by nobody{backlog}", "Start a worker: assay run SCRIPT."
+        text, remedy = f"'{queue}' has no pollers{backlog}", "Start a worker: assay run SCRIPT."
         return Finding("task queues", "error" if tasks else "warning", text, remedy, details)
     lines = [_line(poller) for poller in pollers[:_SHOWN]]
     if len(pollers) > _SHOWN:

@@ -91,7 +91,7 @@ def _without_namespace(name: str, error: RPCError) -> Finding:
 async def clock(service: ServiceClient, name: str) -> Finding:
     """Compare the clock of this machine with the server's.
 
-    No call returns the server's time, but the server notes when a task queue was last polled: so one that nobody else
+    No call returns the server's time, but the server notes when a task queue was last polled: so one that nothing else
     knows is polled once.
     """
     queue = TaskQueue(name=f"assay-doctor-{uuid.uuid4()}")

@@ -61,7 +61,7 @@ class Lines:
             click.echo(more, err=True)
 
     def stopping(self) -> None:
-        """Nothing to say: the script tells of its end."""
+        """Nothing to say: the script reports its end."""
 
     def close(self) -> None:
         """Nothing to put right."""

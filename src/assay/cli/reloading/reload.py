@@ -109,7 +109,7 @@ class Reloading:
         # SIGTERM for SIGINT too, which ends a Python that is only starting with a traceback and 1.
         # A second one ends it at once: `assay run` does so by itself, and ends what it has started too.
         _send(self._child, signal.SIGKILL if self._stop.done() and not self._strict else signal.SIGTERM)
-        _send(self._probe, signal.SIGKILL)  # whatever it finds out, nobody waits for it
+        _send(self._probe, signal.SIGKILL)  # its findings are no longer needed
         if not self._stop.done():
             self._stop.set_result(128 + number)
             self._display.stopping()
@@ -120,10 +120,10 @@ class Reloading:
         probe = self._probe = await children.start(
             *("-m", "assay.cli.reloading.probe", "--strict" if self._strict else "", *self._command), **pipes
         )
-        told, _ = await probe.communicate()
+        output, _ = await probe.communicate()
         if self._stop.done() or probe.returncode == NO_WORKER:
             return False
-        text = told.decode("utf-8", "replace").rstrip()
+        text = output.decode("utf-8", "replace").rstrip()
         assert self._child is not None
         if probe.returncode == BROKEN or (self._strict and probe.returncode != 0):
             is_running = self._child.returncode is None

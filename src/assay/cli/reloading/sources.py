@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from assay.cli.script import SOURCES
+from assay.cli.names import SOURCES
 from assay.lua.loader import FindModule
 from assay.lua.state import Outcome
 

@@ -126,7 +126,7 @@ class Repl:
         return self.host.load(f"{text}\n".encode("utf-8", "surrogateescape"), _NAME)
 
     def is_complete(self, text: str) -> bool:
-        """Whether there is nothing to wait for: the text is code, or has an error before its end."""
+        """Return true if there is nothing to wait for: the text is code, or has an error before its end."""
         try:
             self.compile(text)
         except LuaSyntaxError as error:

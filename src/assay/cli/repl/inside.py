@@ -13,7 +13,7 @@ pressed = [False]
 
 @library.function(pure=True)
 def interrupted() -> bool:
-    """Tell whether the running code is to end."""
+    """Return true if the running code is to end."""
     return pressed[0]
 
 

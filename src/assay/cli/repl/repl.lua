@@ -116,7 +116,7 @@ local function names_in(value, into)
   elseif type(value) ~= "table" or rawequal(value, host.null) then
     return
   end
-  for key in pairs(value) do -- loads a builtin that nobody has used yet
+  for key in pairs(value) do -- loads a builtin that was not used yet
     if type(key) == "string" then
       into[#into + 1] = key
     end

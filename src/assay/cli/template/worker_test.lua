@@ -19,7 +19,7 @@ test("a reply ends the greeting", function()
   assert.eq(env:calls("greet")[1].input, { name = "Ada" })
 end)
 
-test("nobody replies", function()
+test("no reply comes", function()
   local result = environment():execute({ workflow_type = "Greeting", input = { name = "Ada" } })
   assert.eq(result.reply, "none within 30 days")
 end)

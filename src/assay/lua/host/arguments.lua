@@ -62,7 +62,7 @@ function host.convert_argument(name, parameter, kind, v, out, count, attachments
   elseif kind == "json" or (kind == "body" and t == "table") then
     local text, problem = host.encode_value(v)
     if not text then
-      host.raise(name .. ": bad argument '" .. parameter .. "' (JSON cannot carry " .. problem .. ")")
+      host.raise(name .. ": bad argument '" .. parameter .. "' (not JSON-serializable: " .. problem .. ")")
     end
     return text, attachments
   elseif
@@ -72,7 +72,7 @@ function host.convert_argument(name, parameter, kind, v, out, count, attachments
   then
     local text, extra = host.encode(v, "call")
     if not text then
-      host.raise(name .. ": bad argument '" .. parameter .. "' (cannot carry " .. extra .. ")")
+      host.raise(name .. ": bad argument '" .. parameter .. "' (not serializable: " .. extra .. ")")
     end
     for j = 1, #extra do
       out[count + attachments + j] = extra[j]

@@ -13,7 +13,7 @@
 --   "k" task id              the results of a task that has ended, as an array, or its error
 --   "r" task id              the results of a task that has ended, or its error
 --   "w" operation id         not done yet: wait for it
---   "e" message              an error text, told at the caller's line
+--   "e" message              an error message, raised at the caller's line
 --   "f" origin, text, attachments… an error object, as wire, and the id of the exception behind it (or 0)
 local host = ...
 
@@ -56,7 +56,7 @@ function host.is_handle(v)
   return handle_classes[v]
 end
 
--- A class from what Python tells of it: whether a call of a handle does something, the class of whose handles its own
+-- A class from its description by Python: whether a call of a handle does something, the class of whose handles its own
 -- are fields, and the methods that the script sees as fields.
 local function define_class(name, callable, owner, ...)
   local metatable = { __name = name, __index = host.methods(name), __metatable = false, __gc = release }

@@ -415,7 +415,7 @@ local function decode_long()
   alike = nil
   if not ok and rawequal(value, MALFORMED) then
     heads, backslash = {}, 0
-    return pcall(decode_root) -- it tells where
+    return pcall(decode_root) -- the error says where
   end
   return ok, value
 end

@@ -381,7 +381,7 @@ end
 
 host.write_value = write
 
--- Escape the strings, and move what JSON cannot carry aside.
+-- Escape the strings, and move what is not JSON-serializable to the attachments.
 local function finish(m)
   local all = concat(strings, " ", 1, m)
   if not is_text(all) or attachments and find(all, "\0", 1, true) then
@@ -446,7 +446,7 @@ function host.encode(value, wanted)
   return nil, type(problem) == "table" and problem[null] or tostring(problem)
 end
 
--- A value on its own, as JSON; a string that JSON cannot carry is "=" and its bytes.
+-- A value on its own, as JSON; a string that is not JSON-serializable is "=" and its bytes.
 function host.encode_value(value)
   if type(value) == "string" and not is_text(value) then
     return "=" .. value

@@ -1,4 +1,4 @@
--- Tasks that have ended: what Python, or Lua code that waits for one, is told of them; and where they wait.
+-- Tasks that have ended: the events for Python, or for Lua code that waits for one; and where tasks wait.
 local host = ...
 
 local raw_close, raw_traceback = coroutine.close, debug.traceback

@@ -1,4 +1,4 @@
--- Errors of Lua's own functions that a script has called through one of ours: told with the script's line and the name
+-- Errors of Lua's own functions that a script has called through one of ours: raised with the script's line and the name
 -- by which it was called, as if nothing were in between.
 local host = ...
 
@@ -85,7 +85,7 @@ local function finish(raw, ok, ...)
   error((...), 0)
 end
 
--- The message handlers of Lua's own functions: an error that one of them raises itself is told, not that of a function of
+-- The message handlers of Lua's own functions: an error that one of them raises itself counts, not that of a function of
 -- the script that it has called.
 local handlers = setmetatable({}, {
   __index = function(handlers, raw)

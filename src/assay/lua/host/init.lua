@@ -32,7 +32,7 @@ for name, value in pairs(_G) do
   private[name] = value
 end
 
--- What nobody uses is let go of.
+-- Unused values are released.
 local registry = debug.getregistry()
 registry._IO_input, registry._IO_output, registry._PRELOAD = nil, nil, nil
 for _, name in ipairs({ "io", "package", "python" }) do
@@ -51,8 +51,8 @@ local function answered(nothing, ok, ...)
   if ok then
     return ...
   end
-  local told, operation = pcall(invoke, interrupted, (...))
-  if not told then
+  local is_noted, operation = pcall(invoke, interrupted, (...))
+  if not is_noted then
     return nothing
   elseif rawget(host, "LIMIT") then
     host.limit = host.limit or "interrupted"

@@ -83,7 +83,7 @@ function host.entry(name)
   return entries[name]
 end
 
--- Give the metatable of a class what only some have. `callable`: a call of a handle does something; the handles of a
+-- Add call and field support to a class metatable. `callable`: a call of a handle does something; the handles of a
 -- class with an `owner` are fields of that one's handles, and are called like their methods. The rest are the methods
 -- that the script sees as fields.
 function host.extend_class(metatable, callable, owner, ...)

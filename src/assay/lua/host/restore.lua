@@ -30,7 +30,7 @@ function host.stub(path, what)
     host.raise("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE))
   end
   local stub = {}
-  host.handle_classes[stub] = "stub of '" .. path .. "'" -- told like a handle, and never taken for data
+  host.handle_classes[stub] = "stub of '" .. path .. "'" -- shown like a handle, and never taken for data
   return setmetatable(stub, {
     __name = "stub of '" .. path .. "'",
     __metatable = false,

@@ -17,8 +17,8 @@ local G = host.globals
 
 local LIBRARIES = host.LIBRARIES
 
-local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path that is told, and bytes of one
-local MAX_LARGEST = 5 -- parts whose sizes are told
+local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path in a message, and bytes of one
+local MAX_LARGEST = 5 -- parts whose sizes are reported
 local METATABLE, SAME = {}, {} -- steps of a path that are no keys
 
 -- What is Lua's own gets its name here; nothing that a script replaced is in this side's copy of the library.
@@ -109,7 +109,7 @@ local function key_less(a, b)
   return ta == "boolean" and not a and b
 end
 
--- How a key is told in a path. Of a table or a function only the type: its text is an address, or the script's own.
+-- A key in a path. Of a table or a function only the type: its text is an address, or the script's own.
 local function key_text(key)
   if rawequal(key, METATABLE) then
     return " (metatable)"

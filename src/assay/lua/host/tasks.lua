@@ -69,7 +69,7 @@ function host.spawn(delivery, fn, ...)
   return id
 end
 
--- What Python is told of a task whose function has ended; `ok` is nil when its coroutine has died.
+-- The event for Python when the function of a task has ended; `ok` is nil when its coroutine has died.
 local function ended(id, ok, ...)
   -- Nothing may be loaded for what a limit has ended: it may be that of memory.
   if host.is_limit and (not ok and host.is_limit(...) or host.limit) then

@@ -68,7 +68,7 @@ class RunUpdateOptions(RunOptions, UpdateOptions):
 
 
 def stage(update: UpdateOptions) -> WorkflowUpdateStage:
-    """How far an update has to be."""
+    """Return how far an update has to be."""
     from temporalio.client import WorkflowUpdateStage
 
     return WorkflowUpdateStage[update.wait_for.upper()]
@@ -77,7 +77,7 @@ def stage(update: UpdateOptions) -> WorkflowUpdateStage:
 async def outcome(
     title: str, call: Awaitable[WorkflowUpdateHandle[Any]], update: UpdateOptions, options: CallOptions
 ) -> Value:
-    """What an update gives: its result, or its ids when it was only to be accepted."""
+    """Return what an update gives: its result, or its ids when it was only to be accepted."""
     from temporalio.client import RPCTimeoutOrCancelledError
 
     async def wait() -> Value:

@@ -1,4 +1,4 @@
-"""What the server tells of schedules."""
+"""What the server reports about schedules."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
 
 
 async def row(found: ScheduleListDescription) -> ScheduleRow:
-    """What the server tells of a schedule in a list."""
+    """A schedule in a list."""
     from temporalio.client import ScheduleListActionStartWorkflow
 
     schedule, info = found.schedule, found.info
@@ -182,7 +182,7 @@ async def row(found: ScheduleListDescription) -> ScheduleRow:
 
 
 async def info(found: ScheduleDescription) -> ScheduleInfo:
-    """What the server tells of one schedule."""
+    """The description of one schedule."""
     from temporalio.client import ScheduleActionExecutionStartWorkflow, ScheduleActionStartWorkflow
 
     schedule, happened = found.schedule, found.info

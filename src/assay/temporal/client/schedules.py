@@ -89,7 +89,7 @@ class Schedules:
         await self._answer(name, target, call())
 
     async def _answer(self, name: str, target: ScheduleTarget, call: Awaitable[T]) -> T:
-        """Await a call about a schedule; one that is not there is told by its id."""
+        """Await a call about a schedule; the error for one that does not exist names its id."""
         try:
             return await answer(name, call)
         except ErrorObject as error:

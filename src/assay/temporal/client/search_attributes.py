@@ -26,7 +26,7 @@ class SearchAttributes:
         self._client = client
         self._types: Mapping[str, str] = {}
         self._open = False
-        """The server tells no types: any name may do."""
+        """The server reports no types: any name may be valid."""
 
     async def typed(self, values: Mapping[str, Value]) -> TypedSearchAttributes:
         """Search attributes as the SDK wants them. Raises BuiltinError for a wrong name or type."""

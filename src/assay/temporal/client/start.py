@@ -266,6 +266,6 @@ class StartMethods(Session):
             result = await outcome(title, call, update, options)
             return Several((result, _started(await started)))
         finally:
-            # It fails with the update, and what nobody asks for would be reported at the end.
+            # It fails with the update; an exception that is never retrieved would be reported at the end.
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)

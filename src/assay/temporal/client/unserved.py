@@ -22,7 +22,7 @@ _TIMEOUT = 5.0
 
 @contextlib.asynccontextmanager
 async def warned_if_unserved(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
-    """Log once, while the block waits, that a workflow task waits and nobody polls its task queue."""
+    """Log once, while the block waits, that a workflow task waits and no worker polls its task queue."""
     watch = asyncio.create_task(_watch(client, handle))
     try:
         yield
@@ -38,5 +38,5 @@ async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
             return
         queue = execution.execution_config.task_queue.name
         if not await workflow_pollers(client, queue):
-            text = f"workflow '{handle.id}': no worker takes it; nobody polls task queue '{queue}'"
+            text = f"workflow '{handle.id}': waiting for a worker; no worker polls task queue '{queue}'"
             Reporter(task_queue=queue).report(events.QUEUE_UNPOLLED, text, workflow_id=handle.id)

@@ -29,7 +29,7 @@ class InputOptions:
 
 
 def arguments(options: InputOptions) -> list[RawValue]:
-    """The SDK's arguments. Raises BuiltinError when JSON cannot carry them."""
+    """The SDK's arguments. Raises BuiltinError when they are not JSON-serializable."""
     if options.args is None:
         return [] if options.input is None else [raw(options.input, "input")]
     if options.input is not None:
@@ -40,14 +40,14 @@ def arguments(options: InputOptions) -> list[RawValue]:
 def raw(value: Value, option: str) -> RawValue:
     """A value as a payload. A string that is no text travels as bytes.
 
-    Raises BuiltinError when JSON cannot carry it.
+    Raises BuiltinError when not JSON-serializable.
     """
     if isinstance(value, bytes):
         return RawValue(payloads.to_payload(Json(b"=" + value)))
     try:
         text = Json(orjson.dumps(_checked(value, option.partition(".")[0], option)))
     except orjson.JSONEncodeError as error:
-        raise BuiltinError(f"bad option '{option}' (JSON cannot carry it: {error})") from None
+        raise BuiltinError(f"bad option '{option}' (not JSON-serializable: {error})") from None
     return RawValue(payloads.to_payload(text))
 
 
@@ -60,9 +60,9 @@ def _checked(value: Value, option: str, path: str) -> Value:
         for index, item in enumerate(value, 1):
             _checked(item, option, f"{path}[{index}]")
     elif kind is bytes:
-        raise BuiltinError(f"bad option '{option}' (JSON cannot carry a string that is not UTF-8 text at {path})")
+        raise BuiltinError(f"bad option '{option}' (not JSON-serializable: a string that is not UTF-8 at {path})")
     elif kind is float and (value != value or value in (float("inf"), float("-inf"))):
-        raise BuiltinError(f"bad option '{option}' (JSON cannot carry {value} at {path})")
+        raise BuiltinError(f"bad option '{option}' (not JSON-serializable: {value} at {path})")
     return value
 
 
@@ -72,7 +72,7 @@ def memo(values: dict[str, Value] | None) -> dict[str, RawValue] | None:
 
 
 def result(value: RawValue | None) -> Json:
-    """What a call of the SDK returned, as JSON text."""
+    """Return what a call of the SDK returned, as JSON text."""
     return Json(b"null") if value is None else payloads.to_json(value)
 
 

@@ -196,7 +196,7 @@ async def _next(rows: AsyncIterator[WorkflowExecution]) -> WorkflowExecution | N
 
 
 class VisibilityMethods(Session):
-    """The client's methods that tell which workflows there are."""
+    """The client's methods that list workflows."""
 
     def _listed(self, options: ListOptions | None) -> WorkflowExecutionAsyncIterator:
         given = options or ListOptions()

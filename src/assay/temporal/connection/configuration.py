@@ -53,7 +53,7 @@ def resolve(options: ConnectionOptions, permissions: Permissions = EVERYTHING) -
         raise BuiltinError(f"bad option 'url' (host:port expected, got '{address}')")
     api_key = options.api_key if options.api_key is not None else known.get("api_key")
     if api_key is not None and not (api_key and _HEADER_TEXT.fullmatch(api_key)):
-        raise BuiltinError("bad option 'api_key' (it is empty, or holds a line break or another byte that is no text)")
+        raise BuiltinError("bad option 'api_key' (must be non-empty printable ASCII)")
     secured = tls.merge(known.get("tls"), options.tls, permissions)
     if secured is None:
         secured = api_key is not None
@@ -98,9 +98,8 @@ def headers(given: Mapping[str, str], option: str) -> Mapping[str, str]:
     """GRPC headers of an option. Raises BuiltinError, which never shows a text."""
     for name, text in given.items():
         if not _HEADER_NAME.fullmatch(name) or name.endswith("-bin"):
-            raise BuiltinError(
-                f"bad option '{option}' ('{name}' is no name: lower-case letters, digits and '-', and no end in '-bin')"
-            )
+            problem = f"invalid header name '{name}': use a-z, 0-9 and '-'; '-bin' headers are not supported"
+            raise BuiltinError(f"bad option '{option}' ({problem})")
         if not _HEADER_TEXT.fullmatch(text):
-            raise BuiltinError(f"bad option '{option}.{name}' (it holds a line break or another byte that is no text)")
+            raise BuiltinError(f"bad option '{option}.{name}' (must be printable ASCII)")
     return given

@@ -104,7 +104,7 @@ async def _service(config: ConnectConfig) -> ServiceClient:
 
 
 async def answers(service: ServiceClient) -> bool:
-    """Whether the server answers, within three seconds."""
+    """Return true if the server answers, within three seconds."""
     try:
         await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=3))
     except RPCError:
@@ -113,7 +113,7 @@ async def answers(service: ServiceClient) -> bool:
 
 
 def _take(service: ServiceClient, namespace: str, task_queue: str) -> bool:
-    """Whether this is the first worker of a task queue on a connection: the SDK refuses a second one there."""
+    """Return true if this is the first worker of a task queue on a connection: the SDK refuses a second one there."""
     with _lock:
         taken = _served.setdefault(service, set())
         if (namespace, task_queue) in taken:

@@ -26,7 +26,7 @@ _NAMES = re.compile(r'DnsName\(\\?"([^"\\]*)|IpAddress\(([^)]*)\)')
 
 
 def reason(error: BaseException, settings: Settings, limit: float) -> str:
-    """The telling part of the SDK's words, never with the API key in it."""
+    """Return the informative part of the SDK's message, without the API key."""
     if isinstance(error, TimeoutError):
         return f"no answer within {limit:g} s"
     text = error.message if isinstance(error, RPCError) else str(error)

@@ -35,7 +35,7 @@ class TlsOptions:
 def merge(
     configured: bool | TLSConfig | None, option: bool | TlsOptions | None, permissions: Permissions
 ) -> bool | TLSConfig | None:
-    """What the environment says of TLS, with the option on top of it. Raises BuiltinError, and DeniedError."""
+    """Return what the environment says of TLS, with the option on top of it. Raises BuiltinError, and DeniedError."""
     if option is None or option is False:
         return configured if option is None else False
     base = configured if isinstance(configured, TLSConfig) else TLSConfig()

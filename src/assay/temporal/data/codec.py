@@ -53,7 +53,7 @@ class Codec:
 
     @property
     def has_keys(self) -> bool:
-        """Whether it encrypts."""
+        """Return true if it encrypts."""
         return self._current is not None
 
     def seal(self, payload: Payload) -> Payload:
@@ -100,7 +100,7 @@ def _key_id(payload: Payload) -> str:
 
 
 def make_codec(options: CodecOptions | None) -> Codec:
-    """The codec of a connection. Raises BuiltinError for a key that is none."""
+    """The codec of a connection. Raises BuiltinError for an invalid key."""
     if options is None:
         return Codec({}, None)
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

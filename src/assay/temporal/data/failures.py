@@ -92,7 +92,7 @@ def application(message: str, kind: str, *, non_retryable: bool = False, details
 
 
 def is_benign(failure: Failure) -> bool:
-    """Return true if a failure is expected, so that nobody has to look at it."""
+    """Return true if a failure is expected and needs no attention."""
     return failure.application_failure_info.category == _BENIGN
 
 

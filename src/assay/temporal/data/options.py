@@ -65,7 +65,7 @@ class RetryPolicyOptions:
 
     @classmethod
     def from_sdk(cls, policy: RetryPolicy) -> RetryPolicyOptions:
-        """What the server has, as options."""
+        """Return what the server has, as options."""
         longest = policy.maximum_interval
         return cls(
             initial_interval=Seconds(policy.initial_interval.total_seconds()),
@@ -78,7 +78,7 @@ class RetryPolicyOptions:
 
 @dataclass(kw_only=True)
 class PriorityOptions:
-    """Who goes first when more waits in a task queue than its workers can take.
+    """Task priority and fairness.
 
     Attributes:
         priority_key: 1 to 5: a lower number goes first. The server's default, usually 3, when left out.
@@ -96,7 +96,7 @@ class PriorityOptions:
 
     @classmethod
     def from_sdk(cls, priority: Priority) -> PriorityOptions:
-        """What the server has, as options."""
+        """Return what the server has, as options."""
         return cls(
             priority_key=priority.priority_key,
             fairness_key=priority.fairness_key,

@@ -11,7 +11,7 @@ from assay.errors import BuiltinError
 from assay.lua.values import Json, Value, text_or_bytes
 
 USUAL_LIMIT = 2 << 20
-"""The bytes of a payload that a server takes unless it is told otherwise."""
+"""The bytes of a payload that a server accepts by default."""
 
 _AROUND = 1024
 """What the payload's metadata and its encryption may add."""
@@ -67,7 +67,7 @@ def to_python(value: Json) -> Value:
 
 
 def too_large(what: str, size: int, limit: int) -> str | None:
-    """What to say of something that the server would refuse; None when it takes it."""
+    """Return what to say of something that the server would refuse; None when it takes it."""
     most = limit - _AROUND
     if size <= most:
         return None
@@ -75,7 +75,7 @@ def too_large(what: str, size: int, limit: int) -> str | None:
 
 
 def too_much(sent: int, size: int) -> str | None:
-    """What to say of an input that does not find room in what a workflow task sends; None when it does."""
+    """Return what to say of an input that does not find room in what a workflow task sends; None when it does."""
     most = _MESSAGE_LIMIT - 128 * _AROUND
     if sent + size <= most:
         return None

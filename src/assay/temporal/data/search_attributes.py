@@ -113,7 +113,7 @@ def update(name: str, value: Value, registered: str | None = None) -> SearchAttr
 
 
 def updates(values: Mapping[str, Value]) -> list[SearchAttributeUpdate[Any]]:
-    """What sets and unsets a table of attributes. Raises BuiltinError."""
+    """Return what sets and unsets a table of attributes. Raises BuiltinError."""
     return [update(name, value) for name, value in values.items()]
 
 

@@ -47,7 +47,7 @@ def find_command() -> str:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on a port."""
+    """Return true if a server could listen on a port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -99,7 +99,7 @@ class DevServer:
 
     @property
     def address(self) -> str:
-        """Where it serves gRPC, as host:port."""
+        """Return where it serves gRPC, as host:port."""
         return f"{HOST}:{self.port}"
 
     @property
@@ -191,7 +191,7 @@ class DevServer:
         return False
 
     def _answers(self) -> bool:
-        """Whether the frontend knows the namespace, asked over HTTP because that needs no event loop."""
+        """Return true if the frontend knows the namespace, asked over HTTP because that needs no event loop."""
         connection = http.client.HTTPConnection(HOST, self.http_port, timeout=5)
         try:
             connection.request("GET", f"/api/v1/namespaces/{self.namespace}")
@@ -203,7 +203,7 @@ class DevServer:
 
 
 def _complaint(log: IO[bytes]) -> str:
-    """What a server that did not start says about it: its error, or else the last lines of its log."""
+    """Return what a server that did not start says about it: its error, or else the last lines of its log."""
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").splitlines()
     return next((line for line in lines if line.startswith("Error:")), "\n".join(lines[-10:]))

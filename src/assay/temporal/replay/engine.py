@@ -58,7 +58,7 @@ class Divergence:
 class Outcome:
     """How the replay of one history ended; `divergence` is None when it matches.
 
-    `differences` are those that Temporal bears, of a history that matches.
+    `differences` are those that Temporal tolerates, of a history that matches.
     """
 
     workflow_id: str
@@ -71,7 +71,7 @@ class Outcome:
 
 @dataclass
 class Trace:
-    """What a replay tells of one run.
+    """What a replay finds out about one run.
 
     Attributes:
         divergence: Where the run parts from its history, None when it does not.
@@ -174,7 +174,7 @@ class Replay:
         self._runs = Runs(workflows.definitions, settings, self.watch)
 
     def knows(self, workflow_type: str) -> bool:
-        """Whether there is code for a workflow."""
+        """Return true if there is code for a workflow."""
         return self._is_dynamic or workflow_type in self._names
 
     async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[Outcome]:

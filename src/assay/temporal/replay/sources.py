@@ -61,7 +61,7 @@ def read_history(path: Path) -> WorkflowHistory:
         check(history.events)
     except IncompleteHistoryError as error:
         raise AssayError(f"{path}: {error}") from None
-    # The name of a file is nobody's id: a workflow that makes ids of its own would not match.
+    # The name of a file is no workflow's id: a workflow that derives ids from its own would not match.
     return WorkflowHistory(started.workflow_id or path.stem, history.events)
 
 
@@ -86,7 +86,7 @@ async def from_server(client: Client, query: str, at_most: int | None = None) ->
 
 
 async def count(client: Client, query: str) -> int:
-    """How many workflows a visibility query finds. Raises AssayError."""
+    """Return how many workflows a visibility query finds. Raises AssayError."""
     try:
         return (await client.count_workflows(query)).count
     except RPCError as error:

@@ -34,7 +34,7 @@ from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 class Step:
     """One step: what it is, the name in it, where it was seen (an event, or a line of the script), and a detail.
 
-    `key` tells steps of one kind apart: an activity's or a child's id, the number of a timer. Steps that are not
+    `key` distinguishes steps of one kind: an activity's or a child's id, the number of a timer. Steps that are not
     `ordered` (local activities, patches, …) come into a history in an order of their own. `input` are the payloads that
     it sends, `nanoseconds` the duration of a timer; `task` is the length of the history at the workflow task of a step
     of a run, and `call` the number in the run of the call of a builtin behind it, 0 when that is not known.
@@ -56,16 +56,16 @@ class Step:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What Temporal compares of it."""
+        """Return what Temporal compares of it."""
         return self.kind, self.name, self.key
 
     @property
     def needs_event(self) -> bool:
-        """Whether it has an event in the history as soon as its workflow task has completed."""
+        """Return true if it has an event in the history as soon as its workflow task has completed."""
         return self.kind not in (_LOCAL, _PATCH)
 
     def matches(self, other: Step) -> bool:
-        """Whether both are the same step."""
+        """Return true if both are the same step."""
         return self.identity == other.identity
 
 
@@ -180,7 +180,7 @@ def event_step(event: HistoryEvent) -> Step | None:
 
 
 def marker_data(marker: MarkerRecordedEventAttributes) -> dict[str, object]:
-    """What the SDK's core writes into a marker of a local activity or a patch."""
+    """Return what the SDK's core writes into a marker of a local activity or a patch."""
     for name in ("data", "patch-data"):
         for payload in marker.details[name].payloads if name in marker.details else ():
             try:
@@ -218,7 +218,7 @@ def history_steps(events: Iterable[HistoryEvent]) -> Iterator[Step]:
 class Call:
     """A builtin that the script called: its name, its first argument if that is a text, its line.
 
-    `has_timeout` tells whether its options have a timeout, `number` which call of the run it is.
+    `has_timeout`: its options have a timeout, `number` which call of the run it is.
     """
 
     title: str
@@ -240,7 +240,7 @@ class Taken:
     def add(self, task: int, commands: Iterable[WorkflowCommand], calls: Iterable[Call]) -> None:
         """Add the commands of one activation, with the lines of the `calls` behind them.
 
-        `task` tells the workflow tasks of a run apart, of which each may have several activations.
+        `task` distinguishes the workflow tasks of a run, each of which may have several activations.
         """
         if task != self._task:
             self._task, self._numbered = task, {}

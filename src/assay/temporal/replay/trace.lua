@@ -39,7 +39,7 @@ function host.call(index, ...)
   return call(index, ...)
 end
 
--- The next call that nobody has taken: the index of its builtin, its first argument if that was a text, whether its
+-- The next call that was not taken: the index of its builtin, its first argument if that was a text, whether its
 -- options have a timeout, its line, its number in the run.
 local taken = 0
 

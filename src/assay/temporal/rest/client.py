@@ -26,7 +26,7 @@ class ClientOptions:
     Attributes:
         namespace: The namespace of all calls that name no other.
         api_key: Sent with each request, as `Authorization: Bearer`.
-        timeout: Seconds that the server has for each answer; `math.huge` for ever.
+        timeout: Seconds that the server has for each answer; `math.huge` for no limit.
     """
 
     namespace: str = "default"
@@ -84,7 +84,7 @@ class Client:
 
     @method
     async def health(self) -> bool:
-        """Tell whether the server answers; false also when it cannot be reached, but never an error.
+        """Return true if the server answers; false also when it cannot be reached, but never an error.
 
         Asks for the system information, and where that is not served, for `/health`.
         """

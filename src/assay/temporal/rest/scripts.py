@@ -129,7 +129,7 @@ class ScriptClient(Client):
 
     @method
     async def is_workflow_running(self, workflow_id: str, options: RunOptions | None = None) -> bool:
-        """Tell whether a workflow's status is RUNNING: the same as `c.workflows:is_running`.
+        """Return true if a workflow's status is RUNNING: the same as `c.workflows:is_running`.
 
         Args:
             workflow_id: The workflow.
@@ -145,7 +145,7 @@ class ScriptClient(Client):
 
         Args:
             workflow_id: The workflow.
-            timeout_secs: Seconds to wait; `math.huge` for ever.
+            timeout_secs: Seconds to wait; `math.huge` for no limit.
             options: Which run of it.
         """
         return await self.workflows.wait_complete(workflow_id, timeout_secs, options)

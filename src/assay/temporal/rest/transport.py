@@ -32,7 +32,7 @@ def segment(name: str, argument: str, kind: str = "argument") -> str:
     Raises BuiltinError for a name that cannot be one.
     """
     if not name:
-        raise BuiltinError(f"bad {kind} '{argument}' (a text that is not empty expected)")
+        raise BuiltinError(f"bad {kind} '{argument}' (expected a non-empty string)")
     if "/" in name:
         # The server splits the path after decoding it: it would answer for another name.
         raise BuiltinError(

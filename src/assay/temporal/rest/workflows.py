@@ -94,12 +94,12 @@ def _run_id(positional: str | None, options: RunOptions | None) -> str | None:
 class Workflows(Part):
     """The workflows of a namespace.
 
-    What the server tells comes in its own words, as its HTTP API documents them; 64-bit integers are strings there.
+    The server's answers keep its own field names, as its HTTP API documents them; 64-bit integers are strings there.
     Payloads are decoded; one with an encoding of someone's own stays as it came. A new workflow appears in lists after
     a moment.
 
     An id with a slash cannot be addressed in a path: `get`, `is_running` and `wait_complete` find it by a visibility
-    query, which tells less; for the other methods it is an error.
+    query, which returns less; for the other methods it is an error.
     """
 
     lua_name: ClassVar[str] = "assay.temporal.Workflows"
@@ -211,7 +211,7 @@ class Workflows(Part):
 
     @method
     async def is_running(self, workflow_id: str, options: RunOptions | None = None) -> bool:
-        """Tell whether a workflow's status is RUNNING; an unknown workflow is an error.
+        """Return true if a workflow's status is RUNNING; an unknown workflow is an error.
 
         Args:
             workflow_id: The workflow.
@@ -229,7 +229,7 @@ class Workflows(Part):
 
         Args:
             workflow_id: The workflow.
-            timeout_secs: Seconds to wait; `math.huge` for ever.
+            timeout_secs: Seconds to wait; `math.huge` for no limit.
             options: Which run of it.
         """
         import asyncio
@@ -276,7 +276,7 @@ class Workflows(Part):
         return await self._transport.post(f"{self._of(workflow_id, options)}/{action}", body)
 
     async def _found(self, workflow_id: str, options: RunOptions | None, began: float) -> dict[str, Any] | None:
-        """What `get` says; None when the server is busy, or when the workflow may be too new for lists."""
+        """Return what `get` says; None when the server is busy, or when the workflow may be too new for lists."""
         try:
             return await _unless_busy(self.get(workflow_id, None, options))
         except RestError as error:

@@ -12,7 +12,7 @@ _QUIET = (
     "Failed to execute Nexus start operation method",
     "Transient error ",
 )
-"""What is told elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
+"""What is logged elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
 
 _MAX_LENGTH = 2000
 """Characters of a line: the whole message of a failure is in the history."""

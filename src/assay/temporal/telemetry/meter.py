@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(kw_only=True)
 class MetricOptions:
-    """What a metric tells of itself.
+    """The description of a metric.
 
     Attributes:
         description: What it counts or measures.
@@ -101,7 +101,7 @@ class MetricGauge(_Metric):
 
 
 class MetricMeter:
-    """Makes metrics. They are seen where the worker's option `metrics` sends its metrics; without it nobody sees them.
+    """Makes metrics. They are seen where the worker's option `metrics` sends its metrics; without it they go nowhere.
 
     A metric of a name is made once: made again, it is the same. All metrics have the attributes `namespace` and
     `task_queue`, and `workflow_type` or `activity_type`.
@@ -122,7 +122,7 @@ class MetricMeter:
 
         Args:
             name: Its name, such as "orders_done".
-            options: What it tells of itself.
+            options: Description and unit.
         """
         made = self._sdk.create_counter(*_arguments(name, options))
         return MetricCounter(made.add, "an integer", self._is_silent)
@@ -133,7 +133,7 @@ class MetricMeter:
 
         Args:
             name: Its name.
-            options: What it tells of itself.
+            options: Description and unit.
         """
         made = self._sdk.create_histogram_float(*_arguments(name, options))
         return MetricHistogram(made.record, "a number", self._is_silent)
@@ -147,7 +147,7 @@ class MetricMeter:
 
         Args:
             name: Its name.
-            options: What it tells of itself.
+            options: Description and unit.
         """
         made = self._sdk.create_histogram_timedelta(*_arguments(name, options))
 
@@ -162,7 +162,7 @@ class MetricMeter:
 
         Args:
             name: Its name.
-            options: What it tells of itself.
+            options: Description and unit.
         """
         made = self._sdk.create_gauge_float(*_arguments(name, options))
         return MetricGauge(made.set, "a number", self._is_silent)

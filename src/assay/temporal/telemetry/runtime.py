@@ -68,7 +68,7 @@ class PollFailure:
 
     @property
     def is_of_transport(self) -> bool:
-        """Whether the server was not reached."""
+        """Return true if the server was not reached."""
         return "tonic::transport" in self.text
 
 
@@ -181,7 +181,7 @@ def core(metrics: MetricsOptions | None = None) -> Runtime:
 
 
 def _reason(text: str) -> str:
-    """The telling part of the core's message."""
+    """Return the informative part of Core's message."""
     text = text.partition(" (os error")[0]
     return text.replace("Failed starting Prometheus exporter", "cannot listen there")
 
@@ -191,8 +191,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     if "gRPC call poll_" in message:
         failure = PollFailure(message, lasting=record.levelno >= logging.ERROR)
-        for told in tuple(on_poll_failure):
-            told(failure)
+        for listener in tuple(on_poll_failure):
+            listener(failure)
     if "gRPC call" in message:
         return False
     found = _SERVER_MESSAGE.search(message)

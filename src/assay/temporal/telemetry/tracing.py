@@ -83,7 +83,7 @@ def call_spans(asked: bool | None) -> CallSpans | None:
 
 
 def is_configured() -> bool:
-    """Whether OpenTelemetry's environment variables name a collector."""
+    """Return true if OpenTelemetry's environment variables name a collector."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":

@@ -38,7 +38,7 @@ class Traced(Protocol):
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the spans of now were made before."""
+        """Return true if the spans of now were made before."""
 
 
 class WorkflowSpans:

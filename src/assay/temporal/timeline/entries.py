@@ -1,4 +1,4 @@
-"""The entries of a timeline: what a history's events tell, one entry for each thing that was begun."""
+"""The entries of a timeline: one for each thing that the events of a history begin."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def standstill(
 
     Args:
         events: The history of the run.
-        task: The workflow task as the server describes it, None when it has none or nobody has asked.
-        pollers: Who polls the run's task queue, the latest first; None when nobody has asked.
+        task: The workflow task as the server describes it, None when it has none or was not asked.
+        pollers: Who polls the run's task queue, the latest first; None when the server was not asked.
     """
     last = next((event for event in reversed(events) if event.event_type in _TASK), None)
     if last is None:
@@ -49,6 +49,6 @@ def _polled(queue: str, pollers: Sequence[Poller] | None) -> str:
     if pollers is None:
         return f" from task queue '{queue}'"
     if not pollers:
-        return f"; nobody polls task queue '{queue}'"
+        return f"; no worker polls task queue '{queue}'"
     ago = max(0, round(time.time() - pollers[0].last_access))
     return f"; task queue '{queue}' was last polled {ago} s ago, by {pollers[0].identity}"

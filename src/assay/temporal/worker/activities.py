@@ -212,7 +212,7 @@ class ActivityTasks:
 
     @property
     def spans(self) -> CallSpans | None:
-        """What makes the spans of attempts, if there are traces."""
+        """Return what makes the spans of attempts, if there are traces."""
         return self._spans
 
     def on_start(self, attempt: Attempt) -> None:

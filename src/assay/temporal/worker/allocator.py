@@ -1,4 +1,4 @@
-"""The C library's allocator, told to give back what a dropped Lua state frees."""
+"""Makes the C library's allocator give back what a closed Lua state frees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def give_freed_memory_back() -> None:
     """Fix glibc's thresholds at 1 MiB, once in the process; elsewhere do nothing.
 
     Left alone they grow with the largest block that was freed: after a few runs that reached their memory limit,
-    every thread of the worker would keep up to 64 MiB for ever.
+    every thread of the worker would keep up to 64 MiB forever.
     """
     import ctypes
 

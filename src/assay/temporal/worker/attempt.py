@@ -56,7 +56,7 @@ class AttemptOwner(Protocol):
 
     @property
     def spans(self) -> CallSpans | None:
-        """What makes the spans of attempts, if there are traces."""
+        """Return what makes the spans of attempts, if there are traces."""
 
     def meter(self, start: Start) -> MetricMeter:
         """Return the meter with the attributes of an activity."""
@@ -270,7 +270,7 @@ class Attempt:
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Return true if it was cancelled."""
         return self.cancellation is not None
 
     def notice_cancellation(self) -> bool:
@@ -350,10 +350,10 @@ def _cancelled() -> Failure:
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Whether a Lua error is that of a cancellation."""
+    """Return true if a Lua error is that of a cancellation."""
     return isinstance(error, LuaError) and isinstance(error.value, dict) and error.value.get("kind") == "cancelled"
 
 
 def _is_logged(attempt: int) -> bool:
-    """Whether a failed attempt is worth a warning: the first ones, then the 10th, the 100th, …"""
+    """Return true if a failed attempt is worth a warning: the first ones, then the 10th, the 100th, …"""
     return attempt <= _LOGGED or attempt == 10 ** (len(str(attempt)) - 1)

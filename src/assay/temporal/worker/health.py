@@ -37,7 +37,7 @@ class _Member:
     loop: asyncio.AbstractEventLoop
 
     async def turns(self) -> bool:
-        """Whether its loop turns."""
+        """Return true if its loop turns."""
         if self.loop is asyncio.get_running_loop():
             return True
         turned = asyncio.Event()

@@ -221,7 +221,7 @@ class NexusTasks:
             found = await _call(title, entry.workflow_id, [value], self.reporter)
             workflow_id = None if found is None else payloads.to_python(found)
         if not isinstance(workflow_id, str) or not workflow_id:
-            text = f"{title}: the function 'workflow_id' must return a text that is not empty"
+            text = f"{title}: the function 'workflow_id' must return a non-empty string"
             self.reporter.report(events.NEXUS_BAD_VALUE, text)
             raise _application_error(failures.application(text, "BadInput", non_retryable=True))
         token = _token(self._namespace, workflow_id)
@@ -300,7 +300,7 @@ class _Request:
         self._script.call_soon_threadsafe(start)
 
     def cancel(self) -> None:
-        """Interrupt it: nobody waits for the answer any more; from the worker's thread."""
+        """Interrupt it: its answer is no longer needed; from the worker's thread."""
 
         def interrupt() -> None:
             self._cancelled = True

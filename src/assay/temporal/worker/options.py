@@ -72,9 +72,9 @@ class WorkerOptions(ConnectionOptions):
         workflows: Name → function, or a table with the function and options of its own; it gets `ctx` and the input and
             returns the result.
         dynamic_activity: What runs for every activity that is not in `activities`: a function, or a table with the
-            function and a limit. `activity.info().activity_type` tells it the name.
+            function and a limit. `activity.info().activity_type` is the name.
         dynamic_workflow: What runs for every workflow type that is not in `workflows`: a function, or a table with the
-            function and options of its own. `ctx:workflow_info().workflow_type` tells it the type.
+            function and options of its own. `ctx:workflow_info().workflow_type` is the type.
         nexus_services: Service → operation → function, or a table that names a workflow. A function gets the input and
             a table of `service`, `operation`, `request_id` and `headers`; it has a few seconds for its answer, so what
             takes longer is a workflow. A Nexus endpoint of the server routes to the `task_queue`.
@@ -82,7 +82,7 @@ class WorkerOptions(ConnectionOptions):
         max_concurrent_local_activities: How many local activities and side effects run at once.
         max_concurrent_nexus_tasks: How many Nexus operations begin at once.
         max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
-        tuner: As many tasks as the machine bears, in place of the `max_concurrent_` numbers.
+        tuner: As many tasks as the machine can handle, in place of the `max_concurrent_` numbers.
         workflow_task_poller_behavior: How many requests for workflow tasks are open at once.
         activity_task_poller_behavior: How many requests for activities are open at once.
         nonsticky_to_sticky_poll_ratio: The share of the requests for workflow tasks that ask for new runs; 0.2 when
@@ -205,7 +205,7 @@ class WorkerOptions(ConnectionOptions):
         ]
 
     def titles(self) -> tuple[list[str], list[str]]:
-        """What tools show of the workflows and of the activities."""
+        """Return what tools show of the workflows and of the activities."""
         return (
             sorted(self.workflows) + [ALL_OTHERS] * (self.dynamic_workflow is not None),
             sorted(self.activities) + [ALL_OTHERS] * (self.dynamic_activity is not None),

@@ -91,7 +91,7 @@ class Outage:
 
     @property
     def trouble(self) -> str | None:
-        """Why the worker gets no tasks, as far as that is known."""
+        """Return why the worker gets no tasks, as far as that is known."""
         if self._settings.address in _away:
             return f"{self._where} does not answer"
         return None if self._refusal is None else f"{self._where} gives the worker no tasks ({self._refusal.message})"
@@ -142,5 +142,5 @@ class Outage:
 
 
 def _is_refusal(error: RPCError) -> bool:
-    """Whether the server answered, and will answer a poll alike."""
+    """Return true if the server answered, and will answer a poll alike."""
     return error.status in (*_FINAL, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)

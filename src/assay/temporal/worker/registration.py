@@ -85,7 +85,7 @@ class Script(Host):
 
     @property
     def is_reading(self) -> bool:
-        """Whether the main chunk still runs on the way to its worker."""
+        """Return true if the main chunk still runs on the way to its worker."""
         return not self._far_enough.is_set()
 
     async def _run_main(self, chunk: LuaFunction, arguments: tuple[bytes, ...]) -> None:
@@ -107,7 +107,7 @@ class Script(Host):
         return Client(cast(Any, None))
 
     async def serve(self, *_arguments: Any) -> None:
-        """Listen to nobody; a main chunk that serves comes to nothing else."""
+        """Do not listen; a main chunk that serves gets no further."""
         if asyncio.current_task() is self._main:
             self._far_enough.set()
         await asyncio.Event().wait()

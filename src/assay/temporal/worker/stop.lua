@@ -1,4 +1,4 @@
--- An end for activities that compute although their attempt is over: what waits is told there, what computes here.
+-- An end for activities that compute although their attempt is over: what waits is cancelled there, what computes is stopped here.
 -- It is loaded into the script's state when a worker starts, and sees the coroutines that begin from then on.
 local host = ...
 

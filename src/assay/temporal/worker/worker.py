@@ -86,12 +86,12 @@ class Worker:
 
     @property
     def options(self) -> WorkerOptions:
-        """What it was made with."""
+        """Return what it was made with."""
         return self._options
 
     @property
     def settings(self) -> Settings:
-        """What its workflows share."""
+        """Return what its workflows share."""
         return self._settings
 
     def definitions(self) -> list[Definition]:
@@ -109,7 +109,7 @@ class Worker:
         return self._definitions
 
     def where(self) -> list[tuple[str, str]]:
-        """Where each run in the cache waits: its run id and a Lua traceback."""
+        """Return where each run in the cache waits: its run id and a Lua traceback."""
         return [] if self._runs is None else self._runs.where()
 
     def has_run(self, run_id: str) -> bool:
@@ -175,7 +175,7 @@ class Worker:
             await self._work(endpoint if is_for_metrics else None)
 
     def _trouble(self) -> str | None:
-        """Why it is not ready; None if it polls."""
+        """Return why it is not ready; None if it polls."""
         if self._stop is None or self._outage is None or not self._started.done():
             return "connecting"
         return "draining" if self._stop.is_set() else self._outage.trouble
@@ -306,7 +306,7 @@ class Worker:
         if polling.done():
             return polling.result()
         polling.cancel()
-        text = "temporal.worker: activities that did not end are left behind"
+        text = "temporal.worker: shutdown timed out; abandoning running activities"
         self._settings.reporter.report(events.ACTIVITIES_ABANDONED, text)
         return None
 

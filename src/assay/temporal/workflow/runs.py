@@ -46,7 +46,7 @@ class Observer:
         run.report(events.NONDETERMINISM, f"does not match its history: {message}", where)
 
     def rejected(self, run: Run, message: str) -> None:
-        """Note that the server refuses the commands of a workflow task, which comes back for ever then."""
+        """Note that the server refuses the commands of a workflow task, which comes back again and again."""
         why = "" if message == _UNEXPLAINED else f": {message}"
         run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands{why}")
 

@@ -43,7 +43,7 @@ class _Options:
         schedule_to_start_timeout: How long an attempt may wait for a worker.
         retry_policy: When and how often to try again.
         cancellation_type: When a cancelled activity ends for the workflow: "try_cancel" at once, and the activity is
-            told; "wait_completed" when the activity has ended; "abandon" at once, and the activity is not told.
+            asked; "wait_completed" when the activity has ended; "abandon" at once, without asking the activity.
         activity_id: Its id; a number when left out.
         summary: What the Web UI and the history show beside it.
     """

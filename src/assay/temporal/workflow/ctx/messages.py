@@ -218,7 +218,7 @@ class Messages:
 
     @reader
     def all_handlers_finished(self) -> bool:
-        """Tell whether no handler of a signal or an update is running.
+        """Return true if no handler of a signal or an update is running.
 
         A workflow that ends does not wait for them: `ctx:wait_condition(function() return ctx:all_handlers_finished()
         end)` does.

@@ -148,7 +148,7 @@ class LocalActivity(Step):
 
     @property
     def has_ended(self) -> bool:
-        """Whether Core has said how it ended."""
+        """Return true if Core has said how it ended."""
         return self._resolution is not None or self.is_done
 
     def resolved(self, resolution: ActivityResolution) -> None:
@@ -193,9 +193,9 @@ class LocalActivity(Step):
             self.complete(resolution)
             return
         failure = resolution.failed.failure if variant == "failed" else resolution.cancelled.failure
-        told = Failure(message=failure.message)
-        told.activity_failure_info.activity_type.name = self.name
+        outer = Failure(message=failure.message)
+        outer.activity_failure_info.activity_type.name = self.name
         cause = failure.cause if failure.HasField("activity_failure_info") else failure
         if failure.HasField("cause") or not failure.HasField("activity_failure_info"):
-            told.cause.CopyFrom(cause)
-        self.fail_with(told)
+            outer.cause.CopyFrom(cause)
+        self.fail_with(outer)

@@ -45,7 +45,7 @@ class Entry(Generic[T]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended with an error."""
+        """Return true if it ended with an error."""
         return self._make_error is not None
 
     def error(self) -> BaseException | None:

@@ -85,7 +85,7 @@ class Queue:
         self.wake_next()
 
     def has_due(self) -> bool:
-        """Whether a wait for a signal ends at once."""
+        """Return true if a wait for a signal ends at once."""
         return bool(self.signals) and self.signals[0].is_due
 
     def take(self) -> list[Json]:
@@ -147,7 +147,7 @@ class Mailbox:
         return signal
 
     def holds(self, signal: Signal) -> bool:
-        """Whether a signal has not been taken."""
+        """Return true if a signal has not been taken."""
         queue = self._queues.get(signal.name)
         return queue is not None and signal in queue.signals
 
@@ -182,7 +182,7 @@ class Mailbox:
         return self.signals.dynamic if named is None and name not in self._expected else named
 
     def has_for_handlers(self) -> bool:
-        """Whether handlers are still to get signals."""
+        """Return true if handlers are still to get signals."""
         return any(queue.signals and self.handler(name) is not None for name, queue in self._queues.items())
 
     def take_unexpected(self) -> list[Signal]:

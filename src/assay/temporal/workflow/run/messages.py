@@ -89,7 +89,7 @@ def take_signal(run: Recipient, name: str, arguments: list[Json]) -> None:
 
 
 def _settle(run: Recipient, signal: Signal) -> None:
-    """Give a signal for which nobody waited when it came to whoever waits now, or to the handler that is there now."""
+    """Deliver a signal that nothing waited for when it came, to what waits now or to the handler that is there now."""
     if not run.mailbox.holds(signal):
         return  # it was polled
     if run.mailbox.handler(signal.name) is None:

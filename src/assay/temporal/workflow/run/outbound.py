@@ -140,7 +140,7 @@ class Outbound:
 
     @property
     def pending(self) -> int:
-        """How many entries wait."""
+        """Return how many entries wait."""
         return len(self._pending)
 
 

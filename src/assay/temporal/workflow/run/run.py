@@ -87,7 +87,7 @@ class Condition(Protocol):
 
 
 class ContinueAsNew(BaseException):
-    """Ends the run from anywhere in its Lua code; `command` is what Core is told."""
+    """Ends the run from anywhere in its Lua code; `command` is for Core."""
 
     def __init__(self, command: WorkflowCommand) -> None:
         super().__init__("continue as new")
@@ -430,7 +430,7 @@ class Run:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the history already has what the run does now."""
+        """Return true if the history already has what the run does now."""
         return self.moment.is_replaying
 
     def random(self) -> random.Random:
@@ -507,7 +507,7 @@ class Run:
 
 
 def _event_of(cause: Exception) -> Event:
-    """What it is when a workflow task fails."""
+    """Return what it is when a workflow task fails."""
     if isinstance(cause, WorkflowLimitError):
         return events.LIMIT_REACHED
     return events.WORKFLOW_SUSPENDED if isinstance(cause, LuaError) else events.WORKFLOW_TASK_FAILED

@@ -46,7 +46,7 @@ class Awaited(Protocol):
     until: float | None
 
     def waits_for_others(self) -> bool:
-        """Whether other fibers of the run say what it waits for, or nothing."""
+        """Return true if other fibers of the run say what it waits for, or nothing."""
 
 
 def state(host: WorkflowHost, details: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _waits(host: WorkflowHost, task: int) -> Iterator[Wait]:
 
 
 def _describe(function: Function, arguments: list[Any], since: float) -> Iterable[tuple[str, float | None]]:
-    """What a call of a method waits for; nothing when other tasks of the run tell it."""
+    """Return what a call of a method waits for; nothing when other tasks of the run say it."""
     method = function.title.partition(":")[2]
     first = arguments[1] if len(arguments) > 1 else None
     match function.title:

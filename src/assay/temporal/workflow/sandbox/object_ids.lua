@@ -1,4 +1,4 @@
--- Numbers for tables and functions that are keys before anything else has numbered them: in the order of what they
+-- Assigns ids to table and function keys that have none: in the order of what they
 -- hold, which a replay repeats, where their addresses differ.
 local host = ...
 

@@ -52,7 +52,7 @@ class Source(Protocol):
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the history already has what the run does now."""
+        """Return true if the history already has what the run does now."""
 
     def random(self) -> random.Random:
         """The run's random numbers."""
@@ -96,7 +96,7 @@ class WorkflowPolicy(Policy):
 
     @property
     def is_heard(self) -> bool:
-        """Whether what the run prints and logs is shown: on a replay it was shown before."""
+        """Return true if what the run prints and logs is shown: on a replay it was shown before."""
         return self._live or self.prints_in_replay or not self._source.is_replaying
 
     def implementation(self, function: Function) -> Callable[..., Any]:
@@ -148,7 +148,7 @@ class WorkflowPolicy(Policy):
         return arguments
 
     def explain(self, error: BaseException) -> BaseException:
-        """Let what nobody foresaw fail the workflow task, not the workflow: a fixed worker resumes the run."""
+        """Let unforeseen errors fail the workflow task, not the workflow: a fixed worker resumes the run."""
         if isinstance(error, Exception) and not isinstance(error, AssayError | ValueError):
             return HostFailure(error)
         return error

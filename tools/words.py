@@ -1,0 +1,63 @@
+"""The words that the project does not use: `python tools/words.py` finds them in sources and guides.
+
+`docs/glossary.md` has the words to use.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PLACES = ("src", "docs", "README.md", "CONTRIBUTING.md", "SECURITY.md")
+SUFFIXES = {".py", ".lua", ".md"}
+
+WORDS = {
+    r"\b(tell|tells|told|telling) (of|that)\b|\bis told\b|\bare told\b|\btold as\b": "report, log, return",
+    r"\bnobody\b": "no one, or say what does not happen: 'is never awaited'",
+    r"\bfor ever\b": "forever, or 'without a limit'",
+    r"\bthat is none\b": "say what it is",
+    r"\bso many at once\b": "in parallel",
+    r"\bbelongs? into\b": "belongs in",
+    r"\bbears? to\b|\bmust bear\b": "can, tolerates",
+    r"\bstand-ins?\b": "stub, placeholder",
+    r"\b(a|the) text that is\b": "string",
+    r"\bcannot be carried\b|\bcannot carry\b": "cannot be serialized",
+    r"\bMOST_[A-Z]|\b_MOST_[A-Z]|\b_?LONGEST_[A-Z]|\b_?DEEPEST_[A-Z]": "MAX_…",
+    r"\b_?FEWEST_[A-Z]": "MIN_…",
+    r"\b\w*PATIENCE\b": "…_TIMEOUT",
+    r"\b_?TOLD\b": "…LOGGED",
+}
+_PATTERNS = [(re.compile(pattern), advice) for pattern, advice in WORDS.items()]
+
+
+def files() -> Iterator[Path]:
+    """The files that are looked at."""
+    for place in PLACES:
+        path = ROOT / place
+        found = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        yield from (file for file in found if file.suffix in SUFFIXES and file != Path(__file__).resolve())
+
+
+def findings(text: str) -> Iterator[tuple[int, str, str]]:
+    """The line, the words and the advice of each finding in a text."""
+    for number, line in enumerate(text.split("\n"), 1):
+        for pattern, advice in _PATTERNS:
+            if found := pattern.search(line):
+                yield number, found[0], advice
+
+
+def main() -> None:
+    """Print the findings; fails when there are any."""
+    count = 0
+    for file in files():
+        for number, words, advice in findings(file.read_text(encoding="utf-8")):
+            sys.stdout.write(f"{file.relative_to(ROOT)}:{number}: '{words}': {advice}\n")
+            count += 1
+    sys.exit(1 if count else 0)
+
+
+if __name__ == "__main__":
+    main()
