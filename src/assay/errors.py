@@ -79,7 +79,7 @@ class ErrorObject(AssayError):
     """
 
     is_whole: ClassVar[bool] = True
-    """Whether the message stands for itself; else the binding puts the function's name before it."""
+    """Whether the message represents itself; else the binding puts the function's name before it."""
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)

@@ -27,7 +27,7 @@ class Runtime:
 
     Values cross as plain data: `None`, `bool`, `int`, `float`, `str` (`bytes` for what is not UTF-8), `list` and
     `dict`. A Lua function in a result arrives as a callable whose calls are awaited. Calls run concurrently: while one
-    waits, others go on. A cancelled call raises an error of kind "cancelled" in Lua, where it waits. Runtimes share
+    waits, others continue. A cancelled call raises an error of kind "cancelled" in Lua, where it waits. Runtimes share
     nothing.
 
     Leaving the block ends spawned tasks and workers. A runtime never ends the process and handles no signals: a script

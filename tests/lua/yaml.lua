@@ -97,7 +97,7 @@ for text, problem in pairs({
   ["!!int abc"] = "a value that is no !!int at line 1 column 1",
   ["a: 1\nb: 2\na: 3"] = "the key 'a' a second time at line 3 column 1",
   ["1: a\n'1': b"] = "the key '1' a second time",
-  ["&a [*a]"] = "the alias 'a' inside of what it stands for at line 1 column 5",
+  ["&a [*a]"] = "the alias 'a' inside of what it represents at line 1 column 5",
   ["[*x]"] = "unknown alias 'x' at line 1 column 2",
   ["? [1]\n: 2"] = "a key that is a mapping or a sequence at line 1 column 3",
   ["a: ["] = "while parsing a flow node: expected the node content, but found '<stream end>' at line 1 column 5",

@@ -49,7 +49,7 @@ for text, problem in pairs({
   ["<<:"] = "a value of '<<' that is not a mapping or a sequence of mappings at line 1 column 4",
   ["<<: [{a: 1}, [b]]"] = "a value of '<<' that is not a mapping or a sequence of mappings at line 1 column 5",
   ["<<: {a: 1}\n<<: {b: 1}"] = "the key '<<' a second time at line 2 column 1",
-  ["a: &a\n  <<: *a"] = "the alias 'a' inside of what it stands for at line 2 column 7",
+  ["a: &a\n  <<: *a"] = "the alias 'a' inside of what it represents at line 2 column 7",
 }) do
   check.raises("yaml.parse: " .. problem, yaml.parse, text)
 end

@@ -219,7 +219,7 @@ async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, n
         lua.command.script(
             good.replace('ctx:wait_signal("approve", { timeout = 3600 })', 'ctx:execute_activity("slow")'), "worker.lua"
         )
-        screen.read_until("not every open workflow goes on with it")
+        screen.read_until("not every open workflow continues with it")
         screen.read_until("is open and does not match the new code")
         screen.type("\x03")
         assert screen.wait() in (0, 130)  # the new worker may not be there yet

@@ -131,7 +131,7 @@ async def test_what_is_refused(lua: Script, name: str) -> None:
         "counter:add: bad argument 'value' (an integer from 0 up expected, got -1)",
         "counter:add: bad argument 'value' (integer expected, got number)",
         "gauge:set: bad argument 'value' (a number from 0 up expected, got nan)",
-        "gauge:set: bad argument 'attributes.a' (a text, number or boolean expected, got table)",
+        "gauge:set: bad argument 'attributes.a' (a string, number or boolean expected, got table)",
         f"gauge:set: bad argument 'attributes' ({expected}, got 'a b')",
         "meter:with_additional_attributes: bad argument 'attributes' (table expected, got number)",
         "worker.lua:39: counter:add: not allowed in a wait_condition predicate: predicates must be read-only",

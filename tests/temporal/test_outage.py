@@ -113,7 +113,7 @@ def test_a_worker_tells_once_that_the_server_is_away_and_once_that_it_is_back(as
             read_until(worker, "up")
             read_until(worker, "up")
             first.stop()
-            wait_for(lambda: "goes on trying" in told.read_text())
+            wait_for(lambda: "keeps trying" in told.read_text())
             with DevServer(ui=False, port=first.port):
                 wait_for(lambda: "answers again" in told.read_text())
                 worker.terminate()
@@ -122,6 +122,6 @@ def test_a_worker_tells_once_that_the_server_is_away_and_once_that_it_is_back(as
         first.stop()
     assert told.read_text().splitlines() == [
         f"warning: the Temporal server at {first.address} does not answer (connection refused); "
-        "the worker goes on trying [ASSAY1003]",
+        "the worker keeps trying [ASSAY1003]",
         f"warning: the Temporal server at {first.address} answers again [ASSAY1004]",
     ]

@@ -62,7 +62,7 @@ async def watched(service: Any, until: Callable[[list[ErrorObject]], bool]) -> l
 async def test_a_key_that_is_refused_is_reported_once(said: list[str]) -> None:
     assert await watched(server(None, DENIED, DENIED, DENIED, DENIED, None), lambda _: bool(said)) == []
     assert said == [
-        "the Temporal server at there:7233 gives the worker no tasks (Request unauthorized.); it goes on trying"
+        "the Temporal server at there:7233 gives the worker no tasks (Request unauthorized.); it keeps trying"
     ]
 
 

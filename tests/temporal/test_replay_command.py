@@ -94,13 +94,13 @@ def test_a_changed_script_is_shown_where_it_parts(
 
 def test_a_run_that_cannot_go_on_is_no_mismatch(assay: Command, history: Path) -> None:
     suspended = BUG.replace("temporal.worker({", "temporal.worker({ on_workflow_error = 'suspend',")
-    problem = "the run cannot go on: worker.lua:13: attempt to index a nil value (field 'none')"
+    problem = "the run cannot continue: worker.lua:13: attempt to index a nil value (field 'none')"
     result = replay(assay, suspended, str(history))
     assert f"  {problem}\n" in result.stdout
-    assert result.stdout.endswith("1 history replayed: it cannot go on\n")
+    assert result.stdout.endswith("1 history replayed: it cannot continue\n")
     assert result.returncode == 1
     both = replay(assay, suspended, str(history), str(history))
-    assert both.stdout.endswith("2 histories replayed: 2 cannot go on\n")
+    assert both.stdout.endswith("2 histories replayed: 2 cannot continue\n")
     shown = assay.run("workflow", "show", str(history), "worker.lua")
     assert (shown.stderr, shown.returncode) == (f"assay: worker.lua: {problem}\n", 0)
 

@@ -87,12 +87,12 @@ CHANGES = {
     "step": (
         'ctx:wait_signal("go")',
         'ctx:execute_activity("charge", 1)',
-        "at the end of the history the script goes on: activity 'charge'; an open run would not match at its next task",
+        "the script continues after the history: activity 'charge'; an open run would not match at its next task",
     ),
     "end": (
         'ctx:wait_signal("go")',
         "",
-        "at the end of the history the script goes on: the workflow completed; an open",
+        "the script continues after the history: the workflow completed; an open",
     ),
 }
 

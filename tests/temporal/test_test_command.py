@@ -364,7 +364,7 @@ class TestWorkflows:
             *("--timeout", "30"),
         )
         assert names(result) == ["FAIL  one that fails", "ok    the next", "FAIL  one that catches it"]
-        assert "workflow 'Fails' cannot go on: its workflow task fails, also when it is replayed\n" in result.stdout
+        assert "workflow 'Fails' cannot continue: its workflow task fails, also when it is replayed\n" in result.stdout
         assert "deterministic" not in result.stdout
 
     def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:

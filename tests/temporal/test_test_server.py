@@ -73,4 +73,4 @@ def test_a_workflow_task_that_fails_is_no_end_of_a_test_that_caught_it(assay: Co
         sleep(7)
         """,
     )
-    assert "workflow 'W' cannot go on: its workflow task fails" in shown  # what the replay at the end says
+    assert "workflow 'W' cannot continue: its workflow task fails" in shown  # what the replay at the end says

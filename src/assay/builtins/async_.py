@@ -72,7 +72,7 @@ def spawn(fn: LuaFunction, *arguments: Value) -> Task:
 
 @library.function(native=True)
 def spawn_interval(fn: LuaFunction | float, ms: float | LuaFunction) -> Task:
-    """Call a function again and again, first after one interval. An error is logged in one line; the calls go on.
+    """Call a function again and again, first after one interval. An error is logged in one line; the calls continue.
 
     `spawn_interval(seconds, fn)` is the same with the interval in seconds.
 

@@ -93,7 +93,7 @@ def replace(text: bytes, pattern: bytes, replacement: bytes) -> bytes:
     Args:
         text: Where to search.
         pattern: The regular expression.
-        replacement: What stands for each match: `$1` or `${1}` is what the first group matched, `$0` the whole match,
+        replacement: What represents each match: `$1` or `${1}` is what the first group matched, `$0` the whole match,
             `$name` or `${name}` what a named group matched, `$$` a dollar sign.
     """
     compiled = _compile(pattern, text)

@@ -29,7 +29,7 @@ class Globals(Protocol):
         """The names of all globals that exist, or that the script makes."""
 
     def members(self, library: str) -> list[str]:
-        """The names in a library; none for what is no library."""
+        """The names in a library; none for what is not a library."""
 
     def has_module(self, name: str) -> bool:
         """Return true if a module is loaded."""

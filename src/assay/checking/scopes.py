@@ -12,7 +12,7 @@ from tree_sitter import Node
 from assay.checking.syntax import dotted, parse, text_of
 
 Visit = Iterator[Node]
-"""The visit of a node: it gives the nodes inside that are to be visited, and goes on after each."""
+"""The visit of a node: it gives the nodes inside that are to be visited, and continues after each."""
 
 _NO_VARIABLES = ("goto_statement", "label_statement", "attribute", "comment", "string", "implicit_variable_declaration")
 _BRANCHING = ("if_statement", "elseif_statement", "while_statement", "repeat_statement")

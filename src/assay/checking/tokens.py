@@ -24,7 +24,7 @@ _ENDS = frozenset({"end", "until", "elseif"})
 
 @dataclass(frozen=True)
 class Token:
-    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it stands for.
+    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it represents.
 
     `at` is where it begins in the source, in bytes.
     """

@@ -21,7 +21,7 @@ _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
-    """The commands, each imported when it is used; anything that is no command is a script to run."""
+    """The commands, each imported when it is used; anything that is not a command is a script to run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands."""

@@ -27,7 +27,7 @@ def leave(code: int) -> NoReturn:
         except BrokenPipeError:
             code = code or 128 + signal.SIGPIPE
         except OSError as error:
-            if code == 0 and stream is sys.stdout:  # a lost log line is no failure; else one is reported
+            if code == 0 and stream is sys.stdout:  # a lost log line is not a failure; else one is reported
                 code = 1
                 complain(f"cannot write the output: {error.strerror}")
     os._exit(code)

@@ -24,7 +24,7 @@ class Results:
         """`keep_all`: keep every outcome in full, for `as_json`."""
         self.replayed = 0
         self.bad = 0
-        """Histories that do not match, or whose run cannot go on."""
+        """Histories that do not match, or whose run cannot continue."""
         self.warnings = 0
         self._stuck = 0
         self._all: list[dict[str, Any]] | None = [] if keep_all else None
@@ -86,10 +86,10 @@ class Results:
     def _verdict(self) -> str:
         differ = self.bad - self._stuck
         if self.replayed == 1:
-            return "it cannot go on" if self._stuck else "it does not match" if differ else "it matches"
+            return "it cannot continue" if self._stuck else "it does not match" if differ else "it matches"
         parts = [f"{differ} {'does' if differ == 1 else 'do'} not match"] if differ else []
         if self._stuck:
-            parts.append(f"{self._stuck} cannot go on")
+            parts.append(f"{self._stuck} cannot continue")
         return ", ".join(parts) or ("all match" if self.replayed else "nothing to compare")
 
 
@@ -106,7 +106,7 @@ def _show(divergence: Divergence) -> str:
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
     divergence = outcome.divergence
-    result = "matches" if divergence is None else "cannot go on" if divergence.cannot_go_on else "does not match"
+    result = "matches" if divergence is None else "cannot continue" if divergence.cannot_go_on else "does not match"
     return {
         "workflow_id": outcome.workflow_id,
         "run_id": outcome.run_id,

@@ -39,7 +39,7 @@ async def read(
 ) -> ScriptOptions:
     """Run a script up to the point where it would talk to a server; without one everything is the default.
 
-    The address and the namespace go on top of what the script says. Raises AssayError.
+    The address and the namespace override what the script says. Raises AssayError.
     """
     from assay.temporal.connection.options import ConnectionOptions
     from assay.temporal.worker.registration import Script

@@ -6,6 +6,6 @@
 `replay.py` debugs the replay of a run, and `passes.py` makes it go back.
 
 A stop blocks the thread that runs Lua inside the hook: the Lua side asks the session for the next request, answers it,
-and asks again, until one lets the program go on. So nothing ever calls into a state that is busy. Requests that need
+and asks again, until one lets the program continue. So nothing ever calls into a state that is busy. Requests that need
 no state are answered by the thread that reads them.
 """

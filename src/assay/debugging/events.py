@@ -20,7 +20,7 @@ def _types() -> dict[str, str]:
     """The names of all types of events, by how they are compared."""
     from temporalio.api.enums.v1 import EventType
 
-    names = [name.removeprefix("EVENT_TYPE_") for name in EventType.keys()]  # noqa: SIM118 it is no mapping
+    names = [name.removeprefix("EVENT_TYPE_") for name in EventType.keys()]  # noqa: SIM118 it is not a mapping
     return {_plain(name): "".join(part.capitalize() for part in name.split("_")) for name in names}
 
 
@@ -61,7 +61,7 @@ def type_name(event: HistoryEvent) -> str:
 
 
 def parse_list(wanted: object) -> list[EventSpec]:
-    """Read a list of events, or a text with commas between them. Raises AssayError."""
+    """Read a list of events, or a string with commas between them. Raises AssayError."""
     if isinstance(wanted, str):
         wanted = [part for part in wanted.split(",") if part.strip()]
     elif isinstance(wanted, int):
@@ -78,7 +78,7 @@ class Stops:
     Attributes:
         calls: Why to stop at a call of Python by the script, by the number of the call in the run: the event follows
             from it.
-        tasks: Why to stop when the run goes on in a workflow task, by the id of the event that started it: the events
+        tasks: Why to stop when the run continues in a workflow task, by the id of the event that started it: the events
             came with it.
     """
 

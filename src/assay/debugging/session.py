@@ -95,7 +95,7 @@ class Session:
                 self._writer.refuse(request, f"the request '{name}' is not supported")
                 return
             handler(self, request)
-        except Exception as error:  # whatever the arguments were: the session goes on
+        except Exception as error:  # whatever the arguments were: the session continues
             text = str(error) if isinstance(error, AssayError) else f"bad arguments: {error!r}"
             self._writer.refuse(request, text, shown=name == "launch")
 

@@ -1,4 +1,4 @@
-"""Statements over several lines: Lua comes back to their first line, which is no new step."""
+"""Statements over several lines: Lua comes back to their first line, which is not a new step."""
 
 from __future__ import annotations
 

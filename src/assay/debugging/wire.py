@@ -15,7 +15,7 @@ MAX_LENGTH = 64 << 20
 
 
 class WireFormatError(AssayError):
-    """What came is no message of the protocol."""
+    """What came is not a message of the protocol."""
 
 
 def read_message(stream: BinaryIO) -> Message | None:

@@ -179,14 +179,14 @@ def _nested(where: str, key: object) -> str:
 
 
 def _no_array(value: Any, takes_null: bool) -> str:
-    """Return what a value is that is no array: of a table, what makes it none."""
+    """Return what a value is that is not an array: of a table, what makes it none."""
     if not isinstance(value, dict):
         return lua_type(value)
     for key in value:
         if not (key.isascii() and key.isdigit() and key[0] != "0"):
             return f"a table with the key '{key}'"
     hole = next(index for index in range(1, len(value) + 1) if str(index) not in value)
-    return f"a table without an item {hole}" + ": json.null stands for nil" * takes_null
+    return f"a table without an item {hole}" + ": json.null represents nil" * takes_null
 
 
 def _list(item: Converter, *, takes_null: bool = False) -> Converter:

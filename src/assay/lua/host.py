@@ -136,7 +136,7 @@ class Host(TaskHost):
     # Functions ----------------------------------------------------------------------------------------------
 
     def load(self, source: bytes, name: str) -> LuaFunction:
-        """Compile a chunk. `name` is its file, or stands for itself after a "=". Raises LuaSyntaxError."""
+        """Compile a chunk. `name` is its file, or represents itself after a "=". Raises LuaSyntaxError."""
         chunk_name = name if name.startswith("=") else "@" + name
         result = self.state.invoke(b"load_chunk", source, chunk_name.encode("utf-8", "surrogateescape"))
         if isinstance(result, tuple):

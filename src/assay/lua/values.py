@@ -40,7 +40,7 @@ class Json(bytes):
 
     @property
     def raw(self) -> bytes | None:
-        """The bytes when the value is a string that is no text."""
+        """The bytes when the value is a string that is not valid UTF-8."""
         return bytes(self[1:]) if self[:1] == b"=" else None
 
     @classmethod

@@ -1,5 +1,5 @@
 -- Which lines of the files of a script run. Every coroutine records each line when it runs it for the first time in its
--- state; the hook of the limits, of which a coroutine can have one only, goes on in here.
+-- state; the hook of the limits, of which a coroutine can have one only, continues in here.
 local host = ...
 
 local internal = {}

@@ -20,7 +20,7 @@ class ActivityBehavior:
         run: Gets the input, and returns the result or raises an error; it must not wait. Returns nil when left out.
         takes: Seconds that an attempt takes: one number, or the least and the most of them. Between 0.05 seconds and
             its time limit, but at most a minute, when left out.
-        fails: Errors with which any attempt may fail, the last one too; a text like "TYPE: message" has that type.
+        fails: Errors with which any attempt may fail, the last one too; a string like "TYPE: message" has that type.
         times_out: Any attempt may reach its time limit, the last one too.
         faults: An attempt may fail, time out, or run and lose its answer, as long as its retry policy has another one.
     """
@@ -70,7 +70,7 @@ class ExploreOptions:
         always: Gets the workflow after each of its tasks, and raises an error when something does not hold that always
             has to. `state:query(name, input)` asks a query handler.
         may_fail: The workflow may fail; otherwise a schedule in which it does fails the test.
-        allow: What is no mistake here: "lost" signals that nothing takes, "unfinished" handlers, "unawaited" failures.
+        allow: What is allowed: "lost" signals that nothing takes, "unfinished" handlers, "unawaited" failures.
         run_timeout: Seconds that one run of the workflow may take.
         execution_timeout: Seconds that the workflow may take with its continuations.
         time_limit: Seconds of simulated time after which a schedule fails the test.

@@ -177,7 +177,7 @@ class File:
                 assert outcome.divergence is not None
                 what = "is not deterministic: replayed, it does not match its history"
                 if outcome.divergence.cannot_go_on:
-                    what = "cannot go on: its workflow task fails, also when it is replayed"
+                    what = "cannot continue: its workflow task fails, also when it is replayed"
                 problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
         return problem
 

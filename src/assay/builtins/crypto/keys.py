@@ -1,6 +1,6 @@
 """Keys of JSON Web Tokens, and the algorithms that each is for.
 
-An algorithm is only ever used with a key of its kind: a public key is no secret for `HS256`.
+An algorithm is only ever used with a key of its kind: a public key is not a secret for `HS256`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def secret(key: bytes) -> bytes:
     if not key:
         raise BuiltinError("an empty secret")
     if b"-----BEGIN " in key:
-        raise BuiltinError("a PEM key is no secret for an HS algorithm")
+        raise BuiltinError("a PEM key is not a secret for an HS algorithm")
     return key
 
 

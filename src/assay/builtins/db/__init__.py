@@ -112,7 +112,7 @@ class Connection:
 
     @method
     async def close(self) -> None:
-        """Close the connections; statements that run are stopped and fail. Closing again is no error."""
+        """Close the connections; statements that run are stopped and fail. Closing again is not an error."""
         if self._bound is not None:
             raise BuiltinError("this handle belongs to a transaction, which ends with its function")
         await self._pool.close()

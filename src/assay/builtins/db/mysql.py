@@ -174,7 +174,7 @@ class MysqlSession:
             raise DatabaseError(_text(error), "query") from None
 
     def _kill(self) -> None:
-        """Give the connection up and end what it does at the server, which would go on."""
+        """Give the connection up and end what it does at the server, which would continue."""
         self.lost = True
         self._connection.close()
         self._killing = asyncio.ensure_future(self._kill_at_server(self._connection.thread_id()))

@@ -36,7 +36,7 @@ _COMMENT_ENDS = re.compile(r"/\*|\*/")
 
 
 class Placeholder(NamedTuple):
-    """A piece of a statement that stands for a parameter, counted from 0."""
+    """A piece of a statement that represents a parameter, counted from 0."""
 
     start: int
     end: int

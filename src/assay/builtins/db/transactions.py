@@ -36,7 +36,7 @@ class Transaction:
             return await self.session.run(sql, params, rows)
 
     def check(self) -> None:
-        """Raise when it cannot go on."""
+        """Raise when it cannot continue."""
         self.pool.check_open()
         if self.ended:
             raise DatabaseError("the transaction has ended", "closed")

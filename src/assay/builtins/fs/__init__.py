@@ -177,7 +177,7 @@ def glob(host: Host, pattern: Path) -> list[str | bytes]:
     """Return the paths that match a pattern, sorted; hidden ones too.
 
     Args:
-        pattern: A path in which `*` stands for any characters but `/`, `?` for one, `[a-z]` and `[!a-z]` for one of
+        pattern: A path in which `*` represents any characters but `/`, `?` for one, `[a-z]` and `[!a-z]` for one of
             a set, and `**`, as a whole component, for any number of folders; it goes through no symbolic links.
     """
     from assay.builtins.fs import pattern as implementation
@@ -188,7 +188,7 @@ def glob(host: Host, pattern: Path) -> list[str | bytes]:
 
 @library.function(needs=writes("path"))
 def mkdir(path: Path) -> None:
-    """Make a folder and the folders above it; one that is there already is no error.
+    """Make a folder and the folders above it; one that is there already is not an error.
 
     Args:
         path: The folder.
@@ -306,7 +306,7 @@ def _walk(folder: bytes, prefix: bytes, depth: int | None) -> Iterator[tuple[byt
 def _check_pattern(pattern: bytes) -> None:
     for component in pattern.split(b"/"):
         if b"**" in component and component != b"**":
-            raise BuiltinError(f"bad pattern '{os.fsdecode(pattern)}': ** stands for whole components only")
+            raise BuiltinError(f"bad pattern '{os.fsdecode(pattern)}': ** represents whole components only")
         rest = component
         while b"[" in rest:
             inside = rest.partition(b"[")[2].removeprefix(b"!")

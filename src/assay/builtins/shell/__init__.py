@@ -50,7 +50,7 @@ class Result:
 
 @library.function(needs=RUN)
 async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -> Result:
-    """Run a command with `sh -c` and wait for its end; an exit code other than 0 is no error.
+    """Run a command with `sh -c` and wait for its end; an exit code other than 0 is not an error.
 
     A process that the command leaves behind keeps the call waiting for as long as it holds standard output or standard
     error open. When the calling task is cancelled, the command is killed as by a time-out. When the script is ended
@@ -81,5 +81,5 @@ async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -
 def _environment(extra: dict[str, bytes]) -> dict[bytes, bytes]:
     for name, text in extra.items():
         if not name or "=" in name or "\0" in name or b"\0" in text:
-            raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a text without NUL expected)")
+            raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a string without NUL expected)")
     return {**os.environb, **{name.encode(): text for name, text in extra.items()}}

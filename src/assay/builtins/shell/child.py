@@ -21,7 +21,7 @@ _ending = threading.Event()
 
 
 def end_all(patience: float) -> None:
-    """Ask all commands to end, and kill those that have not after some seconds; whoever waits for one never goes on.
+    """Ask all commands to end, and kill those that have not after some seconds; whoever waits for one never continues.
 
     For a process that ends by a signal: a terminal's Ctrl-C does not reach the groups of the commands.
     """

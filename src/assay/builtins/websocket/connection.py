@@ -103,7 +103,7 @@ class Connection:
 
     @method
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection; one that is closed already is no error.
+        """Close the connection; one that is closed already is not an error.
 
         Args:
             code: Why, as a number: 1000, or 3000 to 4999.

@@ -127,7 +127,7 @@ class _Reader:
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
             if any(item.anchor == event.anchor for item in self._stack):
-                raise _at(event, f"the alias '{event.anchor}' inside of what it stands for")
+                raise _at(event, f"the alias '{event.anchor}' inside of what it represents")
             raise _at(event, f"unknown alias '{event.anchor}'")
         value, weight = self._anchors[event.anchor]
         self._weigh(weight, event)

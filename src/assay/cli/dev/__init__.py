@@ -1,8 +1,8 @@
 """`assay dev`: run a script with a Temporal server at hand, and start it anew when it changes.
 
 `servers.py` finds the server, `cli/reloading/` keeps the script running. The script is a process of its own: `assay
-run` when the output is no terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports what
-`screen.py` shows.
+run` when the output is not a terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports
+what `screen.py` shows.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class _Observer:
                 async with asyncio.timeout(_LOOK):
                     watch = await self._watch(worker)
                     await self._look_at(watch)
-            except Exception as error:  # the reports go on, whatever becomes of a look
+            except Exception as error:  # the reports continue, whatever becomes of a look
                 report.problem = _problem(error, watch)
             if watch is not None:
                 queue.namespace = watch.client.namespace

@@ -1,4 +1,4 @@
-"""The live screen: the script's output scrolls, and below it stands what goes on."""
+"""The live screen: the script's output scrolls, and below it stands what continues."""
 
 from __future__ import annotations
 

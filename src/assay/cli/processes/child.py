@@ -21,7 +21,7 @@ class Child:
     """A process that runs the script, from its start to its end."""
 
     def __init__(self, number: int, on_message: OnMessage) -> None:
-        """Prepare it. `on_message` is called with each message that is no answer to a check."""
+        """Prepare it. `on_message` is called with each message that is not an answer to a check."""
         self.number = number
         self.is_up = False
         self.metrics: dict[str, str] = {}

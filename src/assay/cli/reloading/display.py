@@ -1,4 +1,4 @@
-"""How it is shown what goes on: as lines here; `assay dev` has a live screen too."""
+"""How it is shown what continues: as lines here; `assay dev` has a live screen too."""
 
 from __future__ import annotations
 

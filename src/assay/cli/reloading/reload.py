@@ -20,9 +20,9 @@ BROKEN = 3
 NO_WORKER = 4
 """… for one that has no worker: nothing to replace."""
 DIVERGED = 5
-"""… for one that can take over although not every open workflow goes on with it."""
+"""… for one that can take over although not every open workflow continues with it."""
 UNPROVEN = 6
-"""… for one of which it is not known whether every open workflow goes on with it."""
+"""… for one of which it is not known whether every open workflow continues with it."""
 _TERMINATED = 128 + signal.SIGTERM
 """… of a script that had nothing to drain."""
 
@@ -48,7 +48,7 @@ class Reloading:
             display: What its output and the news go to.
             verbose: Show Python's tracebacks.
             options: Those of the script's permissions.
-            strict: For production: code with which not every open workflow goes on is refused, the old worker has all
+            strict: For production: code with which not every open workflow continues is refused, the old worker has all
                 the time that it needs to drain before the new one starts, and the script's end is the end of the run.
         """
         self._script = script
@@ -135,7 +135,7 @@ class Reloading:
             return False
         self._child = await self._start()
         if probe.returncode == DIVERGED:
-            self._display.say("Reloaded", f"{changed}; not every open workflow goes on with it", "yellow", text)
+            self._display.say("Reloaded", f"{changed}; not every open workflow continues with it", "yellow", text)
         else:
             self._display.say("Reloaded", changed, "green", text)
         return True

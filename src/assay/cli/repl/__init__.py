@@ -34,7 +34,7 @@ from assay.permissions.settings import Asked, permissions
 
 _PART = os.path.join(os.path.dirname(__file__), "repl")
 _NAME = "=(repl)"
-_OPEN = "<eof>"  # how the message ends for code that could go on
+_OPEN = "<eof>"  # how the message ends for code that could continue
 _VALUE = "return nil, "
 _LAST_LINES = 20  # among which an expression at the end may begin
 _GREETING = "Lua 5.5, assay {version}. Type help for help, exit or Ctrl-D to leave."

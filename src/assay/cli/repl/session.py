@@ -23,7 +23,7 @@ def make_session(is_complete: Callable[[str], bool], names: Callable[[str], list
     """Make what reads a terminal.
 
     Args:
-        is_complete: Whether a text is to be run when Enter is pressed; else it goes on in the next line.
+        is_complete: Whether a text is to be run when Enter is pressed; else it continues in the next line.
         names: The names that can follow the start of an expression.
     """
     bindings = KeyBindings()

@@ -29,7 +29,7 @@ local WAIT = host.WAIT
 -- out: `snapshot.lua` knows it.
 host.names = setmetatable({}, host.WEAK_KEYS)
 
--- Handles: tables that stand for a Python object. The id is kept where no script can reach it.
+-- Handles: tables that represent a Python object. The id is kept where no script can reach it.
 
 local handle_ids = setmetatable({}, host.WEAK_KEYS)
 local handle_classes = setmetatable({}, host.WEAK_KEYS)

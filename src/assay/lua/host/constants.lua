@@ -1,4 +1,4 @@
--- Values that stand for something, known to all parts.
+-- Values that represent something, known to all parts.
 local host = ...
 
 local null = setmetatable({}, {

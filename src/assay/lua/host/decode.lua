@@ -21,7 +21,7 @@ setmetatable(UNESCAPES, {
   end,
 })
 
--- What stands for an escape and the hexadecimal digits behind it.
+-- What represents an escape and the hexadecimal digits behind it.
 local function unescape(c, digits)
   if c ~= "u" then
     return UNESCAPES[c] .. digits
@@ -121,7 +121,7 @@ local function bad_string(pos)
   fail(stop, "control character in a string")
 end
 
--- Read on where a string has its first escape or is no string. `pos` stands behind the opening quote.
+-- Read on where a string has its first escape or is not a string. `pos` stands behind the opening quote.
 local function read_escaped(pos, is_key)
   local stop = pos
   repeat
@@ -229,7 +229,7 @@ end
 
 local read_value
 
--- The first position at or behind `pos` that is no space, and what stands there.
+-- The first position at or behind `pos` that is not a space, and what stands there.
 local function skip(pos)
   pos = find(text, "[^ \n\r\t]", pos) or #text + 1
   return pos, byte(text, pos)

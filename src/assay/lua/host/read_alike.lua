@@ -25,7 +25,7 @@ local MAX_NUMBERS = 1000 -- that are kept, because they may come again
 
 -- Examples -----------------------------------------------------------------------------------------
 
--- What stands for a value: one of these, or a table with `items`, the text before each (`heads`) and behind the last
+-- What represents a value: one of these, or a table with `items`, the text before each (`heads`) and behind the last
 -- (`tail`), and the number of its slots; that of an object has `keys`.
 local STRING, MIXED, SCALAR, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 1 }, { slots = 0 }
 
@@ -40,7 +40,7 @@ end
 
 local describe
 
--- Describe the table at `pos` of a text that has been read; returns what stands for it and the position behind it.
+-- Describe the table at `pos` of a text that has been read; returns what represents it and the position behind it.
 local function describe_table(text, pos, level)
   local keys = byte(text, pos) == 123 and {} or nil
   local node = { keys = keys, heads = {}, items = {}, slots = 0 }
@@ -83,7 +83,7 @@ function describe(text, pos, level)
   return find(sub(text, pos, stop - 1), "\\", 1, true) and MIXED or STRING, stop
 end
 
--- What stands for both of two values; nil when it would be loose.
+-- What represents both of two values; nil when it would be loose.
 local function merge(a, b, level)
   if a == b then
     return a

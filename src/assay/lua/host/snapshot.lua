@@ -19,7 +19,7 @@ local LIBRARIES = host.LIBRARIES
 
 local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path in a message, and bytes of one
 local MAX_LARGEST = 5 -- parts whose sizes are reported
-local METATABLE, SAME = {}, {} -- steps of a path that are no keys
+local METATABLE, SAME = {}, {} -- steps of a path that are not keys
 
 -- What is Lua's own gets its name here; nothing that a script replaced is in this side's copy of the library.
 for name, value in next, _ENV do

@@ -1,7 +1,7 @@
 -- JSON text, both ways, in plain Lua. It is the `json` builtin, Temporal's json/plain payloads, and the
 -- form ("wire") in which tables cross between Lua and Python: no table is ever touched from both sides.
 --
--- The wire is JSON with one extension: a string that begins with NUL stands for something that JSON has
+-- The wire is JSON with one extension: a string that begins with NUL represents something that JSON has
 -- no word for. "\0r3" is the third of the plain byte strings that travel beside the text, "\0f7" the Lua
 -- function with id 7, "\0d…" a float that is not finite, "\0x…" bytes in hexadecimal.
 --

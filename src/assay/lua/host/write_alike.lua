@@ -19,12 +19,12 @@ local known_shape, sequence_length = host.known_shape, host.sequence_length
 
 local MAX_ITEMS, MAX_LEVELS, MAX_SLOTS = 8, 4, 60 -- of an array in an example, of tables in tables, of an example
 local MAX_LOOSE = 12 -- values of an object
-local MARKS = { [array_metatable] = true, [0] = true } -- the metatables of arrays; 0 stands for none
+local MARKS = { [array_metatable] = true, [0] = true } -- the metatables of arrays; 0 represents none
 local MAX_NUMBERS = 1000 -- whose texts are kept, because they may come again
 
 -- Examples -----------------------------------------------------------------------------------------
 
--- What stands for a value: one of these, or a table with `items` and the number of its slots, and the `shape` of an
+-- What represents a value: one of these, or a table with `items` and the number of its slots, and the `shape` of an
 -- object.
 local STRING, MIXED, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 0 }
 local INTEGER, SCALAR = { slots = 1 }, { slots = 1 }
@@ -64,7 +64,7 @@ function describe(v, level)
   return LOOSE
 end
 
--- What stands for both of two values.
+-- What represents both of two values.
 local function merge(a, b, level)
   if a == b then
     return a

@@ -24,7 +24,7 @@ class ActivityTarget(CallOptions):
     """Which activity: its token, or its id and its workflow's.
 
     Attributes:
-        task_token: What `activity.info().task_token` says in the activity. It stands for one attempt.
+        task_token: What `activity.info().task_token` says in the activity. It represents one attempt.
         workflow_id: The workflow that waits for the activity.
         run_id: The run of that workflow; the latest when left out.
         activity_id: What `activity.info().activity_id` says.
@@ -114,7 +114,7 @@ def _details(details: Json | None) -> list[RawValue]:
 
 
 class ActivityMethods(Session):
-    """The client's methods that stand for an activity."""
+    """The client's methods that represent an activity."""
 
     @method
     async def complete_activity(self, options: CompleteOptions) -> None:

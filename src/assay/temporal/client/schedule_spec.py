@@ -35,14 +35,14 @@ _NAMES = {
 _RANGE = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?")
 
 Field = int | str | list[int | str]
-"""A number, a text like "9-17/2", "1,15" or "mon-fri", or an array of them."""
+"""A number, a string like "9-17/2", "1,15" or "mon-fri", or an array of them."""
 
 
 @dataclass(kw_only=True)
 class CalendarOptions:
     """Times of the calendar: those at which every field fits.
 
-    A field is a number, a text such as `"9-17"`, `"*/15"`, `"1,15"` or `"mon-fri"`, or an array of these.
+    A field is a number, a string such as `"9-17"`, `"*/15"`, `"1,15"` or `"mon-fri"`, or an array of these.
 
     Attributes:
         second: 0 to 59.
@@ -108,7 +108,7 @@ class SpecOptions:
 
 
 def to_sdk(spec: SpecOptions) -> ScheduleSpec:
-    """The SDK's form. Raises BuiltinError for what is no time."""
+    """The SDK's form. Raises BuiltinError for what is not a time."""
     from temporalio.client import ScheduleSpec
 
     cron = [spec.cron] if isinstance(spec.cron, str) else spec.cron or []
@@ -170,7 +170,7 @@ def _range(text: str, name: str, option: str) -> ScheduleRange:
             raise ValueError
     except ValueError:
         raise BuiltinError(
-            f"bad option '{option}' ({least} to {greatest} expected, or a text like \"{least}-{greatest}\", "
+            f"bad option '{option}' ({least} to {greatest} expected, or a string like \"{least}-{greatest}\", "
             f'"*/2", "{least},{greatest}"; got "{text}")'
         ) from None
     return ScheduleRange(start, end, int(step or 1))

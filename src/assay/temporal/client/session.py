@@ -29,7 +29,7 @@ class CallOptions:
 
     Attributes:
         rpc_timeout: Seconds until the server has to answer.
-        rpc_metadata: gRPC headers of this call: lower-case name → text. They go on top of those of the connection.
+        rpc_metadata: gRPC headers of this call: lower-case name → text. They are added to those of the connection.
     """
 
     rpc_timeout: Seconds | None = None

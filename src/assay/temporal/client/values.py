@@ -38,7 +38,7 @@ def arguments(options: InputOptions) -> list[RawValue]:
 
 
 def raw(value: Value, option: str) -> RawValue:
-    """A value as a payload. A string that is no text travels as bytes.
+    """A value as a payload. A string that is not valid UTF-8 travels as bytes.
 
     Raises BuiltinError when not JSON-serializable.
     """

@@ -96,7 +96,7 @@ class Description:
         history_length: The number of its events; in a list 0 while it runs.
         parent_id: The workflow that started it, if one did.
         parent_run_id: The run of that workflow.
-        root_id: The workflow at the top of a chain of child workflows; its own id when it is no child.
+        root_id: The workflow at the top of a chain of child workflows; its own id when it is not a child.
         root_run_id: The run of that workflow.
         memo: Values by name; what is neither JSON nor text is a string of bytes.
         search_attributes: Values by name.

@@ -28,9 +28,9 @@ class ResultOptions(RunOptions):
     """Whose result to wait for.
 
     Attributes:
-        follow_runs: Go on with the next run when the workflow continued as new or was retried.
+        follow_runs: Continue with the next run when the workflow continued as new or was retried.
         timeout: Seconds to wait; without it as long as it takes.
-        rpc_timeout: Seconds until the server is asked anew; the waiting goes on.
+        rpc_timeout: Seconds until the server is asked anew; the waiting continues.
     """
 
     follow_runs: bool = True

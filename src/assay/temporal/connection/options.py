@@ -22,7 +22,7 @@ class ConnectionOptions:
         namespace: The namespace.
         api_key: The key that says who calls. It implies `tls`.
         identity: What the server shows as the caller.
-        metadata: gRPC headers for every call: lower-case name → text. They go on top of those of the environment.
+        metadata: gRPC headers for every call: lower-case name → text. They are added to those of the environment.
         tls: `true` for TLS with the authorities of the system, a table for certificates, `false` for none although the
             environment or an API key says so.
         profile: The profile in `temporal.toml`; `TEMPORAL_PROFILE` or "default" when left out.

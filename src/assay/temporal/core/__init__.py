@@ -1,4 +1,4 @@
-"""Temporal's Core: the only place that imports `temporalio.bridge`, which is no public interface of the SDK.
+"""Temporal's Core: the only place that imports `temporalio.bridge`, which is not a public interface of the SDK.
 
 `bridge.py` makes a worker, `config.py` says what such a worker is made of, and
 `protos.py` are the messages between the two. `temporalio` is pinned exactly in `pyproject.toml`, and

@@ -58,7 +58,7 @@ class CoreWorker:
         self.request_workflow_eviction = ref.request_workflow_eviction
         """(run id): an activation with `remove_from_cache` follows."""
         self.initiate_shutdown = ref.initiate_shutdown
-        """(): begin to shut down; the polls go on until no task is left."""
+        """(): begin to shut down; the polls continue until no task is left."""
 
     def finalize_shutdown(self) -> Awaitable[None]:
         """Wait until Core has let go of everything. Nothing may be called afterwards."""

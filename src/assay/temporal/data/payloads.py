@@ -21,7 +21,7 @@ _MESSAGE_LIMIT = 4 << 20
 
 
 def to_payload(value: Json | None) -> Payload:
-    """The payload of a value: `json/plain`, `binary/null` for nil, `binary/plain` for a string that is no text."""
+    """Return the payload of a value: `json/plain`, `binary/null` for nil, `binary/plain` for invalid UTF-8."""
     if value is None or value == b"null":
         return Payload(metadata={"encoding": b"binary/null"})
     if value.raw is not None:
@@ -97,7 +97,7 @@ def too_much_of_local(sent: int, size: int) -> str | None:
 
 
 def arguments(value: Json | None) -> list[RawValue]:
-    """The argument list for one optional value: nil is no argument."""
+    """The argument list for one optional value: nil is not an argument."""
     return [] if value is None else [RawValue(to_payload(value))]
 
 

@@ -56,7 +56,7 @@ def differences(events: Sequence[HistoryEvent], taken: Iterable[Step], codec: Co
             event_id, theirs = queue.popleft()
             found += filter(None, (_duration(event_id, theirs, step), _input(event_id, theirs, step, codec)))
         elif step.task <= end and step.needs_event:
-            text = f"at the end of the history the script goes on: {step}; an open run would not match at its next task"
+            text = f"the script continues after the history: {step}; an open run would not match at its next task"
             found.append(Difference("step", text, 0, step.where))
     return found
 

@@ -230,7 +230,7 @@ class Replay:
     def _divergence(self, history: WorkflowHistory, failure: str | None) -> Divergence:
         watched = self.watch.watched
         if not watched.mismatch and watched.failure:
-            text = f"the run cannot go on: {watched.failure}"
+            text = f"the run cannot continue: {watched.failure}"
             return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
         if not watched.mismatch:
             return Divergence(failure or "", [], None, None, watched.where)

@@ -67,7 +67,7 @@ class Feed:
         return f"{RemoveFromCache.EvictionReason.Name(removal.reason)}: {removal.message}"
 
     async def _step(self) -> RemoveFromCache | None:
-        """Let the run go on; returns the removal that ends it."""
+        """Let the run continue; returns the removal that ends it."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 data = await self._core.poll_workflow_activation()

@@ -61,7 +61,7 @@ def read_history(path: Path) -> WorkflowHistory:
         check(history.events)
     except IncompleteHistoryError as error:
         raise AssayError(f"{path}: {error}") from None
-    # The name of a file is no workflow's id: a workflow that derives ids from its own would not match.
+    # The name of a file is not a workflow's id: a workflow that derives ids from its own would not match.
     return WorkflowHistory(started.workflow_id or path.stem, history.events)
 
 

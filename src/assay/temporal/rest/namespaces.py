@@ -16,7 +16,7 @@ class NamespacesOptions:
 
     Attributes:
         page_size: How many to list at most.
-        next_page_token: Go on where an answer with this token ended.
+        next_page_token: Continue where an answer with this token ended.
     """
 
     page_size: int | None = None

@@ -45,7 +45,7 @@ def items(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Take a list out of an answer; the server leaves out an empty one."""
     found = answer.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise malformed(f"'{name}' is no list of objects")
+        raise malformed(f"'{name}' is not a list of objects")
     return found
 
 
@@ -53,7 +53,7 @@ def page_token(answer: Mapping[str, Any]) -> str | None:
     """Take the token of the next page out of an answer; there is none after the last."""
     found = answer.get("nextPageToken")
     if found is not None and not isinstance(found, str):
-        raise malformed("'nextPageToken' is no string")
+        raise malformed("'nextPageToken' is not a string")
     return found or None
 
 
@@ -61,7 +61,7 @@ def table(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Take an object out of an answer."""
     found = answer.get(name)
     if not isinstance(found, dict):
-        raise malformed(f"'{name}' is no object")
+        raise malformed(f"'{name}' is not an object")
     return found
 
 

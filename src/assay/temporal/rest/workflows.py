@@ -30,7 +30,7 @@ class SearchOptions(NamespaceOptions):
 
     Attributes:
         page_size: How many to list at most.
-        next_page_token: Go on where an answer with this token ended.
+        next_page_token: Continue where an answer with this token ended.
     """
 
     page_size: int | None = None
@@ -54,7 +54,7 @@ class HistoryOptions(RunOptions):
 
     Attributes:
         maximum_page_size: How many events to get at most; but always whole batches.
-        next_page_token: Go on where an answer with this token ended.
+        next_page_token: Continue where an answer with this token ended.
     """
 
     maximum_page_size: int | None = None

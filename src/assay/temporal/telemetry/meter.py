@@ -194,7 +194,7 @@ def _checked(attributes: dict[str, Value] | None) -> Attributes | None:
         _check_name("attributes", name)
         if not isinstance(value, str | bool | int | float):
             got = "table" if isinstance(value, dict | list) else "other bytes"
-            raise BuiltinError(f"bad argument 'attributes.{name}' (a text, number or boolean expected, got {got})")
+            raise BuiltinError(f"bad argument 'attributes.{name}' (a string, number or boolean expected, got {got})")
     return attributes
 
 

@@ -44,7 +44,7 @@ def decrypt(messages: Iterable[Message], codec: Codec) -> None:
 
 
 def value(payload: Payload) -> Value:
-    """The value of a payload; of one that is no text, or cannot be read, what it is, in parentheses."""
+    """The value of a payload; of one that is not valid UTF-8, or cannot be read, what it is, in parentheses."""
     try:
         found = from_payload(payload)
         plain = None if found is None else to_python(found)

@@ -1,4 +1,4 @@
-"""Why an open run does not go on: what is known of its workflow task and of the workers that could take it."""
+"""Why an open run does not continue: what is known of its workflow task and of the workers that could take it."""
 
 from __future__ import annotations
 

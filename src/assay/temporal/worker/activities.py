@@ -148,7 +148,7 @@ class ActivityTasks:
         sending.add_done_callback(functools.partial(self._reported, "a refused activity"))
 
     def _keep_alive(self, attempt: Attempt, *, always: bool) -> None:
-        """Heartbeat from this thread, which goes on while the script computes; without `always` until it begins."""
+        """Heartbeat from this thread, which continues while the script computes; without `always` until it begins."""
         pause = attempt.start.heartbeat_timeout.ToTimedelta().total_seconds() / HEARTBEATS_PER_TIMEOUT
         if pause <= 0 or attempt.start.is_local:
             return

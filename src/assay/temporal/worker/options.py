@@ -28,7 +28,7 @@ class DeploymentOptions:
     Attributes:
         name: The deployment: what is deployed together, whatever its version.
         build_id: The version: a commit, a tag, an image.
-        versioning: "pinned": a run stays with the version that began it. "auto_upgrade": it goes on with the current
+        versioning: "pinned": a run stays with the version that began it. "auto_upgrade": it continues with the current
             version, which must match its history.
     """
 

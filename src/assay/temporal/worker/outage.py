@@ -109,7 +109,7 @@ class Outage:
     def _complain(self, reason: str) -> None:
         if reason not in self._complaints:
             self._complaints.add(reason)
-            text = f"{self._where} gives the worker no tasks ({reason}); it goes on trying"
+            text = f"{self._where} gives the worker no tasks ({reason}); it keeps trying"
             self._reporter.report(events.SERVER_REFUSES, text)
 
     def _notice(self, failure: runtime.PollFailure) -> None:
@@ -129,7 +129,7 @@ class Outage:
                 return
             _away.add(address)
         try:
-            text = f"{self._where} does not answer ({reason}); the worker goes on trying"
+            text = f"{self._where} does not answer ({reason}); the worker keeps trying"
             self._reporter.report(events.SERVER_UNREACHABLE, text)
             while True:
                 await asyncio.sleep(PAUSE)

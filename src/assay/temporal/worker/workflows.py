@@ -22,7 +22,7 @@ class WorkflowTasks:
     """The workflow tasks of a worker, on its thread.
 
     A short activation runs in place: the hop to another thread costs more than most of them. One of a run that has been
-    slow runs on a thread of the pool, so that the others go on meanwhile.
+    slow runs on a thread of the pool, so that the others continue meanwhile.
     """
 
     def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, reporter: Reporter) -> None:

@@ -34,11 +34,11 @@ class Condition:
                 self._answer = True
             finally:
                 host.workflow_policy.reading = False
-            host.progress, _ = self._seen = state  # asking is no progress
+            host.progress, _ = self._seen = state  # evaluating it is not progress
         return self._answer
 
     def check(self) -> None:
-        """Ask, and let the fiber that waits go on if it holds."""
+        """Ask, and let the fiber that waits continue if it holds."""
         if self._entry is not None and not self._entry.is_done and self.holds():
             self._entry.resolve(True)
 
@@ -75,7 +75,7 @@ class Conditions:
         limit, summary = within(options), options.timeout_summary if options else None
         end = None if limit is None else run.now + limit
         condition = Condition(run, function)
-        # Of several that wait for the same, one goes on and may change the answer for the others: they ask once more.
+        # Of several that wait for the same, one continues and may change the answer for the others: they ask once more.
         while not condition.holds():
             left = None if end is None else end - run.now
             if (left is not None and left <= 0) or not await condition.wait(left, summary):

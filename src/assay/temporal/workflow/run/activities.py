@@ -16,7 +16,7 @@ from assay.temporal.workflow.run.timers import Timer
 class Step(Entry["Json | None"]):
     """What ends with the result, or the failure, of something that runs elsewhere.
 
-    A cancel asks Core, which ends it by its `cancellation_type`; until then it goes on.
+    A cancel asks Core, which ends it by its `cancellation_type`; until then it continues.
     """
 
     __slots__ = ("_is_cancel_requested", "_outbound", "_seq", "_title")

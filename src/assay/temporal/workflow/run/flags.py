@@ -17,7 +17,7 @@ class Flag(IntEnum):
     MESSAGES_AFTER_START = 1
     """Signals, updates and cancels that come with the start are handled once the function waits for the first time."""
     FIBERS_IN_ORDER = 2
-    """Fibers go on in the order in which the jobs of an activation resolve what they wait for."""
+    """Fibers continue in the order in which the jobs of an activation resolve what they wait for."""
     LOCAL_ACTIVITIES_IN_ORDER = 3
     """Local activities end in the order of their starts, each once the run has done all that the one before caused."""
     PAIRS_SORTED = 4

@@ -75,7 +75,7 @@ class Queue:
         self._waiting: list[Entry[bool]] = []
 
     def put(self, signal: Signal) -> None:
-        """Add a signal, which is due at once if a fiber waits for it: the one that has waited longest goes on."""
+        """Add a signal, which is due at once if a fiber waits for it: the one that has waited longest continues."""
         self.signals.append(signal)
         signal.is_due = self._wake()
 
@@ -104,7 +104,7 @@ class Queue:
             self._waiting.remove(entry)
 
     def wake_next(self) -> None:
-        """Let the next one that waits go on, if there is a signal for it."""
+        """Let the next one that waits continue, if there is a signal for it."""
         if self.has_due():
             self._wake()
 

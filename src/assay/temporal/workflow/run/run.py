@@ -11,7 +11,7 @@ The order in which everything happens in an activation, live and on every replay
    waits: the one whose timer fires or whose step ends, the one that waits for the signal, a new one for a handler,
    those that a cancel reaches. Then the fibers that these have set going run, and so on; a dynamic handler that is new
    gets the signals that came before it and that no task has asked for.
-5. After the last turn conditions are asked, in the order in which they began to wait, and what goes on then runs: so a
+5. After the last turn conditions are asked, in the order in which they began to wait, and what holds runs: so a
    workflow that waits until something holds has had all the messages of the activation before it ends.
 6. When no condition holds, the oldest local activity ends, if Core has said how, and 5 follows.
 7. Queries are answered.
@@ -83,7 +83,7 @@ class Condition(Protocol):
     """What waits until something holds that only Lua code knows."""
 
     def check(self) -> None:
-        """Ask, and let whoever waits go on if it holds."""
+        """Ask, and let whoever waits continue if it holds."""
 
 
 class ContinueAsNew(BaseException):

@@ -1,5 +1,5 @@
 -- Limits of a run: CPU in a workflow task, memory, the depth of calls. What goes over one cannot be caught by the
--- script: the wrappers in `guards.lua` raise it again, and the hook goes on firing.
+-- script: the wrappers in `guards.lua` raise it again, and the hook continues firing.
 --
 -- A limit is known by what happened, never by a text. Python says that the CPU time is used up. Before Lua gives up for
 -- want of memory it collects everything, also what a weak table holds. There are two exceptions: a function that makes a
