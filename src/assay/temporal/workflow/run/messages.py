@@ -49,7 +49,7 @@ class Recipient(Protocol):
         """End the run with an error."""
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send what nobody can be told to send later."""
+        """Send what the script cannot be asked to send later."""
 
     def outgoing(self, failure: Failure) -> Failure:
         """Return a failure as it leaves."""

@@ -365,7 +365,7 @@ class Run:
         self.host.waits.clear()  # nothing is waited for any more, whatever other fibers were doing
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send what nobody can be told to send later: the end of the run, or the answer of an update."""
+        """Send what the script cannot be asked to send later: the end of the run, or the answer of an update."""
         if self.flags.has(Flag.SPREAD_OVER_TASKS):
             self.backlog.send(command)
         else:

@@ -215,7 +215,7 @@ class WorkflowHost(Host):
         return result
 
     def end_lending(self) -> None:
-        """Let go of what was lent, and of the copy that has it: the run goes on."""
+        """Let go of what was lent, and of the copy that has it: the run continues."""
         self.is_lending = False
         self.state.invoke(b"end_lending")
         self.copies.drop(self)

@@ -20,7 +20,7 @@ local mathtype, next, rawequal, rawget, rawlen, type = math.type, next, rawequal
 local G = host.globals
 
 local LARGE = 64 -- entries of a table from which single fields are lent
-local MAX_PATH = 64 -- bytes of a key that is told
+local MAX_PATH = 64 -- bytes of a key in a message
 
 local numbers, objects, count -- object -> its number, and the other way round
 local is_lent -- numbers whose record was sent

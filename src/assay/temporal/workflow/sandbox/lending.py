@@ -38,7 +38,7 @@ class Lending:
         except MemoryError:
             self._copy.callbacks.end(HostFailure(WorkflowLimitError(self._run.limits.memory_text())))
             return None
-        except Exception as error:  # nobody foresaw it: the reader ends
+        except Exception as error:  # unforeseen: the reader ends
             self._copy.callbacks.end(HostFailure(error))
             return None
         self._copy.limits.spare(began, self._run.limits)
