@@ -34,8 +34,8 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
     if is_json():
         kind = {} if event is None else {"event": event.name, "code": event.code}
         member = {} if process_number is None else {"process": process_number}
-        told = {"time": now, "level": level, **kind, **member, "message": message}
-        line = _json(told | ({"fields": fields} if fields else {}))
+        fields_of_line = {"time": now, "level": level, **kind, **member, "message": message}
+        line = _json(fields_of_line | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})
     _write(line)

@@ -46,7 +46,7 @@ def test_a_run_that_no_worker_has_taken_has_run_no_code(lua: Script, name: str) 
 def test_a_script_that_polls_another_task_queue_is_told(lua: Script, name: str) -> None:
     start(lua, name)
     result = lua.command.run("workflow", "show", name, worker(lua, f"{name}-other"))
-    told = f"no worker has taken it; nobody polls task queue '{name}'; the script polls '{name}-other'\n"
+    told = f"no worker has taken it; no worker polls task queue '{name}'; the script polls '{name}-other'\n"
     assert result.stdout.endswith(told)
 
 

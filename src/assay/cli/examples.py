@@ -31,7 +31,7 @@ def _parse(path: Path) -> list[tuple[list[str], str]]:
 
 
 def shown(library: str) -> dict[str, str]:
-    """What the page shows below each function, in Markdown."""
+    """Return what the page shows below each function, in Markdown."""
     found: dict[str, str] = {}
     for names, code in sections(library):
         if names == [SETUP]:

@@ -17,7 +17,7 @@ local base_name, is_name, is_script, keys_of, place, printable, value_text, visi
 
 local MAX_LEVELS = 2000 -- of a stack that are looked at
 local MAX_CHILDREN = 1000
-local OPENING = byte("(") -- begins the names of what is no variable
+local OPENING = byte("(") -- begins the names of what is not a variable
 
 -- Threads ------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def _page(view: View, page: Page, width: int, height: int) -> list[str]:
 
 
 def _lines(item: RenderableType, width: int) -> list[str]:
-    """What something looks like, as lines with colours."""
+    """Return what something looks like, as lines with colours."""
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, emoji=False)
     console.print(item)

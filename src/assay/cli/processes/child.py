@@ -55,7 +55,7 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it answers nothing any more."""
+        """Return true if it answers nothing any more."""
         return self._listening is not None and self._listening.done()
 
     async def wait(self) -> int:

@@ -227,7 +227,7 @@ class Worker:
             pool.shutdown(wait=False)
 
     def _own_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
-        """Where the metrics of this process go: of several, each has a tag and an address of its own."""
+        """Return where the metrics of this process go: of several, each has a tag and an address of its own."""
         metrics.to_sdk()  # or else raises, before anything is announced
         sharing = self._host.sharing
         if sharing is None:
