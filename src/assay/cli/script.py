@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assay.cli.leave import fail
+from assay.cli.names import SOURCES
 from assay.errors import AssayError, LuaError
 from assay.libraries import LIBRARIES
 from assay.lua.host import Host
