@@ -201,7 +201,7 @@ local function begin_step(mode, id)
   end
 end
 
--- Stop at thread `id`, and serve until the program goes on. `event` is the body of the editor's event.
+-- Stop at thread `id`, and serve until the program continues. `event` is the body of the editor's event.
 local function serve(id, event)
   busy = true
   step, pending = nil, nil
@@ -287,7 +287,7 @@ local function travel(co, of_line)
   end
 end
 
--- Return true if a line is no new step: what comes after the arguments of a call over several lines belongs to its first line.
+-- Return true if a line is not a new step: what comes after the arguments of a call over several lines belongs to its first line.
 local function is_old(fn, line, of_file)
   local before, last, done = last_line[fn], of_file and of_file[line], called[fn]
   last_line[fn] = line

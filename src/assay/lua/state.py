@@ -42,7 +42,7 @@ LAZY_PARTS = {
     "restore": ("builtin", "restore", "set_metatables", "stub"),
     "sandbox": ("add_globals",),
     "snapshot": ("own", "snapshot"),
-    "standins": ("LAZY", "lazy", "replace"),
+    "placeholders": ("LAZY", "lazy", "replace"),
     "wire": (
         *("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
         *("go_on_collecting", "stop_collecting"),

@@ -65,7 +65,7 @@ function host.stop_collecting()
   end
 end
 
--- Let the collector go on, with the work for what was made since there were `before` KiB in use: Lua's own "restart"
+-- Let the collector continue, with the work for what was made since there were `before` KiB in use: Lua's own "restart"
 -- forgets it, so that a script that does little but read and write long texts would never get rid of any.
 function host.go_on_collecting(before)
   collectgarbage("restart")
