@@ -48,7 +48,7 @@ class Handlers:
                 if update_id in self._at_end:
                     self._at_end.pop(update_id)()
         if self._running and not run.local_activities:
-            waiting = [update for (run_id, _), update in self._running.items() if run_id == act.run_id]
+            waiting = [update for (run_id, _), update in tuple(self._running.items()) if run_id == act.run_id]
             self._loop.call_soon_threadsafe(self._note, waiting)
 
     def _note(self, updates: list[str]) -> None:
