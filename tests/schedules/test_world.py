@@ -136,7 +136,7 @@ def test_an_update_that_is_rejected_leaves_no_trace() -> None:
     """
     plan = make_plan(source, messages=[update("set", 1)])
     world = run(plan, {"update set 1": 3})
-    assert [each.state for each in world.updates] == ["rejected"]
+    assert [each.update.state for each in world.arrivals.updates] == ["rejected"]
     assert world.first.history.kinds() == run(plan).first.history.kinds()
 
 
@@ -243,4 +243,4 @@ def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
     """
     plan = make_plan(source, messages=[update("set", 5)])
     world = run(plan, {"update set 1": 2})  # in the first task
-    assert (value(world.first.result), [each.state for each in world.updates]) == (5, ["completed"])
+    assert (value(world.first.result), [each.update.state for each in world.arrivals.updates]) == (5, ["completed"])

@@ -398,7 +398,7 @@ async def test_updates_are_admitted_accepted_and_rejected(lua: Script, name: str
             {"update set 1": 3, "update set 2": 9, "update set 3": 11, "signal end 1": 40},
             messages=[update("set", 1), update("set", 2), update("set", 3), signal("end", fewest=1)],
         )
-        assert [each.state for each in world.updates] == ["completed", "rejected", "failed"]
+        assert [each.update.state for each in world.arrivals.updates] == ["completed", "rejected", "failed"]
         assert value(world.first.result) == expected
         await assert_alike(handle, world)
 

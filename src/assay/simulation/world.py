@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,13 +11,14 @@ from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.simulation import activities, jobs
 from assay.simulation.agenda import SECOND, START, Agenda
+from assay.simulation.arrivals import Arrivals, Send
 from assay.simulation.attempts import Call
 from assay.simulation.checks import check_end
 from assay.simulation.choices import Choices, Unsupported
 from assay.simulation.core import Core, Watch
-from assay.simulation.execution import TASK_TIMEOUT, Execution, Update
+from assay.simulation.execution import TASK_TIMEOUT, Execution
 from assay.simulation.labels import label
-from assay.simulation.plan import Activity, Message, Plan
+from assay.simulation.plan import Activity, Plan
 from assay.simulation.server import Family, Run
 from assay.simulation.starts import Start
 from assay.simulation.violation import Violation
@@ -28,31 +28,6 @@ WORKFLOW_ID = "workflow"
 
 _GOES_ON, _FORGETS, _RESTARTS, _DIES = "goes on", "forgets the run", "restarts", "dies in it"
 _MAX_DURING = TASK_TIMEOUT * 0.9
-
-
-@dataclass
-class _Coming:
-    """A message that may come: at a moment; at 0 only if it must."""
-
-    name: str
-    moment: int
-    send: Callable[[], None]
-    must: bool = False
-
-
-@dataclass
-class Sent:
-    """A signal that was sent.
-
-    Attributes:
-        name: Its name.
-        input: What it brought.
-        at: Seconds since the start.
-    """
-
-    name: str
-    input: Json | None
-    at: float
 
 
 @dataclass
@@ -78,16 +53,13 @@ class World:
         self.agenda = Agenda()
         self.trace = Trace()
         self.calls: list[Call] = []
-        self.signals: list[Sent] = []
-        self.updates: list[Update] = []
-        self.update_inputs: list[Json | None] = []
         self.executions: list[Execution] = []
         self._watch = watch
         self._numbers: dict[str, int] = {}
         self._current: dict[str, Execution] = {}
         self._problems: list[Violation] = []
         self._tasks = 0
-        self._coming = self._plan_messages(horizon)
+        self.arrivals = Arrivals(plan, choices, horizon)
 
     # Running ------------------------------------------------------------------------------------------------
 
@@ -129,7 +101,7 @@ class World:
         if not any(run.is_open for run in self.executions):
             return False
         is_idle = not any(run.has_task for run in self.executions)
-        if is_idle and self.first.is_open and self._must_come():
+        if is_idle and self.first.is_open and self._send_required():
             return True
         if self.agenda.next() is not None:
             self._next_event()
@@ -217,73 +189,23 @@ class World:
 
     # What comes from outside --------------------------------------------------------------------------------
 
-    def _plan_messages(self, horizon: int) -> list[_Coming]:
-        coming = []
-        count: dict[str, int] = {}
-        for message in self.plan.messages:
-            for number in range(1, message.most + 1):
-                name = f"{message.kind} {message.name}"
-                count[name] = count.get(name, 0) + 1
-                name = f"{name} {count[name]}"
-                moment = self.choices.moment(name, horizon)
-                coming.append(_Coming(name, moment, self._sender(message, name), must=number <= message.fewest))
-        if self.plan.may_cancel:
-            coming.append(_Coming("cancel", self.choices.moment("cancel", horizon, 0.5), self._cancel))
-        for query in self.plan.queries:
-            name = f"query {query}"
-            coming.append(_Coming(name, self.choices.moment(name, horizon, 0.3), lambda query=query: self._ask(query)))  # type: ignore[misc]
-        return coming
-
-    def _sender(self, message: Message, name: str) -> Callable[[], None]:
-        def send() -> None:
-            inputs = range(len(message.inputs))
-            value = message.inputs[self.choices.pick(f"{name} brings number", inputs, "inputs")]
-            given = [] if value is None else jobs.arguments([value])
-            if message.kind == "signal":
-                self.signals.append(Sent(message.name, value, self.seconds))
-                self.first.signal(message.name, given)
-            else:
-                id = name.replace(" ", "-")
-                update = Update(id, message.name, jobs.update(id, message.name, given))
-                self.updates.append(update)
-                self.update_inputs.append(value)
-                self.first.admit(update)
-
-        return send
-
-    def _cancel(self) -> None:
-        self.first.request_cancel()
-
-    def _ask(self, query: str) -> None:
-        run = self.first
-        if run.core.run is not None and run.task is None:
-            try:
-                run.core.query(query, None, self.agenda.now, len(run.history))
-            except LuaError as error:
-                self._problems.append(Violation("query", f"query '{query}' fails: {error.message}", error.traceback))
-
     def _moment(self) -> None:
-        """Let come what comes at this moment."""
+        """Send the messages that come at this moment."""
         self.trace.moments += 1
-        if not self._coming:
-            return
-        now = self.trace.moments
-        due = [coming for coming in self._coming if coming.moment == now]
-        for coming in due:
-            self._send(coming)
+        for send in self.arrivals.due(self.trace.moments):
+            self._send(send)
 
-    def _must_come(self) -> bool:
-        """Let the next message come that has to, if there is one."""
-        for coming in self._coming:
-            if coming.must and (coming.moment == 0 or self.agenda.next() is None):
-                self._send(coming)
-                return True
-        return False
+    def _send_required(self) -> bool:
+        """Send the next required message, if there is one."""
+        send = self.arrivals.required(is_last_chance=self.agenda.next() is None)
+        if send is not None:
+            self._send(send)
+        return send is not None
 
-    def _send(self, coming: _Coming) -> None:
-        self._coming.remove(coming)
+    def _send(self, send: Send) -> None:
         if self.first.is_open:
-            coming.send()
+            problem = send(self.first)
+            self._problems += [] if problem is None else [problem]
             self._passed()
 
     # Workflows ----------------------------------------------------------------------------------------------

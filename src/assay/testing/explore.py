@@ -327,16 +327,20 @@ def _call(function: LuaFunction, arguments: Any, what: str, delivery: bytes = b"
     return host.result(event)
 
 
+def _result(outcome: Any) -> Any:
+    return payloads.read_python(outcome) if isinstance(outcome, Payload) else None
+
+
+def _error(outcome: Any) -> str | None:
+    return str(failures.fields(outcome)["message"]) if isinstance(outcome, Failure) else None
+
+
 def _explored(world: World) -> Explored:
-    run, result, error = world.first, None, None
-    if isinstance(run.result, Payload):
-        result = payloads.read_python(run.result)
-    elif isinstance(run.result, Failure):
-        error = str(failures.fields(run.result)["message"])
+    run = world.first
     return Explored(
         status=run.status,
-        result=result,
-        error=error,
+        result=_result(run.result),
+        error=_error(run.result),
         seconds=world.seconds,
         runs=sum(world.is_first(each) for each in world.executions),
         cancel_requested=any(world.is_first(each) and each.is_cancel_requested for each in world.executions),
@@ -353,17 +357,17 @@ def _explored(world: World) -> Explored:
         ],
         signals=[
             ExploredSignal(sent.name, None if sent.input is None else payloads.to_python(sent.input), sent.at)
-            for sent in world.signals
+            for sent in world.arrivals.signals
         ],
         updates=[
             ExploredUpdate(
-                update.name,
-                None if given is None else payloads.to_python(given),
-                update.state,
-                payloads.read_python(update.outcome) if isinstance(update.outcome, Payload) else None,
-                str(failures.fields(update.outcome)["message"]) if isinstance(update.outcome, Failure) else None,
+                sent.update.name,
+                None if sent.input is None else payloads.to_python(sent.input),
+                sent.update.state,
+                _result(sent.update.outcome),
+                _error(sent.update.outcome),
             )
-            for update, given in zip(world.updates, world.update_inputs, strict=True)
+            for sent in world.arrivals.updates
         ],
     )
 
