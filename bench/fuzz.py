@@ -26,6 +26,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import IO, Any
 
+import psutil
 from fuzz_programs import Program
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import RetryState
@@ -48,8 +49,11 @@ from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from assay.temporal.workflow.settings import Definition, Settings
 
 PROGRAMS = 10_000
-HANG = 60.0
-"""Seconds on the clock after which a program hangs: its limits are CPU seconds, and the machine may be busy."""
+MAX_CPU = 60.0
+"""CPU seconds after which a program hangs: each of its tasks may take one."""
+
+MAX_WAIT = 900.0
+"""Seconds on the clock after which it hangs without using the CPU; the machine may be busy."""
 
 MAX_TASKS = 25
 _FINAL = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
@@ -278,6 +282,18 @@ def serve() -> None:
         _write(answers, calls[name](*arguments))
 
 
+def _wait(pid: int, answers: IO[bytes]) -> bool:
+    """Wait for the answer of a process; returns false when it hangs."""
+    child = psutil.Process(pid)
+    used, began = sum(child.cpu_times()[:2]), time.monotonic()
+    while True:
+        ready, _, _ = select.select([answers], [], [], 5)
+        if ready:
+            return True
+        if sum(child.cpu_times()[:2]) - used > MAX_CPU or time.monotonic() - began > MAX_WAIT:
+            return False
+
+
 class Dead(Exception):
     """A process has ended, or does not answer."""
 
@@ -300,12 +316,12 @@ class Child:
         assert process.stdin is not None
         assert process.stdout is not None
         _write(process.stdin, (name, arguments))
-        ready, _, _ = select.select([process.stdout], [], [], HANG)
-        answer = _read(process.stdout) if ready else None
+        is_ready = _wait(process.pid, process.stdout)
+        answer = _read(process.stdout) if is_ready else None
         if answer is None:
-            code = process.poll() if not ready else process.wait()
+            problem = f"the process ended with {process.wait()}" if is_ready else "no answer"
             self.close()
-            raise Dead(f"no answer within {HANG:g} s" if code is None else f"the process ended with {code}")
+            raise Dead(problem)
         return answer
 
     def close(self) -> None:
