@@ -7,9 +7,6 @@ import signal
 import sys
 from typing import NoReturn
 
-from assay import log_lines
-from assay.events import SCRIPT_FAILED
-
 
 def leave(code: int) -> NoReturn:
     """Send the last spans, flush the standard streams and end the process without interpreter teardown.
@@ -41,6 +38,9 @@ def complain(text: str) -> None:
 
 def fail(message: str, traceback: str = "") -> None:
     """Say why the script failed, in the form of its log lines."""
+    from assay import log_lines
+    from assay.events import SCRIPT_FAILED
+
     if not log_lines.is_json():
         complain("\n".join(filter(None, (message, traceback))))
         return

@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from assay import log_lines
 from assay.errors import LuaError, LuaSyntaxError
-from assay.events import LARGE_SNAPSHOT
 from assay.lua import values
 from assay.lua.callbacks import Callbacks
 from assay.lua.function import Arguments, Event, LuaFunction, TaskHost
@@ -152,6 +150,9 @@ class Host(TaskHost):
         result = self.state.invoke(b"snapshot", function.id, with_handles)
         data: bytes = result[0]
         if len(data) > SNAPSHOT_WARNING:
+            from assay import log_lines
+            from assay.events import LARGE_SNAPSHOT
+
             parts = ", ".join(
                 f"{name.decode('utf-8', 'replace')} ({size} bytes)"
                 for name, size in zip(result[1::2], result[2::2], strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock  # `threading` would be imported by every script for this alone
 from typing import TYPE_CHECKING, Any
 
 from assay.lua import values
@@ -24,7 +24,7 @@ _classes: dict[str, tuple[Any, ...]] = {}
 
 _descriptions: dict[str, bytes] = {}
 _described_methods: dict[str, tuple[Any, ...]] = {}
-_lock = threading.Lock()
+_lock = allocate_lock()
 
 
 def describe(module: str) -> bytes:

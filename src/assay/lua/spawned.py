@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assay import log_lines
 from assay.errors import ErrorObject, LuaError
-from assay.events import SPAWNED_TASK_FAILED
 from assay.lua.function import TaskHost
 
 if TYPE_CHECKING:
@@ -158,6 +156,9 @@ class SpawnedTask:
 
 def report(what: str, message: str, traceback: Any) -> None:
     """Report an error that no Lua code can catch, on stderr."""
+    from assay import log_lines
+    from assay.events import SPAWNED_TASK_FAILED
+
     line = f"{what}: {message}"
     fields = {"traceback": traceback} if isinstance(traceback, str) and traceback else None
     log_lines.notice(SPAWNED_TASK_FAILED, line, f"{line}\n{traceback}" if traceback else line, fields)
