@@ -1,0 +1,39 @@
+"""Which kept signals are for handlers, and which for tasks."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from assay.temporal.workflow.run.mailbox import Handler, Mailbox
+
+HANDLER = Handler(run=cast(Any, print))
+
+
+def test_a_dynamic_handler_has_no_claim_to_a_signal_that_a_task_asked_for() -> None:
+    mailbox = Mailbox()
+    mailbox.signals.dynamic = HANDLER
+    mailbox.expect("approve")
+    mailbox.keep("approve", [])
+    assert not mailbox.has_for_handlers()
+
+
+def test_a_dynamic_handler_is_still_to_get_a_signal_of_another_name() -> None:
+    mailbox = Mailbox()
+    mailbox.signals.dynamic = HANDLER
+    mailbox.expect("approve")
+    mailbox.keep("note", [])
+    assert mailbox.has_for_handlers()
+
+
+def test_a_named_handler_is_still_to_get_its_signal() -> None:
+    mailbox = Mailbox()
+    mailbox.signals.named["note"] = HANDLER
+    mailbox.expect("note")
+    mailbox.keep("note", [])
+    assert mailbox.has_for_handlers()
+
+
+def test_without_a_handler_nothing_is_for_handlers() -> None:
+    mailbox = Mailbox()
+    mailbox.keep("note", [])
+    assert not mailbox.has_for_handlers()

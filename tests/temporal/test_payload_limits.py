@@ -1,0 +1,37 @@
+"""The sizes that the server takes, to the byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from assay.temporal.data import payloads
+
+LIMIT = payloads.USUAL_LIMIT
+
+
+def largest(limit: int) -> int:
+    """The size that the message of a refusal names."""
+    text = payloads.too_large("a result", 10 * limit, limit)
+    assert text is not None
+    return int(text.partition("at most ")[2].partition(":")[0])
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 2 * LIMIT])
+def test_a_payload_of_exactly_the_limit_is_allowed(limit: int) -> None:
+    assert payloads.too_large("a result", largest(limit), limit) is None
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 2 * LIMIT])
+def test_one_byte_more_is_not(limit: int) -> None:
+    most = largest(limit)
+    assert payloads.too_large("a result", most + 1, limit) == (
+        f"a result has {most + 1} bytes, the Temporal server takes at most {most}: store it elsewhere and pass its name"
+    )
+
+
+def test_what_a_workflow_task_sends_may_have_exactly_the_limit() -> None:
+    text = payloads.too_much(0, 10 * LIMIT)
+    assert text is not None
+    most = int(text.partition("takes at most ")[2].partition(" ")[0])
+    assert payloads.too_much(most - 5, 5) is None
+    assert payloads.too_much(most - 5, 6) is not None

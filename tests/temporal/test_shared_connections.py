@@ -1,0 +1,58 @@
+"""How many connections are shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.service import ConnectConfig
+
+from assay.temporal.connection import connect
+
+
+class Service:
+    """A connection that answers."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that were connected to; no server is needed."""
+    addresses: list[str] = []
+
+    async def open_one(config: ConnectConfig) -> Any:
+        addresses.append(config.target_host)
+        return Service(config.target_host)
+
+    async def answers(_service: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(connect.ServiceClient, "connect", open_one)
+    monkeypatch.setattr(connect, "answers", answers)
+    monkeypatch.setattr(connect, "_shared", type(connect._shared)())
+    return addresses
+
+
+async def of(number: int) -> Any:
+    return await connect._service(ConnectConfig(target_host=f"127.0.0.1:{number}"))
+
+
+async def test_a_connection_is_made_once(made: list[str]) -> None:
+    assert await of(1) is await of(1)
+    assert made == ["127.0.0.1:1"]
+
+
+async def test_the_connection_that_was_used_longest_ago_goes_when_there_are_too_many(made: list[str]) -> None:
+    for number in range(connect._SHARED_AT_MOST):
+        await of(number)
+    await of(0)
+    await of(1000)
+    assert len(connect._shared) == connect._SHARED_AT_MOST
+    made.clear()
+    await of(0)
+    await of(1000)
+    assert made == []
+    await of(1)
+    assert made == ["127.0.0.1:1"]
