@@ -244,8 +244,9 @@ def test_changing(lua: Script, name: str) -> None:
 
 
 def test_the_example_in_the_reference(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
-    """The only one: of the client of the HTTP API."""
-    found = {path.stem: re.findall(r"^    (.*)$", path.read_text(), re.MULTILINE) for path in REFERENCE.glob("*.md")}
+    """The only one in a docstring: of the client of the HTTP API."""
+    texts = {path.stem: re.sub(r"(?ms)^```.*?^```", "", path.read_text()) for path in REFERENCE.glob("*.md")}
+    found = {name: re.findall(r"^    (.*)$", text, re.MULTILINE) for name, text in texts.items()}
     ((module, lines),) = ((module, lines) for module, lines in found.items() if lines)
     assert module == "assay.temporal"
     lua.cli("workflow", "start", "--workflow-id", name, "--type", "Nobody", "--task-queue", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from temporalio.service import ConnectConfig
+from temporalio.service import ConnectConfig, ServiceClient
 
 from assay.temporal.connection import connect
 
@@ -29,7 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def answers(_service: Any) -> bool:
         return True
 
-    monkeypatch.setattr(connect.ServiceClient, "connect", open_one)
+    monkeypatch.setattr(ServiceClient, "connect", open_one)
     monkeypatch.setattr(connect, "answers", answers)
     monkeypatch.setattr(connect, "_shared", type(connect._shared)())
     return addresses
