@@ -30,6 +30,9 @@ QUICK_IN_A_ROW = 100
 LEFT = 100
 """Runs that leave the cache between two collections of Python's."""
 
+LEFT_OLD = 500
+"""Runs between two collections of everything: the others pass over a run that was there before."""
+
 WATCHDOG = 10.0
 """Seconds on the clock after which an activation is logged."""
 
@@ -202,8 +205,9 @@ class Runs:
         It counts objects and not what they keep, so that with long payloads it would come hundreds of megabytes later.
         """
         self._left += 1
-        if self._left >= LEFT:
-            self._left = 0
+        if self._left % LEFT_OLD == 0:
+            gc.collect()
+        elif self._left % LEFT == 0:
             gc.collect(1)
 
     def side_effect(self, run_id: str, key: int) -> Json | None:
