@@ -111,8 +111,9 @@ async def ended(handle: WorkflowHandle[Any, Any]) -> None:
 
 async def test_results_of_local_activities(lua: Script, name: str) -> None:
     succeeded, failed, text = await result(lua, name, "Local")
-    assert (succeeded, failed) == (4, 2)
-    assert TOO_MUCH in text
+    assert succeeded + failed == 6
+    assert succeeded >= 4  # more, if the machine is so busy that Core begins another workflow task meanwhile
+    assert not failed or TOO_MUCH in text
 
 
 async def test_results_of_side_effects_that_several_tasks_send(lua: Script, name: str) -> None:
