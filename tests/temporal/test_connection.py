@@ -265,7 +265,7 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
 def test_secrets_and_headers_are_checked_and_never_shown(lua: Script) -> None:
     for options, wanted in (
         ({"api_key": f"{SECRET}\n"}, "bad option 'api_key' (must be non-empty printable ASCII"),
-        ({"api_key": ""}, "bad option 'api_key' (it is empty"),
+        ({"api_key": ""}, "bad option 'api_key' (must be non-empty"),
         ({"api_key": {"a": SECRET}}, "bad option 'api_key' (string expected, got table)"),
         ({"metadata": {"x": f"{SECRET}\n"}}, "bad option 'metadata.x' (must be printable ASCII"),
         ({"metadata": {"X Y": SECRET}}, "bad option 'metadata' (invalid header name 'X Y'"),

@@ -158,7 +158,7 @@ def test_long_names_and_values_are_cut(assay: Command, columns: int) -> None:
         (["nobody", "--run-id", "x"], "assay: the server: Invalid RunId.", 1),
         (["nobody", "--address", "127.0.0.1:1"], "assay: workflow show: cannot connect to the Temporal server at ", 1),
         (["script.json"], "assay: script.json is not JSON", 1),
-        (["script.json", "--namespace", "x"], "the history comes from a file", 2),
+        (["script.json", "--namespace", "x"], "a history from a file", 2),
         ([], "Missing argument 'WORKFLOW'", 2),
     ],
 )
