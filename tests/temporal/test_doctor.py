@@ -94,7 +94,7 @@ def test_the_findings_are_shown_as_text(lua: Script, name: str) -> None:
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("✓ versions       assay ")
-    assert f"! task queues    '{name}' is polled by nobody" in lines
+    assert f"! task queues    '{name}' has no pollers" in lines
     assert "                 → Start a worker: assay run SCRIPT." in lines
     assert lines[-1] == "1 warning"
 
@@ -103,7 +103,7 @@ def test_tasks_that_wait_for_nobody_are_an_error(lua: Script, name: str) -> None
     lua.run("temporal.start({ task_queue = arg[1], workflow_type = 'W', workflow_id = arg[1] })", name)
     wait_for(lambda: Answer(lua.command, "--task-queue", name).wrong() == ["task queues"])
     answer = Answer(lua.command, "--task-queue", name)
-    assert answer["task queues"]["message"] == f"'{name}' is polled by nobody; 1 workflow tasks wait"
+    assert answer["task queues"]["message"] == f"'{name}' has no pollers; 1 workflow tasks wait"
 
 
 @pytest.mark.parametrize(

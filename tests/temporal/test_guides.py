@@ -57,7 +57,6 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/first-workflow.md": ["sh", "sh", "sh", "json", "sh", "sh"],
     "docs/index.md": ["lua"],
     "docs/installation.md": ["sh"] * 5,
-    "docs/load.md": [],
     "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
     "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
