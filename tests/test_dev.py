@@ -196,7 +196,7 @@ class TestCommand:
     def test_options_of_a_server_that_is_not_started_are_refused(self, assay: Command, option: list[str]) -> None:
         assay.environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
         result = assay.run("dev", assay.script("print(1)"), *option)
-        assert "temporal.example:7233 is configured" in result.stderr
+        assert "cannot be combined with a configured server (temporal.example:7233)" in result.stderr
         assert (result.stdout, result.returncode) == ("", 2)
 
 

@@ -41,7 +41,7 @@ def test_a_generated_workflow_is_the_same_again() -> None:
 
 def test_generated_workflows_use_every_method_that_is_simulated() -> None:
     sources = "".join(Generator(seed).source() for seed in range(200))
-    methods = re.findall(r"^### `ctx:(\w+)", (ROOT / "docs" / "reference" / "ctx.md").read_text(), re.MULTILINE)
+    methods = re.findall(r"^#### `ctx:(\w+)", (ROOT / "docs" / "reference" / "ctx.md").read_text(), re.MULTILINE)
     assert {name for name in methods if not re.search(rf"ctx[:.]{name}\b", sources)} == {
         *("execute_nexus_operation", "start_nexus_operation"),  # not simulated
         *("metric_meter", "is_replaying", "upsert_search_attributes"),  # tests/engine/ has them

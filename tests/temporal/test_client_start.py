@@ -288,7 +288,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         "bad option 'args' ('input' is given too)",
         "bad option 'args' (array expected, got number)",
         "bad option 'args.1', item 1 (a function cannot be serialized)",
-        "bad option 'args' (array expected, got a table without an item 2: json.null stands for nil)",
+        "bad option 'args' (array expected, got a table without an item 2: json.null represents nil)",
         "bad option 'args' (array expected, got a table with the key 'x')",
         "bad option 'memo.a' (a function cannot be serialized)",
         "bad option 'memo' (not JSON-serializable: inf at memo.a.b)",

@@ -358,8 +358,8 @@ async def test_what_the_end_of_a_parent_does_to_its_child(
             assert simulated.status == "completed"
         else:
             assert simulated.status == status
-            await assert_alike_child(child, world)
-            await child.describe()
+            if status != "terminated":  # then it depends on how far its first task had come
+                await assert_alike_child(child, world)
 
 
 async def assert_alike_child(child: WorkflowHandle[Any, Any], world: World) -> None:
