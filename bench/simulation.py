@@ -71,7 +71,7 @@ def measure_promotion(count: int) -> float:
 
 
 def check_generated(seed: int) -> tuple[Counter[str], list[str]]:
-    """Run schedules of a generated workflow; returns how they ended, and the differences between runs and replays."""
+    """Run schedules of a generated workflow; returns how they ended, and what was wrong (a replay that differs, …)."""
     logging.disable(logging.CRITICAL)
     plan, ends, differences = generated(seed), Counter[str](), []
     for number in range(PER_WORKFLOW):
@@ -81,7 +81,7 @@ def check_generated(seed: int) -> tuple[Counter[str], list[str]]:
             ends[world.first.status] += 1
         except Violation as violation:
             ends[violation.kind] += 1
-            if violation.kind == "replay":  # a generated workflow may well wait for itself
+            if violation.kind != "stuck":  # a generated workflow may well wait for itself
                 differences.append(f"workflow {seed}, {world.choices.taken}: {violation.message}")
     return ends, differences
 
