@@ -9,7 +9,7 @@ import pytest
 
 import assay as package
 from assay.errors import AssayError
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 from command import Command
 
 READ = 'print(pcall(fs.read, "file.txt"))'
@@ -136,13 +136,13 @@ class TestFile:
         assert (result.stdout, result.returncode) == ("", 1)
 
     def test_options_survive_the_way_to_another_process(self) -> None:
-        asked = Asked(True, {"net": ["a:1,b", "*"], "read": ["x y"]}, "f.toml")
-        assert Asked.from_options([*asked.options(), "script.lua", "--sandbox"]) == (asked, ["script.lua", "--sandbox"])
+        given = SandboxOptions(True, {"net": ["a:1,b", "*"], "read": ["x y"]}, "f.toml")
+        assert SandboxOptions.from_options([*given.options(), "a.lua", "--sandbox"]) == (given, ["a.lua", "--sandbox"])
 
     def test_nothing_asked_and_no_file_restricts_nothing(self, tmp_path: Path) -> None:
         assert not permissions(None, str(tmp_path)).restricts
         with pytest.raises(AssayError, match="cannot read"):
-            permissions(Asked(file=str(tmp_path / "none")), str(tmp_path))
+            permissions(SandboxOptions(file=str(tmp_path / "none")), str(tmp_path))
 
 
 @pytest.mark.usefixtures("file")

@@ -16,7 +16,7 @@ from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.permissions import Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from assay.checking.check import Report
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)
-def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool, asked: Asked) -> int:
+def command(
+    scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, verbose: bool, sandbox: SandboxOptions
+) -> int:
     """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
     A script runs up to the point where it would talk to a server; of *_test.lua the source is enough. Everywhere: names
@@ -48,7 +50,7 @@ def command(scripts: tuple[str, ...], no_run: bool, form: str, as_json: bool, ve
     logs.silence(verbose)
 
     def policy(script: str) -> Permissions:
-        return permissions(asked, os.path.dirname(script) or ".")
+        return permissions(sandbox, os.path.dirname(script) or ".")
 
     try:
         reports = asyncio.run(check_scripts(scripts, run=not no_run, policy=policy))

@@ -20,7 +20,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
-    from assay.permissions.settings import Asked
+    from assay.permissions.settings import SandboxOptions
     from assay.temporal.data.codec import CodecOptions
 
 _TOKEN = "ASSAY_CODEC_TOKEN"
@@ -47,7 +47,7 @@ def command(
     tls_cert: str | None,
     tls_key: str | None,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Serve Temporal's remote codec protocol with the keys of SCRIPT's codec.
 
@@ -63,7 +63,7 @@ def command(
         if token is None and not _is_loopback(host):
             raise click.UsageError(f"--host {host} needs a token: --token-file FILE, or the variable {_TOKEN}")
         context = None if tls_cert is None else _tls(tls_cert, tls_key)
-        codec = asyncio.run(script_options.read(script, asked)).connection.codec
+        codec = asyncio.run(script_options.read(script, sandbox)).connection.codec
         if codec is None:
             raise AssayError(f"{script} has no codec: give one to temporal.worker or temporal.connect")
         asyncio.run(_serve(script, codec, host, port, origins or _ORIGINS, token, context))

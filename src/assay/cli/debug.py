@@ -19,7 +19,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.lua.host import Host
 from assay.lua.loop import new_event_loop
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from assay.debugging.launch import Launch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SandboxedCommand, short_help="Debug a script, or the replay of a run, from an editor.")
 @click.option("--vscode", metavar="FILE", help="Write an extension for VS Code to FILE.vsix instead.")
-def command(vscode: str | None, asked: Asked) -> int:
+def command(vscode: str | None, sandbox: SandboxOptions) -> int:
     """Speak the Debug Adapter Protocol on standard input and output: an editor starts this.
 
     It debugs a script, or the replay of a workflow run from a server or a history file, as the editor's launch
@@ -50,7 +50,7 @@ def command(vscode: str | None, asked: Asked) -> int:
     threading.Thread(target=session.serve, name="assay-debug", daemon=True).start()
     launch = session.next_launch()
     try:
-        code = _run(session, launch, asked)
+        code = _run(session, launch, sandbox)
     except AssayError as error:
         session.refuse(describe(error))
         code = 1
@@ -92,13 +92,13 @@ def _leave() -> None:
     leave(0)
 
 
-def _run(session: Session, launch: Launch, asked: Asked) -> int:
+def _run(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:
     _enter(launch)
     if not launch.is_replay:
-        return _run_script(session, launch, asked)
+        return _run_script(session, launch, sandbox)
     from assay.debugging.replay import DebuggedReplay
 
-    allowed = permissions(asked, os.path.dirname(launch.program) or ".")
+    allowed = permissions(sandbox, os.path.dirname(launch.program) or ".")
     with asyncio.Runner(loop_factory=new_event_loop) as loop:
         return loop.run(DebuggedReplay(session, launch, allowed).run())
 
@@ -119,7 +119,7 @@ def _enter(launch: Launch) -> None:
             os.environ[name] = str(text)
 
 
-def _run_script(session: Session, launch: Launch, asked: Asked) -> int:
+def _run_script(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:
     from assay.debugging import inside
 
     session.begin()
@@ -131,7 +131,7 @@ def _run_script(session: Session, launch: Launch, asked: Asked) -> int:
     return runner.run_file(
         launch.program,
         launch.args,
-        asked=asked,
+        sandbox=sandbox,
         tool=None if launch.no_debug else runner.Tool(inside.PARTS, inside.LIBRARIES, program.take),
     )
 

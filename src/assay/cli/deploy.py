@@ -21,7 +21,7 @@ from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.lua.loop import new_event_loop
 from assay.permissions import Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 _TEST_SECONDS = 60.0  # for one test
 
@@ -54,7 +54,7 @@ class Candidate:
         tests: Its test files.
         address: The server, in place of the script's.
         namespace: The namespace, in place of the script's.
-        asked: What the command line says of permissions.
+        sandbox: Permission options of the command line.
         strict: Warnings are errors.
         keep_all: Keep all outcomes of replays, for JSON.
     """
@@ -63,13 +63,13 @@ class Candidate:
     tests: list[str]
     address: str | None
     namespace: str | None
-    asked: Asked
+    sandbox: SandboxOptions
     strict: bool
     keep_all: bool
 
     def permissions(self, script: str) -> Permissions:
         """Return what a script may do."""
-        return permissions(self.asked, os.path.dirname(script) or ".")
+        return permissions(self.sandbox, os.path.dirname(script) or ".")
 
 
 @click.group()
@@ -92,7 +92,7 @@ def check(
     address: str | None,
     namespace: str | None,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Run `assay check` on SCRIPT and its tests, the tests, and a replay of all open workflows of its task queues.
 
@@ -110,7 +110,7 @@ def check(
         files = find_files(tests) if tests else search_files([os.path.dirname(script) or "."])
     except AssayError as error:
         return report_error(error, verbose)
-    candidate = Candidate(script, files, address, namespace, asked, strict, as_json)
+    candidate = Candidate(script, files, address, namespace, sandbox, strict, as_json)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         stages = {name: runner.run(_stage(do, candidate)) for name, do in _STAGES.items()}
     click.echo(_as_json(script, stages) if as_json else _as_text(stages))
@@ -146,7 +146,7 @@ async def _test(candidate: Candidate) -> Stage:
 
     if not candidate.tests:
         return Stage("there are no tests", details={"files": []})
-    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_SECONDS, options=candidate.asked.options())
+    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_SECONDS, options=candidate.sandbox.options())
     results = sorted([result async for result in run], key=lambda result: candidate.tests.index(result.path))
     return Stage(
         test_results.summary(results),

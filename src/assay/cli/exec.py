@@ -7,13 +7,13 @@ import click
 from assay.cli import script
 from assay.cli.options import script_arguments, verbose
 from assay.cli.sandbox import SandboxedCommand
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 
 
 @click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
 @click.option("-e", "code", metavar="CODE", required=True, help="The Lua code to run.")
 @script_arguments
-def command(code: str, arguments: tuple[str, ...], verbose: bool, asked: Asked) -> int:
+def command(code: str, arguments: tuple[str, ...], verbose: bool, sandbox: SandboxOptions) -> int:
     """Run a piece of Lua code; the ARGS are in `arg` and in `...`."""
-    return script.run_code(code, list(arguments), verbose=verbose, asked=asked)
+    return script.run_code(code, list(arguments), verbose=verbose, sandbox=sandbox)

@@ -20,7 +20,7 @@ from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.lua.loop import new_event_loop
 from assay.permissions import Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -44,7 +44,7 @@ def command(
     address: str | None,
     namespace: str | None,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Replay histories against the workflows that SCRIPT registers.
 
@@ -61,7 +61,7 @@ def command(
         raise click.UsageError("--address and --namespace belong to --query")
     make_interruptible(patience=1)
     try:
-        allowed = permissions(asked, os.path.dirname(script) or ".")
+        allowed = permissions(sandbox, os.path.dirname(script) or ".")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             results = Results(keep_all=as_json)
             runner.run(_replay(script, histories, query, address, namespace, verbose, allowed, results))

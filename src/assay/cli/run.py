@@ -10,7 +10,7 @@ from assay.cli import script as runner
 from assay.cli.options import script_arguments, verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 from assay.temporal.telemetry import listen_address
 
 AUTO = "auto"
@@ -46,7 +46,7 @@ def command(
     processes: int | None,
     watch: bool,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Run SCRIPT; what follows it is the script's own.
 
@@ -59,20 +59,25 @@ def command(
         except AssayError as error:
             raise click.UsageError(str(error)) from error
     if watch:
-        return _watch(script, arguments, health, processes, verbose, asked)
+        return _watch(script, arguments, health, processes, verbose, sandbox)
     if processes is None:
-        return runner.run_file(script, list(arguments), verbose=verbose, asked=asked, health=health)
+        return runner.run_file(script, list(arguments), verbose=verbose, sandbox=sandbox, health=health)
     from assay.cli.processes.supervisor import Supervisor
 
     async def supervise() -> int:
-        given = [*asked.options(), script, *arguments]
+        given = [*sandbox.options(), script, *arguments]
         return await Supervisor(given, processes, health=health, verbose=verbose).run()
 
     return asyncio.run(supervise())
 
 
 def _watch(
-    script: str, arguments: tuple[str, ...], health: str | None, processes: int | None, verbose: bool, asked: Asked
+    script: str,
+    arguments: tuple[str, ...],
+    health: str | None,
+    processes: int | None,
+    verbose: bool,
+    sandbox: SandboxOptions,
 ) -> int:
     """Run the script as a child, with the other options, and replace it when its files change."""
     from assay.cli.reloading.display import Lines
@@ -83,6 +88,6 @@ def _watch(
 
     async def run() -> int:
         display = Lines(options)
-        return await Reloading(script, list(arguments), display, verbose, asked.options(), strict=True).run()
+        return await Reloading(script, list(arguments), display, verbose, sandbox.options(), strict=True).run()
 
     return asyncio.run(run())

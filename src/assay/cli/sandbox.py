@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from assay.permissions.needs import RIGHTS, Right
-from assay.permissions.settings import ALL, Asked
+from assay.permissions.settings import ALL, SandboxOptions
 
 _LISTS: dict[Right, str] = {
     "net": "HOST",
@@ -21,7 +21,7 @@ _LISTS: dict[Right, str] = {
 
 
 class SandboxedCommand(click.Command):
-    """A command that runs a script under a policy: its function gets an `Asked` as `asked`."""
+    """A command that runs a script under a policy: its function gets a `SandboxOptions` as `sandbox`."""
 
     def __init__(self, *arguments: Any, shows_all: bool = False, **options: Any) -> None:
         """Add the options. Without `shows_all` the help of the command shows the first of them."""
@@ -68,7 +68,7 @@ class SandboxedCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         lists = {right: ctx.params.pop(f"allow_{right}") for right in RIGHTS}
-        ctx.params["asked"] = Asked(
+        ctx.params["sandbox"] = SandboxOptions(
             sandbox=ctx.params.pop("sandbox"),
             lists={right: given for right, given in lists.items() if given},
             file=ctx.params.pop("permissions"),

@@ -22,7 +22,7 @@ from assay.permissions.paths import SETTINGS_FILE
 if TYPE_CHECKING:
     from assay.cli.signals import Signals
     from assay.lua.sharing import Sharing
-    from assay.permissions.settings import Asked
+    from assay.permissions.settings import SandboxOptions
 
 COMMAND_LINE = "=(command line)"
 
@@ -49,7 +49,7 @@ def run_file(
     arguments: list[str],
     *,
     verbose: bool = False,
-    asked: Asked | None = None,
+    sandbox: SandboxOptions | None = None,
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
     sharing: Sharing | None = None,
@@ -61,7 +61,7 @@ def run_file(
         path: The script as the user typed it.
         arguments: What the script finds in `arg`.
         verbose: Show Python's tracebacks.
-        asked: What the command line says of permissions.
+        sandbox: Permission options of the command line.
         health: Where its workers answer for their health.
         observe: Called with the script's services whenever one of them has started.
         sharing: What this process shares with others that run the script.
@@ -74,12 +74,12 @@ def run_file(
         fail(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
-    return _run(source, path, [path, *arguments], folder, verbose, asked, health, observe, sharing, tool)
+    return _run(source, path, [path, *arguments], folder, verbose, sandbox, health, observe, sharing, tool)
 
 
-def run_code(code: str, arguments: list[str], *, verbose: bool = False, asked: Asked | None = None) -> int:
+def run_code(code: str, arguments: list[str], *, verbose: bool = False, sandbox: SandboxOptions | None = None) -> int:
     """Run a piece of Lua code given on the command line; returns the exit code."""
-    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, asked)
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, sandbox)
 
 
 def _run(
@@ -88,7 +88,7 @@ def _run(
     arguments: list[str],
     folder: str,
     verbose: bool,
-    asked: Asked | None,
+    sandbox: SandboxOptions | None,
     health: str | None = None,
     observe: Callable[[list[Service]], None] | None = None,
     sharing: Sharing | None = None,
@@ -97,7 +97,7 @@ def _run(
     gc.set_threshold(_YOUNG_OBJECTS)
     write, flush = _output()
     try:
-        allowed = _permissions(asked, folder)
+        allowed = _permissions(sandbox, folder)
     except AssayError as error:
         fail(str(error))
         return 1
@@ -171,12 +171,12 @@ def _make_host(
     return host
 
 
-def _permissions(asked: Asked | None, folder: str) -> Permissions:
-    if asked is None and not os.path.lexists(os.path.join(folder, SETTINGS_FILE)):
+def _permissions(sandbox: SandboxOptions | None, folder: str) -> Permissions:
+    if sandbox is None and not os.path.lexists(os.path.join(folder, SETTINGS_FILE)):
         return EVERYTHING
     from assay.permissions.settings import permissions
 
-    return permissions(asked, folder)
+    return permissions(sandbox, folder)
 
 
 def end_commands(patience: float) -> None:

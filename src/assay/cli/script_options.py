@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.permissions import EVERYTHING, Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from assay.temporal.connection.options import ConnectionOptions
@@ -35,7 +35,7 @@ class ScriptOptions:
 
 
 async def read(
-    path: str | None, asked: Asked, *, address: str | None = None, namespace: str | None = None
+    path: str | None, sandbox: SandboxOptions, *, address: str | None = None, namespace: str | None = None
 ) -> ScriptOptions:
     """Run a script up to the point where it would talk to a server; without one everything is the default.
 
@@ -46,7 +46,7 @@ async def read(
 
     options = ConnectionOptions()
     workers: list[WorkerNames] = []
-    allowed = EVERYTHING if path is None else permissions(asked, os.path.dirname(path) or ".")
+    allowed = EVERYTHING if path is None else permissions(sandbox, os.path.dirname(path) or ".")
     if path is not None:
         script = Script(path, LIBRARIES, permissions=allowed)
         try:

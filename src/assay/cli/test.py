@@ -18,7 +18,7 @@ from assay.cli.leave import complain
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from assay.testing.runner import FileResult
@@ -58,7 +58,7 @@ def command(
     as_json: bool,
     watch: bool,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Run Lua tests: the files named *_test.lua in each PATH, or here.
 
@@ -87,7 +87,7 @@ def command(
             fail_under=fail_under,
             exploring=exploring,
             as_json=as_json,
-            asked=asked,
+            sandbox=sandbox,
         )
         if watch:
             folders = {Path(path) if os.path.isdir(path) else Path(path).parent for path in (*chosen.paths, ".")}
@@ -111,7 +111,7 @@ class _Chosen:
     fail_under: float | None
     exploring: dict[str, Any] | None
     as_json: bool
-    asked: Asked
+    sandbox: SandboxOptions
 
     @property
     def is_measured(self) -> bool:
@@ -143,7 +143,7 @@ async def _run_once(chosen: _Chosen) -> int:
 
     files = runner.find_files(chosen.paths)
     for folder in {os.path.dirname(file) or "." for file in files}:
-        permissions(chosen.asked, folder)  # or else raises, before anything runs
+        permissions(chosen.sandbox, folder)  # or else raises, before anything runs
     began = time.monotonic()
     results = await _run(files, chosen)
     ran = [test for result in results for test in result.tests]
@@ -188,7 +188,7 @@ async def _run(files: list[str], chosen: _Chosen) -> list[FileResult]:
         limit=chosen.timeout,
         text=chosen.text,
         coverage=chosen.is_measured,
-        options=chosen.asked.options(),
+        options=chosen.sandbox.options(),
         explore=chosen.exploring,
     )
     async for result in running:

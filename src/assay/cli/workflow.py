@@ -22,7 +22,7 @@ from assay.cli.workflow_calls import COMMANDS
 from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.permissions import EVERYTHING, Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 if TYPE_CHECKING:
     from assay.temporal.replay.engine import Divergence
@@ -56,7 +56,7 @@ def show(
     address: str | None,
     namespace: str | None,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Show what a run did, when, and for how long.
 
@@ -70,7 +70,7 @@ def show(
         raise click.UsageError("--address, --namespace and --run-id cannot be combined with a history from a file")
     make_interruptible(patience=1)
     try:
-        allowed = EVERYTHING if script is None else permissions(asked, os.path.dirname(script) or ".")
+        allowed = EVERYTHING if script is None else permissions(sandbox, os.path.dirname(script) or ".")
         reading = _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)
         timeline, divergence = asyncio.run(reading)
     except AssayError as error:

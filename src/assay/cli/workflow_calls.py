@@ -23,7 +23,7 @@ from assay.errors import AssayError, ErrorObject
 
 if TYPE_CHECKING:
     from assay.cli.script_options import ScriptOptions
-    from assay.permissions.settings import Asked
+    from assay.permissions.settings import SandboxOptions
     from assay.temporal.client import Client
 
 _METHOD = re.compile(r"^client:\w+: ")
@@ -241,12 +241,12 @@ def _run(
     address: str | None,
     namespace: str | None,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Connect as the script does, and call; returns the exit code."""
     make_interruptible(patience=1)
     try:
-        return asyncio.run(_connected(call, script, address, namespace, verbose, asked))
+        return asyncio.run(_connected(call, script, address, namespace, verbose, sandbox))
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -265,14 +265,14 @@ def _explained(error: AssayError, script: str | None) -> str:
 
 
 async def _connected(
-    call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool, asked: Asked
+    call: Call, script: str | None, address: str | None, namespace: str | None, verbose: bool, sandbox: SandboxOptions
 ) -> int:
     from assay.temporal.client import Client
     from assay.temporal.client.connect import connect_client
     from assay.temporal.telemetry import logs
 
     logs.silence(verbose)
-    options = await script_options.read(script, asked, address=address, namespace=namespace)
+    options = await script_options.read(script, sandbox, address=address, namespace=namespace)
     client = await connect_client("workflow", options.connection, permissions=options.permissions)
     return await call(Client(client), options)
 

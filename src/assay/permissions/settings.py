@@ -17,13 +17,13 @@ ALL = "*"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command line says.
+class SandboxOptions:
+    """Permission options of the command line: `--sandbox`, `--allow-…` and `--permissions`.
 
     Attributes:
-        sandbox: Refuse what nothing grants.
-        lists: The lists of each right, as the options have them: names with commas between them, or `ALL`.
-        file: The file with the table, in place of the one beside the script.
+        sandbox: Refuse everything that is not granted.
+        lists: Values of the `--allow-` options, by right: comma-separated names, or `ALL`.
+        file: File with the table [permissions] [assay.toml next to the script].
     """
 
     sandbox: bool = False
@@ -31,7 +31,7 @@ class Asked:
     file: str | None = None
 
     @classmethod
-    def from_options(cls, options: Sequence[str]) -> tuple[Asked, list[str]]:
+    def from_options(cls, options: Sequence[str]) -> tuple[SandboxOptions, list[str]]:
         """Parse the output of `options`; returns the arguments that follow, too."""
         rest, sandbox, file = list(options), False, None
         lists: dict[str, list[str]] = {}
@@ -55,18 +55,18 @@ class Asked:
         return given + [f"--allow-{right}={names}" for right, lists in self.lists.items() for names in lists]
 
 
-def permissions(asked: Asked | None, folder: str) -> Permissions:
+def permissions(options: SandboxOptions | None, folder: str) -> Permissions:
     """Return the policy of a script in `folder`. Raises AssayError for an invalid table or option.
 
     Without options and without a table everything is allowed. The options add to what the table grants.
     """
-    asked = asked or Asked()
-    path = os.path.join(folder, SETTINGS_FILE) if asked.file is None else asked.file
-    table = _table(path, asked.file is not None)
-    if table is None and not (asked.sandbox or asked.lists or asked.file is not None):
+    options = options or SandboxOptions()
+    path = os.path.join(folder, SETTINGS_FILE) if options.file is None else options.file
+    table = _table(path, options.file is not None)
+    if table is None and not (options.sandbox or options.lists or options.file is not None):
         return EVERYTHING
     grants = _of_table(table or {}, path)
-    for right, lists in asked.lists.items():
+    for right, lists in options.lists.items():
         grants[right] = _of_option(right, lists, grants.get(right, False))
     try:
         return Permissions(**grants, settings=path)

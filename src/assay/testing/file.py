@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from assay.errors import AssayError, LuaError
 from assay.lua.function import LuaFunction
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 from assay.testing.explore_options import Exploration
 from assay.testing.host import TestHost
 
@@ -34,7 +34,7 @@ class File:
         self._coverage: bool = settings["coverage"]
         self._explore: dict[str, Any] = settings.get("explore") or {}
         """What is asked of explorations: `count`, `seed`, `schedule`, and `test`, the name of the only one to run."""
-        allowed = permissions(Asked.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
+        allowed = permissions(SandboxOptions.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
         self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
 
     def _report_event(self, **fields: Any) -> None:

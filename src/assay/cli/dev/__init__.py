@@ -21,7 +21,7 @@ from assay.cli.reloading.reload import Reloading
 from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 from assay.temporal.dev_server.server import USUAL_PORT, USUAL_UI_PORT, DevServer, is_free
 
 
@@ -50,7 +50,7 @@ def command(
     search_attributes: tuple[tuple[str, str], ...],
     plain: bool,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Run SCRIPT with an embedded Temporal server that lives as long as it does.
 
@@ -66,8 +66,8 @@ def command(
     except OSError as error:
         complain(f"cannot read {script}: {error.strerror}")
         return 1
-    permissions(asked, os.path.dirname(script) or ".")  # or else raises, before a server starts for nothing
-    display = Lines() if plain or not is_terminal() else _screen(script, asked)
+    permissions(sandbox, os.path.dirname(script) or ".")  # or else raises, before a server starts for nothing
+    display = Lines() if plain or not is_terminal() else _screen(script, sandbox)
     configured = servers.configured_address()
     own = bool(search_attributes) or any(option is not None for option in (db, port, ui_port))
     if configured is not None and own:
@@ -75,13 +75,13 @@ def command(
         raise click.UsageError(f"{options} cannot be combined with a configured server ({configured})")
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
-        return _run(script, list(arguments), display, verbose, asked)
+        return _run(script, list(arguments), display, verbose, sandbox)
     usual = f"localhost:{USUAL_PORT}"
     if not own and servers.answers(usual):
         display.say("Temporal server", f"{usual} (already running)")
         if not is_free(USUAL_UI_PORT):
             display.say("Web UI", f"http://localhost:{USUAL_UI_PORT}")
-        return _run(script, list(arguments), display, verbose, asked)
+        return _run(script, list(arguments), display, verbose, sandbox)
 
     server = DevServer(
         port=port,
@@ -101,7 +101,7 @@ def command(
         if server.port != USUAL_PORT:
             display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
-        return _run(script, list(arguments), display, verbose, asked)
+        return _run(script, list(arguments), display, verbose, sandbox)
     except DevServerError:
         signals.hold()
         raise
@@ -114,16 +114,16 @@ def is_terminal() -> bool:
     return os.isatty(1) and os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _screen(script: str, asked: Asked) -> Display:
+def _screen(script: str, sandbox: SandboxOptions) -> Display:
     from assay.cli.dev.screen import Screen
 
-    return Screen(script, asked.options())
+    return Screen(script, sandbox.options())
 
 
-def _run(script: str, arguments: list[str], display: Display, verbose: bool, asked: Asked) -> int:
+def _run(script: str, arguments: list[str], display: Display, verbose: bool, sandbox: SandboxOptions) -> int:
     async def run() -> int:
         try:
-            return await Reloading(script, arguments, display, verbose, asked.options()).run()
+            return await Reloading(script, arguments, display, verbose, sandbox.options()).run()
         finally:
             display.close()
 

@@ -13,7 +13,7 @@ import sys
 from assay.cli import script
 from assay.cli.leave import leave
 from assay.lua.services import Service
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 
 if __name__ == "__main__":
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
@@ -27,6 +27,6 @@ if __name__ == "__main__":
         observe(services, reports)
 
     verbose = sys.argv[2]
-    asked, (path, *arguments) = Asked.from_options(sys.argv[3:])
+    sandbox, (path, *arguments) = SandboxOptions.from_options(sys.argv[3:])
     sys.argv = [path]
-    leave(script.run_file(path, arguments, verbose=bool(verbose), asked=asked, observe=observe))
+    leave(script.run_file(path, arguments, verbose=bool(verbose), sandbox=sandbox, observe=observe))

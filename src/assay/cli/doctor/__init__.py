@@ -15,7 +15,7 @@ from assay.cli.doctor.findings import as_json, as_text, is_healthy
 from assay.cli.interrupt import make_interruptible
 from assay.cli.options import connection, verbose
 from assay.cli.sandbox import SandboxedCommand
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 
 
 @click.command(cls=SandboxedCommand, short_help="Check what is around a worker, and say what is wrong.")
@@ -31,7 +31,7 @@ def command(
     queues: tuple[str, ...],
     prints_json: bool,
     verbose: bool,
-    asked: Asked,
+    sandbox: SandboxOptions,
 ) -> int:
     """Check the configuration, the server, certificates, the clock, the namespace, task queues and keys.
 
@@ -44,6 +44,6 @@ def command(
     from assay.temporal.telemetry import logs
 
     logs.silence(verbose)
-    found = asyncio.run(examine(script, asked, address=address, namespace=namespace, queues=queues))
+    found = asyncio.run(examine(script, sandbox, address=address, namespace=namespace, queues=queues))
     click.echo(as_json(found) if prints_json else as_text(found))
     return 0 if is_healthy(found) else 1

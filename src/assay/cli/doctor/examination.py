@@ -14,7 +14,7 @@ from assay.cli.failure import describe
 from assay.cli.script_options import ScriptOptions
 from assay.errors import AssayError, ErrorObject
 from assay.permissions import EVERYTHING
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 from assay.temporal.connection import configuration
 from assay.temporal.connection.configuration import Settings
 from assay.temporal.connection.connect import connect
@@ -26,7 +26,7 @@ _OF_NETWORK = ("address", "certificates", *_OF_SERVER)
 
 async def examine(
     script: str | None,
-    asked: Asked,
+    sandbox: SandboxOptions,
     *,
     address: str | None = None,
     namespace: str | None = None,
@@ -36,13 +36,13 @@ async def examine(
 
     Args:
         script: A script whose connection, codec and task queues are checked.
-        asked: What the command line says of permissions.
+        sandbox: Permission options of the command line.
         address: The server, on top of what the script says.
         namespace: The namespace, on top of what the script says.
         queues: Task queues beside those of the script.
     """
     found = [_versions()]
-    options, of_script = await _options(script, asked, address, namespace)
+    options, of_script = await _options(script, sandbox, address, namespace)
     found += of_script
     try:
         settings = configuration.resolve(options.connection, options.permissions)
@@ -91,10 +91,10 @@ def _versions() -> Finding:
 
 
 async def _options(
-    script: str | None, asked: Asked, address: str | None, namespace: str | None
+    script: str | None, sandbox: SandboxOptions, address: str | None, namespace: str | None
 ) -> tuple[ScriptOptions, list[Finding]]:
     try:
-        options = await script_options.read(script, asked, address=address, namespace=namespace)
+        options = await script_options.read(script, sandbox, address=address, namespace=namespace)
     except AssayError as error:
         of_environment = ScriptOptions(ConnectionOptions(url=address, namespace=namespace), [], EVERYTHING)
         remedy = "Correct the script; what follows is what the environment says without it."

@@ -16,7 +16,7 @@ from assay import log_lines
 from assay.cli import script
 from assay.cli.leave import leave
 from assay.cli.processes.link import Link
-from assay.permissions.settings import Asked
+from assay.permissions.settings import SandboxOptions
 
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
@@ -28,13 +28,13 @@ if __name__ == "__main__":
     connection.set_inheritable(False)
     log_lines.process_number = settings["number"]
     link = Link(connection, settings["number"])
-    asked, (path, *arguments) = Asked.from_options(sys.argv[2:])
+    sandbox, (path, *arguments) = SandboxOptions.from_options(sys.argv[2:])
     sys.argv = [path]
     code = script.run_file(
         path,
         arguments,
         verbose=settings["verbose"],
-        asked=asked,
+        sandbox=sandbox,
         health=settings["health"],
         observe=lambda services: link.announce_start(),
         sharing=link,

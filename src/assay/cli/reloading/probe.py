@@ -16,7 +16,7 @@ from assay.cli.reloading.reload import BROKEN, DIVERGED, NO_WORKER, UNPROVEN
 from assay.cli.reloading.sources import noting
 from assay.errors import AssayError
 from assay.libraries import LIBRARIES
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 from assay.temporal.replay.open_runs import replay_open_runs
 from assay.temporal.replay.show import show
 from assay.temporal.telemetry import logs
@@ -32,10 +32,10 @@ def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-async def probe(path: str, arguments: list[str], asked: Asked, *, strict: bool = False) -> int:
+async def probe(path: str, arguments: list[str], sandbox: SandboxOptions, *, strict: bool = False) -> int:
     """Read a script and replay its open workflows; returns the exit code."""
     try:
-        script = Script(path, LIBRARIES, permissions=permissions(asked, os.path.dirname(path) or "."))
+        script = Script(path, LIBRARIES, permissions=permissions(sandbox, os.path.dirname(path) or "."))
         script.callbacks.finder = noting(script.callbacks.finder)
         await script.read(arguments)
     except AssayError as error:
@@ -71,7 +71,7 @@ async def _all_match(script: Script, at_most: int | None) -> bool:
 if __name__ == "__main__":
     logs.silence(verbose=False)
     strict, *rest = sys.argv[1:]
-    asked, (path, *arguments) = Asked.from_options(rest)
-    code = asyncio.run(probe(path, arguments, asked, strict=bool(strict)))
+    sandbox, (path, *arguments) = SandboxOptions.from_options(rest)
+    code = asyncio.run(probe(path, arguments, sandbox, strict=bool(strict)))
     sys.stdout.flush()
     os._exit(code)  # without the interpreter's teardown, in which the SDK can crash

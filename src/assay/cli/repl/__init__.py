@@ -30,7 +30,7 @@ from assay.lua.host import Host
 from assay.lua.loader import Finder
 from assay.lua.state import PARTS
 from assay.permissions import EVERYTHING, Permissions
-from assay.permissions.settings import Asked, permissions
+from assay.permissions.settings import SandboxOptions, permissions
 
 _PART = os.path.join(os.path.dirname(__file__), "repl")
 _NAME = "=(repl)"
@@ -55,7 +55,7 @@ Code runs at Enter when it is complete.
 @verbose
 @click.option("--connect", is_flag=True, help="Connect to a Temporal server: the global 'client'.")
 @connection
-def command(connect: bool, address: str | None, namespace: str | None, verbose: bool, asked: Asked) -> int:
+def command(connect: bool, address: str | None, namespace: str | None, verbose: bool, sandbox: SandboxOptions) -> int:
     """Start an interactive Lua session.
 
     The value of an expression is printed. What waits (sleep, http, a workflow's result) is waited for. Variables that
@@ -63,7 +63,7 @@ def command(connect: bool, address: str | None, namespace: str | None, verbose: 
     """
     if not connect and (address or namespace):
         raise click.UsageError("--address and --namespace belong to --connect")
-    repl = Repl(verbose, permissions(asked, "."))
+    repl = Repl(verbose, permissions(sandbox, "."))
     first = _connecting(address, namespace) if connect else None
     try:
         return asyncio.run(repl.run(first, interactive=sys.stdin.isatty() and sys.stdout.isatty()))
