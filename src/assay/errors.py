@@ -1,15 +1,15 @@
-"""Every exception of assay.
+"""The exceptions of assay.
 
-AssayError              anything that assay raises on purpose
-├── LuaError            Lua code raised an error: message, value, Lua traceback
+AssayError              base class of all errors that assay raises on purpose
+├── LuaError            uncaught Lua error: message, value, Lua traceback
 │   └── LuaSyntaxError  Lua source that does not parse: the message names file and line
 ├── ScriptExit          a script called `os.exit`
 ├── DevServerError      the embedded Temporal server cannot be started
-├── WireError           a Python value that Lua has no word for
-├── BuiltinError        a builtin refuses or fails; Lua sees "<function>: <message>"
-└── ErrorObject         a builtin fails and has more to say than a text; Lua sees an error object
-    ├── DeniedError     the permissions of the script do not allow it
-    └── RestError       Temporal's HTTP API refused a call, or could not be asked
+├── WireError           a Python value that cannot be converted to Lua
+├── BuiltinError        a builtin rejects its arguments or fails; Lua sees "<function>: <message>"
+└── ErrorObject         a builtin fails with structured fields; Lua sees an error object
+    ├── DeniedError     the permissions of the script do not allow an action
+    └── RestError       Temporal's HTTP API rejected a call or is unreachable
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any, ClassVar
 
 
 class AssayError(Exception):
-    """Anything that assay raises on purpose."""
+    """Base class of all errors that assay raises on purpose."""
 
 
 class LuaError(AssayError):
     """Lua code raised an uncaught error.
 
-    `message` is its text, `value` the raised value as plain Python data (`None` when it was only a text or
-    cannot be converted), `traceback` the Lua traceback with file and line of the script. `origin` is the exception
-    behind an error object that a builtin raised with one.
+    `value` is the raised value as plain Python data (`None` if it was a string or cannot be converted), `traceback`
+    the Lua traceback with files and lines of the script, and `origin` the Python exception behind an error object,
+    if it has one.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LuaError(AssayError):
 
     @property
     def report(self) -> str:
-        """The text for a reader: the message, with the data of an error table that has no text of its own."""
+        """The message to show to users; an error table without a message is appended as JSON."""
         if isinstance(self.value, dict | list) and self.message.startswith("(error object"):
             import json
 
@@ -53,7 +53,7 @@ class LuaSyntaxError(LuaError):
 
 
 class ScriptExit(AssayError):
-    """A script that an `assay.Runtime` runs called `os.exit`: `code` is the exit code."""
+    """A script run by an `assay.Runtime` called `os.exit` with the exit code `code`."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"the script called os.exit({code})")
@@ -65,21 +65,21 @@ class DevServerError(AssayError):
 
 
 class WireError(AssayError):
-    """A Python value that Lua has no word for: a function, an integer of more than 64 bits, too deep a nesting."""
+    """A Python value cannot be converted to Lua: a function, an integer over 64 bits, too deeply nested data."""
 
 
 class BuiltinError(AssayError):
-    """A builtin refuses its arguments or fails; the binding puts the function's name before the message."""
+    """A builtin rejects its arguments or fails; the binding prefixes the message with the function's name."""
 
 
 class ErrorObject(AssayError):
     """A builtin fails with an error object: `message`, and `fields` such as `kind`, `type`, `details`, `cause`.
 
-    `origin`, when set, is the exception behind it: it comes back in `LuaError.origin` if Lua lets the error through.
+    `origin` is the underlying exception, if any; `LuaError.origin` has it if Lua does not catch the error.
     """
 
     is_whole: ClassVar[bool] = True
-    """Whether the message represents itself; else the binding puts the function's name before it."""
+    """True if the message is complete; otherwise the binding prefixes it with the function's name."""
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
@@ -90,7 +90,7 @@ class ErrorObject(AssayError):
 class DeniedError(ErrorObject):
     """The permissions of the script do not allow an action.
 
-    In Lua its `kind` is "denied" and `flag` the option that would allow it, if there is one.
+    In Lua `kind` is "denied" and `flag` is the command-line option that would allow the action, if there is one.
     """
 
     is_whole = False
@@ -101,11 +101,11 @@ class DeniedError(ErrorObject):
 
 
 class RestError(ErrorObject):
-    """Temporal's HTTP API refused a call, or could not be asked.
+    """Temporal's HTTP API rejected a call or is unreachable.
 
-    `message` is its text. `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls", "redirect", "answer"
-    (one that makes no sense) or "rpc" (any other refusal). `status` is the answer's HTTP status and `code` the server's
-    gRPC code, each `None` when there was none.
+    `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls", "redirect", "answer" (an invalid response)
+    or "rpc" (any other rejection). `status` is the HTTP status and `code` the gRPC code, each `None` if the server
+    sent none.
     """
 
     is_whole = False

@@ -1,7 +1,7 @@
-"""Everything that a worker or a client reports by itself: each kind of event has a name and a code, which never change.
+"""Catalogue of the events that assay logs and counts. The name and the code of an event never change.
 
-The names are in the field `event` of log lines in JSON and in the metric `assay_worker_events`, the codes also at the
-end of log lines in text. `docs/errors.md` lists them all; a test compares it.
+Names appear in the field `event` of JSON log lines and in the metric `assay_worker_events`; codes also end log lines in
+text format. `docs/errors.md` lists all events; a test compares it with this file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ class Event(NamedTuple):
     """A kind of event.
 
     Attributes:
-        name: Its name, such as "workflow.failed": what it concerns, and what happened.
-        code: Its code, such as "ASSAY2006". The first digit says what it concerns.
-        level: The level of its log lines, of `logging`.
-        meaning: What happened.
-        remedy: What to do about it.
+        name: Subject and verb, such as "workflow.failed".
+        code: Unique code, such as "ASSAY2006". The first digit is the area.
+        level: Log level, as in `logging`.
+        meaning: Description of what happened.
+        remedy: Recommended action.
     """
 
     name: str
@@ -28,12 +28,12 @@ class Event(NamedTuple):
 
     @property
     def severity(self) -> str:
-        """The level as scripts call it: "info", "warn" or "error"."""
+        """Name of the level in log lines: "info", "warn" or "error"."""
         return {_I: "info", _W: "warn", _E: "error"}[self.level]
 
 
 CATALOGUE: dict[str, Event] = {}
-"""All kinds of events, by their codes."""
+"""All events by code."""
 
 
 def _event(code: str, name: str, level: int, meaning: str, remedy: str) -> Event:
@@ -42,24 +42,24 @@ def _event(code: str, name: str, level: int, meaning: str, remedy: str) -> Event
     return event
 
 
-_I, _W, _E = 20, 30, 40  # of `logging`, which a script that prints does not need
+_I, _W, _E = 20, 30, 40  # as in `logging`, whose import would slow down short scripts
 
 # The process, the worker and its server -----------------------------------------------------------------------------
 
 SCRIPT_FAILED = _event(
     "ASSAY1001", "script.failed", _E,
     "The script ended with an error, and the process with exit code 1.",
-    "The message names the cause. `assay doctor` checks what is around the script.",
+    "The message names the cause. `assay doctor` checks the server, the connection and the configuration.",
 )  # fmt: skip
 SCRIPT_FINDING = _event(
     "ASSAY1002", "script.finding", _W,
-    "`assay check` finds something wrong in the script that starts.",
-    "Run `assay check` on the script and mend it.",
+    "`assay check` reports a problem in the script at its start.",
+    "Run `assay check` on the script and fix it.",
 )  # fmt: skip
 SERVER_UNREACHABLE = _event(
     "ASSAY1003", "server.unreachable", _W,
     "The Temporal server does not answer. The worker keeps trying.",
-    "Look at the server and the network between. `assay doctor` names what does not work.",
+    "Check the server and the network. `assay doctor` shows which step of the connection fails.",
 )  # fmt: skip
 SERVER_REACHABLE = _event(
     "ASSAY1004", "server.reachable", _W,
@@ -83,13 +83,13 @@ TASK_NOT_STARTED = _event(
 )  # fmt: skip
 ACTIVITIES_ABANDONED = _event(
     "ASSAY1008", "worker.activities_abandoned", _W,
-    "Activities were still running when the time for a graceful shutdown was over.",
-    "Raise `graceful_shutdown_timeout`, or let activities ask `activity.is_cancelled`.",
+    "Activities were still running when `graceful_shutdown_timeout` expired.",
+    "Raise `graceful_shutdown_timeout`, or let activities check `activity.is_cancelled`.",
 )  # fmt: skip
 CORE_ERROR = _event(
     "ASSAY1009", "core.error", _E,
     "Temporal's Core, the native part of the worker, logs an error.",
-    "The message is Core's own. Report it if it comes again.",
+    "The message is Core's own. Report it if it recurs.",
 )  # fmt: skip
 SDK_LOG = _event(
     "ASSAY1010", "sdk.log", _W,
@@ -114,25 +114,25 @@ SPAWNED_TASK_FAILED = _event(
 
 SCRIPT_RELOADED = _event(
     "ASSAY1014", "script.reloaded", _I,
-    "`assay run --watch` started the script again with changed files, which all open workflows match.",
+    "`assay run --watch` reloaded the script after a change; all open workflows match the new code.",
     "Nothing.",
 )  # fmt: skip
 SCRIPT_NOT_RELOADED = _event(
     "ASSAY1015", "script.not_reloaded", _E,
-    "`assay run --watch` refused changed files: they do not run, or an open workflow does not match them.",
-    "The field `report` says what is wrong. Restore the files or correct them; the previous version runs until then.",
+    "`assay run --watch` rejected a change: the script does not run, or an open workflow does not match it.",
+    "The field `report` has the reason. Restore or correct the files; the previous version runs until then.",
 )  # fmt: skip
 SCRIPT_NOT_WATCHED = _event(
     "ASSAY1016", "script.not_watched", _W,
     "`assay run --watch` cannot watch the files of the script, so changes are not noticed.",
-    "The message quotes the system: often a limit on watches.",
+    "The message quotes the operating system: often a limit on watches.",
 )  # fmt: skip
 
 # Workflows ----------------------------------------------------------------------------------------------------------
 
 NONDETERMINISM = _event(
     "ASSAY2001", "workflow.nondeterminism", _E,
-    "A run does not match its history: the code changed in a way that a replay can see.",
+    "A run does not match its history: the workflow code changed incompatibly.",
     "Deploy the previous code, or put the change behind `ctx:patched`; see [Changing workflows](versioning.md).",
 )  # fmt: skip
 COMMANDS_REJECTED = _event(
@@ -192,18 +192,18 @@ HANDLERS_UNFINISHED = _event(
 )  # fmt: skip
 SIGNALS_LEFT = _event(
     "ASSAY2013", "workflow.signals_left", _W,
-    "A workflow ended with signals that it never took.",
-    "Take them with `ctx:poll_signal` or `ctx:on_signal`, or stop sending them.",
+    "A workflow ended with unprocessed signals.",
+    "Receive them with `ctx:poll_signal` or `ctx:on_signal`, or stop sending them.",
 )  # fmt: skip
 FAILURE_UNAWAITED = _event(
     "ASSAY2014", "workflow.failure_unawaited", _W,
-    "A workflow ended, and nothing had waited for a step that failed.",
+    "A workflow ended without awaiting a step that failed.",
     "Await the future, or catch its failure.",
 )  # fmt: skip
 MEMO_UNREADABLE = _event(
     "ASSAY2015", "workflow.memo_unreadable", _W,
     "A field of the memo cannot be read and is left out.",
-    "Correct whoever set it: values must be JSON.",
+    "Correct the code that set it: values must be JSON.",
 )  # fmt: skip
 LAST_RESULT_UNREADABLE = _event(
     "ASSAY2016", "workflow.last_result_unreadable", _W,
@@ -222,13 +222,13 @@ OUTPUT_DROPPED = _event(
 )  # fmt: skip
 LARGE_SNAPSHOT = _event(
     "ASSAY2019", "workflow.large_snapshot", _W,
-    "A workflow function refers to large tables, which every run copies.",
-    "Move the data that the message names out of what the workflow refers to.",
+    "A workflow function refers to large tables, which are copied into every run.",
+    "Move the data that the message names to where the workflow does not refer to it.",
 )  # fmt: skip
 UPDATE_UNANSWERED = _event(
     "ASSAY2020", "workflow.update_unanswered", _W,
-    "The inputs of the updates in one workflow task are more than the server takes back. It rejects the last ones.",
-    "Send smaller inputs, or fewer updates at once: store large things elsewhere and pass their names.",
+    "The inputs of the updates in one workflow task are too large together. The server rejects the last updates.",
+    "Send smaller inputs, or fewer updates at once: store large values elsewhere and pass their names.",
 )  # fmt: skip
 
 # Activities ---------------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ ACTIVITY_ERROR = _event(
 ACTIVITY_UNKNOWN = _event(
     "ASSAY3003", "activity.not_registered", _W,
     "The worker got an activity that its script does not register. The attempt fails and is retried.",
-    "Register the activity, or give it the task queue of the worker that has it.",
+    "Register the activity, or schedule it on the task queue of the worker that has it.",
 )  # fmt: skip
 ACTIVITY_NOT_REPORTED = _event(
     "ASSAY3004", "activity.not_reported", _E,
@@ -255,7 +255,7 @@ ACTIVITY_NOT_REPORTED = _event(
 )  # fmt: skip
 ACTIVITY_BAD_VALUE = _event(
     "ASSAY3005", "activity.bad_value", _W,
-    "An activity cannot use its input, or its result is not JSON or too large. It is not retried.",
+    "An activity's input is not valid, or its result is not JSON or too large. It is not retried.",
     "Correct the activity, or store the value elsewhere and return its name.",
 )  # fmt: skip
 ACTIVITY_UNREADABLE = _event(
@@ -283,7 +283,7 @@ NEXUS_NOT_REPORTED = _event(
 )  # fmt: skip
 NEXUS_BAD_VALUE = _event(
     "ASSAY4004", "nexus.bad_value", _W,
-    "A function of a Nexus operation returned what cannot be used. It is not retried.",
+    "A function of a Nexus operation returned an invalid value. It is not retried.",
     "Correct the function that the message names.",
 )  # fmt: skip
 
@@ -296,13 +296,13 @@ QUEUE_UNPOLLED = _event(
 )  # fmt: skip
 TRACES_LOST = _event(
     "ASSAY5002", "traces.lost", _W,
-    "The collector did not take the last traces before the process ended.",
-    "Look at the collector.",
+    "The collector did not accept the last traces before the process ended.",
+    "Check the collector.",
 )  # fmt: skip
 TRACES_LOG = _event(
     "ASSAY5003", "traces.log", _W,
     "OpenTelemetry logs a warning or an error, often that the collector does not answer.",
-    "Look at the collector and at `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+    "Check the collector and `OTEL_EXPORTER_OTLP_ENDPOINT`.",
 )  # fmt: skip
 
 # HTTP servers -------------------------------------------------------------------------------------------------------
@@ -314,16 +314,16 @@ HANDLER_FAILED = _event(
 )  # fmt: skip
 REQUEST = _event(
     "ASSAY6002", "http.request", _I,
-    "`http.serve` answered a request, or the client left before; logged with the option `access_log`.",
+    "`http.serve` answered a request, or the client disconnected first; logged with the option `access_log`.",
     "Nothing.",
 )  # fmt: skip
 
-_OF_THE_PROCESS = (
+_PROCESS_EVENTS = (
     *(SCRIPT_FAILED, SCRIPT_FINDING, RESULT_LOST, CORE_ERROR, SDK_LOG),
     *(PROCESS_DIED, PROCESS_UNSTABLE, OUTPUT_DROPPED, SPAWNED_TASK_FAILED, LARGE_SNAPSHOT),
 )
-_OF_CLIENTS = (QUEUE_UNPOLLED, TRACES_LOST, TRACES_LOG)
-_OF_SERVERS = (HANDLER_FAILED, REQUEST)
+_CLIENT_EVENTS = (QUEUE_UNPOLLED, TRACES_LOST, TRACES_LOG)
+_HTTP_EVENTS = (HANDLER_FAILED, REQUEST)
 
-COUNTED = [event for event in CATALOGUE.values() if event not in (*_OF_THE_PROCESS, *_OF_CLIENTS, *_OF_SERVERS)]
-"""What the metric `assay_worker_events` counts: what one worker is known to have reported."""
+COUNTED = [event for event in CATALOGUE.values() if event not in (*_PROCESS_EVENTS, *_CLIENT_EVENTS, *_HTTP_EVENTS)]
+"""The events that the metric `assay_worker_events` counts: those that belong to one worker."""

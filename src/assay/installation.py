@@ -1,4 +1,4 @@
-"""How this assay was installed, for messages that name a command to install more."""
+"""The command that installs an optional dependency, depending on how assay was installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DISTRIBUTION = "assay-lua"
 
 
 def install_command(package: str) -> str:
-    """The command that installs a package beside this assay, in the version that assay asks for."""
+    """Return the command that installs a package next to assay, in the version that assay requires."""
     requirement = shlex.quote(_requirement(package))
     python = shlex.quote(sys.executable)
     if os.path.exists(os.path.join(sys.prefix, "pipx_metadata.json")):

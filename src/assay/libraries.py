@@ -1,6 +1,6 @@
-"""The libraries of a script by name: the globals, and what it gets by `require`, which has a dot in its name.
+"""Libraries that scripts can use: globals, and modules for `require`, whose names contain a dot.
 
-A module is imported when a script first uses its library.
+The Python module of a library is imported when a script first uses it.
 """
 
 from __future__ import annotations
@@ -37,4 +37,4 @@ LIBRARIES: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "yaml": ("assay.builtins.yaml", False),
     }
 )
-"""Library → its module, and whether it is a plain function rather than a table."""
+"""Library → Python module, and whether it is a function rather than a table."""

@@ -1,4 +1,4 @@
-"""Log lines on stderr: what scripts log, and what assay itself reports, as text or as JSON."""
+"""Log lines on stderr, of scripts and of assay itself, as text or JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.events import Event
 
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 process_number: int | None = None
-"""The number of this process among several that run a script, for lines of JSON."""
+"""Number of this process if several run the script, for JSON lines."""
 
 _COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
@@ -23,32 +23,32 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
 
     Args:
         level: A key of `LEVELS`.
-        message: The text.
+        message: The message.
         fields: Plain values by name.
-        event: What kind of event it is, for a line of JSON; what a script logs is none.
+        event: The event, for a JSON line; None if a script logs the line.
     """
-    if not is_wanted(level) or sys.stderr is None:  # closed by whoever started this process
+    if not is_wanted(level) or sys.stderr is None:  # None: the parent process closed stderr
         return
     seconds = time.time()
     now = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
     if is_json():
         kind = {} if event is None else {"event": event.name, "code": event.code}
-        member = {} if process_number is None else {"process": process_number}
-        fields_of_line = {"time": now, "level": level, **kind, **member, "message": message}
-        line = _json(fields_of_line | ({"fields": fields} if fields else {}))
+        process = {} if process_number is None else {"process": process_number}
+        record = {"time": now, "level": level, **kind, **process, "message": message}
+        line = _json(record | ({"fields": fields} if fields else {}))
     else:
         line = _text(now, level, message, fields or {})
     _write(line)
 
 
 def notice(event: Event, message: str, text: str, fields: dict[str, Any] | None = None) -> None:
-    """Write one line of what assay itself reports.
+    """Write one log line about an event of assay itself.
 
     Args:
-        event: What kind of event it is.
-        message: The text as the message of a line of JSON.
-        text: The whole line where lines are text.
-        fields: What it concerns, for a line of JSON.
+        event: The event.
+        message: The message of a JSON line.
+        text: The whole line in text format.
+        fields: Fields of a JSON line.
     """
     if is_json():
         emit(event.severity, message, fields, event)
@@ -62,12 +62,12 @@ def is_json() -> bool:
 
 
 def is_wanted(level: str) -> bool:
-    """Return true if lines of a level are written."""
+    """Return true if the configured level lets lines of `level` through."""
     return LEVELS[level] >= LEVELS.get(os.environ.get("ASSAY_LOG_LEVEL", "info").lower(), LEVELS["info"])
 
 
 def _write(line: str) -> None:
-    """Write a line. One that finds no room or no reader is lost: it must not end the script that it is about."""
+    """Write a line to stderr. Errors are ignored: a full disk or a closed pipe must not end the script."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(line + "\n")

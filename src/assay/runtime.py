@@ -1,4 +1,4 @@
-"""The Python API: a Lua runtime inside a Python program."""
+"""The Python API: an embeddable Lua runtime."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Runtime:
             await lua.run_file("pricing.lua")
             total = await lua.call("total", {"items": [{"price": 3, "count": 2}]})
 
-    Values cross as plain data: `None`, `bool`, `int`, `float`, `str` (`bytes` for what is not UTF-8), `list` and
-    `dict`. A Lua function in a result arrives as a callable whose calls are awaited. Calls run concurrently: while one
-    waits, others continue. A cancelled call raises an error of kind "cancelled" in Lua, where it waits. Runtimes share
-    nothing.
+    Values are passed as plain data: `None`, `bool`, `int`, `float`, `str` (`bytes` if not valid UTF-8), `list` and
+    `dict`. A Lua function in a result becomes an async callable. Calls run concurrently: while one waits, others
+    continue. Cancelling a call raises an error of kind "cancelled" in Lua at the point where it waits. Runtimes are
+    isolated from each other.
 
-    Leaving the block ends spawned tasks and workers. A runtime never ends the process and handles no signals: a script
-    that calls `os.exit` makes its call raise `ScriptExit`, and every later one too.
+    Leaving the block ends spawned tasks and workers. A runtime never ends the process and installs no signal handlers:
+    if a script calls `os.exit`, the call and every later one raise `ScriptExit`.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Runtime:
         stdout: BinaryIO | None = None,
         permissions: Permissions = EVERYTHING,
     ) -> None:
-        """Prepare a runtime; it starts with `async with`.
+        """Create a runtime; `async with` starts it.
 
         Args:
-            folder: Where `require` looks first; the folder of the last `run_file` if left out, or the current one.
-            stdout: A binary stream that gets what `print` prints; `sys.stdout` if left out.
-            permissions: What the Lua code may do; everything if left out. No `assay.toml` is read.
+            folder: Folder that `require` searches first; by default that of the last `run_file`, or the current one.
+            stdout: Binary stream for the output of `print`; `sys.stdout` by default.
+            permissions: Permissions of the Lua code; everything is allowed by default. `assay.toml` is not read.
         """
         self._folder = folder
         self._stdout = stdout
@@ -57,7 +57,7 @@ class Runtime:
         find = Finder(os.fspath(self._folder or "."), self._permissions)
         host = Host(LIBRARIES, find, self._write, self._flush, permissions=self._permissions)
         host.make_function = partial(_Function, self._run)
-        host.on_exit = lambda: None  # the host remembers; the next step of any call raises SystemExit
+        host.on_exit = lambda: None  # the host keeps the SystemExit and raises it in the next step of any call
         self._host = host
         return self
 
@@ -80,7 +80,7 @@ class Runtime:
 
         Args:
             path: The script.
-            arguments: What the script finds in `arg` and in `...`.
+            arguments: Arguments of the script, in `arg` and in `...`.
         """
         host = self._running()
         with open(path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
@@ -98,9 +98,9 @@ class Runtime:
         `os.exit`.
 
         Args:
-            code: Lua source text.
-            arguments: What the code finds in `...`.
-            name: What messages call it: a file's name, or any text behind a "=".
+            code: Lua source code.
+            arguments: Arguments of the code, in `...`.
+            name: Name of the code in error messages: a file name, or "=" and any text.
         """
         host = self._running()
         return await self._run(host, host.load(code.encode(), name), arguments)
@@ -108,17 +108,17 @@ class Runtime:
     async def call(self, function: str, *arguments: Value) -> Value:
         """Call a global Lua function and return its first result.
 
-        Raises LuaError when there is none or when it raises an error, and ScriptExit when it calls `os.exit`.
+        Raises LuaError when it does not exist or raises an error, and ScriptExit when it calls `os.exit`.
 
         Args:
-            function: Its name; dots lead into tables.
-            arguments: What it is called with.
+            function: Name of the function; a dotted name is looked up in tables.
+            arguments: Arguments of the function.
         """
         host = self._running()
-        found = host.find_function(function)
-        if found is None:
+        lua_function = host.find_function(function)
+        if lua_function is None:
             raise LuaError(f"no global function '{function}'")
-        return await self._run(host, found, arguments)
+        return await self._run(host, lua_function, arguments)
 
     async def _run(self, host: Host, function: LuaFunction, arguments: tuple[Value, ...]) -> Value:
         if host is not self._running():
@@ -146,7 +146,7 @@ class Runtime:
 
 
 class _Function(LuaFunction):
-    """A Lua function that a Python program got as a result."""
+    """A Lua function that a call returned to a Python program."""
 
     __slots__ = ("_run",)
 

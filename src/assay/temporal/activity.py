@@ -19,23 +19,23 @@ from assay.temporal.worker.attempt import Attempt, live
 
 library = Library(
     "activity",
-    """The running activity: its heartbeats, its cancellation, and what the server knows of it.
+    """The running activity: heartbeats, cancellation, and information about it.
 
-    The functions work in an activity and in what it spawns with `async.spawn`; anywhere else they raise an error.
+    The functions work in an activity and in tasks that it spawns with `async.spawn`; anywhere else they raise an error.
 
-    An activity with a `heartbeat_timeout` must call `activity.heartbeat` within it, or the server counts the attempt as
-    failed: so the timeout finds a worker that is gone and an activity that hangs. An activity that is registered as
-    `{ run = fn, auto_heartbeat = true }` need not: the worker heartbeats for it, three times in the timeout, also while
-    it waits or computes, and repeats the last details. Then the timeout finds only a worker that is gone or cut off; an
-    activity that hangs is found by its `start_to_close_timeout`.
+    An activity with a `heartbeat_timeout` must call `activity.heartbeat` within that time, or the server counts the
+    attempt as failed: so the timeout detects a crashed worker and a hanging activity. An activity that is registered as
+    `{ run = fn, auto_heartbeat = true }` need not: the worker heartbeats for it, three times per timeout, even while it
+    waits or computes, and repeats the last details. The timeout then detects only a worker that crashed or lost its
+    connection; a hanging activity is detected by its `start_to_close_timeout`.
 
-    A cancellation (the workflow's, a timeout, the end of a worker's `graceful_shutdown_timeout`) arrives with the
-    answer to a heartbeat, or from the worker itself. What the activity then waits for, or else the next thing that it
-    waits for, raises an error of kind "cancelled", once: code that catches it can wait while it cleans up. The
-    activity counts as cancelled if that error leaves it, and as completed if it returns a result all the same.
+    A cancellation (by the workflow, by a timeout, or at the end of the worker's `graceful_shutdown_timeout`) arrives
+    with the response to a heartbeat, or from the worker itself. The current wait of the activity, or else its next one,
+    raises an error of kind "cancelled", once: code that catches it can wait while it cleans up. The activity counts as
+    cancelled if that error leaves it, and as completed if it returns a result all the same.
 
-    Code that computes, and neither waits nor asks `activity.is_cancelled()`, is interrupted by the same error, half a
-    second after its cancellation or the end of its attempt; if it still computes five seconds later, it is ended.
+    Code that computes without waiting or calling `activity.is_cancelled()` is interrupted by the same error, half a
+    second after its cancellation or the end of its attempt; if it still computes five seconds later, it is terminated.
     """,
     needs=NOTHING,
 )
@@ -43,27 +43,27 @@ library = Library(
 
 @dataclass
 class Info:
-    """What an activity knows of itself. Moments are seconds since 1970-01-01 UTC; time limits are seconds.
+    """Information about an activity. Times are seconds since 1970-01-01 UTC; timeouts are seconds.
 
     Attributes:
-        workflow_id: The workflow that waits for it.
-        run_id: The run of that workflow.
-        workflow_type: The name under which the workflow is registered.
-        namespace: The namespace.
-        activity_id: Its id in the workflow.
-        activity_type: The name under which it is registered.
-        attempt: 1, or more when it was tried again.
-        task_token: What `client:complete_activity` takes, as Base64.
-        task_queue: The task queue.
-        is_local: Whether it runs as part of a workflow task.
-        scheduled_time: When the workflow asked for it.
-        current_attempt_scheduled_time: When this attempt was due.
-        started_time: When this attempt began.
-        start_to_close_timeout: How long one attempt may take.
-        schedule_to_close_timeout: How long all attempts may take, with the time in the queue.
-        heartbeat_timeout: How long an attempt may go without a heartbeat.
-        retry_policy: When it is tried again, if the server sent it.
-        priority: Which tasks go first.
+        workflow_id: Id of the workflow that scheduled it.
+        run_id: Run id of that workflow.
+        workflow_type: Type of that workflow.
+        namespace: Namespace.
+        activity_id: Id of the activity, unique in its workflow.
+        activity_type: Type of the activity.
+        attempt: Number of the attempt, from 1.
+        task_token: Token for `client:complete_activity`, in Base64.
+        task_queue: Task queue.
+        is_local: Whether it is a local activity.
+        scheduled_time: Time at which the activity was scheduled.
+        current_attempt_scheduled_time: Time at which this attempt was scheduled.
+        started_time: Time at which this attempt started.
+        start_to_close_timeout: Maximum duration of one attempt.
+        schedule_to_close_timeout: Maximum duration of all attempts, including the time in the queue.
+        heartbeat_timeout: Maximum time between two heartbeats.
+        retry_policy: Retry policy, if the server sent it.
+        priority: Task priority and fairness.
     """
 
     workflow_id: str | None
@@ -88,15 +88,15 @@ class Info:
 
 @dataclass
 class CancellationDetails:
-    """Why an activity was cancelled: each field says whether that is a reason.
+    """Reasons for the cancellation of an activity. Several can be true.
 
     Attributes:
-        cancel_requested: The workflow asked for it.
-        timed_out: It took too long.
-        not_found: The server does not know it any more: its workflow has ended.
-        paused: Somebody paused it.
-        reset: Somebody reset it.
-        worker_shutdown: The worker ends, and `graceful_shutdown_timeout` is over.
+        cancel_requested: Cancellation was requested.
+        timed_out: A timeout expired.
+        not_found: The server no longer knows the activity: its workflow has ended.
+        paused: The activity was paused.
+        reset: The activity was reset.
+        worker_shutdown: The worker is shutting down, and `graceful_shutdown_timeout` has expired.
     """
 
     cancel_requested: bool
@@ -126,13 +126,13 @@ def _moment(timestamp: Timestamp) -> float:
 
 @library.function()
 def heartbeat(details: Json | None = None) -> None:
-    """Tell the server that the activity is alive and how far it is; in a cancelled activity, raise that error.
+    """Send a heartbeat with the activity's progress. Raise an error of kind "cancelled" if the activity is cancelled.
 
-    Every call in a cancelled activity raises it. It does not wait. The server hears of it at once, or when 80 % of
-    the heartbeat timeout (at most 60 seconds) have passed since the heartbeat before; the last details count.
+    Every call in a cancelled activity raises it. It does not wait. Heartbeats are throttled: one is sent at once, or
+    when 80 % of the heartbeat timeout (at most 60 seconds) have passed since the previous one, with the last details.
 
     Args:
-        details: What the next attempt finds in `activity.heartbeat_details()`; the last ones stay when left out.
+        details: Progress for `activity.heartbeat_details()` in the next attempt; if omitted, the last details are kept.
     """
     attempt = _attempt()
     if attempt.notice_cancellation():
@@ -142,13 +142,13 @@ def heartbeat(details: Json | None = None) -> None:
 
 @library.function()
 def heartbeat_details() -> Json | None:
-    """Return the last heartbeat details of the previous attempt; nil if there are none."""
+    """Return the last heartbeat details of the previous attempt, or nil."""
     return _attempt().details_before()
 
 
 @library.function()
 def info() -> Info:
-    """Return what the server knows of the activity."""
+    """Return information about the activity."""
     attempt = _attempt()
     start = attempt.start
     execution = start.workflow_execution
@@ -203,48 +203,48 @@ def is_cancelled() -> bool:
 
 @library.function()
 def cancellation_details() -> CancellationDetails | None:
-    """Return why the activity was cancelled; nil when it was not."""
-    found = _attempt().cancellation
-    if found is None:
+    """Return the reasons for the cancellation of the activity, or nil if it is not cancelled."""
+    details = _attempt().cancellation
+    if details is None:
         return None
     return CancellationDetails(
-        cancel_requested=found.is_cancelled,
-        timed_out=found.is_timed_out,
-        not_found=found.is_not_found,
-        paused=found.is_paused,
-        reset=found.is_reset,
-        worker_shutdown=found.is_worker_shutdown,
+        cancel_requested=details.is_cancelled,
+        timed_out=details.is_timed_out,
+        not_found=details.is_not_found,
+        paused=details.is_paused,
+        reset=details.is_reset,
+        worker_shutdown=details.is_worker_shutdown,
     )
 
 
 @library.function()
 async def wait_for_cancelled() -> None:
-    """Wait until the activity is cancelled; that raises an error of kind "cancelled", as in every wait."""
+    """Wait until the activity is cancelled, then raise an error of kind "cancelled", as every wait does."""
     _attempt()
     await asyncio.Event().wait()
 
 
 @library.function()
 def is_worker_shutdown() -> bool:
-    """Return true if the worker shuts down: the activity has `graceful_shutdown_timeout` left."""
+    """Return true if the worker is shutting down; the activity then has `graceful_shutdown_timeout` to end."""
     return _attempt().shutdown.is_set()
 
 
 @library.function()
 async def wait_for_worker_shutdown() -> None:
-    """Wait until the worker is asked to end. The activity has its `graceful_shutdown_timeout` left then."""
+    """Wait until the worker begins to shut down; the activity then has `graceful_shutdown_timeout` to end."""
     await _attempt().shutdown.wait()
 
 
 @library.function()
 def complete_async() -> None:
-    """Leave the activity open when its function returns: a client completes it later.
+    """Leave the activity open when its function returns, for a client to complete it later.
 
-    What the function returns is ignored; an error that it raises still fails the activity. The client needs
-    `activity.info().task_token`, or the ids: see `client:complete_activity`. From the return on, heartbeats are the
-    client's business too.
+    The function's result is ignored; an error that it raises still fails the activity. The client needs
+    `activity.info().task_token`, or the ids: see `client:complete_activity`. Once the function has returned, the client
+    must also send the heartbeats.
     """
     attempt = _attempt()
     if attempt.start.is_local:
-        raise BuiltinError("a local activity cannot be completed later")
+        raise BuiltinError("a local activity cannot be completed asynchronously")
     attempt.completes_later = True

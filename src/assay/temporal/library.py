@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from assay.temporal.worker.options import WorkerOptions
     from assay.temporal.worker.worker import Worker
 
-# Clients need nothing of the worker, and workers nothing of the client: each is imported by the first call of a
-# function that has it in its signature. The names of the client's methods are here because they are functions too.
+# Client and worker are independent; each is imported by the first call of a function that has it in its signature.
+# The methods of the client are listed here because each is also a function of this module.
 CLIENT_METHODS = (
     *("start_workflow", "execute_workflow", "update_with_start"),
     *("signal_workflow", "query_workflow", "update_workflow"),
@@ -35,8 +35,8 @@ library = Library(
     "temporal",
     """Temporal: a client for workflows, and a worker that runs Lua functions as workflows and activities.
 
-    After a `temporal.connect`, every method of the client is also a function of this module and acts on that last
-    connection.
+    Every method of the client is also a function of this module, which acts on the connection of the last
+    `temporal.connect`.
     """,
     lua=os.path.join(os.path.dirname(__file__), "temporal.lua"),
     constants={"schedules": "The schedules of the last connection, with the methods of `client.schedules`."},
@@ -66,7 +66,7 @@ async def connect(host: Host, options: ConnectionOptions | None = None) -> Clien
     """Connect to a Temporal server.
 
     Args:
-        options: Where the server is.
+        options: Options of the connection.
     """
     from assay.temporal.client import Client, ConnectionOptions
     from assay.temporal.client.connect import connect_client
@@ -99,10 +99,10 @@ def _schedules(client: Client) -> Schedules:
 
 @library.function(types="assay.temporal.client")
 async def start(host: Host, options: StartConnectionOptions) -> Started:
-    """Start a workflow without a client: connect as `temporal.connect` does, and start.
+    """Connect as `temporal.connect` does, start a workflow and close the connection.
 
     Args:
-        options: Where the server is and what to start.
+        options: Options of the connection and of the workflow.
     """
     from assay.temporal.client import Client, start_workflow
     from assay.temporal.client.connect import connect_client
@@ -115,10 +115,10 @@ async def start(host: Host, options: StartConnectionOptions) -> Started:
 
 @library.function(types="assay.temporal.worker.worker")
 async def worker(host: Host, options: WorkerOptions) -> Worker:
-    """Start a worker. The script keeps running until it is shut down.
+    """Start a worker. The script keeps running until the worker is shut down.
 
     Args:
-        options: Where the server is, the task queue, and what the worker runs.
+        options: Options of the connection, the task queue, and the workflows and activities to register.
     """
     import asyncio
 
@@ -126,7 +126,7 @@ async def worker(host: Host, options: WorkerOptions) -> Worker:
 
     running = Worker(host, options)
     starting = asyncio.ensure_future(running.start())
-    await asyncio.sleep(0)  # from now on it connects, on a thread of its own
+    await asyncio.sleep(0)  # let it begin to connect, on a separate thread
     if host.services.before_start is not None:
         host.services.before_start(running)
     await starting

@@ -1,9 +1,9 @@
--- The functions of the module that act on the last connection.
+-- Functions of the module `temporal` that act on the last connection.
 local host, internal = ...
 
 local client
 
--- Only in a workflow's state do objects have numbers.
+-- `number_of` exists only in a workflow's state.
 local NO_CLIENT = host.number_of and "not allowed in a workflow: workflow code cannot do I/O; use an activity"
   or "no connection yet: call temporal.connect first"
 
