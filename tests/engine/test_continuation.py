@@ -102,7 +102,7 @@ def test_the_handler_of_an_update_cannot_call_it(drive: Drive) -> None:
     """)
     driver.start()
     rejected = driver.send(jobs.update("u"))[1]["update_response"]["rejected"]
-    assert "not allowed in the handler of an update" in rejected["message"]
+    assert "not allowed in an update handler" in rejected["message"]
 
 
 def test_an_input_that_is_too_large_is_an_error(drive: Drive) -> None:

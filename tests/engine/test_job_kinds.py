@@ -221,7 +221,7 @@ def test_a_signal_to_a_workflow_that_does_not_run(drive: Drive) -> None:
     driver = outcome(drive, 'ctx:signal_workflow({ workflow_id = "w", signal_name = "s" })')
     given = jobs.application("not there", "ExternalWorkflowExecutionNotFound")
     failed = result(driver.send(jobs.signal_sent(1, given)))
-    assert (failed["kind"], failed["message"]) == ("not_found", "ctx:signal_workflow: no workflow 'w' runs")
+    assert (failed["kind"], failed["message"]) == ("not_found", "ctx:signal_workflow: no running workflow 'w'")
 
 
 def test_a_cancel_request_has_arrived(drive: Drive) -> None:

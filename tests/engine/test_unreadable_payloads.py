@@ -122,7 +122,7 @@ def test_as_a_result(drive: Drive, step: str, payload: Payload, why: str) -> Non
         driver.send(jobs.child_started(1))
     first, second, problem, _ = result(driver.send(job(1, payload)))
     assert (first, second) == (False, False)
-    assert f"the result of {title} cannot be read: {why}" in problem
+    assert f"cannot read the result of {title}: {why}" in problem
 
 
 @pytest.mark.parametrize("step", RESULTS)
@@ -133,7 +133,8 @@ def test_an_uncaught_result_fails_the_workflow(drive: Drive, step: str) -> None:
     if step == "child":
         driver.send(jobs.child_started(1))
     message = failure(driver.send(job(1, jobs.raw(b"NaN"))))["message"]
-    assert message.startswith(f"workflow.lua:1: ctx:execute_{call.partition('(')[0]}: the result of {title} cannot be ")
+    method = f"ctx:execute_{call.partition('(')[0]}"
+    assert message.startswith(f"workflow.lua:1: {method}: cannot read the result of {title}: ")
 
 
 @each_payload

@@ -158,7 +158,7 @@ async def test_futures(lua: Script, name: str) -> None:
         ]
         assert await session.run("All") == [
             *(0.3, True, "spawned", "local", "child", False, "BROKEN", "cancelled", "cancelled"),
-            *(False, "timeout", "ctx:await_all: they have not all ended within 0.1 s", 0, "packed"),
+            *(False, "timeout", "ctx:await_all: timed out after 0.1 s", 0, "packed"),
         ]
         assert await session.run("Any") == [
             *([2, "quick", 2], [2, "quick", 2], 0, False, "BROKEN", "cancelled"),
@@ -167,8 +167,8 @@ async def test_futures(lua: Script, name: str) -> None:
             "ctx:spawn: bad argument 'function' (function expected, got string)",
             "ctx:await_all: bad argument 'futures', item 2 (Future expected, got number)",
             "ctx:await_any: bad argument 'futures' (at least one expected)",
-            "ctx:await_all: the timeout goes into a table of its own: ctx:await_all({…}, { timeout = seconds })",
-            "future:signal: only the future of a child workflow takes signals",
+            "ctx:await_all: pass the timeout in a second table: ctx:await_all({…}, { timeout = seconds })",
+            "future:signal: only futures of child workflows accept signals",
             "async.spawn: not allowed in a workflow: use ctx:spawn",
             "ctx:start_activity: bad option 'args' ('args' and the input argument are mutually exclusive: pass nil)",
             "future:get: bad argument 'self' (Future expected, got nil; methods are called with a colon)",

@@ -258,7 +258,7 @@ async def test_updates(lua: Script, name: str) -> None:
         assert commands(await handle.fetch_history()) == commands(before)
         assert await handle.query("total") == 13
         assert (await handle.execute_update("again")).startswith(
-            "ctx:continue_as_new: not allowed in the handler of an update"
+            "ctx:continue_as_new: not allowed in an update handler"
         )
         await handle.execute_update("finish")
         assert await session.end(handle) == [13, 0]

@@ -56,8 +56,8 @@ def test_signals_and_cancels_another_workflow(lua: Script, name: str) -> None:
     )
     asked, uncaught, signalled, bare, cancelled = value
     assert asked[:2] == [
-        {"kind": "not_found", "message": "ctx:signal_workflow: no workflow 'nobody' runs"},
-        {"kind": "not_found", "message": "ctx:cancel_workflow: no workflow 'nobody' runs"},
+        {"kind": "not_found", "message": "ctx:signal_workflow: no running workflow 'nobody'"},
+        {"kind": "not_found", "message": "ctx:cancel_workflow: no running workflow 'nobody'"},
     ]
     assert asked[2]["message"] == "ctx:signal_workflow: unknown option 'signal' (did you mean 'signal_name'?)"
     assert asked[3]["message"] == "ctx:cancel_workflow: bad option 'workflow_id' (string expected, got number)"

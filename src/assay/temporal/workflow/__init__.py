@@ -1,5 +1,5 @@
-"""Workflows: an activation of Core comes in, commands go out.
+"""Workflow execution: activations from Core in, commands out.
 
-`runs` keeps the runs of a worker, `run/` is the engine of one run, `ctx/` what a workflow function calls as `ctx`, and
-`sandbox/` the Lua state that can do nothing a replay could not repeat. Imports go in this order.
+`runs` holds the cached runs of a worker, `ctx/` is the API that workflow functions call as `ctx`, `run/` is the engine
+of one run, and `sandbox/` is the deterministic Lua state of a run. Imports go in this order.
 """

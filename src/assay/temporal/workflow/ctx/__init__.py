@@ -1,1 +1,1 @@
-"""`ctx`, what a workflow function gets: one file per topic, each method a command or something to wait for."""
+"""The `ctx` API of workflow functions, one file per topic. Most methods send a command or wait for a result."""

@@ -1,4 +1,4 @@
-"""`ctx`: activities, local activities and side effects."""
+"""Methods of `ctx` for activities, local activities and side effects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from assay.lua.values import Json, Name
 from assay.temporal.core.protos import ActivityCancellationType, WorkflowCommand
 from assay.temporal.data import failures, payloads
 from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions, priority
-from assay.temporal.workflow.ctx.calls import arguments, set_time, settled
-from assay.temporal.workflow.ctx.futures import Future, StepFuture
-from assay.temporal.workflow.run.activities import Activity, LocalActivity, outcome
+from assay.temporal.workflow.ctx.calls import input_payloads, set_time, wait_uncancelled
+from assay.temporal.workflow.ctx.futures import CommandFuture, Future
+from assay.temporal.workflow.run.activities import Activity, LocalActivity
+from assay.temporal.workflow.run.commands import start_and_wait
 from assay.temporal.workflow.run.outbound import set_summary
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError
@@ -34,18 +35,19 @@ _CANCELLATION = {
 
 @dataclass(kw_only=True)
 class _Options:
-    """What both kinds of activities take.
+    """Options that activities and local activities share.
 
     Attributes:
-        args: Several arguments in place of the one input, for activities of other languages.
-        start_to_close_timeout: How long one attempt may take.
-        schedule_to_close_timeout: How long all attempts may take, with the time in the queue.
-        schedule_to_start_timeout: How long an attempt may wait for a worker.
-        retry_policy: When and how often to try again.
-        cancellation_type: When a cancelled activity ends for the workflow: "try_cancel" at once, and the activity is
-            asked; "wait_completed" when the activity has ended; "abandon" at once, without asking the activity.
-        activity_id: Its id; a number when left out.
-        summary: What the Web UI and the history show beside it.
+        args: Multiple arguments instead of the single input, for activities written in other languages.
+        start_to_close_timeout: Maximum time of a single attempt.
+        schedule_to_close_timeout: Maximum time of all attempts together, including time in the task queue.
+        schedule_to_start_timeout: Maximum time that an attempt may wait for a worker.
+        retry_policy: Retry policy.
+        cancellation_type: How a cancellation is handled: "try_cancel" requests cancellation of the activity and raises
+            at once; "wait_completed" requests it and waits until the activity has ended; "abandon" raises at once and
+            does not notify the activity.
+        activity_id: Activity id; defaults to a number.
+        summary: Short description, shown in the Web UI and the history.
     """
 
     args: list[Json] | None = None
@@ -58,8 +60,8 @@ class _Options:
     summary: str | None = None
 
     def write(self, run: Run, target: Any, value: Json | None) -> None:
-        """Write what both kinds take into the command's message."""
-        target.arguments.extend(arguments(run, value, self.args))
+        """Copy the shared options into the protobuf message of a command."""
+        target.arguments.extend(input_payloads(run, value, self.args))
         start_to_close = self.start_to_close_timeout
         if start_to_close is None and self.schedule_to_close_timeout is None:
             start_to_close = DEFAULT_TIMEOUT
@@ -74,12 +76,12 @@ class _Options:
 
 @dataclass(kw_only=True)
 class ActivityOptions(_Options):
-    """How an activity is run. All times are seconds.
+    """Options of an activity. All times are in seconds.
 
     Attributes:
-        heartbeat_timeout: How long an attempt may go without a heartbeat.
-        task_queue: Where its worker looks for it; the workflow's own when left out.
-        priority: Who goes first when workers are busy: a table, or only its `priority_key`.
+        heartbeat_timeout: Maximum time between two heartbeats of an attempt.
+        task_queue: Task queue; defaults to the task queue of the workflow.
+        priority: Task priority and fairness: a table, or just the `priority_key`.
     """
 
     heartbeat_timeout: float | None = None
@@ -87,7 +89,7 @@ class ActivityOptions(_Options):
     priority: int | PriorityOptions | None = None
 
     def command(self, run: Run, name: str, value: Json | None) -> WorkflowCommand:
-        """Return the command that schedules it."""
+        """Return the command that schedules the activity."""
         command = WorkflowCommand()
         target = command.schedule_activity
         target.activity_type = name
@@ -103,16 +105,16 @@ class ActivityOptions(_Options):
 
 @dataclass(kw_only=True)
 class LocalActivityOptions(_Options):
-    """How a local activity is run. All times are seconds.
+    """Options of a local activity. All times are in seconds.
 
     Attributes:
-        local_retry_threshold: Waits between attempts that are longer are timers of the server; 60 when left out.
+        local_retry_threshold: Retry delays longer than this use a timer of the server; defaults to 60.
     """
 
     local_retry_threshold: float | None = None
 
     def command(self, run: Run, name: str, value: Json | None) -> WorkflowCommand:
-        """Return the command that schedules it."""
+        """Return the command that schedules the activity."""
         command = WorkflowCommand()
         target = command.schedule_local_activity
         target.activity_type = name
@@ -123,7 +125,7 @@ class LocalActivityOptions(_Options):
 
 
 class Activities:
-    """Steps whose results are in the history."""
+    """Activities and side effects, whose results are recorded in the history."""
 
     _run: Run
 
@@ -131,27 +133,27 @@ class Activities:
     async def execute_activity(
         self, name: Name, input: Json | None = None, options: ActivityOptions | None = None
     ) -> Json:
-        """Run an activity and return its result; its failure, after the last retry, is raised.
+        """Run an activity and return its result. Raises the activity's failure after the last retry.
 
         Args:
-            name: The name under which a worker registered it.
-            input: What it gets.
-            options: Time limits and retries; one attempt may take 300 seconds by default.
+            name: Name under which a worker has registered the activity.
+            input: Input of the activity.
+            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
         """
-        return await outcome(self._schedule(name, input, options))  # type: ignore[return-value]
+        return await start_and_wait(self._schedule(name, input, options))  # type: ignore[return-value]
 
     @method
     def start_activity(self, name: Name, input: Json | None = None, options: ActivityOptions | None = None) -> Future:
-        """Start an activity and return its future.
+        """Start an activity and return a future for its result.
 
         Args:
-            name: The name under which a worker registered it.
-            input: What it gets.
-            options: Time limits and retries; one attempt may take 300 seconds by default.
+            name: Name under which a worker has registered the activity.
+            input: Input of the activity.
+            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
         """
-        step = self._schedule(name, input, options)
-        step.start()
-        return StepFuture(self._run, f"activity '{name}'", step)
+        activity = self._schedule(name, input, options)
+        activity.start()
+        return CommandFuture(self._run, f"activity '{name}'", activity)
 
     def _schedule(self, name: str, value: Json | None, options: ActivityOptions | None) -> Activity:
         command = (options or _DEFAULT).command(self._run, name, value)
@@ -164,40 +166,42 @@ class Activities:
     async def execute_local_activity(
         self, name: Name, input: Json | None = None, options: LocalActivityOptions | None = None
     ) -> Json:
-        """Run an activity in this worker, without a task queue, and return its result; its failure is raised.
+        """Run an activity in this worker, without a task queue, and return its result. Raises the activity's failure.
 
-        For steps of less than a few seconds: the workflow processes no other events until it completes.
+        Use it for activities that take at most a few seconds: the workflow processes no other events until the local
+        activity completes.
 
         Args:
-            name: The name under which this worker registered it.
-            input: What it gets.
-            options: Time limits and retries; one attempt may take 300 seconds by default.
+            name: Name under which this worker has registered the activity.
+            input: Input of the activity.
+            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
         """
-        return await outcome(self._schedule_local(name, input, options))  # type: ignore[return-value]
+        return await start_and_wait(self._schedule_local(name, input, options))  # type: ignore[return-value]
 
     @method
     def start_local_activity(
         self, name: Name, input: Json | None = None, options: LocalActivityOptions | None = None
     ) -> Future:
-        """Start an activity in this worker, without a task queue, and return its future.
+        """Start an activity in this worker, without a task queue, and return a future for its result.
 
-        Local activities run at the same time, but end for the workflow in the order in which they were started. They
-        are for steps of less than a few seconds: the workflow processes no other events until they complete.
+        Local activities run concurrently, but their results reach the workflow in the order in which they were started.
+        Use them for activities that take at most a few seconds: the workflow processes no other events until they
+        complete.
 
         Args:
-            name: The name under which this worker registered it.
-            input: What it gets.
-            options: Time limits and retries; one attempt may take 300 seconds by default.
+            name: Name under which this worker has registered the activity.
+            input: Input of the activity.
+            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
         """
-        step = self._schedule_local(name, input, options)
-        step.start()
-        return StepFuture(self._run, f"local activity '{name}'", step)
+        activity = self._schedule_local(name, input, options)
+        activity.start()
+        return CommandFuture(self._run, f"local activity '{name}'", activity)
 
     def _schedule_local(self, name: str, value: Json | None, options: LocalActivityOptions | None) -> LocalActivity:
         command = (options or _LOCAL_DEFAULT).command(self._run, name, value)
         known = self._run.settings.local_activities
         if known is not None and name not in known:
-            # Not the workflow's fault: a worker that has the activity carries the run on.
+            # Fails only the workflow task, so that a worker with the activity can continue the run.
             raise HostFailure(RuntimeError(f"local activity '{name}' is not registered with this worker"))
         if self._run.settings.spans is not None:
             self._run.settings.spans.called(self._run, f"StartActivity:{name}", command.schedule_local_activity.headers)
@@ -205,19 +209,19 @@ class Activities:
 
     def _add(self, command: WorkflowCommand) -> LocalActivity:
         self._run.outbound.check(command)
-        step = LocalActivity(self._run.outbound, command)
-        self._run.local_activities.append(step)
-        return step
+        activity = LocalActivity(self._run.outbound, command)
+        self._run.local_activities.append(activity)
+        return activity
 
     @method
     async def side_effect(self, function: LuaFunction) -> Json:
-        """Run a function once in the life of the run, with the real clock and randomness; return its result.
+        """Run a function once, with the real clock and real randomness, and return its result.
 
-        The result is in the history, a replay returns it without running the function. It runs on a copy of what it
-        reaches: what it assigns is gone afterwards, only its result comes back.
+        The result is recorded in the history; a replay returns it without running the function. The function runs on a
+        copy of all variables that it references: assignments are discarded, and only the result is returned.
 
         Args:
-            function: What to run. It must not wait.
+            function: Function to run. It must not wait.
         """
         run = self._run
         key = run.add_side_effect(function)
@@ -227,13 +231,13 @@ class Activities:
         target.arguments.extend([payloads.to_payload(Json.of(item)) for item in (run.start.run_id, key)])
         target.start_to_close_timeout.FromSeconds(SIDE_EFFECT_TIMEOUT)
         target.retry_policy.maximum_attempts = 1
-        step = self._add(command)
-        step.start()
+        activity = self._add(command)
+        activity.start()
         try:
-            return await settled(run, step)  # type: ignore[no-any-return]
+            return await wait_uncancelled(run, activity)  # type: ignore[no-any-return]
         except ErrorObject as error:
             cause = error.fields.get("cause") or {}
-            if cause.get("type") == SIDE_EFFECT_ACTIVITY:  # it is not recorded then: it runs again
+            if cause.get("type") == SIDE_EFFECT_ACTIVITY:  # a limit was reached: retry, do not record
                 raise HostFailure(WorkflowLimitError(cause["message"])) from None
             origin = error.origin
             assert isinstance(origin, failures.FailureOrigin)

@@ -1,4 +1,4 @@
-"""What all calls out of a workflow have in common: their arguments, their options and how they are waited for."""
+"""Helpers shared by the methods of `ctx`: timeouts, payloads of arguments, and waits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from assay.temporal.workflow.run.timers import Timer
 
 @dataclass(kw_only=True)
 class WaitOptions:
-    """How long to wait.
+    """Options of a wait.
 
     Attributes:
-        timeout: Seconds; without it as long as it takes. With 0, or less, only what is there already counts.
+        timeout: Maximum time to wait, in seconds; unlimited when omitted. With 0 or less, the call does not wait.
     """
 
     timeout: float | None = None
@@ -30,34 +30,34 @@ class WaitOptions:
 
 @dataclass(kw_only=True)
 class ConditionOptions(WaitOptions):
-    """How long to wait, and how that is shown.
+    """Options of a wait with a named timer.
 
     Attributes:
-        timeout_summary: What the Web UI and the history show beside the timer of the timeout.
+        timeout_summary: Short description of the timeout's timer, shown in the Web UI and the history.
     """
 
     timeout_summary: str | None = None
 
 
-def within(options: WaitOptions | None) -> float | None:
-    """Return the seconds that a wait may take: not above 0 when a deadline is over, as `deadline - ctx:now()` is."""
+def timeout_of(options: WaitOptions | None) -> float | None:
+    """Return the timeout in seconds, or None. It may be negative, as in `deadline - ctx:now()`. Raises BuiltinError."""
     timeout = options.timeout if options else None
     if timeout is not None and not timeout <= MAX_SECONDS:
         raise BuiltinError(f"bad option 'timeout' (a number of seconds expected, got {timeout:g})")
     return timeout
 
 
-async def until(run: Run, entry: Entry[bool], seconds: float | None, summary: str | None = None) -> bool:
-    """Wait for an entry that ends with true; false when a timer of the server ends first."""
+async def wait_with_timeout(run: Run, entry: Entry[bool], seconds: float | None, summary: str | None = None) -> bool:
+    """Wait for an entry and return its result; return false if a timer fires first."""
     if seconds is None:
         return await entry
     timer = Timer(run.outbound, seconds, summary).start()
 
-    def give_up() -> None:
+    def time_out() -> None:
         if not entry.is_done:
             entry.resolve(False)
 
-    timer.when_done(give_up)
+    timer.when_done(time_out)
     try:
         return await entry
     finally:
@@ -65,7 +65,7 @@ async def until(run: Run, entry: Entry[bool], seconds: float | None, summary: st
 
 
 def set_time(target: Any, name: str, value: float | None) -> None:
-    """Set a time option, when it is given, in a message of Temporal's."""
+    """Set a protobuf duration from an option in seconds, unless it is None. Raises BuiltinError."""
     if value is None:
         return
     if not 0 < value <= MAX_SECONDS:
@@ -76,28 +76,28 @@ def set_time(target: Any, name: str, value: float | None) -> None:
     target.FromNanoseconds(nanoseconds)
 
 
-def arguments(run: Run, value: Json | None, several: list[Json] | None = None) -> list[Payload]:
-    """Return the payloads of a call: one input, or the option `args` in its place."""
-    if several is not None:
+def input_payloads(run: Run, value: Json | None, args: list[Json] | None = None) -> list[Payload]:
+    """Return the payloads of the single input, or of the option `args`. Raises BuiltinError."""
+    if args is not None:
         if value is not None:
             raise BuiltinError("bad option 'args' ('args' and the input argument are mutually exclusive: pass nil)")
-        given = several
+        values = args
     else:
-        given = [] if value is None else [value]
-    for item in given:
+        values = [] if value is None else [value]
+    for item in values:
         check_size(run, "the input", item)
-    return [payloads.to_payload(item) for item in given]
+    return [payloads.to_payload(item) for item in values]
 
 
-def check_size(run: Run, what: str, value: Json) -> None:
-    """Raise BuiltinError when the server would refuse a value."""
-    problem = payloads.too_large(what, len(value), run.settings.payload_limit)
+def check_size(run: Run, name: str, value: Json) -> None:
+    """Raise BuiltinError if a value exceeds the payload limit of the server."""
+    problem = payloads.too_large(name, len(value), run.settings.payload_limit)
     if problem is not None:
         raise BuiltinError(problem)
 
 
 def set_memo(run: Run, target: Any, fields: Mapping[str, Json] | None) -> None:
-    """Set the fields of a memo in a message of Temporal's. Raises BuiltinError when the server would refuse them."""
+    """Set the fields of a protobuf memo. Raises BuiltinError if they exceed the payload limit of the server."""
     size = sum(len(name.encode()) + len(value) for name, value in (fields or {}).items())
     problem = payloads.too_large("the memo", size, run.settings.payload_limit)
     if problem is not None:
@@ -107,7 +107,7 @@ def set_memo(run: Run, target: Any, fields: Mapping[str, Json] | None) -> None:
 
 
 def set_attributes(target: Any, values: Mapping[str, Value] | None) -> None:
-    """Set search attributes, those that are not null, in a message of Temporal's."""
+    """Set protobuf search attributes, except for those that are null."""
     if not values:
         return
 
@@ -116,8 +116,8 @@ def set_attributes(target: Any, values: Mapping[str, Value] | None) -> None:
             target[change.key.name].CopyFrom(search_attributes.to_payload(change))
 
 
-async def settled(run: Run, entry: Entry[Any]) -> Any:
-    """Wait for what no cancel may interrupt; a cancel meanwhile is met by the next wait."""
+async def wait_uncancelled(run: Run, entry: Entry[Any]) -> Any:
+    """Wait for an entry without being interrupted; a cancellation in the meantime applies to the fiber's next wait."""
     is_cancelled = False
     while not entry.is_done:
         try:

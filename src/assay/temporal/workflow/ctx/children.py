@@ -1,4 +1,4 @@
-"""`ctx`: child workflows."""
+"""Methods of `ctx` for child workflows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from assay.temporal.data.options import (
     priority,
     versioning_override,
 )
-from assay.temporal.workflow.ctx.calls import arguments, set_attributes, set_memo, set_time
-from assay.temporal.workflow.ctx.futures import Future, StepFuture
-from assay.temporal.workflow.ctx.others import signal_child
-from assay.temporal.workflow.run.activities import outcome
+from assay.temporal.workflow.ctx.calls import input_payloads, set_attributes, set_memo, set_time
+from assay.temporal.workflow.ctx.external import signal_child
+from assay.temporal.workflow.ctx.futures import CommandFuture, Future
 from assay.temporal.workflow.run.children import Child
+from assay.temporal.workflow.run.commands import start_and_wait
 from assay.temporal.workflow.run.outbound import metadata
 from assay.temporal.workflow.run.run import Run
 
@@ -35,29 +35,30 @@ _CANCELLATION = {
 
 @dataclass(kw_only=True)
 class ChildOptions:
-    """How a child workflow is started. All times are seconds.
+    """Options of a child workflow. All times are in seconds.
 
     Attributes:
-        args: Several arguments in place of the one input, for workflows of other languages.
-        workflow_id: Its id; one made of the run's own random numbers when left out.
-        task_queue: Where its worker looks for it; the workflow's own when left out.
-        parent_close_policy: What happens to it when this workflow ends first.
-        cancellation_type: When a cancelled child ends for this workflow: "wait_completed" when it has ended,
-            "wait_requested" when it has been asked to, "try_cancel" at once; "abandon" at once, and it is not asked.
-        id_reuse_policy: Whether the id of a workflow that has ended may be used again: always, only if that one did not
-            complete, or never.
-        execution_timeout: How long it may take with its retries and continuations.
-        run_timeout: How long one run may take.
-        task_timeout: How long one workflow task may take.
-        retry_policy: When the whole child is tried again.
-        cron_schedule: Run it again and again at these times.
-        memo: Values by name that are shown with it.
-        search_attributes: Values by name by which it can be found.
-        static_summary: One line about it for the Web UI, in Markdown.
-        static_details: More about it, in Markdown.
-        priority: Who goes first when workers are busy: a table, or only its `priority_key`.
-        versioning_override: Which version of a deployment runs it, whatever its worker says: one that a table names, or
-            "auto_upgrade" for the current one at each step.
+        args: Multiple arguments instead of the single input, for workflows written in other languages.
+        workflow_id: Workflow id; defaults to a generated id that replays repeat.
+        task_queue: Task queue; defaults to the task queue of this workflow.
+        parent_close_policy: What happens to the child if this workflow ends first.
+        cancellation_type: How a cancellation is handled: "wait_completed" requests cancellation of the child and waits
+            until it has ended; "wait_requested" waits until the request is recorded; "try_cancel" requests it and
+            raises at once; "abandon" raises at once and does not notify the child.
+        id_reuse_policy: Whether the id of a closed workflow may be reused: always, only if that workflow did not
+            complete successfully, or never.
+        execution_timeout: Maximum time of the execution, including retries and continue-as-new.
+        run_timeout: Maximum time of a single run.
+        task_timeout: Maximum time of a single workflow task.
+        retry_policy: Retry policy of the child workflow.
+        cron_schedule: Cron expression on which the child runs repeatedly.
+        memo: Memo fields by name, shown with the workflow.
+        search_attributes: Search attributes by name.
+        static_summary: One-line description for the Web UI, in Markdown.
+        static_details: Detailed description for the Web UI, in Markdown.
+        priority: Task priority and fairness: a table, or just the `priority_key`.
+        versioning_override: Deployment version that runs the child, overriding the behavior set by its worker: a table
+            pins it to that version, "auto_upgrade" uses the current version for each workflow task.
     """
 
     args: list[Json] | None = None
@@ -79,14 +80,14 @@ class ChildOptions:
     versioning_override: Literal["auto_upgrade"] | VersionOverride | None = None
 
     def command(self, run: Run, type: str, value: Json | None) -> WorkflowCommand:
-        """Return the command that starts it."""
+        """Return the command that starts the child."""
         command = WorkflowCommand()
         target = command.start_child_workflow_execution
         target.namespace = run.settings.namespace
         target.workflow_id = self.workflow_id or run.name()
         target.workflow_type = type
         target.task_queue = self.task_queue or run.settings.task_queue
-        target.input.extend(arguments(run, value, self.args))
+        target.input.extend(input_payloads(run, value, self.args))
         set_time(target.workflow_execution_timeout, "execution_timeout", self.execution_timeout)
         set_time(target.workflow_run_timeout, "run_timeout", self.run_timeout)
         set_time(target.workflow_task_timeout, "task_timeout", self.task_timeout)
@@ -105,14 +106,14 @@ class ChildOptions:
         override = versioning_override(self.versioning_override)
         if override is not None:
             target.versioning_override.CopyFrom(override._to_proto())
-        shown = metadata(self.static_summary, self.static_details)
-        if shown is not None:
-            command.user_metadata.CopyFrom(shown)
+        user_metadata = metadata(self.static_summary, self.static_details)
+        if user_metadata is not None:
+            command.user_metadata.CopyFrom(user_metadata)
         return command
 
 
-class ChildFuture(StepFuture):
-    """A child workflow."""
+class ChildFuture(CommandFuture):
+    """Future of a child workflow."""
 
     def __init__(self, run: Run, type: str, child: Child) -> None:
         super().__init__(run, f"child workflow '{type}'", child)
@@ -133,7 +134,7 @@ class ChildFuture(StepFuture):
 
 
 class Children:
-    """Workflows that this one starts."""
+    """Child workflows."""
 
     _run: Run
 
@@ -141,25 +142,25 @@ class Children:
     async def execute_child_workflow(
         self, type: Name, input: Json | None = None, options: ChildOptions | None = None
     ) -> Json:
-        """Start a child workflow, wait for its end and return its result; its failure is raised.
+        """Run a child workflow and return its result. Raises the child's failure.
 
         Args:
-            type: The name under which a worker registered it.
-            input: What it gets.
-            options: How it is started.
+            type: Name under which a worker has registered the workflow.
+            input: Input of the workflow.
+            options: Child workflow options.
         """
-        return await outcome(self._begin(type, input, options))  # type: ignore[return-value]
+        return await start_and_wait(self._begin(type, input, options))  # type: ignore[return-value]
 
     @method
     def start_child_workflow(
         self, type: Name, input: Json | None = None, options: ChildOptions | None = None
     ) -> Future:
-        """Start a child workflow and return its future.
+        """Start a child workflow and return a future for its result.
 
         Args:
-            type: The name under which a worker registered it.
-            input: What it gets.
-            options: How it is started.
+            type: Name under which a worker has registered the workflow.
+            input: Input of the workflow.
+            options: Child workflow options.
         """
         child = self._begin(type, input, options)
         self._run.enqueue(child.start)

@@ -1,50 +1,50 @@
--- Futures and conditions: what of them stays on the Lua side. A future's results, or its error, are fetched once and
--- kept with it, so that everyone who asks gets the same.
+-- The Lua side of futures and conditions. The results of a future, or its error, are fetched from Python once and
+-- cached, so that every call of `get` returns the same values.
 local host = ...
 
 local error, next, rawget, setmetatable, type = error, next, rawget, setmetatable, type
-local guarded = host["_G.pcall"]
+local script_pcall = host["_G.pcall"]
 local pack, unpack = table.pack, table.unpack
 
 local await_all, await_any = host.method("Context", "_await_all"), host.method("Context", "_await_any")
 local spawn, wait_condition = host.method("Context", "_spawn"), host.method("Context", "_wait_condition")
 local get_future, take_future = host.method("Future", "_get"), host.method("Future", "_take")
 
-local outcomes = setmetatable({}, host.WEAK_KEYS) -- future -> true and its results, or false and its error
+local cache = setmetatable({}, host.WEAK_KEYS) -- future -> { true, results… } or { false, error }
 
--- The results of a future that has ended; raises its error.
+-- Returns the results of a future that has ended, or raises its error.
 local function take(f)
-  local outcome = outcomes[f]
-  if not outcome then
-    outcome = pack(guarded(take_future, f))
-    outcomes[f] = outcome
+  local cached = cache[f]
+  if not cached then
+    cached = pack(script_pcall(take_future, f))
+    cache[f] = cached
   end
-  if outcome[1] then
-    return unpack(outcome, 2, outcome.n)
+  if cached[1] then
+    return unpack(cached, 2, cached.n)
   end
-  error(outcome[2], 0)
+  error(cached[2], 0)
 end
 
 host["future:get"] = function(f)
-  if f == nil or not outcomes[f] then
+  if f == nil or not cache[f] then
     get_future(f)
   end
   return take(f)
 end
 
--- A copy of an array, so that nothing changes it while somebody waits; anything else as it is.
-local function copy(name, futures)
+-- Returns a copy of an array, so that the script cannot change it during the wait; returns other values unchanged.
+local function copy_array(name, futures)
   if type(futures) ~= "table" or host.is_handle(futures) then
     return futures
   elseif rawget(futures, "timeout") ~= nil then
-    host.raise(name .. ": the timeout goes into a table of its own: " .. name .. "({…}, { timeout = seconds })")
+    host.raise(name .. ": pass the timeout in a second table: " .. name .. "({…}, { timeout = seconds })")
   end
   local items, length, count = {}, #futures, 0
   for i = 1, length do
     items[i] = futures[i]
   end
   for key in next, futures do
-    count = count + (key == "n" and 0 or 1) -- what `table.pack` has made is an array too
+    count = count + (key == "n" and 0 or 1) -- results of `table.pack` are arrays too
   end
   if count > length then
     host.raise(name .. ": bad argument 'futures' (array expected, got a table with other keys)")
@@ -53,7 +53,7 @@ local function copy(name, futures)
 end
 
 host["ctx:await_all"] = function(ctx, futures, options)
-  futures = copy("ctx:await_all", futures)
+  futures = copy_array("ctx:await_all", futures)
   local failed = await_all(ctx, futures, options)
   if failed then
     take(futures[failed])
@@ -66,7 +66,7 @@ host["ctx:await_all"] = function(ctx, futures, options)
 end
 
 host["ctx:await_any"] = function(ctx, futures, options)
-  futures = copy("ctx:await_any", futures)
+  futures = copy_array("ctx:await_any", futures)
   local first = await_any(ctx, futures, options)
   if first then
     return first, take(futures[first])
@@ -85,7 +85,7 @@ host["ctx:spawn"] = function(ctx, fn, ...)
   return spawn(ctx, host.spawn("keep", fn, ...))
 end
 
-local reading_ends = setmetatable({}, {
+local end_reading = setmetatable({}, {
   __close = function()
     host.is_reading = false
   end,
@@ -96,8 +96,8 @@ host["ctx:wait_condition"] = function(ctx, condition, options)
   local problem
   local holds = wait_condition(ctx, function()
     host.is_reading = true
-    local _ <close> = reading_ends -- also when it waits, which Python refuses
-    local ok, value = guarded(condition)
+    local _ <close> = end_reading -- also if it tries to wait, which Python refuses
+    local ok, value = script_pcall(condition)
     if not ok then
       problem = { value }
       return true

@@ -1,4 +1,4 @@
-"""`ctx`: what a workflow function calls."""
+"""The class of `ctx`, assembled from the topics of this package; versioning, metrics and UUIDs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from assay.temporal.workflow.ctx.children import Children
 from assay.temporal.workflow.ctx.clock import Clock
 from assay.temporal.workflow.ctx.conditions import Conditions
 from assay.temporal.workflow.ctx.continuation import Continuation
+from assay.temporal.workflow.ctx.external import ExternalWorkflows
 from assay.temporal.workflow.ctx.futures import Futures
 from assay.temporal.workflow.ctx.info import Info
 from assay.temporal.workflow.ctx.messages import Messages
 from assay.temporal.workflow.ctx.nexus import Nexus
-from assay.temporal.workflow.ctx.others import Others
 from assay.temporal.workflow.ctx.randomness import Randomness
 from assay.temporal.workflow.ctx.visibility import Visibility
 from assay.temporal.workflow.run.run import Run
@@ -34,7 +34,7 @@ class Context(
     Continuation,
     Visibility,
     Info,
-    Others,
+    ExternalWorkflows,
     Randomness,
     Nexus,
 ):
@@ -48,35 +48,35 @@ class Context(
 
     @method
     def patched(self, id: str) -> bool:
-        """Return true if this run must take the patched code path: new runs do, runs from before the change do not.
+        """Return true if this run must take the patched code path. New runs do, runs from before the patch do not.
 
         Args:
-            id: A name of the change.
+            id: Id of the patch.
         """
         return self._run.patched(id)
 
     @method
     def deprecate_patch(self, id: str) -> None:
-        """Deprecate a patch: no run from before it is still open. The step before `patched` is removed.
+        """Deprecate a patch, once no run from before it is open any more. The last step before removing the patch.
 
         Args:
-            id: The name of the change.
+            id: Id of the patch.
         """
         self._run.patched(id, deprecated=True)
 
     @method
     def metric_meter(self) -> MetricMeter:
-        """Return the metric meter. What is recorded while a run is replayed is not recorded again."""
+        """Return the metric meter. Replays do not record metrics again."""
         return MetricMeter(self._run.meter(), lambda: self._run.is_replaying)
 
     @method
     def uuid(self) -> str:
-        """Return a UUID, the same on every replay."""
+        """Return a random UUID (version 4), the same on every replay."""
         return self._run.uuid()
 
     @method
     def uuid7(self) -> str:
-        """Return a UUID of version 7, the same on every replay: it sorts by the time of the workflow task."""
+        """Return a UUID of version 7, the same on every replay. Such ids sort by the time of the workflow task."""
         random = self._run.random()
         milliseconds = self._run.moment.milliseconds & 0xFFFF_FFFF_FFFF
         high, low = random.getrandbits(12), random.getrandbits(62)

@@ -1,8 +1,8 @@
-"""Futures: what has been started and ends later, and waiting for one, any or all of them."""
+"""Futures of activities, child workflows, timers and functions; `ctx:spawn`, `ctx:await_all` and `ctx:await_any`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from assay.errors import BuiltinError, ErrorObject
@@ -10,8 +10,8 @@ from assay.lua.declare import attribute, method, native, reader
 from assay.lua.function import LuaFunction
 from assay.lua.spawned import TaskResults, cancelled
 from assay.lua.values import Json, Value
-from assay.temporal.workflow.ctx.calls import WaitOptions, within
-from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.ctx.calls import WaitOptions, timeout_of
+from assay.temporal.workflow.run.commands import CommandEntry
 from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.fibers import Fiber
 from assay.temporal.workflow.run.run import Run
@@ -20,55 +20,55 @@ from assay.temporal.workflow.run.timers import Timer
 
 
 class Future:
-    """What has been started: an activity, a child workflow, a timer or a function."""
+    """The future of an activity, a child workflow, a Nexus operation, a timer or a function."""
 
     lua_name: ClassVar[str] = "Future"
     lua_prefix: ClassVar[str] = "future"
 
     def __init__(self, run: Run, title: str, entry: Entry[Any]) -> None:
-        """`title` names it in messages; `entry` ends with it."""
+        """`title` names the future in messages; `entry` holds its result."""
         self.run = run
         self.title = title
         self.entry = entry
         self._is_awaited = False
         self.until: float | None = None
-        """The workflow's time at which a timer ends."""
+        """Workflow time at which a timer fires, in seconds since 1970-01-01 UTC."""
         if entry.is_done:
-            self._ended()
+            self._on_end()
         else:
-            entry.when_done(self._ended)
+            entry.when_done(self._on_end)
 
-    def _ended(self) -> None:
+    def _on_end(self) -> None:
         self.run.host.progress += 1
         if not self._is_awaited and self.failure() is not None:
             self.run.unawaited[self] = None
 
     def mark_awaited(self) -> None:
-        """Its failure is not lost: it is raised somewhere."""
+        """Mark the future as awaited, so that its failure is not reported as unawaited."""
         self._is_awaited = True
         self.run.unawaited.pop(self, None)
 
     def failure(self) -> BaseException | None:
-        """Return the error with which it ended, when that is not a cancellation."""
+        """Return the error of a failed future; None if it was cancelled or has not failed."""
         error = self.entry.error()
         if isinstance(error, Cancelled) or (isinstance(error, ErrorObject) and error.fields["kind"] == "cancelled"):
             return None
         return error
 
     def failure_text(self) -> str:
-        """Return the message of its failure."""
+        """Return the message of the failure."""
         return str(self.failure())
 
     def has_failed(self) -> bool:
-        """Return true if it ended with an error, or was cancelled."""
+        """Return true if the future has failed or was cancelled."""
         return self.entry.has_failed
 
     def waits_for_others(self) -> bool:
-        """Return true if it has ended, or if other fibers of the run say what it waits for."""
+        """Return true if the future has ended, or if the waits of another fiber cover it."""
         return self.entry.is_done
 
     def take(self) -> Any:
-        """Return the result, once it has ended; its error is raised."""
+        """Return the result of a future that has ended, or raise its error."""
         try:
             return self.entry.result()
         except Cancelled:
@@ -76,9 +76,9 @@ class Future:
 
     @native
     async def get(self) -> Json:
-        """Wait for the end and return the result, or raise the error; each time the same.
+        """Wait for the result and return it, or raise the error. Further calls give the same result.
 
-        When whoever waits is cancelled, the future is cancelled too.
+        If the waiting task is cancelled, the future is cancelled too.
         """
         raise NotImplementedError
 
@@ -89,34 +89,34 @@ class Future:
 
     @method
     def cancel(self) -> None:
-        """Ask it to end: `get` raises an error whose `kind` is "cancelled", unless it ends in another way.
+        """Request cancellation: `get` raises an error whose `kind` is "cancelled" unless the future ends otherwise.
 
-        An activity and a child workflow end by their `cancellation_type`; in a function, what it waits for raises the
-        error. Nothing happens when it has ended or was cancelled before.
+        Activities, child workflows and Nexus operations follow their `cancellation_type`. In a function, the current
+        wait raises the error. Has no effect if the future has ended or was already cancelled.
         """
         if not self.entry.is_done:
             self.request_cancel()
 
     def request_cancel(self) -> None:
-        """Ask it to end."""
+        """Cancel a future that has not ended."""
         raise NotImplementedError
 
     def child(self) -> tuple[str | None, str | None]:
-        """Return the ids of a child workflow and of its run."""
+        """Return the workflow id and the run id of a child workflow."""
         return None, None
 
     async def send(self, name: str, value: Json | None) -> None:
         """Send a signal to a child workflow."""
-        raise BuiltinError("only the future of a child workflow takes signals")
+        raise BuiltinError("only futures of child workflows accept signals")
 
     @attribute
     def workflow_id(self) -> str | None:
-        """The id of a child workflow; nil for another future."""
+        """Workflow id of a child workflow; nil for other futures."""
         return self.child()[0]
 
     @attribute
     def run_id(self) -> str | None:
-        """The id of a child workflow's run, once it has started."""
+        """Run id of a child workflow once it has started; nil otherwise."""
         return self.child()[1]
 
     @method
@@ -124,8 +124,8 @@ class Future:
         """Send a signal to a child workflow, once it has started.
 
         Args:
-            name: The signal.
-            input: Its payload.
+            name: Signal name.
+            input: Payload of the signal.
         """
         await self.send(name, input)
 
@@ -136,26 +136,26 @@ class Future:
 
     @reader
     def _take(self) -> Json:
-        return self.take()  # type: ignore[no-any-return]  # may go from Lua to Lua
+        return self.take()  # type: ignore[no-any-return]  # spawned results stay in Lua
 
 
-class StepFuture(Future):
-    """Something that Core carries out: an activity, a child workflow, a Nexus operation, a timer."""
+class CommandFuture(Future):
+    """Future of a command that Core resolves: an activity, a child workflow, a Nexus operation or a timer."""
 
-    def __init__(self, run: Run, title: str, step: Step | Timer) -> None:
-        super().__init__(run, title, step)
-        self._step = step
-        if not step.is_done:
+    def __init__(self, run: Run, title: str, entry: CommandEntry | Timer) -> None:
+        super().__init__(run, title, entry)
+        self._command = entry
+        if not entry.is_done:
             scope = run.current_scope()
             scope.add(self)
-            step.when_done(lambda: scope.remove(self))
+            entry.when_done(lambda: scope.remove(self))
 
     def request_cancel(self) -> None:
-        self.run.enqueue(self._step.cancel)
+        self.run.enqueue(self._command.cancel)
 
 
 class FunctionFuture(Future):
-    """A function that runs as a fiber. Its results stay in Lua until they are taken or nothing can take them."""
+    """Future of a spawned function. The results stay in Lua until they are taken or the future is collected."""
 
     def __init__(self, run: Run, task: int) -> None:
         self._scope = Scope(run.current_scope())
@@ -163,8 +163,8 @@ class FunctionFuture(Future):
         self.fiber: Fiber = run.begin_fiber(task, self._scope)
         super().__init__(run, "a function of ctx:spawn", self.fiber.ended)
 
-    def _ended(self) -> None:
-        super()._ended()
+    def _on_end(self) -> None:
+        super()._on_end()
         if self._is_released:
             self._forget()
 
@@ -186,7 +186,7 @@ class FunctionFuture(Future):
         self._scope.cancel()
 
     def release(self) -> None:
-        """Lua can ask for it no more."""
+        """Forget the results: Lua has collected the future."""
         self._is_released = True
         if self.entry.is_done:
             self._forget()
@@ -197,12 +197,12 @@ class FunctionFuture(Future):
 
 
 async def wait_for(
-    run: Run, futures: Sequence[Future], *, all_of: bool = False, limit: float | None = None
+    run: Run, futures: Sequence[Future], *, all_of: bool = False, seconds: float | None = None
 ) -> Future | None:
-    """Wait until one has ended, or `all_of` them or the first of them has failed.
+    """Wait until the first future has ended; with `all_of`, until all have ended or the first has failed.
 
-    Returns the one that has ended or failed first, None when all have ended well. Raises TimeoutError. A cancel cancels
-    them all, and how they end then is the answer.
+    Returns the future that ended or failed first, or None if all have succeeded. Raises TimeoutError after
+    `seconds`. If the caller is cancelled, all futures are cancelled, and the result is how they end.
     """
     for future in futures:
         if future.entry.is_done and (not all_of or future.has_failed()):
@@ -210,23 +210,23 @@ async def wait_for(
     pending = {id(future): future for future in futures if not future.entry.is_done}
     if not pending:
         return None
-    if limit is not None and limit <= 0:
+    if seconds is not None and seconds <= 0:
         raise TimeoutError
-    decision: Entry[Future | None] = Entry()
+    result: Entry[Future | None] = Entry()
     for key in tuple(pending):
-        pending[key].entry.when_done(_look(pending, key, decision, all_of=all_of))
-    timer = None if limit is None else Timer(run.outbound, limit).start()
+        pending[key].entry.when_done(_on_future_end(pending, key, result, all_of=all_of))
+    timer = None if seconds is None else Timer(run.outbound, seconds).start()
     if timer is not None:
-        timer.when_done(lambda: None if decision.is_done else decision.fail(TimeoutError))
+        timer.when_done(lambda: None if result.is_done else result.fail(TimeoutError))
     try:
-        return await decision
+        return await result
     except Cancelled:
         for future in futures:
             future.cancel()
         if not all_of:
-            return await _decided(decision)
+            return await _wait_for_result(result)
         for future in tuple(pending.values()):
-            await _ended(future.entry)
+            await _wait_for_end(future.entry)
         failed = [future for future in futures if future.has_failed()]
         return next((future for future in failed if future.failure() is not None), failed[0] if failed else None)
     finally:
@@ -234,32 +234,34 @@ async def wait_for(
             timer.stop()
 
 
-def _look(pending: dict[int, Future], key: int, decision: Entry[Future | None], *, all_of: bool) -> Any:
-    """Return what decides, when a future ends, whether the wait is over."""
+def _on_future_end(
+    pending: dict[int, Future], key: int, result: Entry[Future | None], *, all_of: bool
+) -> Callable[[], None]:
+    """Return the callback of a future in `wait_for`, which resolves `result` when the wait is over."""
 
-    def look() -> None:
+    def on_end() -> None:
         future = pending.pop(key)
-        if decision.is_done:
+        if result.is_done:
             return
         if not all_of or future.has_failed():
-            decision.resolve(future)
+            result.resolve(future)
         elif not pending:
-            decision.resolve(None)
+            result.resolve(None)
 
-    return look
+    return on_end
 
 
-async def _decided(decision: Entry[Future | None]) -> Future | None:
-    """Wait for a decision, whatever is cancelled meanwhile."""
+async def _wait_for_result(result: Entry[Future | None]) -> Future | None:
+    """Wait for a result; ignore cancellations meanwhile."""
     while True:
         try:
-            return await decision
+            return await result
         except Cancelled:
             continue
 
 
-async def _ended(entry: Entry[Any]) -> None:
-    """Wait until an entry has ended, whatever is cancelled meanwhile."""
+async def _wait_for_end(entry: Entry[Any]) -> None:
+    """Wait until an entry has ended; ignore its error and cancellations meanwhile."""
     while not entry.is_done:
         try:
             await entry
@@ -268,20 +270,20 @@ async def _ended(entry: Entry[Any]) -> None:
 
 
 class Futures:
-    """Functions as tasks, and waiting for several futures."""
+    """Spawned functions, and waits for several futures."""
 
     _run: Run
 
     @native
     def spawn(self, function: LuaFunction, *arguments: Value) -> Future:
-        """Run a function as a task of the run. It begins when the caller waits for the first time.
+        """Run a function concurrently and return its future. It starts when the caller next waits.
 
-        Tasks take turns: one runs until it waits, so nothing changes between two waits. They end with the workflow
-        function; a cancel of the workflow reaches them too.
+        Tasks are cooperative: a task runs until it waits, so no other task changes anything between two of its waits.
+        Tasks end with the workflow function. Cancelling the workflow cancels them too.
 
         Args:
-            function: The function; it may use every method of `ctx`.
-            arguments: What it is called with: any values.
+            function: Function to run. It may use every method of `ctx`.
+            arguments: Arguments of the function, of any type.
         """
         raise NotImplementedError
 
@@ -293,54 +295,54 @@ class Futures:
     async def await_all(self, futures: list[Future], options: WaitOptions | None = None) -> list[Value]:
         """Wait for all futures and return an array of their results, in the same order.
 
-        The first failure is raised at once, and the other futures are cancelled. A timeout is raised as an error whose
-        `kind` is "timeout", and cancels them too.
+        The first failure is raised at once, and the other futures are cancelled. A timeout raises an error whose
+        `kind` is "timeout" and cancels the futures that have not ended.
 
         Args:
-            futures: An array of futures.
-            options: How long to wait.
+            futures: Array of futures.
+            options: Wait options.
         """
         raise NotImplementedError
 
     @method
     async def _await_all(self, futures: list[Future], options: WaitOptions | None = None) -> int | None:
-        limit = within(options)
+        timeout = timeout_of(options)
         for future in futures:
             future.mark_awaited()
-        is_late = False
+        has_timed_out = False
         failed = None
         try:
-            failed = await wait_for(self._run, futures, all_of=True, limit=limit)
+            failed = await wait_for(self._run, futures, all_of=True, seconds=timeout)
         except TimeoutError:
-            is_late = True
+            has_timed_out = True
         for future in futures:
             future.cancel()
-        if is_late:
-            text = f"ctx:await_all: they have not all ended within {limit:g} s"
+        if has_timed_out:
+            text = f"ctx:await_all: timed out after {timeout:g} s"
             raise ErrorObject(text, kind="timeout", type="TIMEOUT")
         return None if failed is None else futures.index(failed) + 1
 
     @native
     async def await_any(self, futures: list[Future], options: WaitOptions | None = None) -> int:
-        """Wait for the first future to end; return its place in the array and its result, or raise its error.
+        """Wait for the first future to end; return its index in the array and its result, or raise its error.
 
-        The other futures run on. On a timeout it returns `nil`.
+        The other futures keep running. Returns `nil` on a timeout.
 
         Args:
-            futures: An array of futures, at least one.
-            options: How long to wait.
+            futures: Non-empty array of futures.
+            options: Wait options.
         """
         raise NotImplementedError
 
     @method
     async def _await_any(self, futures: list[Future], options: WaitOptions | None = None) -> int | None:
-        limit = within(options)
+        timeout = timeout_of(options)
         if not futures:
             raise BuiltinError("bad argument 'futures' (at least one expected)")
         try:
-            ended = await wait_for(self._run, futures, limit=limit)
+            first = await wait_for(self._run, futures, seconds=timeout)
         except TimeoutError:
             return None
-        assert ended is not None
-        ended.mark_awaited()
-        return futures.index(ended) + 1
+        assert first is not None
+        first.mark_awaited()
+        return futures.index(first) + 1

@@ -1,4 +1,4 @@
-"""`ctx`: what a workflow knows of itself."""
+"""`ctx:workflow_info`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Parent:
     """The workflow that started this one.
 
     Attributes:
-        workflow_id: Its id.
-        run_id: The id of its run.
-        namespace: Its namespace.
+        workflow_id: Workflow id.
+        run_id: Run id.
+        namespace: Namespace.
     """
 
     workflow_id: str
@@ -37,8 +37,8 @@ class Root:
     """The workflow at the top of a chain of child workflows.
 
     Attributes:
-        workflow_id: Its id.
-        run_id: The id of its run.
+        workflow_id: Workflow id.
+        run_id: Run id.
     """
 
     workflow_id: str
@@ -50,8 +50,8 @@ class DeploymentVersion:
     """A version of a worker deployment.
 
     Attributes:
-        name: The deployment.
-        build_id: The version.
+        name: Name of the deployment.
+        build_id: Build id of the version.
     """
 
     name: str
@@ -60,38 +60,38 @@ class DeploymentVersion:
 
 @dataclass
 class WorkflowInfo:
-    """What a workflow knows of itself. Times are seconds, points in time seconds since 1970-01-01 UTC.
+    """Information about a workflow execution. Durations are in seconds, times in seconds since 1970-01-01 UTC.
 
     Attributes:
-        workflow_id: Its id.
-        run_id: The id of this run.
-        workflow_type: The name under which it is registered.
-        namespace: The namespace.
-        task_queue: The task queue.
-        attempt: 1, or more when the workflow was tried again.
-        start_time: When this run started.
-        first_execution_run_id: The id of the first run of the chain of retries and continuations.
-        original_execution_run_id: The id of the run that this one was before it was reset; else its own.
-        continued_run_id: The run that this one continues, if there is one.
-        parent: The workflow that started it, if one did.
-        root: The workflow at the top, if this is a child.
-        memo: Name → value, with what `ctx:upsert_memo` has changed.
-        search_attributes: Name → value, with what `ctx:upsert_search_attributes` has changed.
-        history_length: The number of events up to the current workflow task.
-        history_size: Their size in bytes.
-        continue_as_new_suggested: True once the server finds the history long: time for `ctx:continue_as_new`.
-        current_deployment_version: The version of the deployment whose code runs the current workflow task, if it has
-            one: a table of `name` and `build_id`.
-        target_worker_deployment_version_changed: True once another version of the deployment is the one to run on: time
-            to continue as new there (`initial_versioning_behavior`).
-        execution_timeout: How long the workflow may take with its retries and continuations.
-        run_timeout: How long this run may take.
-        task_timeout: How long one workflow task may take.
-        cron_schedule: The cron schedule that starts it, if one does.
-        retry_policy: When the whole workflow is tried again, if it is.
-        last_result: What the run before returned, of a workflow with a cron schedule.
-        last_failure: How the run before failed, with the fields of the error that `client:get_result` raises.
-        priority: Which tasks go first.
+        workflow_id: Workflow id.
+        run_id: Run id.
+        workflow_type: Workflow type.
+        namespace: Namespace.
+        task_queue: Task queue.
+        attempt: Attempt number of the workflow's retry policy, starting at 1.
+        start_time: Start time of this run.
+        first_execution_run_id: Run id of the first run in the chain of retries and continue-as-new.
+        original_execution_run_id: Run id of the original run if this one was created by a reset; otherwise its own.
+        continued_run_id: Run id of the run that this one continues, if any.
+        parent: Parent workflow, if any.
+        root: Root workflow of a chain of child workflows; nil unless this is a child.
+        memo: Memo fields by name, including changes by `ctx:upsert_memo`.
+        search_attributes: Search attributes by name, including changes by `ctx:upsert_search_attributes`.
+        history_length: Number of history events up to the current workflow task.
+        history_size: Size of the history up to the current workflow task, in bytes.
+        continue_as_new_suggested: True once the server considers the history long: call `ctx:continue_as_new` soon.
+        current_deployment_version: Deployment version of the worker that runs the current workflow task, if any: a
+            table with `name` and `build_id`.
+        target_worker_deployment_version_changed: True once the target deployment version of the workflow has changed:
+            continue as new to move to it (`initial_versioning_behavior`).
+        execution_timeout: Maximum time of the execution, including retries and continue-as-new.
+        run_timeout: Maximum time of this run.
+        task_timeout: Maximum time of a single workflow task.
+        cron_schedule: Cron expression, if any.
+        retry_policy: Retry policy of the workflow, if any.
+        last_result: Result of the previous run of a workflow with a cron schedule.
+        last_failure: Failure of the previous run, with the fields of the error that `client:get_result` raises.
+        priority: Task priority and fairness.
     """
 
     workflow_id: str
@@ -124,7 +124,7 @@ class WorkflowInfo:
 
 
 def _seconds(start: InitializeWorkflow, name: str) -> float | None:
-    """Return a time of the start; None when it has none."""
+    """Return a duration of the start in seconds; None if it is not set."""
     value = getattr(start, name).ToNanoseconds() / 1e9
     return value or None
 

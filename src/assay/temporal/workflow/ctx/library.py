@@ -1,4 +1,4 @@
-"""What only the private Lua side of a workflow calls, and the class of `ctx`."""
+"""The library `workflow`: functions for the private Lua side of a workflow, and the handle classes of `ctx`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ meter.add_handles(library)
 
 @library.function(pure=True)
 def now(host: Host) -> float:
-    """Return the workflow's time; in a side effect the real one."""
+    """Return the workflow's time; in a side effect, the real time."""
     assert isinstance(host, WorkflowHost)
     return clock.time() if host.live else host.source.now
 
 
 @library.function(pure=True)
 def started(host: Host) -> float:
-    """Return when the run started."""
+    """Return the start time of the run; in a side effect, 0."""
     assert isinstance(host, WorkflowHost)
     return 0.0 if host.live else host.source.started
 
 
 @library.function(pure=True)
 def seed(host: Host) -> int:
-    """Return a new seed from the run's own random numbers; in a copy of the run one of its own."""
+    """Return a new seed from the run's random numbers; a copy of the run has separate ones."""
     assert isinstance(host, WorkflowHost)
     return host.seed()

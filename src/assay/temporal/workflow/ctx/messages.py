@@ -1,4 +1,4 @@
-"""`ctx`: signals, queries and updates, and the handlers that run for them."""
+"""Methods of `ctx` for signals, queries and updates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.outcomes import Several
 from assay.lua.values import Json, Value
 from assay.temporal.data import payloads
-from assay.temporal.workflow.ctx.calls import ConditionOptions, until, within
+from assay.temporal.workflow.ctx.calls import ConditionOptions, timeout_of, wait_with_timeout
 from assay.temporal.workflow.run.mailbox import Handler, Queue
 from assay.temporal.workflow.run.messages import take_signal
 from assay.temporal.workflow.run.run import Run
@@ -18,10 +18,10 @@ from assay.temporal.workflow.run.run import Run
 
 @dataclass(kw_only=True)
 class HandlerOptions:
-    """How a handler is shown.
+    """Options of a handler.
 
     Attributes:
-        description: One line about it for the Web UI and `temporal workflow metadata`.
+        description: One-line description for the Web UI and `temporal workflow metadata`.
     """
 
     description: str | None = None
@@ -29,26 +29,26 @@ class HandlerOptions:
 
 @dataclass(kw_only=True)
 class SignalHandlerOptions(HandlerOptions):
-    """How signals are taken.
+    """Options of a signal handler.
 
     Attributes:
-        unfinished_policy: What is said when the workflow ends while the handler is running: a warning, or nothing.
+        unfinished_policy: Whether to log a warning if the workflow ends while the handler is still running.
     """
 
     unfinished_policy: Literal["warn_and_abandon", "abandon"] = "warn_and_abandon"
 
     def handler(self, function: LuaFunction, validator: LuaFunction | None = None) -> Handler:
-        """The handler of these options."""
+        """Return a handler with these options."""
         return Handler(function, validator, self.description or "", self.unfinished_policy == "abandon")
 
 
 @dataclass(kw_only=True)
 class UpdateOptions(SignalHandlerOptions):
-    """How an update is taken.
+    """Options of an update handler.
 
     Attributes:
-        validator: Gets what the handler would get; an error that it raises rejects the update, which leaves no trace
-            then. It runs on a copy of what it reaches: it only reads.
+        validator: Function with the same arguments as the handler. An error that it raises rejects the update, which
+            then leaves no trace in the history. It is read-only: it runs on a copy of all variables that it references.
     """
 
     validator: LuaFunction | None = None
@@ -56,28 +56,28 @@ class UpdateOptions(SignalHandlerOptions):
 
 @dataclass
 class UpdateInfo:
-    """An update.
+    """Information about an update.
 
     Attributes:
-        id: Its id: that of the client's `update_id`. The same for the same update, whatever run answers it.
-        name: Its name.
+        id: Update id, the `update_id` of the client. It stays the same if another run handles the update.
+        name: Update name.
     """
 
     id: str
     name: str
 
 
-async def _has_come(run: Run, queue: Queue, options: ConditionOptions | None) -> bool:
-    """Wait until a queue has a signal for the running fiber; false when the time is over first."""
-    limit, summary = within(options), options.timeout_summary if options else None
-    end = None if limit is None else run.now + limit
+async def _wait_until_due(run: Run, queue: Queue, options: ConditionOptions | None) -> bool:
+    """Wait until a queue has a signal for the running fiber; return false on a timeout."""
+    timeout, summary = timeout_of(options), options.timeout_summary if options else None
+    deadline = None if timeout is None else run.now + timeout
     while not queue.has_due():
-        left = None if end is None else end - run.now
-        if left is not None and left <= 0:
+        remaining = None if deadline is None else deadline - run.now
+        if remaining is not None and remaining <= 0:
             return bool(queue.signals)
         entry = queue.next()
         try:
-            if not await until(run, entry, left, summary):
+            if not await wait_with_timeout(run, entry, remaining, summary):
                 return False
         finally:
             queue.stop_waiting(entry)
@@ -93,12 +93,12 @@ def _query(function: LuaFunction, options: HandlerOptions | None) -> Handler:
 
 
 def _update(function: LuaFunction, options: UpdateOptions | None) -> Handler:
-    given = options or UpdateOptions()
-    return given.handler(function, given.validator)
+    options = options or UpdateOptions()
+    return options.handler(function, options.validator)
 
 
 class Messages:
-    """What reaches a workflow from outside."""
+    """Signals, queries and updates."""
 
     _run: Run
 
@@ -106,15 +106,15 @@ class Messages:
     async def wait_signal(self, name: str, options: ConditionOptions | None = None) -> Json | Several | bool | None:
         """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
 
-        Signals are kept in order until they are waited for. What another SDK sends with several arguments comes as
-        several results.
+        Signals are buffered in order until they are received. The arguments of a signal with several arguments, from
+        another SDK, are returned as several results.
 
         Args:
-            name: The signal.
-            options: How long to wait.
+            name: Signal name.
+            options: Wait options.
         """
         queue = self._run.mailbox.expect(name)
-        if not await _has_come(self._run, queue, options):
+        if not await _wait_until_due(self._run, queue, options):
             return None
         payload, *more = queue.take()
         if more:
@@ -123,10 +123,10 @@ class Messages:
 
     @method
     def poll_signal(self, name: str) -> Several:
-        """Take a signal without waiting: returns whether there was one, and its payload.
+        """Receive a buffered signal without waiting. Returns whether there was one, and its payload.
 
         Args:
-            name: The signal.
+            name: Signal name.
         """
         queue = self._run.mailbox.expect(name)
         if not queue.signals:
@@ -136,14 +136,15 @@ class Messages:
 
     @method
     def on_signal(self, name: str, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:
-        """Call a function for each signal of a name, in order, also for those that have come already.
+        """Register a handler for the signals of a name. It also receives buffered signals, in order.
 
-        Each call is a task of its own: when one waits, the next may begin. An error that it raises fails the workflow.
+        Each call runs as a separate task: while one waits, the next may start. An error in the handler fails the
+        workflow.
 
         Args:
-            name: The signal.
-            handler: Gets the payload; it may use every method of `ctx`.
-            options: How the signals are taken.
+            name: Signal name.
+            handler: Function that receives the payload. It may use every method of `ctx`.
+            options: Handler options.
         """
         mailbox = self._run.mailbox
         mailbox.signals.named[name] = (options or SignalHandlerOptions()).handler(handler)
@@ -152,75 +153,78 @@ class Messages:
 
     @method
     def on_dynamic_signal(self, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:
-        """Call a function for each signal of any other name, in order, also for those that have come already.
+        """Register a handler for the signals of all other names. It also receives buffered signals, in order.
 
-        Other names are those without an `on_signal` that no `wait_signal` or `poll_signal` has asked for when the
-        signal comes; of the signals that came before this call, when the workflow waits for the first time after it.
-        For a signal that is waited for only later, use `on_signal`. Each call is a task, as with `on_signal`.
+        Other names are those without an `on_signal` handler for which neither `wait_signal` nor `poll_signal` has been
+        called when the signal arrives. For signals that arrived before this call, that is decided when the workflow
+        next waits. For a signal that the workflow waits for only later, use `on_signal`. Each call runs as a separate
+        task, as with `on_signal`.
 
         Args:
-            handler: Gets the signal's name and its payload; it may use every method of `ctx`.
-            options: How the signals are taken.
+            handler: Function that receives the signal name and the payload. It may use every method of `ctx`.
+            options: Handler options.
         """
         self._run.mailbox.signals.dynamic = (options or SignalHandlerOptions()).handler(handler)
 
     @method
     def register_query(self, name: str, handler: LuaFunction, options: HandlerOptions | None = None) -> None:
-        """Answer a query while the workflow waits and after it has ended.
+        """Register a query handler. It answers while the workflow waits and after it has ended.
 
         Args:
-            name: The query.
-            handler: Gets the query's input, returns the answer. It runs on a copy of what it reaches: it only reads.
-            options: How it is shown.
+            name: Query name.
+            handler: Function that receives the input and returns the result. It is read-only: it runs on a copy of all
+                variables that it references.
+            options: Handler options.
         """
         self._run.mailbox.queries.named[name] = _query(handler, options)
 
     @method
     def register_dynamic_query(self, handler: LuaFunction, options: HandlerOptions | None = None) -> None:
-        """Answer the queries of all names that are not registered.
+        """Register a handler for the queries of all names without a handler.
 
         Args:
-            handler: Gets the query's name and its input, returns the answer. It runs on a copy of what it reaches: it
-                only reads.
-            options: How it is shown.
+            handler: Function that receives the query name and the input and returns the result. It is read-only: it
+                runs on a copy of all variables that it references.
+            options: Handler options.
         """
         self._run.mailbox.queries.dynamic = _query(handler, options)
 
     @method
     def register_update(self, name: str, handler: LuaFunction, options: UpdateOptions | None = None) -> None:
-        """Answer an update. Register it before the workflow waits for the first time, so that none comes too early.
+        """Register an update handler. Do so before the workflow first waits: earlier updates are rejected.
 
-        Each call is a task of its own. What it returns, or the error that it raises, is the answer.
+        Each call runs as a separate task. Its return value, or the error that it raises, is the result of the update.
 
         Args:
-            name: The update.
-            handler: Gets the input; it may use every method of `ctx`, but for `continue_as_new`.
-            options: How an update is taken.
+            name: Update name.
+            handler: Function that receives the input. It may use every method of `ctx` except `continue_as_new`.
+            options: Handler options.
         """
         self._run.mailbox.updates.named[name] = _update(handler, options)
 
     @method
     def register_dynamic_update(self, handler: LuaFunction, options: UpdateOptions | None = None) -> None:
-        """Answer the updates of all names that are not registered. Register it before the workflow waits.
+        """Register a handler for the updates of all names without a handler. Do so before the workflow first waits.
 
         Args:
-            handler: Gets the update's name and its input; it may use every method of `ctx`, but for `continue_as_new`.
-            options: How an update is taken; the validator gets the name and the input too.
+            handler: Function that receives the update name and the input. It may use every method of `ctx`
+                except `continue_as_new`.
+            options: Handler options. The validator receives the name and the input, too.
         """
         self._run.mailbox.updates.dynamic = _update(handler, options)
 
     @reader
     def current_update_info(self) -> UpdateInfo | None:
-        """Tell which update the running handler answers; nil elsewhere."""
+        """Return information about the update that the running handler or validator handles; nil elsewhere."""
         run = self._run
-        found = run.validating or (run.fiber.update if run.fiber is not None else None)
-        return None if found is None else UpdateInfo(found.id, found.name)
+        update = run.validating or (run.fiber.update if run.fiber is not None else None)
+        return None if update is None else UpdateInfo(update.id, update.name)
 
     @reader
     def all_handlers_finished(self) -> bool:
         """Return true if no handler of a signal or an update is running.
 
-        A workflow that ends does not wait for them: `ctx:wait_condition(function() return ctx:all_handlers_finished()
-        end)` does.
+        A workflow does not wait for running handlers before it ends. To wait for them, call
+        `ctx:wait_condition(function() return ctx:all_handlers_finished() end)`.
         """
         return not self._run.mailbox.running and not self._run.mailbox.has_for_handlers()

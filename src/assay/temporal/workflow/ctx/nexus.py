@@ -1,4 +1,4 @@
-"""`ctx`: operations of Nexus services, which may run in another namespace."""
+"""Methods of `ctx` for Nexus operations, which may run in another namespace."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from assay.lua.values import Json, Name
 from assay.temporal.core.protos import NexusOperationCancellationType, WorkflowCommand
 from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.calls import check_size, set_time
-from assay.temporal.workflow.ctx.futures import Future, StepFuture
-from assay.temporal.workflow.run.activities import outcome
+from assay.temporal.workflow.ctx.futures import CommandFuture, Future
+from assay.temporal.workflow.run.commands import start_and_wait
 from assay.temporal.workflow.run.nexus import NexusOperation
 from assay.temporal.workflow.run.outbound import set_summary
 from assay.temporal.workflow.run.run import Run
@@ -26,20 +26,22 @@ _CANCELLATION = {
 
 @dataclass(kw_only=True)
 class NexusOptions:
-    """Which operation to run, and how.
+    """Options of a Nexus operation.
 
     Attributes:
-        endpoint: The endpoint that the server routes to the service.
-        service: The service.
-        operation: The operation of the service.
-        input: What it gets.
-        schedule_to_close_timeout: Seconds that it may take with its retries; the server's limit when left out.
-        schedule_to_start_timeout: Seconds until its service must have begun it.
-        start_to_close_timeout: Seconds that it may take once it has begun, when it does not end at once.
-        cancellation_type: When a cancelled operation ends for the workflow: "wait_completed" when it has ended,
-            "wait_requested" when it has been asked to, "try_cancel" at once; "abandon" at once, and it is not asked.
-        headers: Nexus headers: name → text.
-        summary: What the Web UI and the history show beside it.
+        endpoint: Nexus endpoint, which the server routes to the service.
+        service: Service name.
+        operation: Operation name.
+        input: Input of the operation.
+        schedule_to_close_timeout: Maximum time of the operation including retries, in seconds; defaults to the limit of
+            the server.
+        schedule_to_start_timeout: Maximum time until the service has started the operation, in seconds.
+        start_to_close_timeout: Maximum time of an asynchronous operation after its start, in seconds.
+        cancellation_type: How a cancellation is handled: "wait_completed" requests cancellation of the operation and
+            waits until it has ended; "wait_requested" waits until the request is recorded; "try_cancel" requests it and
+            raises at once; "abandon" raises at once and does not notify the operation.
+        headers: Nexus headers: strings by name.
+        summary: Short description, shown in the Web UI and the history.
     """
 
     endpoint: Name
@@ -55,29 +57,29 @@ class NexusOptions:
 
 
 class Nexus:
-    """Operations of Nexus services."""
+    """Nexus operations."""
 
     _run: Run
 
     @method
     async def execute_nexus_operation(self, options: NexusOptions) -> Json:
-        """Run an operation of a Nexus service and return its result; its failure is raised, with the kind "nexus".
+        """Run a Nexus operation and return its result. Raises its failure, with the kind "nexus".
 
         Args:
-            options: Which operation, and how.
+            options: Operation and options.
         """
-        return await outcome(_schedule(self._run, options))  # type: ignore[return-value]
+        return await start_and_wait(_schedule(self._run, options))  # type: ignore[return-value]
 
     @method
     def start_nexus_operation(self, options: NexusOptions) -> Future:
-        """Start an operation of a Nexus service and return its future.
+        """Start a Nexus operation and return a future for its result.
 
         Args:
-            options: Which operation, and how.
+            options: Operation and options.
         """
-        step = _schedule(self._run, options)
-        self._run.enqueue(step.start)
-        return StepFuture(self._run, f"operation '{options.operation}'", step)
+        operation = _schedule(self._run, options)
+        self._run.enqueue(operation.start)
+        return CommandFuture(self._run, f"operation '{options.operation}'", operation)
 
 
 def _schedule(run: Run, options: NexusOptions) -> NexusOperation:

@@ -1,4 +1,4 @@
-"""`ctx`: random numbers that a replay repeats."""
+"""`ctx:random`: random numbers that replays repeat."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from assay.temporal.workflow.run.run import Run
 
 
 class Randomness:
-    """`ctx:random`."""
+    """Random numbers."""
 
     _run: Run
 
     @method
     def random(self, m: int | None = None, n: int | None = None) -> float | int:
-        """Return a random number, the same on every replay, as `math.random` does.
+        """Return a random number like `math.random`, the same on every replay.
 
-        Without arguments a float from 0 up to, but not including, 1; with `m` an integer from 1 to `m` (any integer at
-        all if `m` is 0); with both an integer from `m` to `n`.
+        Without arguments, returns a float in [0, 1). With `m` alone, returns an integer from 1 to `m`, or any integer
+        if `m` is 0. With both, returns an integer from `m` to `n`.
 
         Args:
-            m: The smallest, or, alone, the largest integer.
-            n: The largest integer.
+            m: Largest integer; with `n`, the smallest integer.
+            n: Largest integer.
         """
         source = self._run.random()
         if m is None:

@@ -1,4 +1,4 @@
-"""`ctx`: what a workflow shows of itself to those who look at it from outside."""
+"""Methods of `ctx` for search attributes, the memo and the current details."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class Visibility:
 
     @method
     def upsert_search_attributes(self, attributes: dict[str, Value]) -> None:
-        """Set search attributes, by which workflows are listed; the others stay as they are.
+        """Set search attributes, by which workflows are listed. Other search attributes are unchanged.
 
-        The type follows from the value: a string is a Keyword, an integer an Int, a float a Double, a boolean a Bool,
-        an array of strings a KeywordList. `{ type = "text", value = … }` names it: "keyword", "text", "int", "double",
-        "bool", "keyword_list" or "datetime" (seconds since 1970-01-01 UTC, or ISO 8601 text with a zone).
+        The type is inferred from the value: a string is a Keyword, an integer an Int, a float a Double, a boolean a
+        Bool, an array of strings a KeywordList. `{ type = "text", value = … }` sets it explicitly: "keyword", "text",
+        "int", "double", "bool", "keyword_list" or "datetime" (seconds since 1970-01-01 UTC, or an ISO 8601 string with
+        a time zone).
 
-        The namespace must know the attribute; else the workflow task fails until it does.
+        The attribute must be registered in the namespace; otherwise the workflow task fails until it is.
 
         Args:
-            attributes: Name → value; `json.null` removes one.
+            attributes: Values by name; `json.null` removes an attribute.
         """
         changes = search_attributes.updates(attributes)
         if not changes:
@@ -45,12 +46,12 @@ class Visibility:
 
     @method
     def upsert_memo(self, memo: Json) -> None:
-        """Set fields of the memo, which is shown with the workflow but not searched; the others stay as they are.
+        """Set memo fields, which are shown with the workflow but cannot be searched. Other fields are unchanged.
 
         Args:
-            memo: A table: name → value; `json.null` removes one.
+            memo: Table of values by name; `json.null` removes a field.
         """
-        check_size(self._run, "the input", memo)
+        check_size(self._run, "the memo", memo)
         fields = orjson.loads(bytes(memo))
         if fields and not isinstance(fields, dict):
             raise BuiltinError("bad argument 'memo' (a table of named values expected)")
@@ -71,14 +72,14 @@ class Visibility:
 
     @method
     def set_current_details(self, text: str) -> None:
-        """Set the text that the Web UI and `temporal workflow metadata` show as what the workflow is doing now.
+        """Set the current details, which the Web UI and `temporal workflow metadata` show.
 
         Args:
-            text: Markdown. It takes the place of the one before, and is not part of the history.
+            text: Markdown that replaces the previous details. It is not recorded in the history.
         """
         self._run.details = text
 
     @reader
     def get_current_details(self) -> str:
-        """Return the text of the last `ctx:set_current_details`; empty when there was none."""
+        """Return the text of the last `ctx:set_current_details`, or an empty string."""
         return self._run.details

@@ -4,90 +4,13 @@ from __future__ import annotations
 
 from temporalio.api.failure.v1 import Failure
 
-from assay.errors import BuiltinError
-from assay.lua.values import Json
 from assay.temporal.core.protos import ActivityResolution, DoBackoff, WorkflowCommand
-from assay.temporal.data import failures, payloads
-from assay.temporal.workflow.run.entries import Cancelled, Entry
+from assay.temporal.workflow.run.commands import CommandEntry
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.timers import Timer
 
 
-class Step(Entry["Json | None"]):
-    """What ends with the result, or the failure, of something that runs elsewhere.
-
-    A cancel asks Core, which ends it by its `cancellation_type`; until then it continues.
-    """
-
-    __slots__ = ("_is_cancel_requested", "_outbound", "_seq", "_title")
-
-    def __init__(self, outbound: Outbound, title: str) -> None:
-        """`title` names it in messages."""
-        super().__init__()
-        self._outbound = outbound
-        self._title = title
-        self._seq = 0
-        self._is_cancel_requested = False
-
-    def start(self) -> None:
-        """Start it, unless it was cancelled before."""
-        if not self.is_done:
-            self._start()
-
-    def _start(self) -> None:
-        raise NotImplementedError
-
-    def cancel(self) -> None:
-        """Ask it to end, once. What has not been started never starts."""
-        if self.is_done or self._is_cancel_requested:
-            return
-        self._is_cancel_requested = True
-        if self._seq == 0:
-            self.fail(Cancelled)
-        else:
-            self._request_cancel()
-
-    def _request_cancel(self) -> None:
-        raise NotImplementedError
-
-    def complete(self, result: object) -> None:
-        """End as a result of Core says that has `completed`, `failed` and `cancelled`."""
-        variant = result.WhichOneof("status")  # type: ignore[attr-defined]
-        if variant == "completed":
-            completed = result.completed  # type: ignore[attr-defined]
-            self._resolve_with(completed.result if completed.HasField("result") else None)
-        else:
-            self.fail_with(getattr(result, variant).failure)
-
-    def _resolve_with(self, payload: object) -> None:
-        try:
-            value = None if payload is None else payloads.read(payload)  # type: ignore[arg-type]
-        except BuiltinError as error:
-            problem = f"the result of {self._title} cannot be read: {error}"
-            self.fail(lambda: BuiltinError(problem))
-        else:
-            self.resolve(value)
-
-    def fail_with(self, failure: Failure) -> None:
-        """End with a failure."""
-        kept = Failure()
-        kept.CopyFrom(failure)  # what came belongs to the whole activation
-        self.fail(lambda: failures.to_error_object(kept))
-
-
-async def outcome(step: Step) -> Json | None:
-    """Start a step and wait for it; a cancel of the wait is passed on, and how the step ends then is the answer."""
-    step.start()
-    while True:
-        try:
-            return await step
-        except Cancelled:
-            if step.is_done:
-                raise
-            step.cancel()
-
-
-class Activity(Step):
+class Activity(CommandEntry):
     """An activity that has been scheduled."""
 
     __slots__ = ("_command",)
@@ -114,7 +37,7 @@ class Activity(Step):
         self.complete(resolution)
 
 
-class LocalActivity(Step):
+class LocalActivity(CommandEntry):
     """A local activity that has been scheduled. What Core says of its end is kept until it is its turn.
 
     Between two attempts that are far apart it waits for a timer of the server.

@@ -9,14 +9,14 @@ from assay.temporal.core.protos import (
     StartChildWorkflowExecutionFailedCause,
     WorkflowCommand,
 )
-from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.run.commands import CommandEntry
 from assay.temporal.workflow.run.entries import Entry
 from assay.temporal.workflow.run.outbound import Outbound
 
 _EXISTS = StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
 
 
-class Child(Step):
+class Child(CommandEntry):
     """A child workflow: it starts, and then it ends."""
 
     __slots__ = ("_command", "started", "workflow_id")

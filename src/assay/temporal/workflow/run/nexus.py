@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from assay.temporal.core.protos import NexusOperationResult, ResolveNexusOperationStart, WorkflowCommand
-from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.run.commands import CommandEntry
 from assay.temporal.workflow.run.outbound import Outbound
 
 
-class NexusOperation(Step):
+class NexusOperation(CommandEntry):
     """An operation of a Nexus service."""
 
     __slots__ = ("_command",)
@@ -37,6 +37,6 @@ class NexusOperation(Step):
         self._outbound.take("nexus_operation", self._seq)
         variant = result.WhichOneof("status")
         if variant == "completed":
-            self._resolve_with(result.completed)
+            self.resolve_with(result.completed)
         else:
             self.fail_with(getattr(result, variant or "failed"))

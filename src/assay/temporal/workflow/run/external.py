@@ -5,11 +5,11 @@ from __future__ import annotations
 from temporalio.api.failure.v1 import Failure
 
 from assay.temporal.core.protos import WorkflowCommand
-from assay.temporal.workflow.run.activities import Step
+from assay.temporal.workflow.run.commands import CommandEntry
 from assay.temporal.workflow.run.outbound import Outbound
 
 
-class SentSignal(Step):
+class SentSignal(CommandEntry):
     """A signal to another workflow. It can be taken back until Core has sent it."""
 
     __slots__ = ("_command",)
@@ -32,7 +32,7 @@ class SentSignal(Step):
         _end(self, failure)
 
 
-class CancelRequest(Step):
+class CancelRequest(CommandEntry):
     """A cancel request for another workflow. It cannot be taken back."""
 
     __slots__ = ("_command",)
@@ -52,8 +52,8 @@ class CancelRequest(Step):
         _end(self, failure)
 
 
-def _end(step: Step, failure: Failure | None) -> None:
+def _end(entry: CommandEntry, failure: Failure | None) -> None:
     if failure is None:
-        step.resolve(None)
+        entry.resolve(None)
     else:
-        step.fail_with(failure)
+        entry.fail_with(failure)

@@ -1,4 +1,4 @@
-"""`ctx`: what a workflow does to other workflows of its namespace."""
+"""Methods of `ctx` that signal and cancel other workflows of the namespace."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from assay.errors import ErrorObject
 from assay.lua.declare import method
 from assay.lua.values import Json, Name
 from assay.temporal.core.protos import WorkflowCommand
-from assay.temporal.workflow.ctx.calls import arguments, settled
+from assay.temporal.workflow.ctx.calls import input_payloads, wait_uncancelled
 from assay.temporal.workflow.run.entries import Cancelled
-from assay.temporal.workflow.run.others import CancelRequest, SentSignal
+from assay.temporal.workflow.run.external import CancelRequest, SentSignal
 from assay.temporal.workflow.run.run import Run
 
 _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
@@ -19,13 +19,13 @@ _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
 
 @dataclass(kw_only=True)
 class SignalTarget:
-    """Which signal to send where.
+    """Signal to another workflow.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: One run of it; the latest when left out.
-        signal_name: The signal.
-        input: What `ctx:wait_signal` returns there.
+        workflow_id: Workflow id.
+        run_id: Run id; defaults to the latest run.
+        signal_name: Signal name.
+        input: Payload of the signal.
     """
 
     workflow_id: Name
@@ -39,8 +39,8 @@ class OtherWorkflow:
     """Another workflow.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: One run of it; the latest when left out.
+        workflow_id: Workflow id.
+        run_id: Run id; defaults to the latest run.
     """
 
     workflow_id: Name
@@ -57,47 +57,48 @@ async def signal_child(run: Run, workflow_id: str, name: str, value: Json | None
 async def _signal(run: Run, span: str, command: WorkflowCommand, name: str, value: Json | None) -> None:
     target = command.signal_external_workflow_execution
     target.signal_name = name
-    target.args.extend(arguments(run, value))
+    target.args.extend(input_payloads(run, value))
     if run.settings.spans is not None:
         run.settings.spans.called(run, span, target.headers)
     run.outbound.check(command)
-    sent = SentSignal(run.outbound, command)
-    sent.start()
+    signal = SentSignal(run.outbound, command)
+    signal.start()
     try:
-        await sent
+        await signal
     except Cancelled:
-        if sent.is_done:
+        if signal.is_done:
             raise
-        sent.cancel()
-        await settled(run, sent)  # it may have been sent already: then the next wait meets the cancel
+        signal.cancel()
+        await wait_uncancelled(run, signal)  # if it was sent already, the next wait is cancelled instead
         assert run.fiber is not None
         run.fiber.cancel_next_wait()
 
 
-async def _checked(title: str, workflow_id: str, call: Awaitable[object]) -> None:
+async def _await_external(title: str, workflow_id: str, call: Awaitable[object]) -> None:
+    """Await a call and raise a readable error if there is no such workflow."""
     try:
         await call
     except ErrorObject as error:
         if error.fields.get("type") != _NOT_FOUND:
             raise
-        raised = ErrorObject(f"{title}: no workflow '{workflow_id}' runs", kind="not_found", type=_NOT_FOUND)
+        raised = ErrorObject(f"{title}: no running workflow '{workflow_id}'", kind="not_found", type=_NOT_FOUND)
         raised.origin = error.origin
         raise raised from None
 
 
-class Others:
+class ExternalWorkflows:
     """Signals and cancellation of other workflows."""
 
     _run: Run
 
     @method
     async def signal_workflow(self, options: SignalTarget) -> None:
-        """Send a signal to another workflow, and wait until it is in its history.
+        """Send a signal to another workflow and wait until the server has delivered it.
 
-        A workflow that does not run is an error of kind "not_found".
+        Raises an error of the kind "not_found" if the workflow is not running.
 
         Args:
-            options: Which signal to send where.
+            options: Workflow and signal.
         """
         run = self._run
         command = WorkflowCommand()
@@ -106,16 +107,16 @@ class Others:
         target.run_id = options.run_id or ""
         name = options.signal_name
         sending = _signal(run, f"SignalExternalWorkflow:{name}", command, name, options.input)
-        await _checked("ctx:signal_workflow", options.workflow_id, sending)
+        await _await_external("ctx:signal_workflow", options.workflow_id, sending)
 
     @method
     async def cancel_workflow(self, options: OtherWorkflow) -> None:
-        """Ask another workflow to cancel, and wait until the request is in its history.
+        """Request cancellation of another workflow and wait until the server has delivered the request.
 
-        A workflow that does not run is an error of kind "not_found".
+        Raises an error of the kind "not_found" if the workflow is not running.
 
         Args:
-            options: The workflow.
+            options: Workflow.
         """
         run = self._run
         command = WorkflowCommand()
@@ -125,4 +126,4 @@ class Others:
         run.outbound.check(command)
         request = CancelRequest(run.outbound, command)
         request.start()
-        await _checked("ctx:cancel_workflow", options.workflow_id, request)
+        await _await_external("ctx:cancel_workflow", options.workflow_id, request)
