@@ -331,7 +331,7 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         field,
         "bad option 'spec.calendars.1.day_of_week' (0 to 6 expected",
         "unknown option 'spec.calendars.1.hours' (did you mean 'hour'?)",
-        "bad option 'every' (seconds from 1 up expected, got 0.5)",
+        "bad option 'every' (seconds >= 1 expected, got 0.5)",
         "missing option 'spec.intervals.1.every'",
         "Invalid schedule spec: ",
         "Invalid schedule spec: unknown time zone Nowhere/Town",
@@ -339,7 +339,7 @@ def test_what_is_refused(lua: Script, name: str) -> None:
         'got "tomorrow")',
         "bad option 'spec.end_at' (number or string expected, got table)",
         "bad option 'overlap' (one of \"skip\", ",
-        "bad option 'limited_actions' (a whole number from 0 up expected, got -1)",
+        "bad option 'limited_actions' (an integer >= 0 expected, got -1)",
         "unknown option 'action.start_delay'",
         "bad option 'action.workflow_type' (string expected, got number)",
         "bad option 'id' (expected a non-empty string)",
@@ -353,7 +353,7 @@ def test_what_is_refused(lua: Script, name: str) -> None:
     created, taken, update, pause, trigger, backfill = value[len(expected) :]
     assert created == "ok"
     assert taken == {
-        "error": "client.schedules:create: there is a schedule with this id",
+        "error": "client.schedules:create: a schedule with this id already exists",
         "kind": "already_started",
     }
     assert update == {

@@ -285,7 +285,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         "bad option 'run_timeout' (a number of seconds from 0 up expected, got nan)",
         "bad option 'run_timeout' (a number of seconds from 0 up expected, got 1e+300)",
         "bad option 'rpc_timeout' (number expected, got string)",
-        "bad option 'args' ('input' is given too)",
+        "bad option 'args' (mutually exclusive with 'input')",
         "bad option 'args' (array expected, got number)",
         "bad option 'args.1', item 1 (a function cannot be serialized)",
         "bad option 'args' (array expected, got a table without an item 2: json.null represents nil)",

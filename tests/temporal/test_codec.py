@@ -155,7 +155,7 @@ def test_nothing_leaves_in_plain_text(lua: Script, name: str) -> None:
     }
     assert value["query"] == [SECRET, {"secret": SECRET}]
     assert value["broken"] == [
-        "client:query_workflow: the query failed, and its encrypted error stays there",
+        "client:query_workflow: the query failed; its error is encrypted",
         "client:query_workflow: query 'other' is not registered (registered: broken, state)",
     ]
     refused, crashed = value["failures"]

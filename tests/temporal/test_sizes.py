@@ -114,7 +114,7 @@ def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
         name,
     )
     assert told[0] == "rpc"
-    assert told[1].startswith("client:start_workflow: a payload is larger than the Temporal server takes: store it ")
+    assert told[1].startswith("client:start_workflow: a payload exceeds the Temporal server's size limit: store it ")
 
 
 async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> None:

@@ -13,7 +13,7 @@ from temporalio.common import RawValue
 from assay.lua.values import Json, Name, Value
 from assay.temporal.client import Client, values
 from assay.temporal.client.messages import RunUpdateOptions
-from assay.temporal.client.session import answer
+from assay.temporal.client.session import call_server
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.workflow.run.run import Run
 
@@ -95,4 +95,4 @@ async def _send(client: Client, options: RunUpdateOptions) -> Json:
         )
         return await handle.result()
 
-    return values.result(await answer("update", call(), f"update '{options.update_name}'"))
+    return values.result(await call_server("update", call(), f"update '{options.update_name}'"))

@@ -1,4 +1,4 @@
-"""The gRPC client, what `temporal.connect` returns: its methods come from one class for each topic."""
+"""The gRPC client that `temporal.connect` returns. Each topic is a mixin class in a module of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Client(
     """A connection to a Temporal server.
 
     Attributes:
-        schedules: The workflows that the server starts again and again.
+        schedules: The schedules of the namespace.
     """
 
     lua_name: ClassVar[str] = "temporal.Client"

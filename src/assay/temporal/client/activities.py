@@ -1,4 +1,4 @@
-"""Activities that a client completes, after `activity.complete_async()` or beside the worker that runs them."""
+"""Client methods that complete activities asynchronously, after `activity.complete_async()`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 from assay.errors import BuiltinError, LuaError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds
-from assay.temporal.client.session import CallOptions, Session, answer
+from assay.temporal.client.session import CallOptions, Session, call_server
 from assay.temporal.data import payloads
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ActivityTarget(CallOptions):
-    """Which activity: its token, or its id and its workflow's.
+    """An activity, identified by a task token, or by its own and its workflow's id.
 
     Attributes:
-        task_token: What `activity.info().task_token` says in the activity. It represents one attempt.
-        workflow_id: The workflow that waits for the activity.
-        run_id: The run of that workflow; the latest when left out.
-        activity_id: What `activity.info().activity_id` says.
+        task_token: Value of `activity.info().task_token` in the activity. It identifies one attempt.
+        workflow_id: Id of the workflow that waits for the activity.
+        run_id: Run id of that workflow; the latest run when left out.
+        activity_id: Value of `activity.info().activity_id`.
     """
 
     task_token: Name | None = None
@@ -38,10 +38,10 @@ class ActivityTarget(CallOptions):
 
 @dataclass(kw_only=True)
 class CompleteOptions(ActivityTarget):
-    """Which activity to complete.
+    """Options of `client:complete_activity`.
 
     Attributes:
-        result: Its result.
+        result: Result of the activity.
     """
 
     result: Json | None = None
@@ -49,15 +49,15 @@ class CompleteOptions(ActivityTarget):
 
 @dataclass(kw_only=True)
 class FailOptions(ActivityTarget):
-    """Which activity to fail, and how. Its retry policy decides whether it is tried again.
+    """Options of `client:fail_activity`. The retry policy decides whether the activity is retried.
 
     Attributes:
-        message: What went wrong. A text of the form `TYPE: message` gives the type too.
-        type: What `retry_policy.non_retryable_errors` knows.
-        details: More for whoever gets the error.
-        non_retryable: Do not try again.
-        next_retry_delay: Seconds until the next attempt, in place of what the retry policy says.
-        last_heartbeat_details: What the next attempt finds in `activity.heartbeat_details()`.
+        message: Error message. A message of the form `TYPE: message` also sets the type.
+        type: Error type, as matched by `retry_policy.non_retryable_errors`.
+        details: Any value, returned as `details` of the error.
+        non_retryable: Do not retry the activity.
+        next_retry_delay: Delay of the next attempt, in seconds, instead of the retry policy's.
+        last_heartbeat_details: Value that the next attempt reads with `activity.heartbeat_details()`.
     """
 
     message: str = "the activity was failed by a client"
@@ -70,10 +70,10 @@ class FailOptions(ActivityTarget):
 
 @dataclass(kw_only=True)
 class HeartbeatOptions(ActivityTarget):
-    """Which activity is alive.
+    """Options of `client:heartbeat_activity`.
 
     Attributes:
-        details: What its next attempt finds in `activity.heartbeat_details()`; without any it finds nothing.
+        details: Value that the next attempt reads with `activity.heartbeat_details()`; cleared when left out.
     """
 
     details: Json | None = None
@@ -81,10 +81,10 @@ class HeartbeatOptions(ActivityTarget):
 
 @dataclass(kw_only=True)
 class CancelledOptions(ActivityTarget):
-    """Which activity has ended.
+    """Options of `client:report_activity_cancelled`.
 
     Attributes:
-        details: What whoever waits for the activity finds in the error's `details`.
+        details: Any value, returned as `details` of the error that the workflow gets.
     """
 
     details: Json | None = None
@@ -94,13 +94,13 @@ def _handle(client: sdk.Client, target: ActivityTarget) -> sdk.AsyncActivityHand
     if target.task_token is not None:
         for option in ("workflow_id", "run_id", "activity_id"):
             if getattr(target, option) is not None:
-                raise BuiltinError(f"bad option '{option}' ('task_token' says it already)")
+                raise BuiltinError(f"bad option '{option}' (mutually exclusive with 'task_token')")
         try:
             token = base64.b64decode(target.task_token, validate=True)
         except (binascii.Error, ValueError):
             token = b""
         if not token:
-            raise BuiltinError("bad option 'task_token' (the Base64 text of activity.info().task_token expected)")
+            raise BuiltinError("bad option 'task_token' (the Base64 string of activity.info().task_token expected)")
         return client.get_async_activity_handle(task_token=token)
     if target.workflow_id is None or target.activity_id is None:
         raise BuiltinError("missing option 'task_token' (or 'workflow_id' and 'activity_id')")
@@ -114,25 +114,25 @@ def _details(details: Json | None) -> list[RawValue]:
 
 
 class ActivityMethods(Session):
-    """The client's methods that represent an activity."""
+    """Client methods that complete activities asynchronously."""
 
     @method
     async def complete_activity(self, options: CompleteOptions) -> None:
-        """Complete an activity from outside: one that `activity.complete_async()` left open.
+        """Complete an activity that called `activity.complete_async()`.
 
         Args:
-            options: Which activity, and its result.
+            options: Activity and result.
         """
         result = RawValue(payloads.to_payload(options.result))
         call = _handle(self.sdk, options).complete(result, **options.rpc())
-        await answer("client:complete_activity", call)
+        await call_server("client:complete_activity", call)
 
     @method
     async def fail_activity(self, options: FailOptions) -> None:
-        """Fail an activity from outside.
+        """Fail an activity that called `activity.complete_async()`.
 
         Args:
-            options: Which activity, and how.
+            options: Activity and error.
         """
         value = {
             "type": options.type,
@@ -147,26 +147,26 @@ class ActivityMethods(Session):
         call = _handle(self.sdk, options).fail(
             failure, last_heartbeat_details=_details(options.last_heartbeat_details), **options.rpc()
         )
-        await answer("client:fail_activity", call)
+        await call_server("client:fail_activity", call)
 
     @method
     async def heartbeat_activity(self, options: HeartbeatOptions) -> None:
-        """Tell the server that an activity is alive; an error of kind "cancelled" when it is to end.
+        """Send a heartbeat for an activity. Raises an error of kind "cancelled" if its cancellation was requested.
 
         Args:
-            options: Which activity, and how far it is.
+            options: Activity and progress.
         """
         call = _handle(self.sdk, options).heartbeat(*_details(options.details), **options.rpc())
-        await answer("client:heartbeat_activity", call)
+        await call_server("client:heartbeat_activity", call)
 
     @method
     async def report_activity_cancelled(self, options: CancelledOptions) -> None:
-        """Tell the server that an activity has ended because it was cancelled.
+        """Report that an activity has been cancelled.
 
-        Only for one that was: `heartbeat_activity` raises an error of kind "cancelled" then.
+        Valid only after a cancellation request: `heartbeat_activity` then raises an error of kind "cancelled".
 
         Args:
-            options: Which activity, and what it leaves.
+            options: Activity and details.
         """
         call = _handle(self.sdk, options).report_cancellation(*_details(options.details), **options.rpc())
-        await answer("client:report_activity_cancelled", call)
+        await call_server("client:report_activity_cancelled", call)

@@ -1,4 +1,4 @@
-"""The time limit of the SDK client's calls: the SDK limits one attempt, here `rpc_timeout` limits all of them."""
+"""Interceptor that applies `rpc_timeout` to a whole call; the SDK applies it to each attempt."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from temporalio.client import Interceptor, OutboundInterceptor
 from temporalio.service import RPCError, RPCStatusCode
 
 _LONG_POLLS = ("start_workflow_update", "start_update_with_start_workflow")
-"""Calls whose time limit is that of one poll of several."""
+"""Calls that poll repeatedly, for which the timeout applies to one poll."""
 
 
-class _LimitedCalls(OutboundInterceptor):
+class _TimedCalls(OutboundInterceptor):
     pass
 
 
-def _limit(name: str) -> None:
-    async def call(self: _LimitedCalls, input: Any) -> Any:
+def _add_timeout(name: str) -> None:
+    async def call(self: _TimedCalls, input: Any) -> Any:
         forward = getattr(self.next, name)
-        limit = getattr(input, "rpc_timeout", None)
-        if limit is None:
+        timeout = getattr(input, "rpc_timeout", None)
+        if timeout is None:
             return await forward(input)
         try:
-            async with asyncio.timeout(limit.total_seconds()) as running:
+            async with asyncio.timeout(timeout.total_seconds()) as scope:
                 return await forward(input)
         except TimeoutError:
-            if not running.expired():
+            if not scope.expired():
                 raise
-            text = f"no answer from the server within {limit.total_seconds():g} s"
+            text = f"no answer from the server within {timeout.total_seconds():g} s"
             raise RPCError(text, RPCStatusCode.DEADLINE_EXCEEDED, b"") from None
 
-    setattr(_LimitedCalls, name, call)
+    setattr(_TimedCalls, name, call)
 
 
 for _name, _ in inspect.getmembers(OutboundInterceptor, inspect.iscoroutinefunction):
     if _name not in _LONG_POLLS:
-        _limit(_name)
+        _add_timeout(_name)
 
 
 class CallLimits(Interceptor):
-    """Makes `rpc_timeout` hold for every call of a client, retries included."""
+    """Limits every call of a client to `rpc_timeout`, including retries."""
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        """Put the limits in front of `next`."""
-        return _LimitedCalls(next)
+        """Wrap `next` with the timeouts."""
+        return _TimedCalls(next)

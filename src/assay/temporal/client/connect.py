@@ -1,4 +1,4 @@
-"""The SDK's client over a connection."""
+"""Creation of the SDK's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the SDK's client converts: payloads stay as they are, failures keep Lua's tracebacks, a codec encrypts."""
+"""Data converter of the SDK's client: raw payloads, failures with Lua tracebacks, encryption by a codec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from assay.temporal.data.codec import Codec, CodecOptions, make_codec
 
 
 def data_converter(codec: CodecOptions | None) -> DataConverter:
-    """Return the SDK's converter of a connection. Raises BuiltinError for a bad key."""
+    """Return the SDK's data converter for a connection. Raises BuiltinError for an invalid key."""
     return DataConverter(
         payload_converter_class=RawConverter,
         payload_codec=_PayloadCodec(make_codec(codec)),
@@ -32,20 +32,20 @@ def data_converter(codec: CodecOptions | None) -> DataConverter:
 
 
 class RawConverter(PayloadConverter):
-    """Hands payloads through: `RawValue` both ways; anything else the SDK's own way when sent."""
+    """Passes payloads through as `RawValue`; encodes other values with the SDK's default converter."""
 
     def __init__(self) -> None:
         super().__init__()
         self._default = DefaultPayloadConverter()
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        """Take the payloads out of `RawValue`s; convert what the SDK itself sends."""
+        """Unwrap each `RawValue`; convert the values that the SDK itself sends."""
         return [
             value.payload if isinstance(value, RawValue) else self._default.to_payloads([value])[0] for value in values
         ]
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-        """Wrap each payload as `RawValue`, whatever the types say."""
+        """Wrap each payload in a `RawValue`, ignoring the type hints."""
         return [RawValue(payload) for payload in payloads]
 
 
@@ -61,7 +61,7 @@ class _PayloadCodec(PayloadCodec):
 
 
 class LenientCodec(PayloadCodec):
-    """Decrypts what another codec can, and leaves the rest as it is: for lists of workflows of all kinds."""
+    """Decrypts payloads where possible and returns the others unchanged, for lists of mixed workflows."""
 
     def __init__(self, codec: PayloadCodec) -> None:
         self._codec = codec
@@ -71,7 +71,7 @@ class LenientCodec(PayloadCodec):
         return await self._codec.encode(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt each payload that can be decrypted."""
+        """Decrypt each payload that the codec can decrypt."""
         return [await self._decode(payload) for payload in payloads]
 
     async def _decode(self, payload: Payload) -> Payload:
@@ -83,33 +83,33 @@ class LenientCodec(PayloadCodec):
 
 
 class LuaFailureConverter(DefaultFailureConverter):
-    """Puts the Lua traceback where Temporal shows a failure's stack trace."""
+    """Sends the Lua traceback as the failure's stack trace."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
-        """Convert, then replace Python's stack trace by Lua's."""
+        """Convert, then replace the Python stack trace with the Lua traceback."""
         super().to_failure(exception, payload_converter, failure)
         failure.stack_trace = getattr(exception, "lua_traceback", "")
         if failure.message.startswith("Failed decoding") and isinstance(exception.__cause__, BuiltinError):
-            failure.message += f": {exception.__cause__}"  # the SDK hides what the codec said in the cause
+            failure.message += f": {exception.__cause__}"  # the SDK drops the codec's message
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """Convert; a message that was encrypted is back in its place before."""
+        """Restore an encrypted message, then convert."""
         return super().from_failure(failures.reveal(failure), payload_converter)
 
 
 class HiddenFailureConverter(LuaFailureConverter):
-    """Also moves messages and stack traces where the codec encrypts them."""
+    """Also moves messages and stack traces into the encrypted attributes."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
-        """Convert, then hide the texts of the failure and of its causes."""
+        """Convert, then hide the messages and stack traces of the failure and its causes."""
         super().to_failure(exception, payload_converter, failure)
         failures.hide(failure)
 
 
 def to_application_error(error: LuaError) -> ApplicationError:
-    """Return the SDK's error of a Lua error."""
+    """Convert a Lua error into the SDK's error."""
     failure = failures.of_lua_error(error)
-    made = DefaultFailureConverter().from_failure(failure, RawConverter())
-    assert isinstance(made, ApplicationError)
-    made.lua_traceback = failure.stack_trace  # type: ignore[attr-defined]
-    return made
+    converted = DefaultFailureConverter().from_failure(failure, RawConverter())
+    assert isinstance(converted, ApplicationError)
+    converted.lua_traceback = failure.stack_trace  # type: ignore[attr-defined]
+    return converted

@@ -1,4 +1,4 @@
-"""Errors of the SDK's client as Lua errors."""
+"""Conversion of the SDK client's errors into Lua errors."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from assay.temporal.data import failures, payloads
 
 NO_ANSWER = "no answer from the server within rpc_timeout"
 _KINDS = {CancelledError: "cancelled", TerminatedError: "terminated", TimeoutError: "timeout"}
-"""The kinds of errors that the SDK makes itself, without a failure behind them."""
+"""Kinds of the errors that the SDK raises without a failure from the server."""
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Return the fields of the Lua error object of an error that the SDK has made of a failure."""
+    """Return the fields of the Lua error object for an SDK error."""
     if isinstance(error, FailureError) and error.failure is not None:
         return failures.fields(error.failure)
     kind = next((kind for cls, kind in _KINDS.items() if isinstance(error, cls)), "application")
@@ -50,13 +50,13 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 _SCHEDULER_NOT_FOUND = "workflow not found for ID: temporal-sys-scheduler:"
-"""How the server says that a schedule is not there."""
+"""Start of the server's message for a schedule that does not exist."""
 
 _TOO_LARGE = ("Blob data size exceeds limit.", "grpc: received message larger than max")
-"""How the server refuses a payload; the second is how the messages of one that gRPC itself refuses begin."""
+"""Starts of the messages for an oversized payload: the server's, and gRPC's own."""
 
 _UNIMPLEMENTED = re.compile(r"[Mm]ethod \S*?(\w+) is unimplemented")
-"""How servers refuse a call that they do not know."""
+"""Servers' message for a method that they do not implement."""
 
 _RPC_KINDS = {
     RPCStatusCode.NOT_FOUND: "not_found",
@@ -67,30 +67,30 @@ _RPC_KINDS = {
 
 
 _UNEXPLAINED = "Workflow terminated"
-"""The SDK's message of a workflow that was terminated without a reason."""
+"""The SDK's message for a workflow that was terminated without a reason."""
 
 
-def _ended_from_outside(what: str, cause: BaseException) -> str | None:
-    """The message of a workflow that was terminated or cancelled, or timed out; None when its own code failed."""
+def _ended_from_outside(subject: str, cause: BaseException) -> str | None:
+    """Return the message for a termination, cancellation or timeout; None if the workflow's own code failed."""
     if not isinstance(cause, FailureError) or cause.failure is not None:
-        return None  # a failure that the workflow itself sent
+        return None  # the workflow reported this failure itself
     if isinstance(cause, TerminatedError):
         reason = "" if cause.message == _UNEXPLAINED else f": {cause.message}"
-        return f"{what} was terminated{reason}"
+        return f"{subject} was terminated{reason}"
     if isinstance(cause, CancelledError):
-        return f"{what} was cancelled"
-    return f"{what} timed out" if isinstance(cause, TimeoutError) else None
+        return f"{subject} was cancelled"
+    return f"{subject} timed out" if isinstance(cause, TimeoutError) else None
 
 
-def client_error(title: str, error: BaseException, what: str) -> ErrorObject | BuiltinError | None:
-    """The Lua error of what a client call raised, or None when it is not one of the SDK's.
+def client_error(title: str, error: BaseException, subject: str) -> ErrorObject | BuiltinError | None:
+    """Convert an error of an SDK call into a Lua error; return None if it is not an error of the SDK.
 
-    `what` names what the call was about.
+    `subject` names the workflow or activity in messages.
     """
     if isinstance(error, WorkflowFailureError | WorkflowUpdateFailedError | ActivityFailureError):
         fields = describe(error.cause)
         message = fields.pop("message")
-        return ErrorObject(_ended_from_outside(what, error.cause) or message, **fields)
+        return ErrorObject(_ended_from_outside(subject, error.cause) or message, **fields)
     if isinstance(error, WorkflowAlreadyStartedError):
         return ErrorObject(
             f"{title}: workflow '{error.workflow_id}' has already started",
@@ -101,10 +101,10 @@ def client_error(title: str, error: BaseException, what: str) -> ErrorObject | B
     if isinstance(error, ActivityAlreadyStartedError):
         return ErrorObject(f"{title}: activity '{error.activity_id}' has already started", kind="already_started")
     if isinstance(error, ScheduleAlreadyRunningError):
-        return ErrorObject(f"{title}: there is a schedule with this id", kind="already_started")
+        return ErrorObject(f"{title}: a schedule with this id already exists", kind="already_started")
     if isinstance(error, WorkflowQueryFailedError):
         hidden = error.message == failures.HIDDEN_MESSAGE
-        text = "the query failed, and its encrypted error stays there" if hidden else error.message
+        text = "the query failed; its error is encrypted" if hidden else error.message
         return ErrorObject(f"{title}: {text}", kind="application", type="QueryFailed")
     if isinstance(error, WorkflowQueryRejectedError):
         status = "not running" if error.status is None else error.status.name
@@ -126,11 +126,11 @@ def client_error(title: str, error: BaseException, what: str) -> ErrorObject | B
         if error.status == RPCStatusCode.CANCELLED and error.message == "Timeout expired":
             return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
         kind = _RPC_KINDS.get(error.status, "rpc")
-        if error.status == RPCStatusCode.UNIMPLEMENTED and (found := _UNIMPLEMENTED.search(error.message)):
-            text = f"{title}: this Temporal server does not implement {found[1]}"
+        if error.status == RPCStatusCode.UNIMPLEMENTED and (match := _UNIMPLEMENTED.search(error.message)):
+            text = f"{title}: this Temporal server does not implement {match[1]}"
             return ErrorObject(text, kind=kind, type=error.status.name)
         message = error.message.replace(_SCHEDULER_NOT_FOUND, "there is no schedule ")
         if message.startswith(_TOO_LARGE):
-            message = "a payload is larger than the Temporal server takes: store it elsewhere and pass its name"
+            message = "a payload exceeds the Temporal server's size limit: store it elsewhere and pass a reference"
         return ErrorObject(f"{title}: {message}", kind=kind, type=error.status.name)
     return None

@@ -1,4 +1,4 @@
-"""Signals, queries and updates."""
+"""Client methods that send signals, queries and updates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from temporalio.common import QueryRejectCondition, RawValue
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
+from assay.temporal.client.session import CallOptions, RunOptions, Session, call_server
 from assay.temporal.client.values import InputOptions
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class SignalOptions(RunOptions, InputOptions):
-    """Which signal to send where.
+    """Options of `client:signal_workflow`.
 
     Attributes:
-        signal_name: The signal.
+        signal_name: Name of the signal.
     """
 
     signal_name: Name
@@ -35,11 +35,11 @@ class SignalOptions(RunOptions, InputOptions):
 
 @dataclass(kw_only=True)
 class QueryOptions(RunOptions, InputOptions):
-    """What to ask where.
+    """Options of `client:query_workflow`.
 
     Attributes:
-        query_type: The query.
-        reject_condition: Refuse to answer for a workflow that is not running, or that ended other than by completing.
+        query_type: Name of the query.
+        reject_condition: Reject the query if the workflow is not open, or if it closed without completing.
     """
 
     query_type: Name
@@ -48,13 +48,13 @@ class QueryOptions(RunOptions, InputOptions):
 
 @dataclass(kw_only=True)
 class UpdateOptions(InputOptions):
-    """Which update to send.
+    """An update and the stage to wait for.
 
     Attributes:
-        update_name: The update.
-        update_id: Its id, a fresh UUID when left out. Sent again with the same id, it is the same update: nothing runs
-            twice, and the result is that of the first.
-        wait_for: Wait until the update is completed, or only until the workflow has accepted it.
+        update_name: Name of the update.
+        update_id: Idempotency id; a random UUID when left out. A second request with the same id returns the result of
+            the first and does not run the handler again.
+        wait_for: Stage to wait for: completed, or only accepted by the workflow.
     """
 
     update_name: Name
@@ -64,20 +64,20 @@ class UpdateOptions(InputOptions):
 
 @dataclass(kw_only=True)
 class RunUpdateOptions(RunOptions, UpdateOptions):
-    """Which update to send where."""
+    """Options of `client:update_workflow`."""
 
 
 def stage(update: UpdateOptions) -> WorkflowUpdateStage:
-    """Return how far an update has to be."""
+    """Return the SDK's stage for `wait_for`."""
     from temporalio.client import WorkflowUpdateStage
 
     return WorkflowUpdateStage[update.wait_for.upper()]
 
 
-async def outcome(
+async def update_result(
     title: str, call: Awaitable[WorkflowUpdateHandle[Any]], update: UpdateOptions, options: CallOptions
 ) -> Value:
-    """Return what an update gives: its result, or its ids when it was only to be accepted."""
+    """Await an update; return its result, or its ids with `wait_for = "accepted"`."""
     from temporalio.client import RPCTimeoutOrCancelledError
 
     async def wait() -> Value:
@@ -85,36 +85,36 @@ async def outcome(
             handle = await call
             if update.wait_for == "accepted":
                 return {"update_id": handle.id, "workflow_id": handle.workflow_id, "run_id": handle.workflow_run_id}
-            found = await handle.result(**options.rpc())
-            return None if found is None else values.plain(found)
+            result = await handle.result(**options.rpc())
+            return None if result is None else values.plain(result)
         except RPCTimeoutOrCancelledError as error:
             if isinstance(error.__cause__, asyncio.CancelledError):
                 raise error.__cause__ from None  # the Lua task was cancelled
             raise
 
-    return await answer(title, wait())
+    return await call_server(title, wait())
 
 
 class MessageMethods(Session):
-    """The client's methods that talk to a running workflow."""
+    """Client methods that send messages to a running workflow."""
 
     @method
     async def signal_workflow(self, options: SignalOptions) -> None:
         """Send a signal to a running workflow.
 
         Args:
-            options: Which signal to send where.
+            options: Workflow id, signal name and input.
         """
         args = values.arguments(options)
         call = self.handle(options).signal(options.signal_name, args=args, **options.rpc())
-        await answer("client:signal_workflow", call)
+        await call_server("client:signal_workflow", call)
 
     @method
     async def query_workflow(self, options: QueryOptions) -> Json:
-        """Ask a workflow's query handler; returns what it answers.
+        """Query a workflow and return its answer.
 
         Args:
-            options: What to ask where.
+            options: Workflow id, query name and input.
         """
         condition = options.reject_condition
         call = self.handle(options).query(
@@ -124,17 +124,17 @@ class MessageMethods(Session):
             result_type=RawValue,
             **options.rpc(),
         )
-        return values.result(await answer("client:query_workflow", call))
+        return values.result(await call_server("client:query_workflow", call))
 
     @method
     async def update_workflow(self, options: RunUpdateOptions) -> Value:
-        """Send an update to a workflow and wait for its result; what its handler or validator raises is raised here.
+        """Send an update to a workflow and return its result; errors of its handler or validator are raised here.
 
-        With `wait_for = "accepted"` it returns `{update_id, workflow_id, run_id}` as soon as the workflow has accepted
-        the update; called once more with that `update_id` it waits for the result.
+        With `wait_for = "accepted"`, return `{update_id, workflow_id, run_id}` once the workflow has accepted the
+        update. A second call with that `update_id` waits for the result.
 
         Args:
-            options: Which update to send where.
+            options: Workflow id, update name and input.
         """
         call = self.handle(options).start_update(
             options.update_name,
@@ -144,4 +144,4 @@ class MessageMethods(Session):
             result_type=RawValue,
             **options.rpc(),
         )
-        return await outcome("client:update_workflow", call, options, options)
+        return await update_result("client:update_workflow", call, options, options)

@@ -1,4 +1,4 @@
-"""Who polls a task queue for workflow tasks."""
+"""Workers that poll a task queue for workflow tasks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Poller:
-    """A worker that has polled in the last minutes, and when, in seconds since 1970-01-01 UTC."""
+    """A worker that polled in the last few minutes.
+
+    Attributes:
+        identity: Identity of the worker.
+        last_access: Time of its last poll, in seconds since 1970-01-01 UTC.
+    """
 
     identity: str
     last_access: float
 
 
 async def workflow_pollers(client: Client, queue: str) -> list[Poller]:
-    """Return the workers that have polled `queue` in the last minutes, the latest first. Raises RPCError."""
+    """Return the workers that polled `queue` in the last few minutes, the most recent first. Raises RPCError."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    answer = await client.workflow_service.describe_task_queue(request)
-    found = [Poller(item.identity, item.last_access_time.ToMicroseconds() / 1e6) for item in answer.pollers]
-    return sorted(found, key=lambda poller: -poller.last_access)
+    response = await client.workflow_service.describe_task_queue(request)
+    pollers = [Poller(item.identity, item.last_access_time.ToMicroseconds() / 1e6) for item in response.pollers]
+    return sorted(pollers, key=lambda poller: -poller.last_access)

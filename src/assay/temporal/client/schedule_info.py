@@ -1,4 +1,4 @@
-"""What the server reports about schedules."""
+"""Descriptions of schedules, as returned by the server."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Action:
     """The workflow that a schedule starts.
 
     Attributes:
-        workflow_type: The name that the worker registered.
-        workflow_id: Its id; the server appends the time.
-        task_queue: Where its worker looks for it.
-        args: The values that it gets.
-        execution_timeout: Seconds that it may take with its retries and continuations.
-        run_timeout: Seconds that one run may take.
-        task_timeout: Seconds that one workflow task may take.
-        retry_policy: When it is tried again.
-        memo: Its memo.
-        search_attributes: Its search attributes.
+        workflow_type: Workflow type, as registered by the worker.
+        workflow_id: Workflow id; the server appends the time.
+        task_queue: Task queue of the workflow's workers.
+        args: Arguments of the workflow.
+        execution_timeout: Timeout of the whole execution, in seconds, including retries and continue-as-new.
+        run_timeout: Timeout of one run, in seconds.
+        task_timeout: Timeout of one workflow task, in seconds.
+        retry_policy: Retry policy of the workflow.
+        memo: Memo of the workflow.
+        search_attributes: Search attributes of the workflow.
     """
 
     workflow_type: str
@@ -55,13 +55,13 @@ class Action:
 
 @dataclass(kw_only=True)
 class RecentAction:
-    """What a schedule did. Times are seconds since 1970-01-01 UTC.
+    """A past action of a schedule. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        scheduled_at: When it was due.
-        started_at: When it was done.
-        workflow_id: The workflow that it started.
-        run_id: Its first run.
+        scheduled_at: Scheduled time.
+        started_at: Actual time.
+        workflow_id: Id of the started workflow.
+        run_id: Id of its first run.
     """
 
     scheduled_at: float
@@ -72,11 +72,11 @@ class RecentAction:
 
 @dataclass(kw_only=True)
 class RunningAction:
-    """A workflow that a schedule started.
+    """A running workflow that a schedule started.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: Its first run.
+        workflow_id: Workflow id.
+        run_id: Id of its first run.
     """
 
     workflow_id: str
@@ -88,15 +88,15 @@ class ScheduleRow:
     """A schedule in a list. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        id: The schedule.
-        workflow_type: The workflow that it starts.
-        paused: Whether it is paused.
-        note: Its text for people.
-        spec: When it acts.
-        recent_actions: What it did last, oldest first.
-        next_action_times: When it acts next.
-        memo: Its memo.
-        search_attributes: Its search attributes.
+        id: Schedule id.
+        workflow_type: Type of the workflow that it starts.
+        paused: True if the schedule is paused.
+        note: Free-form note.
+        spec: Times of the actions.
+        recent_actions: Recent actions, oldest first.
+        next_action_times: Times of the next actions.
+        memo: Memo of the schedule.
+        search_attributes: Search attributes of the schedule.
     """
 
     id: str
@@ -112,20 +112,20 @@ class ScheduleRow:
 
 @dataclass(kw_only=True)
 class ScheduleInfo(ScheduleRow):
-    """What the server knows of a schedule. Times are seconds since 1970-01-01 UTC.
+    """Description of a schedule. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        action: The workflow that it starts.
-        overlap: What happens when the workflow of the time before is still running.
-        catchup_window: Seconds that it may be late after the server was down.
-        pause_on_failure: Whether it is paused when a workflow fails or times out.
-        limited_actions: How often it still acts; absent when there is no limit.
-        running: Its workflows that run now.
-        num_actions: How often it has acted.
-        num_actions_missed: How often it was too late to act.
-        num_actions_skipped: How often it did not act because its workflow was running.
-        created_at: When it was made.
-        updated_at: When it was changed last.
+        action: Workflow that it starts.
+        overlap: Policy when the workflow of the previous action is still running.
+        catchup_window: Maximum delay of an action after a server outage, in seconds.
+        pause_on_failure: True if the schedule pauses when a workflow fails or times out.
+        limited_actions: Number of remaining actions; absent when there is no limit.
+        running: Running workflows of the schedule.
+        num_actions: Number of actions so far.
+        num_actions_missed: Number of actions missed because the catchup window had passed.
+        num_actions_skipped: Number of actions skipped because of the overlap policy.
+        created_at: Time of creation.
+        updated_at: Time of the last update.
     """
 
     action: Action
@@ -148,10 +148,10 @@ def _total(length: timedelta | None) -> float | None:
 def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
     from temporalio.client import ScheduleActionExecutionStartWorkflow
 
-    found = []
+    recent = []
     for result in results:
         assert isinstance(result.action, ScheduleActionExecutionStartWorkflow)
-        found.append(
+        recent.append(
             RecentAction(
                 scheduled_at=result.scheduled_at.timestamp(),
                 started_at=result.started_at.timestamp(),
@@ -159,65 +159,65 @@ def _recent(results: Sequence[ScheduleActionResult]) -> list[RecentAction]:
                 run_id=result.action.first_execution_run_id,
             )
         )
-    return found
+    return recent
 
 
-async def row(found: ScheduleListDescription) -> ScheduleRow:
-    """A schedule in a list."""
+async def row(description: ScheduleListDescription) -> ScheduleRow:
+    """Convert an entry of the SDK's list of schedules."""
     from temporalio.client import ScheduleListActionStartWorkflow
 
-    schedule, info = found.schedule, found.info
+    schedule, info = description.schedule, description.info
     action = schedule.action if schedule is not None else None
     return ScheduleRow(
-        id=found.id,
+        id=description.id,
         workflow_type=action.workflow if isinstance(action, ScheduleListActionStartWorkflow) else None,
         paused=schedule.state.paused if schedule is not None else False,
         note=schedule.state.note if schedule is not None else None,
         spec=schedule_spec.from_sdk(schedule.spec) if schedule is not None else None,
         recent_actions=_recent(info.recent_actions) if info is not None else [],
         next_action_times=timestamps(info.next_action_times) if info is not None else [],
-        memo=values.plain_table(await found.memo()),
-        search_attributes=search_attributes.as_table(found.typed_search_attributes),
+        memo=values.plain_table(await description.memo()),
+        search_attributes=search_attributes.as_table(description.typed_search_attributes),
     )
 
 
-async def info(found: ScheduleDescription) -> ScheduleInfo:
-    """The description of one schedule."""
+async def info(description: ScheduleDescription) -> ScheduleInfo:
+    """Convert the SDK's description of a schedule."""
     from temporalio.client import ScheduleActionExecutionStartWorkflow, ScheduleActionStartWorkflow
 
-    schedule, happened = found.schedule, found.info
+    schedule, status = description.schedule, description.info
     action = schedule.action
     assert isinstance(action, ScheduleActionStartWorkflow)
     return ScheduleInfo(
-        id=found.id,
+        id=description.id,
         workflow_type=action.workflow,
         paused=schedule.state.paused,
         note=schedule.state.note,
         spec=schedule_spec.from_sdk(schedule.spec),
-        action=await _decoded(action, found.data_converter),
+        action=await _decoded(action, description.data_converter),
         overlap=schedule.policy.overlap.name.lower(),
         catchup_window=_total(schedule.policy.catchup_window),
         pause_on_failure=schedule.policy.pause_on_failure,
         limited_actions=schedule.state.remaining_actions if schedule.state.limited_actions else None,
         running=[
             RunningAction(workflow_id=item.workflow_id, run_id=item.first_execution_run_id)
-            for item in happened.running_actions
+            for item in status.running_actions
             if isinstance(item, ScheduleActionExecutionStartWorkflow)
         ],
-        recent_actions=_recent(happened.recent_actions),
-        next_action_times=timestamps(happened.next_action_times),
-        num_actions=happened.num_actions,
-        num_actions_missed=happened.num_actions_missed_catchup_window,
-        num_actions_skipped=happened.num_actions_skipped_overlap,
-        created_at=happened.created_at.timestamp(),
-        updated_at=timestamp(happened.last_updated_at),
-        memo=values.plain_table(await found.memo()),
-        search_attributes=search_attributes.as_table(found.typed_search_attributes),
+        recent_actions=_recent(status.recent_actions),
+        next_action_times=timestamps(status.next_action_times),
+        num_actions=status.num_actions,
+        num_actions_missed=status.num_actions_missed_catchup_window,
+        num_actions_skipped=status.num_actions_skipped_overlap,
+        created_at=status.created_at.timestamp(),
+        updated_at=timestamp(status.last_updated_at),
+        memo=values.plain_table(await description.memo()),
+        search_attributes=search_attributes.as_table(description.typed_search_attributes),
     )
 
 
 async def _decoded(action: ScheduleActionStartWorkflow, converter: DataConverter) -> Action:
-    """The action as the server has it: its values are payloads."""
+    """Convert the SDK's action, decoding its payloads."""
     memo = action.memo or {}
     decoded = await converter.decode([*action.args, *memo.values()])
     count = len(action.args)

@@ -1,4 +1,4 @@
-"""The option tables of schedules."""
+"""Option tables of the methods of `client.schedules`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class ActionOptions(WorkflowOptions):
     """The workflow that a schedule starts.
 
     Attributes:
-        workflow_id: Its id, the schedule's when left out; the server appends the time.
+        workflow_id: Workflow id, the schedule's id when left out; the server appends the time.
     """
 
 
 @dataclass(kw_only=True)
 class ScheduleTarget(CallOptions):
-    """Which schedule.
+    """A schedule.
 
     Attributes:
-        id: The schedule.
+        id: Schedule id.
     """
 
     id: Name
@@ -36,10 +36,10 @@ class ScheduleTarget(CallOptions):
 
 @dataclass(kw_only=True)
 class NoteOptions(ScheduleTarget):
-    """Which schedule, and why.
+    """Options of `client.schedules:pause` and `client.schedules:unpause`.
 
     Attributes:
-        note: Why.
+        note: Note to store with the schedule.
     """
 
     note: str | None = None
@@ -47,10 +47,10 @@ class NoteOptions(ScheduleTarget):
 
 @dataclass(kw_only=True)
 class TriggerOptions(ScheduleTarget):
-    """Which schedule is to act now.
+    """Options of `client.schedules:trigger`.
 
     Attributes:
-        overlap: What happens when its workflow is running; by the schedule's own policy when left out.
+        overlap: Overlap policy of this action; the schedule's when left out.
     """
 
     overlap: Overlap | None = None
@@ -58,12 +58,12 @@ class TriggerOptions(ScheduleTarget):
 
 @dataclass(kw_only=True)
 class Period:
-    """The time that a schedule makes up for.
+    """A period to backfill.
 
     Attributes:
-        start_at: Its beginning: seconds since 1970-01-01 UTC, or ISO 8601 text with a zone.
-        end_at: Its end.
-        overlap: What happens when its workflow is running; by the schedule's own policy when left out.
+        start_at: Start of the period: seconds since 1970-01-01 UTC, or an ISO 8601 string with a time zone.
+        end_at: End of the period, in the same forms.
+        overlap: Overlap policy of the backfill; the schedule's when left out.
     """
 
     start_at: float | str
@@ -73,25 +73,25 @@ class Period:
 
 @dataclass(kw_only=True)
 class BackfillOptions(Period, ScheduleTarget):
-    """Which schedule, and the time that it makes up for."""
+    """Options of `client.schedules:backfill`."""
 
 
 @dataclass(kw_only=True)
 class UpdateScheduleOptions(ScheduleTarget):
-    """What to change in a schedule; what is left out stays as it is.
+    """Changes to a schedule; options that are left out keep their values.
 
     Attributes:
-        spec: When it acts.
-        action: The workflow that it starts.
-        overlap: What happens when the workflow of the time before is still running: nothing ("skip"), the next waits
-            ("buffer_one", "buffer_all"), the running one is ended ("cancel_other", "terminate_other"), both run
-            ("allow_all").
-        catchup_window: Seconds that it may be late after the server was down; a year when left out.
-        pause_on_failure: Pause it when a workflow fails or times out.
-        paused: Whether it is paused.
-        note: A text for people.
-        limited_actions: How often it still acts; 0 for no limit.
-        search_attributes: Values by name that queries for schedules can search.
+        spec: Times of the actions.
+        action: Workflow to start.
+        overlap: Policy when the workflow of the previous action is still running: skip the action ("skip"), start it
+            later ("buffer_one", "buffer_all"), end the running workflow ("cancel_other", "terminate_other"), or run
+            both ("allow_all").
+        catchup_window: Maximum delay of an action after a server outage, in seconds; a year when left out.
+        pause_on_failure: Pause the schedule when a workflow fails or times out.
+        paused: Pause or unpause the schedule.
+        note: Free-form note.
+        limited_actions: Number of remaining actions; 0 for no limit.
+        search_attributes: Indexed values of the schedule by name.
     """
 
     spec: SpecOptions | None = None
@@ -107,7 +107,7 @@ class UpdateScheduleOptions(ScheduleTarget):
     def __post_init__(self) -> None:
         if self.limited_actions is not None and self.limited_actions < 0:
             got = self.limited_actions
-            raise BuiltinError(f"bad option 'limited_actions' (a whole number from 0 up expected, got {got})")
+            raise BuiltinError(f"bad option 'limited_actions' (an integer >= 0 expected, got {got})")
 
 
 @dataclass(kw_only=True)
@@ -115,15 +115,15 @@ class CreateScheduleOptions(UpdateScheduleOptions):
     """A new schedule.
 
     Attributes:
-        overlap: What happens when the workflow of the time before is still running: nothing ("skip", the default), the
-            next waits ("buffer_one", "buffer_all"), the running one is ended ("cancel_other", "terminate_other"), both
-            run ("allow_all").
-        trigger_immediately: Act once now.
-        backfill: Times in the past for which it acts now.
-        memo: Values by name that lists and descriptions show.
+        overlap: Policy when the workflow of the previous action is still running: skip the action ("skip", the
+            default), start it later ("buffer_one", "buffer_all"), end the running workflow ("cancel_other",
+            "terminate_other"), or run both ("allow_all").
+        trigger_immediately: Trigger one action on creation.
+        backfill: Past periods to backfill on creation.
+        memo: Non-indexed values of the schedule by name.
     """
 
-    spec: SpecOptions = field()  # which, unlike a mere annotation, has no default from the class above
+    spec: SpecOptions = field()  # `field()` discards the inherited default and makes it required
     action: ActionOptions = field()
     trigger_immediately: bool = False
     backfill: list[Period] | None = None

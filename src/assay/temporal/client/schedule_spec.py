@@ -1,4 +1,4 @@
-"""When a schedule runs: the option table, the SDK's form, and back."""
+"""Times of a schedule: the option table, and conversion to and from the SDK's `ScheduleSpec`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LIMITS = {
     "year": (2000, 2100),
     "day_of_week": (0, 6),
 }
-"""The fields of a calendar: the least and the greatest value."""
+"""Minimum and maximum of each field of a calendar."""
 _NAMES = {
     "month": {name: number for number, name in enumerate(_MONTHS, 1)},
     "day_of_week": {name: number for number, name in enumerate(_DAYS)},
@@ -40,7 +40,7 @@ Field = int | str | list[int | str]
 
 @dataclass(kw_only=True)
 class CalendarOptions:
-    """Times of the calendar: those at which every field fits.
+    """Calendar times: those that match every field.
 
     A field is a number, a string such as `"9-17"`, `"*/15"`, `"1,15"` or `"mon-fri"`, or an array of these.
 
@@ -52,7 +52,7 @@ class CalendarOptions:
         month: 1 to 12, or "jan" to "dec"; every month when left out.
         year: The year; every year when left out.
         day_of_week: 0 to 6, or "sun" to "sat"; every day when left out.
-        comment: What it is for.
+        comment: Free-form comment.
     """
 
     second: Field = 0
@@ -67,11 +67,11 @@ class CalendarOptions:
 
 @dataclass(kw_only=True)
 class IntervalOptions:
-    """Times that are equally far apart, counted from 1970-01-01 UTC.
+    """Times at a fixed interval, counted from 1970-01-01 UTC.
 
     Attributes:
-        every: Seconds from one to the next.
-        offset: Seconds that all of them are later.
+        every: Length of the interval, in seconds.
+        offset: Offset of all times, in seconds.
     """
 
     every: Seconds
@@ -79,22 +79,22 @@ class IntervalOptions:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise BuiltinError(f"bad option 'every' (seconds from 1 up expected, got {self.every:g})")
+            raise BuiltinError(f"bad option 'every' (seconds >= 1 expected, got {self.every:g})")
 
 
 @dataclass(kw_only=True)
 class SpecOptions:
-    """When a schedule acts: at all these times together. Without any it acts only when it is triggered.
+    """Times of a schedule's actions, the union of all given. A schedule without any acts only when triggered.
 
     Attributes:
-        cron: A cron expression, or an array of them. The server keeps them as calendars.
-        intervals: Lengths of time: seconds, or tables with an offset.
-        calendars: Times of the calendar.
-        skip: Times of the calendar at which it does not act.
-        timezone: The time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC when left out.
-        start_at: Not before: seconds since 1970-01-01 UTC, or ISO 8601 text with a zone.
-        end_at: Not after.
-        jitter: Up to so many seconds later, by chance.
+        cron: Cron expression, or an array of them. The server stores them as calendars.
+        intervals: Intervals, in seconds, or tables with an offset.
+        calendars: Calendar times.
+        skip: Calendar times to exclude.
+        timezone: Time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC when left out.
+        start_at: Earliest time: seconds since 1970-01-01 UTC, or an ISO 8601 string with a time zone.
+        end_at: Latest time, in the same forms.
+        jitter: Maximum random delay of each action, in seconds.
     """
 
     cron: str | list[str] | None = None
@@ -108,7 +108,7 @@ class SpecOptions:
 
 
 def to_sdk(spec: SpecOptions) -> ScheduleSpec:
-    """The SDK's form. Raises BuiltinError for what is not a time."""
+    """Convert the options to the SDK's form. Raises BuiltinError for an invalid time."""
     from temporalio.client import ScheduleSpec
 
     cron = [spec.cron] if isinstance(spec.cron, str) else spec.cron or []
@@ -151,33 +151,33 @@ def _ranges(value: Field, name: str, option: str) -> list[ScheduleRange]:
 def _range(text: str, name: str, option: str) -> ScheduleRange:
     from temporalio.client import ScheduleRange
 
-    least, greatest = _LIMITS[name]
+    minimum, maximum = _LIMITS[name]
 
     def number(word: str) -> int:
-        found = _NAMES.get(name, {}).get(word[:3].lower(), None) if word.isalpha() else int(word)
-        if found is None or not least <= found <= greatest:
+        value = _NAMES.get(name, {}).get(word[:3].lower(), None) if word.isalpha() else int(word)
+        if value is None or not minimum <= value <= maximum:
             raise ValueError
-        return found
+        return value
 
-    found = _RANGE.fullmatch(text)
+    match = _RANGE.fullmatch(text)
     try:
-        if found is None:
+        if match is None:
             raise ValueError
-        first, last, step = found.groups()
-        start = least if first == "*" else number(first)
-        end = number(last) if last else greatest if first == "*" or step else start
+        first, last, step = match.groups()
+        start = minimum if first == "*" else number(first)
+        end = number(last) if last else maximum if first == "*" or step else start
         if end < start or (first == "*" and last) or (step and int(step) < 1):
             raise ValueError
     except ValueError:
         raise BuiltinError(
-            f"bad option '{option}' ({least} to {greatest} expected, or a string like \"{least}-{greatest}\", "
-            f'"*/2", "{least},{greatest}"; got "{text}")'
+            f"bad option '{option}' ({minimum} to {maximum} expected, or a string like \"{minimum}-{maximum}\", "
+            f'"*/2", "{minimum},{maximum}"; got "{text}")'
         ) from None
     return ScheduleRange(start, end, int(step or 1))
 
 
 def from_sdk(spec: ScheduleSpec) -> SpecOptions:
-    """The options that make this."""
+    """Convert the SDK's form to options."""
     jitter = None if spec.jitter is None else Seconds(spec.jitter.total_seconds())
     return SpecOptions(
         cron=list(spec.cron_expressions) or None,
@@ -201,11 +201,11 @@ def _calendar_options(item: ScheduleCalendarSpec) -> CalendarOptions:
     return CalendarOptions(**fields, comment=item.comment)
 
 
-def _text(ranges: Sequence[ScheduleRange], least: int, greatest: int) -> str:
+def _text(ranges: Sequence[ScheduleRange], minimum: int, maximum: int) -> str:
     texts = []
     for item in ranges:
         text = f"{item.start}" if item.start == item.end else f"{item.start}-{item.end}"
-        if (item.start, item.end) == (least, greatest):
+        if (item.start, item.end) == (minimum, maximum):
             text = "*"
         texts.append(text if item.step == 1 else f"{text}/{item.step}")
     return ",".join(texts) or "*"

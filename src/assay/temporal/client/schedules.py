@@ -1,4 +1,4 @@
-"""Schedules: workflows that the server starts again and again."""
+"""`client.schedules`: workflows that the server starts on a schedule."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from assay.temporal.client.schedule_options import (
     TriggerOptions,
     UpdateScheduleOptions,
 )
-from assay.temporal.client.session import Session, answer
+from assay.temporal.client.session import Session, call_server
 from assay.temporal.client.start import common_arguments
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.data import times
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _GONE = ("schedule not found", "workflow execution already completed")
-"""How the server says that a schedule is not there any more."""
+"""Ends of the server's messages for a schedule that does not exist or was deleted."""
 
 
 def _overlap(overlap: Overlap | None) -> ScheduleOverlapPolicy | None:
@@ -64,7 +64,7 @@ def _period(period: Period) -> ScheduleBackfill:
 
 
 class Schedules:
-    """Workflows that the server starts again and again. It is the field `schedules` of a client."""
+    """Workflows that the server starts on a schedule; the field `schedules` of a client."""
 
     lua_name: ClassVar[str] = "temporal.Schedules"
     lua_prefix: ClassVar[str] = "client.schedules"
@@ -75,10 +75,10 @@ class Schedules:
     def _handle(self, target: ScheduleTarget) -> ScheduleHandle:
         return self._session.sdk.get_schedule_handle(target.id)
 
-    async def _take(self, name: str, target: ScheduleTarget, change: Awaitable[None]) -> None:
-        """Change a schedule and wait until the server has taken the change.
+    async def _apply(self, name: str, target: ScheduleTarget, change: Awaitable[None]) -> None:
+        """Change a schedule and wait until the change has taken effect.
 
-        Of the changes that reach it at one time, it keeps the last: a trigger would undo a pause right before it.
+        The server keeps only the last of concurrent changes: a trigger would undo a pause right before it.
         """
 
         async def call() -> None:
@@ -89,9 +89,9 @@ class Schedules:
         await self._answer(name, target, call())
 
     async def _answer(self, name: str, target: ScheduleTarget, call: Awaitable[T]) -> T:
-        """Await a call about a schedule; the error for one that does not exist names its id."""
+        """Await a call; name the schedule's id in the error for a schedule that does not exist."""
         try:
-            return await answer(name, call)
+            return await call_server(name, call)
         except ErrorObject as error:
             if error.fields["kind"] != "not_found" or not str(error).endswith(_GONE):
                 raise
@@ -109,7 +109,7 @@ class Schedules:
         return ScheduleActionStartWorkflow(options.workflow_type, id=options.workflow_id or schedule, **arguments)
 
     async def _change(self, schedule: Schedule, options: UpdateScheduleOptions) -> None:
-        """Put what the options name into a schedule."""
+        """Apply the given options to a schedule."""
         if options.spec is not None:
             schedule.spec = schedule_spec.to_sdk(options.spec)
         if options.action is not None:
@@ -130,10 +130,10 @@ class Schedules:
 
     @method
     async def create(self, options: CreateScheduleOptions) -> None:
-        """Make a schedule. An id that is taken is an error of kind "already_started".
+        """Create a schedule. Raises an error of kind "already_started" if the id is in use.
 
         Args:
-            options: The schedule.
+            options: Schedule to create.
         """
         sdk = self._session.sdk
 
@@ -146,7 +146,7 @@ class Schedules:
                 policy=SchedulePolicy(),
                 state=ScheduleState(),
             )
-            options.action = None  # type: ignore[assignment]  # both are there already
+            options.action = None  # type: ignore[assignment]  # already applied, like `spec`
             await self._change(schedule, options)
             await sdk.create_schedule(
                 options.id,
@@ -158,110 +158,110 @@ class Schedules:
                 **options.rpc(),
             )
 
-        await answer("client.schedules:create", create())
+        await call_server("client.schedules:create", create())
 
     @method
     async def get(self, target: Name | ScheduleTarget) -> ScheduleInfo:
-        """Tell what the server knows of a schedule.
+        """Describe a schedule.
 
         Args:
-            target: Its id, or a table.
+            target: Schedule id, or a table of options.
         """
-        where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
+        options = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
 
         async def describe() -> ScheduleInfo:
-            return await info(await self._handle(where).describe(**where.rpc()))
+            return await info(await self._handle(options).describe(**options.rpc()))
 
-        return await self._answer("client.schedules:get", where, describe())
+        return await self._answer("client.schedules:get", options, describe())
 
     @method
     async def list(self, options: ListOptions | None = None) -> list[ScheduleRow]:
         """List schedules as an array.
 
         Args:
-            options: Which schedules to list.
+            options: Filter and limits.
         """
         given = options or ListOptions()
 
         async def rows() -> list[ScheduleRow]:
-            found = await self._session.sdk.list_schedules(given.query, page_size=given.page_size, **given.rpc())
+            schedules = await self._session.sdk.list_schedules(given.query, page_size=given.page_size, **given.rpc())
             listed: list[ScheduleRow] = []
-            async for schedule in found:
+            async for schedule in schedules:
                 listed.append(await row(schedule))
                 if len(listed) == given.limit:
                     break
             return listed
 
-        return await answer("client.schedules:list", rows())
+        return await call_server("client.schedules:list", rows())
 
     @method
     async def update(self, options: UpdateScheduleOptions) -> None:
-        """Change a schedule. What is left out stays as it is; `spec` and `action` are replaced as a whole.
+        """Update a schedule. Options that are left out keep their values; `spec` and `action` are replaced as a whole.
 
         Args:
-            options: What to change.
+            options: Schedule and changes.
         """
         from temporalio.client import ScheduleUpdate
 
-        async def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            await self._change(found.description.schedule, options)
-            return ScheduleUpdate(found.description.schedule, await self._attributes(options.search_attributes))
+        async def change(current: ScheduleUpdateInput) -> ScheduleUpdate:
+            await self._change(current.description.schedule, options)
+            return ScheduleUpdate(current.description.schedule, await self._attributes(options.search_attributes))
 
         call = self._handle(options).update(change, **options.rpc())
-        await self._take("client.schedules:update", options, call)
+        await self._apply("client.schedules:update", options, call)
 
     @method
     async def pause(self, target: Name | NoteOptions) -> None:
-        """Pause a schedule: it acts no more until it is unpaused, except when it is triggered.
+        """Pause a schedule. Until it is unpaused it acts only when triggered.
 
         Args:
-            target: Its id, or a table.
+            target: Schedule id, or a table of options.
         """
-        where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
-        note = where.note or "paused by a client"
-        call = self._handle(where).pause(note=note, **where.rpc())
-        await self._take("client.schedules:pause", where, call)
+        options = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
+        note = options.note or "paused by a client"
+        call = self._handle(options).pause(note=note, **options.rpc())
+        await self._apply("client.schedules:pause", options, call)
 
     @method
     async def unpause(self, target: Name | NoteOptions) -> None:
-        """Let a paused schedule act again.
+        """Unpause a schedule.
 
         Args:
-            target: Its id, or a table.
+            target: Schedule id, or a table of options.
         """
-        where = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
-        note = where.note or "unpaused by a client"
-        call = self._handle(where).unpause(note=note, **where.rpc())
-        await self._take("client.schedules:unpause", where, call)
+        options = target if isinstance(target, NoteOptions) else NoteOptions(id=target)
+        note = options.note or "unpaused by a client"
+        call = self._handle(options).unpause(note=note, **options.rpc())
+        await self._apply("client.schedules:unpause", options, call)
 
     @method
     async def trigger(self, target: Name | TriggerOptions) -> None:
-        """Let a schedule act now.
+        """Trigger an action of a schedule immediately.
 
         Args:
-            target: Its id, or a table.
+            target: Schedule id, or a table of options.
         """
-        where = target if isinstance(target, TriggerOptions) else TriggerOptions(id=target)
-        call = self._handle(where).trigger(overlap=_overlap(where.overlap), **where.rpc())
-        await self._take("client.schedules:trigger", where, call)
+        options = target if isinstance(target, TriggerOptions) else TriggerOptions(id=target)
+        call = self._handle(options).trigger(overlap=_overlap(options.overlap), **options.rpc())
+        await self._apply("client.schedules:trigger", options, call)
 
     @method
     async def backfill(self, options: BackfillOptions) -> None:
-        """Let a schedule act for every time in the past at which it would have acted.
+        """Execute the actions that a schedule would have taken in a past period.
 
         Args:
-            options: Which schedule, and from when to when.
+            options: Schedule and period.
         """
         call = self._handle(options).backfill(_period(options), **options.rpc())
-        await self._take("client.schedules:backfill", options, call)
+        await self._apply("client.schedules:backfill", options, call)
 
     @method
     async def delete(self, target: Name | ScheduleTarget) -> None:
-        """Delete a schedule; the workflows that it started run on.
+        """Delete a schedule; the workflows that it started continue.
 
         Args:
-            target: Its id, or a table.
+            target: Schedule id, or a table of options.
         """
-        where = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
-        call = self._handle(where).delete(**where.rpc())
-        await self._answer("client.schedules:delete", where, call)
+        options = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
+        call = self._handle(options).delete(**options.rpc())
+        await self._answer("client.schedules:delete", options, call)

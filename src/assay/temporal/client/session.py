@@ -1,4 +1,4 @@
-"""What the parts of the client share: the connection, and the way from the SDK's errors to Lua's."""
+"""Base class of the client's methods, and the conversion of the SDK's errors into Lua errors."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class CallOptions:
-    """What every call takes.
+    """Options of every call.
 
     Attributes:
-        rpc_timeout: Seconds until the server has to answer.
-        rpc_metadata: gRPC headers of this call: lower-case name → text. They are added to those of the connection.
+        rpc_timeout: Timeout of the call, in seconds.
+        rpc_metadata: gRPC headers of the call by lower-case name, added to those of the connection.
     """
 
     rpc_timeout: Seconds | None = None
     rpc_metadata: dict[str, str] | None = None
 
     def rpc(self) -> dict[str, Any]:
-        """The SDK's arguments. Raises BuiltinError."""
+        """Return the SDK's arguments. Raises BuiltinError."""
         return {
             "rpc_timeout": seconds(self.rpc_timeout),
             "rpc_metadata": headers(self.rpc_metadata or {}, "rpc_metadata"),
@@ -45,11 +45,11 @@ class CallOptions:
 
 @dataclass(kw_only=True)
 class RunOptions(CallOptions):
-    """Which workflow.
+    """A workflow, or one of its runs.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: One run of it; the latest when left out.
+        workflow_id: Workflow id.
+        run_id: Run id; the latest run when left out.
     """
 
     workflow_id: Name
@@ -57,7 +57,7 @@ class RunOptions(CallOptions):
 
 
 class Session:
-    """A connection, until it is closed."""
+    """A client's connection, open until `close`."""
 
     def __init__(self, client: SdkClient) -> None:
         self._sdk: SdkClient | None = client
@@ -65,38 +65,39 @@ class Session:
 
     @property
     def sdk(self) -> SdkClient:
-        """The SDK's client. Raises BuiltinError when it is closed."""
+        """The SDK's client. Raises BuiltinError once it is closed."""
         if self._sdk is None:
             raise BuiltinError("the client is closed")
         return self._sdk
 
     def handle(self, options: RunOptions) -> WorkflowHandle[Any, Any]:
-        """The SDK's handle of a run; its results come as `RawValue`."""
+        """Return the SDK's handle of a run, which returns results as `RawValue`."""
         return self.sdk.get_workflow_handle(options.workflow_id, run_id=options.run_id, result_type=RawValue)
 
     @method
     def close(self) -> None:
-        """Close the client: later calls raise an error. Closing it twice does no harm."""
+        """Close the client; later calls raise an error. A second `close` has no effect."""
         self._sdk = None
         self.search_attributes = SearchAttributes(None)
 
 
-async def ended(title: str, what: str, result: Awaitable[T], limit: float | None) -> T:
-    """Await the result of `what` for the Lua function `title`, for `limit` seconds at most. Raises Lua's errors."""
+async def await_completion(title: str, subject: str, result: Awaitable[T], limit: float | None) -> T:
+    """Await the result of `subject` for at most `limit` seconds, on behalf of the Lua function `title`."""
     try:
-        return await answer(title, asyncio.wait_for(result, limit), what)
+        return await call_server(title, asyncio.wait_for(result, limit), subject)
     except TimeoutError:
-        raise ErrorObject(f"{title}: timed out after {limit:g} s: {what} has not ended", kind="timeout") from None
+        text = f"{title}: timed out after {limit:g} s: {subject} has not ended"
+        raise ErrorObject(text, kind="timeout") from None
 
 
-async def answer(title: str, call: Awaitable[T], what: str = "the workflow") -> T:
-    """Await a call of the SDK about `what` for the Lua function `title`; its errors become Lua's."""
+async def call_server(title: str, call: Awaitable[T], subject: str = "the workflow") -> T:
+    """Await an SDK call about `subject` on behalf of the Lua function `title`; raise its errors as Lua errors."""
     try:
         return await call
     except Exception as error:
         from assay.temporal.client.failures import client_error
 
-        raised = client_error(title, error, what)
-        if raised is None:
+        converted = client_error(title, error, subject)
+        if converted is None:
             raise
-        raise raised from error
+        raise converted from error

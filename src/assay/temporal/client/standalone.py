@@ -1,4 +1,4 @@
-"""Activities without a workflow: the server runs each, tries it again and keeps its result."""
+"""Client methods for standalone activities: activities that run, and are retried, without a workflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import CallOptions, Session, answer, ended
+from assay.temporal.client.session import CallOptions, Session, await_completion, call_server
 from assay.temporal.client.values import InputOptions
 from assay.temporal.client.visibility import ListOptions
 from assay.temporal.data import search_attributes
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ActivityStartOptions(InputOptions, CallOptions):
-    """Which activity to start. One of `start_to_close_timeout` and `schedule_to_close_timeout` has to be there.
+    """Options of `client:start_activity`. `start_to_close_timeout` or `schedule_to_close_timeout` is required.
 
     Attributes:
-        task_queue: Where a worker looks for it.
-        activity_type: The name that the worker registered.
-        activity_id: Its id; a fresh UUID when left out.
-        start_to_close_timeout: Seconds that one attempt may take.
-        schedule_to_close_timeout: Seconds that all attempts may take, with the time in the queue.
-        schedule_to_start_timeout: Seconds that an attempt may wait for a worker.
-        heartbeat_timeout: Seconds that an attempt may go without a heartbeat.
-        retry_policy: When and how often to try again.
-        id_reuse_policy: Whether the id of an activity that has ended may be used again.
-        id_conflict_policy: What happens when an activity with this id is running: "fail" raises an error of kind
-            "already_started", "use_existing" takes that one.
-        search_attributes: Values by name that queries can search.
-        summary: What the Web UI shows beside it.
-        start_delay: Seconds until its first attempt.
-        priority: Who goes first when workers are busy: a table, or only its `priority_key`.
+        task_queue: Task queue of the activity's workers.
+        activity_type: Activity type, as registered by the worker.
+        activity_id: Activity id; a random UUID when left out.
+        start_to_close_timeout: Timeout of one attempt, in seconds.
+        schedule_to_close_timeout: Timeout of all attempts together, in seconds, including the time in the task queue.
+        schedule_to_start_timeout: Maximum time in the task queue, in seconds.
+        heartbeat_timeout: Maximum time between two heartbeats, in seconds.
+        retry_policy: Retry policy of the activity.
+        id_reuse_policy: Reuse of the id of a closed activity.
+        id_conflict_policy: Behaviour when an activity with this id is running: "fail" raises an error of kind
+            "already_started", "use_existing" returns the running activity.
+        search_attributes: Indexed values by name.
+        summary: Summary for the Web UI.
+        start_delay: Delay of the first attempt, in seconds.
+        priority: Task priority: a table, or only its `priority_key`.
     """
 
     task_queue: Name
@@ -68,11 +68,11 @@ class ActivityStartOptions(InputOptions, CallOptions):
 
 @dataclass(kw_only=True)
 class ActivityRunOptions(CallOptions):
-    """Which activity.
+    """A standalone activity, or one of its runs.
 
     Attributes:
-        activity_id: The activity.
-        run_id: One run of it; the latest when left out.
+        activity_id: Activity id.
+        run_id: Run id; the latest run when left out.
     """
 
     activity_id: Name
@@ -81,10 +81,10 @@ class ActivityRunOptions(CallOptions):
 
 @dataclass(kw_only=True)
 class ActivityResultOptions(ActivityRunOptions):
-    """Whose result to wait for.
+    """Options of `client:get_activity_result`.
 
     Attributes:
-        timeout: Seconds to wait; without it as long as it takes.
+        timeout: Maximum time to wait, in seconds; no limit when left out.
     """
 
     timeout: Seconds | None = None
@@ -92,10 +92,10 @@ class ActivityResultOptions(ActivityRunOptions):
 
 @dataclass(kw_only=True)
 class ActivityEndOptions(ActivityRunOptions):
-    """Which activity to end.
+    """Options of `client:cancel_activity` and `client:terminate_activity`.
 
     Attributes:
-        reason: Why.
+        reason: Reason of the request.
     """
 
     reason: str | None = None
@@ -103,11 +103,11 @@ class ActivityEndOptions(ActivityRunOptions):
 
 @dataclass
 class StartedActivity:
-    """What was started.
+    """A started activity.
 
     Attributes:
-        activity_id: Its id.
-        run_id: The id of its run.
+        activity_id: Activity id.
+        run_id: Run id.
     """
 
     activity_id: str
@@ -116,18 +116,18 @@ class StartedActivity:
 
 @dataclass
 class ActivityDescription:
-    """What the server knows of an activity without a workflow. Times are seconds since 1970-01-01 UTC.
+    """Description of a standalone activity. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        activity_id: The activity.
-        run_id: The run.
-        activity_type: The name that the worker registered.
-        task_queue: Where its worker looks for it.
+        activity_id: Activity id.
+        run_id: Run id.
+        activity_type: Activity type, as registered by the worker.
+        task_queue: Task queue of the activity's workers.
         status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or PAUSED.
-        schedule_time: When it was started.
-        close_time: When it ended; absent while it runs.
-        search_attributes: Values by name.
-        attempt: The attempt, from 1; not in a list.
+        schedule_time: Time of the start.
+        close_time: Time of the end; absent while the activity is running.
+        search_attributes: Indexed values by name.
+        attempt: Number of the current attempt, from 1; absent in lists.
     """
 
     activity_id: str
@@ -141,26 +141,26 @@ class ActivityDescription:
     attempt: int | None = None
 
 
-def _row(found: ActivityExecution) -> ActivityDescription:
+def _row(execution: ActivityExecution) -> ActivityDescription:
     return ActivityDescription(
-        activity_id=found.activity_id,
-        run_id=found.activity_run_id,
-        activity_type=found.activity_type,
-        task_queue=found.task_queue,
-        status=found.status.name,
-        schedule_time=timestamp(found.schedule_time),
-        close_time=timestamp(found.close_time),
-        search_attributes=search_attributes.as_table(found.typed_search_attributes),
+        activity_id=execution.activity_id,
+        run_id=execution.activity_run_id,
+        activity_type=execution.activity_type,
+        task_queue=execution.task_queue,
+        status=execution.status.name,
+        schedule_time=timestamp(execution.schedule_time),
+        close_time=timestamp(execution.close_time),
+        search_attributes=search_attributes.as_table(execution.typed_search_attributes),
     )
 
 
 class StandaloneActivityMethods(Session):
-    """The client's methods for activities without a workflow."""
+    """Client methods for standalone activities."""
 
     async def _start(self, options: ActivityStartOptions) -> ActivityHandle[RawValue]:
-        found: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
         if options.search_attributes:
-            found["search_attributes"] = await self.search_attributes.typed(options.search_attributes)
+            attributes["search_attributes"] = await self.search_attributes.typed(options.search_attributes)
         return await self.sdk.start_activity(
             options.activity_type,
             args=values.arguments(options),
@@ -177,7 +177,7 @@ class StandaloneActivityMethods(Session):
             summary=options.summary,
             start_delay=seconds(options.start_delay),
             priority=priority(options.priority),
-            **found,
+            **attributes,
             **options.rpc(),
         )
 
@@ -186,87 +186,87 @@ class StandaloneActivityMethods(Session):
 
     @method
     async def start_activity(self, options: ActivityStartOptions) -> StartedActivity:
-        """Start an activity without a workflow.
+        """Start a standalone activity.
 
         Args:
-            options: What to start.
+            options: Activity type, task queue and start options.
         """
-        handle = await answer("client:start_activity", self._start(options))
+        handle = await call_server("client:start_activity", self._start(options))
         return StartedActivity(handle.id, handle.run_id)
 
     @method
     async def execute_activity(self, options: ActivityStartOptions) -> Json:
-        """Start an activity without a workflow and wait for its end; returns its result, or raises its failure.
+        """Start a standalone activity, wait for it to complete and return its result. Raises its failure.
 
         Args:
-            options: What to start.
+            options: Activity type, task queue and start options.
         """
 
         async def execute() -> RawValue:
             handle = await self._start(options)
             return await handle.result()
 
-        return values.result(await answer("client:execute_activity", execute()))
+        return values.result(await call_server("client:execute_activity", execute()))
 
     @method
     async def get_activity_result(self, options: ActivityResultOptions) -> Json:
-        """Wait until an activity without a workflow has ended; returns its result, or raises its failure.
+        """Wait for a standalone activity to complete and return its result. Raises its failure.
 
         Args:
-            options: Whose result to wait for.
+            options: Activity id and wait options.
         """
         result: Awaitable[RawValue] = self._activity(options).result(**options.rpc())
-        what = f"activity '{options.activity_id}'"
-        return values.result(await ended("client:get_activity_result", what, result, options.timeout))
+        subject = f"activity '{options.activity_id}'"
+        return values.result(await await_completion("client:get_activity_result", subject, result, options.timeout))
 
     @method
     async def describe_activity(self, target: Name | ActivityRunOptions) -> ActivityDescription:
-        """Tell what the server knows of an activity without a workflow.
+        """Describe a standalone activity.
 
         Args:
-            target: Its id, or a table.
+            target: Activity id, or a table of options.
         """
-        where = target if isinstance(target, ActivityRunOptions) else ActivityRunOptions(activity_id=target)
-        found = await answer("client:describe_activity", self._activity(where).describe(**where.rpc()))
-        row = _row(found)
-        row.attempt = found.attempt
+        options = target if isinstance(target, ActivityRunOptions) else ActivityRunOptions(activity_id=target)
+        description = await call_server("client:describe_activity", self._activity(options).describe(**options.rpc()))
+        row = _row(description)
+        row.attempt = description.attempt
         return row
 
     @method
     async def cancel_activity(self, target: Name | ActivityEndOptions) -> None:
-        """Ask an activity without a workflow to cancel.
+        """Request cancellation of a standalone activity.
 
         Args:
-            target: Its id, or a table.
+            target: Activity id, or a table of options.
         """
-        where = target if isinstance(target, ActivityEndOptions) else ActivityEndOptions(activity_id=target)
-        call = self._activity(where).cancel(reason=where.reason, **where.rpc())
-        await answer("client:cancel_activity", call)
+        options = target if isinstance(target, ActivityEndOptions) else ActivityEndOptions(activity_id=target)
+        call = self._activity(options).cancel(reason=options.reason, **options.rpc())
+        await call_server("client:cancel_activity", call)
 
     @method
     async def terminate_activity(self, target: Name | ActivityEndOptions) -> None:
-        """End an activity without a workflow at once, without asking it.
+        """Terminate a standalone activity immediately, without notifying its code.
 
         Args:
-            target: Its id, or a table.
+            target: Activity id, or a table of options.
         """
-        where = target if isinstance(target, ActivityEndOptions) else ActivityEndOptions(activity_id=target)
-        call = self._activity(where).terminate(reason=where.reason, **where.rpc())
-        await answer("client:terminate_activity", call)
+        options = target if isinstance(target, ActivityEndOptions) else ActivityEndOptions(activity_id=target)
+        call = self._activity(options).terminate(reason=options.reason, **options.rpc())
+        await call_server("client:terminate_activity", call)
 
     @method
     async def list_activities(self, options: ListOptions | None = None) -> list[ActivityDescription]:
-        """List activities without a workflow as an array. The list lags behind by up to a second or so.
+        """List standalone activities as an array. The list is eventually consistent and may lag by about a second.
 
         Args:
-            options: Which activities to list: `query` is a filter such as `ActivityType = "mail"`.
+            options: Filter and limits; `query` is a list filter such as `ActivityType = "mail"`.
         """
         given = options or ListOptions()
 
         async def rows() -> list[ActivityDescription]:
-            found = self.sdk.list_activities(
+            executions = self.sdk.list_activities(
                 given.query or "", limit=given.limit, page_size=given.page_size, **given.rpc()
             )
-            return [_row(activity) async for activity in found]
+            return [_row(execution) async for execution in executions]
 
-        return await answer("client:list_activities", rows())
+        return await call_server("client:list_activities", rows())

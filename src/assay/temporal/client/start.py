@@ -1,4 +1,4 @@
-"""Starting workflows."""
+"""Client methods that start workflows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from assay.lua.declare import method
 from assay.lua.outcomes import Several
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
-from assay.temporal.client.messages import UpdateOptions, outcome, stage
-from assay.temporal.client.session import CallOptions, Session, answer
+from assay.temporal.client.messages import UpdateOptions, stage, update_result
+from assay.temporal.client.session import CallOptions, Session, call_server
 from assay.temporal.client.unserved import warned_if_unserved
 from assay.temporal.client.values import InputOptions
 from assay.temporal.connection.options import ConnectionOptions
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class WorkflowOptions(InputOptions):
-    """What every start of a workflow takes.
+    """Options of every workflow start.
 
     Attributes:
-        task_queue: Where a worker looks for it.
-        workflow_type: The name that the worker registered.
-        workflow_id: Its id.
-        execution_timeout: Seconds that the workflow may take with its retries and continuations.
-        run_timeout: Seconds that one run may take.
-        task_timeout: Seconds that one workflow task may take.
-        retry_policy: When the whole workflow is tried again.
-        memo: Values by name that lists and descriptions show; they cannot be searched.
-        search_attributes: Values by name that queries can search, each of the type that the server has registered: a
-            string, an integer, a number, a boolean, a time (seconds since 1970-01-01 UTC, or ISO 8601 text with a
-            zone), or an array of strings.
-        static_summary: One line about this workflow for the Web UI, in Markdown.
-        static_details: More about it, in Markdown.
-        priority: Who goes first when workers are busy: a table, or only its `priority_key`.
+        task_queue: Task queue of the workflow's workers.
+        workflow_type: Workflow type, as registered by the worker.
+        workflow_id: Workflow id.
+        execution_timeout: Timeout of the whole execution, in seconds, including retries and continue-as-new.
+        run_timeout: Timeout of one run, in seconds.
+        task_timeout: Timeout of one workflow task, in seconds.
+        retry_policy: Retry policy of the workflow.
+        memo: Non-indexed values by name, returned in lists and descriptions.
+        search_attributes: Indexed values by name, of the types registered on the server: a string, an integer, a
+            number, a boolean, a time (seconds since 1970-01-01 UTC, or an ISO 8601 string with a time zone), or an
+            array of strings.
+        static_summary: One-line summary for the Web UI, in Markdown.
+        static_details: Detailed description for the Web UI, in Markdown.
+        priority: Task priority: a table, or only its `priority_key`.
     """
 
     task_queue: Name
@@ -68,19 +68,19 @@ class WorkflowOptions(InputOptions):
 
 @dataclass(kw_only=True)
 class WithStartOptions(WorkflowOptions):
-    """The workflow of an update: what to start if it is not there.
+    """Start options of the workflow of an update-with-start.
 
     Attributes:
-        workflow_id: Its id; a fresh UUID when left out.
-        id_reuse_policy: Whether a closed workflow's id may be used again: "allow_duplicate_failed_only" only if that
+        workflow_id: Workflow id; a random UUID when left out.
+        id_reuse_policy: Reuse of the id of a closed workflow; "allow_duplicate_failed_only" allows it only if that
             workflow did not complete.
-        id_conflict_policy: What happens when a workflow with this id is running: "fail" raises an error of kind
-            "already_started", "use_existing" takes that one, "terminate_existing" ends it first. "fail" when left out,
-            for an update "use_existing".
-        cron_schedule: Start it again and again, by this cron expression. A schedule can do more.
-        start_delay: Seconds until its first task; a signal ends the delay.
-        versioning_override: Which version of a deployment runs it, whatever its worker says: one that a table names, or
-            "auto_upgrade" for the current one at each step.
+        id_conflict_policy: Behaviour when a workflow with this id is running: "fail" raises an error of kind
+            "already_started", "use_existing" returns the running workflow, "terminate_existing" terminates it first.
+            Defaults to "fail"; for an update to "use_existing".
+        cron_schedule: Cron expression by which the workflow recurs. Prefer schedules, which have more features.
+        start_delay: Delay of the first workflow task, in seconds; a signal ends it.
+        versioning_override: Versioning behaviour that overrides the worker's: a table pins a version of a deployment,
+            "auto_upgrade" follows the current version.
     """
 
     id_reuse_policy: Literal["allow_duplicate", "allow_duplicate_failed_only", "reject_duplicate"] | None = None
@@ -92,10 +92,10 @@ class WithStartOptions(WorkflowOptions):
 
 @dataclass(kw_only=True)
 class StartSignalOptions(InputOptions):
-    """The signal that a workflow is started with.
+    """Signal of a signal-with-start.
 
     Attributes:
-        name: The signal.
+        name: Name of the signal.
     """
 
     name: Name
@@ -103,12 +103,12 @@ class StartSignalOptions(InputOptions):
 
 @dataclass(kw_only=True)
 class StartOptions(WithStartOptions, CallOptions):
-    """What to start.
+    """Options of `client:start_workflow`.
 
     Attributes:
-        start_signal: Send this signal to the workflow, and start it first if it is not running.
-        request_eager_start: Take the first task at once to a worker of this process, without the way over the task
-            queue, if there is one with the same connection options that has room.
+        start_signal: Signal to send to the workflow, which is started first unless it is running.
+        request_eager_start: Dispatch the first workflow task directly to a worker of this process, bypassing the task
+            queue, if one with the same connection options has a free slot.
     """
 
     start_signal: StartSignalOptions | None = None
@@ -117,16 +117,16 @@ class StartOptions(WithStartOptions, CallOptions):
 
 @dataclass(kw_only=True)
 class StartConnectionOptions(ConnectionOptions, StartOptions):
-    """Where the server is and what to start."""
+    """Connection options and start options."""
 
 
 @dataclass(kw_only=True)
 class UpdateWithStartOptions(CallOptions):
-    """An update, and the workflow that it is for.
+    """Options of `client:update_with_start`.
 
     Attributes:
-        update: The update.
-        start: The workflow.
+        update: Update to send.
+        start: Workflow to start if it is not running.
     """
 
     update: UpdateOptions
@@ -135,11 +135,11 @@ class UpdateWithStartOptions(CallOptions):
 
 @dataclass
 class Started:
-    """What was started.
+    """A started workflow.
 
     Attributes:
-        workflow_id: Its id.
-        run_id: The id of its run.
+        workflow_id: Workflow id.
+        run_id: Run id.
     """
 
     workflow_id: str
@@ -147,8 +147,8 @@ class Started:
 
 
 def common_arguments(options: WorkflowOptions) -> dict[str, Any]:
-    """The SDK's arguments that every start of a workflow takes, but for the search attributes."""
-    found: dict[str, Any] = {
+    """Return the SDK's arguments for the options of every start, except the search attributes."""
+    arguments: dict[str, Any] = {
         "args": values.arguments(options),
         "task_queue": options.task_queue,
         "execution_timeout": seconds(options.execution_timeout),
@@ -160,38 +160,38 @@ def common_arguments(options: WorkflowOptions) -> dict[str, Any]:
         "static_details": options.static_details,
     }
     if options.priority is not None:
-        found["priority"] = priority(options.priority)
-    return found
+        arguments["priority"] = priority(options.priority)
+    return arguments
 
 
 async def _arguments(session: Session, options: WithStartOptions) -> dict[str, Any]:
-    found = common_arguments(options)
-    found["id"] = options.workflow_id or str(uuid.uuid4())
+    arguments = common_arguments(options)
+    arguments["id"] = options.workflow_id or str(uuid.uuid4())
     if options.search_attributes:
-        found["search_attributes"] = await session.search_attributes.typed(options.search_attributes)
+        arguments["search_attributes"] = await session.search_attributes.typed(options.search_attributes)
     if options.id_reuse_policy is not None:
-        found["id_reuse_policy"] = WorkflowIDReusePolicy[options.id_reuse_policy.upper()]
+        arguments["id_reuse_policy"] = WorkflowIDReusePolicy[options.id_reuse_policy.upper()]
     if options.id_conflict_policy is not None:
-        found["id_conflict_policy"] = WorkflowIDConflictPolicy[options.id_conflict_policy.upper()]
+        arguments["id_conflict_policy"] = WorkflowIDConflictPolicy[options.id_conflict_policy.upper()]
     if options.cron_schedule is not None:
-        found["cron_schedule"] = options.cron_schedule
+        arguments["cron_schedule"] = options.cron_schedule
     if options.start_delay is not None:
-        found["start_delay"] = seconds(options.start_delay)
+        arguments["start_delay"] = seconds(options.start_delay)
     if options.versioning_override is not None:
-        found["versioning_override"] = versioning_override(options.versioning_override)
-    return found
+        arguments["versioning_override"] = versioning_override(options.versioning_override)
+    return arguments
 
 
 async def start(session: Session, options: StartOptions) -> WorkflowHandle[Any, RawValue]:
-    """Start a workflow; the SDK's errors come out."""
+    """Start a workflow. Raises the SDK's errors."""
     sdk = session.sdk
-    found = await _arguments(session, options)
+    arguments = await _arguments(session, options)
     signal = options.start_signal
     if signal is not None:
-        found |= {"start_signal": signal.name, "start_signal_args": values.arguments(signal)}
+        arguments |= {"start_signal": signal.name, "start_signal_args": values.arguments(signal)}
     return await sdk.start_workflow(
         options.workflow_type,
-        **found,
+        **arguments,
         request_eager_start=options.request_eager_start,
         result_type=RawValue,
         **options.rpc(),
@@ -204,43 +204,43 @@ def _started(handle: WorkflowHandle[Any, Any]) -> Started:
 
 async def start_workflow(title: str, session: Session, options: StartOptions) -> Started:
     """Start a workflow for the Lua function `title`."""
-    return _started(await answer(title, start(session, options)))
+    return _started(await call_server(title, start(session, options)))
 
 
 class StartMethods(Session):
-    """The client's methods that start workflows."""
+    """Client methods that start workflows."""
 
     @method
     async def start_workflow(self, options: StartOptions) -> Started:
-        """Start a workflow. An id that is taken by a running workflow is an error of kind "already_started".
+        """Start a workflow. Raises an error of kind "already_started" if a workflow with the same id is running.
 
         Args:
-            options: What to start.
+            options: Workflow type, task queue and start options.
         """
         return await start_workflow("client:start_workflow", self, options)
 
     @method
     async def execute_workflow(self, options: StartOptions) -> Json:
-        """Start a workflow and wait until it has ended; returns its result, or raises its failure.
+        """Start a workflow, wait for it to complete and return its result. Raises its failure.
 
-        When no worker takes the workflow a warning says so after 5 seconds.
+        A warning is logged after 5 seconds if no worker polls the workflow's task queue.
 
         Args:
-            options: What to start.
+            options: Workflow type, task queue and start options.
         """
         title = "client:execute_workflow"
-        handle = await answer(title, start(self, options))
+        handle = await call_server(title, start(self, options))
         async with warned_if_unserved(self.sdk, handle):
-            return values.result(await answer(title, handle.result(), f"workflow '{handle.id}'"))
+            return values.result(await call_server(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method
     async def update_with_start(self, options: UpdateWithStartOptions) -> Several:
-        """Send an update to a workflow that is started first if it is not running.
+        """Send an update to a workflow, starting the workflow first unless it is running.
 
-        Returns what `update_workflow` returns, and a table with the workflow's `workflow_id` and `run_id`.
+        Returns the result of `update_workflow`, and a table with the `workflow_id` and the `run_id`.
 
         Args:
-            options: The update, and the workflow.
+            options: Update to send and workflow to start.
         """
         title = "client:update_with_start"
         sdk = self.sdk
@@ -250,7 +250,7 @@ class StartMethods(Session):
         if to_start.id_conflict_policy is None:
             to_start.id_conflict_policy = "use_existing"
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            to_start.workflow_type, **await answer(title, _arguments(self, to_start))
+            to_start.workflow_type, **await call_server(title, _arguments(self, to_start))
         )
         call = sdk.start_update_with_start_workflow(
             update.update_name,
@@ -263,9 +263,9 @@ class StartMethods(Session):
         )
         started = asyncio.ensure_future(operation.workflow_handle())
         try:
-            result = await outcome(title, call, update, options)
+            result = await update_result(title, call, update, options)
             return Several((result, _started(await started)))
         finally:
-            # It fails with the update; an exception that is never retrieved would be reported at the end.
+            # It fails together with the update; an exception that is never retrieved would be logged at exit.
             started.cancel()
             await asyncio.gather(started, return_exceptions=True)

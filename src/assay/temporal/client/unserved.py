@@ -1,4 +1,4 @@
-"""A word about a workflow that no worker takes, for whoever waits for its result."""
+"""Warning for a client that waits for a workflow whose task queue no worker polls."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
 _TIMEOUT = 5.0
-"""Seconds that a worker may take to come: scripts often start workflows before their workers run."""
+"""Seconds to wait for a worker before the warning: scripts often start workflows before their workers run."""
 
 
 @contextlib.asynccontextmanager
 async def warned_if_unserved(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
-    """Log once, while the block waits, that a workflow task waits and no worker polls its task queue."""
+    """Warn once if, during the block, a workflow task is pending and no worker polls its task queue."""
     watch = asyncio.create_task(_watch(client, handle))
     try:
         yield
@@ -32,7 +32,7 @@ async def warned_if_unserved(client: Client, handle: WorkflowHandle[Any, Any]) -
 
 async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
     await asyncio.sleep(_TIMEOUT)
-    with contextlib.suppress(RPCError):  # the wait itself says what the server refuses
+    with contextlib.suppress(RPCError):  # the caller's own call reports the error
         execution = (await handle.describe()).raw_description
         if not execution.HasField("pending_workflow_task"):
             return

@@ -1,4 +1,4 @@
-"""Lua's values as the SDK's arguments, and back."""
+"""Conversion between Lua values and the SDK's payloads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from assay.temporal.data import payloads
 
 @dataclass(kw_only=True)
 class InputOptions:
-    """What is passed along.
+    """Arguments of a workflow, an activity or a message.
 
     Attributes:
-        input: The one value that is passed along; nothing when left out.
-        args: An array of values, in place of `input`, for what takes several arguments.
+        input: Single argument; none when left out.
+        args: Array of arguments, instead of `input`.
     """
 
     input: Value = None
@@ -29,18 +29,18 @@ class InputOptions:
 
 
 def arguments(options: InputOptions) -> list[RawValue]:
-    """The SDK's arguments. Raises BuiltinError when they are not JSON-serializable."""
+    """Return the SDK's arguments. Raises BuiltinError when they are not JSON-serializable."""
     if options.args is None:
         return [] if options.input is None else [raw(options.input, "input")]
     if options.input is not None:
-        raise BuiltinError("bad option 'args' ('input' is given too)")
+        raise BuiltinError("bad option 'args' (mutually exclusive with 'input')")
     return [raw(value, f"args.{index}") for index, value in enumerate(options.args, 1)]
 
 
 def raw(value: Value, option: str) -> RawValue:
-    """A value as a payload. A string that is not valid UTF-8 travels as bytes.
+    """Encode a value as a payload; a string that is not valid UTF-8 is sent as bytes.
 
-    Raises BuiltinError when not JSON-serializable.
+    Raises BuiltinError when the value is not JSON-serializable.
     """
     if isinstance(value, bytes):
         return RawValue(payloads.to_payload(Json(b"=" + value)))
@@ -67,25 +67,25 @@ def _checked(value: Value, option: str, path: str) -> Value:
 
 
 def memo(values: dict[str, Value] | None) -> dict[str, RawValue] | None:
-    """A memo as the SDK takes it."""
+    """Encode the values of a memo for the SDK."""
     return None if values is None else {name: raw(value, f"memo.{name}") for name, value in values.items()}
 
 
 def result(value: RawValue | None) -> Json:
-    """Return what a call of the SDK returned, as JSON text."""
+    """Return the result of an SDK call as JSON."""
     return Json(b"null") if value is None else payloads.to_json(value)
 
 
 def plain(value: RawValue | Payload) -> Value:
-    """A payload as a plain value; what is neither JSON nor text stays bytes."""
+    """Decode a payload into a plain value; return its bytes if it is neither JSON nor text."""
     payload = value.payload if isinstance(value, RawValue) else value
     try:
-        found = payloads.from_payload(payload)
-        return None if found is None else payloads.to_python(found)
+        decoded = payloads.from_payload(payload)
+        return None if decoded is None else payloads.to_python(decoded)
     except (BuiltinError, orjson.JSONDecodeError):
         return payload.data
 
 
 def plain_table(values: Mapping[str, Any]) -> dict[str, Value]:
-    """A table of payloads, such as a memo, as plain values."""
+    """Decode a mapping of payloads, such as a memo, into plain values."""
     return {name: plain(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Which workflows there are: descriptions, lists and counts."""
+"""Client methods that describe, list and count workflows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assay.lua.declare import method
 from assay.lua.outcomes import Several
 from assay.lua.values import Name, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import CallOptions, RunOptions, Session, answer
+from assay.temporal.client.session import CallOptions, RunOptions, Session, call_server
 from assay.temporal.data import search_attributes
 from assay.temporal.data.times import timestamp
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class CountOptions(CallOptions):
-    """Which workflows.
+    """Options of `client:count_workflows`.
 
     Attributes:
-        query: A list filter such as `WorkflowType = "Order" AND ExecutionStatus = "Running"`; all when left out.
+        query: List filter such as `WorkflowType = "Order" AND ExecutionStatus = "Running"`; all when left out.
     """
 
     query: str | None = None
@@ -36,11 +36,11 @@ class CountOptions(CallOptions):
 
 @dataclass(kw_only=True)
 class ListOptions(CountOptions):
-    """Which workflows to list.
+    """Options of the methods that list.
 
     Attributes:
-        page_size: How many the server is asked for at a time.
-        limit: The most that are listed; all that match when left out.
+        page_size: Number of entries per request to the server.
+        limit: Maximum number of entries; no limit when left out.
     """
 
     page_size: int = 1000
@@ -50,23 +50,23 @@ class ListOptions(CountOptions):
         for option in ("page_size", "limit"):
             count = getattr(self, option)
             if count is not None and not 1 <= count < 2**31:
-                raise BuiltinError(f"bad option '{option}' (a whole number from 1 up expected, got {count})")
+                raise BuiltinError(f"bad option '{option}' (an integer >= 1 expected, got {count})")
 
 
 @dataclass
 class PendingActivity:
-    """An activity that a workflow waits for. Times are seconds since 1970-01-01 UTC.
+    """A pending activity of a workflow. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        activity_id: Its id.
-        activity_type: Its name.
+        activity_id: Activity id.
+        activity_type: Activity type.
         state: SCHEDULED, STARTED, CANCEL_REQUESTED, PAUSED or PAUSE_REQUESTED.
-        attempt: The attempt, from 1.
-        maximum_attempts: How many there may be; 0 for no limit.
-        scheduled_time: When this attempt is or was due.
-        last_started_time: When the last attempt began.
-        last_heartbeat_time: When it was last heard of.
-        last_failure: The message of the failure before.
+        attempt: Number of the current attempt, from 1.
+        maximum_attempts: Maximum number of attempts; 0 for no limit.
+        scheduled_time: Time for which the current attempt is scheduled.
+        last_started_time: Start of the last attempt.
+        last_heartbeat_time: Time of the last heartbeat.
+        last_failure: Message of the last failure.
     """
 
     activity_id: str
@@ -82,27 +82,27 @@ class PendingActivity:
 
 @dataclass
 class Description:
-    """What the server knows of a workflow. Times are seconds since 1970-01-01 UTC.
+    """Description of a workflow. Times are seconds since 1970-01-01 UTC.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: The run.
+        workflow_id: Workflow id.
+        run_id: Run id.
         status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED, CONTINUED_AS_NEW, TIMED_OUT or PAUSED.
-        workflow_type: The name that the worker registered.
-        task_queue: Where its worker looks for it.
-        start_time: When the run was started.
-        execution_time: When its first task was or is due: later than `start_time` after a delay.
-        close_time: When it ended; absent while it runs.
-        history_length: The number of its events; in a list 0 while it runs.
-        parent_id: The workflow that started it, if one did.
-        parent_run_id: The run of that workflow.
-        root_id: The workflow at the top of a chain of child workflows; its own id when it is not a child.
-        root_run_id: The run of that workflow.
-        memo: Values by name; what is neither JSON nor text is a string of bytes.
-        search_attributes: Values by name.
-        static_summary: One line about it; not in a list.
-        static_details: More about it; not in a list.
-        pending_activities: What it waits for; not in a list.
+        workflow_type: Workflow type, as registered by the worker.
+        task_queue: Task queue of the workflow's workers.
+        start_time: Start of the run.
+        execution_time: Time of the first workflow task; later than `start_time` after a start delay.
+        close_time: Time of the end; absent while the workflow is running.
+        history_length: Number of events; 0 in lists while the workflow is running.
+        parent_id: Workflow id of the parent, if any.
+        parent_run_id: Run id of the parent.
+        root_id: Workflow id of the topmost ancestor; its own id if the workflow has no parent.
+        root_run_id: Run id of the topmost ancestor.
+        memo: Non-indexed values by name; a value that is neither JSON nor text is a string of its bytes.
+        search_attributes: Indexed values by name.
+        static_summary: One-line summary; absent in lists.
+        static_details: Detailed description; absent in lists.
+        pending_activities: Activities that the workflow waits for; absent in lists.
     """
 
     workflow_id: str
@@ -125,23 +125,23 @@ class Description:
     pending_activities: list[PendingActivity] | None = None
 
 
-async def _row(found: WorkflowExecution) -> Description:
+async def _row(execution: WorkflowExecution) -> Description:
     return Description(
-        workflow_id=found.id,
-        run_id=found.run_id,
-        status=found.status.name if found.status is not None else None,
-        workflow_type=found.workflow_type,
-        task_queue=found.task_queue,
-        start_time=timestamp(found.start_time),
-        execution_time=timestamp(found.execution_time),
-        close_time=timestamp(found.close_time),
-        history_length=found.history_length,
-        parent_id=found.parent_id,
-        parent_run_id=found.parent_run_id,
-        root_id=found.root_id,
-        root_run_id=found.root_run_id,
-        memo=values.plain_table(await found.memo()) if found.raw_info.memo.fields else {},
-        search_attributes=search_attributes.as_table(found.typed_search_attributes),
+        workflow_id=execution.id,
+        run_id=execution.run_id,
+        status=execution.status.name if execution.status is not None else None,
+        workflow_type=execution.workflow_type,
+        task_queue=execution.task_queue,
+        start_time=timestamp(execution.start_time),
+        execution_time=timestamp(execution.execution_time),
+        close_time=timestamp(execution.close_time),
+        history_length=execution.history_length,
+        parent_id=execution.parent_id,
+        parent_run_id=execution.parent_run_id,
+        root_id=execution.root_id,
+        root_run_id=execution.root_run_id,
+        memo=values.plain_table(await execution.memo()) if execution.raw_info.memo.fields else {},
+        search_attributes=search_attributes.as_table(execution.typed_search_attributes),
     )
 
 
@@ -163,20 +163,20 @@ def _pending(info: PendingActivityInfo) -> PendingActivity:
 
 
 def _text(value: Any) -> Any:
-    """A text of the user metadata, which our converter hands through as a payload."""
+    """Decode a string of the user metadata, which our converter returns as a payload."""
     return values.plain(value) if isinstance(value, RawValue) else value
 
 
-async def _describe(found: WorkflowExecutionDescription) -> Description:
-    row = await _row(found)
-    row.static_summary = _text(await found.static_summary())
-    row.static_details = _text(await found.static_details())
-    row.pending_activities = [_pending(info) for info in found.raw_description.pending_activities]
+async def _describe(description: WorkflowExecutionDescription) -> Description:
+    row = await _row(description)
+    row.static_summary = _text(await description.static_summary())
+    row.static_details = _text(await description.static_details())
+    row.pending_activities = [_pending(info) for info in description.raw_description.pending_activities]
     return row
 
 
 class WorkflowPages:
-    """The workflows of `each_workflow`: a generic `for` calls it for one after another."""
+    """Iterator of `each_workflow`, for a generic `for`."""
 
     lua_name: ClassVar[str] = "temporal.WorkflowPages"
     lua_prefix: ClassVar[str] = "client:each_workflow"
@@ -187,8 +187,8 @@ class WorkflowPages:
     @method
     async def __call__(self) -> Description | None:
         """Return the next workflow, or nil after the last."""
-        found = await answer(self.lua_prefix, _next(self._rows))
-        return None if found is None else await _row(found)
+        execution = await call_server(self.lua_prefix, _next(self._rows))
+        return None if execution is None else await _row(execution)
 
 
 async def _next(rows: AsyncIterator[WorkflowExecution]) -> WorkflowExecution | None:
@@ -196,65 +196,67 @@ async def _next(rows: AsyncIterator[WorkflowExecution]) -> WorkflowExecution | N
 
 
 class VisibilityMethods(Session):
-    """The client's methods that list workflows."""
+    """Client methods that describe, list and count workflows."""
 
-    def _listed(self, options: ListOptions | None) -> WorkflowExecutionAsyncIterator:
+    def _executions(self, options: ListOptions | None) -> WorkflowExecutionAsyncIterator:
         given = options or ListOptions()
         return self.sdk.list_workflows(given.query, limit=given.limit, page_size=given.page_size, **given.rpc())
 
     @method
     async def describe_workflow(self, target: Name | RunOptions) -> Description:
-        """Tell what the server knows of a workflow.
+        """Describe a workflow.
 
         Args:
-            target: Its id, or a table.
+            target: Workflow id, or a table of options.
         """
-        where = target if isinstance(target, RunOptions) else RunOptions(workflow_id=target)
-        call = self.handle(where).describe(**where.rpc())
-        return await _describe(await answer("client:describe_workflow", call))
+        options = target if isinstance(target, RunOptions) else RunOptions(workflow_id=target)
+        call = self.handle(options).describe(**options.rpc())
+        return await _describe(await call_server("client:describe_workflow", call))
 
     @method
     async def list_workflows(self, options: ListOptions | None = None) -> list[Description]:
-        """List workflows as an array, those that started last first. The list lags behind by up to a second or so.
+        """List workflows as an array, the most recently started first.
+
+        The list is eventually consistent and may lag by about a second.
 
         Args:
-            options: Which workflows to list.
+            options: Filter and limits.
         """
 
         async def rows() -> list[Description]:
-            return [await _row(found) async for found in self._listed(options)]
+            return [await _row(execution) async for execution in self._executions(options)]
 
-        return await answer("client:list_workflows", rows())
+        return await call_server("client:list_workflows", rows())
 
     @method
     def each_workflow(self, options: ListOptions | None = None) -> WorkflowPages:
-        """List workflows one by one: `for workflow in client:each_workflow({ query = … }) do`.
+        """Iterate over workflows: `for workflow in client:each_workflow({ query = … }) do`.
 
-        The server is asked for a page when the one before is used up.
+        Pages are fetched from the server as needed.
 
         Args:
-            options: Which workflows to list.
+            options: Filter and limits.
         """
-        return WorkflowPages(self._listed(options))
+        return WorkflowPages(self._executions(options))
 
     @method
     async def count_workflows(self, options: CountOptions | None = None) -> Several:
-        """Count workflows; returns their number.
+        """Return the number of workflows.
 
-        For a query with `GROUP BY` it also returns an array of `{count, values}`: `values` are those of the attributes
-        that the query groups by.
+        For a query with `GROUP BY`, also return an array of `{count, values}`, where `values` are those of the grouping
+        attributes.
 
         Args:
-            options: Which workflows to count.
+            options: Filter.
         """
         given = options or CountOptions()
         call = self.sdk.count_workflows(given.query, **given.rpc())
-        found = await answer("client:count_workflows", call)
+        result = await call_server("client:count_workflows", call)
         groups: list[dict[str, Any]] = [
             {"count": group.count, "values": [search_attributes.as_value(value) for value in group.group_values]}
-            for group in found.groups
+            for group in result.groups
         ]
-        return Several((found.count, groups if groups or _grouped(given.query) else None))
+        return Several((result.count, groups if groups or _grouped(given.query) else None))
 
 
 def _grouped(query: str | None) -> bool:

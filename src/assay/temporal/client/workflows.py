@@ -1,4 +1,4 @@
-"""What a client can do with a workflow from outside: wait for it, end it, reset it, read its history."""
+"""Client methods for one workflow: result, cancel, terminate, reset, history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assay.errors import BuiltinError
 from assay.lua.declare import method
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
-from assay.temporal.client.session import RunOptions, Session, answer, ended
+from assay.temporal.client.session import RunOptions, Session, await_completion, call_server
 from assay.temporal.client.unserved import warned_if_unserved
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ResultOptions(RunOptions):
-    """Whose result to wait for.
+    """Options of `client:get_result`.
 
     Attributes:
-        follow_runs: Continue with the next run when the workflow continued as new or was retried.
-        timeout: Seconds to wait; without it as long as it takes.
-        rpc_timeout: Seconds until the server is asked anew; the waiting continues.
+        follow_runs: Follow the chain of runs when the workflow continued as new or was retried.
+        timeout: Maximum time to wait, in seconds; no limit when left out.
+        rpc_timeout: Timeout of one long poll, in seconds; the client then polls again.
     """
 
     follow_runs: bool = True
@@ -39,11 +39,11 @@ class ResultOptions(RunOptions):
 
 @dataclass(kw_only=True)
 class CancelOptions(RunOptions):
-    """Which workflow to cancel.
+    """Options of `client:cancel_workflow`.
 
     Attributes:
-        reason: Why; kept in the history.
-        first_execution_run_id: Only if the run is of the chain of retries and continuations that began with this one.
+        reason: Reason, recorded in the history.
+        first_execution_run_id: First run of the chain; the call fails if the workflow belongs to another chain.
     """
 
     reason: str | None = None
@@ -52,10 +52,10 @@ class CancelOptions(RunOptions):
 
 @dataclass(kw_only=True)
 class TerminateOptions(CancelOptions):
-    """Which workflow to terminate.
+    """Options of `client:terminate_workflow`.
 
     Attributes:
-        details: Any value; kept in the history, and the `details` of the error that `get_result` raises.
+        details: Any value, recorded in the history and returned as `details` of the error that `get_result` raises.
     """
 
     details: Value = None
@@ -63,11 +63,11 @@ class TerminateOptions(CancelOptions):
 
 @dataclass(kw_only=True)
 class HistoryOptions(RunOptions):
-    """Whose history to fetch.
+    """Options of `client:fetch_history`.
 
     Attributes:
-        event_filter_type: All events, or only the one that closes the workflow.
-        skip_archival: Do not look into the archive.
+        event_filter_type: All events, or only the event that closes the workflow.
+        skip_archival: Do not read archived histories.
     """
 
     event_filter_type: Literal["all_event", "close_event"] = "all_event"
@@ -76,12 +76,12 @@ class HistoryOptions(RunOptions):
 
 @dataclass(kw_only=True)
 class ResetOptions(RunOptions):
-    """Which workflow to reset, and to where.
+    """Options of `client:reset_workflow`.
 
     Attributes:
-        event_id: The WORKFLOW_TASK_COMPLETED event (or one that started, failed or timed out) that the new run starts
-            from: what is before it stays, what comes after is done anew.
-        reason: Why; kept in the history.
+        event_id: Id of the event to reset to: a WORKFLOW_TASK_COMPLETED, STARTED, FAILED or TIMED_OUT event. The new
+            run keeps the events before it and executes the rest again.
+        reason: Reason, recorded in the history.
     """
 
     event_id: int
@@ -89,77 +89,77 @@ class ResetOptions(RunOptions):
 
     def __post_init__(self) -> None:
         if self.event_id < 1:
-            raise BuiltinError(f"bad option 'event_id' (an event's number from 1 up expected, got {self.event_id})")
+            raise BuiltinError(f"bad option 'event_id' (event id >= 1 expected, got {self.event_id})")
 
 
 @dataclass
 class Reset:
-    """What a reset made.
+    """Result of `client:reset_workflow`.
 
     Attributes:
-        run_id: The new run.
+        run_id: Id of the new run.
     """
 
     run_id: str
 
 
 class WorkflowMethods(Session):
-    """The client's methods that act on a workflow from outside."""
+    """Client methods for the result, the end and the history of a workflow."""
 
-    def _of_chain(self, options: CancelOptions) -> WorkflowHandle[Any, Any]:
+    def _chain_handle(self, options: CancelOptions) -> WorkflowHandle[Any, Any]:
         return self.sdk.get_workflow_handle(
             options.workflow_id, run_id=options.run_id, first_execution_run_id=options.first_execution_run_id
         )
 
     @method
     async def get_result(self, options: ResultOptions) -> Json:
-        """Wait until a workflow has ended; returns its result.
+        """Wait for a workflow to complete and return its result.
 
-        The failure of a workflow is raised as it is. One that was cancelled, terminated or timed out is an error of the
-        kind "cancelled", "terminated" or "timeout".
+        The failure of a workflow is raised unchanged. A workflow that was cancelled, terminated or timed out raises an
+        error of kind "cancelled", "terminated" or "timeout".
 
-        When no worker takes the workflow a warning says so after 5 seconds.
+        A warning is logged after 5 seconds if no worker polls the workflow's task queue.
 
         Args:
-            options: Whose result to wait for.
+            options: Workflow id and wait options.
         """
         handle = self.handle(options)
         result: Awaitable[RawValue] = handle.result(follow_runs=options.follow_runs, **options.rpc())
-        what = f"workflow '{options.workflow_id}'"
+        subject = f"workflow '{options.workflow_id}'"
         async with warned_if_unserved(self.sdk, handle):
-            return values.result(await ended("client:get_result", what, result, options.timeout))
+            return values.result(await await_completion("client:get_result", subject, result, options.timeout))
 
     @method
     async def cancel_workflow(self, target: Name | CancelOptions) -> None:
-        """Ask a workflow to cancel: what it waits for raises an error of kind "cancelled".
+        """Request cancellation of a workflow: its pending waits raise an error of kind "cancelled".
 
         Args:
-            target: Its id, or a table.
+            target: Workflow id, or a table of options.
         """
-        where = target if isinstance(target, CancelOptions) else CancelOptions(workflow_id=target)
-        call = self._of_chain(where).cancel(reason=where.reason or "", **where.rpc())
-        await answer("client:cancel_workflow", call)
+        options = target if isinstance(target, CancelOptions) else CancelOptions(workflow_id=target)
+        call = self._chain_handle(options).cancel(reason=options.reason or "", **options.rpc())
+        await call_server("client:cancel_workflow", call)
 
     @method
     async def terminate_workflow(self, target: Name | TerminateOptions) -> None:
-        """End a workflow at once, without asking it.
+        """Terminate a workflow immediately, without notifying its code.
 
         Args:
-            target: Its id, or a table.
+            target: Workflow id, or a table of options.
         """
-        where = target if isinstance(target, TerminateOptions) else TerminateOptions(workflow_id=target)
-        details = [] if where.details is None else [values.raw(where.details, "details")]
-        call = self._of_chain(where).terminate(*details, reason=where.reason, **where.rpc())
-        await answer("client:terminate_workflow", call)
+        options = target if isinstance(target, TerminateOptions) else TerminateOptions(workflow_id=target)
+        details = [] if options.details is None else [values.raw(options.details, "details")]
+        call = self._chain_handle(options).terminate(*details, reason=options.reason, **options.rpc())
+        await call_server("client:terminate_workflow", call)
 
     @method
     async def reset_workflow(self, options: ResetOptions) -> Reset:
-        """End a workflow's run and start a new one with its history up to an event; returns the new run's id.
+        """Terminate a workflow's run and start a new run from an event of its history; return the new run's id.
 
         Args:
-            options: Which workflow to reset, and to where.
+            options: Workflow id and event to reset to.
         """
-        sdk, given = self.sdk, options.rpc()
+        sdk, rpc = self.sdk, options.rpc()
         request = ResetWorkflowExecutionRequest(
             namespace=sdk.namespace,
             workflow_execution=WorkflowExecution(workflow_id=options.workflow_id, run_id=options.run_id or ""),
@@ -169,26 +169,26 @@ class WorkflowMethods(Session):
             identity=sdk.identity,
         )
         call = sdk.workflow_service.reset_workflow_execution(
-            request, retry=True, timeout=given["rpc_timeout"], metadata=given["rpc_metadata"]
+            request, retry=True, timeout=rpc["rpc_timeout"], metadata=rpc["rpc_metadata"]
         )
-        return Reset((await answer("client:reset_workflow", call)).run_id)
+        return Reset((await call_server("client:reset_workflow", call)).run_id)
 
     @method
     async def fetch_history(self, target: Name | HistoryOptions) -> Json:
-        """Fetch a workflow's history: `{events}`, in the JSON form of Temporal's command line and Web UI.
+        """Fetch a workflow's history as `{events}`, in the JSON format of the Temporal CLI and Web UI.
 
-        Written to a file with `json.encode` it can be replayed.
+        Write it to a file with `json.encode` to replay it.
 
         Args:
-            target: Its id, or a table.
+            target: Workflow id, or a table of options.
         """
         from temporalio.client import WorkflowHistoryEventFilterType
 
-        where = target if isinstance(target, HistoryOptions) else HistoryOptions(workflow_id=target)
-        call = self.handle(where).fetch_history(
-            event_filter_type=WorkflowHistoryEventFilterType[where.event_filter_type.upper()],
-            skip_archival=where.skip_archival,
-            **where.rpc(),
+        options = target if isinstance(target, HistoryOptions) else HistoryOptions(workflow_id=target)
+        call = self.handle(options).fetch_history(
+            event_filter_type=WorkflowHistoryEventFilterType[options.event_filter_type.upper()],
+            skip_archival=options.skip_archival,
+            **options.rpc(),
         )
-        history = await answer("client:fetch_history", call)
+        history = await call_server("client:fetch_history", call)
         return Json(orjson.dumps(history.to_json_dict()))
