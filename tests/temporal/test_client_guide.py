@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
+from guides import blocks
 from temporal_script import Script
-
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "client.md"
 
 WORKER = """
 local worker = temporal.worker({
@@ -32,7 +28,7 @@ local worker = temporal.worker({
 
 
 def test_the_snippets_run(lua: Script, name: str) -> None:
-    snippets = re.findall(r"^```lua\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    snippets = blocks("docs/client.md", "lua")
     assert len(snippets) > 6
     text = "".join([WORKER, *snippets, "worker:shutdown()\nclient:close()\n"])
     for word in ("order-1", "order-2", "nightly-report", "label-of-order-1"):

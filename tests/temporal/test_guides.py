@@ -1,18 +1,17 @@
 """The code blocks of README.md and docs/ run as they stand there, but for the names of queues and workflows.
 
-A block that says `no-run` is only compiled. `client.md` and a part of `connecting.md` have tests beside their topics.
+A block that says `no-run` is only compiled. `test_guide_programs.py` runs the whole programs of the guides. The
+snippets of `client.md` and of `connecting.md` have separate tests.
 """
 
 from __future__ import annotations
 
 import configparser
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 import tomllib
 from pathlib import Path
@@ -23,7 +22,8 @@ from temporalio.envconfig import ClientConfig
 
 from assay.temporal.dev_server.server import DevServer, is_free
 from command import TIMEOUT, Command
-from guides import ROOT, blocks
+from guide_programs import files, shell
+from guides import ROOT, blocks, languages
 from temporal_script import Script
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -53,20 +53,19 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/determinism.md": ["lua"],
     "docs/environment.md": ["lua"],
     "docs/errors.md": ["lua", ""],  # test_error_catalogue.py
-    "docs/failures.md": [*["lua"] * 3, "sh", "lua", "sh", ""],  # test_guides_workflows.py
-    "docs/first-workflow.md": ["sh", "sh", "sh", "json", "sh", "sh"],
+    "docs/failures.md": [*["lua"] * 3, "sh"],  # test_guides_workflows.py
+    "docs/first-workflow.md": ["sh"] * 5,
     "docs/index.md": ["lua"],
     "docs/installation.md": ["sh"] * 5,
-    "docs/messages.md": [*["lua"] * 6, "sh"],  # test_guides_workflows.py
+    "docs/messages.md": [*["lua"] * 4, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
     "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
     "docs/permissions.md": ["sh", "toml", "lua", "python"],  # permissions/test_guide.py
-    "docs/python.md": ["python", "sh", ""],
     "docs/runbooks.md": ["lua", "sh", "sh", ""],  # test_doctor.py
-    "docs/simulation.md": ["lua", "lua", "sh", "", "lua", "lua", "lua"],  # schedules/test_guide.py
+    "docs/simulation.md": ["lua", "sh", "lua", "lua"],  # schedules/test_simulation_guide.py
     "docs/templates.md": ["lua"],  # test_templates.py
-    "docs/testing.md": ["lua", "lua", "sh", "", "sh"],
-    "docs/versioning.md": [*["lua"] * 3, "sh", "", "sh", "", "lua", "sh", *["lua"] * 3],
+    "docs/testing.md": ["lua", "sh", "", "sh"],
+    "docs/versioning.md": ["lua", "lua", "sh", "", "sh", "", "lua", "sh", *["lua"] * 3],
     "examples/README.md": ["sh"],
     "examples/promotion/README.md": ["sh", "sh"],  # test_cli_tools.py
 }
@@ -93,24 +92,9 @@ temporal.worker({
 """
 
 
-def shell(command: Command, text: str) -> subprocess.CompletedProcess[str]:
-    """Run lines of a shell in the folder of a test."""
-    path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
-    return subprocess.run(
-        ["bash", "-ec", text],
-        cwd=command.folder,
-        env={**command.environment, "PATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
 def test_no_block_is_forgotten() -> None:
     guides = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
-    found = {str(path.relative_to(ROOT)): languages for path in guides if (languages := blocks(str(path)))}
+    found = {str(path.relative_to(ROOT)): known for path in guides if (known := languages(str(path)))}
     assert found == {name: found.get(name) if known is None else known for name, known in GUIDES.items()}
 
 
@@ -142,12 +126,6 @@ def test_the_python_of_the_readme(assay: Command) -> None:
         assert result.stdout == "3\n"
 
 
-def test_embedding_in_python() -> None:
-    (program,) = blocks("docs/python.md", "python")
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert result.stdout == blocks("docs/python.md", "")[0]
-
-
 def test_the_commands_of_the_readme(assay: Command) -> None:
     lines = "".join(blocks("README.md", "sh") + blocks("examples/promotion/README.md", "sh")).splitlines()
     commands = {line.split("#")[0].strip() for line in lines}
@@ -161,23 +139,17 @@ def test_the_commands_of_the_readme(assay: Command) -> None:
 
 
 def test_the_first_workflow(lua: Script) -> None:
-    _, make, start, again, reply = blocks("docs/first-workflow.md", "sh")
-    *prepare, dev = make.splitlines()
-    assert shell(lua.command, "\n".join(prepare)).returncode == 0
+    guide = "docs/first-workflow.md"
+    _, make, dev, begin, reply = blocks(guide, "sh")
+    assert shell(lua.command, make).returncode == 0
     lua.command.folder /= "hello"
-    with lua.command.started(*dev.split()[1:]) as process:
-        result = shell(lua.command, start)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=TIMEOUT)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == blocks("docs/first-workflow.md", "json")[0]
-    dev, begin = again.splitlines()
-    dev = dev.replace("--db hello.db ", "")  # the server of this test keeps its state anyway
-    with lua.command.started(*dev.split()[1:]) as process:
+    assert files(guide) == {name: (lua.command.folder / name).read_text() for name in files(guide)}
+    again = dev.replace("--db hello.db ", "").split()[1:]  # the server of this test keeps its state anyway
+    with lua.command.started(*again) as process:
         assert shell(lua.command, begin).returncode == 0
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=TIMEOUT)
-    with lua.command.started(*dev.split()[1:]) as process:
+    with lua.command.started(*again) as process:
         result = shell(lua.command, reply)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=TIMEOUT)
@@ -186,17 +158,14 @@ def test_the_first_workflow(lua: Script) -> None:
 
 
 def test_testing(assay: Command) -> None:
-    simple, workflow = blocks("docs/testing.md", "lua")
+    (simple,) = blocks("docs/testing.md", "lua")
     assay.script("local function total(items) return items[1] + items[2] end\n" + simple, "prices_test.lua")
-    assay.script(workflow, "worker_test.lua")
-    worker = PROMOTION.replace("PREPARE", "").replace("STEPS", "")
-    assay.script(worker, "worker.lua")
+    for name, text in files("docs/testing.md").items():
+        assay.script(text, name)
     covered, junit = (shell(assay, command) for command in blocks("docs/testing.md", "sh"))
     assert (covered.returncode, junit.returncode) == (0, 0), covered.stderr + junit.stderr
-    head, *rows, total = blocks("docs/testing.md", "")[0].splitlines()
-    assert head in covered.stdout
-    assert all(row.split("  ")[0] in covered.stdout for row in (rows[-1], total))
-    assert (assay.folder / "results.xml").read_text().count("<testcase ") == 2
+    assert blocks("docs/testing.md", "")[0] in covered.stdout
+    assert (assay.folder / "results.xml").read_text().count("<testcase ") == 3
 
 
 def test_changing(lua: Script, name: str) -> None:

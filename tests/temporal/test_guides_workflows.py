@@ -63,29 +63,24 @@ DRIVERS: dict[str, tuple[str, list[Any]]] = {
     "messages": (
         """
         local worker = temporal.worker({ task_queue = arg[1],
-          workflows = { Cart = cart, Counter = function(ctx, total)
+          workflows = { Idle = function(ctx) ctx:wait_signal("add") end, Counter = function(ctx, total)
             if total == 101 then return ctx:workflow_info().continued_run_id ~= nil end
             ctx:wait_signal("begin") -- all have come: one that comes later would be for the next run
             return counter(ctx, total)
           end, Mailbox = mailbox, Announce = announce },
-          activities = { look_up = function() return 12 end },
         })
         """,
-        [12, {}, True, {"b": 3, "a": 4}, True, "not_found"],
+        [True, {"b": 3, "a": 4}, True, "not_found"],
     ),
     "failures": (
         """
         local log = {}
         local worker = temporal.worker({ task_queue = arg[1],
-          workflows = { Pay = pay, Lease = lease, Trip = trip },
+          workflows = { Pay = pay, Lease = lease },
           activities = {
             charge = charge,
             acquire = function() end,
             free = function() log[#log + 1] = "freed" end,
-            book = function(step)
-              if step.what == step.name then error("FULL: no " .. step.what) end
-            end,
-            cancel_booking = function(step) log[#log + 1] = "no " .. step.what end,
           },
         })
         """,
@@ -95,9 +90,7 @@ DRIVERS: dict[str, tuple[str, list[Any]]] = {
             {"kind": "activity", "type": "BUSY"},
             "nothing",
             {"kind": "cancelled"},
-            "booked",
-            {"kind": "activity", "type": "FULL"},
-            ["freed", "freed", "no car", "no hotel", "no flight"],
+            ["freed", "freed"],
         ],
     ),
 }
@@ -113,20 +106,17 @@ RUNS = {
         run("InTime", "a")
     """,
     "messages": """
-        local id = start("Cart")
-        out[1] = shop(client, id)
-        out[2] = result(id)
-        id = start("Counter", 0, { name = "add", input = 1 })
+        local id = start("Counter", 0, { name = "add", input = 1 })
         for _ = 1, 100 do client:signal_workflow({ workflow_id = id, signal_name = "add", input = 1 }) end
         client:signal_workflow({ workflow_id = id, signal_name = "begin" })
-        out[3] = result(id)
+        out[1] = result(id)
         id = start("Mailbox", nil, { name = "a", input = 1 })
         client:signal_workflow({ workflow_id = id, signal_name = "b", input = 3 })
         client:update_workflow({ workflow_id = id, update_name = "a", input = 4 })
         assert.eq(client:query_workflow({ workflow_id = id, query_type = "a" }), 4)
         client:signal_workflow({ workflow_id = id, signal_name = "close" })
-        out[4] = result(id)
-        run("Announce", start("Cart"))
+        out[2] = result(id)
+        run("Announce", start("Idle"))
         run("Announce", "nobody")
     """,
     "failures": """
@@ -137,12 +127,9 @@ RUNS = {
         local id = start("Lease")
         client:cancel_workflow(id)
         out[#out + 1] = result(id)
-        run("Trip", { name = "ann" })
-        run("Trip", { name = "car" })
         out[#out + 1] = log
     """,
 }
-PRINTED = {"messages": "12\nfalse\tTWICE\n{}\n"}
 
 
 @pytest.mark.parametrize("guide", sorted(DRIVERS))
@@ -153,6 +140,4 @@ def test_a_guide(lua: Script, name: str, guide: str) -> None:
     result = lua.run(text, name)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
-    printed = PRINTED.get(guide, "")
-    assert result.stdout.startswith(printed)
-    assert json.loads(result.stdout[len(printed) :]) == wanted
+    assert json.loads(result.stdout) == wanted
