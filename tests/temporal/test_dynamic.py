@@ -113,7 +113,7 @@ def test_a_worker_that_has_nothing_but_dynamic_ones(lua: Script, name: str) -> N
         ),
         (
             'workflows = { A = { run = print, versioning = "pinned" } }',
-            "bad option 'workflows.A.versioning' (it needs the option 'deployment')",
+            "bad option 'workflows.A.versioning' (requires the option 'deployment')",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from assay.errors import ErrorObject
 from assay.temporal.connection.configuration import Settings
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import outage
-from assay.temporal.worker.loops import PollRefusedError
+from assay.temporal.worker.loops import PollRejectedError
 from assay.temporal.worker.outage import Outage
 from command import TIMEOUT, read_until, wait_for
 from temporal_script import Script
@@ -24,7 +24,7 @@ from temporal_script import Script
 SETTINGS = Settings(address="there:7233", namespace="default", api_key="secret", tls=False, metadata={})
 DENIED = RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
 GONE = RPCError("Namespace x is not found.", RPCStatusCode.NOT_FOUND, b"")
-REFUSED = PollRefusedError('Poll failure: status: Status { code: PermissionDenied, message: "Request unauthorized." }')
+REFUSED = PollRejectedError('Poll failure: status: Status { code: PermissionDenied, message: "Request unauthorized." }')
 
 
 @pytest.fixture
@@ -61,15 +61,13 @@ async def watched(service: Any, until: Callable[[list[ErrorObject]], bool]) -> l
 
 async def test_a_key_that_is_refused_is_reported_once(said: list[str]) -> None:
     assert await watched(server(None, DENIED, DENIED, DENIED, DENIED, None), lambda _: bool(said)) == []
-    assert said == [
-        "the Temporal server at there:7233 gives the worker no tasks (Request unauthorized.); it keeps trying"
-    ]
+    assert said == ["the Temporal server at there:7233 does not accept the worker (Request unauthorized.); retrying"]
 
 
 async def test_a_namespace_that_is_gone_ends_the_worker(said: list[str]) -> None:
     [error, *_] = await watched(server(None, GONE), bool)
     assert str(error) == (
-        "temporal.worker: the Temporal server at there:7233 refuses the worker: Namespace x is not found."
+        "temporal.worker: the Temporal server at there:7233 rejects the worker: Namespace x is not found."
     )
 
 
@@ -107,7 +105,7 @@ async def test_a_refused_worker_stops_waiting_when_it_is_shut_down(said: list[st
 def test_a_task_queue_that_the_server_never_accepts(lua: Script, task_queue: str, reason: str) -> None:
     result = lua.run("temporal.worker({ task_queue = arg[1], activities = { a = function() end } })", task_queue)
     assert result.returncode == 1
-    assert f"temporal.worker: bad option 'task_queue' (the server refuses it: {reason})" in result.stderr
+    assert f"temporal.worker: bad option 'task_queue' (rejected by the server: {reason})" in result.stderr
 
 
 def test_a_deleted_namespace_ends_the_process(lua: Script, name: str, tmp_path: Path) -> None:
@@ -128,5 +126,5 @@ def test_a_deleted_namespace_ends_the_process(lua: Script, name: str, tmp_path: 
         assert process.wait(120) == 1
         assert process.stderr is not None
         told = process.stderr.read()
-    assert f"refuses the worker: Namespace {namespace} is not found." in told
+    assert f"rejects the worker: Namespace {namespace} is not found." in told
     assert "Traceback" not in told

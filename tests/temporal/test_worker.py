@@ -331,7 +331,7 @@ def test_bad_options(lua: Script, name: str) -> None:
         "temporal.worker: missing option 'task_queue'",
         "temporal.worker: bad option 'task_queue' (string expected, got number)",
         "temporal.worker: bad option 'task_queue' (expected a non-empty string)",
-        "temporal.worker: nothing to run: give 'workflows', 'activities' or 'nexus_services'",
+        "temporal.worker: nothing to run: set 'workflows', 'activities' or 'nexus_services'",
         "temporal.worker: unknown option 'activites' (did you mean 'activities'?)",
         "temporal.worker: bad option 'activities.a' (function or table expected, got string)",
         "temporal.worker: bad option 'activities' (a table of functions by name expected, got an array)",

@@ -88,7 +88,7 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
         (
             "tuner = { target_memory_usage = 1, target_cpu_usage = 1 }, max_concurrent_activities = 3",
-            "bad option 'max_concurrent_activities' ('tuner' takes its place)",
+            "bad option 'max_concurrent_activities' (cannot be combined with 'tuner')",
         ),
         (
             'workflow_task_poller_behavior = { type = "simple_maximum", maximum = 1 }',
@@ -96,11 +96,11 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
         (
             'activity_task_poller_behavior = { type = "simple_maximum", minimum = 1 }',
-            "bad option 'activity_task_poller_behavior.minimum' (it is for the type \"autoscaling\")",
+            "bad option 'activity_task_poller_behavior.minimum' (only valid for type \"autoscaling\")",
         ),
         (
             'activity_task_poller_behavior = { type = "autoscaling", minimum = 50, maximum = 10 }',
-            "'activity_task_poller_behavior' (minimum, initial and maximum in this order expected, got 50, 5 and 10)",
+            "'activity_task_poller_behavior' (minimum <= initial <= maximum expected, got 50, 5 and 10)",
         ),
         (
             "activity_task_poller_behavior = 5",
@@ -118,7 +118,7 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
         (
             'build_id = "x", deployment = { name = "d", build_id = "y" }',
-            "bad option 'build_id' ('deployment.build_id' takes its place)",
+            "bad option 'build_id' (cannot be combined with 'deployment')",
         ),
     ],
 )

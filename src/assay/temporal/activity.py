@@ -15,7 +15,7 @@ from assay.lua.values import Json, Seconds
 from assay.permissions.needs import NOTHING
 from assay.temporal.data.options import PriorityOptions, RetryPolicyOptions
 from assay.temporal.telemetry.meter import MetricMeter
-from assay.temporal.worker.attempt import Attempt, live
+from assay.temporal.worker.attempt import Attempt, current_attempt
 
 library = Library(
     "activity",
@@ -108,7 +108,7 @@ class CancellationDetails:
 
 
 def _attempt() -> Attempt:
-    attempt = live.get(None)
+    attempt = current_attempt.get(None)
     if attempt is None:
         raise BuiltinError("not in an activity")
     if attempt.ended:
@@ -135,7 +135,7 @@ def heartbeat(details: Json | None = None) -> None:
         details: Progress for `activity.heartbeat_details()` in the next attempt; if omitted, the last details are kept.
     """
     attempt = _attempt()
-    if attempt.notice_cancellation():
+    if attempt.deliver_cancellation():
         raise ErrorObject("activity.heartbeat: the activity was cancelled", kind="cancelled")
     attempt.heartbeat(details)
 
@@ -143,7 +143,7 @@ def heartbeat(details: Json | None = None) -> None:
 @library.function()
 def heartbeat_details() -> Json | None:
     """Return the last heartbeat details of the previous attempt, or nil."""
-    return _attempt().details_before()
+    return _attempt().previous_details()
 
 
 @library.function()

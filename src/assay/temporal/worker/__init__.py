@@ -1,10 +1,14 @@
-"""A worker: the loops between Temporal's Core and what a script registers.
+"""Workers: the loops between Temporal's Core and the workflows, activities and Nexus services of a script.
 
-`worker.py` is the handle that a script holds, `options.py` (with `tuning.py`) its option table, `config.py` makes
-Core's configuration of it, `reception.py` asks the server before the first poll.
+Set-up: `worker.py` is the handle that a script gets, `options.py` and `tuning.py` define its options, `config.py`
+converts them to Core's configuration, and `preflight.py` checks the namespace and the task queue before the first poll.
+`registration.py` reads a script for tools: there `temporal.worker` only registers.
 
-`loops.py` polls and drains, on a thread of the worker: `workflows.py` hands activations to runs, `activities.py` starts
-and cancels attempts (`attempt.py`) on the script's loop, `nexus.py` does the same for Nexus operations,
-`side_effects.py` calls back into runs. `codec.py` opens and seals payloads on their way when there is a codec.
-`outage.py` reports a server that cannot be reached or that refuses the worker.
+Task processing: `loops.py` polls and drains on the worker's thread. `workflows.py` passes activations to runs,
+`activities.py` starts and cancels attempts (`attempt.py`) on the script's loop, `nexus.py` does the same for Nexus
+operations, and `side_effects.py` calls back into runs. `codec.py` decrypts and encrypts payloads, `stopping.py`
+interrupts activities that compute after their attempt was cancelled.
+
+Health: `health.py` serves `/livez` and `/readyz`; `outage.py` reports a server that is unreachable or rejects the
+worker.
 """

@@ -1,4 +1,4 @@
-"""Activity tasks: each start becomes an attempt on the script's loop, each cancellation reaches it there."""
+"""Activity tasks: start and cancel attempts on the script's loop."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ActivityEntry:
-    """An activity with options of its own.
+    """An activity with its own options.
 
     Attributes:
-        run: The function; it gets the input and returns the result.
-        max_concurrent: How many of it run at the same time on this worker. One that waits for its turn has begun for
-            the server: its `start_to_close_timeout` runs, the worker heartbeats for it, and it counts for
-            `max_concurrent_activities`.
-        auto_heartbeat: Heartbeat in the background, three times in the `heartbeat_timeout`, also while the activity
-            waits or computes. The timeout then finds a worker that is gone; without this option, when the activity has
-            to call `activity.heartbeat` itself, it also finds an activity that hangs.
+        run: The function. It is called with the input and returns the result.
+        max_concurrent: Maximum number of concurrent attempts of this activity on this worker. An attempt that waits
+            for a free slot counts as started for the server: its `start_to_close_timeout` runs, the worker heartbeats
+            for it, and it counts towards `max_concurrent_activities`.
+        auto_heartbeat: Heartbeat in the background, three times per `heartbeat_timeout`, even while the activity waits
+            or computes. The timeout then only detects a lost worker. Without this option the activity calls
+            `activity.heartbeat` itself, and the timeout also detects an activity that hangs.
     """
 
     run: LuaFunction
@@ -48,19 +48,19 @@ class ActivityEntry:
 
 
 class _Activity:
-    """A registered activity: its entry, and the turns that are left of its own limit."""
+    """A registered activity and the semaphore of its `max_concurrent`."""
 
-    __slots__ = ("entry", "turns")
+    __slots__ = ("entry", "semaphore")
 
     def __init__(self, entry: ActivityEntry) -> None:
         self.entry = entry
-        self.turns = None if entry.max_concurrent is None else asyncio.Semaphore(entry.max_concurrent)
+        self.semaphore = None if entry.max_concurrent is None else asyncio.Semaphore(entry.max_concurrent)
 
 
 class ActivityTasks:
-    """The activity tasks of a worker: taken on the worker's thread, completed on the script's.
+    """The activity tasks of a worker: taken on the worker's thread, completed on the script's thread.
 
-    A tool may override `on_start`, `on_failure` and `unknown`.
+    Test environments override `on_start`, `on_failure` and `unknown`.
     """
 
     def __init__(
@@ -69,16 +69,15 @@ class ActivityTasks:
         script: asyncio.AbstractEventLoop,
         task_queue: str,
     ) -> None:
-        """`entries`: without a name the one for all other names; `script`: the loop that they run on."""
+        """`entries`: None is the name of the dynamic activity; `script`: the loop that attempts run on."""
         self._activities = {name: _Activity(entry) for name, entry in entries}
         self._script = script
         self.task_queue = task_queue
         self.namespace = ""
         self.payload_limit = 0
         self.reporter = Reporter()
-        """Takes what has to be reported of attempts."""
         self.shutdown = asyncio.Event()
-        """Set on the script's loop when the worker is asked to shut down."""
+        """Set on the script's loop when the worker begins to shut down."""
         self._attempts: dict[bytes, Attempt] = {}
         self._core: CoreWorker
         self._codec: MessageCodec
@@ -99,7 +98,7 @@ class ActivityTasks:
         payload_limit: int,
         reporter: Reporter,
     ) -> None:
-        """Set what they are completed with; on the worker's thread, before the first task of a worker of Core."""
+        """Attach to a Core worker, before its first task. Must run on the worker's thread."""
         self._core, self._codec, self._spans, self._meter = core, codec, spans, meter
         self._side_effects = side_effects
         self.namespace, self.payload_limit, self.reporter = namespace, payload_limit, reporter
@@ -110,7 +109,7 @@ class ActivityTasks:
     # On the worker's thread ---------------------------------------------------------------------------------
 
     def take(self, data: bytes) -> None:
-        """Start an attempt, or cancel one."""
+        """Start or cancel an attempt."""
         task = ActivityTask.FromString(data)
         if task.HasField("cancel"):
             attempt = self._attempts.get(task.task_token)
@@ -124,55 +123,56 @@ class ActivityTasks:
         except BuiltinError as error:
             text = f"Failed decoding arguments: {error}"
             self.reporter.report(events.ACTIVITY_UNREADABLE, text)
-            self._refuse(task.task_token, failures.application(text, "ApplicationError"))
+            self._fail(task.task_token, failures.application(text, "ApplicationError"))
 
     def _start(self, token: bytes, start: Start) -> None:
         if start.activity_type == SIDE_EFFECT_ACTIVITY and start.is_local:
             self._side_effects.take(token, start)
             return
-        found = self._activities.get(start.activity_type) or self._activities.get(None)
-        if found is None:
-            self._refuse(token, self.unknown(start.activity_type))
+        activity = self._activities.get(start.activity_type) or self._activities.get(None)
+        if activity is None:
+            self._fail(token, self.unknown(start.activity_type))
             return
-        attempt = Attempt(self, token, start, found.entry.run, found.turns)
+        attempt = Attempt(self, token, start, activity.entry.run, activity.semaphore)
         self._attempts[token] = attempt
-        if found.entry.auto_heartbeat or found.turns is not None:
-            self._keep_alive(attempt, always=found.entry.auto_heartbeat)
+        if activity.entry.auto_heartbeat or activity.semaphore is not None:
+            self._keep_alive(attempt, always=activity.entry.auto_heartbeat)
         self._script.call_soon_threadsafe(attempt.begin)
 
-    def _refuse(self, token: bytes, failure: Failure) -> None:
+    def _fail(self, token: bytes, failure: Failure) -> None:
+        """Fail a task for which no attempt was started."""
         completion = ActivityTaskCompletion(task_token=token)
         completion.result.failed.failure.CopyFrom(failure)
         self._codec.seal(completion, completion.result.failed.failure)
         sending: Any = self._core.complete_activity_task(completion.SerializeToString())
-        sending.add_done_callback(functools.partial(self._reported, "a refused activity"))
+        sending.add_done_callback(functools.partial(self._reported, "an activity that was not started"))
 
     def _keep_alive(self, attempt: Attempt, *, always: bool) -> None:
-        """Heartbeat from this thread, which continues while the script computes; without `always` until it begins."""
-        pause = attempt.start.heartbeat_timeout.ToTimedelta().total_seconds() / HEARTBEATS_PER_TIMEOUT
-        if pause <= 0 or attempt.start.is_local:
+        """Heartbeat on this thread, which the script cannot block; unless `always`, only until the attempt begins."""
+        interval = attempt.start.heartbeat_timeout.ToTimedelta().total_seconds() / HEARTBEATS_PER_TIMEOUT
+        if interval <= 0 or attempt.start.is_local:
             return
 
         def beat() -> None:
             if not attempt.ended and (always or not attempt.has_begun):
                 attempt.send_heartbeat()
-                attempt.timer = self._worker.call_later(pause, beat)
+                attempt.timer = self._worker.call_later(interval, beat)
 
-        attempt.timer = self._worker.call_later(pause, beat)
+        attempt.timer = self._worker.call_later(interval, beat)
 
     def unknown(self, name: str) -> Failure:
-        """The failure of an activity that is not registered here; another worker may have it."""
+        """Return a retryable failure for an activity that is not registered here: another worker may have it."""
         known = ", ".join(sorted(known for known in self._activities if known is not None)) or "none"
         text = f"activity '{name}' is not registered (registered: {known})"
         self.reporter.report(events.ACTIVITY_UNKNOWN, text, activity_type=name)
         return failures.application(text, "NotFoundError")
 
     def announce_shutdown(self) -> None:
-        """Let running activities know that the worker shuts down."""
+        """Notify running activities that the worker shuts down."""
         self._script.call_soon_threadsafe(self.shutdown.set)
 
     async def drained(self) -> None:
-        """Wait until every attempt has been reported to Core."""
+        """Wait until all completions are reported."""
         self._idle = asyncio.Event()
         if self._attempts:
             await self._idle.wait()
@@ -181,7 +181,7 @@ class ActivityTasks:
     # On the script's loop -----------------------------------------------------------------------------------
 
     def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
-        """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+        """Report the completion of an attempt; `failure` is the failure inside the completion."""
         if attempt.start.is_local:
             run_id, size = attempt.start.workflow_execution.run_id, completion.result.ByteSize()
             problem = self._side_effects.expect(run_id, attempt.title, size)
@@ -201,7 +201,7 @@ class ActivityTasks:
             self._worker.call_soon_threadsafe(self._idle.set)
 
     def meter(self, start: Start) -> MetricMeter:
-        """The meter with the attributes of an activity."""
+        """Return the meter with the attributes of the activity."""
         return self._meter.with_additional_attributes(
             {
                 "namespace": start.workflow_namespace or self.namespace,
@@ -212,23 +212,23 @@ class ActivityTasks:
 
     @property
     def spans(self) -> CallSpans | None:
-        """Return what makes the spans of attempts, if there are traces."""
+        """Factory of attempt spans; None if tracing is off."""
         return self._spans
 
     def on_start(self, attempt: Attempt) -> None:
-        """An attempt begins."""
+        """Called when an attempt starts."""
 
     def on_failure(self, attempt: Attempt, failure: Failure) -> None:
-        """An attempt has failed."""
+        """Called when an attempt has failed."""
 
     # On any thread ------------------------------------------------------------------------------------------
 
     def send_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
-        """Send a heartbeat; Core throttles."""
+        """Send a heartbeat; Core throttles heartbeats."""
         self._codec.seal(heartbeat)
         self._core.record_activity_heartbeat(heartbeat.SerializeToString())
 
     def _reported(self, title: str, sending: asyncio.Future[None]) -> None:
         if not sending.cancelled() and sending.exception() is not None:
-            text = f"{title}: its end could not be reported: {sending.exception()}"
+            text = f"{title}: cannot report the completion: {sending.exception()}"
             self.reporter.report(events.ACTIVITY_NOT_REPORTED, text)

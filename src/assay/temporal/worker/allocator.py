@@ -1,4 +1,4 @@
-"""Makes the C library's allocator give back what a closed Lua state frees."""
+"""Allocator settings that return the memory of closed Lua states to the operating system."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _THRESHOLD = 1 << 20
 
 
 @functools.cache
-def give_freed_memory_back() -> None:
-    """Fix glibc's thresholds at 1 MiB, once in the process; elsewhere do nothing.
+def release_freed_memory() -> None:
+    """Fix glibc's thresholds at 1 MiB, once per process; a no-op with other C libraries.
 
-    Left alone they grow with the largest block that was freed: after a few runs that reached their memory limit,
-    every thread of the worker would keep up to 64 MiB forever.
+    By default the thresholds grow with the largest freed block: after a few runs that reached their memory limit,
+    every thread of the worker would retain up to 64 MiB.
     """
     import ctypes
 

@@ -1,4 +1,4 @@
-"""One attempt of an activity: a call of a Lua function on the script's loop, which reports its own end to Core."""
+"""Activity attempts: each calls a Lua function on the script's loop and reports its completion to Core."""
 
 from __future__ import annotations
 
@@ -32,114 +32,119 @@ if TYPE_CHECKING:
     from assay.temporal.telemetry.call_spans import CallSpans
 
 HEARTBEATS_PER_TIMEOUT = 3
-"""Background heartbeats within a heartbeat timeout."""
-GRACE = 0.5
-"""Seconds after which Lua code that computes is interrupted by a cancellation, unless it has asked for it."""
+"""Number of background heartbeats per heartbeat timeout."""
 
-CLEAN_UP = 5.0
-"""Seconds after which Lua code that still computes is ended."""
+INTERRUPT_DELAY = 0.5
+"""Seconds until busy Lua code is interrupted with a cancellation error, unless it has polled `is_cancelled`."""
 
-_LOGGED = 3  # failed attempts with a warning each: one that is tried for days would bury everything else
+KILL_DELAY = 5.0
+"""Seconds until Lua code that is still busy is terminated."""
+
+_LOGGED_ATTEMPTS = 3  # the first failures are all logged; later ones rarely, as an activity may be retried for days
 
 
 class AttemptOwner(Protocol):
-    """What an attempt reports to: the activity tasks of a worker."""
+    """The interface of `ActivityTasks` that attempts use."""
 
     task_queue: str
     namespace: str
     payload_limit: int
-    """The bytes that a payload may have."""
+    """Maximum payload size in bytes."""
     shutdown: asyncio.Event
-    """Set, on the script's loop, when the worker is asked to shut down."""
+    """Set on the script's loop when the worker begins to shut down."""
     reporter: Reporter
-    """Takes what has to be reported of attempts."""
 
     @property
     def spans(self) -> CallSpans | None:
-        """Return what makes the spans of attempts, if there are traces."""
+        """Factory of attempt spans; None if tracing is off."""
 
     def meter(self, start: Start) -> MetricMeter:
-        """Return the meter with the attributes of an activity."""
+        """Return the meter with the attributes of the activity."""
 
     def on_start(self, attempt: Attempt) -> None:
-        """An attempt begins."""
+        """Called when an attempt starts."""
 
     def on_failure(self, attempt: Attempt, failure: Failure) -> None:
-        """An attempt has failed."""
+        """Called when an attempt has failed."""
 
     def complete(self, attempt: Attempt, completion: ActivityTaskCompletion, failure: Failure | None) -> None:
-        """Report the end of an attempt; `failure`: the one in the completion, if there is one."""
+        """Report the completion of an attempt; `failure` is the failure inside the completion."""
 
     def send_heartbeat(self, heartbeat: ActivityHeartbeat) -> None:
-        """Send a heartbeat; from any thread."""
+        """Send a heartbeat. May be called on any thread."""
 
 
 class Attempt:
-    """One attempt of an activity.
+    """An attempt of an activity.
 
-    It is made and cancelled on the worker's thread, and begins and ends on the script's; each passes it on with one
-    call of `call_soon_threadsafe`. A cancellation is passed on to the Lua code, which may clean up.
+    Created and cancelled on the worker's thread, started and completed on the script's thread. Each handover is one
+    `call_soon_threadsafe`. A cancellation reaches the Lua code as an error, so it can clean up.
     """
 
     __slots__ = (
-        "_asked",
+        "_cancel_delivered",
+        "_cancel_polled",
+        "_cancel_seen_at",
         "_function",
         "_last_details",
-        "_noticed",
-        "_over_since",
         "_task",
         "_tasks",
         "cancellation",
         "completes_later",
         "ended",
         "has_begun",
+        "semaphore",
         "start",
         "timer",
         "token",
-        "turns",
     )
 
     def __init__(
-        self, tasks: AttemptOwner, token: bytes, start: Start, function: LuaFunction, turns: asyncio.Semaphore | None
+        self,
+        tasks: AttemptOwner,
+        token: bytes,
+        start: Start,
+        function: LuaFunction,
+        semaphore: asyncio.Semaphore | None,
     ) -> None:
         self.token = token
         self.start = start
-        self.turns = turns
+        self.semaphore = semaphore
         self.ended = False
         self.completes_later = False
         self.cancellation: ActivityCancellationDetails | None = None
-        """Why it was cancelled, once it is."""
+        """The reasons for the cancellation; None if not cancelled."""
         self.has_begun = False
         self.timer: asyncio.TimerHandle | None = None
-        """Of its background heartbeats, on the worker's loop."""
+        """The timer of its background heartbeats, on the worker's loop."""
         self._tasks = tasks
         self._function = function
         self._task: asyncio.Task[Any] | None = None
-        self._noticed = False
-        self._asked = False
-        self._over_since = 0.0
-        # A heartbeat without details would take the last ones away from the next attempt.
+        self._cancel_delivered = False
+        self._cancel_polled = False
+        self._cancel_seen_at = 0.0
+        # A heartbeat without details would clear the previous details, which the next attempt needs.
         self._last_details: list[Payload] = list(start.heartbeat_details)
 
     @property
     def title(self) -> str:
-        """Its name in messages."""
+        """Name for messages."""
         return f"activity '{self.start.activity_type}'"
 
     # On the script's loop -----------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Call the function; without a task if it does not wait."""
+        """Call the function; an asyncio task is only made if it waits."""
         if self.cancellation is not None:
             self._end_cancelled()
-        elif self.turns is not None or self._tasks.spans is not None:
+        elif self.semaphore is not None or self._tasks.spans is not None:
             self._task = asyncio.ensure_future(self._run())
         else:
-            self._run_at_once()
+            self._run_inline()
 
-    def _run_at_once(self) -> None:
+    def _run_inline(self) -> None:
         host = self._function.host
-        mine = live.set(self)
+        context_token = current_attempt.set(self)
         try:
             self._begin()
             task, event = host.begin_task(self._function, self._arguments(), b"json")
@@ -153,17 +158,17 @@ class Attempt:
         else:
             self._end(result)
         finally:
-            live.reset(mine)
+            current_attempt.reset(context_token)
 
     async def _run(self) -> None:
-        """Run in a task, within a turn and a span."""
+        """Run in a task, within the concurrency limit and a span."""
         try:
-            async with contextlib.nullcontext() if self.turns is None else self.turns:
+            async with contextlib.nullcontext() if self.semaphore is None else self.semaphore:
                 with contextlib.nullcontext() if self._tasks.spans is None else self._tasks.spans.activity(self.start):
-                    live.set(self)
+                    current_attempt.set(self)
                     self._begin()
                     await self._watch(self._function.host.run(self._function, self._arguments(), b"json"))
-        except asyncio.CancelledError as error:  # while it waits for its turn
+        except asyncio.CancelledError as error:  # while waiting for the semaphore
             self._end_failed(error)
 
     async def _watch(self, running: Awaitable[Json | None]) -> None:
@@ -182,9 +187,9 @@ class Attempt:
         return [payloads.from_payload(payload) or Json(b"null") for payload in self.start.input]
 
     def cancel(self) -> None:
-        """Interrupt what the Lua code waits for, unless the code knows of the cancellation already."""
-        if self._task is not None and not self._noticed and not self.ended:
-            self._noticed = True
+        """Cancel the operation that the Lua code is waiting for, unless the cancellation was already delivered."""
+        if self._task is not None and not self._cancel_delivered and not self.ended:
+            self._cancel_delivered = True
             self._task.cancel()
 
     def _end(self, result: Json | None) -> None:
@@ -266,67 +271,67 @@ class Attempt:
         completion.task_token = self.token
         self._tasks.complete(self, completion, failure)
 
-    # What the global `activity` asks, on the script's loop --------------------------------------------------
+    # For the global `activity`, on the script's loop --------------------------------------------------------
 
     @property
     def cancelled(self) -> bool:
-        """Return true if it was cancelled."""
+        """True if the attempt was cancelled."""
         return self.cancellation is not None
 
-    def notice_cancellation(self) -> bool:
-        """Return true if the activity was cancelled; the Lua code knows it from now on."""
-        self._noticed = self._noticed or self.cancelled
+    def deliver_cancellation(self) -> bool:
+        """Return true if the attempt was cancelled, which the caller then reports to the Lua code as an error."""
+        self._cancel_delivered = self._cancel_delivered or self.cancelled
         return self.cancelled
 
     def is_cancelled(self) -> bool:
-        """Return true if the activity was cancelled: code that asks can end by itself."""
-        self._asked = self._asked or self.cancelled
+        """Return true if the attempt was cancelled. Code that polls this is expected to end by itself."""
+        self._cancel_polled = self._cancel_polled or self.cancelled
         return self.cancelled
 
     def interruption(self) -> int:
-        """Return what is due to Lua code that computes: 0 nothing, 1 the cancellation, 2 an end: `CLEAN_UP` is over."""
+        """Return the interruption due for busy Lua code: 0 none, 1 the cancellation error, 2 termination."""
         if self.cancellation is None or self.ended:
             return 0
         now = time.monotonic()
-        self._over_since = self._over_since or now
-        if now - self._over_since > CLEAN_UP:
+        self._cancel_seen_at = self._cancel_seen_at or now
+        if now - self._cancel_seen_at > KILL_DELAY:
             return 2
-        knows = self._noticed or self._asked
-        return 1 if not knows and now - self._over_since > GRACE else 0
+        is_known = self._cancel_delivered or self._cancel_polled
+        return 1 if not is_known and now - self._cancel_seen_at > INTERRUPT_DELAY else 0
 
     def heartbeat(self, details: Json | None) -> None:
-        """Send a heartbeat, with the last details when there are no new ones."""
+        """Send a heartbeat; None repeats the last details."""
         if details is not None:
             self._last_details = [payloads.to_payload(details)]
         if not self.start.is_local:
             self.send_heartbeat()
 
-    def details_before(self) -> Json | None:
-        """The details of the attempt before: the first, if another SDK sent several."""
+    def previous_details(self) -> Json | None:
+        """Return the last heartbeat details of the previous attempt: the first value if another SDK sent several."""
         details = self.start.heartbeat_details
         return (payloads.from_payload(details[0]) or Json(b"null")) if details else None
 
     def metric_meter(self) -> MetricMeter:
-        """The meter with the attributes of this activity."""
+        """Return the meter with the attributes of this activity."""
         return self._tasks.meter(self.start)
 
     @property
     def namespace(self) -> str:
-        """The namespace that it runs in."""
+        """Namespace of the activity."""
         return self.start.workflow_namespace or self._tasks.namespace
 
     @property
     def task_queue(self) -> str:
-        """The task queue that it came from."""
+        """Task queue of the worker."""
         return self._tasks.task_queue
 
     @property
     def shutdown(self) -> asyncio.Event:
-        """Set, on the script's loop, when the worker is asked to shut down."""
+        """Event that is set on the script's loop when the worker begins to shut down."""
         return self._tasks.shutdown
 
     def stop_timer(self) -> None:
-        """End the background heartbeats; on the worker's loop."""
+        """Stop the background heartbeats. Must run on the worker's loop."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -334,13 +339,13 @@ class Attempt:
     # On any thread ------------------------------------------------------------------------------------------
 
     def send_heartbeat(self) -> None:
-        """Send the last details; Core throttles."""
+        """Send a heartbeat with the last details; Core throttles heartbeats."""
         heartbeat = ActivityHeartbeat(task_token=self.token, details=self._last_details)
         self._tasks.send_heartbeat(heartbeat)
 
 
-live: ContextVar[Attempt] = ContextVar("assay.activity")
-"""The attempt on whose behalf a task runs."""
+current_attempt: ContextVar[Attempt] = ContextVar("assay.activity")
+"""The attempt that the current task belongs to."""
 
 
 def _cancelled() -> Failure:
@@ -350,10 +355,10 @@ def _cancelled() -> Failure:
 
 
 def _is_cancellation(error: BaseException) -> bool:
-    """Return true if a Lua error is that of a cancellation."""
+    """Return true if the error is a Lua cancellation error."""
     return isinstance(error, LuaError) and isinstance(error.value, dict) and error.value.get("kind") == "cancelled"
 
 
 def _is_logged(attempt: int) -> bool:
-    """Return true if a failed attempt is worth a warning: the first ones, then the 10th, the 100th, …"""
-    return attempt <= _LOGGED or attempt == 10 ** (len(str(attempt)) - 1)
+    """Return true if a failed attempt is logged: the first ones, then the 10th, the 100th, …"""
+    return attempt <= _LOGGED_ATTEMPTS or attempt == 10 ** (len(str(attempt)) - 1)

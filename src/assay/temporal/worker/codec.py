@@ -1,4 +1,4 @@
-"""Payloads on their way between Core and a run, an activity or a Nexus operation: opened and sealed if need be."""
+"""Decryption and encryption of the payloads in messages from and to Core."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from temporalio.api.failure.v1 import Failure
 from assay.temporal.data import failures
 from assay.temporal.data.codec import Codec
 
-_SIGN = b"binary/encrypted"
+_ENCRYPTED_ENCODING = b"binary/encrypted"
 
 
 class MessageCodec:
-    """Opens and seals the payloads of a message in place."""
+    """Decrypts and encrypts the payloads of messages in place."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
 
     def open(self, message: Message, data: bytes) -> None:
-        """Decrypt a message that was read from `data`. Raises BuiltinError, which names the key, if that fails.
+        """Decrypt a message that was parsed from `data`. Raises BuiltinError, which names the key, if that fails.
 
-        Without keys hardly any message holds something encrypted, which a look at the bytes shows.
+        Without keys, encrypted payloads are rare: searching the raw bytes avoids visiting every message.
         """
-        if self._codec.has_keys or _SIGN in data:
+        if self._codec.has_keys or _ENCRYPTED_ENCODING in data:
             visit_payloads(message, self._open_payload)
 
     def seal(self, message: Message, failure: Failure | None = None) -> None:
-        """Encrypt a message, with the texts of a `failure` in it, if there are keys."""
+        """Encrypt a message if there are keys, including the message and stack trace of its `failure`."""
         if self._codec.has_keys:
             if failure is not None:
                 failures.hide(failure)
@@ -46,7 +46,7 @@ class MessageCodec:
 
 
 def visit_payloads(message: Any, visit: Callable[[Payload], None]) -> None:
-    """Visit each payload of a message, but for search attributes: the server has to read them."""
+    """Visit each payload of a message except search attributes, which the server has to read."""
     if isinstance(message, Payload):
         visit(message)
         return

@@ -1,4 +1,4 @@
-"""The options of a worker as the configuration of Core."""
+"""Conversion of worker options to Core's configuration."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _INTERVALS = (
 
 
 def task_types(options: WorkerOptions, *, takes_activities: bool) -> TaskTypes:
-    """The kinds of tasks that a worker with these options polls for; `takes_activities`: even if it has none."""
+    """Return the task types that a worker polls for; `takes_activities`: activities even if none is registered."""
     has_workflows = bool(options.all_workflows())
     return TaskTypes(
         enable_workflows=has_workflows,
-        enable_local_activities=has_workflows,  # also without local activities: a side effect is one
+        enable_local_activities=has_workflows,  # side effects are local activities
         enable_remote_activities=(
             not options.no_remote_activities and (takes_activities or bool(options.all_activities()))
         ),
@@ -31,7 +31,7 @@ def task_types(options: WorkerOptions, *, takes_activities: bool) -> TaskTypes:
 
 
 def core_config(options: WorkerOptions, namespace: str, fingerprint: str, types: TaskTypes) -> WorkerConfig:
-    """Core's configuration; `fingerprint` identifies the code if no build is given. Raises BuiltinError."""
+    """Return Core's configuration; `fingerprint` is the default build id. Raises BuiltinError."""
     intervals: dict[str, Any] = {
         f"{option}_millis": int(getattr(options, option) * 1000)
         for option in _INTERVALS
@@ -73,6 +73,6 @@ def _deployment(options: DeploymentOptions) -> Deployment:
     )
 
 
-def _pollers(options: WorkerOptions, option: str, least: int) -> Pollers:
-    given = getattr(options, option)
-    return DEFAULT_POLLERS if given is None else given.to_core(option, least)
+def _pollers(options: WorkerOptions, option: str, min_maximum: int) -> Pollers:
+    behavior = getattr(options, option)
+    return DEFAULT_POLLERS if behavior is None else behavior.to_core(option, min_maximum)

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz` over HTTP, and `/metrics` if asked for, for what starts and watches a worker's process."""
+"""HTTP endpoints `/livez` and `/readyz` of a worker process, and optionally `/metrics`."""
 
 from __future__ import annotations
 
@@ -19,114 +19,119 @@ if TYPE_CHECKING:
     from assay.temporal.telemetry.status_server import Page
 
 Announce = Callable[[str, Mapping[str, Check]], None]
-"""Has the checks of an address answered by another process."""
+"""Publishes the checks of an address to the process that serves them."""
 
 LOOP_TIMEOUT = 3.0
-"""Seconds within which the loop of a worker has to turn."""
+"""Seconds within which the event loop of a live worker responds."""
 
 _endpoints: dict[str, Endpoint] = {}
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
-class _Member:
-    """A worker that an address answers for."""
+class _Probe:
+    """The checks of one worker."""
 
     task_queue: str
-    trouble: Callable[[], str | None]
+    unready_reason: Callable[[], str | None]
     loop: asyncio.AbstractEventLoop
 
-    async def turns(self) -> bool:
-        """Return true if its loop turns."""
+    async def is_responsive(self) -> bool:
+        """Return true if the worker's event loop responds."""
         if self.loop is asyncio.get_running_loop():
             return True
-        turned = asyncio.Event()
+        responded = asyncio.Event()
         here = asyncio.get_running_loop()
         try:
-            self.loop.call_soon_threadsafe(here.call_soon_threadsafe, turned.set)
-            await asyncio.wait_for(turned.wait(), LOOP_TIMEOUT)
-        except (RuntimeError, TimeoutError):  # the loop is closed, or busy
+            self.loop.call_soon_threadsafe(here.call_soon_threadsafe, responded.set)
+            await asyncio.wait_for(responded.wait(), LOOP_TIMEOUT)
+        except (RuntimeError, TimeoutError):  # the loop is closed or busy
             return False
         return True
 
 
 @asynccontextmanager
 async def served(
-    address: str | None, task_queue: str, trouble: Callable[[], str | None], announce: Announce | None = None
+    address: str | None, task_queue: str, unready_reason: Callable[[], str | None], announce: Announce | None = None
 ) -> AsyncIterator[Endpoint | None]:
-    """Answer for a worker at `address`, on the running loop, as long as the block runs. Raises BuiltinError.
+    """Serve the health of a worker at `address` for the duration of the block. Raises BuiltinError.
 
-    Gives what answers there.
+    Yields the endpoint, which workers of the process may share.
 
     Args:
-        address: The IP address and the port; None: answer nowhere. Workers of a process may share it.
-        task_queue: The worker's task queue, which the answers name.
-        trouble: Returns why the worker is not ready, or None.
-        announce: Called with the address and its checks in place of listening there.
+        address: The IP address and port; None: do not serve.
+        task_queue: The worker's task queue, which responses name.
+        unready_reason: Returns why the worker is not ready, or None.
+        announce: Called with the address and its checks instead of listening.
     """
     if address is None:
         yield None
         return
-    member = _Member(task_queue, trouble, asyncio.get_running_loop())
+    probe = _Probe(task_queue, unready_reason, asyncio.get_running_loop())
     with _lock:
         endpoint = _endpoints.setdefault(address, Endpoint(address, announce))
-    await endpoint.join(member)
+    await endpoint.join(probe)
     try:
         yield endpoint
     finally:
-        await endpoint.leave(member)
+        await endpoint.leave(probe)
 
 
 class Endpoint:
-    """An address: the loop of one member serves it for all, and when that one leaves another takes over."""
+    """The health endpoint at an address, shared by the workers of a process.
+
+    The event loop of the first worker serves it. When that worker ends, the next one continues on its loop.
+    """
 
     def __init__(self, address: str, announce: Announce | None) -> None:
         self._address = address
         self._announce = announce
-        self._members: list[_Member] = []
+        self._probes: list[_Probe] = []
         self._pages: dict[str, Page] = {}
-        self._exporter: str | None = None
+        self._metrics_address: str | None = None
         self._runner: web.ServerRunner | None = None
 
-    def exporter(self) -> str:
-        """Show metrics too; returns the address at which they have to be served for that."""
+    def expose_metrics(self) -> str:
+        """Serve `/metrics` too; returns the private address at which the metrics must be exported."""
         with _lock:
-            if self._exporter is None:
-                self._exporter = exporters.private_address()
+            if self._metrics_address is None:
+                self._metrics_address = exporters.private_address()
                 self._pages["/metrics"] = self._show_metrics
-            return self._exporter
+            return self._metrics_address
 
-    async def join(self, member: _Member) -> None:
+    async def join(self, probe: _Probe) -> None:
+        """Add a worker; the first one starts the server. Raises BuiltinError."""
         with _lock:
-            self._members.append(member)
-            is_first = len(self._members) == 1
+            self._probes.append(probe)
+            is_first = len(self._probes) == 1
         if not is_first:
             return
         try:
             await self._open()
         except BuiltinError:
-            await self.leave(member)
+            await self.leave(probe)
             raise
 
-    async def leave(self, member: _Member) -> None:
+    async def leave(self, probe: _Probe) -> None:
+        """Remove a worker, and move the server to the loop of the next one if it ran on this worker's loop."""
         with _lock:
-            was_first = self._members[0] is member
-            self._members.remove(member)
-            heir = self._members[0] if was_first and self._members else None
-            if not self._members:
+            was_first = self._probes[0] is probe
+            self._probes.remove(probe)
+            successor = self._probes[0] if was_first and self._probes else None
+            if not self._probes:
                 _endpoints.pop(self._address, None)
         if was_first and self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
-        if heir is not None:
+        if successor is not None:
             opening = self._open()
             try:
-                asyncio.run_coroutine_threadsafe(opening, heir.loop)
-            except RuntimeError:  # it has ended too
+                asyncio.run_coroutine_threadsafe(opening, successor.loop)
+            except RuntimeError:  # that worker has ended too
                 opening.close()
 
     async def _open(self) -> None:
-        checks: dict[str, Check] = {"/livez": self._stuck, "/readyz": self._unready}
+        checks: dict[str, Check] = {"/livez": self._liveness, "/readyz": self._readiness}
         if self._announce is not None:
             self._announce(self._address, checks)
             return
@@ -139,19 +144,19 @@ class Endpoint:
     async def _show_metrics(self) -> web.Response:
         from aiohttp import web
 
-        assert self._exporter is not None
-        text = await exporters.scrape(self._exporter)
+        assert self._metrics_address is not None
+        text = await exporters.scrape(self._metrics_address)
         return web.Response(text=text, headers={"Content-Type": exporters.CONTENT_TYPE})
 
-    async def _stuck(self) -> list[str]:
-        members = list(self._members)
-        turning = await asyncio.gather(*(member.turns() for member in members))
+    async def _liveness(self) -> list[str]:
+        probes = list(self._probes)
+        results = await asyncio.gather(*(probe.is_responsive() for probe in probes))
         return [
-            f"task queue '{member.task_queue}': the worker's event loop is blocked"
-            for member, turns in zip(members, turning, strict=True)
-            if not turns
+            f"task queue '{probe.task_queue}': the worker's event loop is blocked"
+            for probe, is_responsive in zip(probes, results, strict=True)
+            if not is_responsive
         ]
 
-    async def _unready(self) -> list[str]:
-        found = [(member.task_queue, member.trouble()) for member in self._members]
-        return [f"task queue '{task_queue}': {trouble}" for task_queue, trouble in found if trouble is not None]
+    async def _readiness(self) -> list[str]:
+        results = [(probe.task_queue, probe.unready_reason()) for probe in self._probes]
+        return [f"task queue '{task_queue}': {reason}" for task_queue, reason in results if reason is not None]

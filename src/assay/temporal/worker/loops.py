@@ -1,4 +1,4 @@
-"""The loops of a worker: poll Core for tasks of each kind until it has shut down, then see everything reported."""
+"""The poll loops of a worker: one per task type, each of which runs until Core has shut down."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ from assay import events
 from assay.temporal.core.bridge import CoreWorker, PollShutdown
 from assay.temporal.telemetry.reporter import Reporter
 
-_PAUSE = 0.1
-"""Seconds after a refused poll: Core shuts down after it, and says so to the next one."""
+_REJECTED_POLL_DELAY = 0.1
+"""Seconds to wait after a rejected poll: Core then shuts down, and the next poll raises PollShutdown."""
 
 
 class Tasks(Protocol):
-    """What becomes of the tasks of one kind."""
+    """Handler of the tasks of one type."""
 
     def take(self, data: bytes) -> None:
-        """Begin with a task, without waiting for it."""
+        """Start processing a task without waiting for it to complete."""
 
     async def drained(self) -> None:
         """Wait until every task has been reported to Core."""
 
 
-class PollRefusedError(Exception):
-    """The server refuses the polls of a worker; Core has given up."""
+class PollRejectedError(Exception):
+    """Raised when the server rejects the polls of a worker and Core has given up."""
 
 
 class Loops:
-    """Polls on the loop of the worker's thread."""
+    """Poll loops on the event loop of the worker's thread."""
 
     def __init__(self, core: CoreWorker, reporter: Reporter) -> None:
         self._core = core
         self._reporter = reporter
-        self._kinds: list[tuple[Callable[[], Awaitable[bytes]], Tasks]] = []
-        self._refused: asyncio.Future[PollRefusedError] = asyncio.get_running_loop().create_future()
+        self._pollers: list[tuple[Callable[[], Awaitable[bytes]], Tasks]] = []
+        self._rejected: asyncio.Future[PollRejectedError] = asyncio.get_running_loop().create_future()
 
     def add(self, poll: Callable[[], Awaitable[bytes]], tasks: Tasks) -> None:
-        """Poll for one more kind."""
-        self._kinds.append((poll, tasks))
+        """Add a task type."""
+        self._pollers.append((poll, tasks))
 
-    async def run(self, stop: asyncio.Event, announce: Callable[[], None]) -> PollRefusedError | None:
-        """Poll until `stop` is set or the server refuses, call `announce`, and drain. Returns the refusal."""
-        polling = [asyncio.ensure_future(self._poll(poll, tasks)) for poll, tasks in self._kinds]
+    async def run(self, stop: asyncio.Event, announce: Callable[[], None]) -> PollRejectedError | None:
+        """Poll until `stop` is set or the server rejects a poll, call `announce`, then drain.
+
+        Returns the error of a rejected poll.
+        """
+        polling = [asyncio.ensure_future(self._poll(poll, tasks)) for poll, tasks in self._pollers]
         stopping = asyncio.ensure_future(stop.wait())
-        watched: list[asyncio.Future[Any]] = [*polling, stopping, self._refused]
+        watched: list[asyncio.Future[Any]] = [*polling, stopping, self._rejected]
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self._core.initiate_shutdown()
         announce()
-        # Core ends the polls when the tasks of their kind have been reported: activities get their graceful period.
+        # Core ends each poll once all tasks of its type are reported, so activities get their graceful period.
         await asyncio.gather(*polling)
-        for _, tasks in self._kinds:
+        for _, tasks in self._pollers:
             await tasks.drained()
-        with contextlib.suppress(
-            ValueError
-        ):  # a call of Core is still on its way back: it lets go of the worker itself
+        with contextlib.suppress(ValueError):  # a call of Core is still in flight, and will release the worker
             await self._core.finalize_shutdown()
-        return self._refused.result() if self._refused.done() else None
+        return self._rejected.result() if self._rejected.done() else None
 
     async def _poll(self, poll: Callable[[], Awaitable[bytes]], tasks: Tasks) -> None:
         while True:
@@ -68,11 +69,11 @@ class Loops:
             except PollShutdown:
                 return
             except RuntimeError as error:
-                if not self._refused.done():
-                    self._refused.set_result(PollRefusedError(str(error)))
-                await asyncio.sleep(_PAUSE)
+                if not self._rejected.done():
+                    self._rejected.set_result(PollRejectedError(str(error)))
+                await asyncio.sleep(_REJECTED_POLL_DELAY)
                 continue
             try:
                 tasks.take(data)
             except Exception as error:
-                self._reporter.report(events.TASK_NOT_STARTED, "a task could not be begun", error=error)
+                self._reporter.report(events.TASK_NOT_STARTED, "cannot start processing a task", error=error)

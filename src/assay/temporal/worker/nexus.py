@@ -1,4 +1,4 @@
-"""Nexus services that a worker serves: Lua functions, and operations that are workflows."""
+"""Nexus services of a worker: operations are Lua functions or workflows."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from assay.temporal.telemetry.call_spans import CallSpans
 
 _WORKFLOW_TOKEN = 1
-"""The type of the tokens of operations that are workflows."""
+"""The type in the token of a workflow operation."""
 
-_RETRY = {
+_RETRY_BEHAVIORS = {
     None: NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_UNSPECIFIED,
     True: NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_RETRYABLE,
     False: NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_NON_RETRYABLE,
 }
 
-_OF_RPC: Mapping[RPCStatusCode, tuple[str, bool | None]] = {
+_RPC_ERROR_TYPES: Mapping[RPCStatusCode, tuple[str, bool | None]] = {
     RPCStatusCode.INVALID_ARGUMENT: ("BAD_REQUEST", None),
     RPCStatusCode.ALREADY_EXISTS: ("INTERNAL", False),
     RPCStatusCode.FAILED_PRECONDITION: ("INTERNAL", False),
@@ -52,22 +52,22 @@ _OF_RPC: Mapping[RPCStatusCode, tuple[str, bool | None]] = {
     RPCStatusCode.UNIMPLEMENTED: ("NOT_IMPLEMENTED", None),
     RPCStatusCode.DEADLINE_EXCEEDED: ("UPSTREAM_TIMEOUT", None),
 }
-"""What a refused call of the server is for the caller of the operation; of the others INTERNAL, to be tried again."""
+"""Nexus error type and retryability for each RPC status; others are INTERNAL and retryable."""
 
 
 @dataclass(kw_only=True)
 class WorkflowOperation:
-    """An operation that is a workflow: it ends when the workflow does, and a cancel of the one cancels the other.
+    """An operation backed by a workflow: it completes with the workflow, and cancelling it cancels the workflow.
 
     Attributes:
-        workflow_type: The workflow; it gets the operation's input.
-        workflow_id: A function of the operation's input that returns the workflow's id; the id of the request when left
-            out, which is the same when the request is sent again.
-        task_queue: Where a worker looks for it; this worker's own when left out.
-        id_conflict_policy: What happens when a workflow with this id is running: the operation fails, or it ends with
-            that workflow.
-        execution_timeout: Seconds that the workflow may take with its retries and continuations.
-        run_timeout: Seconds that one run may take.
+        workflow_type: The workflow type. The workflow gets the input of the operation.
+        workflow_id: A function that returns the workflow id for the input of the operation. Default: the request id,
+            which stays the same when the request is retried.
+        task_queue: The workflow's task queue. Default: the task queue of this worker.
+        id_conflict_policy: If a workflow with this id is running: "fail" the operation, or "use_existing" to attach
+            the operation to that workflow.
+        execution_timeout: Seconds that the workflow may take, including retries and continue-as-new.
+        run_timeout: Seconds that a single run may take.
     """
 
     workflow_type: Name
@@ -80,12 +80,12 @@ class WorkflowOperation:
 
 @dataclass
 class NexusRequest:
-    """What the function of an operation gets beside the input.
+    """The second argument of an operation's function.
 
     Attributes:
-        service: The service.
-        operation: The operation.
-        request_id: The same for all attempts of a request.
+        service: The name of the service.
+        operation: The name of the operation.
+        request_id: The request id, which is the same for all attempts of a request.
         headers: The headers of the request.
     """
 
@@ -96,21 +96,21 @@ class NexusRequest:
 
 
 Services = dict[str, dict[str, LuaFunction | WorkflowOperation]]
-"""Service → operation → what runs for it."""
+"""Handlers by service and operation."""
 
 
 class _HandlerError(Exception):
-    """Ends a request: `kind` is a type of Nexus errors, `retryable` None for its default."""
+    """Fails a request. `kind` is a Nexus error type; `retryable` None means the default of that type."""
 
     def __init__(self, message: str, kind: str, *, retryable: bool | None = None, cause: Failure | None = None) -> None:
         super().__init__(message)
         self.failure = Failure(message=message, cause=cause)
         self.failure.nexus_handler_failure_info.type = kind
-        self.failure.nexus_handler_failure_info.retry_behavior = _RETRY[retryable]
+        self.failure.nexus_handler_failure_info.retry_behavior = _RETRY_BEHAVIORS[retryable]
 
 
 class NexusTasks:
-    """The Nexus tasks of a worker: taken on its thread; Lua functions run on the script's loop."""
+    """The Nexus tasks of a worker: taken on the worker's thread, handled on the script's loop."""
 
     def __init__(
         self,
@@ -126,7 +126,6 @@ class NexusTasks:
         reporter: Reporter,
     ) -> None:
         self.reporter = reporter
-        """Takes what has to be reported."""
         self._services = services
         self._script = script
         self._core = core
@@ -137,63 +136,61 @@ class NexusTasks:
         self._task_queue = task_queue
         self._payload_limit = payload_limit
         self._worker = asyncio.get_running_loop()
-        self._requests: dict[bytes, _Request] = {}
+        self._handlers: dict[bytes, _Handler] = {}
         self._idle: asyncio.Event | None = None
 
     def take(self, data: bytes) -> None:
-        """Begin a request, or cancel one."""
+        """Start handling a request, or cancel one."""
         task = NexusTask.FromString(data)
         if task.HasField("cancel_task"):
-            request = self._requests.get(task.cancel_task.task_token)
-            if request is not None:
-                request.cancel()
+            handler = self._handlers.get(task.cancel_task.task_token)
+            if handler is not None:
+                handler.cancel()
             return
-        given = task.task.request
-        request = _Request(self, task.task.task_token, self._script)
-        self._requests[task.task.task_token] = request
-        if given.HasField("start_operation"):
-            operation = given.start_operation
-            what = f"RunStartNexusOperationHandler:{operation.service}/{operation.operation}"
-            request.begin(self._traced(what, given.header, self._start(operation, given.header, task, data)))
+        request = task.task.request
+        handler = _Handler(self, task.task.task_token, self._script)
+        self._handlers[task.task.task_token] = handler
+        if request.HasField("start_operation"):
+            start = request.start_operation
+            span = f"RunStartNexusOperationHandler:{start.service}/{start.operation}"
+            handler.begin(self._traced(span, request.header, self._start(start, request.header, task, data)))
         else:
-            ended = given.cancel_operation
-            what = f"RunCancelNexusOperationHandler:{ended.service}/{ended.operation}"
-            request.begin(self._traced(what, given.header, self._cancel(ended.operation_token)))
+            cancel = request.cancel_operation
+            span = f"RunCancelNexusOperationHandler:{cancel.service}/{cancel.operation}"
+            handler.begin(self._traced(span, request.header, self._cancel(cancel.operation_token)))
 
     async def drained(self) -> None:
-        """Wait until all are reported."""
+        """Wait until all completions are reported."""
         self._idle = asyncio.Event()
-        if self._requests:
+        if self._handlers:
             await self._idle.wait()
 
     # On the script's loop -----------------------------------------------------------------------------------
 
     async def complete(self, completion: NexusTaskCompletion) -> None:
-        """Report the end of a request."""
+        """Report the completion of a request."""
         try:
             self._codec.seal(completion, completion.failure if completion.HasField("failure") else None)
             await self._core.complete_nexus_task(completion.SerializeToString())
         except Exception as error:
-            text = f"a Nexus operation: its end could not be reported: {error}"
+            text = f"cannot report the completion of a Nexus operation: {error}"
             self.reporter.report(events.NEXUS_NOT_REPORTED, text)
-        del self._requests[completion.task_token]
-        if self._idle is not None and not self._requests:
+        del self._handlers[completion.task_token]
+        if self._idle is not None and not self._handlers:
             self._worker.call_soon_threadsafe(self._idle.set)
 
-    async def _traced(
-        self, what: str, headers: Mapping[str, str], answering: Coroutine[Any, Any, Response]
-    ) -> Response:
-        with contextlib.nullcontext() if self._spans is None else self._spans.request(what, headers):
-            return await answering
+    async def _traced(self, span: str, headers: Mapping[str, str], handling: Coroutine[Any, Any, Response]) -> Response:
+        with contextlib.nullcontext() if self._spans is None else self._spans.request(span, headers):
+            return await handling
 
     async def _start(
         self, request: StartOperationRequest, headers: Mapping[str, str], task: NexusTask, data: bytes
     ) -> Response:
         entry = self._services.get(request.service, {}).get(request.operation)
         if entry is None:
-            known = self._services.get(request.service)
-            what = f"service '{request.service}'" if known is None else f"operation '{request.operation}'"
-            raise _HandlerError(f"{what} is not registered", "NOT_FOUND")
+            is_known = request.service in self._services
+            missing = f"operation '{request.operation}'" if is_known else f"service '{request.service}'"
+            raise _HandlerError(f"{missing} is not registered", "NOT_FOUND")
         title = f"operation '{request.operation}'"
         try:
             self._codec.open(task, data)
@@ -203,23 +200,23 @@ class NexusTasks:
         value = Json(b"null") if value is None else value
         if isinstance(entry, WorkflowOperation):
             return Response(start_operation=await self._start_workflow(title, entry, request, value))
-        described = NexusRequest(request.service, request.operation, request.request_id, dict(headers))
-        result = await _call(title, entry, [value, Json.of(described)], self.reporter)
+        details = NexusRequest(request.service, request.operation, request.request_id, dict(headers))
+        result = await _call(title, entry, [value, Json.of(details)], self.reporter)
         problem = payloads.too_large(f"the result of {title}", len(result or b""), self._payload_limit)
         if problem is not None:
             self.reporter.report(events.NEXUS_BAD_VALUE, problem)
             raise _application_error(failures.application(problem, "PayloadTooLarge", non_retryable=True))
-        answer = StartOperationResponse()
-        answer.sync_success.payload.CopyFrom(payloads.to_payload(result))
-        return Response(start_operation=answer)
+        response = StartOperationResponse()
+        response.sync_success.payload.CopyFrom(payloads.to_payload(result))
+        return Response(start_operation=response)
 
     async def _start_workflow(
         self, title: str, entry: WorkflowOperation, request: StartOperationRequest, value: Json
     ) -> StartOperationResponse:
         workflow_id: Any = request.request_id
         if entry.workflow_id is not None:
-            found = await _call(title, entry.workflow_id, [value], self.reporter)
-            workflow_id = None if found is None else payloads.to_python(found)
+            result = await _call(title, entry.workflow_id, [value], self.reporter)
+            workflow_id = None if result is None else payloads.to_python(result)
         if not isinstance(workflow_id, str) or not workflow_id:
             text = f"{title}: the function 'workflow_id' must return a non-empty string"
             self.reporter.report(events.NEXUS_BAD_VALUE, text)
@@ -255,18 +252,18 @@ class NexusTasks:
             try:
                 started = await self._service.workflow_service.start_workflow_execution(start, retry=True)
             except RPCError as error:
-                raise _of_rpc(error) from error
-        answer = StartOperationResponse()
-        answer.async_success.operation_token = token
-        answer.async_success.links.append(
+                raise _rpc_error(error) from error
+        response = StartOperationResponse()
+        response.async_success.operation_token = token
+        response.async_success.links.append(
             links.of_event(started.link.workflow_event)
             if started.link.HasField("workflow_event")
             else links.started(self._namespace, workflow_id, started.run_id, request.request_id)
         )
-        return answer
+        return response
 
     async def _cancel(self, token: str) -> Response:
-        workflow_id = _workflow_of(token, self._namespace)
+        workflow_id = _workflow_id(token, self._namespace)
         request = RequestCancelWorkflowExecutionRequest(
             namespace=self._namespace,
             workflow_execution=WorkflowExecution(workflow_id=workflow_id),
@@ -275,14 +272,14 @@ class NexusTasks:
         try:
             await self._service.workflow_service.request_cancel_workflow_execution(request, retry=True)
         except RPCError as error:
-            raise _of_rpc(error) from error
-        answer = Response()
-        answer.cancel_operation.SetInParent()
-        return answer
+            raise _rpc_error(error) from error
+        response = Response()
+        response.cancel_operation.SetInParent()
+        return response
 
 
-class _Request:
-    """A request that is being answered, by a task of the script's loop."""
+class _Handler:
+    """The handling of one request, in a task of the script's loop."""
 
     def __init__(self, tasks: NexusTasks, token: bytes, script: asyncio.AbstractEventLoop) -> None:
         self._tasks = tasks
@@ -291,16 +288,16 @@ class _Request:
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
 
-    def begin(self, answering: Coroutine[Any, Any, Response]) -> None:
-        """Start the task; from the worker's thread."""
+    def begin(self, handling: Coroutine[Any, Any, Response]) -> None:
+        """Start the task. Called on the worker's thread."""
 
         def start() -> None:
-            self._task = asyncio.ensure_future(self._answer(answering))
+            self._task = asyncio.ensure_future(self._run(handling))
 
         self._script.call_soon_threadsafe(start)
 
     def cancel(self) -> None:
-        """Interrupt it: its answer is no longer needed; from the worker's thread."""
+        """Cancel the task: its response is no longer needed. Called on the worker's thread."""
 
         def interrupt() -> None:
             self._cancelled = True
@@ -309,10 +306,10 @@ class _Request:
 
         self._script.call_soon_threadsafe(interrupt)
 
-    async def _answer(self, answering: Coroutine[Any, Any, Response]) -> None:
+    async def _run(self, handling: Coroutine[Any, Any, Response]) -> None:
         completion = NexusTaskCompletion(task_token=self._token)
         try:
-            completion.completed.CopyFrom(await answering)
+            completion.completed.CopyFrom(await handling)
         except asyncio.CancelledError:
             completion.ack_cancel = self._cancelled
         except _HandlerError as error:
@@ -330,13 +327,13 @@ def _application_error(cause: Failure) -> _HandlerError:
     )
 
 
-def _of_rpc(error: RPCError) -> _HandlerError:
-    kind, retryable = _OF_RPC.get(error.status, ("INTERNAL", None))
+def _rpc_error(error: RPCError) -> _HandlerError:
+    kind, retryable = _RPC_ERROR_TYPES.get(error.status, ("INTERNAL", None))
     return _HandlerError(error.message, kind, retryable=retryable)
 
 
 async def _call(title: str, function: LuaFunction, arguments: list[Json], reporter: Reporter) -> Json | None:
-    """Run a function; on the script's loop."""
+    """Call a Lua function. Raises _HandlerError if it fails."""
     try:
         result: Json | None = await function.host.run(function, arguments, b"json")
     except LuaError as error:
@@ -351,16 +348,16 @@ async def _call(title: str, function: LuaFunction, arguments: list[Json], report
 
 
 def _token(namespace: str, workflow_id: str) -> str:
-    """The token of an operation that is a workflow, as Temporal's SDKs write it."""
+    """Return the token of a workflow operation, in the format of Temporal's SDKs."""
     text = orjson.dumps({"t": _WORKFLOW_TOKEN, "ns": namespace, "wid": workflow_id})
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def _workflow_of(token: str, namespace: str) -> str:
+def _workflow_id(token: str, namespace: str) -> str:
     try:
-        found = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if found["t"] != _WORKFLOW_TOKEN or found["ns"] != namespace or not found["wid"]:
+        content = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if content["t"] != _WORKFLOW_TOKEN or content["ns"] != namespace or not content["wid"]:
             raise ValueError
-        return str(found["wid"])
+        return str(content["wid"])
     except (ValueError, TypeError, KeyError):
-        raise _HandlerError("not the token of an operation that is a workflow", "NOT_FOUND") from None
+        raise _HandlerError("not the token of a workflow operation", "NOT_FOUND") from None

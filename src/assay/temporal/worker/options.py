@@ -1,4 +1,4 @@
-"""The option table of a worker, and what is checked before anything starts."""
+"""Options of a worker and their validation."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 
 @dataclass(kw_only=True)
 class DeploymentOptions:
-    """Which version of which deployment a worker is. The server hands new runs to the version that is set as current.
+    """Deployment version of a worker. The server routes new runs to the current version of the deployment.
 
     Attributes:
-        name: The deployment: what is deployed together, whatever its version.
-        build_id: The version: a commit, a tag, an image.
-        versioning: "pinned": a run stays with the version that began it. "auto_upgrade": it continues with the current
-            version, which must match its history.
+        name: The deployment name, which all versions share.
+        build_id: The version, such as a commit, a tag or an image.
+        versioning: "pinned": a run stays on the version that started it. "auto_upgrade": a run moves to the current
+            version, which must be compatible with its history.
     """
 
     name: Name
@@ -39,12 +39,12 @@ class DeploymentOptions:
 
 @dataclass(kw_only=True)
 class WorkflowEntry:
-    """A workflow with options of its own.
+    """A workflow with its own options.
 
     Attributes:
-        run: The function; it gets `ctx` and the input and returns the result.
-        versioning: What `deployment.versioning` is for this one.
-        on_workflow_error: What the worker's `on_workflow_error` is for this one.
+        run: The function. It is called with `ctx` and the input and returns the result.
+        versioning: Overrides `deployment.versioning` for this workflow.
+        on_workflow_error: Overrides the worker's `on_workflow_error` for this workflow.
     """
 
     run: LuaFunction
@@ -53,62 +53,66 @@ class WorkflowEntry:
 
     @property
     def behavior(self) -> VersioningBehavior:
-        """The SDK's form of `versioning`."""
+        """The SDK's enum member for `versioning`."""
         return VersioningBehavior[(self.versioning or "unspecified").upper()]
 
 
 ALL_OTHERS = "all others"
-"""What tools show for a dynamic workflow or activity."""
+"""Display name of the dynamic workflow or activity."""
 
 
 @dataclass(kw_only=True)
 class WorkerOptions(ConnectionOptions):
-    """What a worker runs, and for which task queue.
+    """Options of a worker.
 
     Attributes:
-        task_queue: The queue that it polls.
-        activities: Name → function, or a table with the function and a limit; it gets the input and returns the
-            result.
-        workflows: Name → function, or a table with the function and options of its own; it gets `ctx` and the input and
-            returns the result.
-        dynamic_activity: What runs for every activity that is not in `activities`: a function, or a table with the
-            function and a limit. `activity.info().activity_type` is the name.
-        dynamic_workflow: What runs for every workflow type that is not in `workflows`: a function, or a table with the
-            function and options of its own. `ctx:workflow_info().workflow_type` is the type.
-        nexus_services: Service → operation → function, or a table that names a workflow. A function gets the input and
-            a table of `service`, `operation`, `request_id` and `headers`; it has a few seconds for its answer, so what
-            takes longer is a workflow. A Nexus endpoint of the server routes to the `task_queue`.
-        max_concurrent_activities: How many activities run at once.
-        max_concurrent_local_activities: How many local activities and side effects run at once.
-        max_concurrent_nexus_tasks: How many Nexus operations begin at once.
-        max_concurrent_workflow_tasks: How many workflow tasks run at once; at least 2.
-        tuner: As many tasks as the machine can handle, in place of the `max_concurrent_` numbers.
-        workflow_task_poller_behavior: How many requests for workflow tasks are open at once.
-        activity_task_poller_behavior: How many requests for activities are open at once.
-        nonsticky_to_sticky_poll_ratio: The share of the requests for workflow tasks that ask for new runs; 0.2 when
-            left out.
-        sticky_queue_schedule_to_start_timeout: Seconds that a task of a run in the cache waits for this worker before
-            any other may take it; 10 when left out.
-        max_heartbeat_throttle_interval: The longest time in seconds between two heartbeats that reach the server; 60
-            when left out.
-        default_heartbeat_throttle_interval: The time in seconds for activities without a heartbeat timeout; 30 when
-            left out.
-        no_remote_activities: Take only local activities.
-        disable_eager_activity_execution: Take no activity with the answer to a workflow task.
-        max_cached_workflows: How many runs are kept in memory between their tasks.
-        max_activities_per_second: How many activities this worker starts in a second.
-        max_task_queue_activities_per_second: How many activities the server hands out for the queue in a second.
-        graceful_shutdown_timeout: Seconds that running activities get to end before they are cancelled.
-        deployment: Which version of which deployment the worker is, for Worker Versioning. Without it the server hands
-            any run to any worker.
-        build_id: What the server shows as the worker's build without a `deployment`; a hash of the workflows' code when
-            left out.
-        workflow_limits: What one run may use.
-        on_workflow_error: "fail": an error that a workflow raises fails it; "suspend": it fails the workflow task
-            only, and a fixed script carries the run on.
-        metrics: Where the worker's metrics go.
-        health: The IP address and the port at which `/livez` and `/readyz` answer over HTTP; "0.0.0.0:8080" for all
-            interfaces. `--health` of `assay run` takes its place. Workers of a process may share an address.
+        task_queue: The task queue to poll.
+        activities: Activities by name: a function, or a table with the function and its options. The function is
+            called with the input and returns the result.
+        workflows: Workflows by type: a function, or a table with the function and its options. The function is called
+            with `ctx` and the input and returns the result.
+        dynamic_activity: The fallback for activities that are not in `activities`: a function, or a table with the
+            function and its options. `activity.info().activity_type` is the requested name.
+        dynamic_workflow: The fallback for workflow types that are not in `workflows`: a function, or a table with the
+            function and its options. `ctx:workflow_info().workflow_type` is the requested type.
+        nexus_services: Nexus operations by service and name: a function, or a table that names a workflow. The function
+            is called with the input and a table of `service`, `operation`, `request_id` and `headers`. It must return
+            within a few seconds; use a workflow for operations that take longer. A Nexus endpoint on the server must
+            target the `task_queue`.
+        max_concurrent_activities: Maximum number of concurrent activities.
+        max_concurrent_local_activities: Maximum number of concurrent local activities and side effects.
+        max_concurrent_nexus_tasks: Maximum number of concurrent Nexus tasks.
+        max_concurrent_workflow_tasks: Maximum number of concurrent workflow tasks; at least 2.
+        tuner: Resource-based concurrency limits, instead of the `max_concurrent_` options.
+        workflow_task_poller_behavior: Number of concurrent polls for workflow tasks.
+        activity_task_poller_behavior: Number of concurrent polls for activities.
+        nonsticky_to_sticky_poll_ratio: The share of workflow task polls for the normal queue, which has the new runs,
+            as opposed to the sticky queue of cached runs. Default: 0.2.
+        sticky_queue_schedule_to_start_timeout: Seconds that a task of a cached run waits for this worker before any
+            other worker may take it. Default: 10.
+        max_heartbeat_throttle_interval: Maximum seconds between two heartbeats that are sent to the server. Default:
+            60.
+        default_heartbeat_throttle_interval: Seconds between two heartbeats of activities without a heartbeat timeout.
+            Default: 30.
+        no_remote_activities: Run only local activities.
+        disable_eager_activity_execution: Disable eager activities, which the server returns with the response to a
+            completed workflow task.
+        max_cached_workflows: Maximum number of runs that are kept in memory between their tasks.
+        max_activities_per_second: Maximum number of activities that this worker starts per second.
+        max_task_queue_activities_per_second: Maximum number of activities that the server dispatches per second for
+            the task queue.
+        graceful_shutdown_timeout: Seconds that running activities have to complete during a shutdown before they are
+            cancelled.
+        deployment: The deployment version of the worker, for Worker Versioning. Without it the server may dispatch any
+            run to any worker.
+        build_id: The build id that the server shows for a worker without a `deployment`. Default: a hash of the
+            workflow code.
+        workflow_limits: CPU and memory limits of a run.
+        on_workflow_error: "fail": an error raised by a workflow fails the workflow. "suspend": it only fails the
+            workflow task, and the run continues once a fixed script is deployed.
+        metrics: Export of the worker's metrics.
+        health: The IP address and port of the HTTP endpoints `/livez` and `/readyz`; "0.0.0.0:8080" for all interfaces.
+            Overridden by `assay run --health`. Workers of a process may share an address.
     """
 
     task_queue: Name
@@ -142,24 +146,24 @@ class WorkerOptions(ConnectionOptions):
     health: str | None = None
 
     def check(self) -> None:
-        """Raise BuiltinError for what cannot be run."""
+        """Raise BuiltinError for invalid options."""
         if not (self.all_activities() or self.all_workflows() or self.nexus_services):
-            raise BuiltinError("nothing to run: give 'workflows', 'activities' or 'nexus_services'")
-        for option, (least, most) in _RANGES.items():
+            raise BuiltinError("nothing to run: set 'workflows', 'activities' or 'nexus_services'")
+        for option, (low, high) in _RANGES.items():
             value = getattr(self, option)
-            if value is not None and not value >= least:
-                raise BuiltinError(f"bad option '{option}' (at least {least:g} expected, got {value:g})")
-            if value is not None and value > most:
-                raise BuiltinError(f"bad option '{option}' (at most {most} expected, got {value:g})")
+            if value is not None and not value >= low:
+                raise BuiltinError(f"bad option '{option}' (at least {low:g} expected, got {value:g})")
+            if value is not None and value > high:
+                raise BuiltinError(f"bad option '{option}' (at most {high} expected, got {value:g})")
         if not 0 <= self.nonsticky_to_sticky_poll_ratio <= 1:
             got = f"{self.nonsticky_to_sticky_poll_ratio:g}"
             raise BuiltinError(f"bad option 'nonsticky_to_sticky_poll_ratio' (0 to 1 expected, got {got})")
         if self.tuner is not None:
-            for option in _NUMBERS:
+            for option in _SLOT_OPTIONS:
                 if getattr(self, option) is not None:
-                    raise BuiltinError(f"bad option '{option}' ('tuner' takes its place)")
+                    raise BuiltinError(f"bad option '{option}' (cannot be combined with 'tuner')")
         if self.build_id is not None and self.deployment is not None:
-            raise BuiltinError("bad option 'build_id' ('deployment.build_id' takes its place)")
+            raise BuiltinError("bad option 'build_id' (cannot be combined with 'deployment')")
         if self.health is not None:
             listen_address.parse("health", self.health)
         limits = self.workflow_limits or WorkflowLimits()
@@ -184,42 +188,43 @@ class WorkerOptions(ConnectionOptions):
         for name, workflow in self.all_workflows():
             if workflow.versioning is not None and self.deployment is None:
                 option = "dynamic_workflow" if name is None else f"workflows.{name}"
-                raise BuiltinError(f"bad option '{option}.versioning' (it needs the option 'deployment')")
+                raise BuiltinError(f"bad option '{option}.versioning' (requires the option 'deployment')")
 
     def all_activities(self) -> list[tuple[str | None, ActivityEntry]]:
-        """The activities and their names; None is the name of the dynamic one."""
-        given: list[tuple[str | None, LuaFunction | ActivityEntry]] = [*self.activities.items()]
+        """Return the activities with their names; None is the name of the dynamic activity."""
+        activities: list[tuple[str | None, LuaFunction | ActivityEntry]] = [*self.activities.items()]
         if self.dynamic_activity is not None:
-            given.append((None, self.dynamic_activity))
+            activities.append((None, self.dynamic_activity))
         return [
-            (name, entry if isinstance(entry, ActivityEntry) else ActivityEntry(run=entry)) for name, entry in given
+            (name, entry if isinstance(entry, ActivityEntry) else ActivityEntry(run=entry))
+            for name, entry in activities
         ]
 
     def all_workflows(self) -> list[tuple[str | None, WorkflowEntry]]:
-        """The workflows and their names; None is the name of the dynamic one."""
-        given: list[tuple[str | None, LuaFunction | WorkflowEntry]] = [*self.workflows.items()]
+        """Return the workflows with their types; None is the type of the dynamic workflow."""
+        workflows: list[tuple[str | None, LuaFunction | WorkflowEntry]] = [*self.workflows.items()]
         if self.dynamic_workflow is not None:
-            given.append((None, self.dynamic_workflow))
+            workflows.append((None, self.dynamic_workflow))
         return [
-            (name, entry if isinstance(entry, WorkflowEntry) else WorkflowEntry(run=entry)) for name, entry in given
+            (name, entry if isinstance(entry, WorkflowEntry) else WorkflowEntry(run=entry)) for name, entry in workflows
         ]
 
     def titles(self) -> tuple[list[str], list[str]]:
-        """Return what tools show of the workflows and of the activities."""
+        """Return the display names of the workflows and of the activities."""
         return (
             sorted(self.workflows) + [ALL_OTHERS] * (self.dynamic_workflow is not None),
             sorted(self.activities) + [ALL_OTHERS] * (self.dynamic_activity is not None),
         )
 
 
-_NUMBERS = (
+_SLOT_OPTIONS = (
     "max_concurrent_activities",
     "max_concurrent_local_activities",
     "max_concurrent_nexus_tasks",
     "max_concurrent_workflow_tasks",
 )
 _MAX_SECONDS = 315_576_000
-"""Ten years: no interval of a worker is longer."""
+"""Maximum of intervals, in seconds: ten years."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "max_concurrent_activities": (1, MAX_COUNT),
@@ -237,9 +242,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def _check_names(group: str, names: Iterable[str]) -> None:
-    given = list(names)
-    if given and set(given) == {str(index) for index in range(1, len(given) + 1)}:
+    keys = list(names)
+    if keys and set(keys) == {str(index) for index in range(1, len(keys) + 1)}:
         raise BuiltinError(f"bad option '{group}' (a table of functions by name expected, got an array)")
-    for name in given:
+    for name in keys:
         if not name or name.startswith("__temporal") or name == SIDE_EFFECT_ACTIVITY:
             raise BuiltinError(f"bad option '{group}' (the name '{name}' is reserved)")

@@ -1,4 +1,4 @@
-"""What a script registers, found by running it up to the point where it would talk to a server."""
+"""Inspection of a script without a server: run it until its workers are registered."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 TIMEOUT = 60.0
-"""Seconds in which a script has to call `temporal.worker`: it may wait for what never comes, as nothing serves here."""
+"""Seconds within which a script must call `temporal.worker`: it might wait for requests, which never arrive here."""
 
 
 class Script(Host):
-    """A script that is read and not run: its `temporal.worker` only registers.
+    """A script that is inspected: its `temporal.worker` registers the worker without starting it.
 
-    What it does before it registers it really does. The reading ends when the main chunk ends, at the first call that
-    needs a Temporal server, and at the first wait after a worker was registered. From then on its functions can be
-    called (activities do what they do).
+    Everything before that call really runs, with its side effects. Reading stops when the main chunk ends, at the first
+    call that needs a Temporal server, or at the first wait after a worker was registered. Afterwards the registered
+    functions can be called.
     """
 
     def __init__(
@@ -56,13 +56,16 @@ class Script(Host):
         self.path = path
         self.workers: list[Worker] = []
         self.connections: list[ConnectionOptions] = []
-        """The options of its workers, then those of its clients."""
-        self._far_enough = asyncio.Event()
+        """Connection options of its workers, followed by those of its clients."""
+        self._read_enough = asyncio.Event()
         self._main: asyncio.Task[Any] | None = None
         self.closing = False
 
     async def read(self, arguments: Sequence[str] = ()) -> None:
-        """Run the script as far as it has to. Raises LuaError, or AssayError when there is nothing to read."""
+        """Run the script until its workers are registered.
+
+        Raises LuaError for an error of the script, AssayError if it cannot be read or times out.
+        """
         try:
             with open(self.path, "rb") as file:  # noqa: ASYNC230 a script is a short local file
                 source = file.read()
@@ -71,54 +74,54 @@ class Script(Host):
         name, *rest = map(os.fsencode, (self.path, *arguments))
         self.set_arguments(name, *rest)
         self._main = asyncio.ensure_future(self._run_main(self.load(source, self.path), tuple(rest)))
-        far_enough = asyncio.ensure_future(self._far_enough.wait())
-        done, _ = await asyncio.wait((self._main, far_enough), timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        far_enough.cancel()
+        read_enough = asyncio.ensure_future(self._read_enough.wait())
+        done, _ = await asyncio.wait((self._main, read_enough), timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        read_enough.cancel()
         if not done:
-            self._far_enough.set()
+            self._read_enough.set()
             raise AssayError(
                 f"{self.path} did not call temporal.worker within {TIMEOUT:g} s; it is blocked on another call"
             )
         if self._main.done():
-            self._far_enough.set()
+            self._read_enough.set()
             self._main.result()
 
     @property
     def is_reading(self) -> bool:
-        """Return true if the main chunk still runs on the way to its worker."""
-        return not self._far_enough.is_set()
+        """True while the main chunk runs and has not reached the end of reading."""
+        return not self._read_enough.is_set()
 
     async def _run_main(self, chunk: LuaFunction, arguments: tuple[bytes, ...]) -> None:
-        with suppress(SystemExit):  # which would go through the event loop
+        with suppress(SystemExit):  # would propagate out of the event loop
             await self.run(chunk, arguments, b"keep")
 
     async def register(self, host: Host, options: WorkerOptions) -> Worker:
-        """Register in place of `temporal.worker`."""
+        """Replacement of `temporal.worker`: register the worker without starting it."""
         worker = Worker(host, options)
         self.connections.insert(len(self.workers), options)
         self.workers.append(worker)
         return worker
 
     async def connect(self, _host: Host, options: ConnectionOptions | None = None) -> Client:
-        """Make a handle to pass around: no method of it is ever run."""
+        """Replacement of `temporal.connect`: return a client whose methods are never called."""
         from assay.temporal.client import Client
 
         self.connections.append(options or ConnectionOptions())
         return Client(cast(Any, None))
 
     async def serve(self, *_arguments: Any) -> None:
-        """Do not listen; a main chunk that serves gets no further."""
+        """Replacement of `http.serve`: never listen; in the main chunk, stop reading."""
         if asyncio.current_task() is self._main:
-            self._far_enough.set()
+            self._read_enough.set()
         await asyncio.Event().wait()
 
     async def stop(self) -> None:
-        """End the reading: a call needs a server."""
-        self._far_enough.set()
+        """Stop reading, and suspend the caller forever: its call needs a server."""
+        self._read_enough.set()
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """End what still runs."""
+        """Cancel the main chunk and close the host."""
         self.closing = True
         if self._main is not None and not self._main.done():
             self._main.cancel()
@@ -127,7 +130,7 @@ class Script(Host):
 
 
 class _Policy(Policy):
-    """Registers in place of `temporal.worker`, and stops where a server is needed."""
+    """Replaces the functions that start or need a server."""
 
     __slots__ = ("_script",)
 
@@ -143,10 +146,10 @@ class _Policy(Policy):
         return function.waits and (of_temporal or (self._script.is_reading and bool(self._script.workers)))
 
     def implementation(self, function: Function) -> Callable[..., Any]:
-        """Return what registers, stops, refuses, or the function itself."""
+        """Return the function or its replacement, which registers, stops reading, or raises."""
         script = self._script
         if self._stops(function):
-            return script.stop if script.is_reading else _refuse
+            return script.stop if script.is_reading else _raise_no_server
         if function.title == "temporal.worker":
             return script.register
         if function.title == "temporal.connect":
@@ -154,16 +157,16 @@ class _Policy(Policy):
         return script.serve if function.title == "http.serve" else super().implementation(function)
 
     def arguments(self, host: TaskHost, function: Function, given: tuple[Any, ...]) -> list[Any]:
-        """Return the arguments; none for what stops or refuses."""
+        """Return the arguments; none for replacements that stop reading or raise."""
         return [] if self._stops(function) else super().arguments(host, function, given)
 
     def check_alive(self) -> None:
-        """Let no Lua code of the main chunk run at the end."""
+        """Prevent Lua code of the main chunk from running while the script closes."""
         if self._script.closing:
             raise asyncio.CancelledError
 
 
-async def _refuse() -> None:
+async def _raise_no_server() -> None:
     raise BuiltinError("no Temporal server: the script is only being inspected (check, replay, test)")
 
 
@@ -175,7 +178,7 @@ async def read_script(
     parts: tuple[str, ...] = PARTS,
     permissions: Permissions = EVERYTHING,
 ) -> Script:
-    """Read a script that has to register workflows or activities. Raises AssayError, and LuaError for its errors."""
+    """Read a script and return it with its workers. Raises AssayError if there are none, LuaError for script errors."""
     script = Script(path, libraries, parts=parts, permissions=permissions)
     await script.read(arguments)
     if not script.workers:

@@ -1,4 +1,4 @@
-"""Side effects: local activities that call back into the state of their run, on a thread of a pool."""
+"""Side effects: local activities that call back into the Lua state of their run, on a pool thread."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 from assay.temporal.workflow.runs import Runs, UnknownRunError
 from assay.temporal.workflow.sandbox.errors import HostFailure
 
-_AROUND = 512
-"""Bytes that are recorded beside the result of a local activity."""
+_RESULT_OVERHEAD = 512
+"""Bytes that a marker event records in addition to the result of a local activity."""
 
-_SMALL = 1024
-"""Bytes of results that are not counted: failed attempts are among them, of which only the last is recorded."""
+_MIN_COUNTED_SIZE = 1024
+"""Results up to this many bytes are not counted: most are failed attempts, of which only the last is recorded."""
 
 
 class SideEffects:
-    """The side effects of a worker's runs; everything here is on the worker's thread but for the call itself."""
+    """The side effects of a worker's runs. Everything but the call itself runs on the worker's thread."""
 
     def __init__(
         self,
@@ -57,16 +57,16 @@ class SideEffects:
         running.add_done_callback(functools.partial(self._complete, token, str(run_id)))
 
     async def drained(self) -> None:
-        """Wait until all are reported."""
+        """Wait until all results are reported."""
         while self._running:
             await asyncio.wait(self._running)
 
     def expect(self, run_id: str, title: str, size: int) -> Failure | None:
-        """Count the result of a local activity of a run; returns its failure when the workflow task has no room for it.
+        """Count the size of a local activity's result; returns a failure if it exceeds what the workflow task allows.
 
-        On any thread.
+        May be called on any thread.
         """
-        problem = self._runs.expect_result(run_id, size + _AROUND) if size > _SMALL else None
+        problem = self._runs.expect_result(run_id, size + _RESULT_OVERHEAD) if size > _MIN_COUNTED_SIZE else None
         if problem is None:
             return None
         return failures.application(
@@ -110,5 +110,5 @@ class SideEffects:
     def _reported(self, sending: asyncio.Future[None]) -> None:
         self._running.discard(sending)
         if sending.exception() is not None:
-            text = f"the result of a side effect could not be reported: {sending.exception()}"
+            text = f"cannot report the result of a side effect: {sending.exception()}"
             self._reporter.report(events.SIDE_EFFECT_NOT_REPORTED, text)

@@ -1,4 +1,4 @@
-"""The handle of a worker, and its thread: Lua code that computes never stops the polling."""
+"""The worker handle, and the thread that polls for it: busy Lua code in the script never blocks polling."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from assay.temporal.data.codec import make_codec
 from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.telemetry.runtime import MetricsOptions, core
-from assay.temporal.worker import health, reception, stopping
+from assay.temporal.worker import health, preflight, stopping
 from assay.temporal.worker.activities import ActivityTasks
-from assay.temporal.worker.allocator import give_freed_memory_back
+from assay.temporal.worker.allocator import release_freed_memory
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.worker.config import core_config, task_types
-from assay.temporal.worker.loops import Loops, PollRefusedError
+from assay.temporal.worker.loops import Loops, PollRejectedError
 from assay.temporal.worker.nexus import NexusTasks
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.outage import Outage
@@ -42,15 +42,15 @@ from assay.temporal.workflow.runs import Observer, Runs
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from assay.temporal.workflow.settings import Definition, Settings
 
-SHUTDOWN_MARGIN = 5.0
-"""Seconds beyond the graceful timeout after which activities that do not end are abandoned."""
+ABANDON_MARGIN = 5.0
+"""Seconds after the graceful shutdown timeout until activities that are still running are abandoned."""
 
 POOL_SIZE = (os.cpu_count() or 1) + 4
-"""Threads for runs that are slow, and for side effects."""
+"""Number of threads for slow runs and side effects."""
 
 
-def _title(workflow: str | None) -> str:
-    return "the dynamic workflow" if workflow is None else f"workflow '{workflow}'"
+def _title(workflow_type: str | None) -> str:
+    return "the dynamic workflow" if workflow_type is None else f"workflow '{workflow_type}'"
 
 
 class Worker:
@@ -59,14 +59,14 @@ class Worker:
     lua_name: ClassVar[str] = "temporal.Worker"
     lua_prefix: ClassVar[str] = "handle"
     always_takes_activities: ClassVar[bool] = False
-    """Whether it asks the server for activities although it has none."""
+    """Poll for activities even if none is registered."""
 
     def __init__(self, host: Host, options: WorkerOptions) -> None:
         options.check()
         self._host = host
         self._options = options
         self.permissions = host.permissions
-        """What its script may do."""
+        """Permissions of the script."""
         self._script = asyncio.get_running_loop()
         self._settings = Settings(
             libraries=host.libraries,
@@ -76,7 +76,7 @@ class Worker:
         self._runs: Runs | None = None
         self._workflow_tasks: WorkflowTasks | None = None
         self._activities: ActivityTasks | None = None
-        self._fingerprint = hashlib.sha256()  # of the workflows: what the server shows as the worker's build
+        self._fingerprint = hashlib.sha256()  # of the workflow code: the default build id
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,16 +86,16 @@ class Worker:
 
     @property
     def options(self) -> WorkerOptions:
-        """Return what it was made with."""
+        """Options of the worker."""
         return self._options
 
     @property
     def settings(self) -> Settings:
-        """Return what its workflows share."""
+        """Settings that its workflows share."""
         return self._settings
 
     def definitions(self) -> list[Definition]:
-        """The workflows with their snapshots, which are taken once."""
+        """Return the registered workflows with their snapshots, which are taken once."""
         if self._definitions is None:
             self._definitions = [
                 Definition(
@@ -109,17 +109,17 @@ class Worker:
         return self._definitions
 
     def where(self) -> list[tuple[str, str]]:
-        """Return where each run in the cache waits: its run id and a Lua traceback."""
+        """Return the id and the Lua traceback of each cached run."""
         return [] if self._runs is None else self._runs.where()
 
     def has_run(self, run_id: str) -> bool:
-        """Return true if a run is in the cache."""
+        """Return true if the run is cached."""
         return self._runs is not None and self._runs.find(run_id) is not None
 
     async def state_of(self, run_id: str) -> dict[str, Any] | None:
-        """Return what a run in the cache waits for (see `waits.state`); None when it is busy or has left.
+        """Return what a cached run is waiting for (see `waits.state`); None if it is busy or not cached.
 
-        On any loop.
+        May be awaited on any loop.
         """
         if self._loop is None or self._workflow_tasks is None or self._loop.is_closed():
             return None
@@ -128,17 +128,17 @@ class Worker:
         )
 
     def make_observer(self) -> Observer:
-        """Make what sees how runs go."""
+        """Make the observer of the worker's runs."""
         return Observer()
 
     def make_activities(self) -> ActivityTasks:
-        """Make what takes the activity tasks."""
+        """Make the handler of activity tasks."""
         options = self._options
         return ActivityTasks(options.all_activities(), self._script, options.task_queue)
 
     async def start(self) -> None:
         """Connect and start polling. Raises BuiltinError or ErrorObject."""
-        # Not before: a tool that replays asks for no activity, their results are in the history.
+        # Only set here: tools that replay take results from the history, so they need no registered activities.
         is_open = self._options.dynamic_activity is not None
         self._settings.local_activities = None if is_open else frozenset(self._options.activities)
         for definition in self.definitions():
@@ -166,28 +166,28 @@ class Worker:
 
     async def _run(self) -> None:
         address = self._host.health or self._options.health
-        if self._options.health is not None and address == self._options.health:  # the script asks for it
+        if self._options.health is not None and address == self._options.health:  # requested by the script
             self.permissions.check_host("net", *listen_address.parse("health", address), listen=True)
         sharing = self._host.sharing
         announce = None if sharing is None else sharing.announce_health
-        async with health.served(address, self._options.task_queue, self._trouble, announce) as endpoint:
+        async with health.served(address, self._options.task_queue, self._unready_reason, announce) as endpoint:
             is_for_metrics = self._options.metrics is not None and self._options.metrics.prometheus == address
             await self._work(endpoint if is_for_metrics else None)
 
-    def _trouble(self) -> str | None:
-        """Return why it is not ready; None if it polls."""
+    def _unready_reason(self) -> str | None:
+        """Return why the worker is not ready; None if it polls."""
         if self._stop is None or self._outage is None or not self._started.done():
             return "connecting"
-        return "draining" if self._stop.is_set() else self._outage.trouble
+        return "draining" if self._stop.is_set() else self._outage.unready_reason
 
     async def _work(self, endpoint: health.Endpoint | None) -> None:
-        """Poll until it ends; `endpoint` is where its health is if its metrics are to be there too."""
+        """Poll until the worker ends; `endpoint` is the health endpoint if it also serves the metrics."""
         options, runs = self._options, self._runs
         assert runs is not None
         permissions = self.permissions
         if options.metrics is not None:
             await asyncio.to_thread(options.metrics.ask, permissions)
-            self._metrics = self._own_metrics(options.metrics, endpoint)
+            self._metrics = self._process_metrics(options.metrics, endpoint)
         settings = configuration.resolve(options, permissions)
         service = await connect(
             "temporal.worker",
@@ -196,7 +196,7 @@ class Worker:
             runtime=core(self._metrics),
             permissions=permissions,
         )
-        await reception.check_task_queue(service, settings.namespace, options.task_queue)
+        await preflight.check_task_queue(service, settings.namespace, options.task_queue)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
         meter = None if self._metrics is None else core(self._metrics).metric_meter
@@ -204,40 +204,40 @@ class Worker:
         self._settings.reporter = reporter
         loops = await self._make_loops(service, settings.namespace, pool)
         outage = self._outage = Outage(service, settings, options.task_queue, reporter)
-        refused: list[ErrorObject] = []
+        final_errors: list[ErrorObject] = []
 
         def give_up(error: ErrorObject) -> None:
-            refused.append(error)
+            final_errors.append(error)
             self.request_shutdown()
 
         watching = asyncio.create_task(outage.watch(give_up))
         self._started.set_result(None)
-        give_freed_memory_back()
+        release_freed_memory()
         try:
-            while (refusal := await self._poll(loops)) is not None:
-                await outage.until_accepted(refusal, self._stop)  # raises when that cannot be
+            while (rejection := await self._poll(loops)) is not None:
+                await outage.until_accepted(rejection, self._stop)  # raises if the rejection is final
                 if self._stop.is_set():
                     break
                 runs.close()
                 loops = await self._make_loops(service, settings.namespace, pool)
-            if refused:
-                raise refused[0]
+            if final_errors:
+                raise final_errors[0]
         finally:
             watching.cancel()
             pool.shutdown(wait=False)
 
-    def _own_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
-        """Return where the metrics of this process go: of several, each has a tag and an address of its own."""
-        metrics.to_sdk()  # or else raises, before anything is announced
+    def _process_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
+        """Return the metrics options of this process: each of several processes has its own tag and address."""
+        metrics.to_sdk()  # raises for invalid options before anything is announced
         sharing = self._host.sharing
         if sharing is None:
-            return metrics if endpoint is None else dataclasses.replace(metrics, prometheus=endpoint.exporter())
+            return metrics if endpoint is None else dataclasses.replace(metrics, prometheus=endpoint.expose_metrics())
         tags = {**(metrics.global_tags or {}), "process": str(sharing.number)}
         address = None if metrics.prometheus is None else sharing.metrics_address(metrics.prometheus)
         return dataclasses.replace(metrics, prometheus=address, global_tags=tags)
 
     async def _make_loops(self, service: ServiceClient, namespace: str, pool: ThreadPoolExecutor) -> Loops:
-        """Make a worker of Core, and what takes its tasks. Raises BuiltinError or ErrorObject."""
+        """Make a Core worker and the handlers of its tasks. Raises BuiltinError or ErrorObject."""
         options, activities, runs = self._options, self._activities, self._runs
         assert activities is not None
         assert runs is not None
@@ -247,10 +247,10 @@ class Worker:
         except ValueError as error:
             raise BuiltinError(str(error)) from error
         try:
-            limit = await reception.payload_limit(worker, namespace)
+            limit = await preflight.payload_limit(worker, namespace)
         except ErrorObject:
             worker.initiate_shutdown()
-            await worker.finalize_shutdown()  # else no other worker of the task queue may use the connection
+            await worker.finalize_shutdown()  # otherwise no other worker of the task queue may use the connection
             raise
         meter = core(self._metrics).metric_meter
         self._set_up_runs(namespace, limit, meter)
@@ -286,7 +286,7 @@ class Worker:
         settings.namespace, settings.task_queue, settings.payload_limit = namespace, options.task_queue, payload_limit
         settings.hides_failures = options.codec is not None
         settings.spans = tracing.workflow_spans(options.tracing)
-        # Activities that come with the answer to a workflow task are not counted by the rate limit.
+        # The rate limit does not cover eager activities.
         settings.no_eager_activities = (
             options.disable_eager_activity_execution or options.max_activities_per_second is not None
         )
@@ -294,15 +294,15 @@ class Worker:
             {"namespace": namespace, "task_queue": options.task_queue, "workflow_type": workflow_type}
         )
 
-    async def _poll(self, loops: Loops) -> PollRefusedError | None:
-        """Poll until the worker is asked to stop, and drain; returns why the server refuses the polls, if it does."""
+    async def _poll(self, loops: Loops) -> PollRejectedError | None:
+        """Poll until a shutdown is requested, then drain. Returns the error if the server rejects the polls."""
         assert self._stop is not None
         assert self._activities is not None
         polling = asyncio.create_task(loops.run(self._stop, self._activities.announce_shutdown))
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        await asyncio.wait((polling,), timeout=self._options.graceful_shutdown_timeout + SHUTDOWN_MARGIN)
+        await asyncio.wait((polling,), timeout=self._options.graceful_shutdown_timeout + ABANDON_MARGIN)
         if polling.done():
             return polling.result()
         polling.cancel()
@@ -311,12 +311,12 @@ class Worker:
         return None
 
     def request_shutdown(self) -> None:
-        """Begin to drain; may be called from any thread, more than once."""
+        """Start draining. May be called repeatedly and from any thread."""
         if self._loop is not None and self._stop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait until the worker has ended; raises what made it end if it was not asked to."""
+        """Wait until the worker has ended. Raises its error if it ended without a shutdown request."""
         return asyncio.shield(asyncio.wrap_future(self._ended)).__await__()
 
     @method
@@ -326,7 +326,7 @@ class Worker:
 
     @method
     async def shutdown(self) -> None:
-        """Stop polling, let running activities end, and wait for that.
+        """Stop polling and wait until running activities have ended.
 
         Activities that take longer than `graceful_shutdown_timeout` are cancelled.
         """

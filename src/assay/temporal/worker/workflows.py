@@ -1,4 +1,4 @@
-"""Workflow tasks: each activation is handed to its run, and what the run answers goes back to Core."""
+"""Workflow tasks: pass each activation to its run, and the run's completion back to Core."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from assay.temporal.workflow.runs import Runs
 class WorkflowTasks:
     """The workflow tasks of a worker, on its thread.
 
-    A short activation runs in place: the hop to another thread costs more than most of them. One of a run that has been
-    slow runs on a thread of the pool, so that the others continue meanwhile.
+    A short activation runs in place: switching threads would cost more than most activations take. If the last
+    activation of a run was slow, the next one runs on the pool so that it does not block other runs.
     """
 
     def __init__(self, runs: Runs, pool: Executor, core: CoreWorker, codec: MessageCodec, reporter: Reporter) -> None:
@@ -36,7 +36,7 @@ class WorkflowTasks:
         self._on_pool: set[str] = set()
 
     def take(self, data: bytes) -> None:
-        """Activate a run, here or on the pool, and report to Core."""
+        """Activate a run, in place or on the pool, and report the completion to Core."""
         activation = WorkflowActivation.FromString(data)
         if self._runs.is_slow(activation):
             self._on_pool.add(activation.run_id)
@@ -47,12 +47,12 @@ class WorkflowTasks:
             self._complete(activation.run_id, self._activate(activation, data))
 
     async def state_of(self, run_id: str) -> dict[str, Any] | None:
-        """Return what a run in the cache waits for (see `waits.state`); None when it is not there, or is busy."""
+        """Return what a cached run is waiting for (see `waits.state`); None if it is busy or not cached."""
         run = None if run_id in self._on_pool else self._runs.find(run_id)
         return None if run is None else waits.state(run.host, run.details)
 
     async def drained(self) -> None:
-        """Wait until all are reported."""
+        """Wait until all completions are reported."""
         while self._open:
             await asyncio.wait(self._open)
 
@@ -61,7 +61,7 @@ class WorkflowTasks:
             self._codec.open(activation, data)
             completion = self._runs.activate(activation)
             self._codec.seal(completion)
-        except Exception as error:  # of the codec: a worker with the right keys may carry the run on
+        except Exception as error:  # from the codec: a worker with the right keys can continue the run
             text = f"Failed decoding arguments: {error}" if isinstance(error, BuiltinError) else repr(error)
             line = f"Failed activation on workflow with run ID {activation.run_id}: {text}"
             self._reporter.report(events.PAYLOAD_UNREADABLE, line, run_id=activation.run_id)
@@ -82,5 +82,5 @@ class WorkflowTasks:
     def _reported(self, run_id: str, sending: asyncio.Future[None]) -> None:
         self._open.discard(sending)
         if sending.exception() is not None:
-            text = f"workflow run {run_id}: its task could not be completed: {sending.exception()}"
+            text = f"workflow run {run_id}: cannot report the completed workflow task: {sending.exception()}"
             self._reporter.report(events.WORKFLOW_NOT_REPORTED, text, run_id=run_id)

@@ -1,4 +1,4 @@
-"""What a server says to a worker before it polls: whether it takes the namespace and the task queue."""
+"""Checks before the first poll: the server must accept the worker's namespace and task queue."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from assay.temporal.core.protos import NamespaceInfo
 from assay.temporal.data import payloads
 
 _CALL_TIMEOUT = timedelta(seconds=10)
-_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_SERVER_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 
 
 async def check_task_queue(service: ServiceClient, namespace: str, task_queue: str) -> None:
-    """Raise BuiltinError for a task queue that the server never accepts, ErrorObject for a missing namespace.
+    """Raise BuiltinError for a task queue that the server rejects, ErrorObject for a missing namespace.
 
-    A poll for such a queue would be refused without a word from Core for a minute.
+    Core would retry rejected polls for a minute without logging anything.
     """
-    refusal = await ask(service, namespace, task_queue)
-    if refusal is None:
+    error = await probe(service, namespace, task_queue)
+    if error is None:
         return
-    if refusal.status == RPCStatusCode.INVALID_ARGUMENT:
-        raise BuiltinError(f"bad option 'task_queue' (the server refuses it: {refusal.message})")
-    if refusal.status == RPCStatusCode.NOT_FOUND:
+    if error.status == RPCStatusCode.INVALID_ARGUMENT:
+        raise BuiltinError(f"bad option 'task_queue' (rejected by the server: {error.message})")
+    if error.status == RPCStatusCode.NOT_FOUND:
         raise ErrorObject(f"temporal.worker: namespace '{namespace}' not found", kind="not_found")
 
 
-async def ask(service: ServiceClient, namespace: str, task_queue: str) -> RPCError | None:
-    """Ask about a task queue, as a worker of it may; returns the server's refusal, or why it did not answer."""
+async def probe(service: ServiceClient, namespace: str, task_queue: str) -> RPCError | None:
+    """Describe the task queue, which needs the same rights as polling it. Returns the error if the call fails."""
     request = DescribeTaskQueueRequest(
         namespace=namespace,
         task_queue=TaskQueue(name=task_queue),
@@ -48,13 +48,13 @@ async def ask(service: ServiceClient, namespace: str, task_queue: str) -> RPCErr
 
 
 async def payload_limit(worker: CoreWorker, namespace: str) -> int:
-    """Let Core look at the namespace; returns the bytes that a payload may have. Raises ErrorObject."""
+    """Validate the namespace; returns its maximum payload size in bytes. Raises ErrorObject."""
     try:
         info = NamespaceInfo.FromString(await worker.validate())
     except RuntimeError as error:
         text = str(error)
         if "NotFound" in text:
             raise ErrorObject(f"temporal.worker: namespace '{namespace}' not found", kind="not_found") from error
-        found = _MESSAGE.search(text)
-        raise ErrorObject(f"temporal.worker: {found[1] if found else text}", kind="rpc") from error
+        message = _SERVER_MESSAGE.search(text)
+        raise ErrorObject(f"temporal.worker: {message[1] if message else text}", kind="rpc") from error
     return info.limits.blob_size_limit_error or payloads.USUAL_LIMIT
