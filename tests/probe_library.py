@@ -9,7 +9,7 @@ from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import Library, method
 from assay.lua.function import LuaFunction
 from assay.lua.host import Host
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.lua.values import Json, Value
 
 library = Library("probe", "What the tests call.")
@@ -221,9 +221,9 @@ def unbox(value: Box) -> Value:
 
 
 @library.function()
-def several() -> Several:
+def several() -> Results:
     """Return three results."""
-    return Several((1, None, "three"))
+    return Results((1, None, "three"))
 
 
 @library.function()

@@ -145,14 +145,14 @@ def by_table(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
 
 def by_result(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
     """A callback returns what is not plain."""
-    patch.setattr(Callbacks, "askable", {**Callbacks.askable, b"write": lambda self, text: spy})
+    patch.setattr(Callbacks, "methods", {**Callbacks.methods, b"write": lambda self, text: spy})
     chunk = b"local host = ... host.set_global('leak', host.ask('write', ''))"
     host.state._runtime.compile(chunk, mode="t")(host.state._host)
 
 
 def by_results(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
     """A callback returns several values, of which the second is not plain."""
-    patch.setattr(Callbacks, "askable", {**Callbacks.askable, b"write": lambda self, text: (1, spy)})
+    patch.setattr(Callbacks, "methods", {**Callbacks.methods, b"write": lambda self, text: (1, spy)})
     chunk = b"local host = ... local _, leak = host.ask('write', '') host.set_global('leak', leak)"
     host.state._runtime.compile(chunk, mode="t")(host.state._host)
 

@@ -280,7 +280,7 @@ def test_a_copy_releases_nothing_of_the_run() -> None:
     )
     item = Item()
     identity = copy.objects.keep(item)
-    copy.callbacks.let_go(identity)
+    copy.callbacks.release_handle(identity)
     copy._stepped()
     assert not item.is_released
     copy.close_state()

@@ -17,8 +17,8 @@ def test_a_large_snapshot_is_warned_of(lua: Script, name: str) -> None:
         name,
     )
     assert result.returncode == 0
-    assert result.stderr.startswith("warning: workflow 'W' takes ")
-    assert "its largest parts: " in result.stderr
+    assert result.stderr.startswith("warning: the snapshot of workflow 'W' has ")
+    assert "its largest values: " in result.stderr
     assert "the globals" in result.stderr
     assert "prices" in result.stderr
 

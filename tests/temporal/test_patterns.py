@@ -32,7 +32,7 @@ def matchers() -> LuaRuntime:
         """
         theirs = { find = string.find, match = string.match, gmatch = string.gmatch, gsub = string.gsub }
         ours = {
-          careful = function(fn, ...) return fn(...) end,
+          call_raw = function(fn, ...) return fn(...) end,
           check_limit = function() end,
           note = function(...) return ... end,
           raise = function(message) error(message, 0) end,

@@ -634,9 +634,9 @@ def test_workflow_code_is_refused_and_pointed_to_an_activity(lua: Script, rest: 
         rest.url,
     )
     assert "assay.temporal.client: not allowed in a workflow: workflow code cannot do I/O; use an activity" in value[0]
-    assert "'assay.temporal' is a builtin and stays outside of workflows: use it in an activity" in value[1]
-    assert "'c' is an assay.temporal.Client and stays outside of workflows: use it in an activity" in value[2]
-    assert "'workflows' is an assay.temporal.Workflows and stays outside of workflows" in value[3]
+    assert "'assay.temporal' is a builtin, which cannot be used in a workflow: use it in an activity" in value[1]
+    assert "'c' is an assay.temporal.Client, which cannot be used in a workflow: use it in an activity" in value[2]
+    assert "'workflows' is an assay.temporal.Workflows, which cannot be used in a workflow" in value[3]
     assert value[4] is True
 
 

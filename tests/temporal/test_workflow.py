@@ -96,8 +96,8 @@ def test_what_cannot_come_along_names_itself(lua: Script, name: str) -> None:
         + """finish(run("Use"))""",
         name,
     )
-    assert "'connection' is a temporal.Client and stays outside of workflows: use it in an activity" in value[0]
-    assert "'co' is a thread and stays outside of workflows: use it in an activity" in value[1]
+    assert "'connection' is a temporal.Client, which cannot be used in a workflow: use it in an activity" in value[0]
+    assert "'co' is a thread, which cannot be used in a workflow: use it in an activity" in value[1]
 
 
 def test_a_stub_is_never_taken_for_data(lua: Script, name: str) -> None:
@@ -126,12 +126,12 @@ def test_a_stub_is_never_taken_for_data(lua: Script, name: str) -> None:
         """,
         name,
     )
-    outside = "stays outside of workflows: use it in an activity"
+    outside = "cannot be used in a workflow: use it in an activity"
     assert value[0].endswith("bad argument 'input' (not JSON-serializable: a stub of 'client' at .deep[1])")
     assert value[1].endswith("not JSON-serializable: a stub of 'client'")
     assert value[2].endswith("bad argument #1 to 'resume' (thread expected, got stub of 'client')")
-    assert f": 'iterator' is a function made by a library and {outside}" in value[3]
-    assert f": 'client' is a temporal.Client and {outside}" in value[4]
+    assert f": 'iterator' is a function made by a library, which {outside}" in value[3]
+    assert f": 'client' is a temporal.Client, which {outside}" in value[4]
     assert "?" not in value[4]
     assert value[5].startswith("[false,")
 
@@ -257,7 +257,7 @@ def test_side_effects(lua: Script, name: str) -> None:
     assert values[:4] == [[1, {"a": []}], True, 32, 5]
     assert "OOPS: in there" in values[4]
     assert values[5] == "OOPS"
-    assert "'ctx' is a Context and stays in the workflow: read before the side effect what it needs" in values[6]
+    assert "'ctx' is a Context, which cannot be used in a side effect: read the values it needs" in values[6]
     assert "http.get: not allowed in a workflow" in values[7]
     assert values[8] is True
 

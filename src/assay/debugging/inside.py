@@ -80,7 +80,7 @@ def arrived(tick: int) -> None:
 @library.function(pure=True)
 def evaluating(host: Host, yes: bool) -> None:
     """Let an expression change nothing outside of the state of a workflow."""
-    if host.policy.hurried:  # that of a script imports nothing of Temporal
+    if host.policy.must_be_quick:  # that of a script imports nothing of Temporal
         from assay.temporal.workflow.sandbox.policy import WorkflowPolicy
 
         assert isinstance(host.policy, WorkflowPolicy)

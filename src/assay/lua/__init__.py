@@ -1,8 +1,8 @@
-"""The Lua host: one Lua state, what it may call, and the tasks that run in it. It knows no builtin and no Temporal.
+"""The Lua host: a Lua state, its callbacks into Python, and its tasks. Independent of builtins and of Temporal.
 
-`state.py` is the only file that knows lupa, `host/` the private Lua side, which every state has. `host.py` puts
-the parts together: `callbacks.py` (what Lua calls), `policy.py` (whether it may), `objects.py` (handles),
-`outcomes.py` (results and errors), `spawned.py` and `services.py`. `declare.py` makes a library of typed functions:
-`arguments.py` and `convert.py` read what a script passes, `registry.py` describes it to Lua, `reference.py` and
-`annotations.py` to people and editors.
+`state.py` is the only file that uses lupa; `host/` is the private Lua side of every state. `host.py` combines
+`callbacks.py` (Python functions that Lua calls), `policy.py` (which of them are allowed), `objects.py` (handles),
+`outcomes.py` (results and errors), `spawned.py` and `services.py`. `declare.py` turns typed functions into a library:
+`arguments.py` and `convert.py` convert arguments, `registry.py` describes the library to Lua, `reference.py` and
+`annotations.py` generate documentation and editor annotations.
 """

@@ -1,6 +1,6 @@
-"""What Lua calls in Python: builtins, their declarations, modules, `print`.
+"""Python functions that Lua calls: builtins, their declarations, modules, `print`.
 
-Nothing here raises, and nothing touches the state but `load_part`: Lua code is running.
+None of them raises, and only `load_part` uses the state, because Lua code is running.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from assay.lua.state import Outcome, State
 if TYPE_CHECKING:
     from assay.lua.declare import Function
 
-_NEVER = -1  # an operation that never completes: the script is ending
+_NEVER = -1  # operation that never completes: the script is ending
 
 
 class Callbacks:
-    """The callbacks of one state, and the operations that calls of builtins have begun."""
+    """The callbacks of one state, and the pending operations of its builtins."""
 
     __slots__ = (
         "_host",
@@ -52,7 +52,7 @@ class Callbacks:
         limits: Limits | None,
         objects: Objects,
     ) -> None:
-        """`write` takes what `print` prints. The state has to be set before it begins."""
+        """`write` receives the output of `print`. `state` must be set before the state begins."""
         self._host = host
         self._write = write
         self.state: State
@@ -62,28 +62,28 @@ class Callbacks:
         self.limits = limits
         self.objects = objects
         self.lender: Lender | None = None
-        """Has what is in the tables of the state of which this one is a copy."""
+        """Access to the tables of the run of which this state is a copy."""
         self.operations: dict[int, tuple[Function, Coroutine[Any, Any, Any]]] = {}
-        """What runs for calls of builtins that wait, by its id."""
+        """Pending operations by id: the function that began each, and its coroutine."""
         self._last_operation = 0
         self.ending: BaseException | None = None
-        """What the next step raises: the script is ending."""
+        """Exception that the next step raises, because the script is ending."""
 
-    _ASKED: ClassVar[tuple[str, ...]] = (
+    _METHODS: ClassVar[tuple[str, ...]] = (
         *("borrow", "borrow_length", "borrowed"),
-        *("cancel", "cpu_spent", "describe_class", "describe_method", "find_module", "let_go", "load_library"),
+        *("cancel", "cpu_spent", "describe_class", "describe_method", "find_module", "release_handle", "load_library"),
         *("load_part", "module_path", "replaced", "search_path", "write"),
     )
-    """The methods that the private side may call by `ask`."""
-    askable: ClassVar[Mapping[bytes, Callable[..., Any]]]
+    """Methods that the private Lua side may call through `ask`."""
+    methods: ClassVar[Mapping[bytes, Callable[..., Any]]]
 
     def ask(self, name: bytes, *arguments: Any) -> Any:
-        """Call one of the methods that `_ASKED` lists."""
-        return self.askable[name](self, *arguments)
+        """Call one of the methods in `_METHODS`."""
+        return self.methods[name](self, *arguments)
 
     def interrupted(self, error: BaseException) -> int:
-        """End the script because of an exception from outside, such as an interrupt from the keyboard."""
-        if not hasattr(self, "state"):  # Python is collecting this object, and a finalizer of Lua's runs
+        """End the script because of an external exception, such as a keyboard interrupt."""
+        if not hasattr(self, "state"):  # Python is collecting this object while a Lua finalizer runs
             raise error
         _, never = self.end(error)
         return int(never)
@@ -114,35 +114,35 @@ class Callbacks:
         error = self.policy.explain(error)
         if not isinstance(error, Exception):
             return self.end(error)
-        if self._host.verbose and not outcomes.is_foreseen(error):
+        if self._host.verbose and not outcomes.is_expected(error):
             import traceback
 
             traceback.print_exception(error, file=sys.stderr)
         return outcomes.of_error(function.title, error, self.objects)
 
     def end(self, error: BaseException) -> Outcome:
-        """Let no more Lua code run: the next step raises `error`. Returns what suspends the calling task meanwhile."""
+        """End the script: the next step raises `error`. Returns the outcome that suspends the calling task."""
         self.ending = error
         return b"w", _NEVER
 
     def cancel(self, operation: int) -> None:
-        """Forget an operation that can no longer be waited for."""
+        """Discard an operation that cannot be waited for."""
         if operation != _NEVER:
             _, coroutine = self.operations.pop(operation)
             coroutine.close()
 
     def take_operation(self, operation: int) -> tuple[Function, Coroutine[Any, Any, Any]]:
-        """Return what an operation runs and which function began it; the caller awaits it to its end."""
+        """Remove an operation; returns the function that began it, and its coroutine for the caller to await."""
         return self.operations.pop(operation)
 
     def close_operations(self) -> None:
-        """Close the operations that were not taken."""
+        """Close the operations that nothing awaits."""
         for _, coroutine in self.operations.values():
-            coroutine.close()  # Python warns of a coroutine that never began
+            coroutine.close()  # otherwise Python warns that it was never awaited
         self.operations.clear()
 
-    def let_go(self, identity: int) -> None:
-        """Note that Lua has collected a handle."""
+    def release_handle(self, identity: int) -> None:
+        """Release the object of a handle that Lua has collected."""
         self.objects.collected(identity)
 
     def cpu_spent(self) -> float | None:
@@ -152,17 +152,17 @@ class Callbacks:
     # Copies -------------------------------------------------------------------------------------------------
 
     def borrow(self, number: int, more: int, *key: Any) -> Any:
-        """Return a message with what is in a table of the state of which this one is a copy; None: no room."""
+        """Return a message with the contents of a table of the copied run; None if out of memory."""
         assert self.lender is not None
         return self.lender.contents(number, more, *key)
 
     def borrow_length(self, number: int) -> Any:
-        """Return the length of a table of the state of which this one is a copy; None: no room."""
+        """Return the length of a table of the copied run; None if out of memory."""
         assert self.lender is not None
         return self.lender.length(number)
 
     def borrowed(self) -> None:
-        """Note that the last message has been read."""
+        """Note that the last message was read."""
         assert self.lender is not None
         self.lender.done()
 
@@ -177,7 +177,7 @@ class Callbacks:
         return self._fitting((b"t", declaration))
 
     def describe_class(self, name: bytes) -> Outcome:
-        """What a class of handles has beside methods. Its library may be one that the script has not used so far."""
+        """Return what `registry.describe_class` returns, after importing the library of the class."""
         text = name.decode()
         library = self.libraries.get(text.partition(".")[0])
         if library is not None:
@@ -185,7 +185,7 @@ class Callbacks:
         return registry.describe_class(text)
 
     def describe_method(self, owner: bytes, name: bytes) -> Outcome:
-        """The declaration of a method of a class of handles; empty when there is none."""
+        """Return the declaration of a method of a class of handles; empty if there is none."""
         if self.limits is not None and not self.limits.has_room():
             return ()
         return registry.describe_method(f"{owner.decode()}:{name.decode('utf-8', 'replace')}")
@@ -198,7 +198,7 @@ class Callbacks:
     # Modules and parts --------------------------------------------------------------------------------------
 
     def module_path(self) -> bytes:
-        """Return what `package.path` is before a script sets it."""
+        """Return the initial `package.path`."""
         return self.finder.path
 
     def search_path(self, name: bytes, path: bytes) -> Outcome:
@@ -209,7 +209,7 @@ class Callbacks:
             return outcomes.of_error("package.searchpath", error, self.objects)
 
     def find_module(self, name: bytes, path: bytes) -> Outcome:
-        """Find a module for `require` by `package.path`: its source and path, a library, or an error."""
+        """Find a module for `require` in `package.path`: returns its source and path, a library, or an error."""
         return self._fitting(self._find_module(name, path))
 
     def _find_module(self, name: bytes, path: bytes) -> Outcome:
@@ -232,11 +232,11 @@ class Callbacks:
         return b"e", "\n\t".join([f"require: module '{text}' not found:", *places]).encode("utf-8", "replace")
 
     def replaced(self, library: bytes) -> Outcome:
-        """The functions of one of Lua's own libraries that the private side has its own for."""
+        """Return the functions of a standard library that the private Lua side replaces."""
         return self.state.lazy.replaced(library)
 
     def load_part(self, name: bytes) -> Any:
-        """The part of the private side that has a function which is needed for the first time; False: no room."""
+        """Return the chunk of the part that defines a function; None if there is none, False if out of memory."""
         if self.limits is not None and not self.limits.has_room():
             return False
         return self.state.load_part(name)
@@ -244,7 +244,7 @@ class Callbacks:
     # Output -------------------------------------------------------------------------------------------------
 
     def write(self, text: bytes) -> int | None:
-        """Write what `print` prints; returns the operation to wait for when the script is over because of it."""
+        """Write output of `print`. If that fails, the script ends: returns an operation to wait for."""
         try:
             self._write(text)
         except BaseException as error:
@@ -253,4 +253,4 @@ class Callbacks:
         return None
 
 
-Callbacks.askable = MappingProxyType({name.encode(): getattr(Callbacks, name) for name in Callbacks._ASKED})
+Callbacks.methods = MappingProxyType({name.encode(): getattr(Callbacks, name) for name in Callbacks._METHODS})

@@ -182,7 +182,7 @@ class Handle:
                     Function(
                         name,
                         title,
-                        _just(python),
+                        _constant(python),
                         pure=python._pure,
                         native=native,
                         attribute=field,
@@ -274,7 +274,7 @@ class Library:
                 Function(
                     lua_name,
                     title,
-                    _just(python),
+                    _constant(python),
                     pure=pure,
                     native=native,
                     types=types,
@@ -290,7 +290,7 @@ class Library:
         """Declare what a call of the library itself does."""
 
         def declare(python: F) -> F:
-            self.entry = Function(self.name, self.name, _just(python), pure=pure, native=native, needs=self.needs)
+            self.entry = Function(self.name, self.name, _constant(python), pure=pure, native=native, needs=self.needs)
             return python
 
         return declare
@@ -304,7 +304,7 @@ class Library:
         colon, as if it were a method of the other. Its `lua_needs` is what its methods need; without one they need what
         the functions of the library do.
         """
-        self.handles.append(Handle(cls.lua_name, _just(cls), self.needs))  # type: ignore[attr-defined]
+        self.handles.append(Handle(cls.lua_name, _constant(cls), self.needs))  # type: ignore[attr-defined]
         return cls
 
     def lazy_handle(self, name: str, module: str) -> Handle:
@@ -335,7 +335,7 @@ class Library:
         return next((other for other in self.handles if handle.python in other.fields.values()), None)
 
 
-def _just(value: T) -> Callable[[], T]:
+def _constant(value: T) -> Callable[[], T]:
     return lambda: value
 
 

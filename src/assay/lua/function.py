@@ -1,4 +1,4 @@
-"""Lua functions in Python's hands: an id, never the function itself."""
+"""References to Lua functions: Python holds an id, never the function itself."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Any
 from assay.lua.values import Json
 
 Arguments = tuple[Any, ...] | list[Json]
-"""The arguments of a Lua function: plain values, or JSON texts."""
+"""Arguments of a Lua function: a tuple of plain values, or a list of JSON documents."""
 
 Event = tuple[Any, ...]
-"""How a step of a task ended: b"wait" and the operation that it waits for, or how the task ended (`host/tasks.lua`)."""
+"""Result of a step of a task: b"wait" and an operation id, or a tag for the end of the task (`host/endings.lua`)."""
 
 
 class TaskHost:
-    """What runs Lua functions as tasks: the base of a host, for what stands below it.
+    """Interface of a host for the modules that it imports.
 
-    A parameter of a builtin that has a subclass of it as its type is filled in and not seen by Lua.
+    A parameter of a builtin whose type is a subclass of this one receives the host and is not visible to Lua.
     """
 
     __slots__ = ()
 
-    unheld: list[int]
-    """The functions that Python has let go of."""
+    released_functions: list[int]
+    """Ids of functions that Python no longer references."""
     on_exit: Callable[[], Any] | None
-    """Called when a spawned task calls `os.exit`; None: SystemExit goes through the event loop."""
+    """Called when a spawned task calls `os.exit`; None: SystemExit propagates through the event loop."""
 
     verbose: bool
-    """Print Python's traceback of an unexpected error in a builtin."""
+    """Print Python tracebacks of unexpected errors in builtins."""
 
     def object(self, identity: int) -> Any:
         """Return the object behind a handle."""
         raise NotImplementedError
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, Event]:
-        """Make a task of a function and run it until it waits or ends; returns its id and the event."""
+        """Create a task that calls a function and run it until it waits or ends; returns its id and the event."""
         raise NotImplementedError
 
     def step(self, task: int, *answer: Any) -> Event:
@@ -43,7 +43,7 @@ class TaskHost:
         raise NotImplementedError
 
     async def drive(self, task: int, event: Event) -> Any:
-        """Carry a task from `event` to its end; returns its result. Raises LuaError."""
+        """Drive a task from `event` to its end; returns its result. Raises LuaError."""
         raise NotImplementedError
 
     async def run(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> Any:
@@ -51,7 +51,7 @@ class TaskHost:
         raise NotImplementedError
 
     def launch(self) -> bool:
-        """Start driving the tasks that Lua code spawned; returns whether there were any."""
+        """Start driving newly spawned tasks; returns whether there were any."""
         raise NotImplementedError
 
     def result(self, event: Event) -> Any:
@@ -59,12 +59,12 @@ class TaskHost:
         raise NotImplementedError
 
     def discard(self, task: int, *, has_begun: bool) -> None:
-        """Forget the outcome of a task that has ended, or a task that never began."""
+        """Discard the outcome of an ended task, or a task that never began."""
         raise NotImplementedError
 
 
 class LuaFunction:
-    """A Lua function that Python holds. Lua may collect it after the last of these is gone."""
+    """A reference to a Lua function. Lua may collect the function once the last reference is gone."""
 
     __slots__ = ("host", "id")
 
@@ -73,11 +73,11 @@ class LuaFunction:
         self.id = identity
 
     async def __call__(self, *arguments: Any) -> Any:
-        """Run the function as a task of its own and return its first result.
+        """Run the function as a new task and return its first result.
 
         Raises LuaError when it raises an error.
         """
         return await self.host.run(self, arguments)
 
     def __del__(self) -> None:
-        self.host.unheld.append(self.id)
+        self.host.released_functions.append(self.id)

@@ -1,9 +1,8 @@
-"""The host: one Lua state, and the tasks that run in it.
+"""The host: a Lua state and the tasks that run in it.
 
-Its other parts are objects of their own: `callbacks.py` is what Lua calls, `objects.py` what handles refer to,
-`spawned.py` the tasks that Lua code spawned, `services.py` what outlives the main chunk; `policy.py` decides what a
-call of a builtin does. Everything here happens on one thread at a time. `asyncio` is imported by whoever waits, never
-by this module.
+Collaborators: `callbacks.py` (Python functions that Lua calls), `objects.py` (objects behind handles), `spawned.py`
+(spawned tasks), `services.py` (services that outlive the main chunk) and `policy.py` (decides what a call of a builtin
+does). A host is used by one thread at a time. `asyncio` is imported only once something waits.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from assay.lua.callbacks import Callbacks
 from assay.lua.function import Arguments, Event, LuaFunction, TaskHost
 from assay.lua.loader import FindModule
 from assay.lua.objects import Objects
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.lua.policy import Limits, Policy
 from assay.lua.services import Resource, Services
 from assay.lua.spawned import SpawnedTask, SpawnedTasks, cancelled
@@ -29,17 +28,18 @@ if TYPE_CHECKING:
     from assay.lua.sharing import Sharing
 
 SNAPSHOT_WARNING = 256 * 1024
+"""Bytes of a snapshot above which a warning is logged."""
 
 
 class Host(TaskHost):
     """A Lua state with builtins and tasks.
 
-    `libraries` maps a global to its module and whether it is a plain function; `finder` finds a module for `require`;
-    `write` takes what `print` prints and `flush` is called before anything waits; `permissions` is what the script may
-    do, unless there is another `policy`.
+    `libraries` maps names to modules and whether the library is a function; `finder` finds modules for `require`;
+    `write` receives the output of `print`, and `flush` is called before a wait; `permissions` are those of the script,
+    unless a `policy` is given.
     """
 
-    # There are many: one for each open run of a workflow.
+    # A worker has one host for each open run, so instances are kept small.
     __slots__ = (
         "__weakref__",
         "_flush",
@@ -53,10 +53,10 @@ class Host(TaskHost):
         "objects",
         "on_exit",
         "policy",
+        "released_functions",
         "services",
         "sharing",
         "state",
-        "unheld",
         "verbose",
     )
 
@@ -78,29 +78,29 @@ class Host(TaskHost):
         objects: Objects | None = None,
     ) -> None:
         self.policy = policy or Policy(permissions)
-        """Decides what calls of builtins do."""
+        """Policy for calls of builtins."""
         self._limits = limits
         self.objects = Objects() if objects is None else objects
-        """What the handles in Lua refer to."""
+        """Objects behind the handles in Lua."""
         self.callbacks = Callbacks(self, libraries, finder, write, self.policy, limits, self.objects)
-        """What Lua calls."""
+        """Python functions that Lua calls."""
         self.services = Services()
-        """What keeps the script alive when its main chunk has ended, or at least ends in order."""
+        """Services that keep the script alive after its main chunk, or need an orderly shutdown."""
         self._spawned: SpawnedTasks | None = None
         self._flush = flush
-        self.unheld: list[int] = []
+        self.released_functions: list[int] = []
         self.kept: dict[str, Resource] = {}
-        """What builtins keep open until the script ends (connections), by a name of their own."""
+        """Resources (such as connections) that builtins keep open until the script ends, by a name that they choose."""
         self.before_command: Callable[[], Any] | None = None
-        """Called when a command of the system's shell is about to start."""
+        """Called before a shell command starts."""
         self.on_exit: Callable[[], Any] | None = None
         self.make_function: Callable[[Host, int], LuaFunction] = LuaFunction
-        """Make what a Lua function in a result becomes."""
+        """Factory for the Python object of a Lua function in a result."""
         self.verbose = False
         self.health: str | None = None
-        """Where the services of the script answer for their health, whatever the script says."""
+        """Address for the health checks of the services; overrides that of the script."""
         self.sharing: Sharing | None = None
-        """What this process shares with others that run the same script, if there are any."""
+        """Addresses shared with other processes that run the same script, if there are any."""
         self.state = State(lazy, memory_limit, hash_seed, has_line_hook=has_line_hook)
         self.callbacks.state = self.state
         self.state.begin(self.callbacks, parts)
@@ -108,21 +108,21 @@ class Host(TaskHost):
         self.state.invoke_once(
             b"add_globals", *(item for name, is_function in names for item in (name.encode(), is_function))
         )
-        if memory_limit is None:  # else one of many, which fills them when they are used
+        if memory_limit is None:  # workflow states, of which there are many, fill libraries on first use
             self.state.invoke_once(b"fill_all")
 
     @property
     def permissions(self) -> Permissions:
-        """Return what the script may do."""
+        """The permissions of the script."""
         return self.policy.permissions
 
     @property
     def libraries(self) -> Mapping[str, tuple[str, bool]]:
-        """The libraries: their modules, and whether they are plain functions."""
+        """The libraries: name → module, and whether the library is a function."""
         return self.callbacks.libraries
 
     def add_tool(self, name: str, module: str, part: str) -> None:
-        """Add a library for the private side, and a part of it that uses the library."""
+        """Add a library for the private Lua side, and the part that uses it."""
         if name not in self.callbacks.libraries:
             self.callbacks.libraries = {**self.callbacks.libraries, name: (module, False)}
             self.state.add_part(part)
@@ -134,7 +134,7 @@ class Host(TaskHost):
     # Functions ----------------------------------------------------------------------------------------------
 
     def load(self, source: bytes, name: str) -> LuaFunction:
-        """Compile a chunk. `name` is its file, or represents itself after a "=". Raises LuaSyntaxError."""
+        """Compile a chunk. `name` is its file name, or "=" and any other name. Raises LuaSyntaxError."""
         chunk_name = name if name.startswith("=") else "@" + name
         result = self.state.invoke(b"load_chunk", source, chunk_name.encode("utf-8", "surrogateescape"))
         if isinstance(result, tuple):
@@ -142,10 +142,10 @@ class Host(TaskHost):
         return LuaFunction(self, result)
 
     def snapshot(self, function: LuaFunction, title: str, *, with_handles: bool = False) -> bytes:
-        """A function with everything that it reaches, to be made again in another state.
+        """Serialize a function with everything that it reaches, for another state.
 
-        `with_handles`: the host of that state has those of this one. A snapshot over `SNAPSHOT_WARNING` bytes is warned
-        of on stderr.
+        `with_handles`: include handles, because the other state shares the objects of this one. Logs a warning if the
+        snapshot is larger than `SNAPSHOT_WARNING` bytes; `title` is the function's name in it.
         """
         result = self.state.invoke(b"snapshot", function.id, with_handles)
         data: bytes = result[0]
@@ -153,21 +153,21 @@ class Host(TaskHost):
             from assay import log_lines
             from assay.events import LARGE_SNAPSHOT
 
-            parts = ", ".join(
+            largest = ", ".join(
                 f"{name.decode('utf-8', 'replace')} ({size} bytes)"
                 for name, size in zip(result[1::2], result[2::2], strict=True)
             )
-            text = f"{title} takes {len(data)} bytes along; its largest parts: {parts}"
+            text = f"the snapshot of {title} has {len(data)} bytes; its largest values: {largest}"
             log_lines.notice(LARGE_SNAPSHOT, text, f"warning: {text} [{LARGE_SNAPSHOT.code}]")
         return data
 
     def find_function(self, name: str) -> LuaFunction | None:
-        """Find a global function by its name, which may have dots."""
+        """Return the global function with a name, which may be dotted, or None."""
         identity = self.state.invoke(b"find_function", name.encode())
         return None if identity is None else LuaFunction(self, identity)
 
     def find_modules(self, finder: FindModule) -> None:
-        """Find modules in another way from now on."""
+        """Replace the finder of modules."""
         self.callbacks.finder = finder
         self.state.invoke(b"set_module_path", finder.path)
 
@@ -178,7 +178,7 @@ class Host(TaskHost):
     # Tasks --------------------------------------------------------------------------------------------------
 
     def start(self, function: LuaFunction, arguments: Arguments, delivery: bytes = b"wire") -> int:
-        """Make a task of a function; returns its id."""
+        """Create a task that calls a function; returns its id."""
         if self._limits is not None:
             self._limits.check_room(*arguments)
         task = self.state.invoke(b"start", delivery, function.id, *self._pass(arguments))
@@ -186,11 +186,11 @@ class Host(TaskHost):
         return task
 
     def begin_task(self, function: LuaFunction, arguments: Arguments, delivery: bytes) -> tuple[int, Event]:
-        """Make a task of a function and run it until it waits or ends; returns its id and the event."""
-        if self._limits is not None:  # which hold for steps
+        """Create a task that calls a function and run it until it waits or ends; returns its id and the event."""
+        if self._limits is not None:  # limits apply to steps
             task = self.start(function, arguments, delivery)
             return task, self.step(task)
-        self._unhold()
+        self._release_functions()
         event: Event = self.state.invoke(b"run", delivery, function.id, *self._pass(arguments))
         self._stepped()
         return event[0], event[1:]
@@ -202,21 +202,21 @@ class Host(TaskHost):
             return self.callbacks.outcome(arguments[0])
         if all(isinstance(argument, bytes) for argument in arguments):
             return b"v", *arguments
-        return self.callbacks.outcome(Several(arguments))
+        return self.callbacks.outcome(Results(arguments))
 
     def step(self, task: int, *answer: Any) -> Event:
-        """Run a task until it waits or ends; raises what ends the script (SystemExit of `os.exit`, …)."""
-        self._unhold()
+        """Run a task until it waits or ends. Raises the exception that ends the script (SystemExit of `os.exit`, …)."""
+        self._release_functions()
         event = self.state.step(task, *answer)
         self._stepped()
         return event if isinstance(event, tuple) else (event,)
 
-    def _unhold(self) -> None:
-        while self.unheld:
-            self.state.invoke(b"unhold", self.unheld.pop(), 1)
+    def _release_functions(self) -> None:
+        while self.released_functions:
+            self.state.invoke(b"release_function", self.released_functions.pop(), 1)
 
     def _stepped(self) -> None:
-        """Do after a step what Lua code has asked for."""
+        """Process the requests that Lua code made during a step."""
         self.objects.release()
         if self.callbacks.ending is not None:
             raise self.callbacks.ending
@@ -233,7 +233,7 @@ class Host(TaskHost):
         return self.result(event)
 
     async def drive(self, task: int, event: Event) -> Any:
-        """Carry a task from `event` to its end."""
+        """Drive a task from `event` to its end; returns its result. Raises as `run` does."""
         import asyncio
 
         was_cancelled = False
@@ -242,8 +242,8 @@ class Host(TaskHost):
             function, awaitable = self.callbacks.take_operation(event[1])
             try:
                 if self.launch():
-                    # They begin before this wait does, so that what their first step takes (it may import a lot) is
-                    # not taken from a `sleep` that lets them get ready.
+                    # Let spawned tasks run their first step before this wait begins: it may import a lot, and that
+                    # time must not count for a `sleep` that waits for them.
                     await asyncio.sleep(0)
                 answer = self.callbacks.outcome(await awaitable)
             except asyncio.CancelledError:
@@ -263,7 +263,7 @@ class Host(TaskHost):
             raise
 
     def result(self, event: Event) -> Any:
-        """The result that the last event of a task carries; raises LuaError for an error."""
+        """Return the result in the last event of a task. Raises LuaError for an error."""
         tag, rest = event[0], event[1:]
         if tag == b"fields":
             return values.fields(rest)
@@ -290,11 +290,11 @@ class Host(TaskHost):
         raise AssertionError("the task has not failed")
 
     def discard(self, task: int, *, has_begun: bool) -> None:
-        """Forget the outcome of a task that has ended, or a task that never began."""
+        """Discard the outcome of an ended task, or a task that never began."""
         self.state.invoke(b"forget" if has_begun else b"drop", task)
 
     def spawn(self, task: int) -> SpawnedTask:
-        """Take over a task that Lua code made; it begins when whoever made it waits."""
+        """Adopt a task that Lua code created; it begins once the task that created it waits."""
         if self._spawned is None:
             self._spawned = SpawnedTasks(self)
         return self._spawned.add(task)
@@ -305,11 +305,11 @@ class Host(TaskHost):
         return set() if self._spawned is None else self._spawned.running
 
     def launch(self) -> bool:
-        """Start driving the tasks that Lua code spawned; returns whether there were any."""
+        """Start driving newly spawned tasks; returns whether there were any."""
         return self._spawned is not None and self._spawned.launch()
 
     def run_sync(self, function: LuaFunction, arguments: tuple[Any, ...], delivery: bytes = b"wire") -> Any:
-        """Run a function and whatever it waits for, to its end; `asyncio` only when something waits."""
+        """Run a function to its end, then wait for services. An event loop is started only if something waits."""
         task = self.start(function, arguments, delivery)
         event = self.step(task)
         if event[0] != b"wait" and not self.services.running:
@@ -340,12 +340,12 @@ class Host(TaskHost):
     # The end ------------------------------------------------------------------------------------------------
 
     async def wait_for_services(self) -> None:
-        """Wait for what keeps the script alive."""
+        """Wait for the services that keep the script alive."""
         self._flush()
         await self.services.wait()
 
     async def close(self) -> None:
-        """End the spawned tasks: what each waits for raises an error, and after that nothing runs any more."""
+        """Cancel the spawned tasks and close all resources. No Lua code runs afterwards."""
         import asyncio
 
         self.callbacks.ending = asyncio.CancelledError()

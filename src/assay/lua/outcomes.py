@@ -16,8 +16,8 @@ from assay.permissions import paths
 _PLAIN = {type(None), bool, float, bytes}  # what crosses as it is
 
 
-class Several(tuple[Any, ...]):
-    """Several results of one call."""
+class Results(tuple[Any, ...]):
+    """Multiple results of one call."""
 
 
 def of_result(result: Any, objects: Objects) -> Outcome:
@@ -42,9 +42,9 @@ def of_result(result: Any, objects: Objects) -> Outcome:
     handle = getattr(result, "lua_name", None)
     if handle is not None:
         return b"h", handle.encode(), objects.keep(result)
-    several = isinstance(result, Several)
-    text, attachments = values.encode(list(result) if several else result)
-    return b"m" if several else b"t", text, *attachments
+    is_multiple = isinstance(result, Results)
+    text, attachments = values.encode(list(result) if is_multiple else result)
+    return b"m" if is_multiple else b"t", text, *attachments
 
 
 def of_error(title: str, error: Exception, objects: Objects) -> Outcome:
@@ -61,7 +61,7 @@ def of_error(title: str, error: Exception, objects: Objects) -> Outcome:
     return b"e", f"{title}: {type(error).__name__}: {error}".encode("utf-8", "replace")
 
 
-def is_foreseen(error: Exception) -> bool:
+def is_expected(error: Exception) -> bool:
     """Return true if the message of an error says all that there is to say about it."""
     return isinstance(error, AssayError | RecursionError) or (isinstance(error, OSError) and bool(error.strerror))
 

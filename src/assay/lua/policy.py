@@ -18,7 +18,7 @@ class Policy:
 
     __slots__ = ("permissions",)
 
-    hurried: ClassVar[bool] = False
+    must_be_quick: ClassVar[bool] = False
     """Whether a call of a builtin must never take long."""
 
     def __init__(self, permissions: Permissions) -> None:

@@ -65,7 +65,7 @@ class SpawnedTasks:
     def report_failures(self) -> None:
         """Report the errors that were never awaited."""
         for failed in self.failed:
-            failed.complain()
+            failed.report_error()
         self.failed.clear()
 
 
@@ -146,9 +146,9 @@ class SpawnedTask:
         """Forget an outcome that is never awaited."""
         self._tasks.failed.discard(self)
         self.host.discard(self.id, has_begun=self._started)
-        self.complain()
+        self.report_error()
 
-    def complain(self) -> None:
+    def report_error(self) -> None:
         """Report an error that was never awaited."""
         if self._error is not None and not self._awaited:
             report("async: a spawned task failed and was never awaited", self._error.report, self._error.traceback)

@@ -1,7 +1,7 @@
-"""A Lua state: the only file that knows lupa.
+"""A Lua state: the only file that uses lupa.
 
-Across the boundary go plain values only (`None`, bool, int, float, bytes): no Lua table is ever held in Python, no
-Python object in Lua but the few callbacks below, which Lua code of scripts cannot reach and which never raise.
+Only plain values (`None`, bool, int, float, bytes) cross the boundary: Python never holds a Lua table, and Lua holds no
+Python objects except the callbacks below, which scripts cannot reach and which never raise.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from lupa.lua55 import LuaMemoryError, LuaRuntime
 
 Outcome = tuple[Any, ...]
-"""A tag and what follows it; `host/bind.lua` lists them."""
+"""A tag and plain values; `host/bind.lua` lists the tags."""
 
 PARTS = ("constants", "tasks", "bind")
-"""The parts of the private side that every state needs."""
+"""Parts of the private Lua side that every state loads at once."""
 LAZY_PARTS = {
     "arguments": ("convert_argument",),
     "beginning": ("beginning",),
@@ -31,7 +31,7 @@ LAZY_PARTS = {
     "decode": ("MALFORMED", "decode", "decode_value", "read_value"),
     "encode": ("encode", "encode_value", "float_text", "known_shape", "quoted", "sequence_length", "write_value"),
     "endings": ("drop", "ended", "forget", "outcome", "results", "where"),
-    "faults": ("careful", "position"),
+    "raw_calls": ("call_raw", "position"),
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
     "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_len", "lazy_newindex", "lazy_pairs", "load_lazy"),
     "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
@@ -49,30 +49,30 @@ LAZY_PARTS = {
     ),
     "write_alike": ("alike_writers", "learn_to_write", "write_run"),
 }
-"""What is loaded when it is first needed: each part, and the functions that others use of it.
+"""Parts that are loaded on first use, with the names that they define for other parts.
 
-One with a dot stands in the place of the function of Lua's own library (or of the globals, `_G`) that has this name.
+A dotted name replaces the function of this name in a standard library (or in the globals, `_G`).
 """
 LOW_MEMORY = 1 << 20
-"""Bytes of a memory limit below which a state is collected before it is given up."""
+"""Headroom in bytes below which garbage is collected before the memory limit counts as reached."""
 
 _bytecode: dict[str, bytes] = {}
-"""The compiled parts. All states run them in place: what is in here stays."""
+"""Compiled parts. Entries are never removed: states execute the bytes in place."""
 
 _HOST = os.path.join(os.path.dirname(__file__), "host")
 
 
 class Callbacks(Protocol):
-    """What Lua's private side calls in Python. None of it may raise, or touch the state but for `load_part`."""
+    """Callbacks of the private Lua side. None may raise, and only `load_part` may use the state."""
 
     def call(self, index: int, *arguments: Any) -> Outcome:
         """Run a builtin."""
 
     def ask(self, name: bytes, *arguments: Any) -> Any:
-        """Call one of the few other functions that Lua may use."""
+        """Call one of the other functions that Lua may use, by name."""
 
     def interrupted(self, error: BaseException) -> int:
-        """Keep an exception that came from outside while one of these ran; returns an operation that never ends."""
+        """Handle an external exception during a callback; returns an operation that never completes."""
 
 
 def _refuse(_object: object, name: object, _setting: bool) -> None:
@@ -81,7 +81,7 @@ def _refuse(_object: object, name: object, _setting: bool) -> None:
 
 @cache
 def read_part(name: str) -> bytes:
-    """The source of a part of the private Lua side: a name in `host/`, or the path of a file without `.lua`."""
+    """Return the source of a part: a name in `host/`, or the path of a file without `.lua`."""
     with open(os.path.join(_HOST, name + ".lua"), "rb") as file:
         return file.read()
 
@@ -94,17 +94,17 @@ def _compiler() -> Callable[[bytes], bytes]:
 def _compiled(part: str) -> bytes:
     code = _bytecode.get(part)
     if code is None:
-        # Only the first of two threads counts: Lua uses the bytes in place ("B"), so they must never go away.
+        # setdefault: if two threads race, both must use the same bytes, which states execute in place ("B").
         code = _bytecode.setdefault(part, _compiler()(read_part(part)))
     return code
 
 
 class LazyParts:
-    """Parts that are loaded when they are first needed, as `LAZY_PARTS` has them."""
+    """Parts that are loaded on first use, in the form of `LAZY_PARTS`."""
 
     def __init__(self, parts: Mapping[str, Collection[str]]) -> None:
         self.part_of = MappingProxyType({name.encode(): part for part, names in parts.items() for name in names})
-        """The part that each function is in."""
+        """Name → the part that defines it."""
         replaced: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for name in sorted(self.part_of):
             library, dot, function = name.partition(b".")
@@ -113,7 +113,7 @@ class LazyParts:
         self._replaced = MappingProxyType({library: tuple(names) for library, names in replaced.items()})
 
     def replaced(self, library: bytes) -> tuple[bytes, ...]:
-        """The names of functions that stand in the place of Lua's own, by their library."""
+        """Return the functions of a standard library that parts replace."""
         return self._replaced.get(library, ())
 
 
@@ -121,10 +121,10 @@ LAZY = LazyParts(LAZY_PARTS)
 
 
 class State:
-    """One Lua state. Its private side is there once it has begun.
+    """A Lua state. `begin` loads its private side.
 
-    `lazy` are the parts that are loaded when they are first needed. `memory_limit` is in bytes (None: no limit);
-    `hash_seed` fixes the order of `pairs` for string keys. A state whose parts set a hook for lines has to say so.
+    `lazy` are the parts to load on first use. `memory_limit` is in bytes (None: no limit); `hash_seed` fixes the order
+    of `pairs` for string keys. `has_line_hook` must be set if a part sets a line hook.
     """
 
     __slots__ = ("_functions", "_host", "_in_place", "_runtime", "_step", "lazy")
@@ -151,25 +151,26 @@ class State:
         )
 
         self.lazy = lazy
-        # A line hook reads the line table of every function. What runs in place has none: Lua would read on behind it.
+        # A line hook reads the line table of every function. Code that runs in place has none, and Lua would read
+        # beyond its end.
         self._in_place = memory_limit is not None and not has_line_hook
 
     def begin(self, callbacks: Callbacks, parts: tuple[str, ...] = PARTS) -> None:
-        """Load the private side; parts may ask for others from now on."""
+        """Load the private side."""
         init, functions = self._load("init"), (callbacks.call, callbacks.ask, callbacks.interrupted)
         self._host = init(*functions, *map(self._load, parts))
         self._step: Callable[..., Any] = self._host[b"step"]
         self._functions: dict[bytes, Callable[..., Any]] = {}
 
     def _load(self, part: str) -> Any:
-        if self._in_place:  # one of many: its parts are compiled once in the process
+        if self._in_place:  # a workflow's state: parts are compiled once per process
             return self._runtime.compile(_compiled(part), mode="B")
         return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
 
     def load_part(self, name: bytes) -> Any:
-        """The chunk of the part that has the function `name`; None when there is none, False when it finds no room.
+        """Return the chunk of the part that defines `name`; None if there is none, False if out of memory.
 
-        The private side asks for it while it runs, and nothing else may happen in the state then.
+        Called by the private side while Lua code is running.
         """
         part = self.lazy.part_of.get(name)
         try:
@@ -178,7 +179,7 @@ class State:
             return False
 
     def close(self) -> None:
-        """Free the state; nothing may use it from now on. It is part of a reference cycle until then."""
+        """Free the state, which breaks its reference cycles. It must not be used afterwards."""
         self._functions.clear()
         del self._runtime, self._host, self._step
 
@@ -190,9 +191,9 @@ class State:
             raise MemoryError from None
 
     def headroom(self) -> float:
-        """The bytes left of the memory limit, after a garbage collection when they are few.
+        """Return the bytes left of the memory limit, after a garbage collection if they are few.
 
-        A value pushed over the limit would abort the process: whoever pushes has to look first.
+        Pushing a value beyond the limit would abort the process, so callers must check first.
         """
         limit = self._runtime.get_max_memory()
         if not limit:
@@ -206,11 +207,11 @@ class State:
         return used if used < 1 << 62 else 0  # lupa's count can fall below zero and wrap
 
     def add_part(self, part: str) -> None:
-        """Load one more part of the private side, of a tool that not every script needs."""
+        """Load an additional part of the private side."""
         self.invoke(b"add_part", self._load(part))
 
     def invoke_once(self, name: bytes, *arguments: Any) -> Any:
-        """Call a function of the private side that is not needed again."""
+        """Call a function of the private side without caching it. Raises MemoryError as `invoke` does."""
         try:
             return self._host[name](*arguments)
         except LuaMemoryError:
@@ -221,7 +222,7 @@ class State:
         try:
             function = self._functions.get(name)
             if function is None:
-                function = self._functions[name] = self._host[name]  # its part may have to be loaded
+                function = self._functions[name] = self._host[name]  # may load a part
             return function(*arguments)
         except LuaMemoryError:
             raise MemoryError from None

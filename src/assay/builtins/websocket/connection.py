@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from assay.builtins.websocket.options import ReceiveOptions, SendOptions
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.declare import method
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,8 +57,8 @@ class Connection:
         await self._write("ws.send", message, kind)
 
     @method
-    async def recv(self, options: ReceiveOptions | None = None) -> Several:
-        """Wait for a message; returns it, and "text" or "binary". Several that wait get one each, in turn.
+    async def recv(self, options: ReceiveOptions | None = None) -> Results:
+        """Wait for a message; returns it, and "text" or "binary". Concurrent waiters get one each, in turn.
 
         When the connection was closed in order it returns nil, the code and the reason of the close.
 
@@ -74,14 +74,14 @@ class Connection:
         try:
             async with asyncio.timeout(seconds), self._receiving:
                 if self._ended is not None:
-                    return Several((None, *self._ended))
+                    return Results((None, *self._ended))
                 message = await self._socket.receive()
         except TimeoutError:
             raise ErrorObject(f"ws.recv failed: no message within {seconds:g} s", kind="timeout") from None
         if message.type is WSMsgType.TEXT:
-            return Several((message.data, "text"))
+            return Results((message.data, "text"))
         if message.type is WSMsgType.BINARY:
-            return Several((message.data, "binary"))
+            return Results((message.data, "binary"))
         if message.type is WSMsgType.CLOSE:
             self._ended = message.data or 1005, message.extra or ""
         elif message.type is WSMsgType.ERROR:
@@ -92,7 +92,7 @@ class Connection:
             raise ErrorObject(f"ws.recv failed: {self._peer}: {text}", kind=kind, code=code)
         elif not self._closed_here:
             raise ErrorObject(f"ws.recv failed: {self._peer} is gone", kind="closed", code=1006)
-        return Several((None, *(self._ended or (1000, ""))))
+        return Results((None, *(self._ended or (1000, ""))))
 
     @method
     async def ping(self) -> None:

@@ -7,7 +7,7 @@ from assay.builtins.websocket.options import ReceiveOptions, SendOptions
 from assay.builtins.ws.options import ConnectOptions
 from assay.lua.declare import Library
 from assay.lua.host import Host
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.permissions.needs import NET_URL, NOTHING
 
 library = Library(
@@ -51,7 +51,7 @@ async def send(conn: Connection, message: bytes, options: SendOptions | None = N
 
 
 @library.function()
-async def recv(conn: Connection, options: ReceiveOptions | None = None) -> Several:
+async def recv(conn: Connection, options: ReceiveOptions | None = None) -> Results:
     """Wait for a message, as `conn:recv` does.
 
     Args:

@@ -34,7 +34,7 @@ def parse(host: Host, text: str) -> Value:
     """
     from assay.builtins.yaml import reader
 
-    return reader.read(text, host.policy.hurried)
+    return reader.read(text, host.policy.must_be_quick)
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
@@ -46,7 +46,7 @@ def parse_all(host: Host, text: str) -> list[Value]:
     """
     from assay.builtins.yaml import reader
 
-    return reader.read_all(text, host.policy.hurried)
+    return reader.read_all(text, host.policy.must_be_quick)
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)

@@ -23,19 +23,19 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 _MISREAD = re.compile(r"(?:^|[\s,\[{])&[\w-]+[?:%@`]\S|[\[{,]\s*\?[^\s,\[\]{}]")
 """What libyaml takes for something else: `&a:b` as the anchor `a`, and a `?` in a flow collection as that of a key."""
 _MAX_SECOND_READING = 256 << 10  # characters; it takes two seconds at most
-_HURRIED_SECOND_READING = 16 << 10  # it takes a tenth of a second
+_QUICK_SECOND_READING = 16 << 10  # it takes a tenth of a second
 _FREE_ALIASES = 1_000_000  # characters that aliases may add to a text however short it is
 
 
-def read(text: str, hurried: bool) -> Any:
+def read(text: str, must_be_quick: bool) -> Any:
     """Read one document. Raises BuiltinError."""
-    documents = _Reader(text, hurried, only_one=True).documents()
+    documents = _Reader(text, must_be_quick, only_one=True).documents()
     return documents[0] if documents else None
 
 
-def read_all(text: str, hurried: bool) -> list[Any]:
+def read_all(text: str, must_be_quick: bool) -> list[Any]:
     """Read all documents. Raises BuiltinError."""
-    return _Reader(text, hurried, only_one=False).documents()
+    return _Reader(text, must_be_quick, only_one=False).documents()
 
 
 class _Open:
@@ -54,10 +54,10 @@ class _Open:
 
 
 class _Reader:
-    def __init__(self, text: str, hurried: bool, only_one: bool) -> None:
+    def __init__(self, text: str, must_be_quick: bool, only_one: bool) -> None:
         self._text = text
         self._only_one = only_one
-        self._longest_again = _HURRIED_SECOND_READING if hurried else _MAX_SECOND_READING
+        self._longest_again = _QUICK_SECOND_READING if must_be_quick else _MAX_SECOND_READING
         self._most = 10 * len(text) + _FREE_ALIASES
         self._documents: list[Any] = []
         self._begin()

@@ -46,7 +46,7 @@ host.handle_ids, host.handle_classes, host.released = handle_ids, handle_classes
 
 function host.report_released()
   for i = #released, 1, -1 do
-    host.ask("let_go", released[i])
+    host.ask("release_handle", released[i])
     released[i] = nil
   end
 end
@@ -97,7 +97,7 @@ function host.held(id)
   return functions[id].fn
 end
 
-function host.unhold(id, count)
+function host.release_function(id, count)
   local entry = functions[id]
   entry.count = entry.count - count
   if entry.count <= 0 then

@@ -22,7 +22,7 @@ end
 local function check(name, ...)
   local co = ...
   if type(co) ~= "thread" then
-    host.careful(raw[name], ...)
+    host.call_raw(raw[name], ...)
   end
   return co
 end
@@ -30,7 +30,7 @@ end
 local function new(name, ...)
   local fn = ...
   if type(fn) ~= "function" then
-    host.careful(raw[name], ...)
+    host.call_raw(raw[name], ...)
   end
   return create(host.protected and host.protected(fn) or fn)
 end

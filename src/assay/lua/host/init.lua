@@ -97,7 +97,7 @@ setmetatable(host, {
       error("not enough memory", 0)
     end
     host.add_part(part)
-    host.watch_afresh()
+    host.restart_watch()
     return rawget(host, name)
   end,
 })

@@ -32,7 +32,7 @@ local function fill_own(target, name)
   if more then
     setmetatable(target, LAZY) -- what is not Lua's own is a builtin's
   end
-  host.watch_afresh()
+  host.restart_watch()
 end
 
 local function load_now(target)

@@ -8,7 +8,7 @@ local rawset = rawset
 
 local G = host.globals
 
-local STAYS_OUTSIDE = "stays outside of workflows: use it in an activity"
+local NOT_IN_WORKFLOWS = "cannot be used in a workflow: use it in an activity"
 
 -- The builtin of a name.
 function host.builtin(name)
@@ -27,7 +27,7 @@ end
 -- What stands in the place of something that cannot come along.
 function host.stub(path, what)
   local function refuse()
-    host.raise("'" .. path .. "' is " .. what .. " and " .. (host.stub_advice or STAYS_OUTSIDE))
+    host.raise("'" .. path .. "' is " .. what .. ", which " .. (host.stub_advice or NOT_IN_WORKFLOWS))
   end
   local stub = {}
   host.handle_classes[stub] = "stub of '" .. path .. "'" -- shown like a handle, and never taken for data

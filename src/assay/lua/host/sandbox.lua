@@ -32,7 +32,7 @@ end
 getmetatable("").__index = G.string
 
 -- A global function that loads its library at its first call.
-local function late_function(name)
+local function lazy_function(name)
   return function(...)
     return host.entry(name)(...)
   end
@@ -41,7 +41,7 @@ end
 -- Add builtins to the globals: each a name, and whether it is a function or else a table (one of Lua's is extended).
 function host.add_globals(name, is_function, ...)
   if is_function then
-    G[name] = late_function(name)
+    G[name] = lazy_function(name)
     host.names[G[name]] = name
   elseif host.unfilled[name] == false then
     host.unfilled[name] = true

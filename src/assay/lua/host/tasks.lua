@@ -32,7 +32,7 @@ function host.create(fn)
 end
 
 -- Watch the running coroutine as one that has just begun: what this side did says nothing of the script's pace.
-function host.watch_afresh()
+function host.restart_watch()
   local co, is_main = running()
   if host.watch and not is_main then
     host.watch(co)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from temporalio.common import RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from assay.lua.declare import method
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.lua.values import Json, Name, Seconds, Value
 from assay.temporal.client import values
 from assay.temporal.client.messages import UpdateOptions, stage, update_result
@@ -234,7 +234,7 @@ class StartMethods(Session):
             return values.result(await call_server(title, handle.result(), f"workflow '{handle.id}'"))
 
     @method
-    async def update_with_start(self, options: UpdateWithStartOptions) -> Several:
+    async def update_with_start(self, options: UpdateWithStartOptions) -> Results:
         """Send an update to a workflow, starting the workflow first unless it is running.
 
         Returns the result of `update_workflow`, and a table with the `workflow_id` and the `run_id`.
@@ -264,7 +264,7 @@ class StartMethods(Session):
         started = asyncio.ensure_future(operation.workflow_handle())
         try:
             result = await update_result(title, call, update, options)
-            return Several((result, _started(await started)))
+            return Results((result, _started(await started)))
         finally:
             # It fails together with the update; an exception that is never retrieved would be logged at exit.
             started.cancel()

@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 from assay.errors import BuiltinError
 from assay.lua.declare import method
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.lua.values import Name, Value
 from assay.temporal.client import values
 from assay.temporal.client.session import CallOptions, RunOptions, Session, call_server
@@ -240,7 +240,7 @@ class VisibilityMethods(Session):
         return WorkflowPages(self._executions(options))
 
     @method
-    async def count_workflows(self, options: CountOptions | None = None) -> Several:
+    async def count_workflows(self, options: CountOptions | None = None) -> Results:
         """Return the number of workflows.
 
         For a query with `GROUP BY`, also return an array of `{count, values}`, where `values` are those of the grouping
@@ -256,7 +256,7 @@ class VisibilityMethods(Session):
             {"count": group.count, "values": [search_attributes.as_value(value) for value in group.group_values]}
             for group in result.groups
         ]
-        return Several((result.count, groups if groups or _grouped(given.query) else None))
+        return Results((result.count, groups if groups or _grouped(given.query) else None))
 
 
 def _grouped(query: str | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from assay.lua.declare import method, reader
 from assay.lua.function import LuaFunction
-from assay.lua.outcomes import Several
+from assay.lua.outcomes import Results
 from assay.lua.values import Json, Value
 from assay.temporal.data import payloads
 from assay.temporal.workflow.ctx.calls import ConditionOptions, timeout_of, wait_with_timeout
@@ -103,7 +103,7 @@ class Messages:
     _run: Run
 
     @method
-    async def wait_signal(self, name: str, options: ConditionOptions | None = None) -> Json | Several | bool | None:
+    async def wait_signal(self, name: str, options: ConditionOptions | None = None) -> Json | Results | bool | None:
         """Wait for a signal and return its payload (`true` for a signal without one), or `nil` on a timeout.
 
         Signals are buffered in order until they are received. The arguments of a signal with several arguments, from
@@ -118,11 +118,11 @@ class Messages:
             return None
         payload, *more = queue.take()
         if more:
-            return Several((_value(payload), *map(payloads.to_python, more)))
+            return Results((_value(payload), *map(payloads.to_python, more)))
         return True if payload == b"null" else payload
 
     @method
-    def poll_signal(self, name: str) -> Several:
+    def poll_signal(self, name: str) -> Results:
         """Receive a buffered signal without waiting. Returns whether there was one, and its payload.
 
         Args:
@@ -130,9 +130,9 @@ class Messages:
         """
         queue = self._run.mailbox.expect(name)
         if not queue.signals:
-            return Several((False, None))
+            return Results((False, None))
         payload, *more = queue.take()
-        return Several((True, _value(payload), *map(payloads.to_python, more)))
+        return Results((True, _value(payload), *map(payloads.to_python, more)))
 
     @method
     def on_signal(self, name: str, handler: LuaFunction, options: SignalHandlerOptions | None = None) -> None:

@@ -43,7 +43,7 @@ host["os.time"] = function(...)
   if t == nil then
     return floor(now())
   elseif type(t) ~= "table" then
-    return host.careful(raw_time, ...)
+    return host.call_raw(raw_time, ...)
   end
   local year, month, day = field(t, "year", nil, 1900), field(t, "month", nil, 1), field(t, "day", nil, 0)
   local hour, min, sec = field(t, "hour", 12, 0), field(t, "min", 0, 0), field(t, "sec", 0, 0)
@@ -63,14 +63,14 @@ host["os.date"] = function(...)
   if what == nil then
     what = "%c"
   elseif type(what) ~= "string" then
-    return host.careful(raw_date, ...)
+    return host.call_raw(raw_date, ...)
   elseif #what > MAX_FORMAT then
     host.raise("os.date: a format of " .. #what .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")")
   end
   if sub(what, 1, 1) ~= "!" then
     what = "!" .. what
   end
-  return host.careful(raw_date, what, seconds == nil and floor(now()) or seconds)
+  return host.call_raw(raw_date, what, seconds == nil and floor(now()) or seconds)
 end
 
 host["os.clock"] = function()

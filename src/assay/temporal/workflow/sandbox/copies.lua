@@ -9,8 +9,8 @@ local next, rawequal, rawset = next, rawequal, rawset
 -- `is_live`: with the real clock and randomness.
 function host.be_copy(is_live)
   host.is_live = is_live
-  host.stub_advice = "stays in the workflow: "
-    .. (is_live and "read before the side effect what it needs of it" or "query handlers and validators only read")
+  host.stub_advice = is_live and "cannot be used in a side effect: read the values it needs before the side effect"
+    or "cannot be used here: query handlers and validators are read-only"
 end
 
 -- Restore the snapshot of a function and hold it; returns the id.

@@ -14,7 +14,7 @@ end
 
 host["_G.pcall"] = function(...)
   if select("#", ...) == 0 then
-    host.careful(raw_pcall)
+    host.call_raw(raw_pcall)
   end
   local fn = ...
   return caught(raw_xpcall(fn, host.mark, select(2, ...)))
@@ -23,7 +23,7 @@ end
 host["_G.xpcall"] = function(...)
   local fn, handler = ...
   if type(handler) ~= "function" then
-    return host.careful(raw_xpcall, ...)
+    return host.call_raw(raw_xpcall, ...)
   end
   return caught(raw_xpcall(fn, function(err)
     err = host.mark(err, 2)

@@ -59,7 +59,7 @@ host["_G.setmetatable"] = function(...)
   load_lazy(t)
   load_lazy(metatable)
   if select("#", ...) < 2 or not may_set(t, metatable) then
-    return host.careful(raw_setmetatable, ...)
+    return host.call_raw(raw_setmetatable, ...)
   end
   host.number_of(t)
   if metatable ~= nil then
@@ -74,7 +74,7 @@ end
 
 host["_G.getmetatable"] = function(...)
   if select("#", ...) == 0 then
-    host.careful(raw_getmetatable)
+    host.call_raw(raw_getmetatable)
   end
   local value = ...
   load_lazy(value)
@@ -88,7 +88,7 @@ end
 host["_G.rawget"] = function(...)
   local t, key = ...
   if type(t) ~= "table" or select("#", ...) < 2 then
-    host.careful(raw_rawget, ...)
+    host.call_raw(raw_rawget, ...)
   end
   load_lazy(t)
   local value = raw_rawget(t, key)
@@ -104,12 +104,12 @@ host["_G.rawset"] = function(...)
     return t
   end
   load_lazy(t)
-  return host.careful(raw_rawset, ...)
+  return host.call_raw(raw_rawset, ...)
 end
 
 host["_G.rawlen"] = function(...)
   load_lazy((...))
-  return host.careful(raw_rawlen, ...)
+  return host.call_raw(raw_rawlen, ...)
 end
 
 -- How much memory is in use, and what is collected when, differs on a replay.
@@ -129,7 +129,7 @@ host["_G.collectgarbage"] = function(...)
   local option = ...
   local answer = ANSWERS[option == nil and "collect" or option]
   if answer == nil then
-    host.careful(raw_collectgarbage, ...)
+    host.call_raw(raw_collectgarbage, ...)
   end
   return answer
 end

@@ -104,7 +104,7 @@ host["_G.pairs"] = function(...)
   if type(custom) == "function" then
     return custom(t)
   elseif custom ~= nil or type(t) ~= "table" then
-    return host.careful(raw_pairs, ...)
+    return host.call_raw(raw_pairs, ...)
   end
   return iterate(t), t, nil
 end
@@ -178,7 +178,7 @@ host["_G.next"] = function(...)
     host.load_lazy(t)
   end
   if type(t) ~= "table" then
-    return host.careful(next, ...)
+    return host.call_raw(next, ...)
   end
   return walk(t, key)
 end
@@ -218,7 +218,7 @@ end
 host["table.sort"] = function(...)
   local t, before = ...
   if type(t) ~= "table" or before ~= nil and type(before) ~= "function" then
-    return host.careful(raw_sort, ...)
+    return host.call_raw(raw_sort, ...)
   end
   local n = #t
   local items = {}

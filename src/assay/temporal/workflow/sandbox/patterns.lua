@@ -126,7 +126,7 @@ local function optional(fn, value, ...)
   if value ~= nil and not number then
     local arguments = pack(...)
     arguments[arguments.n + 1] = value
-    host.careful(fn, unpack(arguments))
+    host.call_raw(fn, unpack(arguments))
   end
   return number
 end
@@ -140,13 +140,13 @@ host["string.find"] = function(...)
   elseif not is_native("string.find", s, p, 1) then
     return host.match_find(tostring(s), tostring(p), optional(raw.find, init, "", ""))
   end
-  return host.careful(raw.find, ...)
+  return host.call_raw(raw.find, ...)
 end
 
 host["string.match"] = function(...)
   local s, p, init = ...
   if is_native("string.match", s, p, 1) then
-    return host.careful(raw.match, ...)
+    return host.call_raw(raw.match, ...)
   end
   return host.match_match(tostring(s), tostring(p), optional(raw.match, init, "", ""))
 end
@@ -154,7 +154,7 @@ end
 host["string.gmatch"] = function(...)
   local s, p, init = ...
   if is_native("string.gmatch", s, p, 1) then
-    return host.careful(raw.gmatch, ...)
+    return host.call_raw(raw.gmatch, ...)
   end
   return host.match_gmatch(tostring(s), tostring(p), optional(raw.gmatch, init, "", ""))
 end
@@ -163,7 +163,7 @@ host["string.gsub"] = function(...)
   local s, p, by, limit = ...
   local factor = REPLACING[type(by)]
   if not factor or is_native("string.gsub", s, p, factor) then
-    return host.note(host.careful(raw.gsub, ...))
+    return host.note(host.call_raw(raw.gsub, ...))
   end
   return host.match_gsub(tostring(s), tostring(p), by, optional(raw.gsub, limit, "", "", ""))
 end

@@ -4,7 +4,7 @@ local host = ...
 
 local mathtype = math.type
 local any_metatable = debug.getmetatable
-local note, careful = host.note, host.careful
+local note, call_raw = host.note, host.call_raw
 local raw_concat, raw_insert, raw_move, raw_remove, raw_unpack =
   table.concat, table.insert, table.move, table.remove, table.unpack
 local rawequal, select, tointeger, type = rawequal, select, math.tointeger, type
@@ -41,14 +41,14 @@ host["table.concat"] = function(...)
   local t, separator, first, last = ...
   first = first == nil and 1 or tointeger(first)
   if not is_virtual(t) or not first then
-    return note(careful(raw_concat, ...))
+    return note(call_raw(raw_concat, ...))
   end
   last = last == nil and #t or tointeger(last)
   if not last then
-    return careful(raw_concat, ...)
+    return call_raw(raw_concat, ...)
   end
   local items, count = items_of(t, first, last)
-  return note(careful(raw_concat, items, separator, first, count))
+  return note(call_raw(raw_concat, items, separator, first, count))
 end
 
 host["table.unpack"] = function(...)
@@ -56,11 +56,11 @@ host["table.unpack"] = function(...)
   first = first == nil and 1 or tointeger(first)
   last = last == nil and type(t) == "table" and #t or tointeger(last)
   if not first or not last or last < first then
-    return careful(raw_unpack, ...)
+    return call_raw(raw_unpack, ...)
   elseif last - first >= MAX_UNPACKED or last - first < 0 then
     host.raise("too many results to unpack")
   elseif not is_virtual(t) then
-    return careful(raw_unpack, ...)
+    return call_raw(raw_unpack, ...)
   end
   local items = {}
   for i = first, last do
@@ -76,7 +76,7 @@ host["table.insert"] = function(...)
     if count == 2 and type(t) == "table" then
       return raw_insert(t, at)
     end
-    return careful(raw_insert, ...)
+    return call_raw(raw_insert, ...)
   end
   local last = #t + 1
   if count == 2 then
@@ -85,7 +85,7 @@ host["table.insert"] = function(...)
   end
   at = tointeger(at)
   if count ~= 3 or not at or at < 1 or at > last then
-    return careful(raw_insert, ...)
+    return call_raw(raw_insert, ...)
   end
   for i = last, at + 1, -1 do
     t[i] = t[i - 1]
@@ -99,12 +99,12 @@ host["table.remove"] = function(...)
     if at == nil and type(t) == "table" then
       return raw_remove(t)
     end
-    return careful(raw_remove, ...)
+    return call_raw(raw_remove, ...)
   end
   local size = #t
   at = at == nil and size or tointeger(at)
   if not at or at ~= size and (at < 1 or at > size + 1) then
-    return careful(raw_remove, ...)
+    return call_raw(raw_remove, ...)
   end
   local value = t[at]
   for i = at, size - 1 do
@@ -122,7 +122,7 @@ host["table.move"] = function(...)
   end
   to = to == nil and from or to
   if not is_plain or type(to) ~= "table" or not (is_virtual(from) or is_virtual(to)) then
-    return careful(raw_move, ...)
+    return call_raw(raw_move, ...)
   elseif at > last or at <= first or from ~= to then
     for i = 0, last - first do
       to[at + i] = from[first + i]
@@ -138,12 +138,12 @@ end
 for _, name in next, { "char", "lower", "reverse", "upper" } do
   local raw = string[name]
   host["string." .. name] = function(...)
-    return note(careful(raw, ...))
+    return note(call_raw(raw, ...))
   end
 end
 
 host["utf8.char"] = function(...)
-  return note(careful(utf8.char, ...))
+  return note(call_raw(utf8.char, ...))
 end
 
 for _, name in next, { "pack", "packsize", "unpack" } do
@@ -156,9 +156,9 @@ for _, name in next, { "pack", "packsize", "unpack" } do
       )
     end
     if name == "pack" then
-      return note(careful(raw, ...))
+      return note(call_raw(raw, ...))
     end
-    return careful(raw, ...)
+    return call_raw(raw, ...)
   end
 end
 
@@ -167,7 +167,7 @@ local raw_rep = string.rep
 host["string.rep"] = function(...)
   local s, n, separator = ...
   if s == "" and mathtype(n) and (separator == nil or separator == "") then
-    return careful(raw_rep, s, 1) -- it would loop over nothing, as often as asked
+    return call_raw(raw_rep, s, 1) -- it would loop over nothing, as often as asked
   end
-  return note(careful(raw_rep, ...))
+  return note(call_raw(raw_rep, ...))
 end

@@ -73,7 +73,7 @@ class WorkflowPolicy(Policy):
 
     __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "held", "prints_in_replay", "read_only", "reading")
 
-    hurried: ClassVar[bool] = True
+    must_be_quick: ClassVar[bool] = True
 
     def __init__(
         self, source: Source, output: OutputLimit, *, is_copy: bool, live: bool, prints_in_replay: bool

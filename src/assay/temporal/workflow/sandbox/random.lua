@@ -12,12 +12,12 @@ host["math.random"] = function(...)
   if host.is_reading then
     host.raise("math.random: not allowed in a wait_condition predicate: predicates must be read-only")
   end
-  return host.careful(raw_random, ...)
+  return host.call_raw(raw_random, ...)
 end
 
 host["math.randomseed"] = function(...)
   if select("#", ...) == 0 then
     return raw_randomseed(seed())
   end
-  return host.careful(raw_randomseed, ...)
+  return host.call_raw(raw_randomseed, ...)
 end

@@ -25,7 +25,7 @@ host.tostring = deterministic_tostring
 
 host["_G.tostring"] = function(...)
   if select("#", ...) == 0 then
-    host.careful(raw_tostring)
+    host.call_raw(raw_tostring)
   end
   return deterministic_tostring((...))
 end
@@ -41,12 +41,12 @@ local function formatted(pattern, ...)
       host.raise("string.format: %p shows an address, which no replay could repeat")
     end
   end
-  return host.note(host.careful(format, pattern, unpack(arguments, 1, arguments.n)))
+  return host.note(host.call_raw(format, pattern, unpack(arguments, 1, arguments.n)))
 end
 
 host["string.format"] = function(...)
   if type(...) ~= "string" then
-    return host.careful(format, ...)
+    return host.call_raw(format, ...)
   end
   return formatted(...)
 end

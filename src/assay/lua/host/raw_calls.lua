@@ -46,14 +46,14 @@ function host.position()
   return place(2, false)
 end
 
--- The message `text` of `raw`, called by `host.careful`; this is the message handler.
+-- The message `text` of `raw`, called by `host.call_raw`; this is the message handler.
 local function described(raw, text)
   for _, pattern in next, UNPLACED do
     if find(text, pattern) then
       return text
     end
   end
-  local level = 4 -- that of `host.careful`
+  local level = 4 -- that of `host.call_raw`
   while host.is_private(getinfo(level + 1, "S") or { source = "" }) do
     level = level + 1
   end
@@ -103,6 +103,6 @@ local handlers = setmetatable({}, {
 })
 
 -- Call `raw`, one of Lua's own functions, for a script.
-function host.careful(raw, ...)
+function host.call_raw(raw, ...)
   return finish(raw, raw_xpcall(raw, handlers[raw], ...))
 end
