@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from assay.libraries import LIBRARIES
@@ -11,6 +10,7 @@ from assay.lua.values import Json
 from assay.temporal.data import payloads
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
+from assay.temporal.workflow.sandbox.randomness import RandomStreams
 from inside import Inside
 
 
@@ -20,14 +20,8 @@ class Still:
     now = started = 0.0
     is_replaying = False
 
-    def random(self) -> random.Random:
-        return random.Random(1)
-
-    def seed(self) -> int:
-        return 1
-
-    def uuid(self) -> str:
-        return "00000000-0000-4000-8000-000000000000"
+    def __init__(self) -> None:
+        self.randomness = RandomStreams(1)
 
 
 class WorkflowState:

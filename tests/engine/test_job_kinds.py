@@ -328,7 +328,7 @@ def test_a_job_that_nothing_waits_for_fails_the_workflow_task(drive: Drive) -> N
     driver = drive(WAITS)
     driver.start()
     assert driver.send(jobs.activity(7)) == []
-    assert driver.failure == "nothing waits for activity 7"
+    assert driver.failure == "no pending activity with the sequence number 7"
 
 
 @pytest.mark.parametrize("reason", [RemoveFromCache.EvictionReason.CACHE_FULL, RemoveFromCache.EvictionReason.FATAL])

@@ -14,7 +14,7 @@ def test_a_dynamic_handler_has_no_claim_to_a_signal_that_a_task_asked_for() -> N
     mailbox.signals.dynamic = HANDLER
     mailbox.expect("approve")
     mailbox.keep("approve", [])
-    assert not mailbox.has_for_handlers()
+    assert not mailbox.has_signals_for_handlers()
 
 
 def test_a_dynamic_handler_is_still_to_get_a_signal_of_another_name() -> None:
@@ -22,7 +22,7 @@ def test_a_dynamic_handler_is_still_to_get_a_signal_of_another_name() -> None:
     mailbox.signals.dynamic = HANDLER
     mailbox.expect("approve")
     mailbox.keep("note", [])
-    assert mailbox.has_for_handlers()
+    assert mailbox.has_signals_for_handlers()
 
 
 def test_a_named_handler_is_still_to_get_its_signal() -> None:
@@ -30,10 +30,10 @@ def test_a_named_handler_is_still_to_get_its_signal() -> None:
     mailbox.signals.named["note"] = HANDLER
     mailbox.expect("note")
     mailbox.keep("note", [])
-    assert mailbox.has_for_handlers()
+    assert mailbox.has_signals_for_handlers()
 
 
 def test_without_a_handler_nothing_is_for_handlers() -> None:
     mailbox = Mailbox()
     mailbox.keep("note", [])
-    assert not mailbox.has_for_handlers()
+    assert not mailbox.has_signals_for_handlers()

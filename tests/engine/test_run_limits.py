@@ -121,7 +121,7 @@ def test_too_many_commands_are_refused(monkeypatch: pytest.MonkeyPatch, drive: D
     assert kinds(driver.start()) == ["schedule_activity"] * 3
     ok, problem = result(driver.send(jobs.signal("go")))
     assert not ok
-    assert "ctx:start_activity: one workflow task can start at most 3 steps" in problem
+    assert "ctx:start_activity: a workflow task can send at most 3 commands" in problem
 
 
 def test_more_bytes_than_a_message_takes_are_refused(drive: Drive) -> None:
@@ -322,8 +322,8 @@ def test_rejections_and_answers_of_queries_are_cut_short() -> None:
     messages = [command["update_response"]["rejected"]["message"] for command in commands]
     assert messages[:4] == ["m"] * 4
     assert set(messages[4:]) == {
-        "rejected; the error is left out: "
-        "the answers of one workflow task are more than the Temporal server takes at once"
+        "rejected; the error is omitted: "
+        "the responses of this workflow task exceed the size limit of the Temporal server"
     }
     commands = driver.send(*(jobs.query("look") for _ in range(8)))
     assert ["succeeded" in command["respond_to_query"] for command in commands] == [True] * 4 + [False] * 4
@@ -335,7 +335,7 @@ def test_an_update_that_finds_no_room_has_no_answer(drive: Drive, caplog: pytest
     driver.start()
     commands = driver.send(*(jobs.update("u", "x" * 1_000_000, id=f"u{n}") for n in range(6)))
     assert answered(commands) == ["u0-p", "u1-p", "u2-p", "u3-p"]
-    assert "cannot answer the update 'u': its workflow task has too many large ones" in caplog.text
+    assert "cannot respond to update 'u': the workflow task has too many large updates" in caplog.text
     del driver.history[-1][0].jobs[4:]  # the server keeps none of those
 
 

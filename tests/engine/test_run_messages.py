@@ -180,7 +180,7 @@ def test_signals_that_nothing_took_are_warned_of(drive: Drive, caplog: pytest.Lo
     driver = drive(f"return function(ctx) ctx:wait_signal('go') {end} end")
     driver.start()
     driver.send(jobs.signal("goo"), jobs.signal("goo"), jobs.signal("go"))
-    assert "ended with signals that nothing took: 'goo' (2)" in caplog.text
+    assert "ended with unreceived signals: 'goo' (2)" in caplog.text
 
 
 def test_no_signal_is_warned_of_when_all_were_taken(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:

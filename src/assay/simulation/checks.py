@@ -17,7 +17,7 @@ def check_end(execution: Execution) -> list[Violation]:
     found = []
     for title, count in run.mailbox.unfinished().items():
         found.append(Violation("unfinished", f"{name} ended while a handler of {title} was running ({count})"))
-    for signal, count in run.mailbox.kept().items():
+    for signal, count in run.mailbox.unreceived().items():
         found.append(Violation("lost", f"{name} ended without taking signal '{signal}' ({count})"))
     found += [
         Violation("unawaited", f"{name} ended with an unawaited failure of {future.title}: {future.failure_text()}")

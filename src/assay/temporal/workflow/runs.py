@@ -1,4 +1,4 @@
-"""The runs that a worker keeps: activations go to the run they are for, and come back as completions."""
+"""The cached runs of a worker: passes each activation to its run and returns the completion."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings
 
 SLOW = 0.05
-"""CPU seconds from which an activation is long: the next ones had better not hold up those of other runs."""
+"""CPU seconds of an activation above which a run counts as slow, so that its next ones do not delay other runs."""
 
 QUICK_IN_A_ROW = 100
-"""Quick activations of a workflow type after which its new runs are trusted again."""
+"""Number of quick activations of a slow workflow type after which its new runs count as quick again."""
 
 LEFT = 100
 """Runs that leave the cache between two collections of Python's."""
@@ -34,50 +34,50 @@ LEFT_OLD = 500
 """Runs between two collections of everything: the others pass over a run that was there before."""
 
 WATCHDOG = 10.0
-"""Seconds on the clock after which an activation is logged."""
+"""Wall-clock seconds after which an activation is logged."""
 
 
 _UNEXPLAINED = "Error reporting WFT to server"
-"""Core's message of commands that the server refuses; its log has the reason."""
+"""Message of Core for rejected commands without a reason, which is only in Core's log."""
 
 
 class Observer:
-    """What tools see of runs; this one logs what somebody has to look at."""
+    """Hooks for tools that follow runs. This implementation logs problems."""
 
     def mismatch(self, run: Run, message: str, where: str) -> None:
-        """Note that a run does not match its history: Core's message, and where its Lua code was."""
+        """Called if a run does not match its history, with the message of Core and the Lua traceback of the run."""
         run.report(events.NONDETERMINISM, f"does not match its history: {message}", where)
 
     def rejected(self, run: Run, message: str) -> None:
-        """Note that the server refuses the commands of a workflow task, which comes back again and again."""
-        why = "" if message == _UNEXPLAINED else f": {message}"
-        run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands{why}")
+        """Called if the server rejects the commands of a workflow task, which it then keeps retrying."""
+        reason = "" if message == _UNEXPLAINED else f": {message}"
+        run.report(events.COMMANDS_REJECTED, f": the server rejected the workflow task's commands{reason}")
 
     def unregistered(self, message: str) -> None:
-        """Note a workflow task for a workflow that is not registered."""
+        """Called on a workflow task of a workflow that is not registered."""
 
     def activating(self, run: Run, act: WorkflowActivation) -> None:
-        """Note that a run takes an activation."""
+        """Called before an activation."""
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Note an activation and what followed from it."""
+        """Called after an activation."""
 
     def removed(self, run: Run) -> None:
-        """Note that a run leaves the cache."""
+        """Called when a run is evicted from the cache."""
 
 
 class UnknownRunError(Exception):
-    """A run that is not in the cache."""
+    """Raised for a run that is not in the cache."""
 
 
 class UnknownWorkflowError(UnknownRunError):
-    """A run of a workflow that is not registered."""
+    """Raised for a run of a workflow that is not registered."""
 
 
 class Runs:
-    """The runs of a worker, by their run id.
+    """The cached runs of a worker, by run id.
 
-    `activate` may be called from any thread, for one run at a time.
+    `activate` may be called from any thread, but for each run only from one at a time.
     """
 
     def __init__(self, definitions: Iterable[Definition], settings: Settings, observer: Observer | None = None) -> None:
@@ -95,19 +95,19 @@ class Runs:
 
     @property
     def names(self) -> Collection[str]:
-        """The names of the registered workflows."""
+        """Names of the registered workflows."""
         return sorted(name for name in self._definitions if name is not None)
 
     def find(self, run_id: str) -> Run | None:
-        """Return a run that is in the cache."""
+        """Return a cached run, or None."""
         return self._runs.get(run_id)
 
     def where(self) -> list[tuple[str, str]]:
-        """Return the run id of each run and the Lua traceback of where it waits."""
+        """Return the run id and the Lua traceback of each cached run."""
         return [(run_id, run.host.where()) for run_id, run in tuple(self._runs.items())]
 
     def is_slow(self, act: WorkflowActivation) -> bool:
-        """Return true if an activation may be long: the run's last one was, or, of a new run, one of its type."""
+        """Return true if an activation may be slow: its run was slow last time, or, for a new run, its type was."""
         if not (self._slow_types or self._slow_runs):
             return False
         if act.run_id in self._runs:
@@ -115,19 +115,19 @@ class Runs:
         return any(job.initialize_workflow.workflow_type in self._slow_types for job in act.jobs)
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Hand an activation to its run. Never raises: what goes wrong fails the workflow task."""
+        """Pass an activation to its run. Never raises: an exception fails the workflow task."""
         try:
             return self._activate(act)
         except Exception as error:
             text = str(error) or repr(error)
             start = _start(act)
-            which = f"'{start.workflow_type}' ({start.workflow_id})" if start is not None else f"run {act.run_id}"
+            title = f"'{start.workflow_type}' ({start.workflow_id})" if start is not None else f"run {act.run_id}"
             event = events.WORKFLOW_TASK_FAILED
             if isinstance(error, UnknownWorkflowError):
                 event = events.WORKFLOW_UNKNOWN
                 self._observer.unregistered(text)
             self._settings.reporter.report(
-                event, f"workflow {which}: the workflow task failed: {text}", error=error, run_id=act.run_id
+                event, f"workflow {title}: the workflow task failed: {text}", error=error, run_id=act.run_id
             )
             completion = WorkflowActivationCompletion(run_id=act.run_id)
             completion.failed.failure.CopyFrom(failures.application(text, type(error).__name__))
@@ -137,15 +137,15 @@ class Runs:
         removal = next((job.remove_from_cache for job in act.jobs if job.HasField("remove_from_cache")), None)
         if removal is not None:
             return self._remove(act.run_id, removal)
-        run = self._runs.get(act.run_id) or self._make(act)
+        run = self._runs.get(act.run_id) or self._create(act)
         self._observer.activating(run, act)
         began = time.monotonic()
         completion = run.activate(act)
-        self._look_at_the_time(run, time.monotonic() - began)
+        self._check_duration(run, time.monotonic() - began)
         self._observer.activated(run, act, completion)
         return completion
 
-    def _make(self, act: WorkflowActivation) -> Run:
+    def _create(self, act: WorkflowActivation) -> Run:
         start = _start(act)
         if start is None:
             raise UnknownRunError("the run is not in the cache")
@@ -153,23 +153,23 @@ class Runs:
         if definition is None:
             import difflib
 
-            near = difflib.get_close_matches(start.workflow_type, self.names, 1)
-            meant = f"; did you mean '{near[0]}'?" if near else ""
+            matches = difflib.get_close_matches(start.workflow_type, self.names, 1)
+            hint = f"; did you mean '{matches[0]}'?" if matches else ""
             known = ", ".join(self.names) or "none"
             raise UnknownWorkflowError(
-                f"workflow '{start.workflow_type}' is not registered{meant} (registered: {known})"
+                f"workflow '{start.workflow_type}' is not registered{hint} (registered: {known})"
             )
         run = Run(definition, self._settings, act, Context)
         self._runs[act.run_id] = run
         return run
 
-    def _look_at_the_time(self, run: Run, wall: float) -> None:
+    def _check_duration(self, run: Run, wall: float) -> None:
         used = run.host.limits.cpu_used()
         if used > SLOW or self._slow_types:
             with self._lock:
                 self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
         if wall > WATCHDOG:
-            text = f": an activation took {wall:.1f} s on the clock ({used:.1f} s of CPU)"
+            text = f": an activation took {wall:.1f} s ({used:.1f} s of CPU)"
             run.report(events.ACTIVATION_SLOW, text, run.host.where())
 
     def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:
@@ -211,35 +211,32 @@ class Runs:
             gc.collect(1)
 
     def side_effect(self, run_id: str, key: int) -> Json | None:
-        """Run a side effect of a run; on any thread. Raises UnknownRunError, LuaError and HostFailure."""
+        """Run a side effect of a run; thread-safe. Raises UnknownRunError, LuaError and HostFailure."""
         run = self._runs.get(run_id)
         if run is None:
             raise UnknownRunError("the workflow run was evicted from this worker")
         return run.run_side_effect(key)
 
     def expect_result(self, run_id: str, size: int) -> str | None:
-        """Count the result of a run's local activity; returns what to say when its workflow task has no room for it.
-
-        On any thread.
-        """
+        """Reserve room for the result of a local activity; return an error message if there is none. Thread-safe."""
         run = self._runs.get(run_id)
         if run is None:
             return None
         with self._lock:
-            return run.outbound.expect(size)
+            return run.outbound.reserve_local_result(size)
 
     def close(self) -> None:
-        """Let go of all runs."""
+        """Close all runs."""
         while self._runs:
             self._runs.popitem()[1].close()
 
 
 def _start(act: WorkflowActivation) -> InitializeWorkflow | None:
-    """Return the start that an activation brings, if it does."""
+    """Return the start job of an activation, or None."""
     return next((job.initialize_workflow for job in act.jobs if job.HasField("initialize_workflow")), None)
 
 
 def _core_message(message: str) -> str:
-    """Return Core's message within its dump of a failure."""
-    found = re.search(r'message: "((?:[^"\\]|\\.)*)"', message)
-    return found[1] if found else message
+    """Return the message in Core's debug output of a failure."""
+    match = re.search(r'message: "((?:[^"\\]|\\.)*)"', message)
+    return match[1] if match else message

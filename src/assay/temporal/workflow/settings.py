@@ -1,4 +1,4 @@
-"""What the runs of a worker share, and what a run is made of."""
+"""Settings that the runs of a worker share, and the definitions of its workflows."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ if TYPE_CHECKING:
 
 
 class Spans(Protocol):
-    """Makes the spans of runs."""
+    """Creates the tracing spans of runs."""
 
     def started(self, run: Any) -> None:
-        """Note that a run has started."""
+        """Called when a run starts."""
 
     def completed(self, run: Any, error: Exception | None) -> None:
-        """Note that a run has completed, or failed with an error."""
+        """Called when a run completes, or fails with an error."""
 
     def handled(self, run: Any, name: str, headers: Any) -> None:
-        """Note a signal or an update."""
+        """Called on a signal or an update."""
 
     def queried(self, run: Any, name: str, headers: Any) -> None:
-        """Note a query."""
+        """Called on a query."""
 
     def called(self, run: Any, name: str, headers: Any) -> None:
-        """Note a call out of a run, and let its headers carry the context."""
+        """Called on an outgoing call; inject the trace context into its headers."""
 
     def continued(self, run: Any, headers: Any) -> None:
-        """Let the headers of the next run carry the context."""
+        """Called on continue-as-new; inject the trace context into the headers of the next run."""
 
     def called_nexus(self, run: Any, name: str, headers: Any) -> None:
-        """Note a Nexus call out of a run, and let its text headers carry the context."""
+        """Called on an outgoing Nexus call; inject the trace context into its string headers."""
 
 
 @dataclass
 class Settings:
-    """What all runs of a worker share.
+    """Settings of all runs of a worker.
 
     Attributes:
-        libraries: The builtins: their modules, and whether they are plain functions.
-        limits: What one run may use.
-        namespace: The namespace of the worker.
-        task_queue: Its task queue.
-        payload_limit: Bytes of the largest payload that the server takes.
-        local_activities: The names that the worker has (None: whatever is asked for).
-        parts: More parts of the private Lua side, for tools that look into runs.
-        prints_in_replay: Show what runs print and log also while history is replayed.
-        hides_failures: The codec encrypts messages and stack traces of failures too.
-        no_eager_activities: Take no activity with the answer to a workflow task.
-        spans: Makes the spans of runs; None without traces.
-        copies: The copies of runs, for queries and validators.
-        meter: Makes the meter of a workflow type; None when metrics go nowhere.
-        reporter: Takes what has to be reported of runs.
-        hash_seed: What the hash tables of runs begin with; no run may behave otherwise with another one.
+        libraries: Builtins: their modules, and whether they are plain functions.
+        limits: Resource limits of a run.
+        namespace: Namespace.
+        task_queue: Task queue.
+        payload_limit: Maximum size of a payload that the server accepts, in bytes.
+        local_activities: Names of the activities that the worker has; None allows any name.
+        parts: Additional parts of the private Lua side, for tools such as the debugger.
+        prints_in_replay: Whether runs print and log during replay, too.
+        hides_failures: Whether the codec encrypts messages and stack traces of failures, too.
+        no_eager_activities: Whether to disable eager activity execution.
+        spans: Creates the tracing spans of runs; None without tracing.
+        copies: Cached copies of runs, for queries and validators.
+        meter: Returns the metric meter of a workflow type; None without metrics.
+        reporter: Reports the events of runs.
+        hash_seed: Seed of Lua's hash tables. The behaviour of a run must not depend on it.
     """
 
     libraries: Mapping[str, tuple[str, bool]]
@@ -84,13 +84,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Definition:
-    """A workflow that a worker registers.
+    """A registered workflow.
 
     Attributes:
-        name: Its type; None for the dynamic one, which runs for every type that is not registered.
-        code: The snapshot of its function.
-        versioning: Where its runs go when there are several versions.
-        suspend: An error that the function raises keeps the run open.
+        name: Workflow type; None for the dynamic workflow, which handles all types that are not registered.
+        code: Snapshot of the workflow function.
+        versioning: Worker versioning behavior.
+        suspend: Whether an uncaught error only fails the workflow task, which keeps the run open.
     """
 
     name: str | None

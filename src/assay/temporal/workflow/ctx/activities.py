@@ -159,7 +159,7 @@ class Activities:
         command = (options or _DEFAULT).command(self._run, name, value)
         if self._run.settings.spans is not None:
             self._run.settings.spans.called(self._run, f"StartActivity:{name}", command.schedule_activity.headers)
-        self._run.outbound.check(command)
+        self._run.outbound.reserve(command)
         return Activity(self._run.outbound, command)
 
     @method
@@ -208,7 +208,7 @@ class Activities:
         return self._add(command)
 
     def _add(self, command: WorkflowCommand) -> LocalActivity:
-        self._run.outbound.check(command)
+        self._run.outbound.reserve(command)
         activity = LocalActivity(self._run.outbound, command)
         self._run.local_activities.append(activity)
         return activity

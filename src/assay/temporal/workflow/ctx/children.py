@@ -84,7 +84,7 @@ class ChildOptions:
         command = WorkflowCommand()
         target = command.start_child_workflow_execution
         target.namespace = run.settings.namespace
-        target.workflow_id = self.workflow_id or run.name()
+        target.workflow_id = self.workflow_id or run.randomness.engine_id()
         target.workflow_type = type
         target.task_queue = self.task_queue or run.settings.task_queue
         target.input.extend(input_payloads(run, value, self.args))
@@ -172,5 +172,5 @@ class Children:
             self._run.settings.spans.called(
                 self._run, f"StartChildWorkflow:{type}", command.start_child_workflow_execution.headers
             )
-        self._run.outbound.check(command)
+        self._run.outbound.reserve(command)
         return Child(self._run.outbound, command)

@@ -53,7 +53,7 @@ class Context(
         Args:
             id: Id of the patch.
         """
-        return self._run.patched(id)
+        return self._run.patches.is_patched(id, is_replaying=self._run.is_replaying)
 
     @method
     def deprecate_patch(self, id: str) -> None:
@@ -62,7 +62,7 @@ class Context(
         Args:
             id: Id of the patch.
         """
-        self._run.patched(id, deprecated=True)
+        self._run.patches.is_patched(id, is_replaying=self._run.is_replaying, is_deprecated=True)
 
     @method
     def metric_meter(self) -> MetricMeter:
@@ -72,12 +72,12 @@ class Context(
     @method
     def uuid(self) -> str:
         """Return a random UUID (version 4), the same on every replay."""
-        return self._run.uuid()
+        return self._run.randomness.uuid()
 
     @method
     def uuid7(self) -> str:
         """Return a UUID of version 7, the same on every replay. Such ids sort by the time of the workflow task."""
-        random = self._run.random()
-        milliseconds = self._run.moment.milliseconds & 0xFFFF_FFFF_FFFF
+        random = self._run.randomness.numbers()
+        milliseconds = self._run.activation.milliseconds & 0xFFFF_FFFF_FFFF
         high, low = random.getrandbits(12), random.getrandbits(62)
         return str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low))

@@ -94,5 +94,5 @@ class Continuation:
         target.SetInParent()
         if run.settings.spans is not None:
             run.settings.spans.continued(run, target.headers)
-        run.outbound.check(command)
+        run.outbound.reserve(command)
         raise ContinueAsNew(command)

@@ -60,7 +60,7 @@ async def _signal(run: Run, span: str, command: WorkflowCommand, name: str, valu
     target.args.extend(input_payloads(run, value))
     if run.settings.spans is not None:
         run.settings.spans.called(run, span, target.headers)
-    run.outbound.check(command)
+    run.outbound.reserve(command)
     signal = SentSignal(run.outbound, command)
     signal.start()
     try:
@@ -123,7 +123,7 @@ class ExternalWorkflows:
         target = command.request_cancel_external_workflow_execution.workflow_execution
         target.namespace, target.workflow_id = run.settings.namespace, options.workflow_id
         target.run_id = options.run_id or ""
-        run.outbound.check(command)
+        run.outbound.reserve(command)
         request = CancelRequest(run.outbound, command)
         request.start()
         await _await_external("ctx:cancel_workflow", options.workflow_id, request)

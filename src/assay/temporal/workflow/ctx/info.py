@@ -153,7 +153,7 @@ class Info:
     @reader
     def workflow_info(self) -> WorkflowInfo:
         """Return information about the workflow execution."""
-        run, moment = self._run, self._run.moment
+        run, activation = self._run, self._run.activation
         start: Any = run.start.message()
         return WorkflowInfo(
             workflow_id=start.workflow_id,
@@ -172,11 +172,11 @@ class Info:
             else None,
             memo=run.attributes.memo(),
             search_attributes=run.attributes.search_attributes(),
-            history_length=moment.history_length,
-            history_size=moment.history_size,
-            continue_as_new_suggested=moment.continue_as_new_suggested,
-            current_deployment_version=DeploymentVersion(*moment.deployment) if moment.deployment else None,
-            target_worker_deployment_version_changed=moment.version_changed,
+            history_length=activation.history_length,
+            history_size=activation.history_size,
+            continue_as_new_suggested=activation.continue_as_new_suggested,
+            current_deployment_version=DeploymentVersion(*activation.deployment) if activation.deployment else None,
+            target_worker_deployment_version_changed=activation.version_changed,
             execution_timeout=_seconds(start, "workflow_execution_timeout"),
             run_timeout=_seconds(start, "workflow_run_timeout"),
             task_timeout=_seconds(start, "workflow_task_timeout") or 0.0,

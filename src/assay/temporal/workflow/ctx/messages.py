@@ -75,7 +75,7 @@ async def _wait_until_due(run: Run, queue: Queue, options: ConditionOptions | No
         remaining = None if deadline is None else deadline - run.now
         if remaining is not None and remaining <= 0:
             return bool(queue.signals)
-        entry = queue.next()
+        entry = queue.start_waiting()
         try:
             if not await wait_with_timeout(run, entry, remaining, summary):
                 return False
@@ -227,4 +227,4 @@ class Messages:
         A workflow does not wait for running handlers before it ends. To wait for them, call
         `ctx:wait_condition(function() return ctx:all_handlers_finished() end)`.
         """
-        return not self._run.mailbox.running and not self._run.mailbox.has_for_handlers()
+        return not self._run.mailbox.running and not self._run.mailbox.has_signals_for_handlers()

@@ -98,5 +98,5 @@ def _schedule(run: Run, options: NexusOptions) -> NexusOperation:
         name = f"StartNexusOperation:{options.service}/{options.operation}"
         run.settings.spans.called_nexus(run, name, target.nexus_header)
     set_summary(command, options.summary)
-    run.outbound.check(command)
+    run.outbound.reserve(command)
     return NexusOperation(run.outbound, command)

@@ -24,7 +24,7 @@ class Randomness:
             m: Largest integer; with `n`, the smallest integer.
             n: Largest integer.
         """
-        source = self._run.random()
+        source = self._run.randomness.numbers()
         if m is None:
             return source.random()
         if m == 0 and n is None:

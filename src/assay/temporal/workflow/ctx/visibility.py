@@ -40,7 +40,7 @@ class Visibility:
         fields = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
         for change in changes:
             fields[change.key.name].CopyFrom(search_attributes.to_payload(change))
-        self._run.outbound.check(command)
+        self._run.outbound.reserve(command)
         self._run.outbound.append(command)
         self._run.attributes.change_attributes({change.key.name: change.value for change in changes})
 
@@ -66,7 +66,7 @@ class Visibility:
         problem = payloads.too_large("the memo", size, self._run.settings.payload_limit)
         if problem is not None:  # the server would terminate the workflow
             raise BuiltinError(problem)
-        self._run.outbound.check(command)
+        self._run.outbound.reserve(command)
         self._run.outbound.append(command)
         self._run.attributes.change_memo(changes)
 

@@ -1,5 +1,6 @@
-"""The engine of a run: `run.Run` takes activations and gives back commands.
+"""The engine of a workflow run. `run.Run` takes activations of Core and returns commands.
 
-`fibers` carries its Lua coroutines from wait to wait, `entries` are what they wait for, `scopes` what is cancelled
-together, `messages` what comes from outside.
+`jobs` applies the jobs of an activation, `messages` delivers signals, updates and queries, `mailbox` buffers signals.
+`fibers` runs Lua coroutines, which wait for `entries`: `timers`, and `commands` such as activities and child workflows.
+`outbound` collects the commands, `scopes` are cancelled together, `patches` and `flags` version behaviour.
 """

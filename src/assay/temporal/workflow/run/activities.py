@@ -1,4 +1,4 @@
-"""Activities and local activities that have been started."""
+"""Activities and local activities, resolved by jobs of Core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.temporal.workflow.run.timers import Timer
 
 
 class Activity(CommandEntry):
-    """An activity that has been scheduled."""
+    """An activity."""
 
     __slots__ = ("_command",)
 
@@ -22,7 +22,7 @@ class Activity(CommandEntry):
     def _start(self) -> None:
         command, self._command = self._command, None
         assert command is not None
-        self._seq = self._outbound.next("activity", self)
+        self._seq = self._outbound.register("activity", self)
         schedule = command.schedule_activity
         schedule.seq = self._seq
         schedule.activity_id = schedule.activity_id or str(self._seq)
@@ -32,15 +32,15 @@ class Activity(CommandEntry):
         self._outbound.add().request_cancel_activity.seq = self._seq
 
     def resolved(self, resolution: ActivityResolution) -> None:
-        """End as Core says."""
+        """End with the resolution of Core."""
         self._outbound.take("activity", self._seq)
         self.complete(resolution)
 
 
 class LocalActivity(CommandEntry):
-    """A local activity that has been scheduled. What Core says of its end is kept until it is its turn.
+    """A local activity. The resolution of Core is stored until the local activity has its turn to end.
 
-    Between two attempts that are far apart it waits for a timer of the server.
+    A long retry delay is a timer of the server.
     """
 
     __slots__ = ("_backoff", "_command", "_resolution", "name")
@@ -53,7 +53,7 @@ class LocalActivity(CommandEntry):
         self._resolution: ActivityResolution | None = None
 
     def _start(self) -> None:
-        self._schedule(self._outbound.next("activity", self))
+        self._schedule(self._outbound.register("activity", self))
 
     def _schedule(self, seq: int) -> None:
         assert self._command is not None
@@ -71,11 +71,11 @@ class LocalActivity(CommandEntry):
 
     @property
     def has_ended(self) -> bool:
-        """Return true if Core has said how it ended."""
+        """Whether Core has resolved it."""
         return self._resolution is not None or self.is_done
 
     def resolved(self, resolution: ActivityResolution) -> None:
-        """Keep how it ended, or wait until it is tried again."""
+        """Store the resolution of Core, or wait for the next attempt."""
         self._outbound.take("activity", self._seq)
         if resolution.HasField("backoff"):
             self._wait(resolution.backoff)
@@ -86,15 +86,15 @@ class LocalActivity(CommandEntry):
 
     def _wait(self, backoff: DoBackoff) -> None:
         assert self._command is not None
-        again = self._command.schedule_local_activity
-        again.attempt = backoff.attempt
-        again.original_schedule_time.CopyFrom(backoff.original_schedule_time)
-        again.activity_id = again.activity_id if again.activity_id != str(self._seq) else ""
+        schedule = self._command.schedule_local_activity
+        schedule.attempt = backoff.attempt
+        schedule.original_schedule_time.CopyFrom(backoff.original_schedule_time)
+        schedule.activity_id = schedule.activity_id if schedule.activity_id != str(self._seq) else ""
         seconds = backoff.backoff_duration.ToNanoseconds() / 1e9
-        seq = self._outbound.next("activity", self)
-        timer = self._backoff = Timer(self._outbound, seconds, is_counted=False).start()
+        seq = self._outbound.register("activity", self)
+        timer = self._backoff = Timer(self._outbound, seconds, is_reserved=False).start()
 
-        def over() -> None:
+        def on_timer_end() -> None:
             self._backoff = None
             if timer.has_failed:
                 self._outbound.take("activity", seq)
@@ -103,14 +103,14 @@ class LocalActivity(CommandEntry):
             else:
                 self._schedule(seq)
 
-        timer.when_done(over)
+        timer.when_done(on_timer_end)
 
     def end(self) -> None:
-        """End: it is its turn. The failure is what a replay has too, which is the cause only."""
+        """End with the stored resolution. A failure keeps only the parts that a replay restores."""
         resolution = self._resolution
         assert resolution is not None
         self._resolution = None
-        self._outbound.note_result(resolution.ByteSize())  # it is in a command that Core adds
+        self._outbound.count_local_result(resolution.ByteSize())  # in a command that Core adds
         variant = resolution.WhichOneof("status")
         if variant == "completed":
             self.complete(resolution)

@@ -1,4 +1,4 @@
-"""The memo and the search attributes of a run: those of its start, with what it has changed since."""
+"""The memo and the search attributes of a run: their values at the start and the changes since."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assay.temporal.workflow.run.start import Start
 
 
 class Attributes:
-    """What `ctx:workflow_info` says of the memo and the search attributes."""
+    """The memo, the search attributes and the last result, as `ctx:workflow_info` returns them."""
 
     __slots__ = ("_changed_attributes", "_changed_memo", "_reporter", "_start")
 
@@ -28,29 +28,29 @@ class Attributes:
         self._changed_attributes: dict[str, Value] | None = None
 
     def change_memo(self, fields: Mapping[str, Payload | None]) -> None:
-        """Note changed fields of the memo; None removes one."""
+        """Change memo fields; None removes a field."""
         changed = self._changed_memo = self._changed_memo or {}
         changed.update({name: None if value is None else value.SerializeToString() for name, value in fields.items()})
 
     def change_attributes(self, values: Mapping[str, Any]) -> None:
-        """Note changed search attributes; None removes one."""
+        """Change search attributes; None removes one."""
         changed = self._changed_attributes = self._changed_attributes or {}
         changed.update({name: search_attributes.as_value(value) for name, value in values.items()})
 
     def memo_size(self, changes: Mapping[str, Payload | None]) -> int:
-        """Return the bytes of the memo with changed fields; None removes one."""
+        """Return the size of the memo in bytes if these fields were changed; None removes a field."""
         fields = {**self._memo_payloads(), **changes}
         return sum(len(name.encode()) + value.ByteSize() for name, value in fields.items() if value is not None)
 
     def memo(self) -> dict[str, Value]:
-        """Return the memo; fields that cannot be read are logged and left out."""
-        found: dict[str, Value] = {}
+        """Return the memo; unreadable fields are logged and omitted."""
+        memo: dict[str, Value] = {}
         for name, payload in self._memo_payloads().items():
             try:
-                found[name] = payloads.read_python(payload)
+                memo[name] = payloads.read_python(payload)
             except BuiltinError as error:
                 self._report(events.MEMO_UNREADABLE, f"cannot read the memo '{name}': {error}")
-        return found
+        return memo
 
     def _memo_payloads(self) -> dict[str, Payload]:
         fields = dict(self._start.message().memo.fields)
@@ -62,25 +62,25 @@ class Attributes:
         return fields
 
     def copy_changed_memo(self, target: Any) -> None:
-        """Set the fields of the memo in a message when the run has changed it: the server keeps only the first one."""
+        """Set the fields of a protobuf memo if the run has changed its memo; the server only keeps the initial one."""
         if self._changed_memo:
             fields = self._memo_payloads()
-            # A memo without fields would be replaced by the first one: what was removed is null there.
+            # The server would replace an empty memo with the initial one, so removed fields are sent as null.
             for name, payload in (fields or dict.fromkeys(self._changed_memo, payloads.to_payload(None))).items():
                 target[name].CopyFrom(payload)
 
     def search_attributes(self) -> dict[str, Value]:
         """Return the search attributes."""
-        found = search_attributes.from_payloads(self._start.message().search_attributes)
+        attributes = search_attributes.from_payloads(self._start.message().search_attributes)
         for name, value in (self._changed_attributes or {}).items():
             if value is None:
-                found.pop(name, None)
+                attributes.pop(name, None)
             else:
-                found[name] = value
-        return found
+                attributes[name] = value
+        return attributes
 
     def last_result(self) -> Value:
-        """Return what the run before returned, of a workflow with a cron schedule."""
+        """Return the result of the previous run of a workflow with a cron schedule."""
         results = self._start.message().last_completion_result.payloads
         if not results:
             return None

@@ -1,4 +1,4 @@
-"""Commands that find no room in a workflow task: the next ones send them, in order."""
+"""Commands that must not be refused: those that do not fit into a workflow task are sent in the next ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.timers import Timer
 
 _PAUSE = 0.001
-"""Seconds of the timer that brings the next workflow task."""
+"""Duration of the timer that triggers the next workflow task, in seconds."""
 
 
 class Backlog:
-    """Sends what is not to be refused, over several workflow tasks if need be."""
+    """Sends commands in order, spread over several workflow tasks if necessary."""
 
     __slots__ = ("_commands", "_outbound")
 
@@ -20,13 +20,13 @@ class Backlog:
         self._commands: list[WorkflowCommand] = []
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send a command, now if there is room for it and none waits before it."""
+        """Send a command as soon as those before it are sent and the workflow task has room for it."""
         self._commands.append(command)
         if len(self._commands) == 1:
             self._send()
 
     def _send(self) -> None:
-        while self._commands and self._outbound.has_room(self._commands[0]):
+        while self._commands and self._outbound.try_reserve(self._commands[0]):
             self._outbound.append(self._commands.pop(0))
         if self._commands:
-            Timer(self._outbound, _PAUSE, is_counted=False).start().when_done(self._send)
+            Timer(self._outbound, _PAUSE, is_reserved=False).start().when_done(self._send)

@@ -1,4 +1,4 @@
-"""Child workflows that have been started."""
+"""Child workflows, resolved by jobs of Core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXISTS = StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_
 
 
 class Child(CommandEntry):
-    """A child workflow: it starts, and then it ends."""
+    """A child workflow, with separate entries for its start and its end."""
 
     __slots__ = ("_command", "started", "workflow_id")
 
@@ -26,17 +26,17 @@ class Child(CommandEntry):
         self._command: WorkflowCommand | None = command
         self.workflow_id = command.start_child_workflow_execution.workflow_id
         self.started: Entry[str | None] = Entry()
-        """The id of its run once it has started; None when it ended before."""
-        self.when_done(self._give_up_start)
+        """Run id, available once the child has started; None if it ended before that."""
+        self.when_done(self._resolve_start)
 
     def _start(self) -> None:
         command, self._command = self._command, None
         assert command is not None
-        self._seq = self._outbound.next("child_workflow", self)
+        self._seq = self._outbound.register("child_workflow", self)
         command.start_child_workflow_execution.seq = self._seq
         self._outbound.append(command)
 
-    def _give_up_start(self) -> None:
+    def _resolve_start(self) -> None:
         if not self.started.is_done:
             self.started.resolve(None)
 
@@ -44,7 +44,7 @@ class Child(CommandEntry):
         self._outbound.add().cancel_child_workflow_execution.child_workflow_seq = self._seq
 
     def start_resolved(self, job: ResolveChildWorkflowExecutionStart) -> None:
-        """Note that it has started, or end because it has not."""
+        """Resolve the start, or end with the failure to start."""
         if job.HasField("succeeded"):
             self.started.resolve(job.succeeded.run_id)
             return
@@ -62,6 +62,6 @@ class Child(CommandEntry):
             self.fail(lambda: ErrorObject(text, kind="child_workflow"))
 
     def resolved(self, result: ChildWorkflowResult) -> None:
-        """End as Core says."""
+        """End with the result of Core."""
         self._outbound.take("child_workflow", self._seq)
         self.complete(result)

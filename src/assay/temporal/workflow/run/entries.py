@@ -1,4 +1,4 @@
-"""Entries: what waits in a run for a result that a job of Core, or another part of the run, brings."""
+"""Entries: results that fibers wait for and that a job of Core, or the run itself, provides later."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 
 class Cancelled(BaseException):
-    """Raised where a fiber waits when it is cancelled."""
+    """Raised in the wait of a fiber that is cancelled."""
 
 
 class Entry(Generic[T]):
-    """A result that comes later: operations await it, and callbacks run in the order in which they were added.
+    """A future result. Operations await it; callbacks run in the order in which they were added.
 
-    `make_error` makes the error anew each time that it is raised: one that was raised keeps the frames it passed.
+    `make_error` creates a new error for each raise, because a raised exception accumulates traceback frames.
     """
 
     __slots__ = ("_callbacks", "_make_error", "_result", "is_done")
@@ -45,11 +45,11 @@ class Entry(Generic[T]):
 
     @property
     def has_failed(self) -> bool:
-        """Return true if it ended with an error."""
+        """Whether the entry has ended with an error."""
         return self._make_error is not None
 
     def error(self) -> BaseException | None:
-        """Return the error with which it ended, if it did."""
+        """Return the error of an entry that has failed, or None."""
         return None if self._make_error is None else self._make_error()
 
     def result(self) -> T:
@@ -59,14 +59,14 @@ class Entry(Generic[T]):
         return self._result  # type: ignore[no-any-return]
 
     def when_done(self, callback: Callable[[], object]) -> None:
-        """Call a function when it ends; it must not have ended."""
+        """Call a function when the entry ends. The entry must not have ended yet."""
         if self._callbacks is None:
             self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
-    def forget(self, callback: Callable[[], object]) -> None:
-        """Do not call a function any more."""
+    def remove_callback(self, callback: Callable[[], object]) -> None:
+        """Remove a callback, if it is there."""
         if self._callbacks is not None and callback in self._callbacks:
             self._callbacks.remove(callback)
 

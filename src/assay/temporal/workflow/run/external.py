@@ -1,4 +1,4 @@
-"""Signals to other workflows and cancel requests for them, on their way."""
+"""Signals to other workflows and cancel requests for them, resolved by jobs of Core."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.temporal.workflow.run.outbound import Outbound
 
 
 class SentSignal(CommandEntry):
-    """A signal to another workflow. It can be taken back until Core has sent it."""
+    """A signal to another workflow. It can be cancelled until Core has sent it."""
 
     __slots__ = ("_command",)
 
@@ -19,7 +19,7 @@ class SentSignal(CommandEntry):
         self._command = command
 
     def _start(self) -> None:
-        self._seq = self._outbound.next("external_signal", self)
+        self._seq = self._outbound.register("external_signal", self)
         self._command.signal_external_workflow_execution.seq = self._seq
         self._outbound.append(self._command)
 
@@ -27,13 +27,13 @@ class SentSignal(CommandEntry):
         self._outbound.add().cancel_signal_workflow.seq = self._seq
 
     def resolved(self, failure: Failure | None) -> None:
-        """End: it is in the other workflow's history, or could not be sent."""
+        """End after delivery, or with the failure to deliver."""
         self._outbound.take("external_signal", self._seq)
         _end(self, failure)
 
 
 class CancelRequest(CommandEntry):
-    """A cancel request for another workflow. It cannot be taken back."""
+    """A cancel request for another workflow. It cannot be cancelled."""
 
     __slots__ = ("_command",)
 
@@ -42,12 +42,12 @@ class CancelRequest(CommandEntry):
         self._command = command
 
     def _start(self) -> None:
-        self._seq = self._outbound.next("external_cancel", self)
+        self._seq = self._outbound.register("external_cancel", self)
         self._command.request_cancel_external_workflow_execution.seq = self._seq
         self._outbound.append(self._command)
 
     def resolved(self, failure: Failure | None) -> None:
-        """End: it is in the other workflow's history, or could not be sent."""
+        """End after delivery, or with the failure to deliver."""
         self._outbound.take("external_cancel", self._seq)
         _end(self, failure)
 

@@ -1,4 +1,4 @@
-"""Fibers: the Lua coroutines of a run, each carried from wait to wait."""
+"""Fibers: the Lua coroutines of a run, which run cooperatively from one wait to the next."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 Event = tuple[Any, ...]
-"""What the last step of a fiber gave: see `Host.step`."""
+"""Result of a step of a Lua task: see `Host.step`."""
 
 
 @dataclass(frozen=True)
 class Update:
-    """An update: its id, which is the client's `update_id`, and its name."""
+    """An update: its id, which is the `update_id` of the client, and its name."""
 
     id: str
     name: str
 
 
-class Queue(Protocol):
-    """What runs fibers: one after the other, each until it waits."""
+class Scheduler(Protocol):
+    """The run, which runs its fibers one after the other, each until it waits."""
 
     host: WorkflowHost
     fiber: Fiber | None
 
-    def enqueue(self, work: Any) -> None:
-        """Call a function once all that is in the queue has run."""
+    def enqueue(self, call: Any) -> None:
+        """Call a function after those that are in the queue."""
 
 
 class Fiber:
-    """One Lua coroutine: it begins, waits for one operation at a time, and ends.
+    """A Lua coroutine, which waits for one operation at a time.
 
-    A cancel raises `Cancelled` in the operation that it waits for, which decides what that means. It comes too late for
-    an operation whose result is there already, and is met by the next one then.
+    A cancel raises `Cancelled` in the current operation, which decides how to react. If the result of that operation is
+    already available, the cancel applies to the next wait instead.
     """
 
     __slots__ = (
         "_always_begins",
         "_cancel_is_due",
         "_function",
-        "_make",
+        "_make_task",
         "_operation",
         "_waits_for",
         "_was_cancelled",
@@ -58,40 +58,40 @@ class Fiber:
         "has_begun",
         "id",
         "is_cancelled",
-        "queue",
+        "scheduler",
         "scope",
         "update",
     )
 
     def __init__(
         self,
-        queue: Queue,
-        make: Callable[[], int],
+        scheduler: Scheduler,
+        make_task: Callable[[], int],
         scope: Scope,
         update: Update | None = None,
         *,
         always_begins: bool = False,
     ) -> None:
-        """Make a fiber; what it starts belongs to `scope`, in which it is itself.
+        """Create a fiber in `scope`, which also gets whatever the fiber starts.
 
-        `make` makes its Lua task and returns the task's id. It is called later: fibers are made in calls from Lua,
-        during which nothing may touch the state. One that `always_begins` meets a cancel that comes before in its first
-        wait; another never begins then.
+        `make_task` creates the Lua task and returns its id. It is called later: fibers are created in calls from Lua,
+        during which nothing may touch the state. A fiber that is cancelled before it begins never begins, unless
+        `always_begins` is set: then it begins, and its first wait is cancelled.
         """
-        self.queue = queue
+        self.scheduler = scheduler
         self.id = 0
-        self._make = make
+        self._make_task = make_task
         self._always_begins = always_begins
         self.scope = scope
         self.ended: Entry[Event] = Entry()
-        """Its last event. It fails only when the fiber is cancelled before it has begun."""
+        """Last event of the fiber. Fails if there is none, such as after a cancel before the fiber begins."""
         self.error: LuaError | None = None
-        """The error with which it ended, a cancellation included."""
+        """Error with which the fiber ended, including a cancellation."""
         self.has_begun = False
         self.is_cancelled = False
-        """Whether it ended because it let a cancellation through."""
+        """Whether the fiber ended because it did not catch a cancellation."""
         self.update = update
-        """The update in whose handler it began."""
+        """Update whose handler the fiber belongs to."""
         self._operation: Coroutine[Any, Any, Any] | None = None
         self._function: Function | None = None
         self._waits_for: Entry[Any] | None = None
@@ -100,79 +100,79 @@ class Fiber:
         scope.add(self)
 
     def begin(self) -> None:
-        """Begin once all that is in the queue has run."""
-        self.queue.enqueue(self._begin)
+        """Begin after the calls that are in the queue."""
+        self.scheduler.enqueue(self._begin)
 
     def _begin(self) -> None:
         if self.is_cancelled:
-            self.queue.host.drop(self._make())
+            self.scheduler.host.drop(self._make_task())
             self._end_with(None)
         else:
             self.has_begun = True
-            self.id = self._make()
-            self._carry(())
+            self.id = self._make_task()
+            self._run(())
 
     def begin_now(self) -> None:
         """Begin at once."""
         self._begin()
 
     def abandon(self) -> None:
-        """End it where it is: it has ended the run."""
+        """End the fiber where it is, because it has ended the run."""
         if not self.ended.is_done:
             self._end_with(None)
 
     def cancel(self) -> None:
-        """Cancel what it waits for. One that has not begun never begins, unless it always does."""
+        """Cancel the current wait. A fiber that has not begun never begins, unless it always does."""
         if self.ended.is_done:
             return
         if self.has_begun:
             self._cancel_is_due = True
-            self.queue.enqueue(self._meet_cancel)
+            self.scheduler.enqueue(self._deliver_cancel)
         elif self._always_begins:
             self._cancel_is_due = True
         else:
             self.is_cancelled = True
 
     def cancel_next_wait(self) -> None:
-        """Cancel what it waits for next."""
+        """Cancel the next wait."""
         self._cancel_is_due = True
 
-    def _meet_cancel(self) -> None:
+    def _deliver_cancel(self) -> None:
         waits_for = self._waits_for
         if not self._cancel_is_due or waits_for is None or waits_for.is_done:
-            return  # it has ended, or the result came first: then the next wait meets the cancel
-        waits_for.forget(self._wake)
+            return  # ended, or a result came first: then the next wait is cancelled
+        waits_for.remove_callback(self._wake)
         self._cancel_is_due = False
         self._proceed(Cancelled())
 
     def _wake(self) -> None:
-        self.queue.enqueue(self._proceed)
+        self.scheduler.enqueue(self._proceed)
 
     def _proceed(self, error: BaseException | None = None) -> None:
-        self.queue.fiber = self
+        self.scheduler.fiber = self
         self._waits_for = None
-        outcome = self._operate(error)
+        outcome = self._resume_operation(error)
         if outcome is not None:
-            self._carry(outcome)
+            self._run(outcome)
 
-    def _carry(self, outcome: Event) -> None:
-        """Run Lua code, and the operations that do not wait, until one waits or the coroutine ends."""
-        self.queue.fiber = self
-        host = self.queue.host
+    def _run(self, outcome: Event) -> None:
+        """Run Lua code and operations until an operation waits or the coroutine ends."""
+        self.scheduler.fiber = self
+        host = self.scheduler.host
         while True:
             event = host.step(self.id, *outcome)
             if event[0] != b"wait":
                 self._end(event)
                 return
             self._function, self._operation = host.callbacks.take_operation(event[1])
-            answer = self._operate(None)
-            if answer is None:
+            next_outcome = self._resume_operation(None)
+            if next_outcome is None:
                 return
-            outcome = answer
+            outcome = next_outcome
 
-    def _operate(self, error: BaseException | None) -> Event | None:
-        """Carry the operation on; returns its outcome for Lua, None when it waits."""
-        operation, function, host = self._operation, self._function, self.queue.host
+    def _resume_operation(self, error: BaseException | None) -> Event | None:
+        """Resume the operation, with an error if given; return its outcome for Lua, or None if it waits."""
+        operation, function, host = self._operation, self._function, self.scheduler.host
         assert operation is not None
         assert function is not None
         while True:
@@ -198,7 +198,7 @@ class Fiber:
 
     def _end(self, event: Event) -> None:
         if event[0] in (b"error", b"unfit"):
-            self.error = self.queue.host.error_of(event)
+            self.error = self.scheduler.host.error_of(event)
             self.is_cancelled = self._was_cancelled and is_cancellation(self.error)
         self._end_with(event)
 

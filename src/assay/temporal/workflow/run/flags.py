@@ -1,8 +1,9 @@
-"""Behaviour flags: what a replay could see differently, numbered.
+"""Behaviour flags, which version the observable behaviour of the engine.
 
-The flags in force when a run completes its first workflow task are recorded in its history and decide on every replay,
-so that a change of one of these behaviours never breaks an open run: a changed behaviour gets a new number, new runs
-use it, and code asks `Flags.has` which one a run uses. A history without flags has those of the first release.
+The first workflow task of a run records the flags in force in the history, and replays use the recorded ones. A changed
+behaviour gets a new flag: new runs use it, open runs keep the old behaviour, and the code branches on `Flags.has`. A
+history without flags has those of the first release. A worker that meets an unknown flag fails the workflow task with
+`UnknownFlagError`, so that a newer worker can continue the run.
 """
 
 from __future__ import annotations
@@ -12,44 +13,44 @@ from enum import IntEnum
 
 
 class Flag(IntEnum):
-    """One behaviour. Numbers are never used again."""
+    """A behaviour of the engine. Numbers are never reused."""
 
     MESSAGES_AFTER_START = 1
-    """Signals, updates and cancels that come with the start are handled once the function waits for the first time."""
+    """Signals, updates and cancel requests that arrive with the start are handled after the function's first wait."""
     FIBERS_IN_ORDER = 2
-    """Fibers continue in the order in which the jobs of an activation resolve what they wait for."""
+    """Fibers continue in the order in which the jobs of an activation resolve their waits."""
     LOCAL_ACTIVITIES_IN_ORDER = 3
-    """Local activities end in the order of their starts, each once the run has done all that the one before caused."""
+    """Local activities end in the order in which they were started, one at a time, each once the run is idle."""
     PAIRS_SORTED = 4
-    """`pairs` and `next` give numbers, strings, booleans, and then objects in the order in which they got numbers."""
+    """`pairs` and `next` return numbers, strings and booleans in order, then objects by their id."""
     OBJECTS_NUMBERED = 5
-    """`tostring` shows a number in place of an address, counted per run."""
+    """`tostring` shows an id, counted per run, instead of an address."""
     SORT_STABLE = 6
     """`table.sort` is a merge sort."""
     RANDOM_STREAMS = 7
-    """What scripts draw comes from the run's seed; ids that the engine makes come from a stream of their own."""
+    """Random numbers of scripts and ids that the engine generates come from separate streams of the run's seed."""
     SPREAD_OVER_TASKS = 8
-    """Answers of updates, and the end of the run, that find no room in a workflow task are sent by the next ones."""
+    """Update responses and the end of the run move to the next workflow task if the current one has no room."""
 
 
 FIRST_RELEASE = frozenset(Flag) - {Flag.SPREAD_OVER_TASKS}
-"""The flags of runs whose history names none."""
+"""Flags of runs whose history has none."""
 
 CURRENT = frozenset(Flag)
-"""The flags of new runs."""
+"""Flags of new runs."""
 
 
 class UnknownFlagError(Exception):
-    """A history was recorded with flags of a newer release."""
+    """Raised for a history that was recorded with flags of a newer release."""
 
 
 class Flags:
-    """The flags of one run."""
+    """The flags of a run."""
 
     __slots__ = ("_numbers",)
 
     def __init__(self, recorded: Iterable[int], *, is_new: bool) -> None:
-        """Take the flags that the history has; those of today if the run is new. Raises UnknownFlagError."""
+        """Use the recorded flags; without any, those of a new run or of the first release. Raises UnknownFlagError."""
         numbers = frozenset(recorded)
         unknown = sorted(numbers - CURRENT)
         if unknown:
@@ -58,9 +59,9 @@ class Flags:
         self._numbers: frozenset[int] = numbers or (CURRENT if is_new else FIRST_RELEASE)
 
     def has(self, flag: Flag) -> bool:
-        """Return true if a behaviour is in force."""
+        """Return true if the run has a flag."""
         return flag in self._numbers
 
     def numbers(self) -> list[int]:
-        """Return the numbers, in order."""
+        """Return the numbers of the flags in ascending order."""
         return sorted(self._numbers)

@@ -1,4 +1,4 @@
-"""Signals, updates and queries: from the job that brings one to the handler that takes it."""
+"""Delivery of signals, updates and queries from their jobs to handlers and the mailbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assay.temporal.workflow.run.fibers import Fiber, Update
 from assay.temporal.workflow.run.mailbox import Handler, Mailbox, Signal
 from assay.temporal.workflow.run.outbound import Outbound
 from assay.temporal.workflow.run.scopes import Scope
-from assay.temporal.workflow.run.start import Moment, Start, read
+from assay.temporal.workflow.run.start import ActivationInfo, Start, read_arguments
 from assay.temporal.workflow.sandbox import copying
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError, origin_of
 from assay.temporal.workflow.sandbox.host import WorkflowHost
@@ -27,7 +27,7 @@ from assay.temporal.workflow.settings import Settings
 
 
 class Recipient(Protocol):
-    """The run that messages reach."""
+    """The run that receives messages."""
 
     host: WorkflowHost
     fiber: Fiber | None
@@ -36,38 +36,38 @@ class Recipient(Protocol):
     scope: Scope
     settings: Settings
     start: Start
-    moment: Moment
+    activation: ActivationInfo
     validating: Update | None
     details: str
     is_over: bool
     unawaited: dict[Any, None]
 
-    def enqueue(self, work: Callable[[], object]) -> None:
-        """Call a function once all that is in the queue has run."""
+    def enqueue(self, call: Callable[[], object]) -> None:
+        """Call a function after those that are in the queue."""
 
     def fail(self, error: LuaError) -> None:
-        """End the run with an error."""
+        """Fail the run with an uncaught error."""
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send what the script cannot be asked to send later."""
+        """Send a command that must not be refused."""
 
     def outgoing(self, failure: Failure) -> Failure:
-        """Return a failure as it leaves."""
+        """Return a failure to send, with its texts where the codec encrypts them."""
 
     def report(self, event: Event, text: str) -> None:
-        """Report an event of the run; `text` follows its name."""
+        """Report an event of the run. `text` follows the name of the workflow."""
 
     def warn(self, event: Event, text: str) -> None:
-        """Report an event of the run, but not on a replay."""
+        """Report an event of the run, except during replay."""
 
 
 # Signals ----------------------------------------------------------------------------------------------------------
 
 
 def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
-    """Take a signal. One that cannot be read is logged and dropped: no replay could do more with it."""
+    """Deliver a signal. An unreadable signal is logged and dropped."""
     try:
-        arguments = read(job.input)
+        arguments = read_arguments(job.input)
     except BuiltinError as error:
         run.warn(events.SIGNAL_DROPPED, f"dropped the signal '{job.signal_name}', which cannot be read: {error}")
         return
@@ -77,7 +77,7 @@ def take_signal_job(run: Recipient, job: SignalWorkflow) -> None:
 
 
 def take_signal(run: Recipient, name: str, arguments: list[Json]) -> None:
-    """Give a signal to its handler, or keep it until it is waited for."""
+    """Deliver a signal to its handler, or buffer it in the mailbox."""
     run.host.progress += 1
     handler = run.mailbox.signals.named.get(name)
     if handler is not None:
@@ -85,13 +85,13 @@ def take_signal(run: Recipient, name: str, arguments: list[Json]) -> None:
         return
     signal = run.mailbox.keep(name, arguments)
     if not signal.is_due:
-        run.enqueue(lambda: _settle(run, signal))
+        run.enqueue(lambda: _deliver(run, signal))
 
 
-def _settle(run: Recipient, signal: Signal) -> None:
-    """Deliver a signal that nothing waited for when it came, to what waits now or to the handler that is there now."""
+def _deliver(run: Recipient, signal: Signal) -> None:
+    """Deliver a signal that nothing waited for on arrival: to a current waiter or a handler registered meanwhile."""
     if not run.mailbox.holds(signal):
-        return  # it was polled
+        return  # it has been polled
     if run.mailbox.handler(signal.name) is None:
         run.mailbox.make_due(signal)
     else:
@@ -99,17 +99,17 @@ def _settle(run: Recipient, signal: Signal) -> None:
         _signal_handler(run, signal).begin()
 
 
-def hand_over(run: Recipient) -> None:
-    """Give a dynamic handler the signals that came before it was there and that no task has asked for."""
-    if run.mailbox.signals.dynamic is not None and run.mailbox.has_for_handlers():
+def deliver_to_dynamic_handler(run: Recipient) -> None:
+    """Deliver earlier signals that no task has asked for to the dynamic handler, if there is one."""
+    if run.mailbox.signals.dynamic is not None and run.mailbox.has_signals_for_handlers():
         for signal in run.mailbox.take_unexpected():
             _signal_handler(run, signal).begin()
 
 
 def _signal_handler(run: Recipient, signal: Signal) -> Fiber:
-    found = run.mailbox.signals.find(signal.name, signal.arguments)
-    assert found is not None
-    return _begin_handler(run, f"signal '{signal.name}'", *found, run.scope)
+    match = run.mailbox.signals.find(signal.name, signal.arguments)
+    assert match is not None
+    return _begin_handler(run, f"signal '{signal.name}'", *match, run.scope)
 
 
 def _begin_handler(
@@ -120,20 +120,20 @@ def _begin_handler(
     scope: Scope,
     update: Update | None = None,
 ) -> Fiber:
-    """Make the fiber of a handler, which counts as running until it ends. An error in a signal's ends the run.
+    """Create the fiber of a handler, which counts as running until it ends. An error in a signal handler fails the run.
 
-    It begins although a cancel comes before it does: a message that was taken is never lost.
+    The handler runs even if a cancel request comes before it begins, so that no message is lost.
     """
     fiber = Fiber(run, lambda: run.host.start(handler.run, arguments, b"json"), scope, update, always_begins=True)
 
-    def ended() -> None:
+    def on_end() -> None:
         run.mailbox.end_handler(title, handler)
         run.host.progress += 1
         if update is None and fiber.error is not None and not fiber.is_cancelled:
             run.fail(fiber.error)
 
     run.mailbox.begin_handler(title, handler)
-    fiber.ended.when_done(ended)
+    fiber.ended.when_done(on_end)
     return fiber
 
 
@@ -141,30 +141,30 @@ def _begin_handler(
 
 
 def take_update(run: Recipient, job: DoUpdate) -> None:
-    """Take an update: validate it when it is its turn, and run its handler."""
-    given = DoUpdate()
-    given.CopyFrom(job)
-    run.enqueue(lambda: _begin_update(run, given))
+    """Enqueue an update, to be validated and handled in its turn."""
+    copy = DoUpdate()
+    copy.CopyFrom(job)
+    run.enqueue(lambda: _begin_update(run, copy))
 
 
 def _begin_update(run: Recipient, job: DoUpdate) -> None:
-    if job.run_validator and not run.outbound.admits(job.ByteSize()):
-        # Any answer has the input with it. The server rejects what has none, which leaves no trace for a replay.
-        text = f"cannot answer the update '{job.name}': its workflow task has too many large ones"
+    if job.run_validator and not run.outbound.has_room(job.ByteSize()):
+        # Every response includes the input. The server rejects an update without a response, which replays do not see.
+        text = f"cannot respond to update '{job.name}': the workflow task has too many large updates"
         run.warn(events.UPDATE_UNANSWERED, text)
         return
     try:
         handler, arguments = _validated(run, job)
     except _RejectedError as rejected:
-        if not job.run_validator:  # the history has it as accepted
+        if not job.run_validator:  # already accepted in the history
             raise HostFailure(RuntimeError(rejected.failure.message)) from None
         response = _response(job)
         response.update_response.rejected.CopyFrom(run.outgoing(rejected.failure))
-        run.outbound.put_aside(response, job.ByteSize())
+        run.outbound.append_unrecorded(response, job.ByteSize())
         return
     accepted = _response(job)
     accepted.update_response.accepted.SetInParent()
-    run.outbound.note(job.ByteSize())  # the server gets it back
+    run.outbound.count(job.ByteSize())  # the response includes the input
     run.outbound.append(accepted)
     if run.settings.spans is not None:
         run.settings.spans.handled(run, f"HandleUpdate:{job.name}", job.headers)
@@ -182,33 +182,33 @@ class _RejectedError(Exception):
 
 def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     try:
-        arguments = read(job.input)
+        arguments = read_arguments(job.input)
     except BuiltinError as error:
         text = f"cannot read the update '{job.name}': {error}"
         raise _RejectedError(failures.application(text, "BadInput", non_retryable=True)) from None
-    found = run.mailbox.updates.find(job.name, arguments)
-    if found is None:
+    match = run.mailbox.updates.find(job.name, arguments)
+    if match is None:
         text = f"update '{job.name}' is not registered (registered: {run.mailbox.updates.names()})"
         raise _RejectedError(failures.application(text, "UnknownUpdate"))
     if run.settings.spans is not None and job.run_validator:
         run.settings.spans.handled(run, f"ValidateUpdate:{job.name}", job.headers)
-    validator = found[0].validator
+    validator = match[0].validator
     if job.run_validator and validator is not None:
         run.validating = Update(job.id, job.name)
         try:
-            copying.run_reader(run.host, validator, found[1], run.mailbox.readers())
+            copying.run_reader(run.host, validator, match[1], run.mailbox.readers())
         except LuaError as error:
             _report_limit(run, f"the validator of update '{job.name}'", error)
             raise _RejectedError(failures.of_lua_error(error)) from None
         finally:
             run.validating = None
-    return found
+    return match
 
 
 def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
     if fiber.error is None and not fiber.is_cancelled:
         result = run.host.result(fiber.ended.result())
-        problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
+        problem = payloads.too_large("the result", len(result or b""), run.settings.payload_limit)
         if problem is None:
             response = _response(job)
             response.update_response.completed.CopyFrom(payloads.to_payload(result))
@@ -236,19 +236,19 @@ def _response(job: DoUpdate) -> WorkflowCommand:
 
 
 def answer_query(run: Recipient, job: QueryWorkflow) -> None:
-    """Answer a query, of a script or of Temporal's tools."""
+    """Respond to a query, of a client or of a tool such as the Web UI."""
     command = WorkflowCommand()
     command.respond_to_query.query_id = job.query_id
     try:
-        answer = _answer(run, job)
+        result = _query_result(run, job)
     except _RejectedError as failed:
         command.respond_to_query.failed.CopyFrom(failed.failure)
     else:
-        command.respond_to_query.succeeded.response.CopyFrom(answer)
-    run.outbound.put_aside(command)
+        command.respond_to_query.succeeded.response.CopyFrom(result)
+    run.outbound.append_unrecorded(command)
 
 
-def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
+def _query_result(run: Recipient, job: QueryWorkflow) -> Payload:
     name = job.query_type
     if name == waits.STACK_QUERY:
         return payloads.to_payload(Json.of(waits.stack(run.host)))
@@ -257,48 +257,48 @@ def _answer(run: Recipient, job: QueryWorkflow) -> Payload:
     if name == metadata.METADATA_QUERY:
         return metadata.answer(run.start.workflow_type, run.details, run.mailbox)
     try:
-        arguments = read(job.arguments)
+        arguments = read_arguments(job.arguments)
     except BuiltinError as error:
         text = f"cannot read the query '{name}': {error}"
         raise _RejectedError(run.outgoing(failures.application(text, "BadInput"))) from None
-    found = run.mailbox.queries.find(name, arguments)
-    if found is None:
-        # The message consists of names, which are never encrypted: of a failed query only the message comes back.
+    match = run.mailbox.queries.find(name, arguments)
+    if match is None:
+        # Not hidden from clients without the codec: the message has only names, and a failed query returns only it.
         text = f"query '{name}' is not registered (registered: {run.mailbox.queries.names()})"
         raise _RejectedError(failures.application(text, "UnknownQuery"))
-    handler, given = found
+    handler, arguments = match
     if run.settings.spans is not None:
         run.settings.spans.queried(run, f"HandleQuery:{name}", job.headers)
     try:
-        result = copying.run_reader(run.host, handler.run, given, run.mailbox.readers())
+        result = copying.run_reader(run.host, handler.run, arguments, run.mailbox.readers())
     except LuaError as error:
         _report_limit(run, f"query '{name}'", error)
         raise _RejectedError(run.outgoing(failures.of_lua_error(error))) from None
-    problem = payloads.too_large("the answer", len(result or b""), run.settings.payload_limit)
+    problem = payloads.too_large("the result", len(result or b""), run.settings.payload_limit)
     if problem is not None:
         raise _RejectedError(run.outgoing(failures.application(problem, "PayloadTooLarge")))
     return payloads.to_payload(result)
 
 
-def _report_limit(run: Recipient, what: str, error: LuaError) -> None:
-    """Report that a query or a validator reached a limit; its other errors are the caller's alone."""
+def _report_limit(run: Recipient, title: str, error: LuaError) -> None:
+    """Report that a query or a validator reached a limit. Other errors are only returned to the caller."""
     failure = error.__cause__
     if isinstance(failure, HostFailure) and isinstance(failure.cause, WorkflowLimitError):
-        run.report(events.LIMIT_REACHED, f": {what} failed: {failure.cause}")
+        run.report(events.LIMIT_REACHED, f": {title} failed: {failure.cause}")
 
 
 # The end ----------------------------------------------------------------------------------------------------------
 
 
-def warn_of_what_is_left(run: Recipient) -> None:
-    """Warn of running handlers, signals that nothing took, and failures that nothing waited for, when a run ends."""
+def report_unfinished(run: Recipient) -> None:
+    """Warn about running handlers, unreceived signals and unawaited failures when a run ends."""
     running = ", ".join(f"{title} ({count})" for title, count in run.mailbox.unfinished().items())
     if running:
-        text = f"ended while handlers were running: {running}; before it ends it can wait for "
-        run.warn(events.HANDLERS_UNFINISHED, text + "ctx:all_handlers_finished()")
-    untaken = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.kept().items())
-    if untaken:
-        run.warn(events.SIGNALS_LEFT, f"ended with signals that nothing took: {untaken}")
+        text = f"ended while handlers were running: {running}; to wait for them, use ctx:all_handlers_finished()"
+        run.warn(events.HANDLERS_UNFINISHED, text)
+    unreceived = ", ".join(f"'{name}' ({count})" for name, count in run.mailbox.unreceived().items())
+    if unreceived:
+        run.warn(events.SIGNALS_LEFT, f"ended with unreceived signals: {unreceived}")
     for future in run.unawaited:
         text = f"ended with an unawaited failure of {future.title}: {future.failure_text()}"
         run.warn(events.FAILURE_UNAWAITED, text)

@@ -1,4 +1,4 @@
-"""The answer to the query of the Web UI and of `temporal workflow metadata`: the handlers of a run, and its details."""
+"""The `__temporal_workflow_metadata` query of the Web UI and the CLI: handlers and current details of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOOL_QUERIES = ("__stack_trace", METADATA_QUERY)
 
 
 def answer(workflow_type: str, details: str, mailbox: Mailbox) -> Payload:
-    """Return the answer. Signals that a task waits for or polls are listed too; a dynamic handler has no name."""
+    """Return the result, including signals that tasks have waited for. A dynamic handler has an empty name."""
     definition = WorkflowDefinition(
         type=workflow_type,
         query_definitions=_definitions(mailbox.queries, _TOOL_QUERIES),
@@ -30,8 +30,8 @@ def answer(workflow_type: str, details: str, mailbox: Mailbox) -> Payload:
 
 
 def _definitions(handlers: Handlers, more: Iterable[str]) -> list[WorkflowInteractionDefinition]:
-    known = dict.fromkeys(more, "")
-    known.update({name: handler.description for name, handler in handlers.named.items()})
+    descriptions = dict.fromkeys(more, "")
+    descriptions.update({name: handler.description for name, handler in handlers.named.items()})
     if handlers.dynamic is not None:
-        known[""] = handlers.dynamic.description
-    return [WorkflowInteractionDefinition(name=name, description=known[name]) for name in sorted(known)]
+        descriptions[""] = handlers.dynamic.description
+    return [WorkflowInteractionDefinition(name=name, description=descriptions[name]) for name in sorted(descriptions)]

@@ -1,4 +1,4 @@
-"""Nexus operations that have been scheduled."""
+"""Nexus operations, resolved by jobs of Core."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assay.temporal.workflow.run.outbound import Outbound
 
 
 class NexusOperation(CommandEntry):
-    """An operation of a Nexus service."""
+    """A Nexus operation."""
 
     __slots__ = ("_command",)
 
@@ -19,7 +19,7 @@ class NexusOperation(CommandEntry):
     def _start(self) -> None:
         command, self._command = self._command, None
         assert command is not None
-        self._seq = self._outbound.next("nexus_operation", self)
+        self._seq = self._outbound.register("nexus_operation", self)
         command.schedule_nexus_operation.seq = self._seq
         self._outbound.append(command)
 
@@ -27,13 +27,13 @@ class NexusOperation(CommandEntry):
         self._outbound.add().request_cancel_nexus_operation.seq = self._seq
 
     def start_resolved(self, job: ResolveNexusOperationStart) -> None:
-        """End when the operation could not be started; else `resolved` follows."""
+        """End if the operation could not be started; otherwise `resolved` follows."""
         if job.HasField("failed"):
             self._outbound.take("nexus_operation", self._seq)
             self.fail_with(job.failed)
 
     def resolved(self, result: NexusOperationResult) -> None:
-        """End as Core says."""
+        """End with the result of Core."""
         self._outbound.take("nexus_operation", self._seq)
         variant = result.WhichOneof("status")
         if variant == "completed":

@@ -1,4 +1,4 @@
-"""What a run asks of Core: the commands of the current activation, and the entries that wait for their results."""
+"""The commands that a run sends to Core, with size limits, and the entries that wait for their results."""
 
 from __future__ import annotations
 
@@ -14,162 +14,171 @@ from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.data import failures, payloads
 
 MAX_COMMANDS = 20_000
-"""Commands of one activation; the server takes far fewer pending steps of one run."""
+"""Maximum number of commands of one activation. The server allows far fewer pending commands of a run."""
 
-_TOO_MUCH = "the answers of one workflow task are more than the Temporal server takes at once"
+_TOO_MUCH = "the responses of this workflow task exceed the size limit of the Temporal server"
 
 _OVERHEAD = 512
-"""Bytes that a command may take beside its own."""
+"""Bytes that the server may add to a command."""
 
 
 class Outbound:
-    """The commands so far, and the pending entries by their kind and sequence number.
+    """The commands of the current activation, and the pending entries by kind and sequence number.
 
-    Each kind counts its sequence numbers from 1; activities and local activities share theirs. They are part of the
-    history (as ids of timers and activities), so every start takes one.
+    Each kind numbers its entries from 1; activities and local activities share a sequence. The numbers are part of the
+    history, as ids of timers and activities, so every start uses one.
+
+    Sizes are counted per workflow task, separately for commands that are recorded in the history and for those that are
+    not: query results and update rejections. Only the recorded size may affect a run, because replays do not see the
+    other one.
     """
 
-    __slots__ = ("_aside", "_aside_size", "_coming", "_last", "_pending", "_sent", "_task", "commands")
+    __slots__ = (
+        "_last",
+        "_local_results_size",
+        "_pending",
+        "_recorded_size",
+        "_task",
+        "_unrecorded",
+        "_unrecorded_size",
+        "commands",
+    )
 
     def __init__(self) -> None:
         self.commands: Any = None
-        """Where commands go: the list in the completion of the current activation."""
+        """Command list in the completion of the current activation."""
         self._task = 0
-        self._sent = 0  # bytes of the workflow task that a replay has too
-        self._aside_size = 0  # those that it has not
-        self._aside: list[int] = []  # the places of what was put aside in the current activation
-        self._coming = 0  # bytes of results of local activities on their way through Core
+        self._recorded_size = 0
+        self._unrecorded_size = 0
+        self._unrecorded: list[int] = []  # indices of unrecorded commands in the current activation
+        self._local_results_size = 0  # local activity results that have not reached the run yet
         self._last: dict[str, int] = {}
         self._pending: dict[tuple[str, int], Any] = {}
 
     def begin(self, commands: Any, task: int) -> None:
-        """Put commands into `commands` from now on: an activation of the workflow task `task` begins."""
-        self.commands, self._aside = commands, []
+        """Begin an activation of the workflow task `task`, whose commands go into `commands`."""
+        self.commands, self._unrecorded = commands, []
         if task != self._task:
-            self._task, self._sent, self._aside_size, self._coming = task, 0, 0, 0
+            self._task = task
+            self._recorded_size = self._unrecorded_size = self._local_results_size = 0
 
     def end(self) -> None:
-        """Forget the activation's commands, which belong to its completion.
-
-        What is too much is cut from what was put aside: a replay sees none of it.
-        """
-        for place in reversed(self._aside):
-            if payloads.too_much(self._sent, self._aside_size) is None:
+        """End the activation. Unrecorded commands that do not fit into the workflow task are replaced with errors."""
+        for index in reversed(self._unrecorded):
+            if payloads.too_much(self._recorded_size, self._unrecorded_size) is None:
                 break
-            command = self.commands[place]
-            self._aside_size -= command.ByteSize()
-            _cut(command)
-            self._aside_size += command.ByteSize()
+            command = self.commands[index]
+            self._unrecorded_size -= command.ByteSize()
+            _replace_with_error(command)
+            self._unrecorded_size += command.ByteSize()
         self.commands = None
 
     def add(self) -> WorkflowCommand:
-        """Return a new command at the end of the list, for what is small."""
+        """Append a new, small command and return it."""
         command: WorkflowCommand = WorkflowCommand() if self.commands is None else self.commands.add()
         return command
 
-    def check(self, command: WorkflowCommand) -> None:
-        """Count a command that a script asks for. Raises BuiltinError when the activation has no room for it."""
-        self.admit(command.ByteSize() + _OVERHEAD)
+    def reserve(self, command: WorkflowCommand) -> None:
+        """Reserve room for a command of a script. Raises BuiltinError if the workflow task has no room for it."""
+        self.reserve_bytes(command.ByteSize() + _OVERHEAD)
 
-    def admit(self, size: int) -> None:
-        """Count `size` bytes of a command that a script asks for. Raises BuiltinError when there is no room for it."""
-        problem = payloads.too_much(self._sent, size)
+    def reserve_bytes(self, size: int) -> None:
+        """Reserve `size` bytes for a command of a script. Raises BuiltinError if the workflow task has no room."""
+        problem = payloads.too_much(self._recorded_size, size)
         if problem is None and self.commands is not None and len(self.commands) >= MAX_COMMANDS:
-            problem = f"one workflow task can start at most {MAX_COMMANDS} steps: wait for some before starting more"
+            problem = f"a workflow task can send at most {MAX_COMMANDS} commands: wait for results before starting more"
         if problem is not None:
             raise BuiltinError(problem)
-        self._sent += size
+        self._recorded_size += size
 
-    def note(self, size: int) -> None:
-        """Count `size` bytes that the workflow task has to take."""
-        self._sent += size
+    def count(self, size: int) -> None:
+        """Count `size` bytes that cannot be refused."""
+        self._recorded_size += size
 
-    def note_result(self, size: int) -> None:
-        """Count the result of a local activity that the run has got."""
-        self._sent += size
-        self._coming = max(0, self._coming - size)
+    def count_local_result(self, size: int) -> None:
+        """Count the result of a local activity that has reached the run."""
+        self._recorded_size += size
+        self._local_results_size = max(0, self._local_results_size - size)
 
-    def admits(self, size: int) -> bool:
-        """Return true if the workflow task has room for `size` bytes, or has nothing else."""
-        sent = self._sent + self._aside_size
-        return sent == 0 or payloads.too_much(sent, size) is None
+    def has_room(self, size: int) -> bool:
+        """Return true if the workflow task has room for `size` bytes, or is empty."""
+        used = self._recorded_size + self._unrecorded_size
+        return used == 0 or payloads.too_much(used, size) is None
 
-    def has_room(self, command: WorkflowCommand) -> bool:
-        """Count a command if the workflow task has room for it, or has nothing else; returns whether it has."""
+    def try_reserve(self, command: WorkflowCommand) -> bool:
+        """Reserve room for a command; return false if the workflow task has no room for it and is not empty."""
         size = command.ByteSize() + _OVERHEAD
-        if self._sent and payloads.too_much(self._sent, size) is not None:
+        if self._recorded_size and payloads.too_much(self._recorded_size, size) is not None:
             return False
-        self._sent += size
+        self._recorded_size += size
         return True
 
-    def expect(self, size: int) -> str | None:
-        """Count a local activity's result that Core is to get; returns what to say when there is no room for it."""
-        problem = payloads.too_much_of_local(self._sent + self._aside_size + self._coming, size)
+    def reserve_local_result(self, size: int) -> str | None:
+        """Reserve room for the result of a local activity; return an error message if there is none."""
+        used = self._recorded_size + self._unrecorded_size + self._local_results_size
+        problem = payloads.too_much_of_local(used, size)
         if problem is None:
-            self._coming += size
+            self._local_results_size += size
         return problem
 
-    def put_aside(self, command: WorkflowCommand, more: int = 0) -> None:
-        """Put a command at the end of the list that no replay will see: it is cut short if there is no room for it.
-
-        Core sends `more` bytes with it.
-        """
+    def append_unrecorded(self, command: WorkflowCommand, more: int = 0) -> None:
+        """Append a command that is not recorded in the history; Core adds `more` bytes to it."""
         if self.commands is not None:
-            self._aside.append(len(self.commands))
-            self._aside_size += command.ByteSize() + more
+            self._unrecorded.append(len(self.commands))
+            self._unrecorded_size += command.ByteSize() + more
             self.commands.append(command)
 
     def append(self, command: WorkflowCommand) -> None:
-        """Put a command at the end of the list."""
+        """Append a command."""
         if self.commands is not None:
             self.commands.append(command)
 
-    def next(self, kind: str, entry: object) -> int:
-        """Return the next sequence number of a kind, under which `entry` waits."""
+    def register(self, kind: str, entry: object) -> int:
+        """Register a pending entry; return its sequence number among those of its kind."""
         seq = self._last[kind] = self._last.get(kind, 0) + 1
         self._pending[kind, seq] = entry
         return seq
 
     def find(self, kind: str, seq: int) -> Any:
-        """Return the entry that waits under a number; None when there is none (any more)."""
+        """Return a pending entry; None if there is none."""
         return self._pending.get((kind, seq))
 
     def take(self, kind: str, seq: int) -> Any:
-        """Return the entry that waits under a number, and forget it."""
+        """Remove a pending entry and return it; None if there is none."""
         return self._pending.pop((kind, seq), None)
 
     @property
     def pending(self) -> int:
-        """Return how many entries wait."""
+        """Number of pending entries."""
         return len(self._pending)
 
 
-def _cut(command: WorkflowCommand) -> None:
-    """Leave out the long part of an answer to a query, or of the rejection of an update."""
+def _replace_with_error(command: WorkflowCommand) -> None:
+    """Replace the result of a query, or the error of an update rejection, with a short error."""
     if command.HasField("respond_to_query"):
-        failure = failures.application(f"{_TOO_MUCH}: ask again", "PayloadTooLarge")
+        failure = failures.application(f"{_TOO_MUCH}: retry the query", "PayloadTooLarge")
         command.respond_to_query.failed.CopyFrom(failure)
     else:
-        failure = failures.application(f"rejected; the error is left out: {_TOO_MUCH}", "PayloadTooLarge")
+        failure = failures.application(f"rejected; the error is omitted: {_TOO_MUCH}", "PayloadTooLarge")
         command.update_response.rejected.CopyFrom(failure)
 
 
 def set_summary(command: WorkflowCommand, summary: str | None) -> None:
-    """Set what the Web UI and the history show beside a command."""
+    """Set the summary of a command, which the Web UI and the history show."""
     if summary:
         command.user_metadata.summary.CopyFrom(text(summary))
 
 
 def metadata(summary: str | None, details: str | None) -> UserMetadata | None:
-    """Return the metadata of a workflow that is started, if there is any."""
+    """Return the user metadata of a workflow to start, or None without any."""
     if not (summary or details):
         return None
-    made = UserMetadata()
+    user_metadata = UserMetadata()
     if summary:
-        made.summary.CopyFrom(text(summary))
+        user_metadata.summary.CopyFrom(text(summary))
     if details:
-        made.details.CopyFrom(text(details))
-    return made
+        user_metadata.details.CopyFrom(text(details))
+    return user_metadata
 
 
 def text(value: str) -> Payload:

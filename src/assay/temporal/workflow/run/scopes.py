@@ -1,4 +1,4 @@
-"""Scopes: what is cancelled together. The scopes of a run form a tree."""
+"""Cancellation scopes. The scopes of a run form a tree."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Protocol
 
 
 class Member(Protocol):
-    """What a cancel reaches: a fiber, an activity, a child workflow, a timer, or a scope within."""
+    """A member of a scope: a fiber, an activity, a child workflow, a timer, or a nested scope."""
 
     def cancel(self) -> None:
-        """Ask it to end."""
+        """Request cancellation."""
 
 
 class Scope:
-    """Members in the order in which they began; a cancel reaches them in that order.
+    """A set of members that are cancelled together, in the order in which they were added.
 
-    A scope takes part in its parent while it has members. One without a parent is reached by no other cancel.
+    A scope is a member of its parent while it has members. Cancelling another scope does not affect a scope without a
+    parent.
     """
 
     __slots__ = ("_is_cancelled", "_members", "_parent")
@@ -26,25 +27,25 @@ class Scope:
         self._is_cancelled = False
 
     def add(self, member: Member) -> None:
-        """Take a member in until `remove`."""
+        """Add a member."""
         if not self._members and self._parent is not None:
             self._parent.add(self)
         self._members[member] = None
 
     def remove(self, member: Member) -> None:
-        """Let go of a member that has ended."""
+        """Remove a member that has ended."""
         if member in self._members:
             del self._members[member]
             if not self._members and self._parent is not None:
                 self._parent.remove(self)
 
     def cancel(self) -> None:
-        """Cancel what is in here, unless that was done before."""
+        """Cancel all members, unless the scope was already cancelled."""
         if not self._is_cancelled:
             self.cancel_again()
 
     def cancel_again(self) -> None:
-        """Cancel what is in here, also scopes that were cancelled before: the workflow's cancel reaches everything."""
+        """Cancel all members, including nested scopes that were already cancelled."""
         self._is_cancelled = True
         for member in tuple(self._members):
             if isinstance(member, Scope):

@@ -1,4 +1,4 @@
-"""What a run knows of itself: how it was started, and what the current activation says."""
+"""Metadata of a run: from its start, and from the current activation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.temporal.data import payloads
 
 
 class Start:
-    """The start of a run: a few fields at hand, the rest as the message's bytes, since there are many runs."""
+    """The start of a run. Most of the message is kept serialized, because a worker caches many runs."""
 
     __slots__ = ("_message", "run_id", "started", "workflow_id", "workflow_type")
 
@@ -28,12 +28,12 @@ class Start:
         self._message = rest.SerializeToString()
 
     def message(self) -> InitializeWorkflow:
-        """Return the whole of it, without the arguments."""
+        """Return the message without its arguments."""
         return InitializeWorkflow.FromString(self._message)
 
 
-class Moment:
-    """What an activation says of the run beside its jobs."""
+class ActivationInfo:
+    """The fields of an activation other than its jobs."""
 
     __slots__ = (
         "continue_as_new_suggested",
@@ -58,10 +58,10 @@ class Moment:
         self.deployment = (version.deployment_name, version.build_id) if version.deployment_name else None
 
 
-def read(given: Iterable[Payload]) -> list[Json]:
-    """Return the values of arguments, nil as null. Raises BuiltinError, which says which one cannot be read and why."""
+def read_arguments(arguments: Iterable[Payload]) -> list[Json]:
+    """Return arguments as JSON, nil as null. Raises BuiltinError, which names the unreadable argument."""
     values = []
-    for number, payload in enumerate(given, 1):
+    for number, payload in enumerate(arguments, 1):
         try:
             value = payloads.read(payload)
         except BuiltinError as error:

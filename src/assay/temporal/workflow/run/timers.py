@@ -1,4 +1,4 @@
-"""Timers of the server."""
+"""Durable timers of the server. A `fire_timer` job (`jobs.py`) calls `Timer.fire`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from assay.temporal.workflow.run.entries import Cancelled, Entry
 from assay.temporal.workflow.run.outbound import Outbound, set_summary
 
 _SIZE = 128
-"""Bytes that the command of a timer takes at most, beside its summary."""
+"""Maximum size of a timer's command without its summary, in bytes."""
 
 
 class Timer(Entry[None]):
@@ -15,21 +15,21 @@ class Timer(Entry[None]):
     __slots__ = ("_outbound", "_seconds", "_seq", "_summary")
 
     def __init__(
-        self, outbound: Outbound, seconds: float, summary: str | None = None, *, is_counted: bool = True
+        self, outbound: Outbound, seconds: float, summary: str | None = None, *, is_reserved: bool = True
     ) -> None:
-        """Make a timer of a script. Raises BuiltinError when the workflow task has no room for it, if `is_counted`."""
+        """Create a timer. With `is_reserved`, raises BuiltinError if the workflow task has no room for it."""
         super().__init__()
-        if is_counted:
-            outbound.admit(_SIZE + len(summary or ""))
+        if is_reserved:
+            outbound.reserve_bytes(_SIZE + len(summary or ""))
         self._outbound = outbound
         self._seconds = seconds
         self._summary = summary
         self._seq = 0
 
     def start(self) -> Timer:
-        """Start it, unless it was cancelled before."""
+        """Start the timer, unless it has been cancelled."""
         if not self.is_done:
-            self._seq = self._outbound.next("timer", self)
+            self._seq = self._outbound.register("timer", self)
             command = self._outbound.add()
             command.start_timer.seq = self._seq
             command.start_timer.start_to_fire_timeout.FromNanoseconds(int(self._seconds * 1e9))
@@ -37,23 +37,23 @@ class Timer(Entry[None]):
         return self
 
     def fire(self) -> None:
-        """End: the time is over."""
+        """End the timer: its time is up."""
         self.resolve(None)
 
     def cancel(self) -> None:
-        """Stop it; whoever awaits it is cancelled."""
+        """Stop the timer and raise `Cancelled` in its waiter."""
         if not self.is_done:
             self.stop()
             self.fail(Cancelled)
 
     def stop(self) -> None:
-        """Stop it; it never ends."""
+        """Stop the timer, which then never ends."""
         if self._outbound.take("timer", self._seq) is not None:
             self._outbound.add().cancel_timer.seq = self._seq
 
 
 async def sleep(outbound: Outbound, seconds: float, summary: str | None = None) -> None:
-    """Wait for a timer, and stop it when the wait is cancelled."""
+    """Sleep on a timer; stop the timer if the wait is cancelled."""
     timer = Timer(outbound, seconds, summary).start()
     try:
         await timer

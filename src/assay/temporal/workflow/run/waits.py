@@ -1,4 +1,4 @@
-"""What a run waits for, for the Web UI's call stack and the screen of `assay dev`."""
+"""Descriptions of pending waits, for the stack trace of the Web UI and the screen of `assay dev`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 STACK_QUERY = "__stack_trace"
-"""What Temporal's tools ask: the answer is a text."""
+"""Query of Temporal's tools, which returns a string."""
 STATE_QUERY = "__assay_state"
-"""What `assay dev` asks: the answer is that of `state`."""
+"""Query of `assay dev`, which returns the result of `state`."""
 
 MAX_WAITS = 50
+"""Maximum number of waits that `state` returns."""
 
 _POSITION = re.compile(r"^\s*([^\s\[][^\n]*?:\d+):", re.MULTILINE)
 
 
 @dataclass
 class Wait:
-    """One thing that a task of a run waits for.
+    """A pending wait of a task.
 
     Attributes:
-        what: Its words: "signal 'approve'", "activity 'fetch'", "timer".
-        until: When the wait is over in any case, in seconds since 1970-01-01 UTC.
-        where: The line of the script, as file:line.
+        what: Description, such as "signal 'approve'", "activity 'fetch'" or "timer".
+        until: Time at which the wait ends at the latest, in seconds since 1970-01-01 UTC.
+        where: Line of the script, as file:line.
     """
 
     what: str
@@ -46,11 +47,11 @@ class Awaited(Protocol):
     until: float | None
 
     def waits_for_others(self) -> bool:
-        """Return true if other fibers of the run say what it waits for, or nothing."""
+        """Return true if the future has ended, or if the waits of another fiber cover it."""
 
 
 def state(host: WorkflowHost, details: str) -> dict[str, Any]:
-    """Return what the run waits for, at most `MAX_WAITS`, and the details that it has set, as `waits` and `details`."""
+    """Return `waits`, up to `MAX_WAITS` pending waits of the run, and `details`, its current details."""
     waits = (wait for task in sorted(host.waits) for wait in _waits(host, task))
     return {
         "waits": [asdict(wait) for wait in islice(waits, MAX_WAITS)],
@@ -59,28 +60,28 @@ def state(host: WorkflowHost, details: str) -> dict[str, Any]:
 
 
 def stack(host: WorkflowHost) -> str:
-    """Return what the run waits for as text, with the Lua traceback of each fiber."""
+    """Return the pending waits of the run as text, with the Lua traceback of each fiber."""
     parts = []
     for task in sorted(host.waits):
-        waits = "; ".join(map(_in_words, _waits(host, task)))
+        waits = "; ".join(map(_text, _waits(host, task)))
         parts.append("\n".join(filter(None, (waits, host.where(task)))))
     return "\n\n".join(parts)
 
 
-def _in_words(wait: Wait) -> str:
-    end = None if wait.until is None else times.read(wait.until)
-    return wait.what if end is None else f"{wait.what}, until {end:%Y-%m-%d %H:%M:%S} UTC"
+def _text(wait: Wait) -> str:
+    until = None if wait.until is None else times.read(wait.until)
+    return wait.what if until is None else f"{wait.what}, until {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _waits(host: WorkflowHost, task: int) -> Iterator[Wait]:
     function, arguments, since = host.waits[task]
-    found = _POSITION.search(host.where(task))
+    position = _POSITION.search(host.where(task))
     for what, until in _describe(function, arguments, since):
-        yield Wait(what, until, found[1] if found else "")
+        yield Wait(what, until, position[1] if position else "")
 
 
 def _describe(function: Function, arguments: list[Any], since: float) -> Iterable[tuple[str, float | None]]:
-    """Return what a call of a method waits for; nothing when other tasks of the run say it."""
+    """Return descriptions and deadlines of a wait; none if the waits of other tasks cover it."""
     method = function.title.partition(":")[2]
     first = arguments[1] if len(arguments) > 1 else None
     match function.title:

@@ -129,7 +129,7 @@ class WorkflowHost(Host):
         """Count what Python holds for the run for its memory limit."""
         self.workflow_policy.held = self.limits.held = held
 
-    def holds(self) -> Iterable[object]:
+    def owned(self) -> Iterable[object]:
         """Return what this host holds beside its state."""
         return self.objects, self.callbacks.operations, self.waits
 
@@ -140,7 +140,7 @@ class WorkflowHost(Host):
 
     def seed(self) -> int:
         """Return a seed for Lua's random numbers; in a copy, one that is not the run's."""
-        return secrets.randbits(62) if self.is_copy else self.source.seed()
+        return secrets.randbits(62) if self.is_copy else self.source.randomness.lua_seed()
 
     # Tasks --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -15,6 +14,7 @@ from assay.permissions import EVERYTHING
 from assay.temporal.workflow.sandbox.errors import HostFailure
 from assay.temporal.workflow.sandbox.held import PER_CALL, Held
 from assay.temporal.workflow.sandbox.output import OutputLimit
+from assay.temporal.workflow.sandbox.randomness import RandomStreams
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 REPLACED: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "time": lambda source: source.now,
-        "crypto.random": lambda source, n: source.random().randbytes(len(crypto.random(n)) // 2).hex(),
-        "crypto.uuid": lambda source: source.uuid(),
+        "crypto.random": lambda source, n: source.randomness.numbers().randbytes(len(crypto.random(n)) // 2).hex(),
+        "crypto.uuid": lambda source: source.randomness.uuid(),
     }
 )
 """What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
@@ -42,6 +42,8 @@ _REFUSED = {
 class Source(Protocol):
     """Time and randomness of a run."""
 
+    randomness: RandomStreams
+
     @property
     def now(self) -> float:
         """The run's time in seconds since 1970-01-01 UTC."""
@@ -53,15 +55,6 @@ class Source(Protocol):
     @property
     def is_replaying(self) -> bool:
         """Return true if the history already has what the run does now."""
-
-    def random(self) -> random.Random:
-        """The run's random numbers."""
-
-    def seed(self) -> int:
-        """Return a seed for Lua's random numbers."""
-
-    def uuid(self) -> str:
-        """Return a UUID made of the run's random numbers."""
 
 
 def _ignore(*_arguments: Any) -> None:
