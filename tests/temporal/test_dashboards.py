@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from assay.events import CATALOGUE, COUNTED
-from command import TIMEOUT, read_until
+from command import TIMEOUT, read_until, wait_for
 from prometheus import free_port, scrape
 from temporal_script import Script
 
@@ -109,13 +109,23 @@ def count(text: str, event: str) -> float:
     return sum(values) if values else -1
 
 
+def is_served(address: str) -> bool:
+    """Return true if the supervisor serves metrics; it starts to when the worker tells it the address."""
+    try:
+        scrape(address)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def worker(lua: Script, name: str, version: str = "old") -> Iterator[str]:
-    """A worker; yields the address of its metrics."""
+    """A worker in a supervised process; yields the address of its metrics."""
     address = f"127.0.0.1:{free_port()}"
     script = lua.command.script(WORKER, "worker.lua")
-    with lua.command.started(script, name, address, version) as process:
+    with lua.command.started("run", "--processes", "1", script, name, address, version) as process:
         read_until(process, "polling")
+        wait_for(lambda: is_served(address))
         yield address
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=TIMEOUT)

@@ -178,8 +178,20 @@ def test_all_end_with_a_code_of_its_own_when_one_keeps_dying(lua: Script, name: 
     result = lua.command.run("run", "--processes", "1", script, name)
     assert result.returncode == EXIT_UNSTABLE
     assert "process 1 ended with exit code 3; it is started again in 0.5 s" in result.stderr
-    assert "process 1 ended with exit code 3, for the 5th time in a row: giving up" in result.stderr
+    assert "process 1 ended with exit code 3, 5 times in a row: giving up" in result.stderr
     assert (lua.folder / "starts").read_text() == "xxxxx"
+
+
+def test_one_that_cannot_start_is_tried_again_while_another_runs(lua: Script, name: str) -> None:
+    first_only = 'if fs.exists("started") then error("no server") end\nfs.write("started", "")\n'
+    script = lua.command.script(first_only + WORKER)
+    with lua.command.started("run", "--processes", "2", script, name) as supervisor:
+        assert supervisor.stderr is not None
+        lines = iter(supervisor.stderr.readline, "")
+        assert any("started again in 8 s" in line for line in lines)  # after 0.5, 1, 2 and 4 s
+        assert len(members(supervisor)) == 1
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(TIMEOUT) == 0
 
 
 def test_the_metrics_of_all_are_at_one_address(lua: Script, name: str, address: str) -> None:

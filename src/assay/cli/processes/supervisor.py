@@ -98,20 +98,27 @@ class Supervisor:
                 return 0
             deaths = deaths + 1 if loop.time() - began < _STABLE_AFTER else 1
             how = _how(code)
-            if deaths == _MAX_DEATHS:
+            if deaths >= _MAX_DEATHS and not self._may_wait(child):
                 _say(
                     events.PROCESS_UNSTABLE,
                     number,
-                    f"process {number} {how}, for the {deaths}th time in a row: giving up",
+                    f"process {number} {how}, {deaths} times in a row: giving up",
                 )
                 self._failure = EXIT_UNSTABLE
                 self._end()
                 return code
-            delay = min(_FIRST_DELAY * 2 ** (deaths - 1), _MAX_DELAY)
+            delay = min(_FIRST_DELAY * 2 ** min(deaths - 1, 10), _MAX_DELAY)
             _say(events.PROCESS_DIED, number, f"process {number} {how}; it is started again in {delay:g} s")
             await self._until(self._stop, delay)
             self._fleet.restarts[number] += not self._fleet.stopping
         return 0
+
+    def _may_wait(self, child: Child) -> bool:
+        """Return true if a process that failed to start is retried without a limit, because other processes run.
+
+        The Temporal server may be down, which the other processes survive.
+        """
+        return not child.is_up and any(other.is_up for other in self._fleet.children.values())
 
     async def _until(self, event: asyncio.Event, seconds: float | None = None) -> None:
         """Wait for an event, for the end of all, or for some seconds."""
