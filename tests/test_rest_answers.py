@@ -163,11 +163,11 @@ MALFORMED = "malformed answer: {}; is this Temporal's HTTP API?"
         (INFO, http("504 Gateway Timeout"), "timeout", 504, "answers 504 Gateway Timeout"),
         (INFO, http("503 ", {"code": True, "message": ""}), "rpc", 503, "answers 503"),
         (INFO, http("401 Unauthorized", {"code": 16, "message": "who?"}), "rpc", 401, "c:system_info: who? (HTTP 401)"),
-        (INFO, b"", "protocol", None, "closed the connection without an answer"),
+        (INFO, b"", "protocol", None, "closed the connection without a response"),
         (INFO, b"SSH-2.0-x\r\n", "protocol", None, "does not speak HTTP/1.1; if this is the server's gRPC port"),
-        (INFO, http(OK, {})[:-1], "protocol", None, "the answer of 127.0.0.1:PORT broke off"),
-        (INFO, hang, "timeout", None, "no complete answer from 127.0.0.1:PORT within 0.2 s"),
-        (INFO, hang_in_the_middle, "timeout", None, "no complete answer from 127.0.0.1:PORT within 0.2 s"),
+        (INFO, http(OK, {})[:-1], "protocol", None, "the response from 127.0.0.1:PORT is incomplete"),
+        (INFO, hang, "timeout", None, "no complete response from 127.0.0.1:PORT within 0.2 s"),
+        (INFO, hang_in_the_middle, "timeout", None, "no complete response from 127.0.0.1:PORT within 0.2 s"),
     ],
 )
 async def test_wrong_answers(code: str, answer: Answer, kind: str, status: int | None, text: str) -> None:

@@ -211,7 +211,7 @@ async def test_an_address_that_is_no_proxy(script: Script, monkeypatch: pytest.M
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(LuaError) as caught:
         await script.run("http.get('http://elsewhere.invalid/')")
-    expected = "test.lua:1: http.get: the environment's http_proxy is not the address of an HTTP proxy"
+    expected = "test.lua:1: http.get: environment variable http_proxy is not a valid HTTP proxy address"
     assert caught.value.message == expected
 
 
@@ -220,13 +220,13 @@ async def test_transport_failures(script: Script, peer: Peer) -> None:
     peer.answers = [asyncio.sleep(0), b"SSH-2.0-x\r\n\r\n", answer_of(b"12345", "Connection: close")[:-1]]
     assert await failure(script, "http.post(...)", peer.url) == (
         "protocol",
-        f"http.post failed: {place} closed the connection without an answer",
+        f"http.post failed: {place} closed the connection without a response",
     )
     kind, message = await failure(script, "http.get(...)", peer.url)
     assert (kind, message) == ("protocol", f"http.get failed: {place} does not speak HTTP/1.1: bad status line")
     assert await failure(script, "http.client():get(...)", peer.url) == (
         "protocol",
-        f"client:get failed: the answer of {place} broke off",
+        f"client:get failed: the response from {place} is incomplete",
     )
 
 
@@ -242,7 +242,7 @@ async def test_an_answer_with_long_and_many_headers(script: Script, peer: Peer) 
     assert await script.run(code, peer.url) == ["ok", 100_000, "499"]
     assert await failure(script, "http.get(...)", peer.url) == (
         "protocol",
-        f"http.get failed: {place} answers with a header of more than 102400 bytes",
+        f"http.get failed: {place} sent a header of more than 102400 bytes",
     )
 
 
@@ -250,7 +250,7 @@ async def test_an_answer_that_is_not_as_its_encoding_says(script: Script, peer: 
     peer.answers = [answer_of(b"plain text", "Content-Encoding: gzip")]
     assert await failure(script, "http.get(...)", peer.url) == (
         "protocol",
-        f"http.get failed: the answer of {peer.url[7:]} cannot be decompressed",
+        f"http.get failed: the response from {peer.url[7:]} cannot be decompressed",
     )
 
 
@@ -266,7 +266,7 @@ async def test_a_timeout_closes_the_connection(script: Script, peer: Peer) -> No
     peer.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"]
     assert await failure(script, "http.get(..., { timeout = 0.2 })", peer.url) == (
         "timeout",
-        f"http.get failed: no complete answer from {peer.url[7:]} within 0.2 s",
+        f"http.get failed: no complete response from {peer.url[7:]} within 0.2 s",
     )
     await asyncio.wait_for(peer.ended.wait(), WAIT_TIMEOUT)
 
@@ -302,8 +302,8 @@ async def test_cancellation_closes_the_connection(script: Script, peer: Peer) ->
         ),
         (
             "http.post('http://x', 'a', {json = 1})",
-            "http.post: more than one body: give a body, or one of the options 'body', 'json', 'form', 'multipart' and"
-            " 'file'",
+            "http.post: the body argument and the options 'body', 'json', 'form', 'multipart' and 'file' are mutually"
+            " exclusive",
         ),
         ("http.request('A B', 'http://x')", "http.request: bad argument 'method' (an HTTP method expected, got 'A B')"),
         (
@@ -427,19 +427,19 @@ def test_the_parameters_of_a_path(path: str, route: str, parameters: dict[str, s
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("", "a path begins with '/'"),
-        ("x", "a path begins with '/'"),
-        ("*", "a path begins with '/'"),
-        ("/a*", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
-        ("/*/b", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
-        ("/a/**", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
-        ("/a/:", "a parameter is ':' and a name: '/items/:id'"),
-        ("/a/:b-c", "a parameter is ':' and a name: '/items/:id'"),
-        ("/a/:b*", "'*' matches the rest of a path, and is its last segment: '/files/*'"),
-        ("/a/{b}", "a parameter is written with a colon: '/items/:id'"),
-        ("/a?b=c", "a path has no query; the handler finds it in 'params'"),
-        ("/a%20b", "a path is written decoded"),
-        ("/:a/x/:a", "two parameters of one name"),
+        ("", "a path must begin with '/'"),
+        ("x", "a path must begin with '/'"),
+        ("*", "a path must begin with '/'"),
+        ("/a*", "'*' must be the last segment: '/files/*'"),
+        ("/*/b", "'*' must be the last segment: '/files/*'"),
+        ("/a/**", "'*' must be the last segment: '/files/*'"),
+        ("/a/:", "a parameter must be ':' and a name: '/items/:id'"),
+        ("/a/:b-c", "a parameter must be ':' and a name: '/items/:id'"),
+        ("/a/:b*", "'*' must be the last segment: '/files/*'"),
+        ("/a/{b}", "parameters are written with a colon: '/items/:id'"),
+        ("/a?b=c", "a path cannot contain a query; handlers receive query parameters in 'params'"),
+        ("/a%20b", "a path must not be percent-encoded"),
+        ("/:a/x/:a", "duplicate parameter name"),
     ],
 )
 def test_a_bad_route(path: str, problem: str) -> None:

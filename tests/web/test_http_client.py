@@ -166,7 +166,7 @@ async def test_a_multipart_form(script: Script, peer: Peer, tmp_path: Path) -> N
         ("{ name = 'a' }", "bad option 'multipart.1' (either 'body' or 'file' expected)"),
         (
             "{ name = 'a\\r\\nb', body = '' }",
-            "bad option 'multipart.1' (a quote, a line break or NUL in a name)",
+            "bad option 'multipart.1' (a name contains a quote, a line break or NUL)",
         ),
         ("{ body = 'a' }", "missing option 'multipart.1.name'"),
     ],
@@ -198,7 +198,7 @@ async def test_time_limits_by_phase(script: Script, peer: Peer) -> None:
     peer.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"]
     assert await failure(script, "http.get(..., { read_timeout = 0.2 })", peer.url) == (
         "timeout",
-        f"http.get failed: nothing from {place} for 0.2 s",
+        f"http.get failed: no data from {place} for 0.2 s",
     )
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,7 +219,7 @@ async def test_time_limits_by_phase(script: Script, peer: Peer) -> None:
 async def test_a_host_that_is_not_there(script: Script) -> None:
     kind, message = await failure(script, "http.get('http://nowhere.invalid/')")
     assert kind == "dns"
-    assert message.startswith("http.get failed: cannot find nowhere.invalid: ")
+    assert message.startswith("http.get failed: cannot resolve nowhere.invalid: ")
 
 
 async def test_a_client_keeps_cookies(script: Script, peer: Peer) -> None:
@@ -341,7 +341,7 @@ async def test_tls_goes_through_a_tunnel(script: Script, peer: Peer, monkeypatch
     kind, message = await failure(script, "http.get('https://away.invalid/')")
     assert (kind, message) == (
         "connect",
-        "http.get failed: the proxy does not connect to away.invalid:443: 403 Forbidden",
+        "http.get failed: the proxy refused to connect to away.invalid:443: 403 Forbidden",
     )
     assert peer.requests[0].startswith(b"CONNECT away.invalid:443 ")
     assert "proxy-authorization: Basic bWU6c2VjcmV0" in peer.headers()
@@ -416,7 +416,7 @@ async def test_a_compressed_answer_that_breaks_off_is_an_error(
 ) -> None:
     answer = answer_of(data[:-missing], f"Content-Encoding: {encoding}")
     peer.answers = [answer, answer]
-    broken = ("protocol", f"http.get failed: the answer of {peer.url[7:]} broke off")
+    broken = ("protocol", f"http.get failed: the response from {peer.url[7:]} is incomplete")
     assert await failure(script, "http.get(...)", peer.url) == broken
     call = "local url, path = ...; http.get(url, { save_to = path })"
     assert await failure(script, call, peer.url, str(tmp_path / "file")) == broken
@@ -464,7 +464,7 @@ async def test_a_body_has_a_limit_after_decompression(script: Script, peer: Peer
     place = peer.url[7:]
     assert await failure(script, "http.get(...)", peer.url) == (
         "too_large",
-        f"http.get failed: the answer of {place} has more than 104857600 bytes (option 'max_body')",
+        f"http.get failed: the response from {place} exceeds 104857600 bytes (option 'max_body')",
     )
     call = "http.client({ max_body = 4 }):get(...)"
     assert (await failure(script, call, peer.url))[0] == "too_large"
@@ -530,14 +530,14 @@ async def test_a_request_that_a_new_connection_loses_is_an_error(script: Script,
     peer.answers = [close_silently]
     kind, message = await failure(script, f"local url = ...; {call}", peer.url)
     assert kind == "protocol"
-    assert message.endswith("closed the connection without an answer")
+    assert message.endswith("closed the connection without a response")
     assert len(peer.requests) == 1
 
 
 async def test_a_request_whose_answer_has_begun_is_not_sent_again(script: Script, peer: Peer) -> None:
     peer.answers = [answer_of(b"first"), b"HTTP/1.1 200 OK\r\nConnection: close\r\n"]
     found = await failure(script, "local url = ...; http.get(url) http.post(url, 'x')", peer.url)
-    assert found == ("protocol", f"http.post failed: the answer of {peer.url[7:]} broke off")
+    assert found == ("protocol", f"http.post failed: the response from {peer.url[7:]} is incomplete")
     assert len(peer.requests) == 2
 
 
@@ -693,7 +693,7 @@ async def test_the_time_limit_is_for_all_redirects(script: Script, peer: Peer) -
 
     peer.answers = [wait] * 11
     kind, message = await failure(script, "http.get(..., { timeout = 0.5 })", peer.url)
-    assert (kind, message) == ("timeout", f"http.get failed: no complete answer from {peer.url[7:]} within 0.5 s")
+    assert (kind, message) == ("timeout", f"http.get failed: no complete response from {peer.url[7:]} within 0.5 s")
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])

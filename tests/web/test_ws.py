@@ -99,7 +99,7 @@ async def test_a_connection_that_breaks(script: Script) -> None:
 
     async with talking(vanish) as url:
         kind, message = await failure(script, "ws.connect(...):recv()", url)
-    assert (kind, message) == ("closed", f"ws.recv failed: {url[5:-1]} is gone")
+    assert (kind, message) == ("closed", f"ws.recv failed: {url[5:-1]} disconnected")
 
 
 async def test_receivers_take_turns(script: Script) -> None:
@@ -178,12 +178,12 @@ async def test_where_nobody_speaks_websocket(script: Script, peer: Peer) -> None
     assert caught.value.value == {
         "kind": "handshake",
         "status": 404,
-        "message": f"ws.connect failed: {url[5:]} answered 404, not with a WebSocket",
+        "message": f"ws.connect failed: invalid handshake response from {url[5:]} (status 404)",
     }
     peer.answers = [asyncio.sleep(WAIT_TIMEOUT)]
     assert await failure(script, "ws.connect(..., { timeout = 0.2 })", url) == (
         "timeout",
-        f"ws.connect failed: no complete answer from {url[5:]} within 0.2 s",
+        f"ws.connect failed: no complete response from {url[5:]} within 0.2 s",
     )
     for address, expected in (("ws://nowhere.invalid", "dns"), ("ws://127.0.0.1:1", "connect")):
         kind, message = await failure(script, "ws.connect(...)", address)
@@ -224,7 +224,7 @@ async def test_tls(script: Script, authority: trustme.CA, server_tls: ssl.SSLCon
         ("ws.send({}, 'x')", "ws.send: bad argument 'conn' (ws.Connection expected, got table)"),
         (
             "c:send('\\255')",
-            "conn:send: bad argument 'message' (UTF-8 text expected; {binary = true} sends bytes)",
+            "conn:send: bad argument 'message' (valid UTF-8 expected; use {binary = true} to send bytes)",
         ),
         ("c:send({})", "conn:send: bad argument 'message' (string expected, got table)"),
         ("c:close(5)", "conn:close: bad argument 'code' (1000 or 3000 to 4999 expected, got 5)"),

@@ -1,10 +1,16 @@
 """`http`: client and server.
 
-`options` holds the option tables, `headers` the way of headers and parameters. `client` sends `bodies` over a
-`transport` and its `connection`s, follows `redirects` and reads `contents` through `decoding`; `failures` explains what
-went wrong. `server` answers by `routes` over a `protocol`, with `files` and their `ranges`, streams `events`, and opens
-WebSockets by a `handshake`. `heads` is for both: where a message's head ends. Neither aiohttp nor what needs it is
-imported before the first request.
+`options.py` defines the option tables; `headers.py` converts headers and query parameters.
+
+The client: `client.py` sends requests, built by `request_body.py`, over connections configured by `transport.py` and
+implemented by `connection.py`. It follows redirects (`redirects.py`), decodes responses (`response_body.py`,
+`decoding.py`) and maps exceptions to Lua errors (`errors.py`). `guard.py` enforces permissions.
+
+The server: `server.py` dispatches requests by `routes.py` on connections of `protocol.py`. It sends complete responses
+(`responses.py`), files (`files.py`, `ranges.py`) and server-sent events (`events.py`), and accepts WebSockets
+(`handshake.py`).
+
+aiohttp, and the modules that need it, are imported on the first request.
 """
 
 from __future__ import annotations
@@ -27,17 +33,17 @@ library = Library(
     "http",
     """HTTP client and server.
 
-    A table body is sent as JSON with its content type, a string as it is and without one; a header that the caller
-    gives replaces the one that would be sent, `Cookie` included. The client itself says how long a body is: it leaves
-    out a `Content-Length` of the caller's, and sends the body in chunks for `["Transfer-Encoding"] = "chunked"`.
-    Connections are kept and used again; a request that one of them loses, because the server has closed it, is sent
-    again over a new one when nothing of the answer has come. Answers in gzip, deflate, br and zstd are decompressed.
-    The environment's proxies (`http_proxy`, `https_proxy`, `no_proxy`) are used, though not for this machine itself.
+    A table body is sent as JSON with a JSON content type; a string body is sent unchanged, without a content type.
+    Headers of the caller replace the default ones, including `Cookie`. The client computes `Content-Length` itself and
+    ignores one in `headers`; `["Transfer-Encoding"] = "chunked"` sends the body in chunks. Connections are pooled. If
+    the server closes a pooled connection before it sends any part of a response, the request is sent again on a new
+    connection. Responses in gzip, deflate, br and zstd are decompressed. The proxies of the environment (`http_proxy`,
+    `https_proxy`, `no_proxy`) are used, except for loopback addresses.
 
-    Only a failed connection raises an error; HTTP error statuses are returned. The error's `kind` is "dns"
-    (no such host), "connect" (connection refused, also by a proxy), "tls", "timeout", "redirect" (too many, or to
-    something that is not HTTP), "too_large" (a body of more than `max_body` bytes), or "protocol" (the answer broke
-    off, or is not HTTP). After "dns", "connect" and "tls" the server has not seen the request.
+    HTTP error statuses are returned, not raised; only a failed request raises an error. The error's `kind` is "dns"
+    (no such host), "connect" (connection refused, also by a proxy), "tls", "timeout", "redirect" (too many redirects,
+    or one to a non-HTTP URL), "too_large" (a body of more than `max_body` bytes), or "protocol" (the response is
+    incomplete or not valid HTTP). After "dns", "connect" and "tls" the server has not received the request.
     """,
     callbacks={
         "http.serve.routes": "fun(request: http.Request): http.Reply",
@@ -69,7 +75,7 @@ async def get(host: Host, url: str, options: RequestOptions | None = None) -> Re
 
     Args:
         url: An absolute URL.
-        options: How to send it.
+        options: Options of the request.
     """
     return await _send(host, "http.get", "GET", url, None, options)
 
@@ -82,8 +88,8 @@ async def post(
 
     Args:
         url: An absolute URL.
-        body: A string to send as it is, or a table to send as JSON.
-        options: How to send it.
+        body: A string to send unchanged, or a table to send as JSON.
+        options: Options of the request.
     """
     return await _send(host, "http.post", "POST", url, body, options)
 
@@ -96,8 +102,8 @@ async def put(
 
     Args:
         url: An absolute URL.
-        body: A string to send as it is, or a table to send as JSON.
-        options: How to send it.
+        body: A string to send unchanged, or a table to send as JSON.
+        options: Options of the request.
     """
     return await _send(host, "http.put", "PUT", url, body, options)
 
@@ -110,8 +116,8 @@ async def patch(
 
     Args:
         url: An absolute URL.
-        body: A string to send as it is, or a table to send as JSON.
-        options: How to send it.
+        body: A string to send unchanged, or a table to send as JSON.
+        options: Options of the request.
     """
     return await _send(host, "http.patch", "PATCH", url, body, options)
 
@@ -122,7 +128,7 @@ async def delete(host: Host, url: str, options: RequestOptions | None = None) ->
 
     Args:
         url: An absolute URL.
-        options: How to send it.
+        options: Options of the request.
     """
     return await _send(host, "http.delete", "DELETE", url, None, options)
 
@@ -134,14 +140,14 @@ async def request(host: Host, method: str, url: str, options: RequestOptions | N
     Args:
         method: The HTTP method.
         url: An absolute URL.
-        options: How to send it; its body is an option too.
+        options: Options of the request, including its body.
     """
     return await _send(host, "http.request", method.upper(), url, None, options)
 
 
 @library.handle
 class Client:
-    """Requests that share options, such as headers, a time-out and trusted certificates."""
+    """A client whose requests share options, such as headers, a timeout and trusted certificates."""
 
     lua_name: ClassVar[str] = "http.Client"
     lua_needs: ClassVar[Needs] = NET_URL
@@ -161,7 +167,7 @@ class Client:
         return client.send(self._host, title, method, url, body, options, self._defaults, self._session)
 
     def release(self) -> None:
-        """Lua has collected the handle."""
+        """Release the session after Lua has collected the handle."""
         if self._session is not None:
             self._session.detach()
 
@@ -171,7 +177,7 @@ class Client:
 
         Args:
             url: An absolute URL.
-            options: How to send it; what it leaves out is as the client's options say.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:get", "GET", url, None, options)
 
@@ -181,8 +187,8 @@ class Client:
 
         Args:
             url: An absolute URL.
-            body: A string to send as it is, or a table to send as JSON.
-            options: How to send it; what it leaves out is as the client's options say.
+            body: A string to send unchanged, or a table to send as JSON.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:post", "POST", url, body, options)
 
@@ -192,8 +198,8 @@ class Client:
 
         Args:
             url: An absolute URL.
-            body: A string to send as it is, or a table to send as JSON.
-            options: How to send it; what it leaves out is as the client's options say.
+            body: A string to send unchanged, or a table to send as JSON.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:put", "PUT", url, body, options)
 
@@ -205,8 +211,8 @@ class Client:
 
         Args:
             url: An absolute URL.
-            body: A string to send as it is, or a table to send as JSON.
-            options: How to send it; what it leaves out is as the client's options say.
+            body: A string to send unchanged, or a table to send as JSON.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:patch", "PATCH", url, body, options)
 
@@ -216,7 +222,7 @@ class Client:
 
         Args:
             url: An absolute URL.
-            options: How to send it; what it leaves out is as the client's options say.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:delete", "DELETE", url, None, options)
 
@@ -227,17 +233,17 @@ class Client:
         Args:
             method: The HTTP method.
             url: An absolute URL.
-            options: How to send it; what it leaves out is as the client's options say.
+            options: Options of the request; they override those of the client.
         """
         return await self._send("client:request", method.upper(), url, None, options)
 
 
 @library.function(name="client", needs=NOTHING)
 def make_client(host: Host, options: ClientOptions | None = None) -> Client:
-    """Make a client: the same functions as methods, with options that all its requests share.
+    """Return a client, which has these functions as methods and applies its options to all its requests.
 
     Args:
-        options: What its requests use unless they say otherwise.
+        options: Defaults for the client's requests.
     """
     from assay.builtins.http import client
 
@@ -248,28 +254,33 @@ def make_client(host: Host, options: ClientOptions | None = None) -> Client:
 
 @library.function(needs=LISTEN)
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | None = None) -> None:
-    """Answer requests until cancelled or until the process is asked to end; handlers run concurrently.
+    """Serve requests until cancelled or until the process is asked to end. Handlers run concurrently.
 
-    A handler gets `{method, path, raw_path, body, headers, query, params, path_params}`: `path` percent-decoded,
-    `raw_path` as it came, header names in lower case, `query` as it came, its parameters decoded in `params`, those of
-    the route's path in `path_params`. It returns `{status = 200, body, json,
-    headers}`; or `{sse = function(send)}`, which sends events, `send{data = …, event = …, id = …, retry = …}`, until it
-    returns; or `{ws = function(conn)}`, which talks over a WebSocket (see `ws`) until it returns. A header
-    `Sec-WebSocket-Protocol` beside `ws` is the subprotocol, or an array of them, that the handler speaks; one that the
-    client offers is taken. An error in a handler is a 500 and a log line. A handler whose client goes is cancelled
-    (after `half_close_timeout`, if the client may still be there): what it waits for raises an error of kind
-    "cancelled"; the function of a WebSocket is not; `recv` and `send` report it. Without a handler the answer is
-    404, or 405 when another method has one.
+    A handler receives `{method, path, raw_path, body, headers, query, params, path_params}`: `path` is
+    percent-decoded, `raw_path` and `query` are as received, header names are in lower case, `params` holds the decoded
+    query parameters and `path_params` the parameters of the route's path. It returns one of:
 
-    On SIGTERM and SIGINT the server accepts no more, streams end, WebSockets are closed with code 1001, handlers get
-    `shutdown_timeout` to end, and then `http.serve` returns; a second signal ends the process at once.
+    - `{status = 200, body, json, headers}`;
+    - `{sse = function(send)}`, which sends events with `send{data = …, event = …, id = …, retry = …}` until the
+      function returns;
+    - `{ws = function(conn)}`, which uses a WebSocket (see `ws`) until the function returns. The header
+      `Sec-WebSocket-Protocol` of such a reply is the subprotocol, or an array of the subprotocols, that the handler
+      supports; the server chooses one that the client offers.
+
+    An error in a handler is logged and sent as status 500. A path without a handler is answered with 404, or with 405
+    if another method has a handler. When a client disconnects, its handler is cancelled (after `half_close_timeout` if
+    the client may still be reading): the call that it waits for raises an error of kind "cancelled". A WebSocket's
+    function is not cancelled; its `recv` and `send` report the disconnect.
+
+    On SIGTERM and SIGINT the server stops accepting connections, ends streams, closes WebSockets with code 1001, gives
+    handlers `shutdown_timeout` to end, and then `http.serve` returns; a second signal ends the process at once.
 
     Args:
         port: The port to listen on; 0 picks a free one. The global `_SERVER_PORT` is set to it.
-        routes: Method → path → handler, or `{static = "folder"}`. In a path, ":id" matches one segment, and "*" at the
-            end all of the rest: "/items/:id/*" has `path_params.id` and `path_params["*"]`. Of several routes that
-            match, segment by segment a fixed one beats a parameter, which beats "*".
-        options: How to serve.
+        routes: Method → path → handler, or `{static = "folder"}`. In a path, ":id" matches one segment, and a final "*"
+            the rest: "/items/:id/*" sets `path_params.id` and `path_params["*"]`. If several routes match, a literal
+            segment takes precedence over a parameter, and a parameter over "*".
+        options: Options of the server.
     """
     from assay.builtins.http import server
 

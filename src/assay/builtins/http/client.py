@@ -1,4 +1,4 @@
-"""The client side of `http`, on one aiohttp session per host so that connections are kept."""
+"""The HTTP client. All requests of a host share one aiohttp session and its connection pool."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from assay.builtins.http import bodies, guard, redirects, transport
+from assay.builtins.http import guard, redirects, request_body, transport, urls
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.connection import LostConnectionError, Request, can_be_sent_again
-from assay.builtins.http.contents import MAX_BODY, Content
-from assay.builtins.http.failures import FAILURES, failure
+from assay.builtins.http.connection import LostConnectionError, Request, is_retryable
+from assay.builtins.http.errors import CLIENT_EXCEPTIONS, lua_error
 from assay.builtins.http.options import RequestOptions, Response, SharedOptions
 from assay.builtins.http.redirects import Hop
+from assay.builtins.http.response_body import MAX_BODY, ResponseBody
 from assay.builtins.websocket.sockets import ClientSocket
 from assay.errors import BuiltinError, ErrorObject
 from assay.lua.host import Host
@@ -26,9 +26,9 @@ from assay.permissions import EVERYTHING, Permissions
 from assay.version import __version__
 
 MAX_HEADER = 100 * 1024
-"""Bytes that a line of an answer's head may have: as many as curl takes."""
+"""Maximum length of a line of a response's head, in bytes; the limit of curl."""
 MAX_HEADERS = 1000
-_NOTHING = RequestOptions()
+_DEFAULTS = RequestOptions()
 _NO_FILES = nullcontext()
 
 
@@ -38,77 +38,81 @@ async def send(
     method: str,
     url: str,
     body: bytes | Json | None,
-    given: RequestOptions | None,
+    request_options: RequestOptions | None,
     defaults: SharedOptions | None = None,
-    over: aiohttp.ClientSession | None = None,
+    client_session: aiohttp.ClientSession | None = None,
 ) -> Response:
-    """Send a request and read the whole response.
+    """Send a request, follow its redirects and read the response.
 
     Args:
-        host: Whose connections to use.
+        host: The host whose connections to use.
         title: The function's name in errors.
         method: The HTTP method.
         url: An absolute URL.
-        body: A string as it is, or JSON; the options may have one instead.
-        given: The request's options.
-        defaults: The options of its client.
-        over: The session of its client; the host's if left out.
+        body: A string or JSON; the body may also be one of the options.
+        request_options: The request's options.
+        defaults: The options of the client.
+        client_session: The session of the client; that of the host by default.
     """
     if not header_tables.is_token(method):
         raise BuiltinError(f"bad argument 'method' (an HTTP method expected, got {method!r})")
-    options = _NOTHING if given is None and defaults is None else guard.admit(_merge(defaults, given), host.permissions)
-    limits = transport.limits(options)
+    options = _DEFAULTS
+    if request_options is not None or defaults is not None:
+        options = guard.admit(_merge(defaults, request_options), host.permissions)
+    timeouts = transport.timeouts(options)
     _check_numbers(options)
-    most = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
-    hop = _first(method, parse(url), options, with_body=body is not None or options is not _NOTHING)
-    time_left, began, followed = limits.for_aiohttp(), time.monotonic(), 0
+    max_redirects = redirects.MAX_REDIRECTS if options.max_redirects is None else options.max_redirects
+    hop = _first_hop(method, urls.parse(url), options, with_body=body is not None or options is not _DEFAULTS)
+    remaining, started, followed = timeouts.for_aiohttp(), time.monotonic(), 0
     try:
         while True:
             try:
-                found = await _exchange(over or session(host), hop, body, options, time_left, host.permissions)
+                result = await _exchange(
+                    client_session or session(host), hop, body, options, remaining, host.permissions
+                )
             except LostConnectionError as error:
-                if not can_be_sent_again(error):
+                if not is_retryable(error):
                     raise
             else:
-                if not isinstance(found, redirects.Redirect):
-                    return found
+                if not isinstance(result, redirects.Redirect):
+                    return result
                 followed += 1
-                if followed > most:
-                    place = parse(url)
-                    text = f"{title} failed: more than {most} redirects from {place.host}:{place.port}"
+                if followed > max_redirects:
+                    origin = urls.parse(url)
+                    text = f"{title} failed: more than {max_redirects} redirects from {origin.host}:{origin.port}"
                     raise ErrorObject(text, kind="redirect")
-                hop = redirects.following(hop, found, options.private_headers or ())
-            time_left = limits.left(time.monotonic() - began)
-    except FAILURES as error:
-        raise failure(title, hop.url, limits, error) from error
+                hop = redirects.next_hop(hop, result, options.private_headers or ())
+            remaining = timeouts.remaining(time.monotonic() - started)
+    except CLIENT_EXCEPTIONS as error:
+        raise lua_error(title, hop.url, timeouts, error) from error
 
 
 async def _exchange(
-    over: aiohttp.ClientSession,
+    client_session: aiohttp.ClientSession,
     hop: Hop,
     body: bytes | Json | None,
     options: RequestOptions,
-    time_left: aiohttp.ClientTimeout,
+    timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     permissions: Permissions,
 ) -> Response | redirects.Redirect:
-    """Send one request, and read its answer unless it is a redirect to follow."""
+    """Send one request, and read the response unless it is a redirect to follow."""
     with ExitStack() if hop.with_body else _NO_FILES as files:
-        content = {"headers": hop.headers} if files is None else _content(hop, body, options, files)
-        async with over.request(
+        content = {"headers": hop.headers} if files is None else _body_arguments(hop, body, options, files)
+        async with client_session.request(
             hop.method,
             hop.url,
-            timeout=time_left,
+            timeout=timeout,
             allow_redirects=False,
             ssl=transport.tls(options.verify, options.ca_cert, permissions),
             **content,
         ) as response:
-            redirect = None if options.follow_redirects is False else redirects.of(response)
-            return await _answer(response, options, permissions) if redirect is None else redirect
+            redirect = None if options.follow_redirects is False else redirects.from_response(response)
+            return await _read(response, options, permissions) if redirect is None else redirect
 
 
-def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
-    """Return aiohttp's arguments for the body, and the headers with its type."""
-    data, content_type = bodies.to_send(body, options, files)
+def _body_arguments(hop: Hop, body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> dict[str, Any]:
+    """Return aiohttp's arguments for the body and the headers."""
+    data, content_type = request_body.build(body, options, files)
     headers = hop.headers
     if content_type is not None and hdrs.CONTENT_TYPE not in headers:
         headers = headers.copy()
@@ -116,12 +120,12 @@ def _content(hop: Hop, body: bytes | Json | None, options: RequestOptions, files
     return {"data": data, "headers": headers, "chunked": True if hop.chunked and data is not None else None}
 
 
-def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> Hop:
-    """Return the request that the caller asks for."""
+def _first_hop(method: str, url: URL, options: RequestOptions, with_body: bool) -> Hop:
+    """Return the first request of the chain."""
     if options.query:
         url = url.extend_query(list(header_tables.pairs(options.query)))
-    headers = header_tables.to_send(options.headers)
-    # How long the body is the client knows itself; two opinions in one request would let others smuggle a second one.
+    headers = header_tables.to_multidict(options.headers)
+    # A Content-Length that contradicts the body would allow request smuggling, so only the client sets it.
     headers.popall(hdrs.CONTENT_LENGTH, None)
     encoding = ", ".join(headers.popall(hdrs.TRANSFER_ENCODING, [])).lower()
     if encoding not in ("", "chunked"):
@@ -129,7 +133,7 @@ def _first(method: str, url: URL, options: RequestOptions, with_body: bool) -> H
     cookies = headers.popall(hdrs.COOKIE, None)
     if cookies is not None:
         headers[hdrs.COOKIE] = "; ".join(cookies)
-    return redirects.first(method, url, headers, with_body, chunked=encoding != "")
+    return redirects.first_hop(method, url, headers, with_body, chunked=encoding != "")
 
 
 def _check_numbers(options: SharedOptions) -> None:
@@ -138,27 +142,27 @@ def _check_numbers(options: SharedOptions) -> None:
             raise BuiltinError(f"bad option '{name}' (0 or more expected, got {value})")
 
 
-async def _answer(response: aiohttp.ClientResponse, options: RequestOptions, permissions: Permissions) -> Response:
-    limit = options.max_body
+async def _read(response: aiohttp.ClientResponse, options: RequestOptions, permissions: Permissions) -> Response:
+    max_body = options.max_body
     if options.save_to is not None and 200 <= response.status < 300:
-        content = Content(response, limit)
-        saved = await content.save(options.save_to, permissions)
-        return _table(response, b"", saved, decoded=content.decoded and saved > 0)
-    content = Content(response, MAX_BODY if limit is None else limit)
-    body = await content.read()
-    return _table(response, body, None, decoded=content.decoded and body != b"")
+        body = ResponseBody(response, max_body)
+        saved = await body.save(options.save_to, permissions)
+        return _table(response, b"", saved, decoded=body.decoded and saved > 0)
+    body = ResponseBody(response, MAX_BODY if max_body is None else max_body)
+    content = await body.read()
+    return _table(response, content, None, decoded=body.decoded and content != b"")
 
 
 def check(options: SharedOptions, permissions: Permissions) -> None:
-    """Raise BuiltinError for defaults that no request could use, and DeniedError."""
-    header_tables.to_send(options.headers)
+    """Check the options of a client. Raise BuiltinError if one is invalid, or DeniedError."""
+    header_tables.to_multidict(options.headers)
     _check_numbers(options)
-    transport.limits(options)
+    transport.timeouts(options)
     transport.tls(options.verify, options.ca_cert, permissions)
 
 
 def session(host: Host, right: guard.Right = "net") -> aiohttp.ClientSession:
-    """The session of the host, whose connections all others share. A policy says for each right where they may lead."""
+    """Return the host's session. Under a policy there is one for each right, because each has its own allowed hosts."""
     name = f"http.{right}" if host.permissions.restricts else "http"
     kept = host.kept.get(name)
     if kept is None:
@@ -167,12 +171,12 @@ def session(host: Host, right: guard.Right = "net") -> aiohttp.ClientSession:
 
 
 def new_session(permissions: Permissions = EVERYTHING, right: guard.Right = "net") -> aiohttp.ClientSession:
-    """A session with connections of its own, which keeps no cookies."""
+    """Return a session with a separate connection pool and without cookies."""
     return _open(guard.connector(permissions, right), aiohttp.DummyCookieJar())
 
 
 def session_with_cookies(host: Host) -> aiohttp.ClientSession:
-    """A session of its own that keeps cookies."""
+    """Return a session that shares the host's connections and has its own cookies."""
     connector = session(host).connector
     assert connector is not None
     return _open(connector, aiohttp.CookieJar(unsafe=True), connector_owner=False)  # cookies of IP addresses too
@@ -196,11 +200,11 @@ def _open(
     )
 
 
-def _merge(defaults: SharedOptions | None, given: RequestOptions | None) -> RequestOptions:
-    given = given or RequestOptions()
+def _merge(defaults: SharedOptions | None, options: RequestOptions | None) -> RequestOptions:
+    options = options or RequestOptions()
     if defaults is None:
-        return given
-    merged = {field.name: getattr(given, field.name) for field in fields(given)}
+        return options
+    merged = {field.name: getattr(options, field.name) for field in fields(options)}
     for field in fields(SharedOptions):
         value = getattr(defaults, field.name)
         if merged[field.name] is None:
@@ -208,19 +212,9 @@ def _merge(defaults: SharedOptions | None, given: RequestOptions | None) -> Requ
         elif field.name == "query" and value is not None:
             merged["query"] = value | merged["query"]
         elif field.name == "headers" and value is not None:
-            own = {name.lower() for name in merged["headers"]}
-            merged["headers"] |= {name: item for name, item in value.items() if name.lower() not in own}
+            overridden = {name.lower() for name in merged["headers"]}
+            merged["headers"] |= {name: item for name, item in value.items() if name.lower() not in overridden}
     return RequestOptions(**merged)
-
-
-def parse(url: str) -> URL:
-    try:
-        target = URL(url)
-        if target.scheme in ("http", "https") and target.host and target.port is not None:
-            return target
-    except ValueError:
-        pass
-    raise BuiltinError(f"bad argument 'url' (an http:// or https:// URL expected, got {url!r})")
 
 
 def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None, *, decoded: bool) -> Response:
@@ -229,7 +223,7 @@ def _table(response: aiohttp.ClientResponse, content: bytes, saved: int | None, 
         del headers[b"content-encoding"]
         headers.pop(b"content-length", None)
     if saved is None and b"set-cookie" not in headers:
-        # The usual answer, in the form that crosses fastest.
+        # The common case, in the form that is converted to Lua fastest.
         return cast(Response, Record({b"status": response.status, b"body": content}, {b"headers": headers}))
     table: dict[str, Any] = {name.decode("latin-1"): text_or_bytes(value) for name, value in headers.items()}
     cookies = [text_or_bytes(value) for name, value in response.raw_headers if name.lower() == b"set-cookie"]

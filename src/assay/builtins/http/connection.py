@@ -1,4 +1,4 @@
-"""The client's connections: what comes behind an answer, and requests that a kept connection has lost."""
+"""The client's connections, which tolerate surplus bytes after a response and identify retryable requests."""
 
 from __future__ import annotations
 
@@ -19,57 +19,58 @@ from assay.builtins.http.heads import HeadFinder
 from assay.builtins.websocket.frames import FrameGuard
 
 CONTINUE_TIMEOUT = 1.0
-"""Seconds to wait for a "100 Continue"; then the body is sent without it, as curl does."""
+"""Time to wait for a "100 Continue" before the body is sent without it, as curl does, in seconds."""
 
 
 class LostConnectionError(aiohttp.ClientConnectionError):
-    """A connection that ended before the head of the answer was complete.
+    """The connection ended before the head of the response was complete.
 
-    Not aiohttp's own errors, upon which it sends some requests again, over new connections too, and never a POST.
+    It replaces aiohttp's own exceptions, for which aiohttp itself retries some requests, also on new connections, but
+    never a POST.
 
     Attributes:
-        heard: Whether something of the answer had come.
-        kept: Whether the connection had been used before; so the server may have closed it before the request came,
-            which can be sent again when nothing was heard.
+        response_started: True if part of a response had arrived.
+        reused: True if the connection had been used before, so that the server may have closed it before it received
+            the request.
     """
 
     def __init__(self, protocol: Protocol, error: BaseException) -> None:
         super().__init__(*error.args)
-        self.heard = protocol.heard
-        self.kept = protocol.requests > 1
+        self.response_started = protocol.response_started
+        self.reused = protocol.requests > 1
         self.__cause__ = error
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections as below."""
+    """A connector that makes connections with Protocol."""
 
     def __init__(self, resolver: AbstractResolver | None = None) -> None:
         super().__init__(limit=0, resolver=resolver)
-        self._factory: Any = lambda: Protocol(asyncio.get_running_loop())  # aiohttp has no other place for it
+        self._factory: Any = lambda: Protocol(asyncio.get_running_loop())  # aiohttp has no public option for it
 
 
 class Protocol(ResponseHandler):
     """One connection.
 
     Attributes:
-        requests: How many were sent over it.
-        heard: Whether something has come since the last one.
+        requests: Number of requests sent.
+        response_started: True if data has arrived since the last request.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.requests = 0
-        self.heard = False
+        self.response_started = False
 
     def set_response_params(self, **options: Any) -> None:
-        """Prepare for the answer to the next request."""
-        self.heard = False
+        """Prepare for the response to the next request."""
+        self.response_started = False
         self.requests += 1
         super().set_response_params(**options)
-        self._parser: Any = _AnswerParser(self, self._parser)
+        self._parser: Any = _ResponseParser(self, self._parser)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """End the wait for an answer."""
+        """Fail the wait for a response."""
         if isinstance(
             exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError
         ):
@@ -78,34 +79,34 @@ class Protocol(ResponseHandler):
         super().set_exception(exc, *cause)
 
     def set_parser(self, parser: Any, payload: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """Speak WebSocket from now on."""
+        """Switch to WebSocket."""
         super().set_parser(FrameGuard(parser, payload, masked=False), payload, data_received_cb)
 
     def drop(self) -> None:
-        """Close the connection behind the answer, whose rest may still be read."""
+        """Close the connection; the response received so far can still be read."""
         self.force_close()
         self.close()
 
 
-class _AnswerParser:
-    """aiohttp's parser up to the end of one answer.
+class _ResponseParser:
+    """Wraps aiohttp's parser for one response.
 
-    Bytes behind it (a body after a 204 or a HEAD, more than Content-Length) do not spoil the answer, but its connection
-    is not used again.
+    Surplus bytes (a body after a 204 or a HEAD, more than Content-Length) do not invalidate the response, but the
+    connection is not reused.
     """
 
-    __slots__ = ("_heads", "_left", "_parser", "_payload", "_protocol")
+    __slots__ = ("_heads", "_parser", "_payload", "_protocol", "_remaining")
 
     def __init__(self, protocol: Protocol, parser: Any) -> None:
         self._protocol = protocol
         self._parser = parser
         self._heads: HeadFinder | None = None
-        self._payload: Any = None  # of the answer, once its head has come
-        self._left: int | None = None
+        self._payload: Any = None  # set when the head of the final response has arrived
+        self._remaining: int | None = None  # bytes of the body, if Content-Length is known
 
     def feed_data(self, data: bytes) -> tuple[list[Any], bool, bytes]:
-        """Parse what has arrived; returns messages, whether the protocol changes, and what belongs to the other one."""
-        self._protocol.heard = True
+        """Parse received data; return messages, true if the protocol is upgraded, and the data for the new protocol."""
+        self._protocol.response_started = True
         if self._payload is not None:
             self._feed_body(data)
             return [], False, b""
@@ -113,13 +114,13 @@ class _AnswerParser:
         self._heads = self._heads or HeadFinder()
         while True:
             head, data = self._heads.split(data)
-            found, upgraded, tail = self._parser.feed_data(head)
-            for message, payload in found:
+            parsed, upgraded, tail = self._parser.feed_data(head)
+            for message, payload in parsed:
                 messages.append((message, payload))
                 if message.code >= 200:
                     self._begin(message, payload)
             if upgraded and messages:
-                messages[-1] = _upgrading(messages[-1][0]), messages[-1][1]
+                messages[-1] = _with_plain_upgrade(messages[-1][0]), messages[-1][1]
                 return messages, True, tail + data
             if self._payload is not None:
                 if data:
@@ -132,14 +133,14 @@ class _AnswerParser:
         self._payload = payload
         length = message.headers.get(hdrs.CONTENT_LENGTH)
         if length is not None and not message.chunked and length.isdecimal():
-            self._left = int(length)
+            self._remaining = int(length)
 
     def _feed_body(self, data: bytes) -> None:
         surplus = b""
-        if self._left is not None:
-            if len(data) > self._left:
-                data, surplus = data[: self._left], data[self._left :]
-            self._left -= len(data)
+        if self._remaining is not None:
+            if len(data) > self._remaining:
+                data, surplus = data[: self._remaining], data[self._remaining :]
+            self._remaining -= len(data)
         if self._payload.is_eof():
             surplus = data or surplus
         else:
@@ -153,18 +154,18 @@ class _AnswerParser:
             self._protocol.drop()
 
     def feed_eof(self) -> Any:
-        """The connection has ended."""
+        """Handle the end of the connection."""
         if self._payload is not None and self._payload.is_eof():
             return None
         return self._parser.feed_eof()
 
     def pause_reading(self) -> None:
-        """Stop behind the piece of the body that is being fed."""
+        """Pause after the current chunk of the body."""
         self._parser.pause_reading()
 
 
-def _upgrading(message: RawResponseMessage) -> RawResponseMessage:
-    """The head of an answer that changes the protocol, with the one Connection header that aiohttp accepts."""
+def _with_plain_upgrade(message: RawResponseMessage) -> RawResponseMessage:
+    """Return an upgrade response with "Connection: upgrade" alone, the only value that aiohttp accepts."""
     tokens = [token.strip().lower() for token in message.headers.get(hdrs.CONNECTION, "").split(",")]
     if "upgrade" not in tokens:
         return message
@@ -184,10 +185,10 @@ def _upgrading(message: RawResponseMessage) -> RawResponseMessage:
 
 
 class Request(transport.Request):
-    """A request over such a connection."""
+    """A request on a connection of Protocol."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Send it."""
+        """Send the request."""
         try:
             return await super().send(conn)
         except aiohttp.ClientConnectionResetError as error:
@@ -197,26 +198,26 @@ class Request(transport.Request):
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        """Send the body, after a "100 Continue" if the caller asks for one."""
-        protocol, expected = conn.protocol, self._continue
-        waiting = None
-        if expected is not None:
-            waiting = self.loop.call_later(CONTINUE_TIMEOUT, _allow, expected)
+        """Send the body, after "100 Continue" or CONTINUE_TIMEOUT if the request expects it."""
+        protocol, continued = conn.protocol, self._continue
+        timer = None
+        if continued is not None:
+            timer = self.loop.call_later(CONTINUE_TIMEOUT, _set_true, continued)
         try:
             await super().write_bytes(writer, conn, content_length)
         except ConnectionError as error:
             if protocol is not None:
                 protocol.set_exception(aiohttp.ClientOSError(*error.args), error)
         finally:
-            if waiting is not None:
-                waiting.cancel()
+            if timer is not None:
+                timer.cancel()
 
 
-def _allow(expected: asyncio.Future[bool]) -> None:
-    if not expected.done():
-        expected.set_result(True)
+def _set_true(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(True)
 
 
-def can_be_sent_again(error: Exception) -> bool:
-    """Return true if a request failed because the server had closed a kept connection."""
-    return isinstance(error, LostConnectionError) and error.kept and not error.heard
+def is_retryable(error: Exception) -> bool:
+    """Return true if a reused connection was lost before any part of the response arrived."""
+    return isinstance(error, LostConnectionError) and error.reused and not error.response_started

@@ -1,4 +1,7 @@
-"""Content encodings of answers, undone piece by piece: no small answer becomes a large piece of memory at once."""
+"""Incremental decoders for content encodings.
+
+They emit bounded chunks, so that a small compressed body cannot exhaust memory.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,31 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-PIECE = 1 << 18
+CHUNK_SIZE = 1 << 18
 MAX_ENCODINGS = 5
-"""How many encodings an answer may have one over the other; as many as curl takes."""
+"""Maximum number of encodings applied to one response; the limit of curl."""
 
 
 class DecodingError(Exception):
-    """A body that is not as its encoding says."""
+    """A body is not valid in its content encoding."""
 
 
 class IncompleteError(Exception):
-    """A body that breaks off."""
+    """A body ends before its encoded stream does."""
 
 
 class Decoder(Protocol):
-    """Undoes one encoding."""
+    """Decoder of one content encoding."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` becomes, in pieces of a bounded size."""
+        """Decode `data`; yield the output in chunks of bounded size. Raise DecodingError."""
 
     def finish(self) -> None:
-        """Raise IncompleteError when something has been fed and its end is missing."""
+        """Raise IncompleteError if the data fed so far ends within a stream."""
 
 
 class _Zlib:
-    """gzip, of one member or several, and deflate, with zlib's header or without."""
+    """gzip with one or more members, and deflate with or without zlib's header."""
 
     def __init__(self, gzip: bool) -> None:
         self._gzip = gzip
@@ -44,29 +47,29 @@ class _Zlib:
                 data = self._begin(data)
                 continue
             try:
-                yield from self._pieces(data)
+                yield from self._decompress(data)
             except zlib.error as error:
                 raise DecodingError(str(error)) from None
             data = self._stream.unused_data
 
     def _begin(self, data: bytes) -> bytes:
-        """Begin the stream, or one that follows another; returns what is left to feed."""
+        """Begin the first or the next stream; return the data to feed to it."""
         if self._stream is not None:
             data = data.lstrip(b"\0")
             if not self._gzip or (data and data[0] != 0x1F):
-                self._surplus = True  # what else is behind a stream is left out, as gzip does
+                self._surplus = True  # ignore data after the last member, as gzip does
             if self._surplus or not data:
                 return b""
         if self._gzip:
             self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        else:  # deflate should have zlib's header, and often has none
+        else:  # deflate should have zlib's header, but some servers omit it
             self._stream = zlib.decompressobj(zlib.MAX_WBITS if data[0] & 0xF == 8 else -zlib.MAX_WBITS)
         return data
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
         stream = self._stream
-        while not stream.eof and (piece := stream.decompress(data, PIECE)):
-            yield piece
+        while not stream.eof and (chunk := stream.decompress(data, CHUNK_SIZE)):
+            yield chunk
             data = stream.unconsumed_tail
 
     def finish(self) -> None:
@@ -86,12 +89,12 @@ class _Brotli:
         self._begun = self._begun or bool(data)
         while not self._stream.is_finished():
             try:
-                piece = self._stream.process(data, output_buffer_limit=PIECE)
+                chunk = self._stream.process(data, output_buffer_limit=CHUNK_SIZE)
             except self._error as error:
                 raise DecodingError(str(error)) from None
             data = b""
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             elif self._stream.can_accept_more_data():
                 return
 
@@ -101,7 +104,7 @@ class _Brotli:
 
 
 class _Zstd:
-    """zstd, of one frame or several."""
+    """zstd with one or more frames."""
 
     def __init__(self) -> None:
         if sys.version_info >= (3, 14):
@@ -123,11 +126,11 @@ class _Zstd:
                 self._stream = self._make()
             self._begun = True
             try:
-                piece = self._stream.decompress(data, PIECE)
+                chunk = self._stream.decompress(data, CHUNK_SIZE)
             except self._error as error:
                 raise DecodingError(str(error)) from None
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             data = self._stream.unused_data if self._stream.eof else b""
 
     def finish(self) -> None:
@@ -145,7 +148,9 @@ _MAKERS: dict[str, Any] = {
 
 
 def decoders(header: str) -> list[Decoder] | None:
-    """Return what undoes a Content-Encoding, the outermost first; None when one of its encodings is unknown.
+    """Return the decoders for a Content-Encoding header, outermost first; None if one of the encodings is unknown.
+
+    Raise DecodingError for more than MAX_ENCODINGS.
 
     Args:
         header: The header's value, such as "gzip" or "deflate, gzip".
@@ -159,9 +164,9 @@ def decoders(header: str) -> list[Decoder] | None:
 
 
 def decode(chain: list[Decoder], data: bytes) -> Iterator[bytes]:
-    """Feed a piece of a body through decoders."""
+    """Feed a chunk of a body through a chain of decoders."""
     if not chain:
         yield data
         return
-    for piece in chain[0].feed(data):
-        yield from decode(chain[1:], piece)
+    for chunk in chain[0].feed(data):
+        yield from decode(chain[1:], chunk)

@@ -1,4 +1,4 @@
-"""Server-sent events: the `send` that a handler's `sse` function gets."""
+"""Server-sent events: the `send` function that a handler's `sse` function receives."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Event:
-    """One event.
+    """A server-sent event.
 
     Attributes:
-        data: The event's text; each of its lines is sent as a data line.
-        event: The event's type; "message" for the receiver when left out.
-        id: The event's id, which a client that reconnects names.
-        retry: Milliseconds after which a client that lost the connection should try again.
+        data: The event's data; each line is sent as a `data` field.
+        event: The event's type; clients treat it as "message" when omitted.
+        id: The event's id, which a client sends as `Last-Event-ID` when it reconnects.
+        retry: The delay after which a client should reconnect, in milliseconds.
     """
 
     data: str
@@ -30,7 +30,7 @@ class Event:
     retry: int | None = None
 
     def encode(self) -> bytes:
-        """The event as it goes over the wire."""
+        """Return the event in the text/event-stream format. Raise BuiltinError for an invalid field."""
         lines = []
         for name, value in (("event", self.event), ("id", self.id)):
             if value is not None:
@@ -47,7 +47,7 @@ class Event:
 
 
 class Send:
-    """The open stream of a response with server-sent events; call it to send one."""
+    """An open stream of server-sent events; call it to send an event."""
 
     lua_name: ClassVar[str] = "http.send"
     lua_needs: ClassVar[Needs] = NOTHING
@@ -58,10 +58,10 @@ class Send:
 
     @method
     async def __call__(self, event: Event) -> None:
-        """Send an event; waits while the client is slow.
+        """Send an event; wait if the client reads slowly.
 
         Args:
-            event: What to send.
+            event: The event.
         """
         text = event.encode()
         if self.ended:
@@ -69,4 +69,4 @@ class Send:
         try:
             await self._response.write(text)
         except ConnectionError:
-            raise ErrorObject("send failed: the client has gone", kind="closed") from None
+            raise ErrorObject("send failed: the client has disconnected", kind="closed") from None

@@ -1,4 +1,4 @@
-"""Requests under a policy: checks of every connection, redirects and proxies included, and of files."""
+"""Permission checks for requests: hosts, including those of redirects and proxies, and files."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Right = Literal["net", "temporal"]
 
 
 def connector(permissions: Permissions, right: Right) -> Connector:
-    """Make a connector that opens only the connections that the policy allows for a right."""
+    """Return a connector that opens only connections that the policy allows for a right."""
     return _Connector(permissions, right) if permissions.restricts else Connector()
 
 
 class _Connector(Connector):
-    """Checks each request, also after a redirect and on a reused connection."""
+    """Checks the host of each request, also on a reused connection."""
 
     def __init__(self, permissions: Permissions, right: Right) -> None:
-        # Temporal servers are checked by name only; they are usually in private networks.
+        # Temporal servers are checked by name only, because they usually have private addresses.
         super().__init__(_Resolver(permissions) if right == "net" else None)
         self._permissions = permissions
         self._right: Right = right
@@ -42,23 +42,26 @@ class _Connector(Connector):
 
 
 class _Resolver(AbstractResolver):
-    """Resolves a name to the addresses that the policy allows; the connection is made to one of them."""
+    """Resolves a name to the addresses that the policy allows.
+
+    aiohttp connects to one of them, so the name cannot be resolved again to another address after the check.
+    """
 
     def __init__(self, permissions: Permissions) -> None:
         self._inner = DefaultResolver()
         self._permissions = permissions
 
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        allowed = self._permissions.admit_addresses(host, port, [item["host"] for item in found])
-        return [item for item in found if item["host"] in allowed]
+        results = await self._inner.resolve(host, port, family)
+        allowed = self._permissions.admit_addresses(host, port, [result["host"] for result in results])
+        return [result for result in results if result["host"] in allowed]
 
     async def close(self) -> None:
         await self._inner.close()
 
 
 def admit(options: RequestOptions, permissions: Permissions) -> RequestOptions:
-    """Check the files that the options of a request name. Raises DeniedError."""
+    """Return the options with checked paths. Raise DeniedError for a file that may not be used."""
     if not permissions.restricts:
         return options
     changes: dict[str, Any] = {}

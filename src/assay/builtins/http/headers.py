@@ -1,4 +1,4 @@
-"""Headers, parameters and their text: between Lua tables and what HTTP carries."""
+"""Conversion of headers and query parameters between Lua tables and HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
-"""Headers as they came."""
+"""Headers as received."""
 
 
 def is_token(text: str) -> bool:
@@ -30,14 +30,14 @@ def _text(value: Scalar) -> str:
 
 
 def pairs(table: Mapping[str, Scalar | list[Scalar]] | Mapping[str, HeaderValue]) -> Iterable[tuple[str, str]]:
-    """The (name, text) pairs of a table whose values are scalars or arrays."""
+    """Yield (name, text) pairs from a table whose values are scalars or arrays."""
     for name, value in table.items():
         for item in value if isinstance(value, list) else [value]:
             yield name, _text(item)
 
 
-def checked(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
-    """The headers that a Lua table means; raises BuiltinError for one that HTTP does not allow."""
+def validated(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
+    """Return the headers of a Lua table as pairs. Raise BuiltinError for an invalid name or value."""
     headers = list(pairs(table or {}))
     for name, value in headers:
         if not is_token(name):
@@ -47,16 +47,16 @@ def checked(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
     return headers
 
 
-def to_send(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
-    """The same in aiohttp's words."""
-    return CIMultiDict(checked(table))
+def to_multidict(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
+    """Return the headers of a Lua table for aiohttp. Raise BuiltinError for an invalid name or value."""
+    return CIMultiDict(validated(table))
 
 
 def joined(headers: RawHeaders) -> dict[bytes, bytes]:
-    """Lower-case header name → value; several values of a name in one."""
+    """Return lower-case header name → value; several headers with one name are joined."""
     table: dict[bytes, bytes] = {}
-    for given, value in headers:
-        name = given.lower()
+    for raw_name, value in headers:
+        name = raw_name.lower()
         if name in table:
             value = table[name] + (b"; " if name == b"cookie" else b", ") + value
         table[name] = value
@@ -64,7 +64,7 @@ def joined(headers: RawHeaders) -> dict[bytes, bytes]:
 
 
 def parameters(query: str) -> dict[bytes, bytes]:
-    """The decoded parameters of a query string; the last of several with one name counts."""
+    """Return the decoded parameters of a query string; the last one with a name wins."""
     if not query:
         return {}
     pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""Where the head of a message ends among bytes of a connection."""
+"""Finds the end of an HTTP message's head in received data, for the client and the server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class HeadFinder:
-    """Finds the ends of heads in bytes that arrive in pieces.
+    """Splits received data at the end of a head.
 
-    aiohttp's parsers lose the messages that they have read when an error follows in the same piece. Given a piece up to
-    the end of a head, and then the rest, they return the message first.
+    aiohttp's parsers discard complete messages if an error follows in the same chunk. They return the message when
+    they receive the data up to the end of its head and the rest separately.
     """
 
     __slots__ = ("_before",)
@@ -20,14 +20,14 @@ class HeadFinder:
         self._before = b""
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return `data` up to the end of the first head, and the rest; all of it and nothing when no head ends."""
-        if not self._before and len(data) > 2 and data.find(b"\n\r\n") == len(data) - 3:  # one head, as most are
+        """Return `data` up to the end of the first head, and the rest, which is empty if no head ends in `data`."""
+        if not self._before and len(data) > 2 and data.find(b"\n\r\n") == len(data) - 3:  # exactly one head
             return data, b""
-        known = len(self._before)
-        found = _BLANK_LINE.search(self._before + data)
-        if found is None:
+        offset = len(self._before)
+        match = _BLANK_LINE.search(self._before + data)
+        if match is None:
             self._before = (self._before + data[-2:])[-2:]
             return data, b""
         self._before = b""
-        end = found.end() - known
+        end = match.end() - offset
         return data[:end], data[end:]

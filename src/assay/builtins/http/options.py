@@ -1,4 +1,4 @@
-"""The tables of `http`: options, the response of its client, the request and the reply of its server."""
+"""Tables of `http`: options, the client's response, the server's request and reply."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from assay.lua.values import Json, Path
 
 Scalar = str | float | bool
 HeaderValue = str | float | list[str]
-"""What a header may be given as; an array is sent as several headers of that name."""
+"""Value of a header; an array is sent as several headers with that name."""
 
 
 @dataclass(kw_only=True)
 class SharedOptions:
-    """What a request and a client have in common.
+    """Options of a request and of a client.
 
     Attributes:
-        headers: Header name → value, or an array of values; each replaces the one that would be sent otherwise.
+        headers: Header name → value, or an array of values; each replaces the default header of that name.
         query: Parameter name → value, or an array of values; added to the query of the URL.
-        timeout: Seconds for the whole request and the response's body; 30 when left out, `math.huge` for no limit.
-        connect_timeout: Seconds to get a connection: name look-up, proxy and TLS included. No limit of its own when
-            left out.
-        read_timeout: Seconds without a byte of the answer. No limit of its own when left out.
-        max_body: Bytes that the body of an answer may have, decompressed; a longer one is an error of kind "too_large".
-            100 MiB when left out, but no limit for a body that goes into a file (`save_to`).
-        follow_redirects: Follow redirects (true when left out). `POST` becomes `GET` on a 301, 302 or 303.
-        max_redirects: How many redirects to follow; 10 when left out.
-        private_headers: Names of headers that are not sent to another origin (scheme, host and port) after a redirect,
-            as `Authorization`, `Cookie` and `Proxy-Authorization` never are.
-        verify: Check the server's TLS certificate (true when left out).
-        ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
+        timeout: Maximum duration of the whole request including the response body, in seconds; 30 by default,
+            `math.huge` for no limit.
+        connect_timeout: Maximum time to obtain a connection, in seconds, including name resolution, proxy and TLS.
+            Limited only by `timeout` by default.
+        read_timeout: Maximum time between two reads of the response, in seconds. Limited only by `timeout` by default.
+        max_body: Maximum size of the decompressed response body, in bytes; a larger one raises an error of kind
+            "too_large". 100 MiB by default, unlimited for a body that is saved to a file (`save_to`).
+        follow_redirects: Follow redirects; true by default. `POST` becomes `GET` on a 301, 302 or 303.
+        max_redirects: Maximum number of redirects to follow; 10 by default.
+        private_headers: Names of headers to drop when a redirect leads to another origin (scheme, host and port).
+            `Authorization`, `Cookie` and `Proxy-Authorization` are always dropped.
+        verify: Verify the server's TLS certificate; true by default.
+        ca_cert: Certificates to trust in addition to the system's: PEM text, or "@" and the path of a PEM file.
     """
 
     headers: dict[str, HeaderValue] | None = None
@@ -48,10 +49,10 @@ class SharedOptions:
 
 @dataclass(kw_only=True)
 class ClientOptions(SharedOptions):
-    """What the requests of a client use unless they say otherwise.
+    """Options of a client, the defaults for its requests.
 
     Attributes:
-        cookies: Keep the cookies that servers set, and send them back.
+        cookies: Store the cookies that servers set, and send them back.
     """
 
     cookies: bool = True
@@ -64,9 +65,9 @@ class Part:
     Attributes:
         name: The field's name.
         body: The part's content.
-        file: The path of a file to send as the part's content, piece by piece, instead of `body`.
-        filename: The name that the receiver sees; the file's own when left out.
-        content_type: The part's content type; guessed from the file's name when left out.
+        file: The path of a file to stream as the part's content, instead of `body`.
+        filename: The file name to send; the name of `file` by default.
+        content_type: The part's content type; guessed from the file name by default.
     """
 
     name: str
@@ -78,16 +79,16 @@ class Part:
 
 @dataclass(kw_only=True)
 class RequestOptions(SharedOptions):
-    """How to send one request. At most one of `body`, `json`, `form`, `multipart` and `file` says what to send.
+    """Options of one request. `body`, `json`, `form`, `multipart` and `file` are mutually exclusive.
 
     Attributes:
-        body: A string to send as it is, or a table to send as JSON.
+        body: A string to send unchanged, or a table to send as JSON.
         json: A value to send as JSON.
-        form: Field name → value, or an array of values, to send as an HTML form does.
-        multipart: Parts to send as an HTML form with files does.
-        file: The path of a file to send as it is, piece by piece.
-        save_to: The path of a file that gets the body of an answer with a status of 2xx, piece by piece; folders are
-            made. It appears when the answer is complete. Any other answer has its body in `body`.
+        form: Field name → value, or an array of values, to send as `application/x-www-form-urlencoded`.
+        multipart: Parts to send as `multipart/form-data`.
+        file: The path of a file to stream unchanged.
+        save_to: The path of a file to which the body of a response with a 2xx status is streamed; missing folders are
+            created. The file appears when the response is complete. Other responses have their body in `body`.
     """
 
     body: bytes | Json | None = None
@@ -100,14 +101,14 @@ class RequestOptions(SharedOptions):
 
 @dataclass
 class Response:
-    """What a server answered.
+    """Response of a server.
 
     Attributes:
         status: The HTTP status; an error status raises no Lua error.
-        body: The body's bytes, decompressed; "" when they went into a file.
-        headers: Lower-case header name → value. Several headers of a name are joined by ", ", but several
-            `set-cookie` headers are an array.
-        saved: How many bytes went into the file of `save_to`; absent when none was written.
+        body: The decompressed body; "" if it was saved to a file.
+        headers: Lower-case header name → value. Several headers with one name are joined by ", ", except `set-cookie`:
+            several of those are an array.
+        saved: Number of bytes written to the file of `save_to`; absent if no file was written.
     """
 
     status: int
@@ -118,17 +119,17 @@ class Response:
 
 @dataclass(kw_only=True)
 class StaticFiles:
-    """A route whose answers are files, with content types, ranges and conditional requests.
+    """A route that serves files, with content types, range requests and conditional requests.
 
-    A file of text is sent as UTF-8, unless `headers` has another `Content-Type`. The URL of a folder without a slash at
-    its end redirects to the one with it, so that relative links work.
+    Text files are sent as UTF-8, unless `headers` has another `Content-Type`. The URL of a folder without a trailing
+    slash redirects to the URL with it, so that relative links work.
 
-    Nothing outside of the folder is answered, links that lead out of it included, nor a name that begins with a dot
-    (`.well-known` excepted).
+    Files outside the folder are never served, not even through symbolic links, nor are names that begin with a dot
+    (except `.well-known`).
 
     Attributes:
         static: A folder, for a path that ends in "/*"; or a file.
-        index: The file that is answered for a folder; "" for none.
+        index: Name of the file to serve for a folder; "" for none.
         headers: Header name → value, or an array of values.
     """
 
@@ -139,22 +140,23 @@ class StaticFiles:
 
 @dataclass(kw_only=True)
 class ServeOptions:
-    """How to serve.
+    """Options of a server.
 
     Attributes:
-        host: The address to listen on; "0.0.0.0" for all.
-        on_listen: Called with the port when the server listens.
-        max_body: Bytes that a request's body may have; a longer one is answered with status 413.
-        max_message: Bytes that a message over a WebSocket may have; a longer one closes it with code 1009.
-        read_timeout: Seconds in which a request's body has to arrive; later is answered with status 408.
-        idle_timeout: Seconds in which a request's head has to arrive, the first or the next of a connection; later
-            the connection is closed.
-        half_close_timeout: Seconds in which something of an answer has to be sent when the client has ended its side of
-            the connection, as one that waits for its answer may do, and one that goes does; then the handler is
-            cancelled.
-        shutdown_timeout: Seconds that handlers have to end when the server stops; then they are cancelled.
-        access_log: Write a log line for each request when it has ended; it has no status when the client went before
-            the answer began.
+        host: The address to listen on; "0.0.0.0" for all interfaces.
+        on_listen: Called with the port once the server listens.
+        max_body: Maximum size of a request's body, in bytes; a larger one is rejected with status 413.
+        max_message: Maximum size of a WebSocket message, in bytes; a larger one closes the connection with code 1009.
+        read_timeout: Maximum time to receive a request's body, in seconds; then the request is rejected with
+            status 408.
+        idle_timeout: Maximum time to receive a request's head, in seconds, on a new or an idle connection; then the
+            connection is closed.
+        half_close_timeout: Maximum time without progress of a response, in seconds, after the client has closed its
+            side of the connection; then the handler is cancelled. Both a client that still waits for the response and
+            one that has disconnected look like that.
+        shutdown_timeout: Maximum time for handlers to end when the server stops, in seconds; then they are cancelled.
+        access_log: Write a log line when a request ends, without a status if the client disconnected before the
+            response began.
     """
 
     host: str = "127.0.0.1"
@@ -170,16 +172,16 @@ class ServeOptions:
 
 @dataclass(kw_only=True)
 class Request:
-    """What a handler of `http.serve` gets.
+    """Request that a handler of `http.serve` receives.
 
     Attributes:
         method: The HTTP method.
         path: The path, percent-decoded.
-        raw_path: The path as it came.
+        raw_path: The path as received.
         body: The body's bytes.
         headers: Lower-case header name → value.
-        query: The query string as it came.
-        params: The parameters of the query, decoded.
+        query: The query string as received.
+        params: The decoded query parameters.
     """
 
     method: str
@@ -193,15 +195,15 @@ class Request:
 
 @dataclass(kw_only=True)
 class Reply:
-    """What a handler returns.
+    """Reply that a handler returns.
 
     Attributes:
         status: The HTTP status.
         body: The body's bytes.
         json: A value to send as JSON instead of `body`.
         headers: Header name → value, or an array of values that are sent as several headers.
-        sse: A function that gets `send` and sends server-sent events until it returns.
-        ws: A function that gets the connection of a WebSocket, which is closed when it returns.
+        sse: A function that receives `send` and sends server-sent events until it returns.
+        ws: A function that receives the WebSocket's connection, which is closed when it returns.
     """
 
     status: int = 200

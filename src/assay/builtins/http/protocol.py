@@ -1,4 +1,7 @@
-"""aiohttp's low-level server, with answers of our own to what is no HTTP, and for clients that say no more."""
+"""The server's connections: aiohttp's low-level server with plainer error responses and support for half-close.
+
+A client that shuts down its sending side may still read responses, so its pending requests are answered.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ from aiohttp import web
 from aiohttp.http import WebSocketReader
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from assay.builtins.http.answers import plain
 from assay.builtins.http.heads import HeadFinder
+from assay.builtins.http.responses import text_response
 from assay.builtins.websocket.frames import FrameGuard
 from assay.builtins.websocket.sockets import ServerSocket
 
 _CHECK_INTERVAL = 0.05
-"""Seconds between two checks of a half-closed connection."""
+"""Interval between checks of a half-closed connection, in seconds."""
 
 
 class Server(web.Server):
-    """A server whose connections speak as below."""
+    """A server whose connections use Protocol."""
 
     def __init__(
         self,
@@ -29,19 +32,19 @@ class Server(web.Server):
         half_close_timeout: float,
         **options: Any,
     ) -> None:
-        """Prepare it; a handler whose client goes is cancelled.
+        """Create a server that cancels the handlers of clients that disconnect.
 
         Args:
-            handler: What answers requests.
-            half_close_timeout: Seconds that it has for clients that have ended their side of the connection.
-            options: Those of aiohttp's `RequestHandler`.
+            handler: Function that returns the response to a request.
+            half_close_timeout: Maximum time without progress of a response to a half-closed client, in seconds.
+            options: Options of aiohttp's `RequestHandler`.
         """
         super().__init__(handler, handler_cancellation=True)
         self.half_close_timeout = half_close_timeout
         self._options = options
 
     def __call__(self) -> web.RequestHandler:
-        """Make the protocol of a connection."""
+        """Return the protocol for a new connection."""
         return Protocol(self, loop=asyncio.get_running_loop(), **self._options)
 
 
@@ -49,10 +52,10 @@ class Protocol(web.RequestHandler):
     """A connection.
 
     Attributes:
-        socket: The WebSocket that it speaks, if it does.
+        socket: The WebSocket, if the connection was upgraded.
     """
 
-    __slots__ = ("_body", "_closing", "_ended", "_failed", "_heads", "_held", "_patience", "socket")
+    __slots__ = ("_body", "_close_timer", "_failed", "_half_close_timeout", "_half_closed", "_heads", "_held", "socket")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -60,18 +63,18 @@ class Protocol(web.RequestHandler):
         self._held = b""
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request
         self._failed = False
-        self._ended = False
-        self._patience = server.half_close_timeout
-        self._closing: asyncio.TimerHandle | None = None
+        self._half_closed = False
+        self._half_close_timeout = server.half_close_timeout
+        self._close_timer: asyncio.TimerHandle | None = None
         self.socket: ServerSocket | None = None
 
     @property
-    def ending(self) -> bool:
-        """True if no answer follows the current one, because the client has ended its side."""
-        return self._ended and not self._messages
+    def is_last_response(self) -> bool:
+        """True if the client has closed its side and no other request is pending."""
+        return self._half_closed and not self._messages
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, one request at a time, so that what is wrong with one does not cost another."""
+        """Parse received data one request at a time, so that a malformed request does not affect those before it."""
         if self._held:
             data, self._held = self._held + data, b""
         while data and not self._upgraded and self._body.is_eof():
@@ -94,55 +97,56 @@ class Protocol(web.RequestHandler):
             message, body = messages[-1]
             if hasattr(message, "method"):
                 self._body = body
-            else:  # aiohttp's word for an error
+            else:  # how aiohttp represents a malformed request
                 self._failed = True
-                self._break_off()
+                self._fail_body()
 
-    def _break_off(self) -> None:
-        """Fail the read of a body that stays incomplete."""
+    def _fail_body(self) -> None:
+        """Fail the read of an incomplete body."""
         if not self._body.is_eof():
-            self._body.set_exception(web.RequestPayloadError("the body broke off"))
+            self._body.set_exception(web.RequestPayloadError("incomplete body"))
 
-    def eof_received(self) -> bool | None:  # type: ignore[override] # asyncio's own says so
-        """The client says no more: answer what it has asked, if that does not take too long.
+    def eof_received(self) -> bool | None:  # type: ignore[override] # asyncio's own signature
+        """Handle the client's half-close: answer the pending requests for a limited time.
 
-        A client that is gone looks the same.
+        A client that has disconnected looks the same.
         """
         if self._payload_parser is not None or self._is_idle():
             return None
-        self._ended = True
-        self._break_off()
-        self._close_later(0, self._loop.time())
+        self._half_closed = True
+        self._fail_body()
+        self._close_when_done(0, self._loop.time())
         return True
 
     def _is_idle(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
 
-    def _close_later(self, sent: int, since: float) -> None:
-        """Close the connection when all is answered, or when nothing of an answer has been sent for too long.
+    def _close_when_done(self, sent: int, since: float) -> None:
+        """Close the connection when all requests are answered, or when no data has been sent for too long.
 
         Args:
-            sent: Bytes of the answer that had been sent at the last check.
-            since: When that number was first seen.
+            sent: Bytes of the response sent at the last check.
+            since: Time of the last progress.
         """
         request, now = self._current_request, self._loop.time()
         output = sent if request is None else request.writer.output_size
         if output != sent:
             sent, since = output, now
-        left = since + self._patience - now
-        if left <= 0 or self._is_idle():
+        remaining = since + self._half_close_timeout - now
+        if remaining <= 0 or self._is_idle():
             self.force_close()
         else:
-            self._closing = self._loop.call_later(min(left, _CHECK_INTERVAL), self._close_later, sent, since)
+            delay = min(remaining, _CHECK_INTERVAL)
+            self._close_timer = self._loop.call_later(delay, self._close_when_done, sent, since)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The connection is gone."""
-        if self._closing is not None:
-            self._closing.cancel()
+        """Handle the loss of the connection."""
+        if self._close_timer is not None:
+            self._close_timer.cancel()
         super().connection_lost(exc)
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """Speak WebSocket from now on."""
+        """Switch to WebSocket."""
         assert self.socket is not None
         super().set_parser(cast(WebSocketReader, FrameGuard(parser, self.socket.queue, masked=True)), data_received_cb)
 
@@ -153,16 +157,16 @@ class Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what could not be read, in fewer words about its insides than aiohttp does."""
+        """Return the response to a malformed request, without the internal details that aiohttp includes."""
         if request.writer.output_size > 0:
-            raise ConnectionError("another answer is under way")
+            raise ConnectionError("a response has already started")
         if "Invalid HTTP version" in (message or ""):
             status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-        answer = plain(status, HTTPStatus(status).phrase.lower())
-        answer.force_close()
-        return answer
+        response = text_response(status, HTTPStatus(status).phrase.lower())
+        response.force_close()
+        return response
 
 
-def says_no_more(request: web.BaseRequest) -> bool:
-    """Return true if a request is the last of its connection, because the client has ended its side."""
-    return isinstance(request.protocol, Protocol) and request.protocol.ending
+def is_last_request(request: web.BaseRequest) -> bool:
+    """Return true if no request follows on the connection, because the client has closed its side."""
+    return isinstance(request.protocol, Protocol) and request.protocol.is_last_response

@@ -1,4 +1,4 @@
-"""Ranges of bytes that a client asks for (RFC 9110, section 14)."""
+"""Range requests (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import re
 
 _RANGE = re.compile(r"(?:([0-9]+)-([0-9]*)|-([0-9]+))")
 _MAX_DIGITS = 18
-"""More than any file has; Python takes long for numbers of thousands of digits."""
+"""Maximum number of digits to parse, more than any file size has; Python is slow on very long numbers."""
 
 
 class UnsatisfiableError(Exception):
-    """A range that has nothing of the file."""
+    """A range lies outside the file."""
 
 
-def wanted(header: str | None, size: int) -> range | None:
-    """Return the positions of the bytes that a Range header asks for; None for all.
+def requested(header: str | None, size: int) -> range | None:
+    """Return the byte positions that a Range header requests, or None for the whole file.
 
-    A header that is malformed, or has another unit, is ignored, as the RFC demands. So are several ranges: an answer
-    with all of the file is right too, and no client that resumes a download asks for them.
+    A malformed header or another unit is ignored, as the RFC requires. Multiple ranges are ignored too: the RFC allows
+    a response with the whole file, and clients that resume a download do not use them.
+
+    Raise UnsatisfiableError if the range lies outside the file.
 
     Args:
         header: The header's value.
-        size: How many bytes there are.
+        size: The size of the file, in bytes.
     """
     unit, _, ranges = (header or "").partition("=")
     specs = [spec for part in ranges.split(",") if (spec := part.strip(" \t"))]
-    found = _RANGE.fullmatch(specs[0]) if len(specs) == 1 else None
-    if unit.strip(" \t").lower() != "bytes" or found is None:
+    match = _RANGE.fullmatch(specs[0]) if len(specs) == 1 else None
+    if unit.strip(" \t").lower() != "bytes" or match is None:
         return None
-    first, last, suffix = (_number(digits) for digits in found.groups())
+    first, last, suffix = (_number(digits) for digits in match.groups())
     if suffix is not None:
         if suffix == 0:
             raise UnsatisfiableError

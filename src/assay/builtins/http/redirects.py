@@ -1,4 +1,4 @@
-"""Where a redirect leads, and what the next request takes along."""
+"""Redirects: the target URL, and the method, headers and body of the next request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from assay.builtins.http import urls
+
 MAX_REDIRECTS = 10
 
 _STATUSES = (301, 302, 303, 307, 308)
 _CREDENTIALS = (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.PROXY_AUTHORIZATION, hdrs.HOST)
-_OF_THE_BODY = (
+_BODY_HEADERS = (
     hdrs.CONTENT_TYPE,
     hdrs.CONTENT_ENCODING,
     hdrs.CONTENT_LANGUAGE,
@@ -25,7 +27,7 @@ _OF_THE_BODY = (
 
 
 class BadLocationError(Exception):
-    """A redirect to something that is not HTTP."""
+    """A redirect to an invalid or a non-HTTP URL."""
 
 
 @dataclass
@@ -34,10 +36,10 @@ class Hop:
 
     Attributes:
         method: The HTTP method.
-        url: Where it goes, without credentials.
-        headers: The caller's headers, as far as they are sent there.
-        with_body: Whether the caller's body is sent.
-        chunked: Whether it is sent in chunks, as the caller asks for.
+        url: The URL, without credentials.
+        headers: The caller's headers, without those that must not be sent to this URL.
+        with_body: True if the caller's body is sent.
+        chunked: True if the body is sent in chunks.
     """
 
     method: str
@@ -52,34 +54,34 @@ class Redirect(NamedTuple):
 
     Attributes:
         status: The HTTP status.
-        location: Where it leads.
+        location: The value of the Location header.
     """
 
     status: int
     location: str
 
 
-def of(response: aiohttp.ClientResponse) -> Redirect | None:
-    """Return the redirect that a response is, or None."""
+def from_response(response: aiohttp.ClientResponse) -> Redirect | None:
+    """Return the redirect of a response, or None if it is not a redirect."""
     location = response.headers.get(hdrs.LOCATION) if response.status in _STATUSES else None
     return None if location is None else Redirect(response.status, location)
 
 
-def first(method: str, url: URL, headers: CIMultiDict[str], with_body: bool, chunked: bool) -> Hop:
-    """Return the request that the caller asks for; credentials of the URL become a header."""
+def first_hop(method: str, url: URL, headers: CIMultiDict[str], with_body: bool, chunked: bool) -> Hop:
+    """Return the first request; credentials of the URL become a header."""
     url, headers = _without_credentials(url, headers)
     return Hop(method, url, headers, with_body, chunked)
 
 
-def following(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
-    """Return the request that follows a redirect.
+def next_hop(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
+    """Return the request that follows a redirect. Raise BadLocationError.
 
     Args:
         hop: The request that was redirected.
         redirect: The redirect.
-        private: Names of headers that no other origin gets, beside those with credentials.
+        private: Names of headers to drop for another origin, in addition to credentials.
     """
-    url, status = _resolved(hop.url, redirect.location), redirect.status
+    url, status = _resolve(hop.url, redirect.location), redirect.status
     headers = hop.headers.copy()
     if url.origin() != hop.url.origin():
         for name in (*_CREDENTIALS, *private):
@@ -88,20 +90,20 @@ def following(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
         headers.popall(hdrs.AUTHORIZATION, None)
     url, headers = _without_credentials(url, headers)
     if (status == 303 and hop.method != hdrs.METH_HEAD) or (status in (301, 302) and hop.method == hdrs.METH_POST):
-        for name in _OF_THE_BODY:
+        for name in _BODY_HEADERS:
             headers.popall(name, None)
         return Hop(hdrs.METH_GET, url, headers, with_body=False, chunked=False)
     return replace(hop, url=url, headers=headers)
 
 
-def _resolved(base: URL, target: str) -> URL:
+def _resolve(base: URL, target: str) -> URL:
     try:
         url = URL(target)
         if not url.scheme:
             url = base.join(url)
         elif url.scheme == base.scheme and not target.startswith(f"{base.scheme}://"):
-            url = base.join(URL(target[len(base.scheme) + 1 :]))  # "http:/path" means this server, to browsers too
-        if url.scheme in ("http", "https") and url.host and url.port is not None:
+            url = base.join(URL(target[len(base.scheme) + 1 :]))  # "http:/path" is the same server, as in browsers
+        if urls.is_absolute(url):
             return url
     except ValueError:
         pass

@@ -1,4 +1,4 @@
-"""Which handler answers a request."""
+"""Routing: finds the handler for a method and a path."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from assay.lua.function import LuaFunction
 
 Target = LuaFunction | StaticFiles
 Routes = dict[str, dict[str, Target]]
-"""Method → path → handler, as the script gives it."""
+"""Method → path → handler: the `routes` argument of `http.serve`."""
 
 REST = "*"
-"""The name of what a wildcard matches, among the path's parameters."""
+"""Name of the wildcard's value in the path's parameters."""
 
 # fmt: off
 _METHODS = frozenset((
@@ -31,11 +31,11 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class Match(NamedTuple):
-    """What answers a request.
+    """A route that matches a request.
 
     Attributes:
-        target: The handler, or the files.
-        parameters: Name → value of the path's parameters, decoded.
+        target: The handler or the static files.
+        parameters: Name → decoded value of the path's parameters.
     """
 
     target: Target
@@ -44,7 +44,7 @@ class Match(NamedTuple):
 
 @dataclass
 class _Node:
-    """The routes that begin with the same segments."""
+    """Routes that begin with the same segments."""
 
     literal: dict[str, _Node] = field(default_factory=dict)
     parameter: _Node | None = None
@@ -59,18 +59,18 @@ class _Route(NamedTuple):
 
 
 class RouteTable:
-    """The routes of a server.
+    """Routes of a server.
 
-    Segment by segment a literal beats a parameter, and both beat a wildcard.
+    For each segment, a literal takes precedence over a parameter, and a parameter over a wildcard.
     """
 
     def __init__(self, routes: Routes) -> None:
         self._exact: dict[str, dict[str, Match]] = {}
         self._roots: dict[str, _Node] = {}
-        for given, paths in routes.items():
-            method = given.upper()
+        for key, paths in routes.items():
+            method = key.upper()
             if method not in _METHODS:
-                raise BuiltinError(f"bad method '{given}' in the routes (expected {{ GET = {{ ['/items'] = … }} }})")
+                raise BuiltinError(f"bad method '{key}' in the routes (expected {{ GET = {{ ['/items'] = … }} }})")
             for path, target in paths.items():
                 self._add(method, path, target)
 
@@ -88,7 +88,7 @@ class RouteTable:
             else:
                 node = node.literal.setdefault(segment, _Node())
         if len(set(names)) < len(names):
-            raise BuiltinError(f"bad route '{path}' (two parameters of one name)")
+            raise BuiltinError(f"bad route '{path}' (duplicate parameter name)")
         route = _Route(path, tuple(names), target)
         other = node.rest if REST in names else node.end
         if other is not None:
@@ -107,63 +107,63 @@ class RouteTable:
         root = self._roots.get(method)
         if root is None:
             return None
-        # Split before it is decoded, so that an encoded slash stays inside of its segment.
+        # Split before decoding, so that an encoded slash stays within its segment.
         segments = [unquote(part, errors="surrogateescape") for part in raw_path[1:].split("/")]
         return _search(root, segments, 0, [])
 
     def find(self, method: str, path: str, raw_path: str) -> Match | None:
-        """Return what answers a request; HEAD is answered by GET's when it has none of its own.
+        """Return the route for a request, or None; GET routes also match HEAD.
 
         Args:
             method: The method.
-            path: The path, decoded.
-            raw_path: The path as it came.
+            path: The decoded path.
+            raw_path: The path as received.
         """
-        found = self._match(method, path, raw_path)
-        if found is None and method == "HEAD":
-            found = self._match("GET", path, raw_path)
-        return found
+        match = self._match(method, path, raw_path)
+        if match is None and method == "HEAD":
+            match = self._match("GET", path, raw_path)
+        return match
 
     def methods(self, path: str, raw_path: str) -> list[str]:
         """Return the methods that have a handler for a path."""
-        found = {method for method in self._roots if self._match(method, path, raw_path) is not None}
-        if "GET" in found:
-            found.add("HEAD")
-        return sorted(found)
+        methods = {method for method in self._roots if self._match(method, path, raw_path) is not None}
+        if "GET" in methods:
+            methods.add("HEAD")
+        return sorted(methods)
 
 
 def _search(node: _Node, segments: list[str], index: int, values: list[str]) -> Match | None:
-    """Find the route of the segments from `index` on; `values` are those of the parameters before it."""
+    """Match the segments from `index` on; `values` are the parameters of the segments before it."""
     if index == len(segments):
         return node.end and Match(node.end.target, dict(zip(node.end.names, values, strict=True)))
     segment = segments[index]
-    found = None
+    match = None
     if segment in node.literal:
-        found = _search(node.literal[segment], segments, index + 1, values)
-    if found is None and node.parameter is not None and segment:
-        found = _search(node.parameter, segments, index + 1, [*values, segment])
-    if found is None and node.rest is not None:
+        match = _search(node.literal[segment], segments, index + 1, values)
+    if match is None and node.parameter is not None and segment:
+        match = _search(node.parameter, segments, index + 1, [*values, segment])
+    if match is None and node.rest is not None:
         values = [*values, "/".join(segments[index:])]
-        found = Match(node.rest.target, dict(zip(node.rest.names, values, strict=True)))
-    return found
+        match = Match(node.rest.target, dict(zip(node.rest.names, values, strict=True)))
+    return match
 
 
 def _segments(path: str) -> list[str]:
-    """The segments of a route's path. Raises BuiltinError for a path that no request could have."""
+    """Return the segments of a route's path. Raise BuiltinError for an invalid path."""
     problem = None
     segments = path[1:].split("/")
     if not path.startswith("/"):
-        problem = "a path begins with '/'"
+        problem = "a path must begin with '/'"
     elif "*" in path.removesuffix("/*"):
-        problem = "'*' matches the rest of a path, and is its last segment: '/files/*'"
+        problem = "'*' must be the last segment: '/files/*'"
     elif any(segment.startswith(":") and not _PARAMETER.fullmatch(segment) for segment in segments):
-        problem = "a parameter is ':' and a name: '/items/:id'"
+        problem = "a parameter must be ':' and a name: '/items/:id'"
     elif any(segment.startswith("{") and segment.endswith("}") for segment in segments):
-        problem = "a parameter is written with a colon: '/items/:id'"
+        problem = "parameters are written with a colon: '/items/:id'"
     elif "?" in path or "#" in path:
-        problem = "a path has no query; the handler finds it in 'params'"
+        problem = "a path cannot contain a query; handlers receive query parameters in 'params'"
     elif _ESCAPE.search(path):
-        problem = "a path is written decoded"
+        problem = "a path must not be percent-encoded"
     if problem is not None:
         raise BuiltinError(f"bad route '{path}' ({problem})")
     return segments

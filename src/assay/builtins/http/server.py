@@ -1,4 +1,4 @@
-"""The server side of `http`: aiohttp's low-level server, with a Lua task for each request."""
+"""The HTTP server: aiohttp's low-level server with a Lua task for each request."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from multidict import CIMultiDict
 from assay import log_lines
 from assay.builtins.http import files, handshake
 from assay.builtins.http import headers as header_tables
-from assay.builtins.http.answers import SERVER, Answer, plain
 from assay.builtins.http.events import Send
 from assay.builtins.http.options import Reply, ServeOptions, StaticFiles
-from assay.builtins.http.protocol import Server, says_no_more
+from assay.builtins.http.protocol import Server, is_last_request
+from assay.builtins.http.responses import SERVER, BufferedResponse, text_response
 from assay.builtins.http.routes import REST, Routes, RouteTable
 from assay.builtins.websocket.connection import Connection
 from assay.builtins.websocket.sockets import ServerSocket
@@ -38,22 +38,22 @@ from assay.lua.values import Json, Record
 from assay.permissions import Permissions
 
 BACKLOG = 2048
-"""How many connections may wait to be accepted."""
+"""Maximum number of connections that wait to be accepted."""
 
 _protocol_log = logging.getLogger("assay.http.protocol")
-_protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered with 400, that is enough
+_protocol_log.setLevel(logging.CRITICAL + 1)  # malformed requests are answered with 400 and not logged
 
 _STATUS = web.RequestKey("status", int)
-"""The status of a stream or a WebSocket that has begun."""
+"""Status of a started stream or WebSocket."""
 
-_FRAMING = ("content-length", "transfer-encoding")  # what the server itself has to decide
+_FRAMING = ("content-length", "transfer-encoding")  # headers that only the server sets
 
 
 _reply = convert.options(Reply)
 
 
-class _RefusedError(Exception):
-    """A request that no handler gets to see."""
+class _RejectedError(Exception):
+    """A request is rejected with an error status before its handler runs."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -73,7 +73,7 @@ def _log_access(request: web.BaseRequest, status: int | None, size: int, seconds
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
-    """Listen on `port` and answer requests until cancelled or asked to stop."""
+    """Listen on `port` and answer requests until cancelled or asked to stop. Raise BuiltinError or DeniedError."""
     if not 0 <= port <= 65535:
         raise BuiltinError(f"bad argument 'port' (0 to 65535 expected, got {port})")
     for name in ("read_timeout", "idle_timeout"):
@@ -82,11 +82,11 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
     if not options.half_close_timeout >= 0:
         problem = f"0 or more expected, got {options.half_close_timeout:g}"
         raise BuiltinError(f"bad option 'half_close_timeout' ({problem})")
-    _ask(host.permissions, port, routes, options)
-    _allow_many_connections()
+    _check_permissions(host.permissions, port, routes, options)
+    _raise_file_limit()
     service = _Service(host, RouteTable(routes), options)
     server = Server(
-        service.answer,
+        service.respond,
         options.half_close_timeout,
         auto_decompress=False,
         keepalive_timeout=options.idle_timeout,
@@ -111,7 +111,7 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
             await service.stop.wait()
         finally:
             await site.stop()
-            server.pre_shutdown()  # connections end with the answers that are under way
+            server.pre_shutdown()  # closes each connection after its current response
             await service.finish()
     finally:
         await runner.cleanup()
@@ -119,8 +119,8 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) ->
         host.services.remove(service)
 
 
-def _ask(permissions: Permissions, port: int, routes: Routes, options: ServeOptions) -> None:
-    """Ask whether to listen and to show the folders. Raises DeniedError."""
+def _check_permissions(permissions: Permissions, port: int, routes: Routes, options: ServeOptions) -> None:
+    """Raise DeniedError if the script may not listen on the port or read a folder of static files."""
     permissions.check_host("net", options.host or "0.0.0.0", port, listen=True)
     for targets in routes.values():
         for target in targets.values():
@@ -128,10 +128,10 @@ def _ask(permissions: Permissions, port: int, routes: Routes, options: ServeOpti
                 permissions.path("read", os.fsencode(target.static))
 
 
-def _allow_many_connections() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _announce(host: Host, port: int, options: ServeOptions) -> None:
@@ -146,14 +146,14 @@ async def _announce(host: Host, port: int, options: ServeOptions) -> None:
 def _cannot_listen(host: str, port: int, error: OSError) -> BuiltinError:
     if error.errno == errno.EADDRINUSE:
         return BuiltinError(f"port {port} on {host} is in use")
-    # Newer versions of asyncio keep the number of this one error to themselves.
+    # Newer versions of asyncio raise EADDRNOTAVAIL without an errno.
     number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
     reason = os.strerror(number) if number > 0 else error.strerror or str(error)
     return BuiltinError(f"cannot listen on {host}:{port}: {reason}")
 
 
 class _Service:
-    """A server that runs; a service that ends when its handlers have."""
+    """A running server, which ends when its handlers have ended."""
 
     def __init__(self, host: Host, routes: RouteTable, options: ServeOptions) -> None:
         self._host = host
@@ -167,76 +167,76 @@ class _Service:
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def request_shutdown(self) -> None:
-        """Begin to end it; from any thread, more than once."""
-        with suppress(RuntimeError):  # the loop is closed: it has ended
+        """Start the shutdown. It may be called from any thread, and repeatedly."""
+        with suppress(RuntimeError):  # the loop is closed: the server has ended
             self._loop.call_soon_threadsafe(self.stop.set)
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.shield(asyncio.wrap_future(self.ended)).__await__()
 
     async def finish(self) -> None:
-        """Wait for the handlers that run, for a while; streams end at once."""
+        """End streams, close WebSockets, and wait up to `shutdown_timeout` for handlers; then cancel them."""
         for task in self._streaming:
             task.cancel()
         closing = [asyncio.ensure_future(socket.leave(1001)) for socket in self._sockets]
         if self._running:
             await asyncio.wait(self._running, timeout=self._options.shutdown_timeout)
-        left = set(self._running)
-        for task in left:
+        remaining = set(self._running)
+        for task in remaining:
             task.cancel()
-        if left or closing:
-            await asyncio.wait([*left, *closing], timeout=1)
+        if remaining or closing:
+            await asyncio.wait([*remaining, *closing], timeout=1)
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request."""
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Return the response to a request, which is already sent if it is a stream."""
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
-        begun = self._loop.time()
+        started = self._loop.time()
         try:
-            return await self._answer(request)
+            return await self._dispatch(request)
         except asyncio.CancelledError:
-            if self._options.access_log:  # aiohttp has lines only for what it has answered to the end
-                _log_access(request, request.get(_STATUS), request.writer.output_size, self._loop.time() - begun)
+            if self._options.access_log:  # aiohttp only logs requests with a complete response
+                _log_access(request, request.get(_STATUS), request.writer.output_size, self._loop.time() - started)
             raise
-        except _RefusedError as refusal:
-            response = plain(refusal.status, str(refusal))
+        except _RejectedError as error:
+            response = text_response(error.status, str(error))
             response.force_close()
             return response
         except (BuiltinError, LuaError) as error:
-            _complain(request, error.report if isinstance(error, LuaError) else str(error))
+            _log_error(request, error.report if isinstance(error, LuaError) else str(error))
         except Exception as error:
             if self._host.verbose:
                 traceback.print_exception(error, file=sys.stderr)
-            _complain(request, f"{type(error).__name__}: {error}")
+            _log_error(request, f"{type(error).__name__}: {error}")
         except SystemExit:
             if self._host.on_exit is None:
                 raise
             self._host.on_exit()
         finally:
             self._running.discard(task)
-        return plain(500, "internal server error")
+        return text_response(500, "internal server error")
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.version is not HttpVersion11 and request.version != HttpVersion10:
-            raise _RefusedError(505, "http version not supported")
+            raise _RejectedError(505, "http version not supported")
         encoding = request.headers.get(hdrs.TRANSFER_ENCODING)
         if encoding is not None and encoding.lower() != "chunked":
-            raise _RefusedError(501, "the transfer encoding of the body is not supported")
+            raise _RejectedError(501, "the transfer encoding of the body is not supported")
         raw_path = request.rel_url.raw_path
         path = unquote_to_bytes(raw_path)
         key = path.decode("utf-8", "surrogateescape")
-        found = self._routes.find(request.method, key, raw_path)
-        if found is None:
+        match = self._routes.find(request.method, key, raw_path)
+        if match is None:
             allowed = self._routes.methods(key, raw_path)
             if not allowed:
-                return plain(404, "not found")
-            return plain(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
-        target = found.target
+                return text_response(404, "not found")
+            return text_response(405, "method not allowed", [(hdrs.ALLOW, ", ".join(allowed))])
+        target = match.target
         if isinstance(target, StaticFiles):
-            rest = found.parameters.get(REST, "")
-            shown = await files.answer(request, target, rest, self._host.permissions)
-            return shown or plain(404, "not found")
+            rest = match.parameters.get(REST, "")
+            response = await files.respond(request, target, rest, self._host.permissions)
+            return response or text_response(404, "not found")
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),
@@ -248,7 +248,7 @@ class _Service:
         tables = {
             b"headers": header_tables.joined(request.raw_headers),
             b"params": header_tables.parameters(query),
-            b"path_params": _encoded(found.parameters) if found.parameters else {},
+            b"path_params": _encoded(match.parameters) if match.parameters else {},
         }
         result = await self._host.run(target, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
@@ -257,7 +257,7 @@ class _Service:
         reply: Reply = _reply(result, "response")
         if not 200 <= reply.status <= 599:
             raise BuiltinError(f"bad option 'status' (200 to 599 expected, got {reply.status})")
-        headers = [pair for pair in header_tables.checked(reply.headers) if pair[0].lower() not in _FRAMING]
+        headers = [pair for pair in header_tables.validated(reply.headers) if pair[0].lower() not in _FRAMING]
         if reply.ws is not None:
             return await self._upgrade(request, reply.ws, headers)
         if reply.sse is not None:
@@ -265,14 +265,14 @@ class _Service:
         if result.get("json", reply) is None:
             reply.json = Json(b"null")
         if reply.json is not None:
-            return Answer(reply.status, bytes(reply.json), "application/json", headers)
-        return Answer(reply.status, reply.body, None, headers)
+            return BufferedResponse(reply.status, bytes(reply.json), "application/json", headers)
+        return BufferedResponse(reply.status, reply.body, None, headers)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
-        most = self._options.max_body
-        too_long = _RefusedError(413, f"the body is longer than {most} bytes")
-        if (request.content_length or 0) > most:
-            raise too_long
+        max_body = self._options.max_body
+        too_large = _RejectedError(413, f"the body is longer than {max_body} bytes")
+        if (request.content_length or 0) > max_body:
+            raise too_large
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = bytearray()
@@ -280,18 +280,18 @@ class _Service:
             async with asyncio.timeout(self._options.read_timeout):
                 async for chunk in request.content.iter_any():
                     body += chunk
-                    if len(body) > most:
-                        raise too_long
+                    if len(body) > max_body:
+                        raise too_large
         except TimeoutError:
-            raise _RefusedError(408, "the body took too long to arrive") from None
+            raise _RejectedError(408, "the body took too long to arrive") from None
         except web.RequestPayloadError:
-            raise _RefusedError(400, "bad request") from None
+            raise _RejectedError(400, "bad request") from None
         return bytes(body)
 
     async def _stream(
-        self, request: web.BaseRequest, function: LuaFunction, status: int, given: list[tuple[str, str]]
+        self, request: web.BaseRequest, function: LuaFunction, status: int, reply_headers: list[tuple[str, str]]
     ) -> web.StreamResponse:
-        headers = CIMultiDict(given)
+        headers = CIMultiDict(reply_headers)
         headers.setdefault(hdrs.SERVER, SERVER)
         headers.setdefault(hdrs.CONTENT_TYPE, "text/event-stream")
         headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
@@ -308,38 +308,39 @@ class _Service:
             await function(send)
         except LuaError as error:
             if request.transport is not None and not request.transport.is_closing():
-                _complain(request, error.report)
+                _log_error(request, error.report)
         finally:
             self._streaming.discard(task)
             send.ended = True
-        if says_no_more(request):
+        if is_last_request(request):
             response.force_close()
         return response
 
     async def _upgrade(
-        self, request: web.BaseRequest, function: LuaFunction, given: list[tuple[str, str]]
+        self, request: web.BaseRequest, function: LuaFunction, reply_headers: list[tuple[str, str]]
     ) -> web.StreamResponse:
         refusal = handshake.refusal(request)
         if refusal is not None:
             return refusal
-        headers = CIMultiDict(given)
-        # aiohttp answers with one that the client has offered, or with none.
+        headers = CIMultiDict(reply_headers)
+        # aiohttp chooses one that the client offers, or none.
         protocols = headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
-        socket = ServerSocket(max_msg_size=self._options.max_message + 1, protocols=protocols)  # it takes fewer
+        # aiohttp rejects messages of exactly max_msg_size bytes.
+        socket = ServerSocket(max_msg_size=self._options.max_message + 1, protocols=protocols)
         socket.headers.extend(headers)
         socket.headers.setdefault(hdrs.SERVER, SERVER)
         await socket.prepare(request)
         request[_STATUS] = socket.status
         self._host.callbacks.load_library(b"ws")
         connection = Connection(socket, f"{request.remote}")
-        # A task of its own: `recv` and `send` report that a client is gone, after all that it sent before.
-        task = asyncio.ensure_future(self._converse(request, function, connection))
+        # A separate task, because a disconnect must not cancel the function: it may still read received messages.
+        task = asyncio.ensure_future(self._run_socket(request, function, connection))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         await asyncio.shield(task)
         return socket
 
-    async def _converse(self, request: web.BaseRequest, function: LuaFunction, connection: Connection) -> None:
+    async def _run_socket(self, request: web.BaseRequest, function: LuaFunction, connection: Connection) -> None:
         self._sockets.add(connection)
         code = 1011
         try:
@@ -347,7 +348,7 @@ class _Service:
             code = 1000
         except LuaError as error:
             if not (isinstance(error.value, dict) and error.value.get("kind") == "closed"):
-                _complain(request, error.report)
+                _log_error(request, error.report)
         finally:
             self._sockets.discard(connection)
             await connection.leave(code)
@@ -357,6 +358,6 @@ def _encoded(parameters: dict[str, str]) -> dict[bytes, bytes]:
     return {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in parameters.items()}
 
 
-def _complain(request: web.BaseRequest, problem: str) -> None:
+def _log_error(request: web.BaseRequest, problem: str) -> None:
     text = f"http.serve: {request.method} {request.rel_url.raw_path}: {problem}"
     log_lines.emit("error", text, event=HANDLER_FAILED)

@@ -1,4 +1,4 @@
-"""How a connection is made: its time limits, its trust, its proxy."""
+"""Connection settings: timeouts, TLS and proxies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from assay.builtins.http import urls
 from assay.builtins.http.options import SharedOptions
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
@@ -22,8 +23,8 @@ from assay.permissions import Permissions
 TIMEOUT = 30.0
 
 
-class Limits(NamedTuple):
-    """Seconds, or None for no limit: for all, for the connection, between two pieces of the answer."""
+class Timeouts(NamedTuple):
+    """Timeouts of a request in seconds, or None: total, to connect, between two reads of the response."""
 
     total: float | None
     connect: float | None
@@ -31,23 +32,27 @@ class Limits(NamedTuple):
 
     @lru_cache(maxsize=256)  # noqa: B019 a tuple of numbers
     def for_aiohttp(self) -> aiohttp.ClientTimeout:
-        """The same in aiohttp's words."""
+        """Return the timeouts as aiohttp's ClientTimeout."""
         return aiohttp.ClientTimeout(total=self.total, connect=self.connect, sock_read=self.read)
 
-    def left(self, spent: float) -> aiohttp.ClientTimeout:
-        """Return what is left of them, in aiohttp's words, when a redirect has taken some seconds."""
-        total = None if self.total is None else max(self.total - spent, 0.001)
+    def remaining(self, elapsed: float) -> aiohttp.ClientTimeout:
+        """Return the timeouts for a request that follows a redirect.
+
+        Args:
+            elapsed: Seconds since the first request was sent.
+        """
+        total = None if self.total is None else max(self.total - elapsed, 0.001)
         return aiohttp.ClientTimeout(total=total, connect=self.connect, sock_read=self.read)
 
 
-def limits(options: SharedOptions) -> Limits:
-    """The time limits that options ask for."""
-    return _limits(options.timeout, options.connect_timeout, options.read_timeout)
+def timeouts(options: SharedOptions) -> Timeouts:
+    """Return the timeouts of a request. Raise BuiltinError if one is not positive."""
+    return _timeouts(options.timeout, options.connect_timeout, options.read_timeout)
 
 
 @lru_cache(maxsize=256)
-def _limits(total: float | None, connect: float | None, read: float | None) -> Limits:
-    return Limits(
+def _timeouts(total: float | None, connect: float | None, read: float | None) -> Timeouts:
+    return Timeouts(
         _seconds("timeout", TIMEOUT if total is None else total),
         _seconds("connect_timeout", connect),
         _seconds("read_timeout", read),
@@ -61,13 +66,13 @@ def _seconds(name: str, value: float | None) -> float | None:
 
 
 def tls(verify: bool | None, ca_cert: str | None, permissions: Permissions) -> ssl.SSLContext | bool:
-    """Whom to trust, in aiohttp's words."""
+    """Return aiohttp's `ssl` argument. Raise BuiltinError for an invalid 'ca_cert', or DeniedError."""
     if verify is False:
         return False
     if ca_cert is None:
         return True
     if not ca_cert.startswith("@"):
-        return _trusting(ca_cert)
+        return _tls_context(ca_cert)
     path = ca_cert[1:]
     try:
         with permissions.open(path) as file:
@@ -76,11 +81,11 @@ def tls(verify: bool | None, ca_cert: str | None, permissions: Permissions) -> s
         raise BuiltinError(f"bad option 'ca_cert' ({path}: {error.strerror})") from None
     except ValueError:
         raise BuiltinError("bad option 'ca_cert' (a path without NUL expected)") from None
-    return _trusting(certificates)
+    return _tls_context(certificates)
 
 
-@lru_cache(maxsize=16)  # a connection can be used again only with the same context
-def _trusting(certificates: str) -> ssl.SSLContext:
+@lru_cache(maxsize=16)  # pooled connections are only reused with the same context
+def _tls_context(certificates: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cadata=certificates)
@@ -91,18 +96,18 @@ def _trusting(certificates: str) -> ssl.SSLContext:
 
 
 class Request(aiohttp.ClientRequest):
-    """A request, or one that a redirect led to, by way of the proxy that the environment names for its URL.
+    """A request that uses the environment's proxy for its URL.
 
-    Not aiohttp's `trust_env`: it takes a thread for each request, sends what ~/.netrc says, and asks a proxy for this
-    machine's own addresses.
+    This replaces aiohttp's `trust_env`, which uses a thread for each request, sends credentials of ~/.netrc and uses
+    the proxy for loopback addresses too.
     """
 
     def __init__(self, method: str, url: URL, **options: Any) -> None:
         proxy, credentials = _proxy(url)
         if credentials and url.scheme in ("http", "ws"):
-            # A request that is not tunnelled is itself the one to the proxy.
+            # Without a tunnel, the request itself goes to the proxy and needs the credentials.
             options["headers"] = CIMultiDict(options["headers"], **credentials)
-        if hdrs.COOKIE in options["headers"]:  # the caller's header replaces what the jar has
+        if hdrs.COOKIE in options["headers"]:  # the caller's header replaces the cookie jar
             options["cookies"] = None
         options["proxy"] = proxy
         options["proxy_headers"] = CIMultiDict(credentials) if credentials else None
@@ -119,11 +124,11 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
         return None, {}
     try:
         proxy = URL(address if "://" in address else f"http://{address}")
-        fits = proxy.scheme in ("http", "https") and proxy.host and proxy.port
+        is_valid = urls.is_absolute(proxy) and proxy.port != 0
     except ValueError:
-        fits = False
-    if not fits:  # not shown: it may hold a password
-        raise BuiltinError(f"the environment's {scheme}_proxy is not the address of an HTTP proxy")
+        is_valid = False
+    if not is_valid:  # the message omits the address, which may contain a password
+        raise BuiltinError(f"environment variable {scheme}_proxy is not a valid HTTP proxy address")
     if proxy.user is None:
         return proxy, {}
     credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
@@ -131,11 +136,11 @@ def _proxy(url: URL) -> tuple[URL | None, dict[str, str]]:
 
 
 def _from_environment(scheme: str) -> str | None:
-    """The address of the proxy for a scheme; `urllib.request.getproxies` reads all variables to find it."""
+    """Return the proxy address for a scheme, without the scan of all variables by `urllib.request.getproxies`."""
     name = f"{scheme}_proxy"
     if name in os.environ:
         return os.environ[name]
-    if "REQUEST_METHOD" in os.environ:  # under CGI it is what a client sent as the header `Proxy`
+    if "REQUEST_METHOD" in os.environ:  # under CGI, HTTP_PROXY is the client's header `Proxy`
         return None
     return os.environ.get(name.upper())
 

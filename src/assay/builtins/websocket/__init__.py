@@ -1,5 +1,5 @@
-"""WebSockets, below `http`, which accepts them, and `ws`, which opens them: no global of its own.
+"""WebSocket connections, shared by `http`, which accepts them, and `ws`, which opens them.
 
-`connection.py` is an open one, as Lua sees it; `sockets.py` and `frames.py` hold aiohttp to the protocol where it is
-lenient.
+`connection.py` is the connection that Lua sees; `sockets.py` and `frames.py` enforce parts of the protocol that aiohttp
+does not check.
 """

@@ -1,4 +1,4 @@
-"""An open WebSocket, at either end."""
+"""The WebSocket connection of clients and servers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from aiohttp.web import WebSocketResponse
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds that the other side has to answer a close."""
+"""Time to wait for the peer's close frame, in seconds."""
 
 
 class Connection:
-    """An open WebSocket, at either end. Its methods are functions of `ws` too."""
+    """An open WebSocket of a client or a server. Its methods are also functions of `ws`."""
 
     lua_name: ClassVar[str] = "ws.Connection"
     lua_prefix: ClassVar[str] = "conn"
@@ -33,15 +33,15 @@ class Connection:
         self._receiving = asyncio.Lock()
         self._ended: tuple[int, str] | None = None
         self._closed_here = False
-        self._leaving: asyncio.Task[None] | None = None
+        self._close_task: asyncio.Task[None] | None = None  # keeps a reference to the task
 
     @method
     async def send(self, message: bytes, options: SendOptions | None = None) -> None:
-        """Send a message; waits while the other side is slow.
+        """Send a message; wait if the peer reads slowly.
 
         Args:
-            message: The text, or the bytes.
-            options: How to send it.
+            message: Text or bytes.
+            options: Options of the message.
         """
         from aiohttp import WSMsgType
 
@@ -52,18 +52,19 @@ class Connection:
             try:
                 message.decode()
             except UnicodeDecodeError:
-                problem = "bad argument 'message' (UTF-8 text expected; {binary = true} sends bytes)"
+                problem = "bad argument 'message' (valid UTF-8 expected; use {binary = true} to send bytes)"
                 raise BuiltinError(problem) from None
         await self._write("ws.send", message, kind)
 
     @method
     async def recv(self, options: ReceiveOptions | None = None) -> Results:
-        """Wait for a message; returns it, and "text" or "binary". Concurrent waiters get one each, in turn.
+        """Wait for a message; return it and its type, "text" or "binary".
 
-        When the connection was closed in order it returns nil, the code and the reason of the close.
+        After a clean close, return nil, the close code and the reason. Concurrent calls receive messages in the order
+        of the calls.
 
         Args:
-            options: How to wait.
+            options: Options of the wait.
         """
         import asyncio
         import zlib
@@ -87,27 +88,27 @@ class Connection:
         elif message.type is WSMsgType.ERROR:
             code, text = int(getattr(message.data, "code", 1006)), str(message.data)
             if isinstance(message.data, zlib.error):
-                code, text = 1007, "a compressed message that cannot be decompressed"
+                code, text = 1007, "cannot decompress a message"
             kind = "closed" if code == 1006 else "protocol"
             raise ErrorObject(f"ws.recv failed: {self._peer}: {text}", kind=kind, code=code)
         elif not self._closed_here:
-            raise ErrorObject(f"ws.recv failed: {self._peer} is gone", kind="closed", code=1006)
+            raise ErrorObject(f"ws.recv failed: {self._peer} disconnected", kind="closed", code=1006)
         return Results((None, *(self._ended or (1000, ""))))
 
     @method
     async def ping(self) -> None:
-        """Send a ping. Pings of the other side are answered without the script, while it waits for a message."""
+        """Send a ping. Pings of the peer are answered automatically while a `recv` waits."""
         from aiohttp import WSMsgType
 
         await self._write("ws.ping", b"", WSMsgType.PING)
 
     @method
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection; one that is closed already is not an error.
+        """Close the connection; do nothing if it is closed already.
 
         Args:
-            code: Why, as a number: 1000, or 3000 to 4999.
-            reason: Why, in up to 123 bytes.
+            code: The close code: 1000, or 3000 to 4999.
+            reason: The reason, up to 123 bytes.
         """
         if code != 1000 and not 3000 <= code <= 4999 and code not in (1001, 1003, 1008, 1009, 1011):
             raise BuiltinError(f"bad argument 'code' (1000 or 3000 to 4999 expected, got {code})")
@@ -116,7 +117,7 @@ class Connection:
         await self.leave(code, reason)
 
     async def leave(self, code: int, reason: str = "") -> None:
-        """Close it, with any code."""
+        """Close the connection with any code."""
         import asyncio
 
         self._closed_here = True
@@ -129,11 +130,11 @@ class Connection:
             pass
 
     def release(self) -> None:
-        """Lua has collected the handle."""
+        """Close the connection after Lua has collected the handle."""
         import asyncio
 
         if not self._socket.closed:
-            self._leaving = asyncio.ensure_future(self.leave(1001))
+            self._close_task = asyncio.ensure_future(self.leave(1001))
 
     async def _write(self, title: str, message: bytes, kind: object) -> None:
         if self._socket.closed:
@@ -141,4 +142,4 @@ class Connection:
         try:
             await self._socket.send_frame(message, kind)  # type: ignore[arg-type]
         except ConnectionError:
-            raise ErrorObject(f"{title} failed: {self._peer} is gone", kind="closed") from None
+            raise ErrorObject(f"{title} failed: {self._peer} disconnected", kind="closed") from None

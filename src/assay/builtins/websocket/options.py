@@ -1,4 +1,4 @@
-"""The options of the methods of a WebSocket."""
+"""Options of the methods of a WebSocket connection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class SendOptions:
-    """How to send a message.
+    """Options of a message.
 
     Attributes:
-        binary: Send it as bytes; else it is text, which has to be UTF-8.
+        binary: Send a binary message. Otherwise the message is text and must be valid UTF-8.
     """
 
     binary: bool = False
@@ -18,10 +18,10 @@ class SendOptions:
 
 @dataclass(kw_only=True)
 class ReceiveOptions:
-    """How to wait for a message.
+    """Options of a wait for a message.
 
     Attributes:
-        timeout: Seconds to wait; without a limit when left out. The connection stays open after a timeout.
+        timeout: Maximum time to wait, in seconds; no limit by default. The connection stays open after a timeout.
     """
 
     timeout: float | None = None

@@ -1,4 +1,4 @@
-"""aiohttp's WebSockets, with frames that are looked at, and closes with the right code."""
+"""aiohttp's WebSockets with validated frames and correct close codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 
 class ServerSocket(web.WebSocketResponse):
-    """A WebSocket at the server's end."""
+    """A WebSocket of a server."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         """Answer the handshake."""
@@ -20,19 +20,19 @@ class ServerSocket(web.WebSocketResponse):
 
     @property
     def queue(self) -> Any:
-        """Return where messages wait to be received."""
+        """The queue of received messages."""
         return self._reader
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        """Close it, or answer the other side's close."""
+        """Close the connection, or answer the peer's close frame."""
         return await super().close(code=_code(self, code), message=message, drain=drain)
 
 
 class ClientSocket(aiohttp.ClientWebSocketResponse):
-    """A WebSocket at the client's end.
+    """A WebSocket of a client.
 
     Attributes:
-        handshake: The server's answer to the handshake.
+        handshake: The server's response to the handshake.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -40,16 +40,16 @@ class ClientSocket(aiohttp.ClientWebSocketResponse):
         self.handshake: aiohttp.ClientResponse = self._response
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> bool:
-        """Close it, or answer the other side's close."""
+        """Close the connection, or answer the peer's close frame."""
         return await super().close(code=_code(self, code), message=message)
 
 
 def _code(socket: ServerSocket | ClientSocket, code: int) -> int:
-    """The code of a close; aiohttp takes 1000 for all that it does not decide itself."""
+    """Return the code to send; aiohttp uses 1000 where it does not choose a code itself."""
     if code != WSCloseCode.OK:
         return code
     if isinstance(socket.exception(), zlib.error):
         return WSCloseCode.INVALID_TEXT
     if socket.close_code and socket.close_code != WSCloseCode.ABNORMAL_CLOSURE:
-        return socket.close_code  # the other side's
+        return socket.close_code  # the peer's
     return code

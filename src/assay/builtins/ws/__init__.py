@@ -1,4 +1,7 @@
-"""`ws`: WebSockets. `client` opens them; `http.serve` has them too. aiohttp is not imported before the first one."""
+"""`ws`: WebSockets.
+
+`client.py` opens connections; `http.serve` accepts them. aiohttp is imported with the first connection.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ library = Library(
     "ws",
     """WebSockets.
 
-    A failure is an error with a `kind`: "dns", "connect", "tls" or "timeout" as in `http`; "handshake" when the server
-    answers with something else than a WebSocket (with its `status`); "closed" when the connection is gone without a
-    close, or when something is sent over a closed one; "protocol" when the other side breaks the protocol or sends too
-    long a message (`code` is the reason).
+    Errors have a `kind`: "dns", "connect", "tls" or "timeout" as in `http`; "handshake" if the server does not accept
+    the WebSocket (`status` is its HTTP status); "closed" if the connection was lost without a close frame, or a message
+    is sent on a closed connection; "protocol" if the peer violates the protocol or sends too large a message (`code` is
+    the close code).
     """,
     needs=NOTHING,
 )
@@ -31,7 +34,7 @@ async def connect(host: Host, url: str, options: ConnectOptions | None = None) -
 
     Args:
         url: A ws:// or wss:// URL.
-        options: How to connect.
+        options: Options of the connection.
     """
     from assay.builtins.ws import client
 
@@ -44,8 +47,8 @@ async def send(conn: Connection, message: bytes, options: SendOptions | None = N
 
     Args:
         conn: The connection.
-        message: The text, or the bytes.
-        options: How to send it.
+        message: Text or bytes.
+        options: Options of the message.
     """
     await conn.send(message, options)
 
@@ -56,7 +59,7 @@ async def recv(conn: Connection, options: ReceiveOptions | None = None) -> Resul
 
     Args:
         conn: The connection.
-        options: How to wait.
+        options: Options of the wait.
     """
     return await conn.recv(options)
 
@@ -77,7 +80,7 @@ async def close(conn: Connection, code: int = 1000, reason: str = "") -> None:
 
     Args:
         conn: The connection.
-        code: Why, as a number: 1000, or 3000 to 4999.
-        reason: Why, in up to 123 bytes.
+        code: The close code: 1000, or 3000 to 4999.
+        reason: The reason, up to 123 bytes.
     """
     await conn.close(code, reason)

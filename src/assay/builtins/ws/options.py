@@ -1,4 +1,4 @@
-"""The options of `ws.connect`."""
+"""Options of `ws.connect`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from assay.builtins.http.options import HeaderValue
 
 @dataclass(kw_only=True)
 class ConnectOptions:
-    """How to connect.
+    """Options of a connection.
 
     Attributes:
         headers: Header name → value, or an array of values.
         protocols: The subprotocols that the client offers.
-        timeout: Seconds until the connection is open; 30 when left out.
-        heartbeat: Seconds between pings; a connection that does not answer one within half of that is closed.
-        max_message: Bytes that a message may have.
-        verify: Check the server's TLS certificate.
-        ca_cert: Certificates to trust beside the system's, as PEM text or as "@" and the path of a PEM file.
+        timeout: Maximum time to open the connection, in seconds; 30 by default.
+        heartbeat: Interval between pings, in seconds; the connection is closed if no pong arrives within half of it.
+        max_message: Maximum size of a message, in bytes.
+        verify: Verify the server's TLS certificate.
+        ca_cert: Certificates to trust in addition to the system's: PEM text, or "@" and the path of a PEM file.
     """
 
     headers: dict[str, HeaderValue] | None = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
-    from assay.builtins.http.transport import Limits
+    from assay.builtins.http.transport import Timeouts
 
 API = "/api/v1"
 NOT_FOUND, DEADLINE_EXCEEDED = 5, 4  # gRPC's codes
@@ -76,9 +76,9 @@ class Transport:
     def __init__(
         self, url: str, api_key: str | None, timeout: float, session: Callable[[], aiohttp.ClientSession] | None
     ) -> None:
-        from assay.builtins.http import client
+        from assay.builtins.http import urls
 
-        base = client.parse(url)
+        base = urls.parse(url)
         if base.raw_query_string or base.raw_fragment:
             raise BuiltinError(f"bad argument 'url' (a URL without '?' and '#' expected, got {url!r})")
         if not timeout > 0:
@@ -151,18 +151,18 @@ class Transport:
         import aiohttp
         from yarl import URL
 
-        from assay.builtins.http.failures import FAILURES, explain
-        from assay.builtins.http.transport import Limits
+        from assay.builtins.http.errors import CLIENT_EXCEPTIONS, describe
+        from assay.builtins.http.transport import Timeouts
 
         given = {name: value for name, value in parameters.items() if value is not None}
         query = f"?{urlencode(given, quote_via=quote)}" if given else ""
         url = URL(f"{self._base}{path}{query}", encoded=True)
         place = f"{url.host}:{url.port}"
-        limits = Limits(None if math.isinf(self.timeout) else self.timeout, None, None)
+        timeouts = Timeouts(None if math.isinf(self.timeout) else self.timeout, None, None)
         try:
-            response, content = await self._exchange(method, url, {**self._headers, **headers}, body, limits)
-        except FAILURES as error:
-            kind, text = explain(url, limits, error)
+            response, content = await self._exchange(method, url, {**self._headers, **headers}, body, timeouts)
+        except CLIENT_EXCEPTIONS as error:
+            kind, text = describe(url, timeouts, error)
             if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
                 text = f"{place} does not speak HTTP/1.1{_HINT}"
             elif any(isinstance(one, aiohttp.ClientConnectionResetError) for one in (error, error.__cause__)):
@@ -172,11 +172,11 @@ class Transport:
         return response, content, place
 
     async def _exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limits: Limits
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeouts: Timeouts
     ) -> tuple[aiohttp.ClientResponse, bytes]:
-        from assay.builtins.http.connection import LostConnectionError, can_be_sent_again
-        from assay.builtins.http.contents import MAX_BODY, Content
+        from assay.builtins.http.connection import LostConnectionError, is_retryable
         from assay.builtins.http.redirects import MAX_REDIRECTS
+        from assay.builtins.http.response_body import MAX_BODY, ResponseBody
 
         while True:
             try:
@@ -185,14 +185,14 @@ class Transport:
                     url,
                     headers=headers,
                     data=body,
-                    timeout=limits.for_aiohttp(),
+                    timeout=timeouts.for_aiohttp(),
                     allow_redirects=method == "GET",  # another method would become a GET
                     max_redirects=MAX_REDIRECTS + 1,
-                    auto_decompress=False,  # `Content` does it
+                    auto_decompress=False,  # `ResponseBody` does it
                 ) as response:
-                    return response, await Content(response, MAX_BODY).read()
+                    return response, await ResponseBody(response, MAX_BODY).read()
             except LostConnectionError as error:
-                if not can_be_sent_again(error):
+                if not is_retryable(error):
                     raise
 
     def _session(self) -> aiohttp.ClientSession:

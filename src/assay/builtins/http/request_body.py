@@ -1,4 +1,4 @@
-"""The body that a request sends."""
+"""Builds the body of a request."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from assay.lua.values import Json
 from assay.permissions import paths
 
 _LARGE = 1 << 20
-"""aiohttp wants bytes beyond this as a file, so that it can write them piece by piece."""
+"""Size in bytes above which aiohttp expects a file object, which it sends in chunks."""
 
 
-def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
-    """The body of a request in aiohttp's words, and its content type.
+def build(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
+    """Return aiohttp's `data` argument and the content type. Raise BuiltinError for more than one body.
 
     Args:
-        body: A string as it is, or JSON; the options may have one instead.
+        body: A string or JSON; the body may also be one of the options.
         options: The request's options.
-        files: What closes the files of the body.
+        files: Stack that closes the files of the body.
     """
-    given = [body, options.body, options.json, options.form, options.multipart, options.file]
-    if sum(item is not None for item in given) > 1:
+    bodies = [body, options.body, options.json, options.form, options.multipart, options.file]
+    if sum(item is not None for item in bodies) > 1:
         raise BuiltinError(
-            "more than one body: give a body, or one of the options 'body', 'json', 'form', 'multipart' and 'file'"
+            "the body argument and the options 'body', 'json', 'form', 'multipart' and 'file' are mutually exclusive"
         )
     if options.form is not None:
         return urlencode(list(header_tables.pairs(options.form))).encode(), "application/x-www-form-urlencoded"
@@ -46,7 +46,7 @@ def to_send(body: bytes | Json | None, options: RequestOptions, files: ExitStack
     if content is None:
         return None, None
     data = bytes(content)
-    return _in_pieces(data), "application/json" if isinstance(content, Json) else None
+    return _as_payload(data), "application/json" if isinstance(content, Json) else None
 
 
 def _open(path: bytes, files: ExitStack) -> IO[bytes]:
@@ -56,7 +56,7 @@ def _open(path: bytes, files: ExitStack) -> IO[bytes]:
         raise BuiltinError(f"{os.fsdecode(paths.given(path))}: {error.strerror}") from None
 
 
-def _in_pieces(data: bytes) -> bytes | io.BytesIO:
+def _as_payload(data: bytes) -> bytes | io.BytesIO:
     return io.BytesIO(data) if len(data) > _LARGE else data
 
 
@@ -71,12 +71,12 @@ def _multipart(parts: list[Part], files: ExitStack) -> aiohttp.MultipartWriter:
             content = _open(part.file, files)
             filename = filename or os.path.basename(part.file).decode("utf-8", "replace")
         else:
-            content = _in_pieces(part.body or b"")
+            content = _as_payload(part.body or b"")
         if content_type is None and filename is not None:
             content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         for text in (part.name, filename or "", content_type or ""):
             if any(character in text for character in '\0\r\n"'):
-                raise BuiltinError(f"bad option 'multipart.{index}' (a quote, a line break or NUL in a name)")
+                raise BuiltinError(f"bad option 'multipart.{index}' (a name contains a quote, a line break or NUL)")
         payload = writer.append(content)
         payload.headers.popall(hdrs.CONTENT_DISPOSITION, None)
         payload.headers.popall(hdrs.CONTENT_TYPE, None)

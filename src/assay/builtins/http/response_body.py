@@ -1,4 +1,4 @@
-"""The body of an answer: into memory, or into a file."""
+"""Reads the body of a response into memory or into a file."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from assay.permissions import Permissions, paths
 T = TypeVar("T")
 
 MAX_BODY = 100 * 1024 * 1024
-"""Bytes that a body in memory may have unless the caller says otherwise."""
+"""Default maximum size of a body in memory, in bytes."""
 
-_PIECE = 1 << 20
-"""Bytes that are written to a file at once."""
+_WRITE_SIZE = 1 << 20
+"""Minimum size of a write to a file, in bytes."""
 
 
-class TooLongError(Exception):
-    """A body of more bytes than the caller allows."""
+class BodyTooLargeError(Exception):
+    """A body exceeds the caller's limit."""
 
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
 
 
-class Content:
-    """The body of an answer, without its content encodings.
+class ResponseBody:
+    """The decoded body of a response.
 
     Attributes:
-        decoded: Whether the body had encodings that are undone.
+        decoded: True if the body has content encodings that are decoded here.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, limit: float | None) -> None:
-        """Prepare to read it.
+        """Prepare to read a body.
 
         Args:
-            response: The answer.
-            limit: Bytes that the body may have, None for no limit.
+            response: The response.
+            limit: Maximum size of the decoded body in bytes, or None for no limit.
         """
         self._response = response
         self._limit = limit
@@ -53,24 +53,27 @@ class Content:
         self.decoded = bool(self._decoders)
 
     async def read(self) -> bytes:
-        """Return all of it."""
+        """Return the whole body. Raise BodyTooLargeError, DecodingError or IncompleteError."""
         length = self._response.content_length
         if length is not None and not self.decoded and (self._limit is None or length <= self._limit):
             return await self._response.content.read()
-        return b"".join([piece async for piece in self._pieces()])
+        return b"".join([chunk async for chunk in self._chunks()])
 
     async def save(self, path: bytes, permissions: Permissions) -> int:
-        """Write it to a file, which appears when it is complete; returns its length. Raises DeniedError."""
-        path = permissions.path("write", path, link=True)  # once more: other tasks ran since the request was sent
+        """Write the body to a file, which appears when it is complete; return its length.
+
+        Raise DeniedError, and the exceptions of `read`.
+        """
+        path = permissions.path("write", path, link=True)  # again: links may have changed since the request was sent
         partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())
         file = await _in_thread(path, _create, partial, path)
         length = 0
         try:
             with file:
                 pending = bytearray()
-                async for piece in self._pieces():
-                    pending += piece
-                    if len(pending) >= _PIECE:
+                async for chunk in self._chunks():
+                    pending += chunk
+                    if len(pending) >= _WRITE_SIZE:
                         length += await _in_thread(path, file.write, pending)
                         pending = bytearray()
                 length += await _in_thread(path, file.write, pending)
@@ -80,14 +83,14 @@ class Content:
             raise
         return length
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncIterator[bytes]:
         limit, length = self._limit, 0
-        async for chunk in self._response.content.iter_any():
-            for piece in decoding.decode(self._decoders, chunk):
-                length += len(piece)
+        async for encoded in self._response.content.iter_any():
+            for chunk in decoding.decode(self._decoders, encoded):
+                length += len(chunk)
                 if limit is not None and length > limit:
-                    raise TooLongError(limit)
-                yield piece
+                    raise BodyTooLargeError(limit)
+                yield chunk
         for decoder in self._decoders:
             decoder.finish()
 

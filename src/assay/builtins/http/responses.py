@@ -1,4 +1,4 @@
-"""Answers that are complete before they are sent."""
+"""Responses whose body is complete before they are sent."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ SERVER = "assay"
 _WITHOUT_BODY = (204, 304)
 
 
-class Answer(web.StreamResponse):
-    """A status, headers and a body, sent in one piece.
+class BufferedResponse(web.StreamResponse):
+    """A response that is sent in one write.
 
-    In the place of aiohttp's `Response`, which takes longer than a short handler over the headers that it might add.
+    aiohttp's `Response` spends more time on default headers than a short handler takes.
     """
 
     def __init__(
         self, status: int, body: bytes, content_type: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Prepare it.
+        """Create a response.
 
         Args:
             status: The HTTP status.
-            body: All of the body.
-            content_type: The body's type when the headers have none; by its bytes when left out.
-            headers: Names and values that HTTP can carry.
+            body: The whole body.
+            content_type: The body's type if the headers have none; guessed from its bytes by default.
+            headers: Valid header names and values.
         """
         super().__init__(status=status)
         self._content = body
         self._default_type = content_type
-        self._given = headers
+        self._extra_headers = headers
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Send it."""
+        """Send the response."""
         old, head_only = request.version == HttpVersion10, request.method == hdrs.METH_HEAD
         body = b"" if self.status in _WITHOUT_BODY else self._content
         lines = f"HTTP/1.{0 if old else 1} {self.status} {self.reason}\r\n"
         names = set()
-        for name, value in self._given:
+        for name, value in self._extra_headers:
             names.add(name.lower())
             lines += f"{name}: {value}\r\n"
             if value.lower() == "close" and name.lower() == "connection":
@@ -59,7 +59,7 @@ class Answer(web.StreamResponse):
         if "server" not in names:
             lines += f"Server: {SERVER}\r\n"
         if self._keep_alive is None:
-            self._keep_alive = request.keep_alive and not getattr(request.protocol, "ending", False)
+            self._keep_alive = request.keep_alive and not getattr(request.protocol, "is_last_response", False)
         if "connection" not in names:
             if self._keep_alive:
                 lines += "Connection: keep-alive\r\n" if old else ""
@@ -74,12 +74,12 @@ class Answer(web.StreamResponse):
         return writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to send."""
+        """Do nothing: `prepare` has sent everything."""
 
 
-def plain(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
-    """Make an answer of the server's own."""
-    return Answer(status, text.encode(), None, headers)
+def text_response(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> BufferedResponse:
+    """Return a plain-text response."""
+    return BufferedResponse(status, text.encode(), None, headers)
 
 
 def _guess(body: bytes) -> str:
