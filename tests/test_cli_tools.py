@@ -42,7 +42,7 @@ class TestNew:
         assert (folder / "README.md").read_text(encoding="utf-8").startswith("# My App\n")
         assert "*.db" in (folder / ".gitignore").read_text(encoding="utf-8")
 
-    @pytest.mark.parametrize(("name", "reason"), [("full", "it exists already"), ("..", "needs a letter or a digit")])
+    @pytest.mark.parametrize(("name", "reason"), [("full", "already exists"), ("..", "needs a letter or a digit")])
     def test_it_touches_nothing_that_is_there(self, assay: Command, name: str, reason: str) -> None:
         (assay.folder / "full").mkdir()
         assay.script("print('mine')", "full/worker.lua")
@@ -85,7 +85,7 @@ class TestModules:
 
     def test_an_unknown_one(self, assay: Command) -> None:
         result = assay.run("modules", "jsn")
-        assert "there is no 'jsn'" in result.stderr
+        assert "unknown library 'jsn'" in result.stderr
         assert (result.stdout, result.returncode) == ("", 2)
 
 
@@ -200,7 +200,7 @@ class TestVersionAndHelp:
 
     def test_help_of_an_unknown_command(self, assay: Command) -> None:
         result = assay.run("help", "chek")
-        assert result.stderr == "assay: there is no command or script 'chek' (did you mean 'check'?)\n"
+        assert result.stderr == "assay: unknown command or script 'chek' (did you mean 'check'?)\n"
         assert result.returncode == 1
 
 

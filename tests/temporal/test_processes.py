@@ -317,4 +317,4 @@ def test_two_supervisors_do_not_share_a_port(lua: Script) -> None:
 def test_the_number_of_processes_is_checked(lua: Script, number: str) -> None:
     result = lua.command.run("run", "--processes", number, lua.command.script("print(1)"))
     assert result.returncode == 2
-    assert f"'{number}' is neither a number above 0 nor 'auto'" in result.stderr
+    assert f"expected a positive integer or 'auto', got '{number}'" in result.stderr

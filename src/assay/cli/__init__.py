@@ -1,15 +1,20 @@
 """The command line: one file, or folder, per command.
 
-Running a script takes the short way in `main`: no module is imported that the script does not need. Everything else
-(other commands, options, help, usage errors) is `commands.py`.
+`main` has a fast path for running a script: it imports only the modules that the script needs. Everything else (other
+commands, options, help, usage errors) goes through `commands.py`.
 
-What several commands share: `script.py` runs a script, with `advice.py` before its worker starts and `signals.py` for
-its end; `options.py`; `inputs.py`, values on the command line; `script_options.py`, the connection and the keys of a
-script; `failure.py`, how a tool says that it cannot work; `interrupt.py`, Ctrl-C in a tool; `leave.py`, the end of
-every run; `sandbox.py`, the options that say what a script may do; `reference.py`, the declarations of all libraries as
-pages and as annotations. `workflow_calls.py` and `descriptions.py` belong to `workflow.py`, `coverage.py` to `test.py`,
-`guides.py` to `context.py`; `check_results.py`, `test_results.py` and `replay_results.py` print what `check.py`,
-`test.py`, `replay.py` and `deploy.py` find; `processes/` and `reloading/` are options of `run.py`.
+Shared by several commands:
+
+    script.py          runs a script; advice.py checks its worker before start, signals.py handles SIGTERM and SIGINT
+    options.py         common click options; sandbox.py: the permission options
+    inputs.py          values on the command line, as JSON or Lua
+    script_options.py  the connection, codec and workers of a script
+    failure.py         reports errors of the tools; interrupt.py: Ctrl-C in a tool; leave.py: ends the process
+    reference.py       reference pages and editor annotations of all libraries
+
+Parts of one command: `workflow_calls.py`, `descriptions.py` and `timeline.py` (`workflow.py`), `coverage.py` and
+`exploration.py` (`test.py`), `guides.py` (`context.py`), `processes/` and `reloading/` (`run.py`). `check_results.py`,
+`test_results.py` and `replay_results.py` format the results of `check.py`, `test.py`, `replay.py` and `deploy.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 def main() -> NoReturn:
     """Run the command line and end the process."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a script at once, also while Lua computes
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the script immediately, even in a Lua loop
     try:
         code = _dispatch(sys.argv[1:])
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What `assay check` finds in a worker's workflows, logged before a script starts the worker."""
+"""Logs the findings of `assay check` about a worker before the worker starts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from assay.temporal.worker.worker import Worker
 
 
 def warn_about(host: Host, service: Service) -> None:
-    """Warn on stderr of what a worker that is about to start registers: one line for each finding.
+    """Log a warning for each finding in the functions that a starting worker has registered.
 
-    Nothing here keeps a worker from starting: what reads source text can be mistaken.
+    Never prevents the worker from starting: rules that read source text can be wrong.
     """
     if not isinstance(service, Worker):
         return

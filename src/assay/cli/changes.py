@@ -1,4 +1,4 @@
-"""Lua files that change, for `assay dev` and `assay test --watch`."""
+"""Watches Lua files, for `assay dev`, `assay run --watch` and `assay test --watch`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-_DEBOUNCE = 200  # milliseconds until a burst of changes is over
+_DEBOUNCE = 200  # milliseconds
 
 
 async def lua_changes(
-    folders: Iterable[Path], concerns: Callable[[str], bool] = lambda path: True
+    folders: Iterable[Path], is_relevant: Callable[[str], bool] = lambda path: True
 ) -> AsyncIterator[str]:
-    """Yield the names of Lua files that change in `folders` and below, as text; of those that `concerns` accepts.
+    """Yield the names of relevant Lua files that change in `folders` and below, separated by commas.
 
-    Of folders in which everything may lie only the top is watched. Raises OSError.
+    In large folders (home, /, the folder for temporary files) subfolders are not watched. Raises OSError.
     """
     from watchfiles import Change, DefaultFilter, awatch
 
     class LuaFiles(DefaultFilter):
         def __call__(self, change: Change, path: str) -> bool:
-            is_ours = path.endswith(".lua") and change != Change.deleted and concerns(path)
-            return is_ours and super().__call__(change, path)
+            is_changed_script = path.endswith(".lua") and change != Change.deleted and is_relevant(path)
+            return is_changed_script and super().__call__(change, path)
 
     watched = {folder.resolve() for folder in folders}
     async for changes in awatch(

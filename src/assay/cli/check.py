@@ -1,4 +1,4 @@
-"""`assay check`: find the faults of a script before it runs."""
+"""`assay check`: find errors in a script before it runs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 @click.command(cls=SandboxedCommand, short_help="Check scripts before they run.")
 @verbose
-@click.option("--no-run", is_flag=True, help="Look at the source alone; run nothing.")
+@click.option("--no-run", is_flag=True, help="Check the source only; run nothing.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", help="How to print the results."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    help="Output format [text].",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.argument("scripts", metavar="SCRIPT...", nargs=-1, required=True)
@@ -35,15 +39,14 @@ def command(
 ) -> int:
     """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
-    A script runs up to the point where it would talk to a server; of *_test.lua the source is enough. Everywhere: names
-    that are not defined, functions that builtins do not have, calls in place of a function in pcall. In workflows: I/O,
-    values that cannot be used there, activities, options and methods that do not exist, options that do not fit,
-    discarded futures. In tests: activities and workflows that the script does not have. Across all files: waits for
-    signals that nothing sends.
+    A script is run up to its first use of a server; for *_test.lua only the source is read. Reported everywhere:
+    undefined names, unknown functions of builtins, calls passed to pcall, not functions. In workflows: I/O, values
+    that cannot be used there, unknown activities and methods, invalid options, discarded futures. In tests: activities
+    and workflows that the script does not have. Across files: waits for signals that nothing sends.
 
-    Ends with 0 when there are no errors, 1 when there are, 2 when a script cannot be read.
+    Exits with 0 if there are no errors, 1 if there are, 2 if a script cannot be read.
     """
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     from assay.checking.check import check_scripts
     from assay.temporal.telemetry import logs
 

@@ -1,4 +1,4 @@
-"""What the check of scripts found, for people and for programs."""
+"""Results of `assay check`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def as_text(reports: Mapping[str, Report]) -> str:
-    """Return lines for people. `reports` are by their scripts."""
+    """Return the reports, by script, as text."""
     return "\n".join(_show(script, report) for script, report in reports.items())
 
 
 def as_plain(reports: Mapping[str, Report]) -> list[dict[str, Any]]:
-    """Return what becomes JSON."""
+    """Return the reports, by script, as plain values for JSON."""
     return [
         {
             "script": script,

@@ -1,4 +1,4 @@
-"""Write the manual's page about the command line from the commands themselves.
+"""Generate the page of the manual about the command line from the commands.
 
 python -m assay.cli.command_page docs/command-line.md
 """
@@ -23,25 +23,25 @@ assay [OPTIONS] SCRIPT [ARGS]...
 assay [OPTIONS] COMMAND [ARGS]...
 ```
 
-`assay SCRIPT` is short for `assay run SCRIPT`. `assay help COMMAND` prints what this page says about a command, and
-`assay completion` installs completion for the shell. [Environment variables](environment.md) apply to all commands.
+`assay SCRIPT` is short for `assay run SCRIPT`. `assay help COMMAND` prints the section of this page on a command, and
+`assay completion` prints completion scripts for shells. [Environment variables](environment.md) apply to all commands.
 
 | exit code | meaning |
 | --- | --- |
 | 0 | success |
 | 1 | the script, a test, a check or a call failed; the reason is on stderr |
-| 2 | the command was called in a wrong way, or there was nothing to do |
+| 2 | the command was used incorrectly, or there was nothing to do |
 | 70 | a process of `assay run --processes` keeps dying |
 | 130 | interrupted by Ctrl-C |
-| other | what the script passed to `os.exit` |
+| other | exit code that the script passed to `os.exit` |
 
 This page is generated from the commands."""
 
-_SANDBOX = "It also takes the options `--sandbox`, `--allow-…` and `--permissions` of [`assay run`](#assay-run)."
+_SANDBOX = "It also accepts the options `--sandbox`, `--allow-…` and `--permissions` of [`assay run`](#assay-run)."
 
 
 def text() -> str:
-    """Write the page."""
+    """Return the page."""
     root = click.Context(group, info_name="assay")
     commands = [(name, group.get_command(root, name)) for name in group.list_commands(root)]
     parts = [_HEAD]
@@ -71,7 +71,7 @@ def _command(command: click.Command, context: click.Context, level: str) -> Iter
 
 
 def _paragraphs(help_text: str) -> Iterator[str]:
-    """A help text in Markdown: what click leaves as it is becomes a block of code."""
+    """Yield the paragraphs of a help text as Markdown; a paragraph that click does not rewrap becomes a code block."""
     for paragraph in inspect.cleandoc(help_text).split("\n\n"):
         if paragraph.startswith("\b\n"):
             yield "```\n" + paragraph.removeprefix("\b\n") + "\n```"
@@ -84,9 +84,9 @@ def _cell(words: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the page into a file."""
+    """Write the page to a file."""
     parser = argparse.ArgumentParser(prog="python -m assay.cli.command_page", description=__doc__)
-    parser.add_argument("file", help="the page")
+    parser.add_argument("file", help="file for the page")
     Path(parser.parse_args(argv).file).write_text(text(), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The commands with their options and help, for everything but the plain run of a script."""
+"""The click group of all commands: options, help and usage errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from assay.cli.leave import complain
 from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Errors of writing a command's output; errors of writing files name the file."""
+"""Errors of writing to standard output; an error of writing a file has a filename."""
 
 
 class Commands(click.Group):
-    """The commands, each imported when it is used; anything that is not a command is a script to run."""
+    """A group that imports each command on first use and runs any other name as a script."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands."""
+        """Return the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -37,22 +37,22 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that `args` call."""
+        """Return the command for `args`: `run` if the first one is not a command."""
         if args[0] not in COMMANDS:
             args = ["run", *args]
         return super().resolve_command(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the two forms of a call in a line."""
+        """Write both forms of a call in one line."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] SCRIPT|COMMAND [ARGS]...")
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Say what it is, right below the usage."""
+        """Write the description directly below the usage."""
         with formatter.indentation():
             formatter.write_text(self.help or "")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, and the options in one line: all has to fit on a screen."""
+        """Write the commands, and the options in one line, so that the help fits on a screen."""
         self.format_commands(ctx, formatter)
         formatter.write_text("Options: --version, --verbose, -h or --help; of a command: assay help COMMAND")
 
@@ -69,7 +69,7 @@ def group(ctx: click.Context, verbose: bool) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return the exit code."""
     verbose = "--verbose" in arguments
     if arguments and arguments[0].startswith(SANDBOX_OPTIONS):
         arguments = ["run", *arguments]
@@ -94,15 +94,15 @@ def main(arguments: list[str]) -> int:
 
 
 def complete(instruction: str) -> int:
-    """Answer a shell that asks what can follow on a command line; returns the exit code."""
+    """Print completions for a shell and return the exit code."""
     from assay.cli import completion
 
     return completion.complete(group, instruction)
 
 
 def unknown(name: str) -> int:
-    """Tell that a word is neither a command nor a script; returns the exit code."""
-    near = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f" (did you mean '{near[0]}'?)" if near else f" (the commands are {', '.join(COMMANDS)})"
-    complain(f"there is no command or script '{name}'{hint}")
+    """Report a name that is neither a command nor a script and return the exit code."""
+    matches = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f" (did you mean '{matches[0]}'?)" if matches else f" (commands: {', '.join(COMMANDS)})"
+    complain(f"unknown command or script '{name}'{hint}")
     return 1

@@ -1,4 +1,4 @@
-"""`assay completion`: what a shell runs to complete commands, options and files."""
+"""`assay completion`: shell scripts that complete commands, options and files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 VARIABLE = "_ASSAY_COMPLETE"
-"""The variable with which a shell asks for completions; click derives it from the command's name."""
+"""Environment variable with which a shell requests completions. click derives it from the name of the command."""
 
 
 class _Files(ShellComplete):
-    """Completes files where click knows nothing better."""
+    """Completes files where click has no completions."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        """List what can follow."""
-        found = super().get_completions(args, incomplete)
-        if incomplete.startswith("-") or (found and args):
-            return found
-        return [*found, CompletionItem(incomplete, type="file")]
+        """Return the completions of an argument."""
+        items = super().get_completions(args, incomplete)
+        if incomplete.startswith("-") or (items and args):
+            return items
+        return [*items, CompletionItem(incomplete, type="file")]
 
 
 class _Bash(_Files, BashComplete):
-    # click's own forgets the other words when there are files.
+    # click's template drops the other completions when there are files.
     source_template = """\
 %(complete_func)s() {
     local IFS=$'\\n' completion kind value
@@ -44,7 +44,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
     @staticmethod
     def _check_version() -> None:
-        """Run no bash: the script needs nothing newer than 4.4."""
+        """Skip click's version check, which runs bash: the script works with 4.4."""
 
 
 class _Zsh(_Files, ZshComplete):
@@ -59,7 +59,7 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _F
 
 
 def complete(group: click.Command, instruction: str) -> int:
-    """Answer a shell that asks for completions; returns the exit code."""
+    """Print completions for a shell and return the exit code."""
     shell, _, action = instruction.partition("_")
     if shell not in SHELLS or action != "complete":
         return 1
@@ -80,5 +80,5 @@ def command(shell: str) -> None:
     bash: echo 'eval "$(assay completion bash)"' >> ~/.bashrc
     zsh:  echo 'eval "$(assay completion zsh)"' >> ~/.zshrc
     fish: assay completion fish > ~/.config/fish/completions/assay.fish
-    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    """  # noqa: D301 click keeps the line breaks after \b
     click.echo(_completer(shell, click.get_current_context().find_root().command).source())

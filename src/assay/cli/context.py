@@ -13,37 +13,40 @@ if TYPE_CHECKING:
     from assay.lua.reference import Entry
 
 _WORD = re.compile(r"[a-z0-9]+")
-_WEIGHTS = (8, 4, 1)  # of a word in the name, in the first sentence, elsewhere
-_BESIDE = 0.6  # the weight of options and guides beside that of functions
+_WEIGHTS = (8, 4, 1)  # of a word in the name, in the first sentence, in the rest
+_OTHER_WEIGHT = 0.6  # of options and guides, relative to functions
 
 
 @click.command(short_help="Search the reference and the guides.")
 @verbose
-@click.option("-n", "--number", type=click.IntRange(1), default=3, help="How many to show at most [3].")
+@click.option("-n", "--number", type=click.IntRange(1), default=3, help="Maximum number of results [3].")
 @click.argument("query", nargs=-1, required=True)
 def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
-    """Search the reference and the guides and print the best: functions, options, sections.
+    """Search the reference and the guides and print the best matches: functions, options, sections.
 
     \b
     assay context read a file
     assay context ctx:wait_signal
     assay context heartbeat_timeout
-    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    """  # noqa: D301 click keeps the line breaks after \b
     from assay.cli import guides, reference
     from assay.lua.reference import entries, options
 
     libraries = reference.libraries()
     functions = [entry for library in libraries for entry in entries(library)]
     others = [*(entry for library in libraries for entry in options(library)), *guides.sections()]
-    found = functions + others
+    candidates = functions + others
     words = _WORD.findall(" ".join(query).lower())
-    scores = [_score(entry, words) * (1 if at < len(functions) else _BESIDE) for at, entry in enumerate(found)]
-    scored = sorted(((score, -at) for at, score in enumerate(scores)), reverse=True)
-    alike: dict[str, list[Entry]] = {}  # the functions of `temporal` are those of a client
-    for score, at in scored:
+    scores = [
+        _score(entry, words) * (1 if index < len(functions) else _OTHER_WEIGHT)
+        for index, entry in enumerate(candidates)
+    ]
+    ranked = sorted(((score, -index) for index, score in enumerate(scores)), reverse=True)
+    by_body: dict[str, list[Entry]] = {}  # the functions of `temporal` have the same text as those of a client
+    for score, index in ranked:
         if score > 0:
-            alike.setdefault(found[-at].text.partition("\n")[2], []).append(found[-at])
-    best = list(alike.items())[:number]
+            by_body.setdefault(candidates[-index].text.partition("\n")[2], []).append(candidates[-index])
+    best = list(by_body.items())[:number]
     if not best:
         click.echo(f"no results for '{' '.join(query)}'", err=True)
         return 1
@@ -52,7 +55,7 @@ def command(query: tuple[str, ...], number: int, verbose: bool) -> int:
 
 
 def _show(entries: list[Entry], body: str) -> str:
-    """Functions, or options, that differ only in their names."""
+    """Return the text of functions or options that differ only in their names."""
     first, *others = entries
     names = [entry.text.partition("\n")[0].removeprefix("## ").partition(" → ")[0] for entry in others]
     also = f"\nAlso {', '.join(names)}.\n" if names else ""

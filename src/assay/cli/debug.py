@@ -88,7 +88,7 @@ def _stream(session: Session, category: str) -> TextIO:
 
 
 def _leave() -> None:
-    runner.end_commands(patience=1)
+    runner.end_commands(grace_period=1)
     leave(0)
 
 

@@ -101,7 +101,7 @@ def check(
 
     Ends with 0 when all is well, 1 when something was found, 2 when a part could not be done.
     """
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     from assay.temporal.telemetry import logs
     from assay.testing.runner import find_files, search_files
 

@@ -1,7 +1,7 @@
-"""The examples of the reference: Lua files beside its pages, which run as tests.
+"""Examples of the reference: Lua files next to its pages, which also run as tests.
 
-A section begins with a line `--- NAME…` that names the functions that it shows; the page has it under the first of
-them, and the others refer to it. A section named `setup` is not shown: it runs before each of the others.
+A section begins with a line `--- NAME…` that names the functions in the example. The page shows it under the first one;
+the others refer to it. A section named `setup` is not shown: it runs before each of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEAD = re.compile(r"^--- (.+)\n", re.MULTILINE)
 
 
 def sections(library: str) -> list[tuple[list[str], str]]:
-    """The sections of a library's file: the names, and the Lua code."""
+    """Return the sections of a library's file: names and Lua code."""
     for folder in FOLDERS:
         path = folder / "reference" / "examples" / f"{library}.lua"
         if path.exists():
@@ -30,13 +30,13 @@ def _parse(path: Path) -> list[tuple[list[str], str]]:
     return [(names.split(), code.strip() + "\n") for names, code in zip(parts[::2], parts[1::2], strict=True)]
 
 
-def shown(library: str) -> dict[str, str]:
-    """Return what the page shows below each function, in Markdown."""
-    found: dict[str, str] = {}
+def by_function(library: str) -> dict[str, str]:
+    """Return the Markdown of the example of each function."""
+    examples: dict[str, str] = {}
     for names, code in sections(library):
         if names == [SETUP]:
             continue
         first, *others = names
-        found[first] = f"```lua\n{code}```"
-        found |= dict.fromkeys(others, f"Example: see `{first}`.")
-    return found
+        examples[first] = f"```lua\n{code}```"
+        examples |= dict.fromkeys(others, f"Example: see `{first}`.")
+    return examples

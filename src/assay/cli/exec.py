@@ -1,4 +1,4 @@
-"""`assay exec`: run a piece of Lua code."""
+"""`assay exec`: run Lua code from the command line."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ from assay.permissions.settings import SandboxOptions
 @click.option("-e", "code", metavar="CODE", required=True, help="The Lua code to run.")
 @script_arguments
 def command(code: str, arguments: tuple[str, ...], verbose: bool, sandbox: SandboxOptions) -> int:
-    """Run a piece of Lua code; the ARGS are in `arg` and in `...`."""
+    """Run Lua code. ARGS are available in `arg` and in `...`."""
     return script.run_code(code, list(arguments), verbose=verbose, sandbox=sandbox)

@@ -1,4 +1,4 @@
-"""How the tools report that they cannot work."""
+"""Errors that keep a tool from doing its work, as opposed to findings and failed tests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ EXIT_USAGE = 2
 
 
 def describe(error: AssayError) -> str:
-    """The text of an error; of a Lua error with its traceback."""
+    """Return the text of an error, with the traceback of a Lua error."""
     if isinstance(error, LuaError):
         return "\n".join(filter(None, (error.message, error.traceback)))
     return str(error)
 
 
 def report_error(error: AssayError, verbose: bool) -> int:
-    """Tell of an error that is neither a finding nor a failed test; returns the exit code."""
+    """Report an error and return the exit code."""
     if verbose:
         sys.excepthook(type(error), error, error.__traceback__)
     complain(describe(error))

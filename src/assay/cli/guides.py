@@ -1,4 +1,4 @@
-"""The sections of the guides."""
+"""Sections of the guides, for `assay context`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from assay.lua.reference import Entry
 
 _PACKAGE = Path(__file__).parent.parent
 FOLDERS = (_PACKAGE / "guides", _PACKAGE.parent.parent / "docs")
-"""Where the guides are: in an installed package, and in a checkout."""
-_LEFT_OUT = ("architecture.md", "command-line.md", "index.md")  # for contributors; `assay help`; a table of links
+"""Folders of the guides in an installed package and in a checkout."""
+_EXCLUDED = ("architecture.md", "command-line.md", "index.md")  # for contributors; `assay help`; a table of links
 _FENCE = "```"
 
 
 def sections() -> Iterator[Entry]:
-    """The sections of all guides, in the order of their files."""
+    """Yield the sections of all guides, in the order of their files."""
     for folder in FOLDERS:
         for path in sorted(folder.glob("*.md")):
-            if path.name not in _LEFT_OUT:
+            if path.name not in _EXCLUDED:
                 yield from _sections(path)
 
 
 def _sections(path: Path) -> Iterator[Entry]:
-    """The sections of a guide; the text before the first is one too."""
+    """Yield the sections of a guide, starting with the text before the first heading."""
     guide = heading = ""
     lines: list[str] = []
     is_code = False

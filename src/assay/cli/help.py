@@ -1,4 +1,4 @@
-"""`assay help`: the help of a command, as its --help prints it."""
+"""`assay help`: print the help of a command, as `--help` does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command(words: tuple[str, ...]) -> int:
     \b
     assay help check
     assay help workflow show
-    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    """  # noqa: D301 click keeps the line breaks after \b
     from assay.cli.commands import group, unknown
 
     if words and words[0] not in COMMANDS:

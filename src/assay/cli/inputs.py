@@ -1,4 +1,4 @@
-"""Values that are given on the command line, as JSON or as Lua."""
+"""Values on the command line, as JSON or Lua."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STDIN = "-"
 
 
 async def read(texts: tuple[str, ...]) -> list[Any]:
-    """The values of some arguments; "-" is what comes through standard input. Raises AssayError."""
+    """Return the values of arguments; "-" reads standard input. Raises AssayError."""
     return [await _value(sys.stdin.read() if text == _STDIN else text) for text in texts]
 
 
@@ -24,18 +24,18 @@ async def _value(text: str) -> Any:
 
 
 async def _lua(text: str) -> Any:
-    """The value of a Lua expression, in a state of its own."""
+    """Evaluate a Lua expression in a separate state."""
     from assay.libraries import LIBRARIES
     from assay.lua.host import Host
     from assay.lua.loader import Finder
 
     host = Host(LIBRARIES, Finder("."), lambda _text: None)
     try:
-        found = await host.run(host.load(f"return {text}".encode(), "=input"), ())
+        value = await host.run(host.load(f"return {text}".encode(), "=input"), ())
     except LuaError:
-        found = None
+        value = None
     finally:
         await host.close()
-    if found is None and text.strip() != "nil":
+    if value is None and text.strip() != "nil":
         raise AssayError(f"the input {text} is neither JSON nor Lua; a string needs quotes: '\"{text}\"'")
-    return found
+    return value

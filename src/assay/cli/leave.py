@@ -1,4 +1,4 @@
-"""The end of a command-line run."""
+"""End of the process, and error messages on stderr."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NoReturn
 
 
 def leave(code: int) -> NoReturn:
-    """Send the last spans, flush the standard streams and end the process without interpreter teardown.
+    """Export the remaining spans, flush the standard streams and end the process without interpreter teardown.
 
-    The Temporal SDK's native part crashes now and then when the interpreter is torn down around it; a run must end
-    with its own exit code every time.
+    The native part of the Temporal SDK occasionally crashes during interpreter teardown, which would change the exit
+    code.
     """
     tracing = sys.modules.get("assay.temporal.telemetry.tracing")
     if tracing is not None:
@@ -24,20 +24,20 @@ def leave(code: int) -> NoReturn:
         except BrokenPipeError:
             code = code or 128 + signal.SIGPIPE
         except OSError as error:
-            if code == 0 and stream is sys.stdout:  # a lost log line is not a failure; else one is reported
+            if code == 0 and stream is sys.stdout:  # a lost log line is not a failure
                 code = 1
                 complain(f"cannot write the output: {error.strerror}")
     os._exit(code)
 
 
 def complain(text: str) -> None:
-    """Tell the user on stderr what is wrong, as "assay: text"."""
+    """Write an error message to stderr, as "assay: text"."""
     if sys.stderr is not None:
         sys.stderr.write(f"assay: {text}\n")
 
 
 def fail(message: str, traceback: str = "") -> None:
-    """Say why the script failed, in the form of its log lines."""
+    """Report the failure of the script in the format of its log lines (text or JSON)."""
     from assay import log_lines
     from assay.events import SCRIPT_FAILED
 

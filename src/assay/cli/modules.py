@@ -1,4 +1,4 @@
-"""`assay modules`: list what a script finds without installing anything."""
+"""`assay modules`: list the globals and the built-in modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.cli.options import verbose
 @verbose
 @click.argument("name", required=False)
 def command(name: str | None, verbose: bool) -> int:
-    """List the globals and the built-in modules, one line each; of the one called NAME its functions."""
+    """List the globals and the built-in modules, one line each; with NAME, list its functions."""
     from assay.cli import reference
 
     libraries = {library.name: library for library in reference.libraries()}
@@ -20,7 +20,7 @@ def command(name: str | None, verbose: bool) -> int:
     elif name in libraries:
         rows = reference.function_rows(libraries[name])
     else:
-        raise click.UsageError(f"there is no '{name}' (there are: {', '.join(libraries)})")
+        raise click.UsageError(f"unknown library '{name}' (available: {', '.join(libraries)})")
     width = max(len(row[0]) for row in rows)
     for title, text in rows:
         click.echo(f"{title:<{width}}  {text}")

@@ -1,4 +1,4 @@
-"""Names that several commands share: what a command line can begin with, and an environment variable."""
+"""Names shared by several modules: commands, the prefixes of permission options, an environment variable."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ COMMANDS = (
     *("health", "help", "modules", "new", "repl", "replay"),
     *("run", "test", "types", "version", "workflow"),
 )
-"""The commands; each is the attribute `command` of the module of its name, which has `_` for `-`."""
+"""Names of the commands. Each is the attribute `command` of the module with its name (`-` becomes `_`)."""
 
 SANDBOX_OPTIONS = ("--sandbox", "--allow-", "--permissions")
-"""What the options begin with that say what a script may do."""
+"""Prefixes of the permission options."""
 
 SOURCES = "ASSAY_SOURCES"
-"""The environment variable that names the file for notes of `assay.cli.reloading.sources`."""
+"""Environment variable with the file in which `assay.cli.reloading.sources` records the files of a script."""

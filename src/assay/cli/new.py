@@ -1,4 +1,4 @@
-"""`assay new`: make a project of a worker and its test."""
+"""`assay new`: create a project with a worker and its test."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ STUBS = "assay.lua"
 @verbose
 @click.argument("name")
 def command(name: str, verbose: bool) -> int:
-    """Make a project in the new folder NAME.
+    """Create a project in the new folder NAME.
 
     It has a worker with one workflow, its test, a client script, a README, a Makefile, settings and annotations for the
-    Lua language server, and launch configurations for the debugger. Its tests pass at once: make -C NAME test
+    Lua language server, and launch configurations for the debugger. Run its tests with: make -C NAME test
     """
     folder = Path(name)
     queue = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
     if not queue:
-        complain(f"cannot make a project '{name}': its name needs a letter or a digit")
+        complain(f"cannot create project '{name}': the name needs a letter or a digit")
         return EXIT_USAGE
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        complain(f"cannot make a project in {name}: it exists already")
+        complain(f"cannot create project in {name}: the folder already exists")
         return EXIT_USAGE
     from assay.cli.reference import write_stubs
 
@@ -47,7 +47,7 @@ def command(name: str, verbose: bool) -> int:
             target.write_text(text, encoding="utf-8")
         write_stubs(os.fspath(folder / ".luals" / STUBS))
     except OSError as error:
-        complain(f"cannot make a project in {name}: {error.strerror}")
+        complain(f"cannot create project in {name}: {error.strerror}")
         return EXIT_USAGE
-    click.echo(f"{folder} is ready:\n  cd {shlex.quote(str(folder))}\n  assay test\n  assay dev worker.lua")
+    click.echo(f"created {folder}:\n  cd {shlex.quote(str(folder))}\n  assay test\n  assay dev worker.lua")
     return 0

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def verbose(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--verbose`, which counts before and behind the command's name."""
+    """Add `--verbose`, which is accepted before and after the name of the command."""
     option = click.option(
         "--verbose",
         is_flag=True,
@@ -20,12 +20,12 @@ def verbose(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def script_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the arguments of the script."""
+    """Add the arguments passed on to the script."""
     return click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)(command)
 
 
 def connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--address` and `--namespace` of a server."""
+    """Add `--address` and `--namespace`."""
     command = click.option("--namespace", help="The namespace [TEMPORAL_NAMESPACE or default].")(command)
     return click.option("--address", metavar="HOST:PORT", help="The server [TEMPORAL_ADDRESS or localhost:7233].")(
         command

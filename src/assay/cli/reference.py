@@ -1,7 +1,7 @@
-"""Write the reference pages and the editor's annotations of all builtins.
+"""Generate the reference pages and the editor annotations of all libraries.
 
 python -m assay.cli.reference docs/reference
-python -m assay.cli.reference --stubs assay.lua     (the modules for `require` get files beside it)
+python -m assay.cli.reference --stubs assay.lua     (modules for `require` get separate files next to it)
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from assay.lua.reference import entries, page
 from assay.permissions.needs import NOTHING
 from assay.testing.library import library as test_library
 
-LUAS_OWN = ("os",)
-"""Globals of Lua that get more functions."""
+EXTENDED_GLOBALS = ("os",)
+"""Standard Lua globals to which assay adds functions."""
 
 _CTX_CALLBACKS = {
     "ctx:on_signal.handler": "fun(input: any)",
@@ -58,79 +58,79 @@ _GROUPS = {
             ("Changing workflows", ["patched", "deprecate_patch"]),
             ("Random numbers and ids", ["random", "uuid", "uuid7", "side_effect"]),
             (
-                "What others see",
+                "Data visible from outside",
                 ["upsert_search_attributes", "upsert_memo", "set_current_details", "get_current_details"],
             ),
             ("The run", ["workflow_info", "is_replaying", "metric_meter"]),
         ]
     }
 }
-"""The methods of a handle in the order of tasks."""
+"""Methods of a handle, grouped by task."""
 
 
 def libraries() -> list[Library]:
-    """Import all libraries, `test` and the one of `ctx`, sorted by name."""
-    found = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
-    return sorted([*found, test_library, _ctx()], key=lambda library: library.name)
+    """Return all libraries, including `test` and `ctx`, sorted by name."""
+    imported = [importlib.import_module(module).library for module, _ in LIBRARIES.values()]
+    return sorted([*imported, test_library, _ctx()], key=lambda library: library.name)
 
 
 def _ctx() -> Library:
     from assay.temporal.workflow.ctx.context import Context
     from assay.temporal.workflow.ctx.futures import Future
 
-    library = Library(
-        "ctx", "What a workflow function gets as its first argument.", callbacks=_CTX_CALLBACKS, needs=NOTHING
-    )
+    library = Library("ctx", "The context of a workflow: its first argument.", callbacks=_CTX_CALLBACKS, needs=NOTHING)
     library.handle(Context)
     library.handle(Future)
     return library
 
 
 def pages() -> dict[str, str]:
-    """Write all reference pages: file name → text."""
-    found = {
-        f"{library.name}.md": page(library, examples.shown(str(library.name)), _GROUPS.get(str(library.name), {}))
+    """Return all reference pages, by file name."""
+    by_library = {
+        f"{library.name}.md": page(library, examples.by_function(str(library.name)), _GROUPS.get(str(library.name), {}))
         for library in libraries()
     }
     rows = [f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}" for library in libraries()]
     index = (
         "# Reference\n\n"
-        "The globals of a script. `ctx` is what a workflow function gets, `test` is one of test files only; "
+        "The globals of a script. `ctx` is the first argument of a workflow function, `test` is for test files only; "
         "a name with a dot is a module for `require`."
     )
     index += "\n\n" + "\n".join(rows)
-    return {"README.md": index + "\n", **found}
+    return {"README.md": index + "\n", **by_library}
 
 
 def function_rows(library: Library) -> list[tuple[str, str]]:
-    """The functions and methods of a library: each with its arguments, and its first sentence."""
+    """Return the functions and methods of a library: signature and first sentence."""
     return [(entry.title, first_sentence(entry.doc)) for entry in entries(library)]
 
 
 def first_sentence(doc: str) -> str:
-    """The first sentence of a text."""
+    """Return the first sentence of a docstring."""
     return " ".join(doc.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
 
 
 def stubs() -> str:
-    """Write LuaLS annotations for all globals, in one file."""
-    parts = [stub(library, extends=library.name in LUAS_OWN) for library in libraries() if "." not in library.name]
+    """Return the LuaLS annotations of all globals, as one file."""
+    parts = [
+        stub(library, extends=library.name in EXTENDED_GLOBALS) for library in libraries() if "." not in library.name
+    ]
     return "\n".join(["---@meta\n", prelude(), *parts])
 
 
 def module_stubs() -> dict[str, str]:
-    """Write LuaLS annotations for the modules for `require`: file name → text."""
+    """Return the LuaLS annotations of the modules for `require`, by file name."""
     return {f"{library.name}.lua": module_stub(library) for library in libraries() if "." in library.name}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write what is asked for."""
+    """Write the requested files."""
     parser = argparse.ArgumentParser(prog="python -m assay.cli.reference", description=__doc__)
-    parser.add_argument("folder", nargs="?", help="where the Markdown pages go")
-    parser.add_argument("--stubs", metavar="FILE", help="where the LuaLS annotations go")
+    parser.add_argument("folder", nargs="?", help="folder for the Markdown pages")
+    parser.add_argument("--stubs", metavar="FILE", help="file for the LuaLS annotations")
     options = parser.parse_args(argv)
     if options.folder is None and options.stubs is None:
-        parser.error("nothing to write: name a folder or --stubs FILE")
+        parser.error("nothing to write: expected a folder or --stubs FILE")
     if options.folder is not None:
         os.makedirs(options.folder, exist_ok=True)
         for name, text in pages().items():
@@ -140,9 +140,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def write_stubs(path: str) -> None:
-    """Write the annotations of all globals to a file, and those of the modules for `require` beside it.
+    """Write the annotations of all globals to a file, and those of modules for `require` to files next to it.
 
-    Its folder is made when it is missing. Raises OSError.
+    Creates the folder if it is missing. Raises OSError.
     """
     folder = os.path.dirname(path)
     os.makedirs(folder or ".", exist_ok=True)

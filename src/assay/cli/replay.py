@@ -59,7 +59,7 @@ def command(
         raise click.UsageError("name histories, or give a --query")
     if query is None and (address or namespace):
         raise click.UsageError("--address and --namespace belong to --query")
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     try:
         allowed = permissions(sandbox, os.path.dirname(script) or ".")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

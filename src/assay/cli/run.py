@@ -17,26 +17,26 @@ AUTO = "auto"
 
 
 class ProcessCount(click.ParamType[int]):
-    """A number of processes, or `AUTO`: as many as there are cores."""
+    """A number of processes, or `AUTO` for one per core."""
 
     name = "processes"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number."""
+        """Return the number of processes."""
         if value == AUTO:
             from assay.cli.processes.cores import usable_cores
 
             return usable_cores()
         if not (value.isascii() and value.isdigit() and int(value) > 0):
-            self.fail(f"'{value}' is neither a number above 0 nor '{AUTO}'", param, ctx)
+            self.fail(f"expected a positive integer or '{AUTO}', got '{value}'", param, ctx)
         return int(value)
 
 
 @click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
 @verbose
-@click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of its workers there.")
-@click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run it in N processes that share its queues.")
-@click.option("--watch", is_flag=True, help="Reload changed files if open workflows match.")
+@click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of its workers here.")
+@click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run N processes that share its task queues.")
+@click.option("--watch", is_flag=True, help="Reload on changes that match all open workflows.")
 @click.argument("script")
 @script_arguments
 def command(
@@ -48,10 +48,10 @@ def command(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Run SCRIPT; what follows it is the script's own.
+    """Run SCRIPT with the arguments ARGS.
 
-    It may do everything, unless --sandbox, an --allow option or a table [permissions] in an assay.toml beside it says
-    what. An option without a list allows all of its kind.
+    The script has all permissions unless --sandbox, an --allow option or a [permissions] table in an assay.toml next to
+    it restricts them. An --allow option without a list allows everything of its kind.
     """
     if health is not None:
         try:
@@ -65,8 +65,8 @@ def command(
     from assay.cli.processes.supervisor import Supervisor
 
     async def supervise() -> int:
-        given = [*sandbox.options(), script, *arguments]
-        return await Supervisor(given, processes, health=health, verbose=verbose).run()
+        child_arguments = [*sandbox.options(), script, *arguments]
+        return await Supervisor(child_arguments, processes, health=health, verbose=verbose).run()
 
     return asyncio.run(supervise())
 
@@ -79,7 +79,7 @@ def _watch(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Run the script as a child, with the other options, and replace it when its files change."""
+    """Run the script in a child process with the other options, and replace it when its files change."""
     from assay.cli.reloading.display import Lines
     from assay.cli.reloading.reload import Reloading
 

@@ -1,4 +1,4 @@
-"""The options that say what a script may do, of each command that runs one."""
+"""The permission options of every command that runs a script."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ _LISTS: dict[Right, str] = {
 
 
 class SandboxedCommand(click.Command):
-    """A command that runs a script under a policy: its function gets a `SandboxOptions` as `sandbox`."""
+    """A command that runs a script with permissions: its function receives `SandboxOptions` as `sandbox`."""
 
     def __init__(self, *arguments: Any, shows_all: bool = False, **options: Any) -> None:
-        """Add the options. Without `shows_all` the help of the command shows the first of them."""
+        """Add the options. Unless `shows_all`, the help of the command shows only `--sandbox`."""
         super().__init__(*arguments, **options)
         more = "." if shows_all else " (see assay run --help)."
-        added = [click.Option(["--sandbox"], is_flag=True, help=f"Allow only what is named{more}")]
+        added = [click.Option(["--sandbox"], is_flag=True, help=f"Deny access by default{more}")]
         for right, name in _LISTS.items():
             option = click.Option(
                 [f"--allow-{right}"],
                 multiple=True,
                 metavar=f"[={name},…]",
                 hidden=not shows_all,
-                help=f"Allow it to {RIGHTS[right]}.",
+                help=f"{RIGHTS[right][0].upper()}{RIGHTS[right][1:]}.",
             )
             added.append(option)
-        file = "The file with [permissions] [assay.toml]."
+        file = "File with a [permissions] table [assay.toml]."
         added.append(click.Option(["--permissions"], metavar="FILE", hidden=not shows_all, help=file))
         self.params = [*added, *self.params]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an option without a list is one for all of its right."""
+        """Parse; an option without a list grants the whole right."""
         return super().parse_args(ctx, self._with_lists(ctx, args))
 
     def _with_lists(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # click would take what follows as the list.
+        # click would take the next argument as the list.
         bare = {f"--allow-{right}" for right in RIGHTS}
         with_value = {
             name

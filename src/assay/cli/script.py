@@ -1,4 +1,4 @@
-"""Run a script as the process's main job, from its source to an exit code."""
+"""Run a script as the main program of the process, from source to exit code."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 
 COMMAND_LINE = "=(command line)"
 
-_YOUNG_OBJECTS = 100_000
-"""More than a thousand requests under way have, which would be looked at again and again by Python's own 700."""
+_GC_THRESHOLD = 100_000
+"""Threshold of the youngest garbage collection. A thousand concurrent requests have fewer objects, which the default of
+700 would traverse again and again."""
 
 
 class Tool(NamedTuple):
-    """What looks into a script that runs.
+    """A tool that inspects a running script, such as the debugger.
 
     Attributes:
-        parts: More parts of the private Lua side.
-        libraries: The libraries that they need.
-        follow: Called with the script's state before it runs, and before anything in it waits.
+        parts: Additional parts of the private Lua side.
+        libraries: Libraries that these parts need.
+        follow: Called with the script's host before the script runs and whenever it is about to wait.
     """
 
     parts: tuple[str, ...]
@@ -55,17 +56,17 @@ def run_file(
     sharing: Sharing | None = None,
     tool: Tool | None = None,
 ) -> int:
-    """Run a script; returns the exit code.
+    """Run a script and return the exit code.
 
     Args:
-        path: The script as the user typed it.
-        arguments: What the script finds in `arg`.
-        verbose: Show Python's tracebacks.
+        path: Path of the script, as typed by the user.
+        arguments: Arguments of the script, in `arg`.
+        verbose: Show Python tracebacks.
         sandbox: Permission options of the command line.
-        health: Where its workers answer for their health.
-        observe: Called with the script's services whenever one of them has started.
-        sharing: What this process shares with others that run the script.
-        tool: What looks into it.
+        health: Address of the health checks of its workers.
+        observe: Called with the script's services whenever one has started.
+        sharing: Connection to the other processes that run the script.
+        tool: Tool that inspects the script.
     """
     try:
         with open(path, "rb") as file:
@@ -78,7 +79,7 @@ def run_file(
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False, sandbox: SandboxOptions | None = None) -> int:
-    """Run a piece of Lua code given on the command line; returns the exit code."""
+    """Run Lua code given on the command line and return the exit code."""
     return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, sandbox)
 
 
@@ -94,7 +95,7 @@ def _run(
     sharing: Sharing | None = None,
     tool: Tool | None = None,
 ) -> int:
-    gc.set_threshold(_YOUNG_OBJECTS)
+    gc.set_threshold(_GC_THRESHOLD)
     write, flush = _output()
     try:
         allowed = _permissions(sandbox, folder)
@@ -134,7 +135,7 @@ def _run(
     script, *rest = map(os.fsencode, arguments)
     try:
         host.set_arguments(script, *rest)
-        host.run_sync(host.load(source, name), tuple(rest), b"keep")  # the result of a script is not used
+        host.run_sync(host.load(source, name), tuple(rest), b"keep")  # the result is not used
     except LuaError as error:
         flush()
         fail(error.report, error.traceback)
@@ -143,7 +144,7 @@ def _run(
         return exit.code if isinstance(exit.code, int) else 1
     except BrokenPipeError:
         raise
-    except OSError as error:  # only `write` and `flush` let one through
+    except OSError as error:  # raised only by `write` and `flush`
         fail(f"cannot write the output: {error.strerror}")
         return 1
     except AssayError as error:
@@ -179,17 +180,17 @@ def _permissions(sandbox: SandboxOptions | None, folder: str) -> Permissions:
     return permissions(sandbox, folder)
 
 
-def end_commands(patience: float) -> None:
-    """End the commands that run, before the process ends by a signal."""
+def end_commands(grace_period: float) -> None:
+    """End the running shell commands within `grace_period` seconds, before a signal ends the process."""
     child = sys.modules.get("assay.builtins.shell.child")
     if child is not None:
-        child.end_all(patience)
+        child.end_all(grace_period)
 
 
 def _output() -> tuple[Callable[[bytes], Any], Callable[[], Any]]:
-    """Return how to write to standard output and to flush it; a terminal sees every line at once."""
+    """Return functions that write to standard output and flush it; on a terminal every write is flushed."""
     stdout: Any = sys.stdout
-    if stdout is None:  # closed by whoever started this process
+    if stdout is None:  # closed by the parent process
         return lambda text: None, lambda: None
     buffer = stdout.buffer
     if not stdout.line_buffering:

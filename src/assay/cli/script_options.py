@@ -1,4 +1,4 @@
-"""What a script says of its connection, for commands that act with it."""
+"""Connection, codec and workers of a script, for commands that use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerNames:
-    """A worker of the script: its task queue and its workflows, or None when it takes workflows of any type."""
+    """Task queue and workflow types of a worker; `workflows` is None if it has a dynamic workflow."""
 
     task_queue: str
     workflows: Collection[str] | None
@@ -27,7 +27,7 @@ class WorkerNames:
 
 @dataclass(frozen=True)
 class ScriptOptions:
-    """The options of a script's connection, its workers, and what the script may do."""
+    """Connection options, workers and permissions of a script."""
 
     connection: ConnectionOptions
     workers: list[WorkerNames]
@@ -37,9 +37,9 @@ class ScriptOptions:
 async def read(
     path: str | None, sandbox: SandboxOptions, *, address: str | None = None, namespace: str | None = None
 ) -> ScriptOptions:
-    """Run a script up to the point where it would talk to a server; without one everything is the default.
+    """Run a script up to its first use of a server and return its options; without a script, return the defaults.
 
-    The address and the namespace override what the script says. Raises AssayError.
+    `address` and `namespace` override those of the script. Raises AssayError.
     """
     from assay.temporal.connection.options import ConnectionOptions
     from assay.temporal.worker.registration import Script
@@ -68,7 +68,10 @@ async def read(
 
 
 def _codec(path: str, codecs: list[CodecOptions]) -> CodecOptions | None:
-    """One codec with the keys of all; the first encrypts. Raises AssayError for two keys of one id."""
+    """Merge codecs into one with the keys of all; the first one encrypts.
+
+    Raises AssayError if two keys have the same id.
+    """
     if not codecs:
         return None
     keys: dict[str, str] = {}

@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT once a process has something to end in order: a worker to drain, a server to stop, a command.
+"""Graceful shutdown on SIGTERM and SIGINT, for a process with a worker, a server or a running command.
 
-The first signal shuts the services down and ends the process with 0, or with 128 + its number when there are none; a
-second one ends it at once. A thread does that, fed by the interpreter's wakeup descriptor: the main thread may be busy
-in Lua for as long as it likes, where no Python signal handler would run.
+The first signal shuts down the services and ends the process with 0, or with 128 + the signal number if there are none.
+A second signal ends the process immediately. The work is done by a thread that reads the interpreter's wakeup
+descriptor: the main thread may be running Lua, where Python signal handlers do not run.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from assay.cli.leave import leave
 from assay.lua.services import Service
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_LAST_WORDS = 1.0  # seconds that a script has after its services have ended, to end by itself
-_CLEAN_UP = 5.0
+_SCRIPT_TIMEOUT = 1.0  # seconds for the script to end after its services have ended
+_CLEAN_UP_TIMEOUT = 5.0
 
 
 class Signals:
-    """The handling of both signals from now on."""
+    """Handlers of both signals, installed on creation."""
 
-    def __init__(self, clean_up: Callable[[float], None] = lambda patience: None) -> None:
-        """Must be made on the main thread.
+    def __init__(self, clean_up: Callable[[float], None] = lambda grace_period: None) -> None:
+        """Install the handlers. Must be called on the main thread.
 
         Args:
-            clean_up: Called on another thread before the process ends by a signal, with the seconds it may take.
+            clean_up: Called on another thread before a signal ends the process, with the seconds it may take.
         """
         self._clean_up = clean_up
         self._services: Sequence[Service] = ()
@@ -45,21 +45,21 @@ class Signals:
         threading.Thread(target=self._run, name="assay-signals", daemon=True).start()
 
     def watch(self, services: Sequence[Service]) -> None:
-        """Shut down what is in `services` when a signal comes; called on the main thread."""
+        """Shut down the items of `services` on a signal. Must be called on the main thread."""
         self._services = services
         self._listen()
 
     def script_ended(self) -> None:
-        """Leave the rest to the main thread: the script has come to its end."""
+        """Note that the script has ended, so that the main thread ends the process."""
         self._script_ended.set()
 
     def hold(self) -> None:
-        """Stop the main thread here if a signal is ending the process, whose clean-up looks like a failure to it."""
+        """Block the main thread if a signal is ending the process: it would report the clean-up as an error."""
         if self._ending.is_set():
             threading.Event().wait()
 
     def _listen(self) -> bool:
-        """Have the interpreter report signals; returns whether it did before (an event loop may take over)."""
+        """Set the wakeup descriptor; return true if it was set already (an event loop may have replaced it)."""
         return signal.set_wakeup_fd(self._outbox, warn_on_full_buffer=False) == self._outbox
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
@@ -84,16 +84,16 @@ class Signals:
         code = 128 + number
         if services:
             code = asyncio.run(_shut_down(services))
-            if self._script_ended.wait(_LAST_WORDS):
+            if self._script_ended.wait(_SCRIPT_TIMEOUT):
                 return
         self._ending.set()
-        self._clean_up(_CLEAN_UP)
+        self._clean_up(_CLEAN_UP_TIMEOUT)
         leave(code)
 
 
 async def _shut_down(services: Sequence[Service]) -> int:
-    """Shut down services and wait for their end; returns the exit code."""
+    """Shut down services, wait until they have ended and return the exit code."""
     for service in services:
         service.request_shutdown()
-    outcomes = await asyncio.gather(*services, return_exceptions=True)
-    return 1 if any(outcomes) else 0
+    results = await asyncio.gather(*services, return_exceptions=True)
+    return 1 if any(results) else 0

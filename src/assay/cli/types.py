@@ -1,4 +1,4 @@
-"""`assay types`: write the annotations of all globals for the Lua language server."""
+"""`assay types`: write annotations of all globals for the Lua language server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from assay.cli.options import verbose
 def command(file: str | None, verbose: bool) -> int:
     """Write LuaLS annotations of all globals to FILE, or to standard output.
 
-    Modules for `require` get files beside FILE; its folder is made when it is missing. Name the folder in the setting
-    "workspace.library" of .luarc.json, and editors complete and check scripts.
+    Each module for `require` gets a separate file next to FILE. The folder is created if it is missing. Add it to
+    "workspace.library" in .luarc.json, and editors complete and check scripts.
     """
     from assay.cli.reference import stubs, write_stubs
 

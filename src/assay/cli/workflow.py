@@ -68,7 +68,7 @@ def show(
     is_file = workflow.endswith(".json") and Path(workflow).is_file()
     if is_file and (address or namespace or run_id):
         raise click.UsageError("--address, --namespace and --run-id cannot be combined with a history from a file")
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     try:
         allowed = EVERYTHING if script is None else permissions(sandbox, os.path.dirname(script) or ".")
         reading = _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)

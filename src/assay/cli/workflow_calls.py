@@ -244,7 +244,7 @@ def _run(
     sandbox: SandboxOptions,
 ) -> int:
     """Connect as the script does, and call; returns the exit code."""
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     try:
         return asyncio.run(_connected(call, script, address, namespace, verbose, sandbox))
     except AssayError as error:

@@ -39,7 +39,7 @@ def command(
 
     The exit code is 0 if nothing is wrong, and 1 if something is. Warnings do not count.
     """
-    make_interruptible(patience=1)
+    make_interruptible(grace_period=1)
     from assay.cli.doctor.examination import examine
     from assay.temporal.telemetry import logs
 

@@ -1,4 +1,4 @@
--- Start a greeting and wait for its result: assay start.lua NAME
+-- Starts a greeting and waits for its result: assay start.lua NAME
 
 local client = temporal.connect()
 local run = client:start_workflow({

@@ -1,4 +1,4 @@
--- `assay test` runs this. The workflow's 30 days pass in milliseconds.
+-- Run with `assay test`. The workflow's 30 days pass in milliseconds.
 
 local function environment()
   return test.workflow_env({
