@@ -499,4 +499,4 @@ def test_a_stack_overflow_does_not_end_debugging(assay: Command) -> None:
 def test_on_a_terminal_it_says_who_starts_it(assay: Command) -> None:
     with terminal(assay, "debug") as screen:
         assert screen.wait() == 2
-        assert "an editor starts this command: see 'assay context debugging'" in screen.shown.replace("\n", "")
+        assert "this command is started by an editor: see 'assay context debugging'" in screen.shown.replace("\n", "")

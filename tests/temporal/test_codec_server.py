@@ -140,8 +140,8 @@ class TestAccess:
     @pytest.mark.parametrize(
         ("options", "script", "message"),
         [
-            (("--host", "0.0.0.0"), WORKER, "--host 0.0.0.0 needs a token"),
-            (("--tls-cert", "x.pem"), WORKER, "--tls-cert and --tls-key belong together"),
+            (("--host", "0.0.0.0"), WORKER, "--host 0.0.0.0 requires a token"),
+            (("--tls-cert", "x.pem"), WORKER, "--tls-cert and --tls-key must be used together"),
             (("--tls-cert", "x.pem", "--tls-key", "x.pem"), WORKER, "cannot use x.pem with x.pem"),
             (("--token-file", "missing"), WORKER, "cannot read missing: No such file or directory"),
             ((), "temporal.connect()", "script.lua has no codec"),

@@ -74,7 +74,7 @@ def test_a_script_that_breaks_an_open_workflow_fails(lua: Script, opened: str) -
     assert code == 1
     assert "activity 'second'" in shown
     assert "ok      check   0 errors, 0 warnings" in shown
-    assert "ok      test    there are no tests" in shown
+    assert "ok      test    no tests" in shown
     assert "FAILED  replay  1 history replayed: it does not match" in shown
 
 

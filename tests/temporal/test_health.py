@@ -186,7 +186,10 @@ def test_a_bad_address_of_the_command_is_a_usage_error(assay: Command) -> None:
 
 def test_the_command_ends_with_1_where_no_worker_answers(assay: Command, address: str) -> None:
     result = assay.run("health", address)
-    assert (result.returncode, result.stderr) == (1, f"assay: no worker answers at {address}: Connection refused\n")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"assay: no answer from a worker at {address}: Connection refused\n",
+    )
 
 
 def test_the_command_asks_loopback_for_a_worker_on_all_interfaces(lua: Script, name: str, address: str) -> None:

@@ -173,9 +173,9 @@ def test_histories_come_from_a_server(assay: Command, history: Path, temporal_se
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "name histories, or give a --query"),
-        (["x.json", "--query", "true"], "name histories, or give a --query"),
-        (["x.json", "--address", "h:1"], "belong to --query"),
+        ([], "expected either HISTORY arguments or --query"),
+        (["x.json", "--query", "true"], "expected either HISTORY arguments or --query"),
+        (["x.json", "--address", "h:1"], "require --query"),
         (["missing.json"], "cannot read missing.json: No such file or directory"),
         (["worker.lua"], "worker.lua is not JSON"),
         (["."], "no .json file in the folder ."),

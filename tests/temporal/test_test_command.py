@@ -122,7 +122,7 @@ class TestPlain:
         [
             (["missing"], "cannot read missing: No such file or directory"),
             (["."], "no test files: none is named *_test.lua"),
-            (["x.lua", "--filter", "nope"], "no test's name contains 'nope'"),
+            (["x.lua", "--filter", "nope"], "no test name contains 'nope'"),
             (["--timeout", "0"], "--timeout"),
         ],
     )

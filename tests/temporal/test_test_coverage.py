@@ -136,7 +136,7 @@ def test_too_little_is_a_failure(project: Command) -> None:
     result = project.run("test", "orders_test.lua", "--fail-under", "90")
     assert "1 passed, 0 failed" in result.stdout, result.stdout + result.stderr
     assert table(result.stdout)["prices.lua"][1] == "9"
-    assert re.fullmatch(r"assay: \d\d\.\d % of the lines ran, less than 90 %\n", result.stderr)
+    assert re.fullmatch(r"assay: coverage \d\d\.\d % is below 90 %\n", result.stderr)
     assert result.returncode == 1
     assert project.run("test", "orders_test.lua", "--fail-under", "50").returncode == 0
 

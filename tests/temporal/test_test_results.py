@@ -56,5 +56,5 @@ def test_a_change_runs_the_tests_again(assay: Command) -> None:
 
 def test_watching_prints_no_json(assay: Command) -> None:
     result = assay.run("test", "--watch", "--json")
-    assert "--watch has no use with --json" in result.stderr
+    assert "--watch and --json are mutually exclusive" in result.stderr
     assert result.returncode == 2

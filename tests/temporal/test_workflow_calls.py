@@ -77,7 +77,7 @@ def test_what_is_encrypted_stays_so_without_the_script(lua: Script, name: str) -
     with working(lua, name, CODECS[1]) as script:
         call(lua, "start", "Greeting", script, "--id", name, "-i", '{"name": "Ada"}')
         assert call(lua, "query", name, "stage", script).startswith("{")
-        assert call(lua, "query", name, "stage", code=1).endswith("reads it; name the script that has it")
+        assert call(lua, "query", name, "stage", code=1).endswith("reads it; pass the script that has it")
         assert "memo who            (not readable)" in call(lua, "describe", name)
         (row,) = json.loads(call(lua, "list", "--query", f"WorkflowId = '{name}'", "--json"))
         assert (row["workflow_id"], row["memo"]) == (name, {"who": "(not readable)"})
@@ -95,7 +95,7 @@ def test_a_failure(lua: Script, name: str) -> None:
 
 def test_ends(lua: Script, name: str) -> None:
     with working(lua, name) as script:
-        for end, answer in (("cancel", "asked {} to cancel"), ("terminate", "terminated {}")):
+        for end, answer in (("cancel", "requested cancellation of {}"), ("terminate", "terminated {}")):
             workflow = f"{name}-{end}"
             call(lua, "start", "Waits", script, "--id", workflow)
             assert call(lua, "result", workflow, "--timeout", "0.1", code=1).startswith(
@@ -111,7 +111,7 @@ def test_ends(lua: Script, name: str) -> None:
     ("arguments", "message"),
     [
         (("start", "Greting", "worker.lua"), "the script has no workflow 'Greting' (did you mean 'Greeting'?)"),
-        (("start", "Greeting"), "the task queue is unknown: name a script with a worker, or --task-queue"),
+        (("start", "Greeting"), "the task queue is unknown: pass a script with a worker, or --task-queue"),
         (
             ("signal", "x", "go", "-i", "thanks"),
             "the input thanks is neither JSON nor Lua; a string needs quotes: '\"thanks\"'",

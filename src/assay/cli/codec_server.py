@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 _TOKEN = "ASSAY_CODEC_TOKEN"
 _PORT = 8888
 _ORIGINS = ("http://localhost:8233", "http://127.0.0.1:8233")
-"""Those of the Web UI of `assay dev`."""
+"""Origins of the Web UI of `assay dev`."""
 
 
 @click.command("codec-server", cls=SandboxedCommand, short_help="Decode encrypted payloads for the Web UI.")
 @verbose
-@click.option("--host", default="127.0.0.1", help="The address to listen on [127.0.0.1].")
-@click.option("--port", default=_PORT, type=click.IntRange(0, 65535), help=f"The port; 0 for any free one [{_PORT}].")
-@click.option("--origin", "origins", metavar="URL", multiple=True, help="A Web UI [http://localhost:8233]; repeatable.")
-@click.option("--token-file", metavar="FILE", help=f"A file with the token that requests must send [${_TOKEN}].")
-@click.option("--tls-cert", metavar="FILE", help="The certificate with its chain, for HTTPS.")
-@click.option("--tls-key", metavar="FILE", help="The certificate's key.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on [127.0.0.1].")
+@click.option("--port", default=_PORT, type=click.IntRange(0, 65535), help=f"Port; 0 for any free port [{_PORT}].")
+@click.option(
+    "--origin", "origins", metavar="URL", multiple=True, help="Allowed Web UI [http://localhost:8233]; repeatable."
+)
+@click.option("--token-file", metavar="FILE", help=f"File with the token that requests must send [${_TOKEN}].")
+@click.option("--tls-cert", metavar="FILE", help="Certificate chain, for HTTPS.")
+@click.option("--tls-key", metavar="FILE", help="Private key of the certificate.")
 @click.argument("script")
 def command(
     script: str,
@@ -51,21 +53,21 @@ def command(
 ) -> int:
     """Serve Temporal's remote codec protocol with the keys of SCRIPT's codec.
 
-    The Web UI and the temporal command send it what they cannot read. Who reaches it can read everything: it answers
-    this machine only, unless there is a token.
+    The Web UI and the temporal command send it encrypted payloads to decode. Anyone who can reach the server can decode
+    everything: without a token it listens on loopback addresses only.
     """
     if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+        raise click.UsageError("--tls-cert and --tls-key must be used together")
     from assay.cli import script_options
 
     try:
         token = _token(token_file)
         if token is None and not _is_loopback(host):
-            raise click.UsageError(f"--host {host} needs a token: --token-file FILE, or the variable {_TOKEN}")
+            raise click.UsageError(f"--host {host} requires a token: --token-file FILE, or the variable {_TOKEN}")
         context = None if tls_cert is None else _tls(tls_cert, tls_key)
         codec = asyncio.run(script_options.read(script, sandbox)).connection.codec
         if codec is None:
-            raise AssayError(f"{script} has no codec: give one to temporal.worker or temporal.connect")
+            raise AssayError(f"{script} has no codec: pass one to temporal.worker or temporal.connect")
         asyncio.run(_serve(script, codec, host, port, origins or _ORIGINS, token, context))
     except AssayError as error:
         return report_error(error, verbose)
@@ -81,9 +83,9 @@ def _token(path: str | None) -> str | None:
     try:
         token = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise AssayError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from error
+        raise AssayError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
     if not token:
-        raise AssayError(f"{path} is empty: a token was expected")
+        raise AssayError(f"{path} is empty: expected a token")
     return token
 
 
@@ -114,7 +116,7 @@ async def _serve(
     token: str | None,
     context: ssl.SSLContext | None,
 ) -> None:
-    """Serve until the process is asked to end. Raises AssayError for a bad key, and OSError."""
+    """Serve until SIGINT or SIGTERM. Raises AssayError for a bad key, and OSError."""
     from aiohttp import web
 
     from assay.temporal.data.codec import make_codec

@@ -1,4 +1,4 @@
-"""What `assay test --coverage` shows."""
+"""Output of `assay test --coverage`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ _TOTAL = "all files"
 
 
 def report(results: Iterable[FileResult], lcov: str | None, fail_under: float | None, *, prints: bool = True) -> bool:
-    """Print the coverage as a table if it `prints`, and write it to the file `lcov`; returns whether it is enough.
+    """Report the coverage and return true if it is not below `fail_under` percent. Raises OSError.
 
-    Raises OSError.
+    Args:
+        results: Results of the test files.
+        lcov: File to write the coverage to, in lcov format.
+        fail_under: Required coverage, in percent.
+        prints: Print the coverage as a table.
     """
     files = merge(file for result in results for file in result.coverage)
     if prints:
@@ -27,7 +31,7 @@ def report(results: Iterable[FileResult], lcov: str | None, fail_under: float | 
         writer.write(lcov, files)
     total = percent(files)
     if fail_under is not None and total < fail_under:
-        complain(f"{total:.1f} % of the lines ran, less than {fail_under:g} %")
+        complain(f"coverage {total:.1f} % is below {fail_under:g} %")
         return False
     return True
 
@@ -37,11 +41,11 @@ def _table(files: list[FileCoverage]) -> str:
     rows.append((_TOTAL, files, ""))
     width = max(len(path) for path, _, _ in rows)
     lines = [click.style(f"{'coverage':<{width}}      lines          missing", bold=True)]
-    for path, of, missing in rows:
-        hit, total = sum(len(file.hit) for file in of), sum(len(file.lines) for file in of)
+    for path, covered, missing in rows:
+        hit, total = sum(len(file.hit) for file in covered), sum(len(file.lines) for file in covered)
         counts = f"{hit}/{total}"
         colour = "green" if hit == total else "yellow"
-        share = click.style(f"{percent(of):>5.1f} %", fg=colour)
+        share = click.style(f"{percent(covered):>5.1f} %", fg=colour)
         lines.append(f"{path:<{width}}  {counts:>9}  {share}  {missing}".rstrip())
     return "\n".join([*lines, ""])
 

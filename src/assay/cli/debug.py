@@ -1,4 +1,4 @@
-"""`assay debug`: a debug adapter for editors."""
+"""`assay debug`: the debug adapter that editors start."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=SandboxedCommand, short_help="Debug a script, or the replay of a run, from an editor.")
-@click.option("--vscode", metavar="FILE", help="Write an extension for VS Code to FILE.vsix instead.")
+@click.option("--vscode", metavar="FILE", help="Write a VS Code extension to FILE (.vsix) instead.")
 def command(vscode: str | None, sandbox: SandboxOptions) -> int:
-    """Speak the Debug Adapter Protocol on standard input and output: an editor starts this.
+    """Run a debug adapter (Debug Adapter Protocol on standard input and output). Started by an editor.
 
-    It debugs a script, or the replay of a workflow run from a server or a history file, as the editor's launch
-    configuration says; "assay context debugging" has an example.
+    The launch configuration of the editor selects a script, or the replay of a workflow run from a server or a history
+    file; see "assay context debugging" for an example.
     """
     if vscode is not None:
         return _write_extension(vscode)
     if sys.stdin.isatty():
-        raise click.UsageError("an editor starts this command: see 'assay context debugging'")
+        raise click.UsageError("this command is started by an editor: see 'assay context debugging'")
     from assay.debugging import inside
     from assay.debugging.session import Session
 
@@ -55,7 +55,7 @@ def command(vscode: str | None, sandbox: SandboxOptions) -> int:
         session.refuse(describe(error))
         code = 1
     session.end(code)
-    threading.Event().wait()  # the editor says goodbye, or goes
+    threading.Event().wait()  # until the editor disconnects: `_leave` ends the process
     return code
 
 
@@ -67,12 +67,12 @@ def _write_extension(path: str) -> int:
     except OSError as error:
         complain(f"cannot write {path}: {error.strerror}")
         return 1
-    click.echo(f"{path} is ready:\n  code --install-extension {shlex.quote(path)}")
+    click.echo(f"created {path}:\n  code --install-extension {shlex.quote(path)}")
     return 0
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Take standard input and output for the protocol; what else writes there goes to standard error."""
+    """Reserve standard input and output for the protocol; redirect other output to standard error."""
     source, target = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -104,7 +104,7 @@ def _run(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:
 
 
 def _enter(launch: Launch) -> None:
-    """Make the folder and the environment of the program. Raises AssayError."""
+    """Set the working directory and the environment of the program. Raises AssayError."""
     try:
         if launch.cwd:
             os.chdir(launch.cwd)
@@ -112,11 +112,11 @@ def _enter(launch: Launch) -> None:
             pass
     except OSError as error:
         raise AssayError(f"cannot read {error.filename}: {error.strerror}") from error
-    for name, text in launch.env.items():
-        if text is None:
+    for name, value in launch.env.items():
+        if value is None:
             os.environ.pop(name, None)
         else:
-            os.environ[name] = str(text)
+            os.environ[name] = str(value)
 
 
 def _run_script(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:
@@ -132,20 +132,20 @@ def _run_script(session: Session, launch: Launch, sandbox: SandboxOptions) -> in
         launch.program,
         launch.args,
         sandbox=sandbox,
-        tool=None if launch.no_debug else runner.Tool(inside.PARTS, inside.LIBRARIES, program.take),
+        tool=None if launch.no_debug else runner.Tool(inside.PARTS, inside.LIBRARIES, program.follow),
     )
 
 
 class _Program:
-    """A script that runs, for what the editor asks of it while it waits."""
+    """A running script, for requests of the editor while the script waits."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def take(self, host: Host) -> None:
-        """Take the script's state, before it runs and whenever it is about to wait."""
+    def follow(self, host: Host) -> None:
+        """Note the host and the event loop of the script; called before it runs and whenever it is about to wait."""
         self._host = host
         try:
             self._loop = asyncio.get_running_loop()
@@ -155,7 +155,7 @@ class _Program:
             self.pause()
 
     def pause(self) -> None:
-        """Stop it where it waits, if it does."""
+        """Stop the script where it waits, if it is waiting."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop)
 
@@ -164,7 +164,7 @@ class _Program:
             self._host.state.invoke(b"stop_idle", b"pause")
 
     def terminate(self) -> None:
-        """End it: what it serves is shut down in order."""
+        """End the script with a graceful shutdown of its services."""
         if self._host is not None and self._host.services.running:
             os.kill(os.getpid(), signal.SIGTERM)
         else:

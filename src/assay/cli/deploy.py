@@ -1,4 +1,4 @@
-"""`assay deploy`: whether a script can be deployed, in one command for a pipeline."""
+"""`assay deploy`: check whether a script can be deployed, in one command for pipelines."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from assay.lua.loop import new_event_loop
 from assay.permissions import Permissions
 from assay.permissions.settings import SandboxOptions, permissions
 
-_TEST_SECONDS = 60.0  # for one test
+_TEST_TIMEOUT = 60.0  # seconds per test
 
 
 @dataclass
 class Stage:
-    """How one part of the check ended.
+    """Result of one stage of the check.
 
     Attributes:
-        verdict: In a few words.
-        text: The details for people.
-        details: The details for programs.
-        passed: Whether it found nothing wrong.
-        error: Why it could not be done, or empty.
+        verdict: Summary in a few words.
+        text: Details as text.
+        details: Details as plain values for JSON.
+        passed: Whether the stage found no problem.
+        error: Why the stage could not run, or empty.
     """
 
     verdict: str
@@ -47,16 +47,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is checked.
+    """Script to be deployed.
 
     Attributes:
-        script: The script with the worker.
+        script: Script with the worker.
         tests: Its test files.
-        address: The server, in place of the script's.
-        namespace: The namespace, in place of the script's.
+        address: Address of the server [that of the script].
+        namespace: Namespace [that of the script].
         sandbox: Permission options of the command line.
-        strict: Warnings are errors.
-        keep_all: Keep all outcomes of replays, for JSON.
+        strict: Treat warnings as errors.
+        keep_all: Keep all results of replays, for JSON.
     """
 
     script: str
@@ -68,13 +68,13 @@ class Candidate:
     keep_all: bool
 
     def permissions(self, script: str) -> Permissions:
-        """Return what a script may do."""
+        """Return the permissions of a script."""
         return permissions(self.sandbox, os.path.dirname(script) or ".")
 
 
 @click.group()
 def command() -> None:
-    """Find out whether a script can be deployed."""
+    """Check whether a script can be deployed."""
 
 
 @command.command("check", cls=SandboxedCommand, short_help="Check, test, and replay against the live namespace.")
@@ -94,12 +94,12 @@ def check(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Run `assay check` on SCRIPT and its tests, the tests, and a replay of all open workflows of its task queues.
+    """Run `assay check` on SCRIPT and its tests, run the tests, and replay all open workflows of its task queues.
 
-    The workflows come from the server that SCRIPT connects to. Those that are pinned to a version of a deployment are
-    left out: they stay with the workers of that version.
+    The workflows are fetched from the server that SCRIPT connects to. Workflows pinned to a deployment version are
+    skipped: they stay with the workers of that version.
 
-    Ends with 0 when all is well, 1 when something was found, 2 when a part could not be done.
+    Exits with 0 if all stages pass, 1 if a stage finds a problem, 2 if a stage cannot run.
     """
     make_interruptible(grace_period=1)
     from assay.temporal.telemetry import logs
@@ -112,18 +112,18 @@ def check(
         return report_error(error, verbose)
     candidate = Candidate(script, files, address, namespace, sandbox, strict, as_json)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        stages = {name: runner.run(_stage(do, candidate)) for name, do in _STAGES.items()}
+        stages = {name: runner.run(_run_stage(stage, candidate)) for name, stage in _STAGES.items()}
     click.echo(_as_json(script, stages) if as_json else _as_text(stages))
     if any(stage.error for stage in stages.values()):
         return EXIT_USAGE
     return 0 if all(stage.passed for stage in stages.values()) else 1
 
 
-async def _stage(do: Callable[[Candidate], Awaitable[Stage]], candidate: Candidate) -> Stage:
+async def _run_stage(stage: Callable[[Candidate], Awaitable[Stage]], candidate: Candidate) -> Stage:
     try:
-        return await do(candidate)
+        return await stage(candidate)
     except AssayError as error:
-        return Stage("not done", error=describe(error), passed=False)
+        return Stage("not run", error=describe(error), passed=False)
 
 
 async def _check(candidate: Candidate) -> Stage:
@@ -145,8 +145,8 @@ async def _test(candidate: Candidate) -> Stage:
     from assay.testing.runner import run_files
 
     if not candidate.tests:
-        return Stage("there are no tests", details={"files": []})
-    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_SECONDS, options=candidate.sandbox.options())
+        return Stage("no tests", details={"files": []})
+    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_TIMEOUT, options=candidate.sandbox.options())
     results = sorted([result async for result in run], key=lambda result: candidate.tests.index(result.path))
     return Stage(
         test_results.summary(results),
@@ -166,8 +166,8 @@ async def _replay(candidate: Candidate) -> Stage:
         for worker in script.workers:
             options = worker.options
             options.url, options.namespace = candidate.address or options.url, candidate.namespace or options.namespace
-            async for outcome in replay_open_runs("assay deploy check", worker, is_new_version=True):
-                results.add(outcome)
+            async for result in replay_open_runs("assay deploy check", worker, is_new_version=True):
+                results.add(result)
     finally:
         await script.close()
     *details, verdict = results.as_text().splitlines()
@@ -175,7 +175,7 @@ async def _replay(candidate: Candidate) -> Stage:
         verdict,
         "\n".join(details),
         {"task_queues": [worker.options.task_queue for worker in script.workers], **results.as_plain()},
-        passed=not results.bad and not (candidate.strict and results.warnings),
+        passed=not results.failed and not (candidate.strict and results.warnings),
     )
 
 
@@ -197,8 +197,8 @@ def _as_text(stages: dict[str, Stage]) -> str:
 def _as_json(script: str, stages: dict[str, Stage]) -> str:
     document: dict[str, Any] = {"script": script, "passed": all(stage.passed for stage in stages.values())}
     for name, stage in stages.items():
-        outcome = {"error": stage.error} if stage.error else {"verdict": stage.verdict}
-        document[name] = {"passed": stage.passed, **outcome, **stage.details}
+        result = {"error": stage.error} if stage.error else {"verdict": stage.verdict}
+        document[name] = {"passed": stage.passed, **result, **stage.details}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""The report of a schedule that failed: its events and a timeline of each run."""
+"""Report of a failed schedule: its events and a timeline of each run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_RUNS = 5
 
 
 def show(test: TestResult) -> str:
-    """Return the schedule and its timelines as text."""
+    """Return the schedule and the timelines of its runs as text."""
     width = max(shutil.get_terminal_size((120, 24)).columns - _INDENT, 60)
     events = test.schedule or {"nothing unusual": ""}
     lines = ["", "the schedule:"]

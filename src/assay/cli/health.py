@@ -1,4 +1,4 @@
-"""`assay health`: ask a worker for its health, as the check of a container."""
+"""`assay health`: check the health of a running worker, for container health checks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from assay.temporal.telemetry import listen_address
 _DEFAULT = "127.0.0.1:8080"
 _TIMEOUT = 10.0
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
-"""Where to ask a worker that listens on all interfaces."""
+"""Loopback address of a worker that listens on all interfaces."""
 
 
-@click.command(short_help="Ask a running worker for its health.")
-@click.option("--ready", is_flag=True, help="Ask whether it takes tasks, not only whether it lives.")
+@click.command(short_help="Check the health of a running worker.")
+@click.option("--ready", is_flag=True, help="Check readiness (it takes tasks) instead of liveness.")
 @click.argument("address", default=_DEFAULT)
 def command(address: str, ready: bool) -> int:
-    """Ask the worker that runs with --health ADDRESS; without one at 127.0.0.1:8080.
+    """Check the worker that runs with --health ADDRESS [127.0.0.1:8080].
 
-    The exit code is 0 if it is well, and 1 with a reason if not.
+    Exits with 0 if it is healthy, 1 with the reason if it is not.
     """
     try:
         host, port = listen_address.parse("ADDRESS", address, kind="argument")
@@ -32,14 +32,14 @@ def command(address: str, ready: bool) -> int:
     connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=_TIMEOUT)
     try:
         connection.request("GET", "/readyz" if ready else "/livez")
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace").strip()
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        complain(f"no worker answers at {address}: {getattr(error, 'strerror', None) or error}")
+        complain(f"no answer from a worker at {address}: {getattr(error, 'strerror', None) or error}")
         return 1
     finally:
         connection.close()
-    if answer.status != 200:
+    if response.status != 200:
         complain(text)
         return 1
     click.echo(text)

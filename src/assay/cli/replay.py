@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SandboxedCommand, short_help="Replay histories against the workflows of a script.")
 @verbose
-@click.option("--query", metavar="QUERY", help="Replay what this visibility query finds on the server.")
+@click.option("--query", metavar="QUERY", help="Replay the workflows that match this visibility query.")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @connection
@@ -48,17 +48,17 @@ def command(
 ) -> int:
     """Replay histories against the workflows that SCRIPT registers.
 
-    A HISTORY is a JSON file of `temporal workflow show -o json`, of the Web UI or of client:fetch_history, a folder of
-    them, or a pattern ('histories/**/*.json'). Open workflows may be among them. With --query the histories come from
-    a server.
+    HISTORY is a JSON file from `temporal workflow show -o json`, the Web UI or client:fetch_history, a folder of them,
+    or a pattern ('histories/**/*.json'). With --query the histories are fetched from the server. Histories of open
+    workflows are supported.
 
-    Ends with 0 when every history matches, 1 when one does not, 2 when something else is wrong. A timer, an input or a
-    last step that differs, which Temporal does not compare, is a warning.
+    Exits with 0 if every history matches, 1 if one does not, 2 on other errors. Differences that Temporal does not
+    compare (timer durations, inputs, the last step) are warnings.
     """
     if bool(histories) == (query is not None):
-        raise click.UsageError("name histories, or give a --query")
+        raise click.UsageError("expected either HISTORY arguments or --query")
     if query is None and (address or namespace):
-        raise click.UsageError("--address and --namespace belong to --query")
+        raise click.UsageError("--address and --namespace require --query")
     make_interruptible(grace_period=1)
     try:
         allowed = permissions(sandbox, os.path.dirname(script) or ".")
@@ -68,7 +68,7 @@ def command(
     except AssayError as error:
         return report_error(error, verbose)
     click.echo(results.as_json() if as_json else results.as_text())
-    return 1 if results.bad or (strict and results.warnings) else 0
+    return 1 if results.failed or (strict and results.warnings) else 0
 
 
 async def _replay(
@@ -99,19 +99,19 @@ async def _replay(
         files = sources.history_files(paths)
         total = len(files)
         histories = sources.from_files(files)
-    read = await read_script(script, LIBRARIES, permissions=allowed)
+    registered = await read_script(script, LIBRARIES, permissions=allowed)
     with _progress(total) as advance:
-        async for outcome in Replay(read.workers).run(histories):
-            results.add(outcome)
-            advance(results.bad)
-    await read.close()
+        async for result in Replay(registered.workers).run(histories):
+            results.add(result)
+            advance(results.failed)
+    await registered.close()
 
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal; gives what is called after each history."""
+    """Show a progress bar on a terminal; yield a function to call after each history with the number of failures."""
     if not sys.stderr.isatty():
-        yield lambda bad: None
+        yield lambda failed: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -121,9 +121,9 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[bad]}", style="red"),
+        TextColumn("{task.fields[failed]}", style="red"),
     )
     bar: Progress = Progress(*columns, console=Console(stderr=True), transient=True)
     with bar:
-        task = bar.add_task("", total=total, bad="")
-        yield lambda bad: bar.update(task, advance=1, bad=f"{bad} do not match" if bad else "")
+        task = bar.add_task("", total=total, failed="")
+        yield lambda failed: bar.update(task, advance=1, failed=f"{failed} do not match" if failed else "")

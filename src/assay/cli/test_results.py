@@ -1,4 +1,4 @@
-"""How tests ended, for people and for programs."""
+"""Results of tests, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def summary(results: Iterable[FileResult]) -> str:
-    """Return how many passed and how many failed."""
+    """Return the numbers of passed and failed tests."""
     tests = [test for result in results for test in result.tests]
     failed = sum(bool(test.message) for test in tests)
     return f"{len(tests) - failed} passed, {failed} failed"
 
 
 def as_plain(result: FileResult) -> dict[str, Any]:
-    """Return what becomes JSON."""
+    """Return the results of a file as plain values for JSON."""
     tests = [{"passed": not test.message, **dataclasses.asdict(test)} for test in result.tests]
     return {"file": result.path, "tests": tests}
 
 
 def as_json(results: Sequence[FileResult], seconds: float, *, with_coverage: bool) -> str:
-    """Return all results as a JSON text."""
+    """Return all results as JSON."""
     tests = [test for result in results for test in result.tests]
     failed = sum(bool(test.message) for test in tests)
     document: dict[str, Any] = {
@@ -51,7 +51,7 @@ def as_json(results: Sequence[FileResult], seconds: float, *, with_coverage: boo
 
 
 def as_text(result: FileResult) -> str:
-    """Return lines for people."""
+    """Return the results of a file as text."""
     return "\n".join([click.style(result.path, bold=True), *map(_show_test, result.tests), ""])
 
 

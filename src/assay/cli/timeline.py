@@ -1,4 +1,4 @@
-"""What `assay workflow show` prints of a timeline."""
+"""Output of `assay workflow show`: a timeline as text."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MARKS = {"completed": ("✓", "green"), "fired": ("✓", "green"), "cancelled":
 _OPEN = ("…", "cyan")
 _BAD = ("✗", "red")
 _INDENT = 23
-_NARROWEST = 20  # columns beside the times
-_MAX_LENGTH = 20_000  # characters of a value that are looked at
-_TRACEBACK = "stack traceback:"  # how Lua begins one
+_MIN_WIDTH = 20  # columns to the right of the times
+_MAX_LENGTH = 20_000  # characters of a value
+_TRACEBACK = "stack traceback:"  # first line of a Lua traceback
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def show(timeline: Timeline, width: int | None) -> str:
-    """The timeline as text. `width`: cut lines to so many columns."""
+    """Return the timeline as text, with lines cut to `width` columns."""
     lines = [*_heading(timeline), ""]
     for entry in sorted(timeline.entries, key=lambda entry: entry.at):
         lines += _entry(entry, width)
@@ -36,8 +36,8 @@ def show(timeline: Timeline, width: int | None) -> str:
         lines += ["", click.style(_clean(timeline.standstill), fg="yellow")]
     if timeline.waits:
         waits = [line for line in timeline.waits.expandtabs(4).splitlines() if line and line != _TRACEBACK]
-        when = "when its last workflow task ended it waited for:" if timeline.standstill else "it waits for:"
-        lines += ["", when, *(f"  {_clean(line)}" for line in waits)]
+        title = "when its last workflow task ended it waited for:" if timeline.standstill else "it waits for:"
+        lines += ["", title, *(f"  {_clean(line)}" for line in waits)]
     return "\n".join(lines)
 
 
@@ -57,24 +57,24 @@ def _mark(state: str) -> tuple[str, str | None]:
 def _entry(entry: Entry, width: int | None) -> Iterable[str]:
     mark, colour = _mark(entry.state)
     took = "" if entry.took is None else show_seconds(entry.took)
-    room = None if width is None else max(width - _INDENT, _NARROWEST)
-    around = " " * _INDENT
+    room = None if width is None else max(width - _INDENT, _MIN_WIDTH)
+    indent = " " * _INDENT
     head, values = _head(entry, room), _fit(_values(entry.input), _values(entry.result), room)
     if values and (room is None or len(head) + 1 + len(values) <= room):
         head, values = f"{head} {values}", ""
     yield f"{show_seconds(entry.at):>9}  {took:>8}  {click.style(mark, fg=colour)} {head}"
     if values:
-        yield around + values
+        yield indent + values
     for line in _clean(entry.problem).splitlines():
         for part in textwrap.wrap(line, room or _MAX_LENGTH, break_on_hyphens=False) or [""]:
-            yield around + click.style(part, fg="red" if entry.state not in OPEN else "yellow")
+            yield indent + click.style(part, fg="red" if entry.state not in OPEN else "yellow")
     if entry.place:
         source = _source(entry.place)
-        yield around + click.style(_cut(f"{_clean(entry.place)}  {source}".rstrip(), room), dim=True)
+        yield indent + click.style(_cut(f"{_clean(entry.place)}  {source}".rstrip(), room), dim=True)
 
 
 def _head(entry: Entry, room: int | None) -> str:
-    """Return what it is and how it stands."""
+    """Return the kind, the name and the state of an entry."""
     before, after = entry.kind, ""
     if entry.kind == "workflow":
         before = f"{entry.kind} {entry.state}"
@@ -101,14 +101,14 @@ def _value(value: Value) -> str:
 
 
 def _fit(given: str, result: str, room: int | None) -> str:
-    """Return what went in and what came out, both cut when there is not room for both."""
+    """Return the input and the result, both cut if they do not fit together."""
     arrow = "→ " if result else ""
     if given and result:
         arrow = " → "
-    left = None if room is None else room - len(arrow)
-    if left is not None and len(given) + len(result) > left:
-        given = _cut(given, max(left - len(result), left // 2 if result else left))
-        result = _cut(result, left - len(given))
+    available = None if room is None else room - len(arrow)
+    if available is not None and len(given) + len(result) > available:
+        given = _cut(given, max(available - len(result), available // 2 if result else available))
+        result = _cut(result, available - len(given))
     return given + arrow + result
 
 
@@ -119,16 +119,16 @@ def _cut(text: str, room: int | None) -> str:
 
 
 def _clean(text: str) -> str:
-    """A text that cannot steer the terminal."""
+    """Replace control characters, which could control the terminal."""
     return _CONTROLS.sub("\ufffd", text)
 
 
 def _source(place: str) -> str:
-    """The text of a line of a script."""
+    """Return the source of a line of a script."""
     path, _, number = place.rpartition(":")
     lines = _lines(path)
-    at = int(number) - 1
-    return _clean(lines[at].strip().expandtabs(2)) if at < len(lines) else ""
+    index = int(number) - 1
+    return _clean(lines[index].strip().expandtabs(2)) if index < len(lines) else ""
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""`assay workflow`: look at a run; `workflow_calls.py` has what acts on one."""
+"""`assay workflow`: the group, and the timeline of a run. `workflow_calls.py` has the other commands."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Start workflows, talk to them, and look at what they did.
+    """Start workflows, send them messages, and inspect them.
 
-    With a SCRIPT the connection and the codec of its worker are used, so that encrypted values are read and written.
+    With SCRIPT its connection and codec are used, so that payloads are encrypted and decrypted.
     """
 
 
@@ -41,7 +41,7 @@ for _call in COMMANDS:
     command.add_command(_call)
 
 
-@command.command("show", cls=SandboxedCommand, short_help="Show what a run did, when, and for how long.")
+@command.command("show", cls=SandboxedCommand, short_help="Show a run as a timeline.")
 @verbose
 @click.option("--run-id", metavar="RUN", help="The run [the latest].")
 @click.option("--json", "as_json", is_flag=True, help="Print the timeline as JSON.")
@@ -58,12 +58,12 @@ def show(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Show what a run did, when, and for how long.
+    """Show a run as a timeline: its steps with their times and durations.
 
-    WORKFLOW is a workflow's id, or a file NAME.json with a history. With SCRIPT the history is replayed against its
+    WORKFLOW is a workflow id, or a file NAME.json with a history. With SCRIPT the history is replayed against its
     workflows, and each step is shown with the line of Lua that caused it.
 
-    Ends with 0, or with 1 when there is no such workflow or it cannot be read.
+    Exits with 0, or with 1 if the workflow does not exist or cannot be read.
     """
     is_file = workflow.endswith(".json") and Path(workflow).is_file()
     if is_file and (address or namespace or run_id):
@@ -71,8 +71,9 @@ def show(
     make_interruptible(grace_period=1)
     try:
         allowed = EVERYTHING if script is None else permissions(sandbox, os.path.dirname(script) or ".")
-        reading = _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)
-        timeline, divergence = asyncio.run(reading)
+        timeline, divergence = asyncio.run(
+            _read(workflow, script, run_id, is_file, address, namespace, verbose, allowed)
+        )
     except AssayError as error:
         if verbose:
             sys.excepthook(type(error), error, error.__traceback__)
@@ -116,8 +117,8 @@ async def _read(
         recorded = await reading.from_server(client, workflow, run_id)
     if script is None:
         return await reading.read(recorded, None)
-    read = await read_script(script, LIBRARIES, permissions=allowed)
+    registered = await read_script(script, LIBRARIES, permissions=allowed)
     try:
-        return await reading.read(recorded, read)
+        return await reading.read(recorded, registered)
     finally:
-        await read.close()
+        await registered.close()

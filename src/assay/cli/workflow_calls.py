@@ -1,4 +1,4 @@
-"""The commands of `assay workflow` that start, signal, query, update, end and list workflows."""
+"""The commands of `assay workflow` that use the client: start, signal, query, update, list, cancel, …."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from assay.temporal.client import Client
 
 _METHOD = re.compile(r"^client:\w+: ")
-_SHOWN = 20
+_DEFAULT_LIMIT = 20
 _CODEC = "the option 'codec' reads it"
 
 Call = Callable[["Client", "ScriptOptions"], Coroutine[Any, Any, int]]
 
 input_option = click.option(
-    "--input", "-i", "given", metavar="VALUE", multiple=True, help="A value as JSON or Lua; - reads it. Repeatable."
+    "--input", "-i", "given", metavar="VALUE", multiple=True, help="A value as JSON or Lua; - reads stdin. Repeatable."
 )
 run_option = click.option("--run-id", metavar="RUN", help="The run [the latest].")
-reason_option = click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+reason_option = click.option("--reason", metavar="TEXT", help="Reason, recorded in the history.")
 script_argument = click.argument("script", required=False)
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the script, and the options that all commands have."""
+    """Add the script argument and the options common to all commands."""
     command = script_argument(connection(command))
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(verbose(command))
 
 
 @click.command(cls=SandboxedCommand, short_help="Start a workflow.")
-@click.option("--id", "workflow_id", metavar="ID", help="Its id [a fresh one].")
+@click.option("--id", "workflow_id", metavar="ID", help="The workflow id [generated].")
 @click.option("--task-queue", metavar="QUEUE", help="The task queue [that of the script's worker].")
 @input_option
 @click.option("--wait", is_flag=True, help="Wait for the result and print it.")
@@ -62,18 +62,18 @@ def start(
     as_json: bool,
     **common: Any,
 ) -> int:
-    """Start a workflow of TYPE, on the task queue of SCRIPT's worker.
+    """Start a workflow of type TYPE on the task queue of the worker in SCRIPT.
 
     \b
     assay workflow start Greeting worker.lua --input '{ name = "Ada" }'
-    """  # noqa: D301 click wants the character, for lines that it leaves as they are
+    """  # noqa: D301 click keeps the line breaks after \b
 
     async def call(client: Client, script: ScriptOptions) -> int:
         from assay.temporal.client import StartOptions
 
         queue = task_queue or _task_queue(script, workflow_type)
-        what = {"workflow_type": workflow_type, "workflow_id": workflow_id, "task_queue": queue}
-        started = await client.start_workflow(_checked(StartOptions, **what, **await _input(given)))
+        target = {"workflow_type": workflow_type, "workflow_id": workflow_id, "task_queue": queue}
+        started = await client.start_workflow(_checked(StartOptions, **target, **await _input(given)))
         if wait:
             if not as_json:
                 click.echo(f"started {started.workflow_id}", err=True)
@@ -96,30 +96,29 @@ def signal(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import SignalOptions
 
-        where = {"workflow_id": workflow, "run_id": run_id, "signal_name": name}
-        await client.signal_workflow(_checked(SignalOptions, **where, **await _input(given)))
+        target = {"workflow_id": workflow, "run_id": run_id, "signal_name": name}
+        await client.signal_workflow(_checked(SignalOptions, **target, **await _input(given)))
         _print({"workflow_id": workflow, "signal_name": name}, as_json, f"sent {name} to {workflow}")
         return 0
 
     return _run(call, as_json, **common)
 
 
-@click.command(cls=SandboxedCommand, short_help="Ask a query.")
+@click.command(cls=SandboxedCommand, short_help="Send a query and print its result.")
 @input_option
 @run_option
 @click.argument("workflow")
 @click.argument("name", metavar="QUERY")
 @_common
 def query(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
-    """Ask QUERY of the workflow with the id WORKFLOW, and print the answer."""
+    """Send QUERY to the workflow with the id WORKFLOW, and print its result."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import QueryOptions
 
-        where = {"workflow_id": workflow, "run_id": run_id, "query_type": name}
-        _print_value(
-            _plain(await client.query_workflow(_checked(QueryOptions, **where, **await _input(given)))), as_json
-        )
+        target = {"workflow_id": workflow, "run_id": run_id, "query_type": name}
+        answer = await client.query_workflow(_checked(QueryOptions, **target, **await _input(given)))
+        _print_value(_plain(answer), as_json)
         return 0
 
     return _run(call, as_json, **common)
@@ -137,14 +136,14 @@ def update(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import RunUpdateOptions
 
-        where = {"workflow_id": workflow, "run_id": run_id, "update_name": name}
-        _print_value(await client.update_workflow(_checked(RunUpdateOptions, **where, **await _input(given))), as_json)
+        target = {"workflow_id": workflow, "run_id": run_id, "update_name": name}
+        _print_value(await client.update_workflow(_checked(RunUpdateOptions, **target, **await _input(given))), as_json)
         return 0
 
     return _run(call, as_json, **common)
 
 
-@click.command(cls=SandboxedCommand, short_help="Wait for a result.")
+@click.command(cls=SandboxedCommand, short_help="Wait for the result of a workflow.")
 @run_option
 @click.option("--timeout", metavar="N", type=click.FloatRange(0, min_open=True), help="Seconds to wait [no limit].")
 @click.argument("workflow")
@@ -152,7 +151,7 @@ def update(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
 def result(workflow: str, run_id: str | None, timeout: float | None, as_json: bool, **common: Any) -> int:
     """Wait until the workflow with the id WORKFLOW has ended, and print its result.
 
-    Ends with 1 when the workflow failed.
+    Exits with 1 if the workflow failed.
     """
 
     async def call(client: Client, _script: ScriptOptions) -> int:
@@ -162,8 +161,10 @@ def result(workflow: str, run_id: str | None, timeout: float | None, as_json: bo
 
 
 @click.command("list", cls=SandboxedCommand, short_help="List workflows.")
-@click.option("--query", "text", metavar="FILTER", help="Such as: ExecutionStatus = 'Running'")
-@click.option("--limit", "-n", type=click.IntRange(1), default=_SHOWN, help=f"How many at most [{_SHOWN}].")
+@click.option("--query", "text", metavar="QUERY", help="A visibility query: ExecutionStatus = 'Running'")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1), default=_DEFAULT_LIMIT, help=f"Maximum number [{_DEFAULT_LIMIT}]."
+)
 @_common
 def list_(text: str | None, limit: int, as_json: bool, **common: Any) -> int:
     """List the workflows of the namespace, the latest first."""
@@ -171,38 +172,38 @@ def list_(text: str | None, limit: int, as_json: bool, **common: Any) -> int:
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.visibility import ListOptions
 
-        found = await _lenient(client).list_workflows(_checked(ListOptions, query=text, limit=limit))
-        _print([dataclasses.asdict(item) for item in found], as_json, "\n".join(rows(found)))
+        workflows = await _lenient(client).list_workflows(_checked(ListOptions, query=text, limit=limit))
+        _print([dataclasses.asdict(item) for item in workflows], as_json, "\n".join(rows(workflows)))
         return 0
 
     return _run(call, as_json, **common)
 
 
-@click.command(cls=SandboxedCommand, short_help="Ask a workflow to cancel.")
+@click.command(cls=SandboxedCommand, short_help="Request the cancellation of a workflow.")
 @run_option
 @reason_option
 @click.argument("workflow")
 @_common
 def cancel(workflow: str, run_id: str | None, reason: str | None, as_json: bool, **common: Any) -> int:
-    """Ask the workflow with the id WORKFLOW to cancel."""
+    """Request the cancellation of the workflow with the id WORKFLOW."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.workflows import CancelOptions
 
         await client.cancel_workflow(_checked(CancelOptions, workflow_id=workflow, run_id=run_id, reason=reason))
-        _print({"workflow_id": workflow}, as_json, f"asked {workflow} to cancel")
+        _print({"workflow_id": workflow}, as_json, f"requested cancellation of {workflow}")
         return 0
 
     return _run(call, as_json, **common)
 
 
-@click.command(cls=SandboxedCommand, short_help="End a workflow at once.")
+@click.command(cls=SandboxedCommand, short_help="Terminate a workflow.")
 @run_option
 @reason_option
 @click.argument("workflow")
 @_common
 def terminate(workflow: str, run_id: str | None, reason: str | None, as_json: bool, **common: Any) -> int:
-    """End the workflow with the id WORKFLOW at once, without asking it."""
+    """Terminate the workflow with the id WORKFLOW. The workflow gets no chance to clean up."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.workflows import TerminateOptions
@@ -214,18 +215,20 @@ def terminate(workflow: str, run_id: str | None, reason: str | None, as_json: bo
     return _run(call, as_json, **common)
 
 
-@click.command("describe", cls=SandboxedCommand, short_help="Show what the server knows of a workflow.")
+@click.command("describe", cls=SandboxedCommand, short_help="Describe a workflow.")
 @run_option
 @click.argument("workflow")
 @_common
 def describe_(workflow: str, run_id: str | None, as_json: bool, **common: Any) -> int:
-    """Show the state, the memo, the search attributes and the open activities of the workflow with the id WORKFLOW."""
+    """Show the status, memo, search attributes and pending activities of the workflow with the id WORKFLOW."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.session import RunOptions
 
-        found = await _lenient(client).describe_workflow(_checked(RunOptions, workflow_id=workflow, run_id=run_id))
-        _print(dataclasses.asdict(found), as_json, "\n".join(details(found)))
+        description = await _lenient(client).describe_workflow(
+            _checked(RunOptions, workflow_id=workflow, run_id=run_id)
+        )
+        _print(dataclasses.asdict(description), as_json, "\n".join(details(description)))
         return 0
 
     return _run(call, as_json, **common)
@@ -243,7 +246,7 @@ def _run(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Connect as the script does, and call; returns the exit code."""
+    """Connect with the options of the script, run `call` and return the exit code."""
     make_interruptible(grace_period=1)
     try:
         return asyncio.run(_connected(call, script, address, namespace, verbose, sandbox))
@@ -260,7 +263,7 @@ def _run(
 def _explained(error: AssayError, script: str | None) -> str:
     text = _METHOD.sub("", describe(error))
     if script is None and _CODEC in text:
-        return f"{text}; name the script that has it"
+        return f"{text}; pass the script that has it"
     return text
 
 
@@ -278,7 +281,7 @@ async def _connected(
 
 
 def _lenient(client: Client) -> Client:
-    """The same client, which leaves what it cannot decrypt: that is not what makes a list or a description fail."""
+    """Return a client that keeps payloads it cannot decrypt as bytes, so that lists and descriptions do not fail."""
     import temporalio.client
 
     from assay.temporal.client import Client
@@ -292,13 +295,13 @@ def _lenient(client: Client) -> Client:
 
 
 async def _input(given: tuple[str, ...]) -> dict[str, Any]:
-    """The options for the values that are given."""
+    """Return the client options for the values of `--input`."""
     values = await inputs.read(given)
     return {"args": values} if len(values) > 1 else {"input": values[0]} if values else {}
 
 
 def _checked(cls: type, **given: Any) -> Any:
-    """The options of a client's method, checked as those that a script gives. Raises BuiltinError."""
+    """Return options of a client method, validated as if they came from a script. Raises BuiltinError."""
     from assay.lua import convert
 
     return convert.options(cls)(
@@ -307,14 +310,14 @@ def _checked(cls: type, **given: Any) -> Any:
 
 
 def _task_queue(options: ScriptOptions, workflow_type: str) -> str:
-    """The task queue of the script's worker that takes a workflow. Raises AssayError."""
+    """Return the task queue of the script's worker that has a workflow type. Raises AssayError."""
     from assay.checking.findings import suggestion
 
-    taking = [worker for worker in options.workers if worker.workflows is None or workflow_type in worker.workflows]
-    if taking:
-        return taking[0].task_queue
+    matching = [worker for worker in options.workers if worker.workflows is None or workflow_type in worker.workflows]
+    if matching:
+        return matching[0].task_queue
     if not options.workers:
-        raise AssayError("the task queue is unknown: name a script with a worker, or --task-queue")
+        raise AssayError("the task queue is unknown: pass a script with a worker, or --task-queue")
     known = {name for worker in options.workers for name in worker.workflows or ()}
     raise AssayError(f"the script has no workflow '{workflow_type}'" + suggestion(workflow_type, known))
 
@@ -322,8 +325,8 @@ def _task_queue(options: ScriptOptions, workflow_type: str) -> str:
 async def _show_result(client: Client, workflow: str, run_id: str | None, limit: float | None, as_json: bool) -> int:
     from assay.temporal.client.workflows import ResultOptions
 
-    found = await client.get_result(_checked(ResultOptions, workflow_id=workflow, run_id=run_id, timeout=limit))
-    _print_value(_plain(found), as_json)
+    value = await client.get_result(_checked(ResultOptions, workflow_id=workflow, run_id=run_id, timeout=limit))
+    _print_value(_plain(value), as_json)
     return 0
 
 
@@ -345,14 +348,14 @@ def _print(value: Any, as_json: bool, text: str) -> None:
 
 
 def _json(value: Any, indent: int | None) -> str:
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=_of_bytes)
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=_to_string)
 
 
-def _of_bytes(value: Any) -> str:
+def _to_string(value: Any) -> str:
     return UNREADABLE if isinstance(value, bytes) else str(value)
 
 
 def _fields(error: ErrorObject) -> dict[str, Any]:
-    """The fields of an error that say something, without the name of the method in its message."""
+    """Return the fields of an error that are set, without the method name in its message."""
     fields = {name: value for name, value in error.fields.items() if value is not None}
     return {**fields, "message": _METHOD.sub("", str(fields["message"]))}
