@@ -30,7 +30,7 @@ ADDRESS = "print(env.get('TEMPORAL_ADDRESS'), env.get('TEMPORAL_NAMESPACE'), env
 def ports() -> tuple[int, int]:
     """A port for the server and one for its Web UI."""
     chosen = DevServer()
-    chosen._choose_ports(usual=False)
+    chosen._choose_ports(prefer_defaults=False)
     return chosen.port, chosen.ui_port
 
 
@@ -188,7 +188,7 @@ class TestCommand:
     def test_a_broken_profile_is_an_error(self, assay: Command) -> None:
         assay.environment["TEMPORAL_CONFIG_FILE"] = assay.script("[profile", "temporal.toml")
         result = assay.run("dev", assay.script("print(1)"))
-        assert "Temporal's configuration: " in result.stderr
+        assert "Temporal configuration: " in result.stderr
         assert "Traceback" not in result.stderr
         assert (result.stdout, result.returncode) == ("", 1)
 
@@ -205,10 +205,10 @@ class TestServer:
         self, monkeypatch: pytest.MonkeyPatch, ports: tuple[int, int], listener: socket.socket
     ) -> None:
         taken = listener.getsockname()[1]
-        monkeypatch.setattr(dev_server, "USUAL_PORT", taken)
-        monkeypatch.setattr(dev_server, "USUAL_UI_PORT", ports[1])
-        monkeypatch.setattr(dev_server, "USUAL_HTTP_PORT", ports[0])
-        with DevServer(usual_ports=True) as server:
+        monkeypatch.setattr(dev_server, "DEFAULT_PORT", taken)
+        monkeypatch.setattr(dev_server, "DEFAULT_UI_PORT", ports[1])
+        monkeypatch.setattr(dev_server, "DEFAULT_HTTP_PORT", ports[0])
+        with DevServer(prefer_default_ports=True) as server:
             assert server.port != taken
             assert (server.ui_port, server.http_port) == (ports[1], ports[0])
             wait_for(lambda: answers(server.address))
@@ -218,9 +218,9 @@ class TestServer:
     ) -> None:
         taken = listener.getsockname()[1]
         real, lies = dev_server.is_free, iter([True])
-        monkeypatch.setattr(dev_server, "USUAL_PORT", taken)
+        monkeypatch.setattr(dev_server, "DEFAULT_PORT", taken)
         monkeypatch.setattr(dev_server, "is_free", lambda port: next(lies, False) if port == taken else real(port))
-        with DevServer(ui=False, usual_ports=True) as server:
+        with DevServer(ui=False, prefer_default_ports=True) as server:
             assert server.port != taken
             assert next(lies, None) is None
 

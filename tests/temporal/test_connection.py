@@ -105,11 +105,11 @@ def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, str
     _, other_key = (path.read_text() for path in authority.client("two"))
     (lua.folder / "empty.pem").write_text("")
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"tls": {"server_root_ca_cert": f"@{stranger.file}"}}, "is known here ('tls.server_root_ca_cert')"),
-        ({"tls": True}, "is known here ('tls.server_root_ca_cert')"),
-        ({"api_key": SECRET}, "is known here ('tls.server_root_ca_cert')"),  # so it implies TLS
-        ({}, "does it want TLS (option 'tls')?"),
-        ({"api_key": SECRET, "tls": False}, "does it want TLS (option 'tls')?"),
+        ({"tls": {"server_root_ca_cert": f"@{stranger.file}"}}, "trusted authority (option 'tls.server_root_ca_cert')"),
+        ({"tls": True}, "trusted authority (option 'tls.server_root_ca_cert')"),
+        ({"api_key": SECRET}, "trusted authority (option 'tls.server_root_ca_cert')"),  # so it implies TLS
+        ({}, "does it require TLS (option 'tls')?"),
+        ({"api_key": SECRET, "tls": False}, "does it require TLS (option 'tls')?"),
         ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls')"),
         (
             {"tls": {"server_root_ca_cert": "@nowhere.pem"}},
@@ -122,7 +122,7 @@ def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, str
         ({"tls": {"server_root_ca_cert": "@empty.pem"}}, "bad option 'tls.server_root_ca_cert' (PEM certificates"),
         ({"tls": {"client_cert": certificate}}, "missing option 'tls.client_key'"),
         ({"tls": {"client_key": key}}, "missing option 'tls.client_cert'"),
-        ({"tls": {"client_cert": certificate, "client_key": other_key}}, "it is not the key of 'tls.client_cert'"),
+        ({"tls": {"client_cert": certificate, "client_key": other_key}}, "does not match 'tls.client_cert'"),
         ({"tls": {"client_cert": certificate, "client_key": certificate}}, "bad option 'tls.client_key' (PEM private"),
         ({"tls": {"client_cert": key, "client_key": key}}, "bad option 'tls.client_cert' (PEM certificates"),
         ({"tls": {"ca": "x"}}, "unknown option 'tls.ca'"),
@@ -209,7 +209,7 @@ def test_the_environment_configures_everything(
     assert in_header(SECRET) not in seen
     assert attempt(lua, {"url": lua.address, "tls": False}) is None
     lua.command.environment["TEMPORAL_TLS_SERVER_CA_CERT_PATH"] = "/nowhere/ca.pem"
-    assert "Temporal's configuration: /nowhere/ca.pem: No such file" in str(attempt(lua, {}))
+    assert "Temporal configuration: /nowhere/ca.pem: No such file" in str(attempt(lua, {}))
 
 
 def write_config(folder: Path, address: str, authority: Authority) -> Path:
@@ -258,7 +258,7 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
     assert "bad option 'config_file' (none.toml: no such file)" in str(attempt(lua, {"config_file": "none.toml"}))
     (lua.folder / "broken.toml").write_text(f"[profile.default]\napi_key = {SECRET}\n")
     told = str(attempt(lua, {"config_file": "broken.toml"}))
-    assert "bad option 'config_file' (broken.toml, line 2: not TOML that Temporal knows)" in told
+    assert "bad option 'config_file' (broken.toml, line 2: invalid Temporal configuration)" in told
     assert SECRET not in told
 
 

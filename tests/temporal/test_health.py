@@ -169,19 +169,19 @@ def test_a_port_that_is_taken_is_an_error(lua: Script, name: str) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = lua.run(WORKER, name, address)
     assert result.returncode == 1
-    message = f"temporal.worker: bad option 'health' (cannot listen at {address}: address already in use)"
+    message = f"temporal.worker: bad option 'health' (cannot listen on {address}: address already in use)"
     assert message in result.stderr
 
 
 def test_a_bad_address_in_the_script_is_an_error(lua: Script, name: str) -> None:
     result = lua.run(WORKER, name, "8080")
-    assert "temporal.worker: bad option 'health' (an IP address and :port expected, got '8080')" in result.stderr
+    assert "temporal.worker: bad option 'health' (IP:PORT expected, got '8080')" in result.stderr
 
 
 def test_a_bad_address_of_the_command_is_a_usage_error(assay: Command) -> None:
     result = assay.run("run", "--health", "here:1", assay.script(BY_COMMAND))
     assert result.returncode == 2
-    assert "bad option '--health' (an IP address and :port expected, got 'here:1')" in result.stderr
+    assert "bad option '--health' (IP:PORT expected, got 'here:1')" in result.stderr
 
 
 def test_the_command_ends_with_1_where_no_worker_answers(assay: Command, address: str) -> None:
@@ -202,4 +202,4 @@ def test_the_command_asks_loopback_for_a_worker_on_all_interfaces(lua: Script, n
 def test_the_command_refuses_what_is_not_an_address(assay: Command) -> None:
     result = assay.run("health", "here")
     assert result.returncode == 2
-    assert "bad argument 'ADDRESS' (an IP address and :port expected, got 'here')" in result.stderr
+    assert "bad argument 'ADDRESS' (IP:PORT expected, got 'here')" in result.stderr

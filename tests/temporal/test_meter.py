@@ -123,14 +123,14 @@ async def test_what_a_collector_gets(lua: Script, name: str) -> None:
 async def test_what_is_refused(lua: Script, name: str) -> None:
     async with worker(lua, name, SCRIPT) as session:
         problems = await session.run("Wrong")
-    expected = "a name of letters, digits and _ that begins with no digit expected"
+    expected = "a name of letters, digits and underscores that does not start with a digit expected"
     assert problems == [
         f"meter:create_counter: bad argument 'name' ({expected}, got 'no name')",
         "meter:create_histogram: bad argument 'name' (expected a non-empty string)",
         "meter:create_gauge: unknown option 'help' (known: description, unit)",
-        "counter:add: bad argument 'value' (an integer from 0 up expected, got -1)",
+        "counter:add: bad argument 'value' (a non-negative integer expected, got -1)",
         "counter:add: bad argument 'value' (integer expected, got number)",
-        "gauge:set: bad argument 'value' (a number from 0 up expected, got nan)",
+        "gauge:set: bad argument 'value' (a non-negative number expected, got nan)",
         "gauge:set: bad argument 'attributes.a' (a string, number or boolean expected, got table)",
         f"gauge:set: bad argument 'attributes' ({expected}, got 'a b')",
         "meter:with_additional_attributes: bad argument 'attributes' (table expected, got number)",
@@ -142,9 +142,9 @@ def test_options_of_the_other_endpoint(lua: Script) -> None:
     for metrics, problem in (
         (
             '{ otlp = "http://localhost", unit_suffix = true }',
-            "bad option 'metrics.unit_suffix' (it is for 'prometheus')",
+            "bad option 'metrics.unit_suffix' (only valid with 'prometheus')",
         ),
-        ('{ prometheus = "127.0.0.1:1", headers = {} }', "bad option 'metrics.headers' (they are for 'otlp')"),
+        ('{ prometheus = "127.0.0.1:1", headers = {} }', "bad option 'metrics.headers' (only valid with 'otlp')"),
     ):
         result = lua.run(f'temporal.worker({{ task_queue = "q", dynamic_workflow = print, metrics = {metrics} }})')
         assert f"temporal.worker: {problem}" in result.stderr

@@ -257,7 +257,7 @@ def test_an_address_in_use_is_said_once(lua: Script, name: str, option: str) -> 
         script = lua.command.script(WORKER)
         given = ("--health", address, script, name) if option == "health" else (script, name, address)
         result = lua.command.run("run", "--processes", "2", *given)
-    assert (result.returncode, result.stderr) == (1, f"assay: cannot listen at {address}: address already in use\n")
+    assert (result.returncode, result.stderr) == (1, f"assay: cannot listen on {address}: address already in use\n")
 
 
 def ask(port: int) -> str:

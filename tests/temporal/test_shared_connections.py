@@ -26,7 +26,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         addresses.append(config.target_host)
         return Service(config.target_host)
 
-    async def answers(_service: Any) -> bool:
+    async def answers(_shared_service: Any) -> bool:
         return True
 
     monkeypatch.setattr(ServiceClient, "connect", open_one)
@@ -36,7 +36,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def of(number: int) -> Any:
-    return await connect._service(ConnectConfig(target_host=f"127.0.0.1:{number}"))
+    return await connect._shared_service(ConnectConfig(target_host=f"127.0.0.1:{number}"))
 
 
 async def test_a_connection_is_made_once(made: list[str]) -> None:
@@ -45,11 +45,11 @@ async def test_a_connection_is_made_once(made: list[str]) -> None:
 
 
 async def test_the_connection_that_was_used_longest_ago_goes_when_there_are_too_many(made: list[str]) -> None:
-    for number in range(connect._SHARED_AT_MOST):
+    for number in range(connect._MAX_SHARED):
         await of(number)
     await of(0)
     await of(1000)
-    assert len(connect._shared) == connect._SHARED_AT_MOST
+    assert len(connect._shared) == connect._MAX_SHARED
     made.clear()
     await of(0)
     await of(1000)

@@ -85,5 +85,5 @@ def test_a_collector_that_is_not_there(lua: Script, name: str) -> None:
     result = lua.run(SCRIPT, name)
     assert result.returncode == 0
     assert json.loads(result.stdout) == [f"{name}-inner", "worked"]
-    assert "the collector did not take the last spans within 5 s" in result.stderr
+    assert "the collector did not accept the last spans within 5 s" in result.stderr
     assert "Traceback" not in result.stderr

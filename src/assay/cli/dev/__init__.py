@@ -22,7 +22,7 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.cli.signals import Signals
 from assay.errors import DevServerError
 from assay.permissions.settings import SandboxOptions, permissions
-from assay.temporal.dev_server.server import USUAL_PORT, USUAL_UI_PORT, DevServer, is_free
+from assay.temporal.dev_server.server import DEFAULT_PORT, DEFAULT_UI_PORT, DevServer, is_free
 
 
 @click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a dev server and reload on changes.")
@@ -76,11 +76,11 @@ def command(
     if configured is not None:
         display.say("Temporal server", f"{configured} (configured)")
         return _run(script, list(arguments), display, verbose, sandbox)
-    usual = f"localhost:{USUAL_PORT}"
+    usual = f"localhost:{DEFAULT_PORT}"
     if not own and servers.answers(usual):
         display.say("Temporal server", f"{usual} (already running)")
-        if not is_free(USUAL_UI_PORT):
-            display.say("Web UI", f"http://localhost:{USUAL_UI_PORT}")
+        if not is_free(DEFAULT_UI_PORT):
+            display.say("Web UI", f"http://localhost:{DEFAULT_UI_PORT}")
         return _run(script, list(arguments), display, verbose, sandbox)
 
     server = DevServer(
@@ -88,7 +88,7 @@ def command(
         ui_port=ui_port,
         db=db,
         namespace=os.environ.get("TEMPORAL_NAMESPACE") or "default",
-        usual_ports=True,
+        prefer_default_ports=True,
         search_attributes=dict(search_attributes),
     )
     signals = Signals(server.stop)
@@ -98,7 +98,7 @@ def command(
         display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
         display.say("Web UI", server.ui_url)
         display.say("HTTP API", server.http_url)
-        if server.port != USUAL_PORT:
+        if server.port != DEFAULT_PORT:
             display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
         return _run(script, list(arguments), display, verbose, sandbox)

@@ -21,7 +21,7 @@ def configured_address() -> str | None:
     try:
         return ClientConfig.load_client_connect_config().get("target_host")
     except RuntimeError as error:
-        raise click.ClickException(f"Temporal's configuration: {error}") from error
+        raise click.ClickException(f"Temporal configuration: {error}") from error
 
 
 def answers(address: str) -> bool:

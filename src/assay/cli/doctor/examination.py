@@ -46,7 +46,7 @@ async def examine(
     found += of_script
     try:
         settings = configuration.resolve(options.connection, options.permissions)
-        options.permissions.check_host("temporal", *settings.place)
+        options.permissions.check_host("temporal", *settings.host_and_port)
     except AssayError as error:
         remedy = "Correct the option, the variable of the environment, or the file: see the manual, connecting.md."
         return [*found, Finding("configuration", "error", str(error), remedy), *_skipped(_OF_NETWORK)]

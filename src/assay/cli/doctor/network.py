@@ -25,7 +25,7 @@ _SOON = 30
 
 async def address(settings: Settings) -> Finding:
     """Look the host up and open a connection to the port."""
-    host, port = settings.place
+    host, port = settings.host_and_port
     details = {"host": host, "port": port}
     began = time.monotonic()
     try:
@@ -82,7 +82,7 @@ def _server_certificate(settings: Settings, domain: str | None) -> Certificate:
     """Return the certificate that the server shows, whether it is to be trusted or not. Raises OSError, ValueError."""
     from cryptography.x509 import load_der_x509_certificate
 
-    host, port = settings.place
+    host, port = settings.host_and_port
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # only its dates are read; the connection itself is checked by the SDK

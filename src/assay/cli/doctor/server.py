@@ -31,13 +31,13 @@ CLOCK_ERROR = 60.0
 """Seconds from which certificates, tokens and timeouts go wrong."""
 
 _REMEDIES = {
-    "refuses the caller": "Check the API key (TEMPORAL_API_KEY) and its rights.",
-    "want TLS": "Turn TLS on (TEMPORAL_TLS=true, or the option 'tls'), or name the gRPC port (usually 7233).",
+    "access denied": "Check the API key (TEMPORAL_API_KEY) and its rights.",
+    "require TLS": "Turn TLS on (TEMPORAL_TLS=true, or the option 'tls'), or name the gRPC port (usually 7233).",
     "not speak TLS": "Turn TLS off: TEMPORAL_TLS=false, or the option 'tls'. An API key turns it on.",
-    "not signed by an authority": "Name the authority that signed it: TEMPORAL_TLS_SERVER_CA_CERT_PATH.",
+    "not signed by a trusted authority": "Name the authority that signed it: TEMPORAL_TLS_SERVER_CA_CERT_PATH.",
     "certificate has expired": "Renew the server's certificate.",
     "for another name": "Use the name in the certificate, or set TEMPORAL_TLS_SERVER_NAME to it.",
-    "client's certificate": "Give the client's certificate: TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH.",
+    "client certificate": "Give the client's certificate: TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH.",
     "as a Temporal server": "Is it the gRPC port of the frontend (usually 7233), and not the one of the Web UI?",
 }
 

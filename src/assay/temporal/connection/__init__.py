@@ -1,4 +1,6 @@
-"""Connections to a Temporal server: their options, the environment that fills in what these leave out, TLS, and errors.
+"""Connections to a Temporal server.
 
-`connect.py` makes connections and shares them between clients and workers; `errors.py` explains why one failed.
+`options.py` has the connection options, `configuration.py` combines them with Temporal's environment configuration, and
+`tls.py` reads certificates. `connect.py` makes connections and shares them between clients and workers; `errors.py`
+explains why a connection failed.
 """

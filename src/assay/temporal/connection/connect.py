@@ -1,4 +1,4 @@
-"""Connections to a Temporal server: what the options and the environment say, made once and shared."""
+"""Connecting to a Temporal server: connections with the same settings are shared."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from assay.temporal.telemetry import tracing
 from assay.temporal.telemetry.runtime import core
 
 CONNECT_TIMEOUT = 8.0
-"""Seconds until a server that does not answer is given up."""
+"""Maximum seconds for connecting."""
 
 RETRY_TIMEOUT = 60.0
-"""Seconds for which a call is tried again while the server is away, unless `rpc_timeout` says less."""
+"""Maximum seconds for retrying a call while the server is unreachable, unless `rpc_timeout` is shorter."""
 
-_SHARED_AT_MOST = 16
+_MAX_SHARED = 16
 
 _lock = threading.Lock()
 _shared: OrderedDict[object, ServiceClient] = OrderedDict()
-_served: WeakKeyDictionary[ServiceClient, set[tuple[str, str]]] = WeakKeyDictionary()
+_task_queues: WeakKeyDictionary[ServiceClient, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
 async def connect(
@@ -41,14 +41,19 @@ async def connect(
     runtime: Runtime | None = None,
     permissions: Permissions = EVERYTHING,
 ) -> ServiceClient:
-    """Connect, within `CONNECT_TIMEOUT` seconds, for the Lua function `caller`; for a worker of `task_queue`.
+    """Connect within `CONNECT_TIMEOUT` seconds. Raises BuiltinError, DeniedError or ErrorObject (kind "rpc").
 
-    Raises BuiltinError, DeniedError or ErrorObject (kind "rpc").
+    Args:
+        caller: The Lua function, for error messages.
+        options: The connection options.
+        task_queue: The task queue, if the connection is for a worker.
+        runtime: The SDK's runtime. Default: the one without metrics.
+        permissions: The permissions of the script.
     """
     settings = configuration.resolve(options, permissions)
-    permissions.check_host("temporal", *settings.place)
+    permissions.check_host("temporal", *settings.host_and_port)
     if options.tracing and not tracing.is_configured():
-        permissions.check_host("net", *tracing.USUAL_PLACE)
+        permissions.check_host("net", *tracing.DEFAULT_COLLECTOR)
     config = ConnectConfig(
         target_host=settings.address,
         api_key=settings.api_key,
@@ -62,8 +67,8 @@ async def connect(
         grpc_compression=GrpcCompression.NONE,
     )
     try:
-        service = await asyncio.wait_for(_service(config), CONNECT_TIMEOUT)
-        if task_queue is not None and not _take(service, settings.namespace, task_queue):
+        service = await asyncio.wait_for(_shared_service(config), CONNECT_TIMEOUT)
+        if task_queue is not None and not _claim(service, settings.namespace, task_queue):
             service = await asyncio.wait_for(ServiceClient.connect(config), CONNECT_TIMEOUT)
     except (TimeoutError, RuntimeError, RPCError) as error:
         reason = errors.reason(error, settings, CONNECT_TIMEOUT)
@@ -72,12 +77,12 @@ async def connect(
     return service
 
 
-async def _service(config: ConnectConfig) -> ServiceClient:
-    """The shared connection for a configuration: the one that answers, or a new one.
+async def _shared_service(config: ConnectConfig) -> ServiceClient:
+    """Return the shared connection for a configuration if the server answers on it, otherwise a new one.
 
-    The SDK's connected client may be used from any thread and event loop: after its first connection a call takes no
-    lock and the answer is delivered to the loop that asked. A client that is still connecting belongs to one loop, so
-    each caller connects one of its own and the first that is done is kept.
+    A connected client of the SDK may be used on any thread and event loop: calls take no lock, and each response is
+    delivered to the caller's loop. A client that is still connecting is bound to one loop, so concurrent callers each
+    connect their own and the first one that succeeds is kept.
     """
     tls = astuple(config.tls) if isinstance(config.tls, TLSConfig) else config.tls
     key = (
@@ -89,22 +94,22 @@ async def _service(config: ConnectConfig) -> ServiceClient:
         config.runtime,
     )
     with _lock:
-        known = _shared.get(key)
-        if known is not None:
+        cached = _shared.get(key)
+        if cached is not None:
             _shared.move_to_end(key)
-    if known is not None and await answers(known):
-        return known
-    made = await ServiceClient.connect(config)
+    if cached is not None and await answers(cached):
+        return cached
+    service = await ServiceClient.connect(config)
     with _lock:
-        if _shared.get(key) is known:
-            _shared[key] = made
-            if len(_shared) > _SHARED_AT_MOST:
+        if _shared.get(key) is cached:
+            _shared[key] = service
+            if len(_shared) > _MAX_SHARED:
                 _shared.popitem(last=False)
-        return _shared.get(key, made)
+        return _shared.get(key, service)
 
 
 async def answers(service: ServiceClient) -> bool:
-    """Return true if the server answers, within three seconds."""
+    """Return true if the server answers within three seconds."""
     try:
         await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=3))
     except RPCError:
@@ -112,11 +117,11 @@ async def answers(service: ServiceClient) -> bool:
     return True
 
 
-def _take(service: ServiceClient, namespace: str, task_queue: str) -> bool:
-    """Return true if this is the first worker of a task queue on a connection: the SDK refuses a second one there."""
+def _claim(service: ServiceClient, namespace: str, task_queue: str) -> bool:
+    """Claim a task queue of a connection; false if it is taken: Core allows one worker per connection and queue."""
     with _lock:
-        taken = _served.setdefault(service, set())
-        if (namespace, task_queue) in taken:
+        claimed = _task_queues.setdefault(service, set())
+        if (namespace, task_queue) in claimed:
             return False
-        taken.add((namespace, task_queue))
+        claimed.add((namespace, task_queue))
         return True

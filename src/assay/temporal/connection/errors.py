@@ -1,4 +1,4 @@
-"""Why no connection came about, in the words of the options."""
+"""Explanations of connection errors in terms of the connection options."""
 
 from __future__ import annotations
 
@@ -8,51 +8,52 @@ from temporalio.service import RPCError, TLSConfig
 
 from assay.temporal.connection.configuration import Settings
 
-_SIGNS = {
+_EXPLANATIONS = {
     "connection refused": "connection refused",
     "timed out": "timed out",
-    "dns error": "the host is not known",
-    "failed to lookup address": "the host is not known",
-    "unknownissuer": "its certificate is not signed by an authority that is known here ('tls.server_root_ca_cert')",
+    "dns error": "unknown host",
+    "failed to lookup address": "unknown host",
+    "unknownissuer": "its certificate is not signed by a trusted authority (option 'tls.server_root_ca_cert')",
     "certificate(expired": "its certificate has expired",
     "certificate(notvalidyet": "its certificate is not valid yet",
     "invalidcontenttype": "it does not speak TLS (option 'tls')",
-    "certificaterequired": "it wants a client's certificate (options 'tls.client_cert' and 'tls.client_key')",
-    "alertreceived": "it refuses the TLS connection",
+    "certificaterequired": "it requires a client certificate (options 'tls.client_cert' and 'tls.client_key')",
+    "alertreceived": "it rejected the TLS connection",
 }
-_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_SERVER_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _CLOSED = re.compile(r"hyper::error\((io|canceled|channelclosed)|operation was canceled|connection reset|broken pipe")
-_NAMES = re.compile(r'DnsName\(\\?"([^"\\]*)|IpAddress\(([^)]*)\)')
+_CERTIFICATE_NAMES = re.compile(r'DnsName\(\\?"([^"\\]*)|IpAddress\(([^)]*)\)')
 
 
-def reason(error: BaseException, settings: Settings, limit: float) -> str:
-    """Return the informative part of the SDK's message, without the API key."""
+def reason(error: BaseException, settings: Settings, timeout: float) -> str:
+    """Return an explanation of an error of the SDK, without the API key."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {limit:g} s"
+        return f"no response within {timeout:g} s"
     text = error.message if isinstance(error, RPCError) else str(error)
-    text = _explained(text, settings)
+    text = _explain(text, settings)
     return text.replace(settings.api_key, "***") if settings.api_key else text
 
 
-def _explained(text: str, settings: Settings) -> str:
+def _explain(text: str, settings: Settings) -> str:
     lowered = text.lower()
     if "notvalidforname" in lowered:
-        names = ", ".join(found[1] or found[2] for found in _NAMES.finditer(text.partition("presented")[2]))
+        presented = _CERTIFICATE_NAMES.finditer(text.partition("presented")[2])
+        names = ", ".join(match[1] or match[2] for match in presented)
         return f"its certificate is for another name: {names or 'unknown'} (option 'tls.domain')"
-    for sign, meaning in _SIGNS.items():
-        if sign in lowered:
-            return meaning
-    found = _MESSAGE.search(text)
+    for fragment, explanation in _EXPLANATIONS.items():
+        if fragment in lowered:
+            return explanation
+    message = _SERVER_MESSAGE.search(text)
     if "code: Unauthenticated" in text or "code: PermissionDenied" in text:
-        return f"it refuses the caller: {found[1] if found else 'no reason given'}"
+        return f"access denied: {message[1] if message else 'no reason given'}"
     if _CLOSED.search(lowered):
-        return f"it closed the connection{_suspicion(settings.tls)}"
-    return f"it does not answer as a Temporal server ({found[1]})" if found else text.splitlines()[0]
+        return f"it closed the connection{_closed_hint(settings.tls)}"
+    return f"it does not answer as a Temporal server ({message[1]})" if message else text.splitlines()[0]
 
 
-def _suspicion(tls: bool | TLSConfig) -> str:
+def _closed_hint(tls: bool | TLSConfig) -> str:
     if tls is False:
-        return "; does it want TLS (option 'tls')?"
+        return "; does it require TLS (option 'tls')?"
     if isinstance(tls, TLSConfig) and tls.client_cert:
-        return "; does it know who signed 'tls.client_cert'?"
-    return "; does it want a client's certificate (options 'tls.client_cert' and 'tls.client_key')?"
+        return "; does it trust the authority that signed 'tls.client_cert'?"
+    return "; does it require a client certificate (options 'tls.client_cert' and 'tls.client_key')?"

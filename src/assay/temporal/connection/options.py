@@ -1,4 +1,4 @@
-"""The options of a connection."""
+"""Connection options."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from assay.temporal.data.codec import CodecOptions
 
 @dataclass(kw_only=True)
 class ConnectionOptions:
-    """Where the server is, and who calls.
+    """Options of a connection to a Temporal server.
 
-    What is left out comes from Temporal's environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+    Omitted options come from Temporal's environment configuration (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
     `TEMPORAL_API_KEY`, `TEMPORAL_TLS` and `TEMPORAL_TLS_*`, `TEMPORAL_GRPC_META_*`, and the profile in
-    `temporal.toml`), then from the defaults `localhost:7233` and `default`. The same options share one connection.
-    While the server is away a call is tried again for a minute, or for its `rpc_timeout`.
+    `temporal.toml`), then from the defaults `localhost:7233` and `default`. Clients and workers with the same options
+    share a connection. While the server is unreachable, calls are retried for up to a minute, or for their
+    `rpc_timeout`.
 
     Attributes:
         url: `host:port` of the server's gRPC frontend, without `http://`.
         namespace: The namespace.
-        api_key: The key that says who calls. It implies `tls`.
-        identity: What the server shows as the caller.
-        metadata: gRPC headers for every call: lower-case name → text. They are added to those of the environment.
-        tls: `true` for TLS with the authorities of the system, a table for certificates, `false` for none although the
-            environment or an API key says so.
-        profile: The profile in `temporal.toml`; `TEMPORAL_PROFILE` or "default" when left out.
-        config_file: The path of the `temporal.toml`; `TEMPORAL_CONFIG_FILE` or the usual one of Temporal's tools when
-            left out.
-        codec: How payloads are encrypted. Clients and workers that share workflows need the same keys.
+        api_key: The API key. It enables `tls`.
+        identity: The identity of the client or worker that the server shows.
+        metadata: gRPC headers of every call, by lower-case name. They are added to those of the environment.
+        tls: `true` for TLS with the system's certificate authorities, a table for custom certificates, `false` to
+            disable TLS even if the environment or an API key enables it.
+        profile: The profile in `temporal.toml`. Default: `TEMPORAL_PROFILE` or "default".
+        config_file: The path of `temporal.toml`. Default: `TEMPORAL_CONFIG_FILE` or the default path of Temporal's
+            tools.
+        codec: Encryption of payloads. Clients and workers that share workflows need the same keys.
         tracing: Send traces to an OpenTelemetry collector, which the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
-            `OTEL_SERVICE_NAME`, …) describe. On when they name one, unless this is `false`.
+            `OTEL_SERVICE_NAME`, …) configure. Default: `true` if they name a collector.
     """
 
     url: str | None = None

@@ -1,6 +1,7 @@
-"""Temporal's Core: the only place that imports `temporalio.bridge`, which is not a public interface of the SDK.
+"""Temporal's Core: the only package that imports `temporalio.bridge`, which is a private part of the SDK.
 
-`bridge.py` makes a worker, `config.py` says what such a worker is made of, and
-`protos.py` are the messages between the two. `temporalio` is pinned exactly in `pyproject.toml`, and
-`tests/temporal/test_core_contract.py` says what a new version changes; `docs/architecture.md` has the steps.
+`bridge.py` creates Core workers, `config.py` has their configuration, and `protos.py` re-exports the messages that Core
+exchanges with the language side. `pyproject.toml` pins an exact version of `temporalio`;
+`tests/temporal/test_core_contract.py` fails when a new version changes the bridge. `docs/architecture.md` describes how
+to upgrade.
 """

@@ -1,7 +1,7 @@
-"""Workers of Core: what polls the server, keeps the state machines of runs, and sends what is completed.
+"""Core workers, which poll the server, keep the state machines of runs, and send completions.
 
-Every awaitable here belongs to the event loop of the thread that made it, and resolves there, whichever thread that is:
-so a task can be polled on one loop and completed on another.
+Every awaitable resolves on the event loop of the thread that created it. A task may therefore be polled on one loop and
+completed on another.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from temporalio.service import ServiceClient
 from assay.temporal.core.config import WorkerConfig
 
 PollShutdown: type[Exception] = _bridge.PollShutdownError
-"""Raised by a poll when the worker has shut down and no task of the kind is left."""
+"""Raised by a poll once the worker has shut down and no task of its type is left."""
 
 
 class CoreWorker:
-    """A worker of Core."""
+    """A Core worker."""
 
     __slots__ = (
         "_ref",
@@ -42,7 +42,7 @@ class CoreWorker:
         self.validate = ref.validate
         """() -> awaitable bytes of `NamespaceInfo`; raises RuntimeError."""
         self.poll_workflow_activation = ref.poll_workflow_activation
-        """() -> awaitable bytes of `WorkflowActivation`; raises PollShutdown, or RuntimeError of a refused poll."""
+        """() -> awaitable bytes of `WorkflowActivation`; raises PollShutdown, or RuntimeError for a rejected poll."""
         self.poll_activity_task = ref.poll_activity_task
         """() -> awaitable bytes of `ActivityTask`; raises as above."""
         self.poll_nexus_task = ref.poll_nexus_task
@@ -54,41 +54,41 @@ class CoreWorker:
         self.complete_nexus_task = ref.complete_nexus_task
         """(bytes of `NexusTaskCompletion`) -> awaitable."""
         self.record_activity_heartbeat = ref.record_activity_heartbeat
-        """(bytes of `ActivityHeartbeat`): does not wait; Core throttles what is sent. On any thread."""
+        """(bytes of `ActivityHeartbeat`): does not wait; Core throttles heartbeats. May be called on any thread."""
         self.request_workflow_eviction = ref.request_workflow_eviction
-        """(run id): an activation with `remove_from_cache` follows."""
+        """(run id): requests an activation with `remove_from_cache`."""
         self.initiate_shutdown = ref.initiate_shutdown
-        """(): begin to shut down; the polls continue until no task is left."""
+        """(): starts the shutdown; polls continue until no task is left."""
 
     def finalize_shutdown(self) -> Awaitable[None]:
-        """Wait until Core has let go of everything. Nothing may be called afterwards."""
+        """Wait until Core has released all resources. The worker cannot be used afterwards."""
         finalizing: Awaitable[None] = self._ref.finalize_shutdown()
         return finalizing
 
 
 class HistoryFeed:
-    """Hands histories to a worker that replays them."""
+    """Feeds histories to a replay worker."""
 
     def __init__(self, pusher: Any) -> None:
         self._pusher = pusher
 
     async def push(self, workflow_id: str, events: Any) -> None:
-        """Hand over the next history; waits until the one before has been taken."""
+        """Push the next history; waits until the previous one has been taken."""
         await self._pusher.push_history(workflow_id, History(events=events).SerializeToString())
 
     def close(self) -> None:
-        """Say that no history follows: the polls end then."""
+        """Signal that no history follows, which ends the polls."""
         self._pusher.close()
 
 
 def make_worker(service: ServiceClient, config: WorkerConfig) -> CoreWorker:
-    """Make a worker on a connection. Raises ValueError for a configuration that Core refuses."""
+    """Make a worker on a connection. Raises ValueError for a configuration that Core rejects."""
     client = service.worker_service_client._bridge_client
     assert client is not None  # it is connected
     return CoreWorker(_bridge.new_worker(client._runtime._ref, client._ref, config))
 
 
 def make_replay_worker(runtime: Runtime, config: WorkerConfig) -> tuple[CoreWorker, HistoryFeed]:
-    """Make a worker that needs no server: it replays the histories that it is handed."""
+    """Make a replay worker, which needs no server, and the feed of its histories."""
     ref, pusher = _bridge.new_replay_worker(runtime._core_runtime._ref, config)
     return CoreWorker(ref), HistoryFeed(pusher)

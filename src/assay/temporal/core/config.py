@@ -1,6 +1,6 @@
-"""Configuration of a worker of Core. The native side reads the attributes by these names.
+"""Configuration of a Core worker. Core reads the attributes by name.
 
-The classes have constructors and nothing else: what `dataclass` writes is compiled whenever a worker starts.
+The dataclasses only get constructors: methods that `dataclass` generates are compiled whenever a worker starts.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False, repr=False)
 class SimpleMaximum:
-    """As many open polls as there is room for, up to a number."""
+    """One poll per free slot, up to a maximum."""
 
     simple_maximum: int
 
 
 @dataclass(eq=False, repr=False)
 class Autoscaling:
-    """As many open polls as the server advises."""
+    """Number of polls that follows the server's feedback."""
 
     minimum: int
     maximum: int
@@ -32,7 +32,7 @@ DEFAULT_POLLERS = SimpleMaximum(5)
 
 @dataclass(eq=False, repr=False)
 class Version:
-    """A version of a deployment."""
+    """A deployment version."""
 
     deployment_name: str
     build_id: str
@@ -40,7 +40,7 @@ class Version:
 
 @dataclass(eq=False, repr=False)
 class Deployment:
-    """Worker Versioning; `default_versioning_behavior` is a number of `VersioningBehavior`."""
+    """Worker Versioning; `default_versioning_behavior` is a value of `VersioningBehavior`."""
 
     version: Version
     use_worker_versioning: bool
@@ -49,14 +49,14 @@ class Deployment:
 
 @dataclass(eq=False, repr=False)
 class Build:
-    """A build without Worker Versioning."""
+    """A build id without Worker Versioning."""
 
     build_id_no_versioning: str
 
 
 @dataclass(eq=False, repr=False)
 class Targets:
-    """The shares of the machine that a resource-based worker may use."""
+    """Target resource usage of a resource-based tuner, as shares of the machine."""
 
     target_memory_usage: float
     target_cpu_usage: float
@@ -64,7 +64,7 @@ class Targets:
 
 @dataclass(eq=False, repr=False)
 class ResourceSlots:
-    """As many slots as the machine can serve."""
+    """A number of slots that depends on resource usage."""
 
     minimum_slots: int
     maximum_slots: int
@@ -84,7 +84,7 @@ Slots = ResourceSlots | FixedSlots
 
 @dataclass(eq=False, repr=False)
 class Tuner:
-    """How many tasks of each kind run at the same time."""
+    """Slot suppliers for each kind of tasks."""
 
     workflow_slot_supplier: Slots
     activity_slot_supplier: Slots
@@ -94,7 +94,7 @@ class Tuner:
 
 @dataclass(eq=False, repr=False)
 class TaskTypes:
-    """The kinds of tasks that a worker polls for."""
+    """Task types that a worker polls for."""
 
     enable_workflows: bool
     enable_local_activities: bool
@@ -104,7 +104,7 @@ class TaskTypes:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class WorkerConfig:
-    """Everything that a worker of Core is made of."""
+    """Configuration of a Core worker."""
 
     namespace: str
     task_queue: str
@@ -132,7 +132,7 @@ class WorkerConfig:
 
 
 def replay_config(task_queue: str) -> WorkerConfig:
-    """The configuration of a worker that replays histories: only workflows, one run at a time."""
+    """Return the configuration of a replay worker: only workflows, one run at a time."""
     one = FixedSlots(1)
     return WorkerConfig(
         namespace="replay",

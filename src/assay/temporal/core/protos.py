@@ -1,4 +1,4 @@
-"""The messages between Core and this side."""
+"""Protobuf messages that Core and the language side exchange."""
 
 from temporalio.bridge.proto import ActivityHeartbeat, ActivityTaskCompletion, NamespaceInfo
 from temporalio.bridge.proto.activity_result import ActivityResolution, DoBackoff

@@ -1,1 +1,1 @@
-"""The embedded Temporal server of `assay dev` and of the tests: a child process that ends with its parent."""
+"""The embedded Temporal server for `assay dev` and tests: a child process that ends with its parent."""

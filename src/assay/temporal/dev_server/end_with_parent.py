@@ -1,6 +1,6 @@
-"""Become a command that the kernel ends when the process that started it is gone, however that ended (Linux).
+"""Execute a command that the kernel terminates when its parent process ends for any reason (Linux).
 
-Run as a program: PARENT COMMAND [ARGS]..., where PARENT is the id of the process that starts it.
+Usage: end_with_parent.py PARENT COMMAND [ARGS]..., where PARENT is the id of the parent process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Spans of activities and Nexus requests, which last as long as the call, as the SDK's interceptor writes them."""
+"""Spans of activity attempts and Nexus requests, in the format of the SDK's OpenTelemetry interceptor."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from assay.temporal.telemetry.headers import context_of, extract, inject
 
 
 class CallSpans:
-    """Makes the spans of what a worker is asked to do at once."""
+    """Makes spans that last as long as the call."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
     @contextmanager
     def activity(self, start: Start) -> Iterator[None]:
-        """Make the span of an attempt the current one."""
+        """Run the block in the span of an activity attempt."""
         attributes = {
             "temporalActivityID": start.activity_id,
             "temporalWorkflowID": start.workflow_execution.workflow_id,
             "temporalRunID": start.workflow_execution.run_id,
         }
-        given = {name: value for name, value in attributes.items() if value}
-        with self._current(f"RunActivity:{start.activity_type}", context_of(start.header_fields), given):
+        attributes = {name: value for name, value in attributes.items() if value}
+        with self._current(f"RunActivity:{start.activity_type}", context_of(start.header_fields), attributes):
             yield
 
     @contextmanager
     def request(self, name: str, headers: Mapping[str, str]) -> Iterator[None]:
-        """Make the span of a Nexus request the current one."""
+        """Run the block in the span of a Nexus request."""
         with self._current(name, extract(dict(headers)), {}):
             yield
 
@@ -54,7 +54,7 @@ class CallSpans:
 
     @contextmanager
     def started_workflow(self, start: StartWorkflowExecutionRequest) -> Iterator[None]:
-        """Make the span of the start of a workflow the current one, and let the request carry it."""
+        """Run the block in the span of a workflow start, and inject its context into the request."""
         attributes = {"temporalWorkflowID": start.workflow_id}
         name = f"StartWorkflow:{start.workflow_type.name}"
         with self._tracer.start_as_current_span(name, attributes=attributes, kind=SpanKind.CLIENT):
@@ -62,7 +62,7 @@ class CallSpans:
             yield
 
     def fail(self, failure: Failure) -> None:
-        """Mark the current span as failed, unless the failure is expected."""
+        """Set the status of the current span to error, unless the failure is benign."""
         if not is_benign(failure):
             kind = failure.application_failure_info.type or "Failure"
             trace.get_current_span().set_status(Status(StatusCode.ERROR, f"{kind}: {failure.message}"))

@@ -1,4 +1,4 @@
-"""The context of a trace in the headers of Temporal's calls, where Temporal's SDKs put it."""
+"""Propagation of trace contexts in Temporal headers, compatible with Temporal's SDKs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.lua.values import Json
 from assay.temporal.data import payloads
 
 HEADER = "_tracer-data"
-"""The header that carries a trace's context between Temporal's SDKs."""
+"""The header in which Temporal's SDKs propagate trace contexts."""
 
 _PROPAGATOR = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
 
@@ -26,32 +26,32 @@ Headers = Mapping[str, Payload]
 
 
 def context_of(headers: Headers) -> Context | None:
-    """Return the context in headers; None when there is none."""
+    """Return the trace context in Temporal headers; None if there is none."""
     if HEADER not in headers:
         return None
     try:
         value = payloads.from_payload(headers[HEADER])
-        found = None if value is None else payloads.to_python(value)
+        fields = None if value is None else payloads.to_python(value)
     except (BuiltinError, orjson.JSONDecodeError):
         return None
-    return extract(found) if isinstance(found, dict) else None
+    return extract(fields) if isinstance(fields, dict) else None
 
 
 def extract(carrier: dict[str, Any]) -> Context | None:
-    """Return the context that a carrier holds; None when it holds no span."""
+    """Return the trace context in a carrier; None if it has no span."""
     context = _PROPAGATOR.extract(carrier)
     return None if trace.get_current_span(context) is trace.INVALID_SPAN else context
 
 
 def carrier(context: Context) -> dict[str, str]:
-    """Return a carrier of a context."""
-    made: dict[str, str] = {}
-    _PROPAGATOR.inject(made, context)
-    return made
+    """Return a new carrier with the trace context."""
+    fields: dict[str, str] = {}
+    _PROPAGATOR.inject(fields, context)
+    return fields
 
 
 def inject(context: Context, headers: MutableMapping[str, Payload]) -> None:
-    """Let headers carry a context."""
-    made = carrier(context)
-    if made:
-        headers[HEADER].CopyFrom(payloads.to_payload(Json.of(made)))
+    """Inject the trace context into Temporal headers."""
+    fields = carrier(context)
+    if fields:
+        headers[HEADER].CopyFrom(payloads.to_payload(Json.of(fields)))

@@ -1,4 +1,4 @@
-"""What the SDK and the worker have to say, as one line on stderr each; Python's tracebacks only when asked for."""
+"""Log lines of the SDK and the worker: one line on stderr each, and Python tracebacks only with `--verbose`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import logging
 
 from assay import events, log_lines
 
-_QUIET = (
+_DROPPED = (
     "Completing activity as failed",
     "Completing activity as cancelled",
     "Failed to execute Nexus start operation method",
     "Transient error ",
 )
-"""What is logged elsewhere: by the worker's own line, in the workflow's history, or when a last attempt has failed."""
+"""Prefixes of dropped messages: the worker or the history reports these events, or a retry may resolve them."""
 
 _MAX_LENGTH = 2000
-"""Characters of a line: the whole message of a failure is in the history."""
+"""Maximum characters of a line; the history has the full message of a failure."""
 
 
 class _Handler(logging.Handler):
@@ -25,7 +25,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if message.startswith(_QUIET):
+        if message.startswith(_DROPPED):
             return
         if self._verbose:
             text = self.format(record)
@@ -37,21 +37,21 @@ class _Handler(logging.Handler):
                 text += f": {reason}"
             if len(text) > _MAX_LENGTH:
                 text = f"{text[:_MAX_LENGTH]}… (of {len(text)} characters)"
-        event: events.Event = getattr(record, "event", None) or _of_library(record.name)
+        event: events.Event = getattr(record, "event", None) or _library_event(record.name)
         first, newline, rest = text.partition("\n")
         line = f"{record.levelname.lower()}: {first} [{event.code}]{newline}{rest}"
         log_lines.notice(event, text, line, getattr(record, "fields", None))
 
 
-def _of_library(logger: str) -> events.Event:
-    """The event of a line that a library logs."""
+def _library_event(logger: str) -> events.Event:
+    """Return the event for a log line of a library."""
     if logger.startswith("opentelemetry"):
         return events.TRACES_LOG
     return events.CORE_ERROR if logger.startswith("temporalio.core") else events.SDK_LOG
 
 
 def configure(verbose: bool) -> None:
-    """Send the SDK's and the worker's log lines to stderr, unless someone has configured them already."""
+    """Send the log lines of the SDK and the worker to stderr, unless their loggers already have handlers."""
     for name in ("temporalio", "assay.temporal", "opentelemetry"):
         logger = logging.getLogger(name)
         if not logger.handlers:
@@ -60,7 +60,7 @@ def configure(verbose: bool) -> None:
 
 
 def silence(verbose: bool) -> None:
-    """Keep the log lines of both to itself, for a command that reports in its own words; all of them if `verbose`."""
+    """Drop the log lines of the SDK and the worker, for commands with their own output; with `verbose`, keep them."""
     if verbose:
         configure(verbose)
         return

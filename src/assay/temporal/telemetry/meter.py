@@ -1,4 +1,4 @@
-"""Metrics of a script's own, recorded by activities and workflows: handles over the SDK's meter."""
+"""Custom metrics, recorded by activities and workflows: handles over the SDK's meter."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from assay.permissions.needs import NOTHING, Needs
 Attributes = dict[str, str | bool | float]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What Prometheus takes; the core would drop the values of another one, with a word to the log only."""
+"""Names that Prometheus accepts; for others Core would only log an error and drop the values."""
 
 
 @dataclass(kw_only=True)
 class MetricOptions:
-    """The description of a metric.
+    """Options of a metric.
 
     Attributes:
-        description: What it counts or measures.
-        unit: The unit of its values: "s", "bytes", "orders".
+        description: The description of the metric.
+        unit: The unit of its values, such as "s", "bytes" or "orders".
     """
 
     description: str | None = None
@@ -35,56 +35,56 @@ class MetricOptions:
 
 
 class _Metric:
-    """What all kinds have in common: they record a value with attributes, by the SDK's metric."""
+    """Base class of metrics: records values with attributes through the SDK's metric."""
 
-    def __init__(self, record: Callable[..., None], what: str, is_silent: Callable[[], bool]) -> None:
-        self._record = record
-        self._what = what
-        self._is_silent = is_silent
+    def __init__(self, record: Callable[..., None], expected: str, is_muted: Callable[[], bool]) -> None:
+        self._sdk_record = record
+        self._expected = expected
+        self._is_muted = is_muted
 
-    def _take(self, value: Any, number: float, attributes: Attributes | None) -> None:
+    def _record_value(self, value: Any, number: float, attributes: Attributes | None) -> None:
         if not 0 <= number < float("inf"):
-            raise BuiltinError(f"bad argument 'value' ({self._what} from 0 up expected, got {number:g})")
-        if not self._is_silent():
-            self._record(value, attributes)
+            raise BuiltinError(f"bad argument 'value' ({self._expected} expected, got {number:g})")
+        if not self._is_muted():
+            self._sdk_record(value, attributes)
 
 
 class MetricCounter(_Metric):
-    """A sum that only grows."""
+    """A monotonically increasing sum."""
 
     lua_name: ClassVar[str] = "temporal.MetricCounter"
     lua_prefix: ClassVar[str] = "counter"
 
     @method
     def add(self, value: int, attributes: dict[str, Value] | None = None) -> None:
-        """Add to the sum.
+        """Add to the counter.
 
         Args:
-            value: An integer from 0 up.
-            attributes: Name → string, number or boolean: one sum is kept for each combination.
+            value: A non-negative integer.
+            attributes: Attributes by name: strings, numbers or booleans. Each combination is a separate series.
         """
-        self._take(value, value, _checked(attributes))
+        self._record_value(value, value, _checked(attributes))
 
 
 class MetricHistogram(_Metric):
-    """How often values of which size were seen."""
+    """A distribution of values."""
 
     lua_name: ClassVar[str] = "temporal.MetricHistogram"
     lua_prefix: ClassVar[str] = "histogram"
 
     @method
     def record(self, value: float, attributes: dict[str, Value] | None = None) -> None:
-        """Count a value.
+        """Record a value.
 
         Args:
-            value: A number from 0 up; seconds in a histogram of `create_histogram_timedelta`.
-            attributes: Name → string, number or boolean: one histogram is kept for each combination.
+            value: A non-negative number; seconds for a histogram of `create_histogram_timedelta`.
+            attributes: Attributes by name: strings, numbers or booleans. Each combination is a separate series.
         """
-        self._take(value, value, _checked(attributes))
+        self._record_value(value, value, _checked(attributes))
 
 
 class MetricGauge(_Metric):
-    """A value that goes up and down; the last one counts."""
+    """A value that can go up and down. The last value is reported."""
 
     lua_name: ClassVar[str] = "temporal.MetricGauge"
     lua_prefix: ClassVar[str] = "gauge"
@@ -94,16 +94,16 @@ class MetricGauge(_Metric):
         """Set the value.
 
         Args:
-            value: A number from 0 up.
-            attributes: Name → string, number or boolean: one value is kept for each combination.
+            value: A non-negative number.
+            attributes: Attributes by name: strings, numbers or booleans. Each combination is a separate series.
         """
-        self._take(value, value, _checked(attributes))
+        self._record_value(value, value, _checked(attributes))
 
 
 class MetricMeter:
-    """Makes metrics. They are seen where the worker's option `metrics` sends its metrics; without it they go nowhere.
+    """Creates custom metrics. The worker's `metrics` option exports them; without it they are not recorded.
 
-    A metric of a name is made once: made again, it is the same. All metrics have the attributes `namespace` and
+    Creating a metric with an existing name returns the same metric. All metrics have the attributes `namespace` and
     `task_queue`, and `workflow_type` or `activity_type`.
     """
 
@@ -111,94 +111,94 @@ class MetricMeter:
     lua_prefix: ClassVar[str] = "meter"
     lua_needs: ClassVar[Needs] = NOTHING
 
-    def __init__(self, sdk: common.MetricMeter, is_silent: Callable[[], bool] = lambda: False) -> None:
-        """`is_silent`: nothing is recorded while it returns true."""
+    def __init__(self, sdk: common.MetricMeter, is_muted: Callable[[], bool] = lambda: False) -> None:
+        """Wrap the SDK's meter. Nothing is recorded while `is_muted` returns true."""
         self._sdk = sdk
-        self._is_silent = is_silent
+        self._is_muted = is_muted
 
     @method
     def create_counter(self, name: Name, options: MetricOptions | None = None) -> MetricCounter:
-        """Make a counter: a sum that only grows.
+        """Create a counter: a monotonically increasing sum.
 
         Args:
-            name: Its name, such as "orders_done".
+            name: The name of the metric, such as "orders_done".
             options: Description and unit.
         """
-        made = self._sdk.create_counter(*_arguments(name, options))
-        return MetricCounter(made.add, "an integer", self._is_silent)
+        metric = self._sdk.create_counter(*_arguments(name, options))
+        return MetricCounter(metric.add, "a non-negative integer", self._is_muted)
 
     @method
     def create_histogram(self, name: Name, options: MetricOptions | None = None) -> MetricHistogram:
-        """Make a histogram: how often values of which size were seen.
+        """Create a histogram: a distribution of values.
 
         Args:
-            name: Its name.
+            name: The name of the metric.
             options: Description and unit.
         """
-        made = self._sdk.create_histogram_float(*_arguments(name, options))
-        return MetricHistogram(made.record, "a number", self._is_silent)
+        metric = self._sdk.create_histogram_float(*_arguments(name, options))
+        return MetricHistogram(metric.record, "a non-negative number", self._is_muted)
 
     @method
     def create_histogram_timedelta(self, name: Name, options: MetricOptions | None = None) -> MetricHistogram:
-        """Make a histogram of durations.
+        """Create a histogram of durations.
 
-        They are recorded in seconds and shown like those of the SDK: in milliseconds, or in seconds with the worker's
-        option `metrics.durations_as_seconds`.
+        Values are recorded in seconds and exported like the SDK's durations: in milliseconds, or in seconds with the
+        worker's option `metrics.durations_as_seconds`.
 
         Args:
-            name: Its name.
+            name: The name of the metric.
             options: Description and unit.
         """
-        made = self._sdk.create_histogram_timedelta(*_arguments(name, options))
+        metric = self._sdk.create_histogram_timedelta(*_arguments(name, options))
 
         def record(value: float, attributes: Attributes | None) -> None:
-            made.record(timedelta(seconds=value), attributes)
+            metric.record(timedelta(seconds=value), attributes)
 
-        return MetricHistogram(record, "a number", self._is_silent)
+        return MetricHistogram(record, "a non-negative number", self._is_muted)
 
     @method
     def create_gauge(self, name: Name, options: MetricOptions | None = None) -> MetricGauge:
-        """Make a gauge: a value that goes up and down.
+        """Create a gauge: a value that can go up and down.
 
         Args:
-            name: Its name.
+            name: The name of the metric.
             options: Description and unit.
         """
-        made = self._sdk.create_gauge_float(*_arguments(name, options))
-        return MetricGauge(made.set, "a number", self._is_silent)
+        metric = self._sdk.create_gauge_float(*_arguments(name, options))
+        return MetricGauge(metric.set, "a non-negative number", self._is_muted)
 
     @method
     def with_additional_attributes(self, attributes: dict[str, Value]) -> MetricMeter:
-        """Return a meter whose metrics have these attributes too.
+        """Return a meter that adds these attributes to its metrics.
 
         Args:
-            attributes: Name → string, number or boolean.
+            attributes: Attributes by name: strings, numbers or booleans.
         """
-        return MetricMeter(self._sdk.with_additional_attributes(_checked(attributes) or {}), self._is_silent)
+        return MetricMeter(self._sdk.with_additional_attributes(_checked(attributes) or {}), self._is_muted)
 
 
 def _check_name(argument: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        expected = "a name of letters, digits and _ that begins with no digit"
+        expected = "a name of letters, digits and underscores that does not start with a digit"
         raise BuiltinError(f"bad argument '{argument}' ({expected} expected, got '{name}')")
 
 
 def _arguments(name: str, options: MetricOptions | None) -> tuple[str, str | None, str | None]:
     _check_name("name", name)
-    given = options or MetricOptions()
-    return name, given.description or None, given.unit or None
+    options = options or MetricOptions()
+    return name, options.description or None, options.unit or None
 
 
 def _checked(attributes: dict[str, Value] | None) -> Attributes | None:
     for name, value in (attributes or {}).items():
         _check_name("attributes", name)
         if not isinstance(value, str | bool | int | float):
-            got = "table" if isinstance(value, dict | list) else "other bytes"
+            got = "table" if isinstance(value, dict | list) else "invalid UTF-8"
             raise BuiltinError(f"bad argument 'attributes.{name}' (a string, number or boolean expected, got {got})")
     return attributes
 
 
 def add_handles(library: Library) -> None:
-    """Declare the classes of this file in a library."""
+    """Register the handle classes with a library."""
     for cls in (MetricMeter, MetricCounter, MetricHistogram, MetricGauge):
         library.handle(cls)

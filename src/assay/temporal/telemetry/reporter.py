@@ -1,4 +1,4 @@
-"""What a worker reports: a log line and a count for each event."""
+"""Reporting of worker events: a log line and a counter for each event."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from temporalio.common import MetricCounter, MetricMeter
 
 METRIC = "assay_worker_events"
-"""The counter of events, with the attributes `event` and `code`, and the fields of the reporter."""
+"""Counter of events with the attributes `event` and `code`, and the fields of the reporter."""
 
 _logger = logging.getLogger("assay.temporal")
 
 
 class Reporter:
-    """Logs events, and counts them if there is a meter; on any thread.
+    """Logs events, and counts them if there is a meter. May be used on any thread.
 
-    `fields` go with every event: into log lines in JSON, and as attributes of the counter. Each event is counted from
-    0, so that the first one shows as a change.
+    `fields` are added to every event: as fields of JSON log lines and as attributes of the counter. Each counter starts
+    with a sample of 0, so that the first event is visible as an increase.
     """
 
     def __init__(self, meter: MetricMeter | None = None, **fields: str) -> None:
         self._fields = fields
         self._counts: dict[Event, MetricCounter] = {}
         if meter is not None:
-            counter = meter.create_counter(METRIC, "What the worker reported, by kind")
+            counter = meter.create_counter(METRIC, "Events that the worker reported")
             for event in COUNTED:
                 attributes = {**fields, "event": event.name, "code": event.code}
                 count = self._counts[event] = counter.with_additional_attributes(attributes)
@@ -46,12 +46,12 @@ class Reporter:
         """Report an event.
 
         Args:
-            event: Its kind.
-            message: What happened, in one line.
-            error: The Python exception behind it, which `--verbose` shows.
-            traceback: Where Lua code was.
-            is_logged: Write a line; else it is only counted.
-            fields: What it concerns, for log lines in JSON.
+            event: The kind of event.
+            message: The message, in one line.
+            error: The Python exception that caused it, which `--verbose` shows.
+            traceback: The Lua traceback.
+            is_logged: Write a log line; otherwise the event is only counted.
+            fields: Additional fields of the JSON log line.
         """
         count = self._counts.get(event)
         if count is not None:

@@ -1,4 +1,4 @@
-"""A small HTTP server beside workers: a text at each of a few paths."""
+"""A minimal HTTP server for health checks and metrics."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from assay.lua.sharing import Check
 
 Page = Callable[[], Awaitable["web.Response"]]
-"""Makes the answer to a request."""
+"""Makes the response to a request."""
 
 
 async def listen(address: str, pages: Mapping[str, Page]) -> web.ServerRunner:
-    """Serve pages at `address` on the running loop until the result is cleaned up. Raises BuiltinError.
+    """Serve pages at `address` on the running loop until the runner is cleaned up. Raises BuiltinError.
 
     Args:
-        address: The IP address and the port.
-        pages: The pages by their paths; they may change later.
+        address: The IP address and port.
+        pages: The pages by path; may be changed later.
     """
     from aiohttp import web
 
     async def answer(request: web.BaseRequest) -> web.Response:
         page = pages.get(request.path)
         if page is None:
-            return web.Response(status=404, text=f"not found: {' and '.join(pages)} are here\n")
+            return web.Response(status=404, text=f"not found; available: {', '.join(pages)}\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
         return await page()
@@ -42,12 +42,12 @@ async def listen(address: str, pages: Mapping[str, Page]) -> web.ServerRunner:
     except OSError as error:
         await runner.cleanup()
         reason = (error.strerror or str(error)).rpartition(": ")[2]
-        raise BuiltinError(f"cannot listen at {address}: {reason}") from error
+        raise BuiltinError(f"cannot listen on {address}: {reason}") from error
     return runner
 
 
 def page_of(check: Check) -> Page:
-    """Make the page that shows a check: 200 if nothing is wrong, else 503 with a line for each problem."""
+    """Make the page of a check: 200 if it passes, otherwise 503 with one line per problem."""
     from aiohttp import web
 
     async def page() -> web.Response:

@@ -1,7 +1,7 @@
-"""Traces: a span for each call of a client, each workflow, signal, query and activity, as one trace across processes.
+"""Tracing: spans for client calls, workflows, signals, queries and activities, in one trace across processes.
 
-The trace's context travels in the headers of Temporal's calls. OpenTelemetry is imported when traces are asked for, and
-is set up by its standard environment variables.
+Trace contexts are propagated in Temporal headers. OpenTelemetry is only imported if tracing is enabled; its standard
+environment variables configure it.
 """
 
 from __future__ import annotations
@@ -22,64 +22,64 @@ if TYPE_CHECKING:
     from assay.temporal.telemetry.call_spans import CallSpans
     from assay.temporal.telemetry.workflow_spans import WorkflowSpans
 
-SERVICE = "assay"
-"""The service's name when nothing else names it."""
+DEFAULT_SERVICE_NAME = "assay"
+"""Service name if neither `OTEL_SERVICE_NAME` nor `OTEL_RESOURCE_ATTRIBUTES` sets one."""
 
-USUAL_PLACE = ("localhost", 4318)
-"""Where OpenTelemetry sends traces when its variables name no collector."""
+DEFAULT_COLLECTOR = ("localhost", 4318)
+"""Host and port of the collector if the environment variables name none."""
 
 FLUSH_TIMEOUT = 5.0
-"""Seconds that the last spans of a process get."""
+"""Maximum seconds for exporting the last spans of a process."""
 
 _lock = threading.Lock()
-_made: Tracer | None = None
+_cached_tracer: Tracer | None = None
 _interceptor: TracingInterceptor | None = None
 _provider: TracerProvider | None = None
 
 
-def tracer(asked: bool | None) -> Tracer | None:
-    """Return what makes spans; None without traces. `asked`: the option; None: as the environment says."""
-    global _made
-    if not (is_configured() if asked is None else asked):
+def tracer(option: bool | None) -> Tracer | None:
+    """Return the tracer; None if tracing is off. `option` is the `tracing` option; None defers to the environment."""
+    global _cached_tracer
+    if not (is_configured() if option is None else option):
         return None
     with _lock:
-        if _made is None:
-            _made = _tracer()
-        return _made
+        if _cached_tracer is None:
+            _cached_tracer = _make_tracer()
+        return _cached_tracer
 
 
-def interceptor(asked: bool | None) -> TracingInterceptor | None:
-    """Return what makes the spans of a client; None without traces."""
+def interceptor(option: bool | None) -> TracingInterceptor | None:
+    """Return the client interceptor that makes spans; None if tracing is off."""
     global _interceptor
-    found = tracer(asked)
-    if found is None:
+    enabled = tracer(option)
+    if enabled is None:
         return None
     with _lock:
         if _interceptor is None:
             from temporalio.contrib.opentelemetry import TracingInterceptor
 
-            _interceptor = TracingInterceptor(found)
+            _interceptor = TracingInterceptor(enabled)
         return _interceptor
 
 
-def workflow_spans(asked: bool | None) -> WorkflowSpans | None:
-    """Return what makes the spans of workflow runs; None without traces."""
-    found = tracer(asked)
-    if found is None:
+def workflow_spans(option: bool | None) -> WorkflowSpans | None:
+    """Return the factory of workflow spans; None if tracing is off."""
+    enabled = tracer(option)
+    if enabled is None:
         return None
     from assay.temporal.telemetry.workflow_spans import WorkflowSpans
 
-    return WorkflowSpans(found)
+    return WorkflowSpans(enabled)
 
 
-def call_spans(asked: bool | None) -> CallSpans | None:
-    """Return what makes the spans of activities and Nexus requests; None without traces."""
-    found = tracer(asked)
-    if found is None:
+def call_spans(option: bool | None) -> CallSpans | None:
+    """Return the factory of activity and Nexus spans; None if tracing is off."""
+    enabled = tracer(option)
+    if enabled is None:
         return None
     from assay.temporal.telemetry.call_spans import CallSpans
 
-    return CallSpans(found)
+    return CallSpans(enabled)
 
 
 def is_configured() -> bool:
@@ -91,13 +91,13 @@ def is_configured() -> bool:
     return any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
 
 
-def _tracer() -> Tracer:
+def _make_tracer() -> Tracer:
     global _provider
     from opentelemetry import trace
 
-    given = trace.get_tracer_provider()
-    if not isinstance(given, trace.ProxyTracerProvider):
-        return given.get_tracer(SERVICE)  # the Python program around us has set up its own
+    existing = trace.get_tracer_provider()
+    if not isinstance(existing, trace.ProxyTracerProvider):
+        return existing.get_tracer(DEFAULT_SERVICE_NAME)  # set up by the embedding Python program
 
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -105,20 +105,20 @@ def _tracer() -> Tracer:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     logs.configure(verbose=False)
-    named = Resource.create()
-    if str(named.attributes["service.name"]).startswith("unknown_service"):
-        named = named.merge(Resource({"service.name": SERVICE}))
-    _provider = TracerProvider(resource=named, shutdown_on_exit=False)
+    resource = Resource.create()
+    if str(resource.attributes["service.name"]).startswith("unknown_service"):
+        resource = resource.merge(Resource({"service.name": DEFAULT_SERVICE_NAME}))
+    _provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return _provider.get_tracer(SERVICE)
+    return _provider.get_tracer(DEFAULT_SERVICE_NAME)
 
 
 def flush() -> None:
-    """Send the spans that wait, for at most `FLUSH_TIMEOUT` seconds: the process ends."""
+    """Export pending spans before the process ends, within `FLUSH_TIMEOUT` seconds."""
     if _provider is None:
         return
     sending = threading.Thread(target=_provider.force_flush, daemon=True)
     sending.start()
     sending.join(FLUSH_TIMEOUT)
     if sending.is_alive():
-        Reporter().report(events.TRACES_LOST, f"the collector did not take the last spans within {FLUSH_TIMEOUT:g} s")
+        Reporter().report(events.TRACES_LOST, f"the collector did not accept the last spans within {FLUSH_TIMEOUT:g} s")

@@ -1,6 +1,6 @@
-"""Spans of workflow runs, as the SDK's OpenTelemetry interceptor writes them: traces join with workers of other SDKs.
+"""Spans of workflow runs, in the format of the SDK's OpenTelemetry interceptor, so that traces span several SDKs.
 
-A span of a run has no duration: it begins and ends in one activation, because a replay may continue on another worker.
+A span of a run has no duration: it starts and ends in one activation, because the run may continue on another worker.
 """
 
 from __future__ import annotations
@@ -17,68 +17,68 @@ from assay.temporal.telemetry.headers import Headers, carrier, context_of, injec
 
 
 class Start(Protocol):
-    """The start of a run."""
+    """Start of a run."""
 
     workflow_id: str
     workflow_type: str
     run_id: str
 
     def message(self) -> Any:
-        """Return the message with its headers."""
+        """Return the start message, which has the headers."""
 
 
 class Traced(Protocol):
-    """The run that spans belong to."""
+    """A traced run."""
 
     start: Start
 
     @property
     def now(self) -> float:
-        """The run's time in seconds since 1970-01-01 UTC."""
+        """Workflow time in seconds since 1970-01-01 UTC."""
 
     @property
     def is_replaying(self) -> bool:
-        """Return true if the spans of now were made before."""
+        """True during a replay, whose spans were already made."""
 
 
 class WorkflowSpans:
-    """Makes the spans of runs. Without a trace in the headers of its start a run has none."""
+    """Makes the spans of runs. A run without a trace context in its start headers has no spans."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
     def started(self, run: Traced) -> None:
-        """Note that a run has started."""
+        """Record that the run started."""
         self._span(run, f"RunWorkflow:{run.start.workflow_type}", SpanKind.SERVER)
 
     def completed(self, run: Traced, error: Exception | None) -> None:
-        """Note that a run has completed, or failed with an error."""
+        """Record that the run completed or failed."""
         self._span(run, f"CompleteWorkflow:{run.start.workflow_type}", SpanKind.INTERNAL, error=error)
 
     def handled(self, run: Traced, name: str, headers: Headers) -> None:
-        """Note a signal or an update; the span of its sender is linked."""
+        """Record a signal or an update, linked to the span of its sender."""
         self._span(run, name, SpanKind.SERVER, link=context_of(headers))
 
     def queried(self, run: Traced, name: str, headers: Headers) -> None:
-        """Note a query in its sender's trace, also on a replay; the span of the run is linked."""
+        """Record a query in the trace of its sender, also during a replay, linked to the span of the run."""
         parent = context_of(headers)
         if parent is not None:
             self._make(run, name, SpanKind.SERVER, parent, context_of(run.start.message().headers), None)
 
     def called(self, run: Traced, name: str, headers: MutableMapping[str, Payload]) -> None:
-        """Note a call out of the run, and let `headers` carry its context."""
+        """Record an outgoing call, and inject its context into the headers."""
         context = self._span(run, name, SpanKind.CLIENT)
         if context is not None:
             inject(context, headers)
 
     def continued(self, run: Traced, headers: MutableMapping[str, Payload]) -> None:
-        """Let the headers of the next run carry the context of this one."""
+        """Inject the context of this run into the headers of the next run."""
         context = context_of(run.start.message().headers)
         if context is not None:
             inject(context, headers)
 
     def called_nexus(self, run: Traced, name: str, headers: MutableMapping[str, str]) -> None:
-        """Note a Nexus call out of the run, and let its text headers carry its context."""
+        """Record an outgoing Nexus call, and inject its context into the string headers."""
         context = self._span(run, name, SpanKind.CLIENT)
         if context is not None:
             headers.update(carrier(context))

@@ -122,7 +122,7 @@ class Outage:
     async def _check_server(self, failure: runtime.PollFailure) -> None:
         reason = errors.reason(RuntimeError(failure.text), self._settings, 0)
         if await answers(self._service):
-            if failure.lasting and not failure.is_of_transport:
+            if failure.lasting and not failure.is_transport_error:
                 self._report_rejection(reason)
             return
         address = self._settings.address

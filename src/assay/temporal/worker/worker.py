@@ -186,7 +186,7 @@ class Worker:
         assert runs is not None
         permissions = self.permissions
         if options.metrics is not None:
-            await asyncio.to_thread(options.metrics.ask, permissions)
+            await asyncio.to_thread(options.metrics.check_permissions, permissions)
             self._metrics = self._process_metrics(options.metrics, endpoint)
         settings = configuration.resolve(options, permissions)
         service = await connect(
