@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The command assay, for images and mounts that add scripts in /app: docs/deploy.md.
+# An image of the `assay` command. Add scripts to /app in a derived image or with a mount; see docs/deploy.md.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
@@ -7,7 +7,7 @@ ENV UV_LINK_MODE=copy UV_NO_CACHE=1
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /build
 COPY pyproject.toml requirements.lock ./
-# The versions and hashes of the lock file, but only of what the command itself needs.
+# Install the runtime dependencies only, at the locked versions.
 RUN uv venv /opt/assay \
  && uv pip install --python /opt/assay/bin/python --compile-bytecode --only-binary :all: \
     --constraints requirements.lock --requirements pyproject.toml
@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="assay" \
       org.opencontainers.image.revision="${REVISION}"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin assay
 COPY --from=build /opt/assay /opt/assay
-# Nothing is written: a read-only root file system will do.
+# The process writes no files, so it works with a read-only root filesystem.
 ENV PATH=/opt/assay/bin:$PATH PYTHONDONTWRITEBYTECODE=1 ASSAY_LOG=json
 WORKDIR /app
 USER 10001:10001

@@ -1,4 +1,4 @@
--- The worker of chaos.py: workflows whose results and effects are known in advance.
+-- The worker of chaos.py: workflows with known results and effects.
 local queue, counter = arg[1] or "replay", arg[2] or ""
 
 local function effect(input)
@@ -6,20 +6,20 @@ local function effect(input)
   local step = { workflow = info.workflow_id, step = input.step, attempt = info.attempt, token = info.task_token }
   local response = http.post(counter, json.encode(step))
   if response.status ~= 200 then
-    error("the counter answered " .. response.status)
+    error("the effect counter returned status " .. response.status)
   end
   sleep(input.takes or 0)
   return input.value
 end
 
-local once_more = {
+local options = {
   start_to_close_timeout = 20,
   heartbeat_timeout = 3,
   retry_policy = { initial_interval = 0.1, backoff_coefficient = 1 },
 }
 
 local function step(ctx, name, value, takes)
-  return ctx:execute_activity("effect", { step = name, value = value, takes = takes }, once_more)
+  return ctx:execute_activity("effect", { step = name, value = value, takes = takes }, options)
 end
 
 temporal.worker({
@@ -43,7 +43,7 @@ temporal.worker({
       local futures = {}
       for i = 1, 5 do
         local input = { step = "f" .. i, value = n * i, takes = 0.02 * i }
-        futures[i] = ctx:start_activity("effect", input, once_more)
+        futures[i] = ctx:start_activity("effect", input, options)
       end
       local sum = ctx:execute_local_activity("double", n)
       for _, value in ipairs(ctx:await_all(futures)) do

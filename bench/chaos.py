@@ -1,9 +1,9 @@
-"""Kill workers and restart the server under load, and check that no result is wrong and no effect is lost.
+"""Chaos test: kill workers and restart the server under load, and check that no result is wrong and no effect is lost.
 
-Workflows whose results are known run through two workers, one of which is killed (SIGKILL) again and again, at random
-moments, while the server is restarted now and then. What activities do is counted by an HTTP server that knows nothing
-of Temporal. At the end every workflow must have its result, every step at least one effect, no attempt more than one,
-and every history must replay.
+Workflows with known results run on two workers. At random times a worker is killed (SIGKILL), and occasionally the
+server is restarted. An HTTP server, independent of Temporal, counts the effects of activities. In the end every
+workflow must have the expected result, every step at least one effect, every attempt at most one, and every history
+must replay.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from assay.temporal.telemetry.runtime import core
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "chaos.lua"
 IN_FLIGHT = 12
-CALL = 30.0
-"""Seconds after which a call is made anew."""
+CALL_TIMEOUT = 30.0
+"""Seconds after which a call is retried."""
 
-DRAIN = 180.0
-"""Seconds in which what is open at the end must have ended."""
+DRAIN_TIMEOUT = 180.0
+"""Seconds within which the workflows that are open at the end must complete."""
 
 
 class Effects:
-    """Counts what activities do."""
+    """Counts the effects of activities."""
 
     def __init__(self) -> None:
-        self.attempts: Counter[tuple[str, str]] = Counter()  # by the token of the attempt
+        self.attempts: Counter[tuple[str, str]] = Counter()  # by task token and attempt
         self.steps: Counter[tuple[str, str]] = Counter()
 
     async def serve(self) -> tuple[web.AppRunner, str]:
-        """Begin to listen; returns the runner and the URL."""
+        """Start the HTTP server; returns its runner and URL."""
         app = web.Application()
         app.router.add_post("/effect", self._count)
         runner = web.AppRunner(app)
@@ -59,14 +59,14 @@ class Effects:
         return runner, f"http://127.0.0.1:{runner.addresses[0][1]}/effect"
 
     async def _count(self, request: web.Request) -> web.Response:
-        done = await request.json()
-        self.steps[done["workflow"], done["step"]] += 1
-        self.attempts[done["token"], str(done["attempt"])] += 1
+        effect = await request.json()
+        self.steps[effect["workflow"], effect["step"]] += 1
+        self.attempts[effect["token"], str(effect["attempt"])] += 1
         return web.Response()
 
 
 def expected(kind: str, n: int) -> tuple[Any, dict[str, list[str]]]:
-    """The result of a workflow, and the steps of it and of its child."""
+    """Return the expected result of a workflow, and its steps."""
     if kind == "Steps":
         return 4 * n + 10, {"": ["s1", "s2", "s3", "s4"]}
     if kind == "Fan":
@@ -76,7 +76,7 @@ def expected(kind: str, n: int) -> tuple[Any, dict[str, list[str]]]:
 
 
 class Load:
-    """Runs workflows and remembers what was wrong with them."""
+    """Runs workflows and collects problems."""
 
     def __init__(self, queue: str, effects: Effects, seed: int) -> None:
         self.problems: list[str] = []
@@ -88,47 +88,47 @@ class Load:
         self._random = random.Random(seed)
 
     async def lane(self, client: Client) -> None:
-        """Run workflows one after the other."""
+        """Run workflows one after another."""
         while not self.stopping:
             kind, n = self._random.choice(["Steps", "Fan", "Messages"]), self._random.randrange(1000)
             workflow_id = f"{kind}-{uuid.UUID(int=self._random.getrandbits(128))}"
-            handle = await self._insist(
+            handle = await self._retry(
                 lambda k=kind, m=n, i=workflow_id: client.start_workflow(k, m, id=i, task_queue=self._queue)
             )
             self.running.add(workflow_id)
             if kind == "Messages":
-                await self._talk(handle)
+                await self._send_messages(handle)
             want, steps = expected(kind, n)
-            got = await self._insist(handle.result)
+            got = await self._retry(handle.result)
             if got != want:
-                self.problems.append(f"{workflow_id}: {got!r} in place of {want!r}")
+                self.problems.append(f"{workflow_id}: expected {want!r}, got {got!r}")
             for step in steps[""]:
                 if not self._effects.steps[workflow_id, step]:
                     self.problems.append(f"{workflow_id}: step {step} has no effect")
             self.running.discard(workflow_id)
             self.done += 1
 
-    async def _talk(self, handle: WorkflowHandle[Any, Any]) -> None:
+    async def _send_messages(self, handle: WorkflowHandle[Any, Any]) -> None:
         for value in (1, 2):
-            await self._insist(lambda: handle.signal("tick"))
+            await self._retry(lambda: handle.signal("tick"))
             update = f"add-{value}"
-            await self._insist(lambda v=value, u=update: handle.execute_update("add", v, id=u))
+            await self._retry(lambda v=value, u=update: handle.execute_update("add", v, id=u))
 
-    async def _insist(self, call: Any) -> Any:
-        """Make a call until the server answers it; a signal may come twice then, an update has an id."""
+    async def _retry(self, call: Any) -> Any:
+        """Retry a call until it succeeds. A signal may be delivered twice; an update has an id."""
         while True:
             try:
-                return await asyncio.wait_for(call(), CALL)
+                return await asyncio.wait_for(call(), CALL_TIMEOUT)
             except RPCError as error:
                 if "already" in error.message.lower():
                     raise
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-                pass  # the server has forgotten the call
+                pass  # the call was lost in a restart of the server
             await asyncio.sleep(0.3)
 
 
 class Worker:
-    """A worker process that can be killed. Whenever it ends another one is started: it may find no server at first."""
+    """A worker process that is restarted whenever it ends, as it may start while the server is down."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._environment = environment
@@ -153,67 +153,67 @@ class Worker:
                 self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it at once; another one takes its place."""
+        """Kill the process; a new one is started."""
         self._signal(signal.SIGKILL)
 
     def end(self) -> None:
-        """End it at once and for good."""
+        """Kill the process without starting a new one."""
         self._stopping = True
         self.kill()
 
     async def stop(self) -> int:
-        """Drain it; returns its exit code."""
+        """Drain the worker; returns its exit code."""
         self._stopping = True
         self._signal(signal.SIGTERM)
         return await self._supervising
 
 
 async def run(kills: int, restarts: int, seed: int, minutes: float, pause: float) -> bool:
-    """Do it all and print what was found; returns whether nothing was wrong.
+    """Run the test and print the problems; returns true if there are none.
 
-    Between two kills pass 0.2 to `pause` seconds.
+    Kills are 0.2 to `pause` seconds apart.
     """
-    chance, effects, queue = random.Random(seed), Effects(), f"chaos-{seed}"
+    rng, effects, queue = random.Random(seed), Effects(), f"chaos-{seed}"
     counter, url = await effects.serve()
     end = time.monotonic() + minutes * 60
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as leaving:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as cleanup:
         server = DevServer(ui=False, db=Path(folder) / "server.db")
         await asyncio.to_thread(server.start)
-        leaving.callback(lambda: server.stop())  # the one that runs then
+        cleanup.callback(lambda: server.stop())  # the current server: the variable is reassigned
         environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
         workers = [Worker(environment, queue, url) for _ in range(2)]
         for worker in workers:
-            leaving.callback(worker.end)
+            cleanup.callback(worker.end)
         load = Load(queue, effects, seed)
         client = await Client.connect(server.address, runtime=core())
         lanes = [asyncio.create_task(load.lane(client)) for _ in range(IN_FLIGHT)]
         killed = restarted = 0
         every = max(1, kills // restarts) if restarts else kills + 1
         while killed < kills and time.monotonic() < end:
-            await asyncio.sleep(chance.uniform(0.2, pause))
-            chance.choice(workers).kill()
+            await asyncio.sleep(rng.uniform(0.2, pause))
+            rng.choice(workers).kill()
             killed += 1
             if killed % every == 0 and restarted < restarts:
                 await asyncio.to_thread(server.stop)
-                await asyncio.sleep(chance.uniform(0, 1))
+                await asyncio.sleep(rng.uniform(0, 1))
                 server = DevServer(ui=False, db=Path(folder) / "server.db", port=server.port)
                 await asyncio.to_thread(server.start)
                 restarted += 1
             if killed % 50 == 0:
                 print(f"{killed:>5} kills {restarted:>4} restarts {load.done:>6} workflows", flush=True)
         load.stopping = True
-        _, open_lanes = await asyncio.wait(lanes, timeout=DRAIN)
+        _, open_lanes = await asyncio.wait(lanes, timeout=DRAIN_TIMEOUT)
         for lane in lanes:
             if lane in open_lanes:
                 lane.cancel()
             elif lane.exception() is not None:
                 load.problems.append(f"{lane.exception()!r}")
-        load.problems += [f"{workflow_id} did not end" for workflow_id in load.running]
-        twice = [attempt for attempt, count in effects.attempts.items() if count > 1]
-        load.problems += [f"the attempt {number} of {token} ran twice" for token, number in twice]
+        load.problems += [f"{workflow_id} did not complete" for workflow_id in load.running]
+        duplicates = [attempt for attempt, count in effects.attempts.items() if count > 1]
+        load.problems += [f"attempt {number} of {token} ran more than once" for token, number in duplicates]
         for worker in workers:
             if (code := await worker.stop()) != 0:
-                load.problems.append(f"a worker ended with {code}")
+                load.problems.append(f"a worker ended with exit code {code}")
         load.problems += await replayed(environment, queue)
     await counter.cleanup()
     print(f"seed {seed}: {killed} kills, {restarted} restarts, {load.done} workflows, {len(effects.attempts)} effects")
@@ -223,7 +223,7 @@ async def run(kills: int, restarts: int, seed: int, minutes: float, pause: float
 
 
 async def replayed(environment: dict[str, str], queue: str) -> list[str]:
-    """Replay every history; returns what does not match."""
+    """Replay every history; returns the output if a replay fails."""
     process = await asyncio.create_subprocess_exec(
         ASSAY, "replay", "--query", f"TaskQueue = '{queue}'", str(WORKER),
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -233,14 +233,14 @@ async def replayed(environment: dict[str, str], queue: str) -> list[str]:
 
 
 def main() -> None:
-    """Run and print; fails when something was wrong."""
+    """Run the chaos test; exit with 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=60, help="at most")
+    parser.add_argument("--minutes", type=float, default=60, help="maximum duration")
     parser.add_argument(
-        "--pause", type=float, default=2, help="seconds between two kills at most: more when workers start slowly"
+        "--pause", type=float, default=2, help="maximum seconds between two kills; raise it if workers start slowly"
     )
     parser.add_argument("--quick", action="store_true", help="20 kills and 2 restarts")
     options = parser.parse_args()

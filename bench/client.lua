@@ -1,4 +1,4 @@
--- 1,000 starts, each a task of its own, 100 at a time; official_client.py does the same.
+-- Starts 1,000 workflows, each in a separate task, 100 at a time; official_client.py does the same.
 local queue = arg[1]
 local client = temporal.connect()
 

@@ -1,4 +1,4 @@
-"""The client against the official Python SDK's: CPU of a process that starts 1,000 workflows, in turns."""
+"""Client benchmark: CPU time for starting 1,000 workflows, compared with the official Python SDK."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ OFFICIAL = (sys.executable, str(BENCH / "official_client.py"))
 
 
 def cpu(command: tuple[str, ...], address: str) -> float:
-    """Run a command to its end; returns the seconds of CPU that it took, its start included."""
-    # With this variable set, Python compiles sources at each start that a user's Python compiles once.
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Run a command; returns its CPU time in seconds, including startup."""
+    # With this variable Python would compile the sources at every start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     arguments = [*command, str(uuid.uuid4())]
-    pid = os.posix_spawn(command[0], arguments, {**kept, "TEMPORAL_ADDRESS": address})
+    pid = os.posix_spawn(command[0], arguments, {**environment, "TEMPORAL_ADDRESS": address})
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
         sys.exit(f"failed: {' '.join(command)}")
@@ -31,25 +31,25 @@ def cpu(command: tuple[str, ...], address: str) -> float:
 
 
 def main() -> None:
-    """Measure and print; fails when the ratio is over the goal."""
+    """Run the benchmark; exit with 1 if the ratio exceeds the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--quick", action="store_true", help="run fewer rounds")
     rounds = 3 if parser.parse_args().quick else 8
     pairs = []
     with DevServer(ui=False) as server:
-        cpu(OURS, server.address), cpu(OFFICIAL, server.address)  # fills the caches
+        cpu(OURS, server.address), cpu(OFFICIAL, server.address)  # warm-up
         for number in range(rounds):
-            # Who goes first changes, so that a machine that gets slower or faster favours nobody.
-            sides = (OURS, OFFICIAL) if number % 2 == 0 else (OFFICIAL, OURS)
-            seconds = {side: cpu(side, server.address) for side in sides}
+            # Alternate the order, so that changes in the machine's speed affect both alike.
+            order = (OURS, OFFICIAL) if number % 2 == 0 else (OFFICIAL, OURS)
+            seconds = {command: cpu(command, server.address) for command in order}
             pairs.append((seconds[OURS], seconds[OFFICIAL]))
     ours, official = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratios = sorted(mine / theirs for mine, theirs in pairs)
+    ratios = sorted(one / other for one, other in pairs)
     ratio = statistics.median(ratios)
-    print(f"CPU of a process that starts 1,000 workflows, 100 in flight; median of {rounds} rounds in turns")
+    print(f"CPU time for starting 1,000 workflows, 100 in flight; median of {rounds} rounds")
     print(f"  official Python client  {official:6.2f} s")
     print(f"  assay                   {ours:6.2f} s")
-    print(f"  ratio                   {ratio:6.2f}     ({ratios[0]:.2f} to {ratios[-1]:.2f}; at most {GOAL})")
+    print(f"  ratio                   {ratio:6.2f}     ({ratios[0]:.2f} to {ratios[-1]:.2f}; goal: at most {GOAL})")
     if ratio > GOAL:
         sys.exit(1)
 

@@ -1,4 +1,4 @@
--- Prints the seconds of CPU that something takes: "json PATH" (parse and encode), or "compute", which any Lua runs.
+-- Prints CPU seconds: "json PATH" measures parsing and encoding, "compute" pure Lua code that any interpreter runs.
 local function seconds(fn)
   collectgarbage()
   local began = os.clock()

@@ -1,4 +1,4 @@
-"""The Lua side: JSON against Python's `json`, and a loop that only computes against the `lua5.4` program."""
+"""Lua benchmark: JSON compared with Python's `json`, and pure computation compared with the `lua5.4` interpreter."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 SCRIPT = Path(__file__).with_suffix(".lua")
 MEGABYTES = 5
 GOALS = {"parse": 1.0, "encode": 1.0, "compute": 0.9}
-"""The speed, as a part of the other side's, that is aimed at."""
+"""Target speeds, relative to the reference."""
+
 FLOORS = {"parse": 0.6, "encode": 0.6, "compute": 0.7}
-"""The speed below which something has gone wrong."""
+"""Minimum speeds, relative to the reference; below them the benchmark fails."""
 
 
 def document() -> list[dict[str, Any]]:
-    """Return what an API that lists things may answer: texts, numbers, some escapes, tables in tables."""
-    chance = random.Random(5)
+    """Return a document like the response of a list API: strings, numbers, escapes, nested objects."""
+    rng = random.Random(5)
     items: list[dict[str, Any]] = []
     size = 0
     while size < MEGABYTES * 1_000_000:
@@ -43,14 +44,14 @@ def document() -> list[dict[str, Any]]:
                     "labels": {"app": "web", "tier": "front"},
                 },
                 "spec": {
-                    "replicas": chance.randrange(10),
-                    "price": round(chance.random() * 100, 2),
+                    "replicas": rng.randrange(10),
+                    "price": round(rng.random() * 100, 2),
                     "tags": ["a", "bé"],
                 },
                 "status": {
-                    "ready": chance.random() < 0.9,
+                    "ready": rng.random() < 0.9,
                     "message": f'All is "good", says {number}',
-                    "load": [round(chance.random(), 3) for _ in range(3)],
+                    "load": [round(rng.random(), 3) for _ in range(3)],
                     "conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "Live")],
                 },
             }
@@ -60,37 +61,37 @@ def document() -> list[dict[str, Any]]:
 
 
 def cpu(call: Callable[[], Any]) -> float:
-    """Seconds of CPU that a call takes."""
+    """Return the CPU time of a call in seconds."""
     begin = time.process_time()
     call()
     return time.process_time() - begin
 
 
 def lua(program: list[str], *arguments: str) -> list[float]:
-    """Run the Lua script; returns the seconds of CPU that it prints."""
+    """Run the Lua script; returns the CPU seconds that it prints."""
     result = subprocess.run([*program, str(SCRIPT), *arguments], capture_output=True, text=True, check=True)
     return [float(word) for word in result.stdout.split()]
 
 
 def report(name: str, title: str, ours: list[float], theirs: list[float], other: str) -> bool:
-    """Print one line; returns whether the speed is above the floor."""
+    """Print a line of results; returns true if the speed is not below the floor."""
     ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-    mine, reference = statistics.median(ours), statistics.median(theirs)
-    told = "reached" if ratio >= GOALS[name] else "not reached" if ratio >= FLOORS[name] else "FAR FROM IT"
+    own, reference = statistics.median(ours), statistics.median(theirs)
+    verdict = "reached" if ratio >= GOALS[name] else "not reached" if ratio >= FLOORS[name] else "BELOW THE FLOOR"
     print(
-        f"  {title:<20}{mine * 1000:>6.0f} ms   {other:<7}{reference * 1000:>6.0f} ms   "
-        f"speed {ratio:.2f} of it   goal {GOALS[name]}: {told}"
+        f"  {title:<20}{own * 1000:>6.0f} ms   {other:<7}{reference * 1000:>6.0f} ms   "
+        f"relative speed {ratio:.2f}   goal {GOALS[name]}: {verdict}"
     )
     return ratio >= FLOORS[name]
 
 
 def main() -> None:
-    """Measure in turns and print; fails when something is below its floor."""
+    """Run the benchmark; exit with 1 if a speed is below its floor."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--quick", action="store_true", help="run fewer rounds")
     rounds = 2 if parser.parse_args().quick else 7
     value = document()
-    gc.freeze()  # what is only kept for the measuring costs Python no collections
+    gc.freeze()  # exclude the benchmark's own objects from garbage collection
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     ours: dict[str, list[float]] = {"parse": [], "encode": [], "compute": []}
     theirs: dict[str, list[float]] = {"parse": [], "encode": [], "compute": []}
@@ -109,16 +110,16 @@ def main() -> None:
             if reference:
                 ours["compute"] += lua([ASSAY, "run"], "compute")
                 theirs["compute"] += lua([reference], "compute")
-    print(f"Lua, CPU, median of {rounds} rounds in turns; {len(text.encode()) / 1e6:.1f} MB of JSON")
-    fine = [
+    print(f"Lua, CPU time, median of {rounds} rounds; {len(text.encode()) / 1e6:.1f} MB of JSON")
+    passed = [
         report("parse", "JSON, parse", ours["parse"], theirs["parse"], "Python"),
         report("encode", "JSON, encode", ours["encode"], theirs["encode"], "Python"),
     ]
     if reference:
-        fine.append(report("compute", "a computing loop", ours["compute"], theirs["compute"], "lua5.4"))
+        passed.append(report("compute", "computation", ours["compute"], theirs["compute"], "lua5.4"))
     else:
-        print("  a computing loop    skipped: there is no lua5.4")
-    if not all(fine):
+        print("  computation         skipped: lua5.4 is not installed")
+    if not all(passed):
         sys.exit(1)
 
 

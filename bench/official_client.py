@@ -1,4 +1,4 @@
-"""1,000 starts by the client of the official Python SDK, each a task of its own, 100 at a time, as client.lua does."""
+"""Start 1,000 workflows with the official Python SDK, each in a separate task, 100 at a time, like client.lua."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 
 async def main(queue: str) -> None:
-    """Start them."""
+    """Start the workflows."""
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])
 
     async def start(number: int) -> None:
@@ -27,4 +27,4 @@ async def main(queue: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1]))
-    os._exit(0)  # without the interpreter's teardown, in which the SDK can crash
+    os._exit(0)  # skip interpreter teardown, during which the SDK may crash

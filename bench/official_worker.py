@@ -1,6 +1,6 @@
-"""The workflows of the benchmark as a plain worker of the official Python SDK; worker.lua has the same.
+"""The workflows of the worker benchmark with the official Python SDK; worker.lua has the same workflows.
 
-`official_worker.py TASK_QUEUE` polls; `official_worker.py --replay HISTORY.json…` replays histories.
+`official_worker.py TASK_QUEUE` runs a worker; `official_worker.py --replay HISTORY.json…` replays histories.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def read(path: str) -> WorkflowHistory:
 
 
 async def replay(histories: list[str]) -> None:
-    """Replay each history; raises for one that does not match."""
+    """Replay the histories; raises if one does not match."""
     replayer = Replayer(workflows=WORKFLOWS)
     for path in histories:
         await replayer.replay_workflow(read(path))
@@ -94,7 +94,7 @@ def main() -> None:
         asyncio.run(replay(sys.argv[2:]))
     else:
         asyncio.run(poll(sys.argv[1]))
-    os._exit(0)  # without the interpreter's teardown, in which the SDK can crash
+    os._exit(0)  # skip interpreter teardown, during which the SDK may crash
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
--- Activities that compute and never wait, one after the other in each workflow.
+-- CPU-bound activities, which each workflow runs one after another.
 temporal.worker({
   task_queue = arg[1],
   max_concurrent_activities = 4,

@@ -1,7 +1,7 @@
-"""How much more several processes of a worker do than one, when the activities compute.
+"""Multi-process benchmark: throughput of CPU-bound activities with several worker processes, compared with one.
 
-The Temporal server and this client need the same cores as the workers, so each activity computes for long enough that
-their share is small.
+The Temporal server and this client share the cores with the workers, so each activity computes long enough to make
+their share small.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PROCESSES = 2
 WORKFLOWS = 8
 STEPS = 3
 ROUNDS = 60_000_000
-"""Loops of an activity: half a second or so of a core."""
-LEAST_RATIO = 1.8
+"""Iterations of an activity, about half a second on one core."""
+MIN_RATIO = 1.8
 BUSY = "for _ in range(100_000_000): pass"
 
 
 async def rate(server: DevServer, processes: int) -> float:
-    """Return the activities per second of a worker with so many processes, warm."""
+    """Return the activities per second of a warmed-up worker with the given number of processes."""
     client = await Client.connect(server.address)
     queue = str(uuid.uuid4())
     environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
@@ -40,17 +40,17 @@ async def rate(server: DevServer, processes: int) -> float:
     worker = await asyncio.create_subprocess_exec(ASSAY, "run", *options, str(WORKER), queue, env=environment)
 
     async def run(steps: int) -> None:
-        given = {"steps": steps, "rounds": ROUNDS if steps > 1 else ROUNDS // 20}
+        argument = {"steps": steps, "rounds": ROUNDS if steps > 1 else ROUNDS // 20}
         await asyncio.gather(
             *(
-                client.execute_workflow("Compute", given, id=str(uuid.uuid4()), task_queue=queue)
+                client.execute_workflow("Compute", argument, id=str(uuid.uuid4()), task_queue=queue)
                 for _ in range(WORKFLOWS)
             )
         )
 
     try:
         await run(1)
-        await asyncio.sleep(2)  # the second process has started
+        await asyncio.sleep(2)  # wait until the other processes have started
         await run(1)
         begin = time.perf_counter()
         await run(STEPS)
@@ -58,11 +58,11 @@ async def rate(server: DevServer, processes: int) -> float:
     finally:
         worker.terminate()
         if await worker.wait() != 0:
-            sys.exit(f"the worker ended with {worker.returncode}")
+            sys.exit(f"the worker ended with exit code {worker.returncode}")
 
 
 async def machine_ratio() -> float:
-    """Return what the machine gives processes that share nothing: the work of several to that of one."""
+    """Return the speedup that the machine gives independent processes."""
 
     async def busy(processes: int) -> float:
         begin = time.perf_counter()
@@ -76,7 +76,7 @@ async def machine_ratio() -> float:
 
 
 async def measure(repeats: int) -> bool:
-    """Measure both in turn and print each ratio; returns whether the median reaches the goal."""
+    """Measure and print the ratios; returns true if the median reaches the goal."""
     ratios = []
     with DevServer(ui=False) as server:
         for _ in range(repeats):
@@ -85,14 +85,15 @@ async def measure(repeats: int) -> bool:
             one, several = await rate(server, 1), await rate(server, PROCESSES)
             ratios.append(several / one)
             shown = f"1 process {one:5.2f} activities/s   {PROCESSES} processes {several:5.2f}   ratio {ratios[-1]:.2f}"
-            print(f"{shown}   (the machine alone {machine:.2f}, load {load:.1f} on {os.cpu_count()} cores)", flush=True)
-    reached = median(ratios) >= LEAST_RATIO
-    print(f"median ratio {median(ratios):.2f}   goal >= {LEAST_RATIO}{'' if reached else '  MISSED'}")
+            machine_text = f"(independent processes {machine:.2f}, load {load:.1f} on {os.cpu_count()} cores)"
+            print(f"{shown}   {machine_text}", flush=True)
+    reached = median(ratios) >= MIN_RATIO
+    print(f"median ratio {median(ratios):.2f}   goal >= {MIN_RATIO}{'' if reached else '  MISSED'}")
     return reached
 
 
 def main() -> None:
-    """Measure and print; fails when the goal is missed."""
+    """Run the benchmark; exit with 1 if the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="measure once")
     if not asyncio.run(measure(1 if parser.parse_args().quick else 5)):

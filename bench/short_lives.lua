@@ -1,5 +1,5 @@
--- The script of short_lives.py: it connects, starts a worker, finishes a workflow and leaves, in one of two ways.
-local queue, way = arg[1], arg[2]
+-- The script of short_lives.py: connects, starts a worker, completes a workflow and exits in one of two ways.
+local queue, exit_mode = arg[1], arg[2]
 
 local worker = temporal.worker({
   task_queue = queue,
@@ -17,7 +17,7 @@ local worker = temporal.worker({
 local client = temporal.connect()
 local options = { workflow_type = "Double", workflow_id = queue, task_queue = queue, input = 21 }
 assert.eq(client:execute_workflow(options), 42)
-if way == "exit" then
+if exit_mode == "exit" then
   os.exit(0)
 end
 client:close()

@@ -1,4 +1,4 @@
--- What many short runs leave behind is measured with this worker: each run makes garbage, handles and a side effect.
+-- The worker of short_runs.py: each run makes garbage, handles and a side effect.
 temporal.worker({
   task_queue = arg[1],
   activities = {

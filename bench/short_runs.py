@@ -1,4 +1,4 @@
-"""What many short runs leave behind: the memory of one worker while 20,000 workflows go through it."""
+"""Leak test: the memory of a worker must stay level while it runs 20,000 short workflows."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ IN_FLIGHT = 40
 BATCHES = 10
 SIZE = 200
 MAX_GROWTH = 1.15
-"""Memory at the end to that when the cache has filled: the allocator's own ups and downs are within it."""
+"""Maximum ratio of the final memory to that with a full cache; tolerates fluctuations of the allocator."""
 
 
 async def run_many(client: Client, queue: str, count: int) -> None:
-    """Run workflows to their ends, some at a time."""
-    left = iter(range(count))
+    """Run workflows to completion, `IN_FLIGHT` at a time."""
+    numbers = iter(range(count))
 
     async def lane() -> None:
-        for _ in left:
+        for _ in numbers:
             result = await client.execute_workflow("Short", SIZE, id=str(uuid.uuid4()), task_queue=queue)
             assert result == [SIZE, True], result
 
@@ -38,7 +38,7 @@ async def run_many(client: Client, queue: str, count: int) -> None:
 
 
 async def measure(runs: int) -> bool:
-    """Print the memory after each batch; returns whether it is level."""
+    """Print the memory after each batch; returns true if it stays level."""
     with DevServer(ui=False) as server:
         client = await Client.connect(server.address)
         queue = str(uuid.uuid4())
@@ -55,7 +55,7 @@ async def measure(runs: int) -> bool:
         finally:
             worker.terminate()
             if await worker.wait() != 0:
-                sys.exit(f"the worker ended with {worker.returncode}")
+                sys.exit(f"the worker ended with exit code {worker.returncode}")
     growth = sizes[-1] / sizes[1]
     reached = growth <= MAX_GROWTH
     print(f"growth since the second batch {growth:.2f}   goal <= {MAX_GROWTH}{'' if reached else '  MISSED'}")
@@ -63,7 +63,7 @@ async def measure(runs: int) -> bool:
 
 
 def main() -> None:
-    """Measure and print; fails when memory grows."""
+    """Run the test; exit with 1 if memory grows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2,000 runs only")
     if not asyncio.run(measure(2_000 if parser.parse_args().quick else 20_000)):

@@ -1,4 +1,4 @@
-"""Simulated schedules: how many of the promotion workflow one core runs, and whether replays of others differ."""
+"""Simulation benchmark: schedules per second of the promotion workflow, and replays of generated workflows."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from assay.temporal.worker.registration import read_script  # noqa: E402
 from schedules.generated import generated  # noqa: E402
 
 GOAL = 200
-"""Schedules of the promotion workflow in a second of CPU, each with its replay."""
+"""Minimum schedules of the promotion workflow per CPU second, each with its replay."""
 
 PER_WORKFLOW = 20
-"""Schedules of each generated workflow."""
+"""Number of schedules per generated workflow."""
 
 HORIZON = 60
 
 
 async def promotion() -> Plan:
-    """Return the promotion workflow with all that may happen to it."""
+    """Return the plan of the promotion workflow, with its activities and signals."""
     script = await read_script(str(ROOT / "examples" / "promotion" / "worker.lua"), LIBRARIES)
     [worker] = script.workers
     definitions = {definition.name: definition for definition in worker.definitions() if definition.name}
@@ -55,7 +55,7 @@ async def promotion() -> Plan:
 
 
 def measure_promotion(count: int) -> float:
-    """Run schedules; returns how many in a second of CPU."""
+    """Run schedules; returns the number per CPU second."""
     plan = asyncio.run(promotion())
     explorer = Explorer(plan, lambda world: None)
     explorer.search(50, seed=0)
@@ -71,7 +71,7 @@ def measure_promotion(count: int) -> float:
 
 
 def check_generated(seed: int) -> tuple[Counter[str], list[str]]:
-    """Run schedules of a generated workflow; returns how they ended, and what was wrong (a replay that differs, …)."""
+    """Run schedules of a generated workflow; returns their statuses, and problems such as replays that differ."""
     logging.disable(logging.CRITICAL)
     plan, ends, differences = generated(seed), Counter[str](), []
     for number in range(PER_WORKFLOW):
@@ -81,20 +81,20 @@ def check_generated(seed: int) -> tuple[Counter[str], list[str]]:
             ends[world.first.status] += 1
         except Violation as violation:
             ends[violation.kind] += 1
-            if violation.kind != "stuck":  # a generated workflow may well wait for itself
+            if violation.kind != "stuck":  # a generated workflow may deadlock
                 differences.append(f"workflow {seed}, {world.choices.taken}: {violation.message}")
     return ends, differences
 
 
 def measure_generated(schedules: int) -> bool:
-    """Run schedules of generated workflows on all cores; returns whether no replay differs."""
+    """Run schedules of generated workflows on all cores; returns true if no replay differs."""
     ends, differences = Counter[str](), []
     began = time.perf_counter()
     context = multiprocessing.get_context("spawn")
     with context.Pool(os.cpu_count()) as pool:
-        for one, different in pool.imap_unordered(check_generated, range(schedules // PER_WORKFLOW), chunksize=5):
-            ends.update(one)
-            differences += different
+        for counts, problems in pool.imap_unordered(check_generated, range(schedules // PER_WORKFLOW), chunksize=5):
+            ends.update(counts)
+            differences += problems
     seconds = time.perf_counter() - began
     print(f"{ends.total():>9} schedules of generated workflows in {seconds:.0f} s: {dict(ends)}")
     for difference in differences[:10]:
@@ -104,14 +104,16 @@ def measure_generated(schedules: int) -> bool:
 
 
 def main() -> int:
-    """Measure; returns the exit code."""
+    """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a first impression")
-    parser.add_argument("--schedules", type=int, default=100_000, help="of generated workflows [100000]")
+    parser.add_argument("--quick", action="store_true", help="run fewer schedules")
+    parser.add_argument(
+        "--schedules", type=int, default=100_000, help="number of schedules of generated workflows [100000]"
+    )
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     rate = measure_promotion(500 if options.quick else 3000)
-    print(f"{rate:>9.0f} schedules of the promotion workflow in a second of one core (goal: {GOAL})")
+    print(f"{rate:>9.0f} schedules of the promotion workflow per CPU second (goal: {GOAL})")
     is_same = measure_generated(2000 if options.quick else options.schedules)
     return 0 if rate >= GOAL and is_same else 1
 

@@ -1,4 +1,4 @@
-"""Start-up: `assay exec -e 'print(1)'` against `python3 -c pass`, as the median of runs in turns."""
+"""Startup benchmark: `assay exec -e 'print(1)'` compared with `python3 -c pass`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SCRIPT = [ASSAY, "exec", "-e", "print(1)"]
 
 
 def wall(command: list[str]) -> float:
-    """Run a command to its end; returns the seconds that it took."""
-    # With this variable set, Python compiles sources at each start that a user's Python compiles once.
+    """Run a command; returns its wall time in seconds."""
+    # With this variable Python would compile the sources at every start.
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     output = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     begin = time.perf_counter()
@@ -30,17 +30,17 @@ def wall(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure and print; fails when the ratio is over the limit."""
+    """Run the benchmark; exit with 1 if the ratio exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few runs")
+    parser.add_argument("--quick", action="store_true", help="run fewer rounds")
     rounds = 10 if parser.parse_args().quick else 60
-    wall(PYTHON), wall(SCRIPT)  # fills the caches
+    wall(PYTHON), wall(SCRIPT)  # warm-up
     pairs = [(wall(PYTHON), wall(SCRIPT)) for _ in range(rounds)]
     python, script = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"start-up, median of {rounds} runs in turns")
+    print(f"startup, wall time, median of {rounds} rounds")
     print(f"  python3 -c pass           {python * 1000:6.1f} ms")
     print(f"  assay exec -e 'print(1)'  {script * 1000:6.1f} ms")
-    print(f"  ratio                     {script / python:6.2f}     (at most {LIMIT})")
+    print(f"  ratio                     {script / python:6.2f}     (goal: at most {LIMIT})")
     if script / python > LIMIT:
         sys.exit(1)
 

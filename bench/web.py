@@ -1,7 +1,7 @@
-"""HTTP against bare aiohttp: `http.serve` in requests per second, 1,000 concurrent `http.get` in CPU time.
+"""HTTP benchmark: `http.serve` and 1,000 concurrent `http.get`, compared with plain aiohttp.
 
-A server is compared by its requests per second of its own CPU time: it is what limits the rate where the client has
-cores of its own, and other processes disturb it less.
+Servers are compared by requests per second of their CPU time: it limits the rate if the client runs on other cores, and
+depends less on other processes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 @contextmanager
 def scripts() -> Iterator[Callable[[str, str], str]]:
-    """A way to write scripts into a folder of their own."""
+    """Yield a function that writes scripts into a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
 
         def write(name: str, text: str) -> str:
@@ -104,7 +104,7 @@ def scripts() -> Iterator[Callable[[str, str], str]]:
 
 @contextmanager
 def serving(command: list[str]) -> Iterator[tuple[int, psutil.Process]]:
-    """A server that prints its port; gives that and its process."""
+    """Run a server that prints its port; yields the port and the process."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -114,8 +114,8 @@ def serving(command: list[str]) -> Iterator[tuple[int, psutil.Process]]:
             process.kill()
 
 
-class _Asking(asyncio.Protocol):
-    """A connection that asks again as soon as it has the answer."""
+class _Connection(asyncio.Protocol):
+    """A connection that sends the next request when it has received a response."""
 
     count = 0
 
@@ -131,51 +131,51 @@ class _Asking(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if not self._length:  # all answers of a server are equally long
+        if not self._length:  # all responses of a server have the same length
             head, _, _ = self._received.partition(b"\r\n\r\n")
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            assert found is not None, self._received
-            self._length = len(head) + 4 + int(found[1])
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            assert length is not None, self._received
+            self._length = len(head) + 4 + int(length[1])
         if len(self._received) >= self._length:
             self._received = b""
-            _Asking.count += 1
+            _Connection.count += 1
             self._transport.write(self._request)
 
 
-async def _ask(port: int, seconds: float) -> float:
-    _Asking.count = 0
+async def _measure_rate(port: int, seconds: float) -> float:
+    _Connection.count = 0
     request = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
-        await loop.create_connection(lambda: _Asking(request), "127.0.0.1", port)
+        await loop.create_connection(lambda: _Connection(request), "127.0.0.1", port)
     began = time.perf_counter()
     await asyncio.sleep(seconds)
-    return _Asking.count / (time.perf_counter() - began)
+    return _Connection.count / (time.perf_counter() - began)
 
 
 def requests_per_second(port: int, seconds: float) -> float:
-    """Return how many requests a server answers in a second."""
+    """Return the number of requests that a server handles per second."""
     wrk = shutil.which("wrk")
     if wrk is None:
-        return asyncio.run(_ask(port, seconds))
+        return asyncio.run(_measure_rate(port, seconds))
     command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", f"http://127.0.0.1:{port}/hello"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    assert found is not None, output
-    return float(found[1])
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert rate is not None, output
+    return float(rate[1])
 
 
 class Rate(NamedTuple):
-    """Requests per second of time, and of the server's CPU time."""
+    """Requests per second of wall time, and per second of the server's CPU time."""
 
     wall: float
     cpu: float
 
 
 def measure(command: list[str], seconds: float) -> Rate:
-    """Return how fast a server is."""
+    """Start a server and measure its rate."""
     with serving(command) as (port, process):
-        requests_per_second(port, 1)  # warms it up
+        requests_per_second(port, 1)  # warm-up
         before, began = sum(process.cpu_times()[:2]), time.perf_counter()
         rate = requests_per_second(port, seconds)
         passed = time.perf_counter() - began
@@ -183,9 +183,9 @@ def measure(command: list[str], seconds: float) -> Rate:
 
 
 def main() -> None:
-    """Measure and print; fails when a ratio misses its goal."""
+    """Run the benchmark; exit with 1 if a ratio misses its goal."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few runs")
+    parser.add_argument("--quick", action="store_true", help="run fewer rounds")
     quick = parser.parse_args().quick
     pairs, seconds, rounds = (2, 1.5, 2) if quick else (6, 5.0, 5)
     with scripts() as write:
@@ -211,12 +211,12 @@ def main() -> None:
         wall, cpu = (statistics.median(pair[side][unit] for pair in served) for unit in (0, 1))
         print(f"  {name:12} {wall:8.0f} {cpu:8.0f}")
     wall_ratio = statistics.median(lua.wall / python.wall for python, lua in served)
-    print(f"  ratio        {wall_ratio:8.2f} {server_ratio:8.2f}     (at least {SERVER_LIMIT})")
+    print(f"  ratio        {wall_ratio:8.2f} {server_ratio:8.2f}     (goal: at least {SERVER_LIMIT})")
     python, lua = (statistics.median(column) for column in zip(*used, strict=True))
-    print(f"1,000 concurrent requests, CPU of the client, median of {pairs} pairs")
+    print(f"1,000 concurrent requests, CPU time of the client, median of {pairs} pairs")
     print(f"  aiohttp      {python * 1000:8.0f} ms")
     print(f"  http.get     {lua * 1000:8.0f} ms")
-    print(f"  ratio        {client_ratio:8.2f}     (at most {CLIENT_LIMIT})")
+    print(f"  ratio        {client_ratio:8.2f}     (goal: at most {CLIENT_LIMIT})")
     if server_ratio < SERVER_LIMIT or client_ratio > CLIENT_LIMIT:
         sys.exit(1)
 

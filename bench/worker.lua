@@ -1,4 +1,4 @@
--- The workflows of the benchmark as a Lua worker; official_worker.py has the same.
+-- The workflows of the worker benchmark in Lua; official_worker.py has the same workflows.
 temporal.worker({
   task_queue = arg[1] or "replay",
   activities = {

@@ -1,4 +1,4 @@
-"""The worker against the official Python SDK's in its default sandbox: same workflows, same server, in turns."""
+"""Worker benchmark, compared with the official Python SDK in its default sandbox: same workflows, same server."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ NAPS = 100
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two: how its worker is started, and how it replays."""
+class Contender:
+    """One of the two implementations: the commands of its worker and of a replay."""
 
     name: str
     work: tuple[str, ...]
     replay: tuple[str, ...]
 
 
-OURS = Side(
+OURS = Contender(
     "ours",
     (ASSAY, "run", str(BENCH / "worker.lua")),
     (sys.executable, str(BENCH.parent / "tests" / "replay.py"), str(BENCH / "worker.lua")),
 )
-OFFICIAL = Side(
+OFFICIAL = Contender(
     "official",
     (sys.executable, str(BENCH / "official_worker.py")),
     (sys.executable, str(BENCH / "official_worker.py"), "--replay"),
@@ -52,7 +52,7 @@ OFFICIAL = Side(
 
 @dataclass(frozen=True)
 class Figure:
-    """What is measured; `goal` is the most that the ratio ours/official may be, or the least if more is better."""
+    """A measured figure; `goal` is the maximum of the ratio ours/official, or the minimum if more is better."""
 
     title: str
     unit: str
@@ -73,8 +73,8 @@ FIGURES = {
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is measured."""
+class Scale:
+    """Scale of the benchmark."""
 
     rounds: int
     workflows: int
@@ -82,44 +82,44 @@ class Sizes:
     replays: int
 
 
-FULL = Sizes(rounds=6, workflows=300, open_workflows=800, replays=6)
-QUICK = Sizes(rounds=2, workflows=100, open_workflows=200, replays=3)
+FULL = Scale(rounds=6, workflows=300, open_workflows=800, replays=6)
+QUICK = Scale(rounds=2, workflows=100, open_workflows=200, replays=3)
 
 
 def environment(address: str) -> dict[str, str]:
-    """Return what the workers see."""
-    # With this variable set, the official sandbox would compile its module anew for each workflow.
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Return the environment of the workers."""
+    # With this variable the official sandbox would compile its modules for each workflow.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "TEMPORAL_ADDRESS": address}
 
 
 class Bench:
-    """Drives the workers by a client of its own."""
+    """Drives the workers with the official client."""
 
-    def __init__(self, client: Client, address: str, sizes: Sizes) -> None:
+    def __init__(self, client: Client, address: str, scale: Scale) -> None:
         self._client = client
         self._environment = environment(address)
-        self._sizes = sizes
+        self._scale = scale
 
     @asynccontextmanager
-    async def _worker(self, side: Side, queue: str) -> AsyncIterator[psutil.Process]:
-        process = await asyncio.create_subprocess_exec(*side.work, queue, env=self._environment)
+    async def _worker(self, contender: Contender, queue: str) -> AsyncIterator[psutil.Process]:
+        process = await asyncio.create_subprocess_exec(*contender.work, queue, env=self._environment)
         try:
             yield psutil.Process(process.pid)
         finally:
             process.terminate()
             if await process.wait() != 0:
-                sys.exit(f"the worker ended with {process.returncode}")
+                sys.exit(f"the worker ended with exit code {process.returncode}")
 
     async def _run(self, queue: str, workflow: str, argument: float) -> None:
         await self._client.execute_workflow(workflow, argument, id=str(uuid.uuid4()), task_queue=queue)
 
     async def _run_many(self, queue: str, count: int, workflow: str, argument: float, in_flight: int) -> float:
-        """Run `count` workflows; returns the seconds that it took."""
-        left = iter(range(count))
+        """Run `count` workflows; returns the wall time in seconds."""
+        numbers = iter(range(count))
 
         async def lane() -> None:
-            for _ in left:
+            for _ in numbers:
                 await self._run(queue, workflow, argument)
 
         begin = time.perf_counter()
@@ -127,13 +127,13 @@ class Bench:
         return time.perf_counter() - begin
 
     async def _signal_many(self, queue: str, count: int) -> None:
-        """Start workflows that wait for a signal, signal each once it waits, and see it end."""
-        left = iter(range(count))
+        """Start workflows that wait for a signal, signal each one when it waits, and await its result."""
+        numbers = iter(range(count))
 
         async def lane() -> None:
-            for _ in left:
+            for _ in numbers:
                 handle = await self._client.start_workflow("Wait", id=str(uuid.uuid4()), task_queue=queue)
-                while (await handle.describe()).history_length < 4:  # noqa: ASYNC110 (the server tells nobody)
+                while (await handle.describe()).history_length < 4:  # noqa: ASYNC110 (there is no notification)
                     await asyncio.sleep(0.02)
                 await handle.signal("go", 1)
                 await handle.result()
@@ -141,70 +141,70 @@ class Bench:
         await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
 
     async def _open(self, queue: str, count: int) -> list[WorkflowHandle[object, object]]:
-        """Start workflows that wait, and see that each does."""
+        """Start workflows that wait for a signal, and wait until each one does."""
         ids = [str(uuid.uuid4()) for _ in range(count)]
         handles = [await self._client.start_workflow("Wait", id=identity, task_queue=queue) for identity in ids]
         for handle in handles:
-            while (await handle.describe()).history_length < 4:  # noqa: ASYNC110 (the server tells nobody)
+            while (await handle.describe()).history_length < 4:  # noqa: ASYNC110 (there is no notification)
                 await asyncio.sleep(0.02)
         return handles
 
     async def history(self) -> str:
-        """The history of a run of the official worker, as JSON."""
+        """Return the history of a run on the official worker, as JSON."""
         queue = str(uuid.uuid4())
         async with self._worker(OFFICIAL, queue):
-            # Each step takes six events: its task's and the workflow task's after it.
+            # Each step adds six events: three of the activity and three of the next workflow task.
             handle = await self._client.start_workflow("Steps", REPLAYED_EVENTS // 6, id=queue, task_queue=queue)
             await handle.result()
             return (await handle.fetch_history()).to_json()
 
-    async def measure(self, side: Side, history: Path) -> dict[str, float]:
-        """One round of one side."""
-        sizes = self._sizes
+    async def measure(self, contender: Contender, history: Path) -> dict[str, float]:
+        """Run one round for one implementation."""
+        scale = self._scale
         queue = str(uuid.uuid4())
         first = asyncio.create_task(self._run(queue, "Steps", STEPS))
-        await asyncio.sleep(0.2)  # the first workflow is there before its worker
+        await asyncio.sleep(0.2)  # the first workflow is started before the worker
         begin = time.perf_counter()
         figures: dict[str, float] = {}
-        async with self._worker(side, queue) as process:
+        async with self._worker(contender, queue) as process:
             await first
             figures["start"] = time.perf_counter() - begin
-            await self._run_many(queue, IN_FLIGHT * 2, "Steps", STEPS, IN_FLIGHT)  # warms up
+            await self._run_many(queue, IN_FLIGHT * 2, "Steps", STEPS, IN_FLIGHT)  # warm-up
             before = cpu(process)
-            wall = await self._run_many(queue, sizes.workflows, "Steps", STEPS, IN_FLIGHT)
-            figures["cpu"] = (cpu(process) - before) * 100 / sizes.workflows
-            figures["throughput"] = sizes.workflows / wall
+            wall = await self._run_many(queue, scale.workflows, "Steps", STEPS, IN_FLIGHT)
+            figures["cpu"] = (cpu(process) - before) * 100 / scale.workflows
+            figures["throughput"] = scale.workflows / wall
             before = cpu(process)
             figures["naps"] = await self._run_many(queue, NAPS, "Nap", 1, NAPS)
             figures["nap_cpu"] = (cpu(process) - before) * 100 / NAPS
             before = cpu(process)
-            await self._signal_many(queue, sizes.workflows)
-            figures["signalled"] = (cpu(process) - before) * 100 / sizes.workflows
-        figures["memory"] = await self._memory(side)
-        figures["replay"] = await self._replay(side, history)
+            await self._signal_many(queue, scale.workflows)
+            figures["signalled"] = (cpu(process) - before) * 100 / scale.workflows
+        figures["memory"] = await self._memory(contender)
+        figures["replay"] = await self._replay(contender, history)
         return figures
 
-    async def _memory(self, side: Side) -> float:
-        """KiB for each open workflow of a fresh worker, beyond the first few."""
+    async def _memory(self, contender: Contender) -> float:
+        """Return the memory per open workflow of a new worker in KiB, not counting the first few."""
         queue = str(uuid.uuid4())
-        async with self._worker(side, queue) as process:
+        async with self._worker(contender, queue) as process:
             await self._run_many(queue, IN_FLIGHT, "Steps", STEPS, IN_FLIGHT)
             handles = await self._open(queue, 20)
             before = process.memory_full_info().uss
-            handles += await self._open(queue, self._sizes.open_workflows)
+            handles += await self._open(queue, self._scale.open_workflows)
             after = process.memory_full_info().uss
             for handle in handles:
                 await handle.terminate()
-        return (after - before) / 1024 / self._sizes.open_workflows
+        return (after - before) / 1024 / self._scale.open_workflows
 
-    async def _replay(self, side: Side, history: Path) -> float:
-        """Milliseconds of CPU for one more replay in a process that has done one."""
-        once = await self._cpu_of(*side.replay, str(history))
-        often = await self._cpu_of(*side.replay, *[str(history)] * (1 + self._sizes.replays))
-        return (often - once) * 1000 / self._sizes.replays
+    async def _replay(self, contender: Contender, history: Path) -> float:
+        """Return the CPU time of a replay in milliseconds, without the startup and the first replay of a process."""
+        single = await self._cpu_of(*contender.replay, str(history))
+        repeated = await self._cpu_of(*contender.replay, *[str(history)] * (1 + self._scale.replays))
+        return (repeated - single) * 1000 / self._scale.replays
 
     async def _cpu_of(self, *command: str) -> float:
-        """Seconds of CPU of a command that ends by itself."""
+        """Run a command; returns its CPU time in seconds."""
         pid = await asyncio.to_thread(os.posix_spawn, command[0], command, self._environment)
         _, status, usage = await asyncio.to_thread(os.wait4, pid, 0)
         if status != 0:
@@ -213,18 +213,19 @@ class Bench:
 
 
 def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU that a process has taken, its children's not counted."""
+    """Return the CPU time of a process in seconds, without its children."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def report(rounds: list[tuple[dict[str, float], dict[str, float]]]) -> bool:
-    """Print the table; returns whether every goal is reached."""
+    """Print the table of results; returns true if every goal is reached."""
     reached = True
     print(f"{'':<48}{'ours':>9}{'official':>10}  {'':<4}{'ratio':>6}  (min to max)   goal")
     for name, figure in FIGURES.items():
-        ours, official = (statistics.median(side[name] for side in sides) for sides in zip(*rounds, strict=True))
-        ratios = sorted(mine[name] / theirs[name] for mine, theirs in rounds)
+        columns = zip(*rounds, strict=True)
+        ours, official = (statistics.median(figures[name] for figures in column) for column in columns)
+        ratios = sorted(one[name] / other[name] for one, other in rounds)
         ratio = statistics.median(ratios)
         over = figure.goal is not None and (ratio < figure.goal if figure.more_is_better else ratio > figure.goal)
         reached = reached and not over
@@ -235,28 +236,28 @@ def report(rounds: list[tuple[dict[str, float], dict[str, float]]]) -> bool:
     return reached
 
 
-async def run(sizes: Sizes) -> list[tuple[dict[str, float], dict[str, float]]]:
-    """Measure both sides, in turns."""
+async def run(scale: Scale) -> list[tuple[dict[str, float], dict[str, float]]]:
+    """Run the rounds, alternating between the implementations."""
     with DevServer(ui=False) as server, tempfile.TemporaryDirectory() as folder:
-        bench = Bench(await Client.connect(server.address), server.address, sizes)
+        bench = Bench(await Client.connect(server.address), server.address, scale)
         history = Path(folder) / "history.json"
         history.write_text(await bench.history(), encoding="utf-8")
         rounds = []
-        for number in range(sizes.rounds):
-            # Who goes first changes, so that a machine that gets slower or faster favours nobody.
-            sides = (OURS, OFFICIAL) if number % 2 == 0 else (OFFICIAL, OURS)
-            figures = {side.name: await bench.measure(side, history) for side in sides}
+        for number in range(scale.rounds):
+            # Alternate the order, so that changes in the machine's speed affect both alike.
+            order = (OURS, OFFICIAL) if number % 2 == 0 else (OFFICIAL, OURS)
+            figures = {contender.name: await bench.measure(contender, history) for contender in order}
             rounds.append((figures["ours"], figures["official"]))
-            print(f"round {number + 1} of {sizes.rounds} done", file=sys.stderr)
+            print(f"round {number + 1} of {scale.rounds} done", file=sys.stderr)
         return rounds
 
 
 def main() -> None:
-    """Measure and print; fails when a goal is missed."""
+    """Run the benchmark; exit with 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds, small numbers")
-    sizes = QUICK if parser.parse_args().quick else FULL
-    if not report(asyncio.run(run(sizes))):
+    parser.add_argument("--quick", action="store_true", help="run fewer and smaller rounds")
+    scale = QUICK if parser.parse_args().quick else FULL
+    if not report(asyncio.run(run(scale))):
         sys.exit(1)
 
 

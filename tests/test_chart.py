@@ -261,13 +261,13 @@ def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"scripts": {"other.lua": ""}}, "scripts has no file 'worker.lua', which script names"),
+        ({"scripts": {"other.lua": ""}}, "scripts does not contain 'worker.lua' (the value of script)"),
         ({"scripts": {"worker.lua": ""}, "existingScripts": "mine"}, "scripts and existingScripts cannot be combined"),
-        ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled needs metrics.enabled"),
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled requires metrics.enabled"),
         ({"temporal": {"address": "temporal"}}, "address"),
         ({"replica": 3}, "replica"),
         ({"processes": 0}, "processes"),
-        ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "minReplicas 0 needs autoscaling.backlog.taskQueues"),
+        ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "minReplicas 0 requires autoscaling.backlog.taskQueues"),
         (
             {"autoscaling": {"enabled": True, "metrics": [{}], "backlog": {"taskQueues": ["q"]}}},
             "autoscaling.metrics and autoscaling.backlog cannot be combined",

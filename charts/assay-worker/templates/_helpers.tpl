@@ -27,12 +27,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "assay-worker.scripts" -}}
 {{- if and .Values.scripts .Values.existingScripts }}{{ fail "scripts and existingScripts cannot be combined" }}{{ end -}}
 {{- if and .Values.scripts (not (hasKey .Values.scripts .Values.script)) -}}
-{{- fail (printf "scripts has no file '%s', which script names" .Values.script) -}}
+{{- fail (printf "scripts does not contain '%s' (the value of script)" .Values.script) -}}
 {{- end -}}
 {{- if .Values.scripts }}{{ include "assay-worker.name" . }}-scripts{{ else }}{{ .Values.existingScripts }}{{ end -}}
 {{- end -}}
 
-{{/* A number of more than six digits would become 1.234567e+06. */}}
+{{/* toJson keeps large numbers: Helm would print 1234567 as 1.234567e+06. */}}
 {{- define "assay-worker.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end -}}
