@@ -128,7 +128,7 @@ def test_what_log_refuses() -> None:
         "log.info()": "bad argument 'message' (string expected, got nil)",
         "log.info({})": "bad argument 'message' (string expected, got table)",
         "log.info('x', 5)": "bad argument 'fields' (table expected, got number)",
-        "log.info('x', {a = print})": "bad argument 'fields.a' (a function cannot be serialized)",
+        "log.info('x', {a = print})": "bad argument 'fields.a' (functions cannot be serialized)",
     }.items():
         assert run(f"return select(2, pcall(function() local _ = {{{code}}} end))").endswith(f"log.info: {message}")
 

@@ -228,7 +228,7 @@ check.raises(
   yaml.encode,
   { a = coroutine.create(print) }
 )
-check.raises("yaml.encode: bad argument 'value', item 1 (a function cannot be serialized)", yaml.encode, { print })
+check.raises("yaml.encode: bad argument 'value', item 1 (functions cannot be serialized)", yaml.encode, { print })
 local deep = {}
 for _ = 1, 300 do
   deep = { deep }

@@ -742,7 +742,7 @@ def test_bad_activities(lua: Script) -> None:
         for text in (
             "bad option 'activities.a' (function or table expected, got number)",
             "missing option 'activities.a.run'",
-            "bad option 'activities.a' (a table of named options expected, got an array)",
+            "bad option 'activities.a' (table of named options expected, got an array)",
             "bad option 'activities.a.run' (function expected, got string)",
             "unknown option 'activities.a.max_concurent' (did you mean 'max_concurrent'?)",
             "bad option 'activities.a.max_concurrent' (at least 1 expected, got 0)",

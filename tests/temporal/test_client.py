@@ -184,7 +184,7 @@ def test_errors_name_what_is_wrong(lua: Script, name: str) -> None:
         ("client:start_workflow: missing option 'task_queue'", None),
         ("client:start_workflow: unknown option 'workflow_typ' (did you mean 'workflow_type'?)", None),
         ("client:start_workflow: bad argument 'options' (not serializable: a table with a key of type function", None),
-        ("client:start_workflow: bad option 'input', field 'x' (a function cannot be serialized)", None),
+        ("client:start_workflow: bad option 'input', field 'x' (functions cannot be serialized)", None),
         ("client:start_workflow: bad option 'input' (not JSON-serializable: nan at input.x[1])", None),
         ("client:start_workflow: bad option 'input' (not JSON-serializable: a string that is not UTF-8", None),
         ("client:start_workflow: bad option 'task_queue' (string expected, got table)", None),

@@ -66,7 +66,7 @@ async def test_workflows_and_activities_of_any_name(lua: Script, name: str) -> N
         assert (failed.cause.type, failed.cause.message) == ("SOLD_OUT", "worker.lua:11: SOLD_OUT: nothing left")
         assert await session.run("Hole") == (
             "ctx:execute_activity: bad option 'args' "
-            "(array expected, got a table without an item 2: json.null represents nil)"
+            "(array expected, got a table without item 2: use json.null instead of nil)"
         )
         metadata = lua.cli("workflow", "describe", "--workflow-id", handle.id)
         assert metadata["workflowExecutionInfo"]["type"]["name"] == "Other"

@@ -316,7 +316,7 @@ async def test_cancellation_closes_the_connection(script: Script, peer: Peer) ->
         ),
         (
             "ws.connect('wss://127.0.0.1:1', {ca_cert = '@a\\0'})",
-            "ws.connect: bad option 'ca_cert' (a path without NUL expected)",
+            "ws.connect: bad option 'ca_cert' (paths must not contain NUL bytes)",
         ),
         (
             "http.client{ca_cert = '@/no/file'}",

@@ -120,7 +120,7 @@ async def test_a_file_name_of_any_bytes(script: Script, peer: Peer, tmp_path: Pa
         peer.url,
         str(tmp_path),
     )
-    assert saved == [6, "answer", "http.put: bad option 'file' (a path without NUL expected)"]
+    assert saved == [6, "answer", "http.put: bad option 'file' (paths must not contain NUL bytes)"]
     assert peer.body(0) == b"content"
     assert 'filename="in\ufffd"'.encode() in peer.body(1)
 

@@ -1,4 +1,4 @@
-"""What a declaration says to editors: annotations for the Lua language server (LuaLS)."""
+"""Editor annotations of libraries, for the Lua language server (LuaLS)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from assay.lua.reference import Doc, Types, all_tables, arguments, handle_fields
 
 _PRELUDE = os.path.join(os.path.dirname(__file__), "annotations.lua")
 _LUA_KEYWORDS = frozenset({"do", "elseif", "end", "function", "goto", "local", "nil", "repeat", "then", "until"})
-"""The words that Lua reserves and Python does not."""
+"""Lua keywords that are valid parameter names in Python."""
 
 _OUTCOME = ": Outcome"
 _NOTHING = "nothing"
-"""Names of `annotations.lua`."""
+"""Types that `annotations.lua` defines."""
 
 
 def prelude() -> str:
-    """The annotations of what belongs to no library: error objects."""
+    """Return the annotations that do not belong to a library: error objects."""
     with open(_PRELUDE, encoding="utf-8") as file:
         return file.read()
 
 
 def stub(library: Library, extends: bool = False) -> str:
-    """Write the LuaLS annotations of a library. `extends`: its table is one of Lua's own."""
+    """Return the LuaLS annotations of a library. `extends`: it extends a standard library."""
     return "\n\n".join(_stub_parts(library, library.name, extends)) + "\n"
 
 
 def module_stub(library: Library) -> str:
-    """Write the LuaLS annotations of a module for `require`, which are a file of its own."""
+    """Return the LuaLS annotations of a module for `require`, as a separate file."""
     table = library.name.rpartition(".")[2]
     return "\n\n".join([f"---@meta {library.name}", *_stub_parts(library, table, False), f"return {table}"]) + "\n"
 
@@ -62,7 +62,7 @@ def _stub_parts(library: Library, table: str, extends: bool) -> list[str]:
 
 
 def _results(library: Library, names: Types) -> set[str]:
-    """The tables and handles that functions of the library return."""
+    """Return the types that functions of the library return."""
     methods = [method for handle in library.handles for method in public(handle.methods)]
     functions = filter(None, [library.entry, *public(library.functions), *methods])
     return {names.result(function).removesuffix("?") for function in functions if not function.attribute}

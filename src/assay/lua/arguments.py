@@ -1,4 +1,4 @@
-"""The arguments of a builtin: what crosses from Lua (see `host/bind.lua`) becomes what its function takes."""
+"""Conversion of the arguments of a builtin, from the form that `host/bind.lua` passes to Python values."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from assay.lua.values import Json
 
 Attachments = tuple[bytes, ...]
 Reader = Callable[[TaskHost, Any, Attachments], Any]
-"""Makes an argument of what crossed, with the call's side strings; raises BuiltinError for one that does not fit."""
+"""Converts a raw argument, given the attachments of the call. Raises BuiltinError for an invalid one."""
 
 
 class Parameter:
-    """One argument as Lua sees it: its name, the word for its type, whether it may be left out."""
+    """A parameter of a Lua function: name, type, and whether it is optional."""
 
     def __init__(self, name: str, hint: Any, optional: bool, rest: bool, default: Any = None) -> None:
         self.name = name
@@ -26,16 +26,16 @@ class Parameter:
         self.rest = rest
         self.kind = "rest" if rest else convert.kind_of(hint)
         self.read = _reader(self)
-        """How to read an argument that is not nil; None when what crosses is the argument."""
+        """Conversion of an argument that is not nil; None if the raw value is used as is."""
 
     @cached_property
     def convert(self) -> Callable[[Any, str], Any]:
-        """The converter of its type."""
+        """The converter for its type."""
         return convert.converter(self.hint)
 
 
 def is_host(hint: Any) -> bool:
-    """Return true if a parameter of this type is filled in with the host."""
+    """Return true if a parameter of this type receives the host."""
     return isinstance(hint, type) and issubclass(hint, TaskHost)
 
 

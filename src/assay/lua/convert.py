@@ -1,4 +1,4 @@
-"""Python types as descriptions of Lua values: checks, conversions and the names used in messages."""
+"""Conversion of Lua values by Python type annotations: checks, converters, and type names in messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from assay.lua.function import LuaFunction
 from assay.lua.values import Json, Name, Path, Seconds
 
 Converter = Callable[[Any, str], Any]
-"""Converts a plain value, or raises `BuiltinError`; the text says what is checked ("option 'timeout'")."""
+"""Converts a plain value. Raises BuiltinError, whose message names the value by the string ("option 'timeout'")."""
 
 MAX_SECONDS = 315_576_000_000
+"""Ten thousand years, the maximum of a protobuf duration."""
 
 
 def lua_type(value: Any) -> str:
-    """The Lua name of the type of a plain value."""
+    """Return the Lua type of a plain value."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -36,11 +37,12 @@ def lua_type(value: Any) -> str:
 
 
 def is_union(hint: Any) -> bool:
+    """Return true if a type is a union."""
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def without_none(hint: Any) -> tuple[Any, bool]:
-    """A type without its `None`, and whether it had one."""
+    """Return a type without `None`, and whether it contained `None`."""
     if not is_union(hint):
         return hint, False
     members = [member for member in typing.get_args(hint) if member is not type(None)]
@@ -49,7 +51,7 @@ def without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def kind_of(hint: Any) -> str:
-    """The word for a type in messages, in the reference and in `host/bind.lua`."""
+    """Return the name of a type in messages, in the reference and in `host/bind.lua`."""
     simple = {
         str: "string",
         bytes: "string",
@@ -118,7 +120,7 @@ def _bytes(value: Any, where: str) -> bytes:
 def _path(value: Any, where: str) -> bytes:
     path = _bytes(value, where)
     if b"\0" in path:
-        raise BuiltinError(f"bad {where} (a path without NUL expected)")
+        raise BuiltinError(f"bad {where} (paths must not contain NUL bytes)")
     return path
 
 
@@ -138,7 +140,7 @@ def _number(value: Any, where: str) -> float:
 
 def _seconds(value: Any, where: str) -> float:
     if not 0 <= _number(value, where) <= MAX_SECONDS:
-        raise BuiltinError(f"bad {where} (a number of seconds from 0 up expected, got {value:g})")
+        raise BuiltinError(f"bad {where} (non-negative number of seconds expected, got {value:g})")
     return float(value)
 
 
@@ -156,7 +158,7 @@ def _function(value: Any, where: str) -> LuaFunction:
 
 def _any(value: Any, where: str) -> Any:
     if isinstance(value, LuaFunction):
-        raise BuiltinError(f"bad {where} (a function cannot be serialized)")
+        raise BuiltinError(f"bad {where} (functions cannot be serialized)")
     if isinstance(value, dict):
         for key, item in value.items():
             _any(item, f"{where}, field '{key}'")
@@ -174,19 +176,19 @@ def _json(value: Any, where: str) -> Json:
 
 
 def _nested(where: str, key: object) -> str:
-    """Name a part: "option 'a'" and "b" give "option 'a.b'"."""
+    """Name a nested value: "option 'a'" and "b" give "option 'a.b'"."""
     return f"{where[:-1]}.{key}'" if where.endswith("'") else f"{where}.{key}"
 
 
-def _no_array(value: Any, takes_null: bool) -> str:
-    """Return what a value is that is not an array: of a table, what makes it none."""
+def _describe_non_array(value: Any, takes_null: bool) -> str:
+    """Describe a value that is not an array: its type, or why the table is not an array."""
     if not isinstance(value, dict):
         return lua_type(value)
     for key in value:
         if not (key.isascii() and key.isdigit() and key[0] != "0"):
             return f"a table with the key '{key}'"
     hole = next(index for index in range(1, len(value) + 1) if str(index) not in value)
-    return f"a table without an item {hole}" + ": json.null represents nil" * takes_null
+    return f"a table without item {hole}" + ": use json.null instead of nil" * takes_null
 
 
 def _list(item: Converter, *, takes_null: bool = False) -> Converter:
@@ -194,7 +196,7 @@ def _list(item: Converter, *, takes_null: bool = False) -> Converter:
         if value == {}:
             return []
         if not isinstance(value, list):
-            raise BuiltinError(f"bad {where} (array expected, got {_no_array(value, takes_null)})")
+            raise BuiltinError(f"bad {where} (array expected, got {_describe_non_array(value, takes_null)})")
         return [item(entry, _nested(where, index)) for index, entry in enumerate(value, 1)]
 
     return convert
@@ -239,7 +241,7 @@ def _union(members: tuple[Any, ...]) -> Converter:
 
 
 def options(cls: type) -> Converter:
-    """The converter of an option table: a dataclass whose fields are the options."""
+    """Return the converter of an option table: a dataclass whose fields are the options."""
     hints = typing.get_type_hints(cls)
     fields = {field.name: converter(hints[field.name]) for field in dataclasses.fields(cls)}
     required = [
@@ -250,7 +252,7 @@ def options(cls: type) -> Converter:
 
     def convert(value: Any, where: str) -> Any:
         if isinstance(value, list) and value:
-            raise BuiltinError(f"bad {where} (a table of named options expected, got an array)")
+            raise BuiltinError(f"bad {where} (table of named options expected, got an array)")
         if not isinstance(value, dict | list):
             raise _mismatch(where, "table", value)
         prefix = where.split("'")[1] + "." if where.startswith("option") else ""
@@ -269,7 +271,7 @@ def options(cls: type) -> Converter:
 
 
 def suggest(key: str, known: typing.Iterable[str]) -> str:
-    """Return what follows the name of something unknown: the one that was probably meant, or all that there are."""
+    """Return a hint that follows an unknown name in a message: the closest known name, or all known names."""
     import difflib
 
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
@@ -278,7 +280,7 @@ def suggest(key: str, known: typing.Iterable[str]) -> str:
 
 @functools.cache
 def converter(hint: Any) -> Converter:
-    """The converter for a type."""
+    """Return the converter for a type."""
     hint, optional = without_none(hint)
     inner = _converter(hint)
     if not optional:

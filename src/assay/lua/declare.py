@@ -1,4 +1,4 @@
-"""Declarations of builtins: a typed Python function with a docstring, and nothing else.
+"""Declarations of builtins as typed Python functions with docstrings.
 
     library = Library("base64", "Base64, binary safe.")
 
@@ -6,8 +6,9 @@
     def encode(data: bytes) -> str:
         ...
 
-From that come the Lua function, its argument errors, its page in the reference and its editor stub. An `async def`
-waits without stopping other coroutines. A parameter of type `Host` is filled in and not seen by Lua.
+The Lua function, its argument checks, its reference page and its editor annotations are derived from the declaration.
+An `async def` suspends only the calling Lua coroutine. A parameter of type `Host` receives the host and is not visible
+to Lua.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Function:
         owner: type | None = None,
         needs: Needs | None = None,
     ) -> None:
-        """`find` returns the Python function: of some it has to be imported first."""
+        """`find` returns the Python function; it may import a module to do so."""
         self.name = name
         self.title = title
         self._find = find
@@ -58,12 +59,12 @@ class Function:
         self.attribute = attribute
         self.owner = owner
         self.needs = NOTHING if needs is None and pure else needs
-        """What a policy has to grant for a call; None: it is not stated, and no policy lets the call through."""
+        """Rights that a call needs; None if undeclared, in which case every policy refuses the call."""
         self._signature: tuple[list[Parameter], bool, Any] | None = None
 
     @cached_property
     def python(self) -> Callable[..., Any]:
-        """The function itself."""
+        """The Python function."""
         return self._find()
 
     @cached_property
@@ -73,7 +74,7 @@ class Function:
 
     @cached_property
     def waits(self) -> bool:
-        """Return true if it suspends the calling coroutine."""
+        """True if a call suspends the calling coroutine."""
         return bool(self.python.__code__.co_flags & _CO_COROUTINE)
 
     def _resolve(self) -> tuple[list[Parameter], bool, Any]:
@@ -85,8 +86,8 @@ class Function:
             from assay.lua.arguments import Parameter, is_host
             from assay.lua.convert import without_none
 
-            known = None if self.types is None else vars(importlib.import_module(self.types))
-            hints = typing.get_type_hints(self.python, localns=known)
+            names_of_types = None if self.types is None else vars(importlib.import_module(self.types))
+            hints = typing.get_type_hints(self.python, localns=names_of_types)
             code = self.python.__code__
             names = list(code.co_varnames[: code.co_argcount])
             defaults = self.python.__defaults__ or ()
@@ -112,20 +113,21 @@ class Function:
 
     @cached_property
     def parameters(self) -> list[Parameter]:
-        """The parameters that Lua sees."""
+        """The parameters that are visible to Lua."""
         return self._resolve()[0]
 
     @cached_property
     def takes_host(self) -> bool:
+        """True if the first parameter receives the host."""
         return self._resolve()[1]
 
     @property
     def result(self) -> Any:
-        """The annotated result type."""
+        """The annotated return type."""
         return self._resolve()[2]
 
     def read(self, host: TaskHost, given: tuple[Any, ...]) -> list[Any]:
-        """Return the arguments of a call; `given` is what crossed. Raises BuiltinError for one that does not fit."""
+        """Convert the raw arguments of a call, `given`. Raises BuiltinError for an invalid one."""
         parameters = self.parameters
         attachments = given[len(parameters) :]
         arguments: list[Any] = [host] if self.takes_host else []
@@ -144,12 +146,12 @@ class Function:
 
 
 class Handle:
-    """A class whose objects Lua sees as handles: tables with methods and an id."""
+    """A class whose objects are handles in Lua: tables with methods and an id."""
 
     def __init__(self, name: str, find: Callable[[], type], needs: Needs | None) -> None:
-        """`find` returns the class, which is called `name` in messages; `needs`: what its methods need.
+        """`find` returns the class, `name` is its name in messages, `needs` are the rights that its methods need.
 
-        A class can state other needs of its methods as its `lua_needs`.
+        The attribute `lua_needs` of the class overrides `needs`.
         """
         self.name = name
         self._find = find
@@ -194,27 +196,27 @@ class Handle:
 
     @property
     def prefix(self) -> str:
-        """The beginning of the methods' titles."""
+        """Prefix of the methods' titles."""
         prefix: str = getattr(self.python, "lua_prefix", self.name.rpartition(".")[2].lower())
         return prefix
 
     @property
     def fields(self) -> Mapping[str, type]:
-        """Handles that the library's Lua file puts into each handle: their names and classes."""
+        """Handles that the library's Lua file stores in fields of each handle: name → class."""
         return getattr(self.python, "lua_fields", {})
 
     @property
     def is_bound(self) -> bool:
-        """Whether the library's Lua file makes the methods know their handle: they may be called without a colon."""
+        """True if the library's Lua file binds the methods to their handle, so that they work without a colon."""
         return getattr(self.python, "lua_bound", False)
 
     def method(self, name: str) -> Function | None:
-        """The method with this name."""
+        """Return the method with a name, or None."""
         return next((method for method in self.methods if method.name == name), None)
 
 
 class Library:
-    """The functions of one Lua global (or of one module for `require`)."""
+    """The functions of a Lua global, or of a module for `require`."""
 
     def __init__(
         self,
@@ -230,14 +232,14 @@ class Library:
         """Declare a library without functions.
 
         Args:
-            name: The global, or the module.
-            doc: Its description.
-            lua: The path of a Lua file that implements the functions declared `native`, and has the `constants`.
+            name: Name of the global or module.
+            doc: Description.
+            lua: Path of a Lua file that implements the functions declared `native` and defines the `constants`.
             constants: Name → description.
-            callbacks: The functions that a script gives, as types for editors: the title of a function, or the name of
-                an option table, with a dot and the name of the argument or option → "fun(input: any): any".
-            callback_tables: Dataclasses that `callbacks` mention and nothing else does, by module and name.
-            needs: What each function needs that states nothing else.
+            callbacks: Types of function arguments and options, for editors: `title.argument` or `table.option` →
+                "fun(input: any): any".
+            callback_tables: Dataclasses that are used only in `callbacks`, as "module:name".
+            needs: Default rights of the functions.
         """
         self.name = name
         self.doc = doc
@@ -262,9 +264,13 @@ class Library:
     ) -> Callable[[F], F]:
         """Declare a function.
 
-        `pure`: workflows may call it, with at most `workflow_bytes` of arguments, so that it cannot run for long there;
-        it needs no permission. `native`: the library's Lua file implements it. `needs`: what a policy has to grant.
-        `types`: the module that has the classes in its signature; it is imported when the function is first called.
+        Args:
+            pure: Workflows may call it; it needs no permission.
+            native: The library's Lua file implements it.
+            name: Name in Lua, by default that of the Python function.
+            types: Module with the classes of the signature; imported when the function is first called.
+            workflow_bytes: Maximum size of the arguments in a workflow, which bounds how long the call takes.
+            needs: Rights that a call needs.
         """
 
         def declare(python: F) -> F:
@@ -287,7 +293,7 @@ class Library:
         return declare
 
     def call(self, *, pure: bool = False, native: bool = False) -> Callable[[F], F]:
-        """Declare what a call of the library itself does."""
+        """Declare the function that a call of the library itself runs."""
 
         def declare(python: F) -> F:
             self.entry = Function(self.name, self.name, _constant(python), pure=pure, native=native, needs=self.needs)
@@ -296,19 +302,18 @@ class Library:
         return declare
 
     def handle(self, cls: C) -> C:
-        """Declare a class of handles: its `lua_name` is the name in messages; `@method` marks its methods.
+        """Declare a class of handles. `lua_name` is its name in messages; `@method` marks its methods.
 
-        Those of its base classes are its methods too, those of the class itself first. A `__call__` among them is what
-        a call of the handle itself does; `await_` is called `await` in Lua; those that begin with _ are for private Lua
-        code. A field of another handle has that one's prefix and a dot before its own; its `__call__` is called with a
-        colon, as if it were a method of the other. Its `lua_needs` is what its methods need; without one they need what
-        the functions of the library do.
+        Methods of base classes are included, after those of the class itself. `__call__` makes handles callable;
+        `await_` is called `await` in Lua; names that begin with _ are for private Lua code. The prefix of a handle that
+        is a field of another one is the other's prefix, a dot and its own; its `__call__` is called with a colon, as a
+        method of the other. `lua_needs` are the rights that its methods need, by default those of the library.
         """
         self.handles.append(Handle(cls.lua_name, _constant(cls), self.needs))  # type: ignore[attr-defined]
         return cls
 
     def lazy_handle(self, name: str, module: str) -> Handle:
-        """Declare the class of handles `name`: `module` has it by the last part of its name and is imported late."""
+        """Declare the class of handles `name`, whose last part is the class in `module`, imported on first use."""
 
         def find() -> type:
             import importlib
@@ -321,7 +326,7 @@ class Library:
         return handle
 
     def methods_of(self, handle: Handle, names: Iterable[str]) -> None:
-        """Declare functions that act as the methods of a handle: the library's Lua file chooses the object."""
+        """Declare methods of a handle as functions of the library, whose Lua file chooses the object."""
         for name in names:
             find = partial(_python_of, handle, name)
             self.functions.append(
@@ -329,7 +334,7 @@ class Library:
             )
 
     def owner(self, handle: Handle) -> Handle | None:
-        """The handle that has this one as a field."""
+        """Return the handle class that has this one as a field, or None."""
         if "." not in handle.prefix:
             return None
         return next((other for other in self.handles if handle.python in other.fields.values()), None)
@@ -340,25 +345,25 @@ def _constant(value: T) -> Callable[[], T]:
 
 
 def _python_of(handle: Handle, name: str) -> Callable[..., Any]:
-    found = handle.method(name)
-    assert found is not None, f"{handle.name} has no method {name}"
-    return found.python
+    function = handle.method(name)
+    assert function is not None, f"{handle.name} has no method {name}"
+    return function.python
 
 
 def method(python: F) -> F:
-    """Mark a method of a handle class for Lua."""
+    """Mark a method of a handle class as visible to Lua."""
     python._pure = False  # type: ignore[attr-defined]
     return python
 
 
 def reader(python: F) -> F:
-    """Mark a method that only reads, and may be called where nothing may happen."""
+    """Mark a read-only method, which may also be called in query handlers, validators and conditions."""
     python._pure = True  # type: ignore[attr-defined]
     return python
 
 
 def attribute(python: F) -> F:
-    """Mark a method that Lua sees as a field of the handle."""
+    """Mark a method that is a field of the handle in Lua."""
     python._attribute = True  # type: ignore[attr-defined]
     return reader(python)
 

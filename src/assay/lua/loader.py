@@ -1,4 +1,4 @@
-"""Where `require` looks for a module."""
+"""Search for the modules of `require`."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ _FILES = ("?.lua", "?/init.lua")
 
 
 class FindModule(Protocol):
-    """Finds a module for `require`; `path` is what `package.path` is at first."""
+    """Interface of a module finder."""
 
     @property
     def path(self) -> bytes:
-        """The templates."""
+        """Initial value of `package.path`."""
 
     def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
-        """Find a module: "source", its text and its file; "missing" and where it was looked for; or "e", a message.
+        """Find a module in the templates of `path`.
 
-        `built_in` says whether there is a built-in module of this name.
+        Returns "source", its source and its file; "missing" and the files that were tried; or "e" and a message.
+        `built_in`: there is a built-in module of this name.
         """
 
     def search(self, name: bytes, path: bytes) -> Outcome:
-        """Find the file that `package.searchpath` returns: "found" and its name; "missing" and what was tried."""
+        """Find a file for `package.searchpath`: returns "found" and the file, or "missing" and the files tried."""
 
 
 class Finder:
-    """A search for modules, as `package.path` has it: templates in which each `?` is the module's name as a path.
+    """Finds modules by `package.path`: templates in which `?` is replaced by the module's name as a path.
 
-    `path` is what it begins with: the script's `modules/` and its folder, $ASSAY_MODULES_PATH, ~/.assay/modules.
-    `assay.NAME` is also found as NAME, except in the script's own folder: a script gitlab.lua that requires
-    assay.gitlab does not mean itself. A built-in module takes precedence over that.
+    The initial `path` is the script's `modules/`, its folder, $ASSAY_MODULES_PATH and ~/.assay/modules. `assay.NAME` is
+    also found as NAME, unless a built-in module has the name; the script's own folder is excluded, so that a script
+    gitlab.lua can require assay.gitlab.
 
-    What `path` leads to is part of the program. Where a link leads out of its folders, and for all other templates,
-    `permissions` has to allow it.
+    Files below the folders of the initial `path` count as part of the program. Links that lead out of these folders,
+    and all other templates, are subject to `permissions`.
     """
 
     def __init__(self, script_folder: str, permissions: Permissions = EVERYTHING) -> None:
@@ -49,25 +50,22 @@ class Finder:
         self.path = os.fsencode(";".join(templates))
         self._roots = roots
         self._permissions = permissions
-        self._own = {os.fsencode(os.path.join(script_folder, file)) for file in _FILES}
+        self._script_templates = {os.fsencode(os.path.join(script_folder, file)) for file in _FILES}
 
     def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
-        """Find a "source" with its path, or say "missing" and where it was looked for.
-
-        `built_in` says whether there is a built-in module of this name. Raises DeniedError.
-        """
-        parts = name.split(".")
+        """Find a module, as `FindModule` describes. Raises DeniedError."""
+        segments = name.split(".")
         tried = []
-        if name and all(part and os.sep not in part for part in parts):
-            known = {*candidates(os.sep.join(parts).encode(), self.path)}
-            files = [*candidates(os.sep.join(parts).encode(), path)]
+        if name and all(segment and os.sep not in segment for segment in segments):
+            program_files = {*candidates(os.sep.join(segments).encode(), self.path)}
+            files = [*candidates(os.sep.join(segments).encode(), path)]
             if name.startswith(_PREFIX) and not built_in:
-                elsewhere = b";".join(template for template in path.split(b";") if template not in self._own)
-                files += candidates(os.sep.join(parts[1:]).encode(), elsewhere)
-                known.update(candidates(os.sep.join(parts[1:]).encode(), self.path))
+                templates = (template for template in path.split(b";") if template not in self._script_templates)
+                files += candidates(os.sep.join(segments[1:]).encode(), b";".join(templates))
+                program_files.update(candidates(os.sep.join(segments[1:]).encode(), self.path))
             for file in files:
                 try:
-                    with paths.open(self._admitted(file, known)) as opened:
+                    with paths.open(self._admitted(file, program_files)) as opened:
                         return b"source", opened.read(), file
                 except (FileNotFoundError, NotADirectoryError):
                     tried.append(os.fsdecode(file))
@@ -76,7 +74,7 @@ class Finder:
         return b"missing", *tried
 
     def search(self, name: bytes, path: bytes) -> Outcome:
-        """Find the first file that can be read, or say "missing" and what was tried. Raises DeniedError."""
+        """Find the first readable file, as `FindModule` describes. Raises DeniedError."""
         tried = []
         for file in candidates(name, path):
             real = self._permissions.path("read", file)
@@ -85,12 +83,12 @@ class Finder:
             tried.append(file)
         return b"missing", *tried
 
-    def _admitted(self, file: bytes, known: set[bytes]) -> bytes:
-        if file in known:
+    def _admitted(self, file: bytes, program_files: set[bytes]) -> bytes:
+        if file in program_files:
             return self._permissions.part_of(file, self._roots)
         return self._permissions.path("read", file)
 
 
 def candidates(name: bytes, path: bytes) -> Iterator[bytes]:
-    """The files that the templates of `path` make of a name."""
+    """Return the files that the templates of `path` give for a name."""
     return (template.replace(b"?", name) for template in path.split(b";") if template)

@@ -1,4 +1,4 @@
-"""The event loop: uvloop's where it exists."""
+"""The event loop: uvloop if it is installed, else asyncio's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make an event loop."""
+    """Create an event loop."""
     try:
         import uvloop
     except ImportError:
@@ -17,7 +17,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _fill_standard_streams() -> None:
-    """Open what is closed of the three: libuv aborts the process when one of its own descriptors takes the place."""
+    """Open closed standard streams: libuv aborts the process if one of its descriptors gets a number from 0 to 2."""
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
         if descriptor > 2:

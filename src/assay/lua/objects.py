@@ -1,4 +1,4 @@
-"""The Python objects behind the handles of a Lua state."""
+"""Python objects behind the handles of a Lua state."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class Objects:
-    """Objects by the ids that their handles have in Lua."""
+    """Objects by the ids of their handles."""
 
     __slots__ = ("_collected", "_last_id", "_lent", "by_id")
 
     def __init__(self, lent: Objects | None = None) -> None:
-        """`lent`: the objects of another state, which are here too. What Lua collects here stays there, and here."""
+        """`lent`: objects of another state to share. They are kept even if Lua collects their handles here."""
         self._lent = lent is not None
         self._last_id: int = 0 if lent is None else lent._last_id
         self.by_id: dict[int, Any] = {} if lent is None else dict(lent.by_id)
@@ -24,12 +24,12 @@ class Objects:
         return self._last_id
 
     def collected(self, identity: int) -> None:
-        """Note that Lua has collected a handle; it may be in the middle of a step."""
+        """Mark an object as collected. `release` drops it later, because Lua may be in the middle of a step."""
         if not self._lent:
             self._collected.append(identity)
 
     def release(self) -> None:
-        """Forget the objects whose handles Lua has collected."""
+        """Drop the objects whose handles Lua has collected."""
         while self._collected:
             item = self.by_id.pop(self._collected.pop())
             if hasattr(item, "release"):

@@ -1,4 +1,4 @@
-"""Outcomes of calls: a tag with plain values, of which Lua makes results or raises an error (see `host/bind.lua`)."""
+"""Outcomes of calls: a tag and plain values, which Lua turns into results or an error (see `host/bind.lua`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.lua.state import Outcome
 from assay.lua.values import Json, Record
 from assay.permissions import paths
 
-_PLAIN = {type(None), bool, float, bytes}  # what crosses as it is
+_PLAIN = {type(None), bool, float, bytes}  # passed to Lua unchanged
 
 
 class Results(tuple[Any, ...]):
@@ -25,9 +25,9 @@ def of_result(result: Any, objects: Objects) -> Outcome:
     if type(result) in _PLAIN:
         return b"v", result
     if isinstance(result, Record):
-        parts = result.parts()
-        if parts is not None:
-            return b"s", *parts
+        items = result.flatten()
+        if items is not None:
+            return b"s", *items
         result = result.plain()
     if isinstance(result, str):
         return b"v", result.encode("utf-8", "surrogateescape")
@@ -62,7 +62,7 @@ def of_error(title: str, error: Exception, objects: Objects) -> Outcome:
 
 
 def is_expected(error: Exception) -> bool:
-    """Return true if the message of an error says all that there is to say about it."""
+    """Return true if an error is described by its message, so that a Python traceback would not help."""
     return isinstance(error, AssayError | RecursionError) or (isinstance(error, OSError) and bool(error.strerror))
 
 

@@ -1,4 +1,4 @@
-"""What a declaration says, for people: a page of the reference. `annotations.py` says it to editors."""
+"""Reference pages of libraries, in Markdown. `annotations.py` generates annotations for editors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
 from assay.permissions.needs import flags
 
-_SHOWN = 3  # functions that an option is shown with
+_MAX_TITLES = 3  # functions named in the heading of an option
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 _TYPE_NAME = re.compile(r"\b(?:[a-z]+(?:\.[a-z]+)*\.)?[A-Z]\w+")
 _SECTION = re.compile(r"^(Args|Attributes):$", re.MULTILINE)
@@ -35,7 +35,7 @@ _WORDS = {
 
 
 class Doc:
-    """A docstring: its text, and what it says about each argument or field."""
+    """A parsed docstring: its text, and the descriptions of arguments or fields by name."""
 
     def __init__(self, docstring: str | None) -> None:
         clean = inspect.cleandoc(docstring or "")
@@ -46,14 +46,14 @@ class Doc:
 
 
 class Types:
-    """Names of types as Lua sees them; it remembers the tables that were named."""
+    """Names of types in Lua. Collects the tables that were named."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self.tables: dict[type, str] = {}
 
     def parameter(self, function: Function, parameter: Parameter) -> str:
-        """Name the type of an argument."""
+        """Return the name of the type of an argument."""
         hint = typing.get_args(parameter.hint)[0] if parameter.rest else parameter.hint
         return self.name(hint, self._callback(function.title, parameter.name))
 
@@ -61,7 +61,7 @@ class Types:
         return self._library.callbacks.get(f"{owner}.{name}", "function")
 
     def name(self, hint: Any, function: str = "function") -> str:
-        """Name a type in LuaLS's words; `function` is the type of a function in it."""
+        """Return the LuaLS name of a type; `function` is the name for function types in it."""
         if hint is LuaFunction:
             return function
         if hint in _WORDS:
@@ -99,7 +99,7 @@ class Types:
         return self.tables[cls]
 
     def fields(self, cls: type) -> Iterator[tuple[str, str, str, str]]:
-        """List the fields of a table: name (with "?" when it may be absent), type, default and description."""
+        """Yield the fields of a table: name (with "?" if optional), type, default and description."""
         described: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             described |= Doc(base.__doc__).items
@@ -115,7 +115,7 @@ class Types:
             yield field.name + "?" * optional, kind, shown, described.get(field.name, "")
 
     def result(self, function: Function) -> str:
-        """Name what a function returns; "" for nothing."""
+        """Return the name of the result type of a function; "" for no result."""
         hint = function.result
         if hint in (None, types.NoneType, typing.NoReturn):
             return ""
@@ -123,13 +123,13 @@ class Types:
         return name + "?" * (types.NoneType in typing.get_args(hint) and name != "any")
 
     def note_callbacks(self) -> None:
-        """Name the tables that only callbacks mention."""
+        """Collect the tables that only callbacks use."""
         for cls in map(pkgutil.resolve_name, self._library.callback_tables):
             self.name(cls)
 
 
 def _lua(value: Any) -> str:
-    """A default as Lua writes it; "" for one that is not worth showing."""
+    """Return a default as a Lua literal; "" for one that is not worth showing."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -143,12 +143,12 @@ def _lua(value: Any) -> str:
 
 
 def public(functions: list[Function]) -> list[Function]:
-    """The functions that scripts see."""
+    """Return the functions that are visible to scripts."""
     return [function for function in functions if not function.name.startswith("_") or function.name == "__call__"]
 
 
 def arguments(function: Function) -> list[Parameter]:
-    """The arguments between the parentheses."""
+    """Return the parameters of a function without `self`."""
     return [parameter for parameter in function.parameters if parameter.name != "self"]
 
 
@@ -158,13 +158,13 @@ def _defaults(function: Function) -> dict[str, str]:
 
 
 Groups = Sequence[tuple[str, Sequence[str]]]
-"""Headings, each with the names of the methods below it."""
+"""Headings, each with the names of its methods."""
 
 
 def page(library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[str, Groups] = _NONE) -> str:
-    """Write the page of a library, in Markdown.
+    """Return the reference page of a library.
 
-    `examples` has what is shown below a function, by its name; `groups` orders the methods of a handle, by its name.
+    `examples` maps titles of functions to Markdown that follows them; `groups` maps handles to groups of their methods.
     """
     names = Types(library)
     parts = [f"# {library.name}", Doc(library.doc).text]
@@ -190,7 +190,7 @@ def page(library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[
 
 
 def _with_links(text: str, library: Library, here: list[str]) -> str:
-    """Let the types in the tables, and those that functions return, lead to their sections."""
+    """Link the types in tables and the result types of functions to their sections."""
 
     def link(code: str) -> str:
         for name in _TYPE_NAME.findall(code):
@@ -218,7 +218,7 @@ def _anchor(heading: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One function: its name with its arguments, its docstring's text, and its part of the page with its tables."""
+    """A function or option: its title, description, and Markdown section with its tables."""
 
     title: str
     doc: str
@@ -226,7 +226,7 @@ class Entry:
 
 
 def entries(library: Library) -> Iterator[Entry]:
-    """The functions and methods of a library, one by one."""
+    """Yield the functions and methods of a library."""
     handles = [method for handle in library.handles for method in public(handle.methods)]
     for function in filter(None, [library.entry, *public(library.functions), *handles]):
         names = Types(library)
@@ -238,7 +238,7 @@ def entries(library: Library) -> Iterator[Entry]:
 
 
 def options(library: Library) -> Iterator[Entry]:
-    """The options that functions of a library take, one by one."""
+    """Yield the options of the functions of a library."""
     handles = [method for handle in library.handles for method in public(handle.methods)]
     users: dict[type, list[str]] = {}
     names = Types(library)
@@ -252,17 +252,17 @@ def options(library: Library) -> Iterator[Entry]:
         for field, kind, default, text in names.fields(cls):
             name = field.removesuffix("?")
             shown = f"{kind}`, `{default}` when left out" if default else f"{kind}`"
-            head = f"## `{name}` of {', '.join(titles[:_SHOWN])}{', …' * (len(titles) > _SHOWN)}"
+            head = f"## `{name}` of {', '.join(titles[:_MAX_TITLES])}{', …' * (len(titles) > _MAX_TITLES)}"
             yield Entry(name, text, f"{head}\n\n`{shown}: {text}\n")
 
 
 def all_tables(names: Types) -> Iterator[tuple[type, str]]:
-    """The tables that were named, sorted by name."""
+    """Yield the collected tables, sorted by name."""
     yield from sorted(names.tables.items(), key=lambda item: item[1])
 
 
 def handle_fields(handle: Handle) -> Iterator[tuple[str, str, str, str]]:
-    """The fields of a handle, as those of a table."""
+    """Yield the fields of a handle, in the form of `Types.fields`."""
     doc = Doc(handle.python.__doc__)
     for name, cls in handle.fields.items():
         yield name, cls.lua_name, "", doc.items.get(name, "")  # type: ignore[attr-defined]

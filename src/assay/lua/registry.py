@@ -1,8 +1,8 @@
-"""The declarations that this process has imported: each is described once, for every state that loads it."""
+"""Registry of the imported libraries and their descriptions for Lua, which all states of the process share."""
 
 from __future__ import annotations
 
-from _thread import allocate_lock  # `threading` would be imported by every script for this alone
+from _thread import allocate_lock  # importing `threading` for a lock alone would slow down every script
 from typing import TYPE_CHECKING, Any
 
 from assay.lua import values
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from assay.lua.declare import Function, Handle, Library
 
 functions: list[Function] = []
-"""Every declared function; Lua calls them by their index."""
+"""Described functions and methods; Lua calls them by index."""
 
 _functions: dict[str, Function] = {}
-"""The functions of libraries, each by the name of its library, a colon and its own."""
+"""Functions of libraries, as `library:function`."""
 
 _handles: dict[str, tuple[Library, Handle]] = {}
-"""The classes of handles by their names, each with its library."""
+"""Classes of handles by name, each with its library."""
 
 _classes: dict[str, tuple[Any, ...]] = {}
-"""The results of `describe_class`, by the name of the class."""
+"""Results of `describe_class` by class."""
 
 _descriptions: dict[str, bytes] = {}
 _described_methods: dict[str, tuple[Any, ...]] = {}
@@ -42,9 +42,10 @@ def describe(module: str) -> bytes:
 
 
 def describe_class(name: str) -> tuple[Any, ...]:
-    """Return what a class of handles has beside methods, for `host/bind.lua`.
+    """Describe a class of handles for `host/bind.lua`.
 
-    Whether a call of a handle does something, the class whose handles' fields its own are, the methods that are fields.
+    Returns whether its handles are callable, the class that has them as fields (or None), and the names of the methods
+    that are fields.
     """
     described = _classes.get(name)
     if described is None:
@@ -57,10 +58,10 @@ def describe_class(name: str) -> tuple[Any, ...]:
 
 
 def describe_method(name: str) -> tuple[Any, ...]:
-    """The declaration of the method `class:name`; empty when there is none.
+    """Describe the method `class:name`; returns an empty tuple if there is none.
 
-    Its index (None: it is native), its title, and the name, kind and optionality of each parameter. Methods are
-    described one by one because a workflow's state, of which there are many, uses few of them.
+    A description is the index (None for a native method), the title, and the name, kind and optionality of each
+    parameter. Methods are described one by one because a workflow uses few of them.
     """
     described = _described_methods.get(name)
     if described is None:
@@ -85,7 +86,7 @@ def _find(name: str) -> Function | None:
 
 
 def method_names(name: str) -> list[str]:
-    """The public methods of the handles of a class whose library was imported."""
+    """Return the public methods of a class of handles; empty if its library has not been imported."""
     if name not in _handles:
         return []
     return sorted(method.name for method in _handles[name][1].methods if not method.name.startswith("_"))
@@ -107,7 +108,7 @@ def _describe(library: Library) -> dict[str, Any]:
 
 
 def _declare_lazily(function: Function) -> dict[str, Any]:
-    """Name a function; `describe_method` describes the rest when it is first called."""
+    """Declare a function by name only; its first call gets the rest from `describe_method`."""
     return {"name": function.name, "title": function.title, "lazy": not function.native}
 
 

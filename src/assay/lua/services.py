@@ -1,4 +1,4 @@
-"""What outlives the main chunk of a script: services that it has started, resources that builtins keep open."""
+"""Services that a script starts, and resources that builtins keep open, beyond the end of its main chunk."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Any, Protocol
 
 
 class Service(Protocol):
-    """What keeps a script alive when its main chunk has ended: a worker.
+    """A service, such as a worker, that keeps the script alive after its main chunk.
 
-    Awaiting it waits for its end, on any event loop (it lives on a thread of its own); that never takes much longer
-    than its graceful timeout once a shutdown was requested.
+    Awaiting it, on any event loop, waits for its end: once a shutdown is requested, not much longer than its graceful
+    timeout.
     """
 
     def request_shutdown(self) -> None:
-        """Begin to end it; from any thread, more than once."""
+        """Begin to shut down. May be called from any thread, and repeatedly."""
 
     def __await__(self) -> Generator[Any, None, None]: ...
 
 
 class Resource(Protocol):
-    """What a builtin keeps open until the script ends."""
+    """A resource that a builtin keeps open until the script ends."""
 
     async def close(self) -> None:
-        """Close it."""
+        """Close the resource."""
 
 
 class Services:
-    """The services of a script. Used on the event loop's thread."""
+    """The services of a script. Not thread-safe: used on the thread of the event loop."""
 
     __slots__ = ("_background", "before_start", "on_add", "running")
 
     def __init__(self) -> None:
         self.running: list[Service] = []
-        """All of them; the list stays the same object."""
+        """All services. This list object is never replaced."""
         self._background: list[Service] = []
         self.before_start: Callable[[Service], None] | None = None
-        """Called with a service that is about to start."""
+        """Called before a service starts."""
         self.on_add: Callable[[], None] | None = None
-        """Called when a service is added."""
+        """Called after a service was added."""
 
     def add(self, service: Service, *, keeps_alive: bool = True) -> None:
-        """Keep the script alive until `service` ends. One that does not keep it alive is only asked to shut down."""
+        """Add a service. Unless `keeps_alive` is false, the script does not end before the service."""
         self.running.append(service)
         if not keeps_alive:
             self._background.append(service)
@@ -49,7 +49,7 @@ class Services:
             self.on_add()
 
     def remove(self, service: Service) -> None:
-        """Forget a service that has ended."""
+        """Remove a service that has ended."""
         for services in (self.running, self._background):
             if service in services:
                 services.remove(service)

@@ -1,4 +1,4 @@
-"""What a process shares with the others that run the same script, when there are several."""
+"""Interface to the other processes that run the same script (`assay run --processes`)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 Check = Callable[[], Awaitable[list[str]]]
-"""Returns what is wrong; an empty list if nothing is."""
+"""A health check: returns a list of problems."""
 
 
 class Sharing(Protocol):
-    """The addresses that a script names, when several processes run it."""
+    """Addresses that several processes of one script share."""
 
     number: int
-    """The number of this process among them, from 1."""
+    """Number of this process, from 1."""
 
     def announce_health(self, address: str, checks: Mapping[str, Check]) -> None:
-        """Have the checks of this process answered at `address`, together with those of the others.
+        """Serve the health checks of this process at `address`, combined with those of the other processes.
 
-        `checks` has the check of each path. It is called on any thread, and so are the checks, each on a loop of its
-        own.
+        `checks` maps paths to checks. May be called from any thread. Checks run on any thread, each on its own event
+        loop.
         """
 
     def metrics_address(self, address: str) -> str:
-        """Return the address at which this process serves the metrics that are to be found at `address`."""
+        """Return the address at which this process serves its metrics, which are collected at `address`."""
 
     async def reserve(self, host: str | None, port: int) -> None:
-        """Raise OSError unless `port` is free for these processes, which then all listen there."""
+        """Reserve a port on which all processes listen. Raises OSError if it is in use."""

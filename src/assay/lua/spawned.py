@@ -1,4 +1,4 @@
-"""Tasks that Lua code spawned."""
+"""Tasks that scripts spawn with `async.spawn`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def cancelled() -> ErrorObject:
-    """The error of a cancellation: a new one each time, because one that is raised keeps the frames that it passes."""
+    """Return a new cancellation error. An instance is not reused, because a raised exception keeps its frames alive."""
     return ErrorObject("cancelled", kind="cancelled")
 
 
 class TaskOutcome(int):
-    """The id of an ended task: a builtin returns its results as an array, or raises its error."""
+    """Id of an ended task. A builtin that returns it returns the task's results as an array, or raises its error."""
 
 
 class TaskResults(int):
-    """The id of an ended task: a builtin returns its results as they are, or raises its error."""
+    """Id of an ended task. A builtin that returns it returns the task's results, or raises its error."""
 
 
 class SpawnedTasks:
-    """The tasks of a state that Lua code has spawned."""
+    """The spawned tasks of a state."""
 
     __slots__ = ("_host", "_new", "failed", "running")
 
@@ -33,19 +33,19 @@ class SpawnedTasks:
         self._host = host
         self._new: list[SpawnedTask] = []
         self.running: set[SpawnedTask] = set()
-        """Those that have not ended, also those that have not begun."""
+        """Tasks that have not ended, including those that have not begun."""
         self.failed: set[SpawnedTask] = set()
-        """Those that ended with an error which can still be awaited."""
+        """Tasks that ended with an error and can still be awaited."""
 
     def add(self, task: int) -> SpawnedTask:
-        """Take over a task that Lua code made; it begins when whoever made it waits."""
+        """Adopt a task that Lua code created; it begins once the task that created it waits."""
         spawned = SpawnedTask(self._host, self, task)
         self.running.add(spawned)
         self._new.append(spawned)
         return spawned
 
     def launch(self) -> bool:
-        """Start driving the new ones; returns whether there were any."""
+        """Start driving new tasks; returns whether there were any."""
         launched = self._new
         self._new = []
         for spawned in launched:
@@ -53,7 +53,7 @@ class SpawnedTasks:
         return bool(launched)
 
     async def close(self) -> None:
-        """End them: what each waits for raises an error. Errors that were never awaited are reported."""
+        """Cancel the running tasks and wait for their end."""
         import asyncio
 
         running = [task.driver for task in self.running if task.driver is not None]
@@ -70,16 +70,16 @@ class SpawnedTasks:
 
 
 class SpawnedTask:
-    """A spawned task; Lua keeps its outcome until it is awaited or cannot be awaited any more.
+    """A spawned task. Lua keeps its outcome until it is awaited or its handle is collected.
 
-    Who awaits one that has ended well need not ask here: Lua has all there is (see `builtins/async.lua`).
+    Awaiting a task that has completed without an error does not involve Python (see `builtins/async.lua`).
     """
 
     def __init__(self, host: TaskHost, tasks: SpawnedTasks, identity: int) -> None:
         self.host = host
         self.id = identity
         self.driver: asyncio.Task[None] | None = None
-        """Drives the task, once it has begun."""
+        """The asyncio task that drives it, once it has begun."""
         self._tasks = tasks
         self._cancelled = False
         self._started = False
@@ -88,7 +88,7 @@ class SpawnedTask:
         self._error: LuaError | None = None
 
     def launch(self) -> None:
-        """Begin to drive the task; on the event loop."""
+        """Start driving the task on the running event loop."""
         import asyncio
 
         self.driver = asyncio.ensure_future(self._drive())
@@ -115,7 +115,7 @@ class SpawnedTask:
             self._tasks.failed.add(self)
 
     async def outcome(self) -> TaskOutcome:
-        """Wait for the end; the outcome goes from Lua to Lua, once only."""
+        """Wait for the end; returns the outcome, which can be taken only once. Raises the cancellation error."""
         import asyncio
 
         self._awaited = True
@@ -131,34 +131,34 @@ class SpawnedTask:
         return TaskOutcome(self.id)
 
     def cancel(self) -> None:
-        """What the task waits for raises an error; a task that has not begun never begins."""
+        """Cancel the task: its current wait raises an error. A task that has not begun never begins."""
         self._cancelled = True
         if self.driver is not None:
             self.driver.cancel()
 
     def release(self) -> None:
-        """Lua can await it no more."""
+        """Note that Lua can no longer await the task."""
         self._released = True
         if self.driver is not None and self.driver.done():
             self._settle()
 
     def _settle(self) -> None:
-        """Forget an outcome that is never awaited."""
+        """Discard an outcome that will never be awaited."""
         self._tasks.failed.discard(self)
         self.host.discard(self.id, has_begun=self._started)
         self.report_error()
 
     def report_error(self) -> None:
-        """Report an error that was never awaited."""
+        """Report the task's error, if it was never awaited."""
         if self._error is not None and not self._awaited:
             report("async: a spawned task failed and was never awaited", self._error.report, self._error.traceback)
 
 
-def report(what: str, message: str, traceback: Any) -> None:
-    """Report an error that no Lua code can catch, on stderr."""
+def report(prefix: str, message: str, traceback: Any) -> None:
+    """Report an error that no Lua code can catch on stderr."""
     from assay import log_lines
     from assay.events import SPAWNED_TASK_FAILED
 
-    line = f"{what}: {message}"
+    line = f"{prefix}: {message}"
     fields = {"traceback": traceback} if isinstance(traceback, str) and traceback else None
     log_lines.notice(SPAWNED_TASK_FAILED, line, f"{line}\n{traceback}" if traceback else line, fields)

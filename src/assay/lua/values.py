@@ -1,7 +1,7 @@
-"""Values on their way between Lua and Python, as wire text (see `host/wire.lua`).
+"""Serialization of values between Lua and Python as wire text (see `host/wire.lua`).
 
-Lua strings become `str` when they are UTF-8 and `bytes` when not; tables become `dict` or `list`, with
-`json.null` as `None`; integers and floats stay what they are.
+Lua strings become `str` if they are valid UTF-8, else `bytes`; tables become `dict` or `list`, and `json.null` becomes
+`None`; integers and floats keep their type.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, NewType
 from assay.errors import WireError
 
 Value = Any
-"""Any value that both sides know: None, bool, int, float, str, bytes, list, dict."""
+"""A plain value: None, bool, int, float, str, bytes, list or dict."""
 
 Name = NewType("Name", str)
-"""An option that names something: a string that is not empty, and never a number that would become one."""
+"""Type of an option that is a name: a non-empty string. Numbers are not converted."""
 
 Seconds = NewType("Seconds", float)
-"""An option that is a length of time: 0 or more, and not more than the ten thousand years that Temporal knows."""
+"""Type of an option that is a duration in seconds: from 0 to ten thousand years, Temporal's maximum."""
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
@@ -29,25 +29,25 @@ MAX_ATTACHMENTS = 100  # lupa's cost per argument grows with their number
 
 
 class Path(bytes):
-    """A path in the file system: any bytes but NUL."""
+    """A file system path: bytes without NUL."""
 
 
 class Json(bytes):
-    """JSON text that crosses as it is: one side wrote it, the other side reads it.
+    """JSON that crosses the boundary unparsed.
 
-    A string that is no UTF-8 text, which JSON has no word for, crosses as "=" and its bytes when it is the whole value.
+    A value that is a single string of invalid UTF-8, which JSON cannot represent, is "=" and its bytes.
     """
 
     @property
     def raw(self) -> bytes | None:
-        """The bytes when the value is a string that is not valid UTF-8."""
+        """The bytes of a string that is not valid UTF-8; None for other values."""
         return bytes(self[1:]) if self[:1] == b"=" else None
 
     @classmethod
     def of(cls, value: Value) -> Json:
-        """The text of a value, with its keys in order.
+        """Serialize a value with sorted keys.
 
-        Raises TypeError, ValueError or RecursionError when not JSON-serializable.
+        Raises TypeError, ValueError or RecursionError if it is not JSON-serializable.
         """
         import orjson
 
@@ -57,7 +57,7 @@ class Json(bytes):
             text = b"null"
         if b"null" not in text:
             return cls(text)
-        # It may be a float that is not finite, or nesting that is too deep for orjson.
+        # orjson writes non-finite floats as null and limits nesting; `json` raises or handles these.
         import json
 
         written = json.dumps(
@@ -67,13 +67,13 @@ class Json(bytes):
 
 
 def _refuse(item: Any) -> Any:
-    raise TypeError("bytes that are not UTF-8" if isinstance(item, bytes) else "a function")
+    raise TypeError("invalid UTF-8" if isinstance(item, bytes) else "a function")
 
 
 class Record:
-    """A table of strings, numbers and booleans, and of tables of strings, that crosses faster than others of its size.
+    """A flat table of strings, numbers and booleans, and of tables of strings, with a faster path to Lua.
 
-    Its texts are bytes, as Lua has them.
+    Strings are bytes.
     """
 
     __slots__ = ("fields", "tables")
@@ -82,31 +82,34 @@ class Record:
         self.fields = fields
         self.tables = tables
 
-    def parts(self) -> list[Any] | None:
-        """Return what Lua puts together again; None when it is too large for that."""
-        parts: list[Any] = [len(self.fields), *chain.from_iterable(self.fields.items())]
+    def flatten(self) -> list[Any] | None:
+        """Return the record as arguments for Lua, in the form that `fields` reads; None if there are too many."""
+        items: list[Any] = [len(self.fields), *chain.from_iterable(self.fields.items())]
         for name, table in self.tables.items():
-            parts += name, len(table), *chain.from_iterable(table.items())
-        return parts if len(parts) < 2 * MAX_ATTACHMENTS else None
+            items += name, len(table), *chain.from_iterable(table.items())
+        return items if len(items) < 2 * MAX_ATTACHMENTS else None
 
     def plain(self) -> dict[str, Any]:
-        """The same as a dictionary."""
+        """Return the record as a dictionary."""
         table = {name.decode(): _plain(value) for name, value in self.fields.items()}
         for name, inner in self.tables.items():
             table[name.decode()] = {key.decode("utf-8", "replace"): text_or_bytes(text) for key, text in inner.items()}
         return table
 
 
-def fields(parts: Sequence[Any]) -> dict[str, Any]:
-    """The table that came as a count, so many keys and values, and then each inner table as its name and the same."""
+def fields(items: Sequence[Any]) -> dict[str, Any]:
+    """Return the table of a flattened record.
+
+    That is the number of its fields, their keys and values, and for each inner table its name and the same.
+    """
     table: dict[str, Any] = {}
-    stop = 1 + 2 * parts[0]
+    stop = 1 + 2 * items[0]
     for position in range(1, stop, 2):
-        table[_plain(parts[position])] = _plain(parts[position + 1])
-    while stop < len(parts):
-        name, first = _plain(parts[stop]), stop + 2
-        stop = first + 2 * parts[stop + 1]
-        table[name] = {_plain(parts[at]): _plain(parts[at + 1]) for at in range(first, stop, 2)}
+        table[_plain(items[position])] = _plain(items[position + 1])
+    while stop < len(items):
+        name, first = _plain(items[stop]), stop + 2
+        stop = first + 2 * items[stop + 1]
+        table[name] = {_plain(items[at]): _plain(items[at + 1]) for at in range(first, stop, 2)}
     return table
 
 
@@ -115,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 
 def text_or_bytes(raw: bytes) -> str | bytes:
-    """The text of a Lua string, or its bytes if it is not valid UTF-8."""
+    """Decode a Lua string; returns the bytes if it is not valid UTF-8."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -123,7 +126,7 @@ def text_or_bytes(raw: bytes) -> str | bytes:
 
 
 def decode(text: bytes, attachments: Sequence[bytes], function: Callable[[int], Any] | None = None) -> Value:
-    """Read wire text; `function` makes the object for a Lua function's id."""
+    """Parse wire text with its attachments; `function` creates the object for a Lua function's id."""
     import orjson
 
     value = orjson.loads(text)
@@ -152,7 +155,7 @@ def decode(text: bytes, attachments: Sequence[bytes], function: Callable[[int], 
 
 
 def encode(value: Value) -> tuple[bytes, list[bytes]]:
-    """Write wire text and its side strings. Dataclasses become tables of their fields."""
+    """Serialize a value; returns the wire text and its attachments. Dataclasses become tables. Raises WireError."""
     import orjson
 
     attachments: list[bytes] = []
@@ -168,7 +171,7 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
     options = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
     try:
         text = orjson.dumps(value, default, options)
-        # orjson writes a float that is not finite as null.
+        # orjson writes non-finite floats as null.
         if text.count(b'"\\u0000') != len(attachments) or b"null" in text:
             attachments.clear()
             text = orjson.dumps(_protect(value), default, options)
@@ -180,7 +183,7 @@ def encode(value: Value) -> tuple[bytes, list[bytes]]:
 
 
 def _protect(value: Any) -> Any:
-    """Turn the strings that would read as a wire form into bytes, and floats that are not finite into wire forms."""
+    """Convert strings that look like wire forms into bytes, and non-finite floats into wire forms."""
     import dataclasses
 
     if isinstance(value, str) and value.startswith("\0"):

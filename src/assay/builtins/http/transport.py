@@ -80,7 +80,7 @@ def tls(verify: bool | None, ca_cert: str | None, permissions: Permissions) -> s
     except OSError as error:
         raise BuiltinError(f"bad option 'ca_cert' ({path}: {error.strerror})") from None
     except ValueError:
-        raise BuiltinError("bad option 'ca_cert' (a path without NUL expected)") from None
+        raise BuiltinError("bad option 'ca_cert' (paths must not contain NUL bytes)") from None
     return _tls_context(certificates)
 
 
