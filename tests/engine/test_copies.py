@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.temporal.workflow.sandbox import copying
-from assay.temporal.workflow.sandbox.copies import MAX_COPIES, Copies, Copy
+from assay.temporal.workflow.sandbox.copy_cache import MAX_COPIES, Copy, CopyCache
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from engine import jobs
 from engine.driver import Drive, Driver
@@ -103,9 +103,9 @@ def test_only_the_latest_copies_are_kept() -> None:
         def close_state(self) -> None:
             self.is_closed = True
 
-    copies, hosts = Copies(), [Closed() for _ in range(MAX_COPIES + 1)]
+    cache, hosts = CopyCache(), [Closed() for _ in range(MAX_COPIES + 1)]
     for host in hosts:
-        copies.give(host, Copy(host, (1, 0.0), {}))
+        cache.put(host, Copy(host, (1, 0.0), {}))
     assert [host.is_closed for host in hosts] == [True] + [False] * MAX_COPIES
-    copies.drop(hosts[1])
+    cache.drop(hosts[1])
     assert hosts[1].is_closed

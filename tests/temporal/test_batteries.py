@@ -93,8 +93,8 @@ def test_what_could_take_long_is_bounded(lua: Script, name: str) -> None:
         name,
     )
     assert value == [
-        "regex.find_all: 16390 bytes are too much inside a workflow (at most 16384): use an activity",
-        "toml.parse: 200005 bytes are too much inside a workflow (at most 8192): use an activity",
-        "markdown.to_html: 200000 bytes are too much inside a workflow (at most 8192): use an activity",
-        "yaml.parse: 400000 bytes are too much inside a workflow (at most 131072): use an activity",
+        "regex.find_all: 16390 bytes are too large for a workflow (at most 16384): use an activity",
+        "toml.parse: 200005 bytes are too large for a workflow (at most 8192): use an activity",
+        "markdown.to_html: 200000 bytes are too large for a workflow (at most 8192): use an activity",
+        "yaml.parse: 400000 bytes are too large for a workflow (at most 131072): use an activity",
     ]

@@ -7,7 +7,7 @@ import pytest
 from assay.temporal.workflow.sandbox import output
 from temporal_script import Script
 
-NOTICE = "a workflow run logs more than 1000 lines or 1 MiB in one second: the rest of this second is dropped"
+NOTICE = "a workflow run logs more than 1000 lines or 1 MiB per second: dropping its output for the rest of this second"
 
 
 def test_a_run_that_logs_in_a_loop_is_cut(lua: Script, name: str) -> None:

@@ -10,7 +10,7 @@ from temporalio.common import VersioningBehavior
 
 from assay.temporal.data import payloads
 from assay.temporal.telemetry.reporter import Reporter
-from assay.temporal.workflow.sandbox.copies import Copies
+from assay.temporal.workflow.sandbox.copy_cache import CopyCache
 from assay.temporal.workflow.sandbox.host import HASH_SEED
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 
@@ -59,7 +59,7 @@ class Settings:
         hides_failures: Whether the codec encrypts messages and stack traces of failures, too.
         no_eager_activities: Whether to disable eager activity execution.
         spans: Creates the tracing spans of runs; None without tracing.
-        copies: Cached copies of runs, for queries and validators.
+        copy_cache: Cached copies of runs, for queries and validators.
         meter: Returns the metric meter of a workflow type; None without metrics.
         reporter: Reports the events of runs.
         hash_seed: Seed of Lua's hash tables. The behaviour of a run must not depend on it.
@@ -76,7 +76,7 @@ class Settings:
     hides_failures: bool = False
     no_eager_activities: bool = False
     spans: Spans | None = None
-    copies: Copies = field(default_factory=Copies)
+    copy_cache: CopyCache = field(default_factory=CopyCache)
     meter: Callable[[str], MetricMeter] | None = None
     reporter: Reporter = field(default_factory=Reporter)
     hash_seed: int = HASH_SEED

@@ -26,14 +26,14 @@ class Condition:
         host = self._run.host
         state = host.progress, self._run.now
         if state != self._evaluated_at:
-            host.workflow_policy.reading = True
+            host.workflow_policy.is_reading = True
             try:
                 self._value = host.run_now(self._function, []) == b"true"
             except LuaError as error:
                 self.error = error
                 self._value = True
             finally:
-                host.workflow_policy.reading = False
+                host.workflow_policy.is_reading = False
             host.progress, _ = self._evaluated_at = state  # evaluating it is not progress
         return self._value
 

@@ -57,8 +57,8 @@ from assay.temporal.workflow.run.scopes import Scope
 from assay.temporal.workflow.run.start import ActivationInfo, Start, read_arguments
 from assay.temporal.workflow.sandbox import copying
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError, is_cancellation, origin_of
-from assay.temporal.workflow.sandbox.held import Held
 from assay.temporal.workflow.sandbox.host import WorkflowHost
+from assay.temporal.workflow.sandbox.python_memory import PythonMemory
 from assay.temporal.workflow.sandbox.randomness import RandomStreams
 from assay.temporal.workflow.settings import Definition, Settings
 
@@ -149,13 +149,13 @@ class Run:
             settings.libraries,
             settings.limits,
             self,
-            copies=settings.copies,
+            copy_cache=settings.copy_cache,
             more_parts=settings.parts,
             hash_seed=settings.hash_seed,
             prints_in_replay=settings.prints_in_replay,
         )
-        self._held = Held(self._owned, (Run, WorkflowHost, Settings, Definition, Start, Function))
-        self.host.count(self._held)
+        self._python_memory = PythonMemory(self._owned, (Run, WorkflowHost, Settings, Definition, Start, Function))
+        self.host.count_memory(self._python_memory)
 
     # The activation -----------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class Run:
         self.outbound.begin(completion.successful.commands, act.history_length)
         self.activation = ActivationInfo(act)
         self.host.limits.begin_activation()
-        self._held.add(act.ByteSize())
+        self._python_memory.add(act.ByteSize())
         was_over = self.is_over
         try:
             self._process(act.jobs, completion)

@@ -1,32 +1,32 @@
--- The begin of a run: loaded once, and gone when the run has begun.
+-- Starts a run. The part is loaded for the start and freed afterwards.
 local host = ...
 
-local function decoded(number, text, ...)
+local function decode_all(number, text, ...)
   if not text then
     return
   end
   local value, problem = host.decode_value(text)
-  if problem and host.is_limit(problem) then -- there was no room for it, or no time
+  if problem and host.is_limit(problem) then -- out of memory or CPU time
     error(problem, 0)
-  elseif problem then -- what only Lua cannot read, such as nesting that is too deep
+  elseif problem then -- valid JSON that Lua cannot decode, such as too deep nesting
     local message = "cannot read the workflow's input: argument " .. number .. ": " .. problem
     error({ type = "BadInput", message = message, non_retryable = true }, 0)
   elseif value == host.null then
     value = nil
   end
-  return value, decoded(number + 1, ...)
+  return value, decode_all(number + 1, ...)
 end
 
 local function run(fn, context, ...)
-  return fn(host.handle("Context", context), decoded(1, ...))
+  return fn(host.handle("Context", context), decode_all(1, ...))
 end
 
--- Make the task of the workflow function in a snapshot; its arguments come as JSON texts.
+-- Creates the task of the workflow function in a snapshot. Its arguments are JSON strings.
 function host.begin(snapshot, context, ...)
   local fn = host.restore(snapshot)
-  -- What was used once is found again when it is needed again.
+  -- Free what the start has used. Lazy loading finds it again if it is needed again.
   host.begin, host.restore, host.replace, host.lazy = nil, nil, nil, nil
   local task = host.spawn("json", run, fn, context, ...)
-  collectgarbage() -- what building the state has left behind: there are many
+  collectgarbage() -- garbage from building the state, which would add up over many cached runs
   return task
 end

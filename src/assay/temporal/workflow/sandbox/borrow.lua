@@ -1,5 +1,5 @@
--- In the copy of a run in which readers run: what is in the run's tables is fetched when it is first looked at
--- (`lend.lua`). Until then a table is empty and has the metatable of libraries that are not loaded.
+-- In the copy of a run: fetches the contents of the run's tables on first access (see `lend.lua` for the messages).
+-- Until then a table is empty and has the metatable `host.LAZY`, like libraries that are not loaded.
 local host = ...
 
 local unpack_from, sub = string.unpack, string.sub
@@ -10,40 +10,41 @@ local unpack = table.unpack
 
 local G, LAZY = host.globals, host.LAZY
 
-local MAX_FIELDS = 32 -- of one table that are fetched one by one
-local MAX_MORE = 4096 -- tables that come along with one
+local MAX_FIELDS = 32 -- fields of a table that are fetched one by one before all of it is
+local MAX_MORE = 4096 -- tables that one message may contain in addition to the requested one
 
 local objects = {} -- number -> object
-local numbers = {} -- table that is still to be filled -> number
-local owners = {} -- cell -> {function, upvalue index} that has it
-local fields = {} -- table that is still to be filled -> fields of it that are known: key -> value, or ABSENT
-local counts = {} -- the same -> how many
-local lengths = {} -- the same -> its length
-local more = 1 -- tables that come along with the next one
+local numbers = {} -- unfilled table -> number
+local owners = {} -- cell -> { function, upvalue index } of its first use
+local fields = {} -- unfilled table -> its fetched fields: key -> value or ABSENT
+local counts = {} -- unfilled table -> number of its fetched fields
+local lengths = {} -- unfilled table -> its length
+local more = 1 -- tables that the next message may contain in addition to the requested one
 
 local ABSENT = {}
 
-local text -- the message that is read
+local message -- the message being read
 
 local function object(number)
-  local found = objects[number]
-  if found == nil then
-    found = setmetatable({}, LAZY)
-    objects[number], numbers[found] = found, number
+  local existing = objects[number]
+  if existing ~= nil then
+    return existing
   end
-  return found
+  local t = setmetatable({}, LAZY)
+  objects[number], numbers[t] = t, number
+  return t
 end
 
 local function read(at)
-  local tag = sub(text, at, at)
+  local tag = sub(message, at, at)
   if tag == "R" then
-    return object((unpack_from("<I4", text, at + 1))), at + 5
+    return object((unpack_from("<I4", message, at + 1))), at + 5
   elseif tag == "S" then
-    return unpack_from("<s4", text, at + 1)
+    return unpack_from("<s4", message, at + 1)
   elseif tag == "I" then
-    return unpack_from("<i8", text, at + 1)
+    return unpack_from("<i8", message, at + 1)
   elseif tag == "D" then
-    return unpack_from("<d", text, at + 1)
+    return unpack_from("<d", message, at + 1)
   elseif tag == "G" then
     return G, at + 1
   elseif tag == "N" then
@@ -52,10 +53,10 @@ local function read(at)
   return tag == "T", at + 1
 end
 
--- Put the entries that a message has at `at` into `target`, and into a table of their own.
+-- Reads entries at `at` into `target`. Returns the position after them, and a table with just these entries.
 local function read_pairs(target, at)
   local count
-  count, at = unpack_from("<I4", text, at)
+  count, at = unpack_from("<I4", message, at)
   local contents = {}
   for _ = 1, count do
     local key, value
@@ -71,7 +72,7 @@ local function is_unfilled(t)
   return numbers[t] ~= nil
 end
 
-local function settle(t)
+local function mark_filled(t)
   numbers[t] = nil
   if fields[t] or lengths[t] then
     fields[t], counts[t], lengths[t] = nil, nil, nil
@@ -82,10 +83,10 @@ end
 local function read_function(number, at)
   local fn = objects[number]
   local count
-  count, at = unpack_from("<I4", text, at)
+  count, at = unpack_from("<I4", message, at)
   for i = 1, count do
-    local cell = unpack_from("<I4", text, at)
-    local is_new = sub(text, at + 4, at + 4) == "+"
+    local cell = unpack_from("<I4", message, at)
+    local is_new = sub(message, at + 4, at + 4) == "+"
     at = at + 5
     if is_new then
       local value
@@ -100,39 +101,39 @@ local function read_function(number, at)
   return at
 end
 
--- Read the records of a message; returns where its values begin.
+-- Reads the records of a message; returns the position of the values after them.
 local function read_records()
   local at = 1
   local metatables, errors = {}, {}
   while true do
-    local kind = sub(text, at, at)
+    local kind = sub(message, at, at)
     if kind == "." then
       break
     end
-    local number = unpack_from("<I4", text, at + 1)
+    local number = unpack_from("<I4", message, at + 1)
     at = at + 5
     if kind == "f" then
       local code
-      code, at = unpack_from("<s4", text, at)
+      code, at = unpack_from("<s4", message, at)
       objects[number] = assert(load(code, "=?", "b", G))
     elseif kind == "b" then
       local name
-      name, at = unpack_from("<s4", text, at)
+      name, at = unpack_from("<s4", message, at)
       objects[number] = host.builtin(name) or host.stub(name, "a builtin")
     elseif kind == "h" then
       local class, id
-      class, id, at = unpack_from("<s4I4", text, at)
+      class, id, at = unpack_from("<s4I4", message, at)
       objects[number] = host.handle(class, id)
     elseif kind == "x" then
-      local path, what
-      path, what, at = unpack_from("<s4s4", text, at)
-      objects[number] = host.stub(path, what)
+      local path, kind_name
+      path, kind_name, at = unpack_from("<s4s4", message, at)
+      objects[number] = host.stub(path, kind_name)
     elseif kind == "u" then
       at = read_function(number, at)
     else
       local t = object(number)
       if is_unfilled(t) then
-        settle(t)
+        mark_filled(t)
       end
       local contents
       at, contents = read_pairs(t, at)
@@ -144,7 +145,7 @@ local function read_records()
       end
     end
   end
-  for i = 1, #errors do -- now that their causes are there
+  for i = 1, #errors do -- after all records, because errors refer to their causes
     host.make_error(errors[i])
     host.remember_metatable(errors[i])
   end
@@ -164,9 +165,9 @@ local function ask(...)
   return answer
 end
 
--- Read what the run says of the table `t`, or of its field `key`; returns where the value is.
+-- Fetches the table `t`, or its field `key`; returns the position of the value in the message.
 local function fetch(t, ...)
-  text = ask("borrow", numbers[t], more, ...)
+  message = ask("borrow", numbers[t], more, ...)
   local at = read_records()
   if not is_unfilled(t) then
     more = more < MAX_MORE and more * 2 or MAX_MORE
@@ -177,12 +178,12 @@ end
 
 local function fill(t)
   fetch(t)
-  text = nil
+  message = nil
 end
 
 local borrower = {}
 
--- Fill a table; false when it is none of the run's.
+-- Fills a table; returns false if it is not an unfilled table of the run.
 function borrower.fill(t)
   if not is_unfilled(t) then
     return false
@@ -191,7 +192,7 @@ function borrower.fill(t)
   return true
 end
 
--- The value of a field of the run's table `t`, after true; false when it is none, or is filled now.
+-- Returns true and the value of a field; false if `t` is not an unfilled table of the run (any more).
 function borrower.index(t, key)
   if not is_unfilled(t) then
     return false
@@ -214,18 +215,18 @@ function borrower.index(t, key)
   end
   local at = fetch(t, key)
   if not is_unfilled(t) then
-    text = nil
+    message = nil
     return false
   end
   value = read(at)
-  text = nil
+  message = nil
   known = known or {}
   fields[t], counts[t] = known, (counts[t] or 0) + 1
   known[key] = value == nil and ABSENT or value
   return true, value
 end
 
--- The length of the run's table `t`; nil when it is none of the run's.
+-- Returns the length of an unfilled table of the run; nil for other tables.
 function borrower.length(t)
   if is_unfilled(t) then
     lengths[t] = lengths[t] or ask("borrow_length", numbers[t])
@@ -233,12 +234,12 @@ function borrower.length(t)
   end
 end
 
--- Fill a value with all that is in it.
+-- Fills a table and all tables in it, recursively.
 function borrower.fill_all(value)
-  local left, seen = { value }, {}
-  while #left > 0 do
-    local t = left[#left]
-    left[#left] = nil
+  local stack, seen = { value }, {}
+  while #stack > 0 do
+    local t = stack[#stack]
+    stack[#stack] = nil
     if type(t) == "table" and not seen[t] and not host.is_handle(t) then
       seen[t] = true
       if rawequal(getmetatable(t), LAZY) then
@@ -246,17 +247,17 @@ function borrower.fill_all(value)
       end
       for _, item in next, t do
         if type(item) == "table" then
-          left[#left + 1] = item
+          stack[#stack + 1] = item
         end
       end
     end
   end
 end
 
--- Take a message of `host.begin_lending` with `count` functions; returns their ids.
-function host.borrow(message, count)
+-- Reads the message of `host.begin_lending` with `count` functions; returns their ids.
+function host.borrow(first_message, count)
   host.borrower = borrower
-  text = message
+  message = first_message
   local at = read_records()
   local ids = {}
   for i = 1, count do
@@ -267,10 +268,10 @@ function host.borrow(message, count)
   at = read_pairs(G, at)
   at = read_pairs(host.loaded, at)
   local libraries
-  libraries, at = unpack_from("<I4", text, at)
+  libraries, at = unpack_from("<I4", message, at)
   for _ = 1, libraries do
     local name
-    name, at = unpack_from("<s4", text, at)
+    name, at = unpack_from("<s4", message, at)
     host.load_lazy(G[name])
     at = read_pairs(G[name], at)
   end
@@ -279,12 +280,12 @@ function host.borrow(message, count)
   if metatable ~= nil then
     if is_unfilled(metatable) then
       fill(metatable)
-      text = message
+      message = first_message
     end
     host.set_metatables({ [G] = metatable })
   end
   read_pairs(getmetatable(""), at)
-  text = nil
+  message = nil
   local globals = {}
   for name, value in next, G do
     globals[name] = value

@@ -1,4 +1,4 @@
--- The clock of `os`: the workflow's, in UTC, so that two machines agree.
+-- `os.time`, `os.date` and `os.clock`, based on the workflow's time. Time zone is UTC, so that machines agree.
 local host = ...
 
 local floor, tointeger = math.floor, math.tointeger
@@ -7,7 +7,7 @@ local raw_date, raw_time = os.date, os.time
 local sub = string.sub
 
 local MIN_INT, MAX_INT = -1 << 31, (1 << 31) - 1
-local MAX_FORMAT = 1000 -- bytes: C takes microseconds for each of its items
+local MAX_FORMAT = 1000 -- bytes: C takes microseconds for each conversion
 
 local now, started = host.method("workflow", "now"), host.method("workflow", "started")
 
@@ -21,7 +21,7 @@ local function days_from_civil(year, month, day)
   return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 end
 
--- A field of a date: an integer of C, as Lua's own wants it. C counts from `delta`.
+-- Returns a field of a date table, which must fit into a C `int` after `delta` is subtracted, as in Lua's `os.time`.
 local function field(t, name, default, delta)
   local value = t[name]
   local number = tointeger(value)
@@ -52,25 +52,25 @@ host["os.time"] = function(...)
   if not is_date then
     host.raise("time result cannot be represented in this installation")
   end
-  for name, value in next, date do -- normalized, as Lua's own does it
+  for name, value in next, date do -- normalized, as by Lua's `os.time`
     t[name] = value
   end
   return seconds
 end
 
 host["os.date"] = function(...)
-  local what, seconds = ...
-  if what == nil then
-    what = "%c"
-  elseif type(what) ~= "string" then
+  local format, seconds = ...
+  if format == nil then
+    format = "%c"
+  elseif type(format) ~= "string" then
     return host.call_raw(raw_date, ...)
-  elseif #what > MAX_FORMAT then
-    host.raise("os.date: a format of " .. #what .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")")
+  elseif #format > MAX_FORMAT then
+    host.raise("os.date: a format of " .. #format .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")")
   end
-  if sub(what, 1, 1) ~= "!" then
-    what = "!" .. what
+  if sub(format, 1, 1) ~= "!" then
+    format = "!" .. format
   end
-  return host.call_raw(raw_date, what, seconds == nil and floor(now()) or seconds)
+  return host.call_raw(raw_date, format, seconds == nil and floor(now()) or seconds)
 end
 
 host["os.clock"] = function()

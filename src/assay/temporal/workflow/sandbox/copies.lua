@@ -1,26 +1,26 @@
--- Copies of a run: a state beside it, in which functions that only read run (query handlers, validators) or a side effect
--- does. What a function writes in a copy is taken back before the next one runs.
+-- In the copy of a run: runs query handlers, validators and side effects, which must not change the run itself. The
+-- writes of a function are rolled back before the next one runs.
 local host = ...
 
 local getmetatable, getupvalue, setmetatable, setupvalue =
   debug.getmetatable, debug.getupvalue, debug.setmetatable, debug.setupvalue
 local next, rawequal, rawset = next, rawequal, rawset
 
--- `is_live`: with the real clock and randomness.
+-- Marks this state as a copy; `is_live` if it has the real clock and real randomness.
 function host.be_copy(is_live)
   host.is_live = is_live
   host.stub_advice = is_live and "cannot be used in a side effect: read the values it needs before the side effect"
     or "cannot be used here: query handlers and validators are read-only"
 end
 
--- Restore the snapshot of a function and hold it; returns the id.
+-- Restores the snapshot of a function; returns the id under which it is held.
 function host.restore_held(snapshot)
   return host.hold((host.restore(snapshot)))
 end
 
-local tables, metatables, upvalues = {}, {}, {} -- of the copy, as they came from the run
+local tables, metatables, upvalues = {}, {}, {} -- original contents, as lent by the run
 
--- A table whose entries are those of `contents`.
+-- Remembers `contents` as the original entries of a table.
 function host.remember_table(t, contents)
   tables[t] = contents
 end
@@ -41,7 +41,7 @@ function host.remember_function(fn)
   upvalues[fn] = { values, i - 1 }
 end
 
-local function is_as_it_was(t, contents)
+local function is_unchanged(t, contents)
   local count = 0
   for key, value in next, t do
     if not rawequal(contents[key], value) then
@@ -55,10 +55,10 @@ local function is_as_it_was(t, contents)
   return count == 0
 end
 
--- Take back what was written in the copy.
+-- Restores the original contents of all tables, metatables and upvalues.
 function host.roll_back()
   for t, contents in next, tables do
-    if not is_as_it_was(t, contents) then
+    if not is_unchanged(t, contents) then
       for key in next, t do
         rawset(t, key, nil)
       end
@@ -70,11 +70,11 @@ function host.roll_back()
       setmetatable(t, metatables[t])
     end
   end
-  for fn, was in next, upvalues do
-    for i = 1, was[2] do
+  for fn, original in next, upvalues do
+    for i = 1, original[2] do
       local _, value = getupvalue(fn, i)
-      if not rawequal(value, was[1][i]) then
-        setupvalue(fn, i, was[1][i])
+      if not rawequal(value, original[1][i]) then
+        setupvalue(fn, i, original[1][i])
       end
     end
   end

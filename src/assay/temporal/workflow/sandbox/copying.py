@@ -1,7 +1,7 @@
-"""Functions that run on a copy of what they reach, so that the run stays as it is.
+"""Runs query handlers, validators and side effects on a copy of the state, so that they cannot change the run.
 
-Query handlers and validators run on one that has the run's handles and takes back what is written; side effects on one
-with the real clock and randomness.
+The copy has the variables that the function references. For query handlers and validators it shares the handles of the
+run, and their writes are rolled back. For side effects it has the real clock and real randomness.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.errors import LuaError
 from assay.lua.function import LuaFunction
 from assay.lua.objects import Objects
 from assay.lua.values import Json
-from assay.temporal.workflow.sandbox.copies import Copy, Stamp
+from assay.temporal.workflow.sandbox.copy_cache import Copy, Stamp
 from assay.temporal.workflow.sandbox.errors import HostFailure, WorkflowLimitError
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.sandbox.lending import Lending
@@ -22,31 +22,31 @@ from assay.temporal.workflow.sandbox.lending import Lending
 def run_reader(
     run: WorkflowHost, function: LuaFunction, arguments: list[Json], readers: Sequence[LuaFunction]
 ) -> Json | None:
-    """Run a query handler or a validator, which is among `readers`, on a copy of what they reach.
+    """Run a query handler or a validator on a copy of the state that all `readers` share.
 
-    The copy is kept for the next one, as long as nothing happens in the run; what a function writes in it is taken
-    back. Raises LuaError, for a limit too.
+    `function` is one of the `readers`. Its writes are rolled back, and the copy is cached until something happens in
+    the run. Raises LuaError, also for a limit.
     """
     stamp = run.progress, run.source.now
     try:
         began = time.thread_time()
-        copy = run.copies.take(run, stamp, function.id) or _copy(run, readers, stamp)
-        run.limits.spare(began, run.limits)
+        copy = run.copy_cache.take(run, stamp, function.id) or _copy(run, readers, stamp)
+        run.limits.exclude_copying(began, run.limits)
         copy.host.limits.began = run.limits.began  # the copies of an activation share its CPU limit
         try:
-            answer: Json | None = copy.host.run_now(copy.functions[function.id], arguments)
-            return answer
+            result: Json | None = copy.host.run_now(copy.functions[function.id], arguments)
+            return result
         finally:
             run.limits.began = copy.host.limits.began
             _roll_back(copy.host)
-            run.copies.give(run, copy)
+            run.copy_cache.put(run, copy)
     except HostFailure as failure:
-        run.copies.drop(run)
+        run.copy_cache.drop(run)
         raise LuaError(str(failure.cause)) from failure
 
 
 def run_side_effect(run: WorkflowHost, function: LuaFunction) -> Json | None:
-    """Run a function on a copy of what it reaches, with the real clock and randomness; on any thread.
+    """Run a function on a copy of the state, with the real clock and real randomness. Thread-safe.
 
     Raises LuaError, and HostFailure with WorkflowLimitError.
     """
@@ -55,7 +55,7 @@ def run_side_effect(run: WorkflowHost, function: LuaFunction) -> Json | None:
     try:
         return copy.run_now(LuaFunction(copy, copy.state.invoke(b"restore_held", snapshot)), [])
     finally:
-        copy.close_state()  # the copy itself is freed by Python's cyclic collector, late
+        copy.close_state()  # the Python objects are part of a cycle and are freed later
 
 
 def _copy(run: WorkflowHost, readers: Sequence[LuaFunction], stamp: Stamp) -> Copy:
@@ -79,7 +79,7 @@ def _copy(run: WorkflowHost, readers: Sequence[LuaFunction], stamp: Stamp) -> Co
 
 
 def _roll_back(copy: WorkflowHost) -> None:
-    """Take back what was written in a copy."""
+    """Undo the writes of a function in a copy."""
     if copy.callbacks.ending is None:
         try:
             copy.state.invoke(b"roll_back")

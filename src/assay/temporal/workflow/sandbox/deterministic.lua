@@ -1,9 +1,9 @@
--- The deterministic side: what a workflow's state has in place of clock, randomness, hash order and addresses. Each part
--- of it is loaded when it is first needed: `clock.lua`, `random.lua`, `order.lua` (with `object_ids.lua`), `texts.lua`,
--- `metatables.lua`. (`limits.lua`, `guards.lua` and `patterns.lua` see to what could take too long.)
+-- Deterministic replacements of everything that depends on clock, randomness, hash order, addresses or the garbage
+-- collector. The parts are loaded on demand: `clock.lua`, `random.lua`, `order.lua` (with `object_ids.lua`),
+-- `tostring.lua`, `metatables.lua`. For limits, see `limits.lua`, `guards.lua`, `patterns.lua`, `library_limits.lua`.
 local host = ...
 
--- Objects are numbered in an order that a replay repeats: the number is shown in place of the address.
+-- Objects get ids in an order that replays repeat. The ids are shown instead of addresses, and order keys.
 
 local numbers, last_number = setmetatable({}, host.WEAK_KEYS), 0
 
@@ -18,8 +18,8 @@ end
 
 host.numbers = numbers
 
-host.tostring = nil -- that of `texts.lua` is loaded
+host.tostring = nil -- replaced on demand by `tostring.lua`
 host.globals.warn = nil
 
-host.is_reading = false -- a condition is being asked
-host.is_live = false -- the real clock and randomness are there: in the copy of a run in which a side effect runs
+host.is_reading = false -- whether a condition is being evaluated
+host.is_live = false -- whether this is the copy of a side effect, with the real clock and real randomness

@@ -1,4 +1,4 @@
-"""Errors that leave a workflow's Lua state."""
+"""Errors that leave the Lua state of a workflow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class WorkflowLimitError(AssayError):
-    """A run has reached one of the limits in `workflow_limits`."""
+    """Raised if a run reaches one of the limits in `workflow_limits`."""
 
 
 class HostFailure(BaseException):
-    """An unforeseen exception on its way past Lua, where nothing may catch it: the workflow task fails."""
+    """Wraps an unexpected exception so that scripts cannot catch it. It fails the workflow task, not the workflow."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
@@ -24,14 +24,14 @@ class HostFailure(BaseException):
 
 
 class CpuLimitReached(HostFailure):
-    """The CPU limit was reached in a builtin: where is known once the task is suspended."""
+    """Raised if a builtin reaches the CPU limit. Its place in the script is known once the task is suspended."""
 
 
 def is_cancellation(error: LuaError) -> bool:
-    """Return true if an error that Lua let through is that of a cancellation."""
+    """Return true if an uncaught Lua error is a cancellation."""
     return isinstance(error.value, dict) and error.value.get("kind") == "cancelled"
 
 
 def origin_of(error: LuaError) -> Failure | None:
-    """Return the failure behind an error that Lua let through, if there is one."""
+    """Return the Temporal failure behind an uncaught Lua error, or None."""
     return error.origin.failure if isinstance(error.origin, FailureOrigin) else None

@@ -1,10 +1,10 @@
--- What a limit must not be caught by.
+-- `pcall` and `xpcall`, which must not catch a limit: they raise it again.
 local host = ...
 
 local raw_pcall, raw_xpcall = pcall, xpcall
 local select, type = select, type
 
-local function caught(ok, ...)
+local function check(ok, ...)
   if ok then
     return ok, ...
   end
@@ -17,7 +17,7 @@ host["_G.pcall"] = function(...)
     host.call_raw(raw_pcall)
   end
   local fn = ...
-  return caught(raw_xpcall(fn, host.mark, select(2, ...)))
+  return check(raw_xpcall(fn, host.mark, select(2, ...)))
 end
 
 host["_G.xpcall"] = function(...)
@@ -25,12 +25,12 @@ host["_G.xpcall"] = function(...)
   if type(handler) ~= "function" then
     return host.call_raw(raw_xpcall, ...)
   end
-  return caught(raw_xpcall(fn, function(err)
+  return check(raw_xpcall(fn, function(err)
     err = host.mark(err, 2)
     if host.limit then
       return err
     end
-    -- Lua would call the handler for its own error too, until the stack is full, which looks like a limit.
+    -- Lua would also call the handler for its own errors until the stack overflows, which would look like a limit.
     local ok, result = raw_xpcall(handler, host.mark, err)
     if ok then
       return result

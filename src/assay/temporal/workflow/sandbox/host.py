@@ -1,8 +1,4 @@
-"""The host of a workflow run: a Lua state that can do nothing that a replay could not repeat.
-
-`policy.py` decides what calls of builtins do, `limits.py` ends a run that uses too much, `copying.py` runs what must
-not change the run.
-"""
+"""The host of a workflow run: its Lua state with the policy, limits, time and randomness of a workflow."""
 
 from __future__ import annotations
 
@@ -19,47 +15,47 @@ from assay.lua.host import Host
 from assay.lua.objects import Objects
 from assay.lua.state import Outcome
 from assay.lua.values import Json
-from assay.temporal.workflow.sandbox.copies import Copies
+from assay.temporal.workflow.sandbox.copy_cache import CopyCache
 from assay.temporal.workflow.sandbox.errors import CpuLimitReached, HostFailure
-from assay.temporal.workflow.sandbox.held import Held
 from assay.temporal.workflow.sandbox.limits import RunLimits, WorkflowLimits
 from assay.temporal.workflow.sandbox.output import OutputLimit
 from assay.temporal.workflow.sandbox.parts import LAZY_OF_RUN, PARTS_OF_RUN
 from assay.temporal.workflow.sandbox.policy import Source, WorkflowPolicy
+from assay.temporal.workflow.sandbox.python_memory import PythonMemory
 
 if TYPE_CHECKING:
     from assay.lua.declare import Function
 
 HASH_SEED = 20261123
-"""What the hash tables of runs begin with."""
+"""Seed of the hash tables of runs."""
 
 OTHER_HASH_SEED = 20260229
-"""The same where a run is repeated to find what depends on it."""
+"""Seed of the hash tables in runs that are repeated to detect a dependency on the seed."""
 
 _PLACE = re.compile(r"^\s+([^\s\[][^\n]*:\d+): in ", re.MULTILINE)
-"""Where in a Lua traceback the script is."""
+"""A line of the script in a Lua traceback."""
 
 
 class _NoModules:
-    """Finds no module: what a run has is there from its beginning."""
+    """Module loader that finds nothing: a run has all its modules from the start."""
 
     path = b""
 
     def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
-        text = f"require: module '{name}' was not loaded when the worker was made: require it outside of the workflow"
+        text = f"require: module '{name}' was not loaded when the worker was created: require it outside the workflow"
         return b"e", text.encode()
 
     def search(self, name: bytes, path: bytes) -> Outcome:
-        return b"missing", b"files are not searched in a workflow"
+        return b"missing", b"a workflow cannot load files"
 
 
 class WorkflowHost(Host):
-    """One run's Lua state, with its limits and with time and randomness from a `Source`."""
+    """The Lua state of a run, with its limits, and with time and randomness from a `Source`."""
 
     __slots__ = (
         "_output",
         "_root",
-        "copies",
+        "copy_cache",
         "is_copy",
         "is_lending",
         "limits",
@@ -77,7 +73,7 @@ class WorkflowHost(Host):
         limits: WorkflowLimits,
         source: Source,
         *,
-        copies: Copies | None = None,
+        copy_cache: CopyCache | None = None,
         is_copy: bool = False,
         live: bool = False,
         more_parts: tuple[str, ...] = (),
@@ -85,26 +81,25 @@ class WorkflowHost(Host):
         objects: Objects | None = None,
         prints_in_replay: bool = False,
     ) -> None:
-        """Make the state.
+        """Create the state.
 
-        `copies`: where the run's copies are kept. `is_copy`: beside the run, for functions that only read, or `live`,
-        with the real clock and randomness, for a side effect; `objects` are the run's then. `prints_in_replay`: what
-        is printed and logged shows also while history is replayed.
+        `is_copy` creates a copy of a run for read-only functions, or, with `live`, for a side effect, with the real
+        clock and real randomness; `objects` are those of the run then. With `prints_in_replay`, the run prints and logs
+        during replay, too.
         """
         self.source = source
-        self.copies = copies or Copies()
-        """Where the copies of the run are kept."""
+        self.copy_cache = copy_cache or CopyCache()
         self.is_copy = is_copy
         self.is_lending = False
-        """A copy reads what is in this state, as long as it is the same."""
+        """Whether a copy reads from this state; true until the run continues."""
         self.live = live
         self.more_parts = more_parts
         self._output = OutputLimit()
         self._root = 0
         self.waits: dict[int, tuple[Function, list[Any], float]] = {}
-        """What each task waits for: the method of `ctx`, its arguments, and the run's time then."""
+        """Current wait of each task: the method of `ctx`, its arguments, and the workflow time when it began."""
         self.progress = 0
-        """Counts what may have changed the answer of a condition."""
+        """Counter of everything that may change the result of a condition."""
         self.workflow_policy = WorkflowPolicy(
             source, self._output, is_copy=is_copy, live=live, prints_in_replay=prints_in_replay
         )
@@ -118,34 +113,34 @@ class WorkflowHost(Host):
             lazy=LAZY_OF_RUN,
             memory_limit=self.limits.memory_bytes,
             hash_seed=hash_seed,
-            has_line_hook=bool(more_parts),  # those of coverage, or of the debugger
+            has_line_hook=bool(more_parts),  # for coverage or the debugger
             policy=self.workflow_policy,
             limits=self.limits,
             objects=objects,
         )
-        self.limits.hold(self.state, self.callbacks)
+        self.limits.enforce(self.state, self.callbacks)
 
-    def count(self, held: Held) -> None:
-        """Count what Python holds for the run for its memory limit."""
-        self.workflow_policy.held = self.limits.held = held
+    def count_memory(self, memory: PythonMemory) -> None:
+        """Count the Python objects of the run toward its memory limit."""
+        self.workflow_policy.python_memory = self.limits.python_memory = memory
 
     def owned(self) -> Iterable[object]:
-        """Return what this host holds beside its state."""
+        """Return the Python objects of this host that belong to the run."""
         return self.objects, self.callbacks.operations, self.waits
 
     def _print(self, text: bytes) -> None:
-        if self.workflow_policy.is_heard and self._output.admits(len(text)):
+        if self.workflow_policy.is_output_shown and self._output.admits(len(text)):
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
 
     def seed(self) -> int:
-        """Return a seed for Lua's random numbers; in a copy, one that is not the run's."""
+        """Return a seed for `math.random`. In a copy, it is random and does not advance the run's stream."""
         return secrets.randbits(62) if self.is_copy else self.source.randomness.lua_seed()
 
     # Tasks --------------------------------------------------------------------------------------------------
 
     def step(self, task: int, *answer: Any) -> Event:
-        """Run a task within the limits; raises HostFailure with WorkflowLimitError when it reaches one."""
+        """Run a task until it waits or ends. Raises HostFailure with WorkflowLimitError if it reaches a limit."""
         callbacks, limits = self.callbacks, self.limits
         if callbacks.ending is not None:
             raise callbacks.ending
@@ -153,32 +148,32 @@ class WorkflowHost(Host):
             self.end_lending()
         limits.check_room(*answer)
         self.progress += 1
-        # Many short steps see no hook: what never waits for the server may still be made of waits that end at once.
+        # Short steps never reach the count hook, so a loop of waits that end at once is only detected here.
         if limits.cpu_spent() is None:
-            raise self._cpu_is_over(task)
+            raise self._cpu_limit_failure(task)
         try:
             event = super().step(task, *answer)
         except MemoryError:
             raise limits.end(limits.memory_text()) from None
         except CpuLimitReached:
             callbacks.ending = None
-            raise self._cpu_is_over(task) from None
+            raise self._cpu_limit_failure(task) from None
         if event[0] == b"limit":
             raise limits.end(limits.text(event[1], event[2].decode("utf-8", "replace")))
         if event[0] == b"wait" and not self.is_copy:
-            asked = self.workflow_policy.asked
-            assert asked is not None
-            self.waits[task] = *asked, self.source.now
+            call = self.workflow_policy.last_wait
+            assert call is not None
+            self.waits[task] = *call, self.source.now
         else:
             self.waits.pop(task, None)
         return event
 
-    def _cpu_is_over(self, task: int) -> HostFailure:
+    def _cpu_limit_failure(self, task: int) -> HostFailure:
         place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
         return self.limits.end(self.limits.cpu_text() + (f" at {place[1]}" if place else ""))
 
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
-        """Fill the state from a snapshot and make the task of its function; returns the task's id."""
+        """Restore a snapshot into the state, and create the task of its function; return the task's id."""
         self.limits.check_room(snapshot, *arguments)
         task = self.state.invoke_once(b"begin", snapshot, self.objects.keep(context), *map(bytes, arguments))
         assert isinstance(task, int)
@@ -186,16 +181,16 @@ class WorkflowHost(Host):
         return task
 
     def drop(self, task: int) -> None:
-        """Forget a task that has not ended."""
+        """Discard a task that has not ended."""
         self.waits.pop(task, None)
         self.state.invoke(b"drop", task)
 
     def forget(self, task: int) -> None:
-        """Forget the outcome of a task that has ended."""
+        """Discard the results of a task that has ended."""
         self.state.invoke(b"forget", task)
 
     def where(self, task: int | None = None) -> str:
-        """Return the Lua traceback of where the run, or one of its tasks, waits; empty when there is no room for it."""
+        """Return the Lua traceback of the workflow function, or of a task; empty if there is no memory for it."""
         try:
             traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
         except MemoryError:
@@ -209,21 +204,21 @@ class WorkflowHost(Host):
         if event[0] == b"wait":
             self.callbacks.cancel(event[1])
             self.drop(task)
-            raise LuaError("it must not wait")
+            raise LuaError("the function must not wait")
         result = self.result(event)
         assert result is None or isinstance(result, Json)
         return result
 
     def end_lending(self) -> None:
-        """Let go of what was lent, and of the copy that has it: the run continues."""
+        """End lending and discard the copy, because the run continues."""
         self.is_lending = False
         self.state.invoke(b"end_lending")
-        self.copies.drop(self)
+        self.copy_cache.drop(self)
 
     def close_state(self) -> None:
-        """Free the Lua state; nothing may use it from now on."""
+        """Free the Lua state, which must not be used afterwards."""
         if not self.is_copy:
-            self.copies.drop(self)
+            self.copy_cache.drop(self)
         self.waits.clear()
         self.callbacks.lender = None
         self.callbacks.close_operations()

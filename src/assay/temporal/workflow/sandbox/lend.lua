@@ -1,13 +1,17 @@
--- In a run: lends what its readers reach to the copy in which they run (`borrow.lua`). Objects cross as numbers, and what
--- is in a plain table only when the copy asks for it. Nothing here calls a script, or changes what one can see.
+-- In a run: lends objects to the copy in which its query handlers and validators run (`borrow.lua`). Objects are sent
+-- as numbers; the contents of a plain table are only sent on request. Lending calls no code of the script and changes
+-- nothing that the script can observe.
 --
--- A message is a list of records, which end with one of kind ".":
---   f number code            a function          u number cells     its upvalues, of which each cell comes once
---   b number name            a builtin           h number class id  a handle
---   x number path what       what cannot be lent
---   p number contents        a plain table       e number contents  an error object
+-- A message is a list of records, terminated by a record of the kind ".":
+--   f number code            a function
+--   u number cells           the upvalues of a function; the value of a cell is sent once
+--   b number name            a builtin
+--   h number class id        a handle
+--   x number path kind       an object that cannot be lent
+--   p number contents        a plain table
+--   e number contents        an error object
 --   t number contents metatable
--- Values follow. A reference to a number without a record is a plain table, which is lent later.
+-- Values follow the records. A number without a record refers to a plain table that is lent later.
 local host = ...
 
 local pack = string.pack
@@ -19,21 +23,18 @@ local mathtype, next, rawequal, rawget, rawlen, type = math.type, next, rawequal
 
 local G = host.globals
 
-local LARGE = 64 -- entries of a table from which single fields are lent
-local MAX_PATH = 64 -- bytes of a key in a message
+local LARGE = 64 -- entries: fields of larger tables are lent one by one
+local MAX_PATH = 64 -- bytes of a key that an error message shows
 
-local numbers, objects, count -- object -> its number, and the other way round
-local is_lent -- numbers whose record was sent
-local next_unlent -- the first number that may not be in `is_lent`
+local numbers, objects, count -- object -> number, number -> object, and the last number
+local is_lent -- number -> whether its record has been sent
+local next_unlent -- lowest number that may not have been lent
 local cells, cell_count -- upvalue -> number
-local heads, bodies, left -- records of the message, those that make objects first; and what is still to be described
+local heads, bodies -- records that create objects, and records that fill them
+local queue -- numbers of objects that still need a record, each followed by its path
 
-local function forget()
-  numbers, objects, is_lent, cells = nil, nil, nil, nil
-end
-
--- A value, which is reached by `step`.
-local function write(value, step)
+-- Encodes a value; `path` is its key or name, for error messages.
+local function write(value, path)
   local kind = type(value)
   if kind == "string" then
     return pack("<c1s4", "S", value)
@@ -51,8 +52,8 @@ local function write(value, step)
     number = count + 1
     count = number
     numbers[value], objects[number] = number, value
-    left[#left + 1] = number
-    left[#left + 1] = step
+    queue[#queue + 1] = number
+    queue[#queue + 1] = path
   end
   return pack("<c1I4", "R", number)
 end
@@ -92,9 +93,9 @@ local function write_function(fn, number)
   bodies[#bodies + 1] = pack("<c1I4I4", "u", number, i) .. concat(out)
 end
 
-local function stub(number, step, what)
-  local path = type(step) == "string" and #step <= MAX_PATH and step or type(step)
-  heads[#heads + 1] = pack("<c1I4s4s4", "x", number, path, what)
+local function stub(number, path, kind)
+  path = type(path) == "string" and #path <= MAX_PATH and path or type(path)
+  heads[#heads + 1] = pack("<c1I4s4s4", "x", number, path, kind)
 end
 
 local function metatable_of(t)
@@ -105,8 +106,8 @@ local function metatable_of(t)
   end
 end
 
--- Describe an object, unless it is a plain table.
-local function describe(number, step)
+-- Appends the records of an object, unless it is a plain table.
+local function add_records(number, path)
   local value = objects[number]
   local kind, name = type(value), host.names[value]
   if name then
@@ -114,18 +115,18 @@ local function describe(number, step)
   elseif kind == "function" then
     local info = getinfo(value, "S")
     if info.what == "C" then
-      stub(number, step, "a C function")
+      stub(number, path, "a C function")
     elseif host.is_private(info) then
-      stub(number, step, "a function made by a library")
+      stub(number, path, "a function made by a library")
     else
       write_function(value, number)
     end
   elseif kind ~= "table" then
-    stub(number, step, "a " .. kind)
+    stub(number, path, "a " .. kind)
   elseif host.handle_ids[value] then
     heads[#heads + 1] = pack("<c1I4s4I4", "h", number, host.is_handle(value), host.handle_ids[value])
   elseif host.is_handle(value) then
-    stub(number, step, host.describe(value))
+    stub(number, path, host.describe(value))
   elseif host.is_error(value) then
     bodies[#bodies + 1] = write_contents("e", number, value)
   else
@@ -135,25 +136,24 @@ local function describe(number, step)
     end
     local contents = write_contents("t", number, value)
     bodies[#bodies + 1] = contents .. write(metatable, "metatable")
-    local its_number = numbers[metatable]
-    if its_number and not is_lent[its_number] and not metatable_of(metatable) and not host.names[metatable] then
-      bodies[#bodies + 1] = write_contents("p", its_number, metatable)
+    local meta_number = numbers[metatable]
+    if meta_number and not is_lent[meta_number] and not metatable_of(metatable) and not host.names[metatable] then
+      bodies[#bodies + 1] = write_contents("p", meta_number, metatable)
     end
   end
   is_lent[number] = true
 end
 
--- The message of what has been written, before the text of its values.
+-- Returns the message with all pending records and the encoded `values`.
 local function message(values)
   local at = 1
-  while at <= #left do
-    describe(left[at], left[at + 1])
+  while at <= #queue do
+    add_records(queue[at], queue[at + 1])
     at = at + 2
   end
-  left = {}
-  local text = concat(heads) .. concat(bodies) .. "." .. values
-  heads, bodies = {}, {}
-  return text
+  local records = concat(heads) .. concat(bodies)
+  heads, bodies, queue = {}, {}, {}
+  return records .. "." .. values
 end
 
 local function write_pairs(t)
@@ -165,13 +165,13 @@ local function write_pairs(t)
   return pack("<I4", size // 2) .. concat(out)
 end
 
--- Begin to lend; returns the message with the held functions `…`, the script's own globals and modules, and what it has
--- added to libraries and metatables.
+-- Begins to lend. Returns the message with the held functions `…`, the globals and modules of the script, and its
+-- additions to libraries and metatables.
 function host.begin_lending(...)
   numbers, objects, count = {}, {}, 0
   is_lent, next_unlent = {}, 1
   cells, cell_count = {}, 0
-  heads, bodies, left = {}, {}, {}
+  heads, bodies, queue = {}, {}, {}
   local functions, own = { ... }, host.own()
   local values = {}
   for i = 1, #functions do
@@ -189,9 +189,8 @@ function host.begin_lending(...)
   return message(concat(values))
 end
 
--- Let go of all that is lent.
 function host.end_lending()
-  forget()
+  numbers, objects, is_lent, cells = nil, nil, nil, nil
 end
 
 local function is_small(t)
@@ -205,14 +204,14 @@ local function is_small(t)
   return true
 end
 
--- The message with the contents of the table `number`, and with those of `more` others that may be wanted next. Of a
--- large one it is only the field `key`, if there is one: a value then.
+-- Returns the message with the contents of the table `number`, and of up to `more` other tables that the copy may need
+-- next. With `has_key`, a large table is not sent: the message has the value of its field `key` instead.
 function host.lend(number, more, has_key, key)
   local t = objects[number]
   if has_key and not is_small(t) then
     return message(write(rawget(t, key), key))
   end
-  local known = count -- of which it is clear that they are plain
+  local known = count -- higher numbers may not be plain tables
   bodies[1] = write_contents("p", number, t)
   while more > 0 and next_unlent <= known do
     local other = next_unlent
@@ -225,7 +224,7 @@ function host.lend(number, more, has_key, key)
   return message("")
 end
 
--- The length of the table `number`.
+-- Returns the length of the table `number`.
 function host.lend_length(number)
   return rawlen(objects[number])
 end

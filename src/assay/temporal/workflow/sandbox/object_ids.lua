@@ -1,5 +1,5 @@
--- Assigns ids to table and function keys that have none: in the order of what they
--- hold, which a replay repeats, where their addresses differ.
+-- Assigns ids to table and function keys that have none, ordered by a description of their contents. A replay repeats
+-- that order; the order of addresses differs.
 local host = ...
 
 local getinfo, getmetatable, getupvalue = debug.getinfo, debug.getmetatable, debug.getupvalue
@@ -10,10 +10,11 @@ local concat, sort = table.concat, table.sort
 local numbers, number_of, names = host.numbers, host.number_of, host.names
 local G = host.globals
 
-local MAX_DEPTH = 4 -- tables in tables
-local MAX_VALUES = 1e5 -- that are looked at
+local MAX_DEPTH = 4 -- levels of nested tables in a description
+local MAX_VALUES = 1e5 -- values in all descriptions
 
-local above, left -- table or function -> its depth, while what is in it is described; values that may still be
+local ancestors -- table or function -> its depth, while its contents are being described
+local remaining -- number of values that may still be described
 
 local describe
 
@@ -44,7 +45,7 @@ function describe(value, depth)
   if host.borrower and kind == "table" and rawequal(getmetatable(value), host.LAZY) and not names[value] then
     host.load_lazy(value)
   end
-  left = left - 1
+  remaining = remaining - 1
   if kind == "string" then
     return #value .. ":" .. value
   elseif mathtype(value) == "float" then
@@ -57,24 +58,25 @@ function describe(value, depth)
     return names[value]
   elseif numbers[value] then
     return "#" .. numbers[value]
-  elseif above[value] then
-    return "^" .. above[value]
-  elseif kind == "thread" or depth > MAX_DEPTH or left < 0 or rawequal(getmetatable(value), host.LAZY) then
+  elseif ancestors[value] then
+    return "^" .. ancestors[value]
+  elseif kind == "thread" or depth > MAX_DEPTH or remaining < 0 or rawequal(getmetatable(value), host.LAZY) then
     return kind
   end
-  above[value] = depth
+  ancestors[value] = depth
   local text = (kind == "table" and describe_table or describe_function)(value, depth)
-  above[value] = nil
+  ancestors[value] = nil
   return text
 end
 
--- Number the objects in a list. False when two of them are alike, or there is too much to look at.
+-- Assigns ids to the objects in a list. Returns false if two of them have the same description, or there are too many
+-- values to describe.
 function host.assign_object_ids(list)
   local texts, by_text = {}, {}
-  above, left = {}, MAX_VALUES
+  ancestors, remaining = {}, MAX_VALUES
   for i = 1, #list do
     local text = describe(list[i], 0)
-    if by_text[text] or left < 0 then
+    if by_text[text] or remaining < 0 then
       return false
     end
     texts[i], by_text[text] = text, list[i]

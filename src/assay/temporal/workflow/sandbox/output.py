@@ -1,4 +1,4 @@
-"""A limit on what one run writes: a run that logs in a loop must not fill the disk or hide the lines of others."""
+"""Rate limit of a run's output, so that a run that logs in a loop neither fills the disk nor drowns other lines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from assay import log_lines
 from assay.events import OUTPUT_DROPPED
 
 MAX_LINES = 1000
+"""Maximum number of lines per second."""
+
 MAX_BYTES = 1 << 20
+"""Maximum number of bytes per second."""
 
 
 class OutputLimit:
-    """Counts the lines and bytes of one second. What is over the limit is dropped, and reported once a second."""
+    """Counts lines and bytes per second. Output above the limit is dropped, which is reported once per second."""
 
     __slots__ = ("_began", "_bytes", "_lines", "_reported")
 
@@ -32,7 +35,7 @@ class OutputLimit:
             return True
         if not self._reported:
             self._reported = True
-            most = f"{MAX_LINES} lines or {MAX_BYTES >> 20} MiB in one second"
-            text = f"a workflow run logs more than {most}: the rest of this second is dropped"
+            limit = f"{MAX_LINES} lines or {MAX_BYTES >> 20} MiB per second"
+            text = f"a workflow run logs more than {limit}: dropping its output for the rest of this second"
             log_lines.emit("warn", text, event=OUTPUT_DROPPED)
         return False

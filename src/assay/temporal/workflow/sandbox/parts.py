@@ -1,4 +1,4 @@
-"""The parts of a workflow's private Lua side, beside those that every state has."""
+"""The parts of the private Lua side that only workflow states have, and the functions that each lazy part defines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LAZY_PARTS = {
     "order": ("_G.next", "_G.pairs", "table.sort"),
     "matcher": ("match_find", "match_gmatch", "match_gsub", "match_match"),
     "patterns": ("class_end", "string.find", "string.gmatch", "string.gsub", "string.match"),
-    "pieces": (
+    "library_limits": (
         *(
             "string.char",
             "string.lower",
@@ -42,6 +42,6 @@ _LAZY_PARTS = {
     ),
     "random": ("math.random", "math.randomseed"),
     "object_ids": ("assign_object_ids",),
-    "texts": ("_G.tostring", "string.format", "tostring"),
+    "tostring": ("_G.tostring", "string.format", "tostring"),
 }
 LAZY_OF_RUN = LazyParts({**LAZY_PARTS, **{os.path.join(_HERE, part): names for part, names in _LAZY_PARTS.items()}})

@@ -1,4 +1,4 @@
-"""What a call of a builtin does in a workflow: what a replay could not repeat is replaced or refused."""
+"""The policy for calls of builtins in a workflow: nondeterministic functions are replaced, I/O is refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from assay.lua.function import TaskHost
 from assay.lua.policy import Policy
 from assay.permissions import EVERYTHING
 from assay.temporal.workflow.sandbox.errors import HostFailure
-from assay.temporal.workflow.sandbox.held import PER_CALL, Held
 from assay.temporal.workflow.sandbox.output import OutputLimit
+from assay.temporal.workflow.sandbox.python_memory import PER_CALL, PythonMemory
 from assay.temporal.workflow.sandbox.randomness import RandomStreams
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ REPLACED: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "crypto.uuid": lambda source: source.randomness.uuid(),
     }
 )
-"""What answers in a workflow for functions that are not deterministic. In a side effect the real ones do."""
+"""Deterministic replacements in workflows. Side effects use the real functions."""
 
-_ONLY_READS = "not allowed in a wait_condition predicate: predicates must be read-only"
-_ONLY_ANSWERS = "not allowed in a query handler or a validator: they must be read-only"
+_READ_ONLY_CONDITION = "not allowed in a wait_condition predicate: predicates must be read-only"
+_READ_ONLY_HANDLER = "not allowed in a query handler or a validator: they must be read-only"
 _NO_IO = "not allowed in a workflow: workflow code cannot do I/O; use "
 _REFUSED = {
     "sleep": _NO_IO + "ctx:sleep",
@@ -46,79 +46,89 @@ class Source(Protocol):
 
     @property
     def now(self) -> float:
-        """The run's time in seconds since 1970-01-01 UTC."""
+        """Workflow time in seconds since 1970-01-01 UTC."""
 
     @property
     def started(self) -> float:
-        """When the run started."""
+        """Start time of the run in seconds since 1970-01-01 UTC."""
 
     @property
     def is_replaying(self) -> bool:
-        """Return true if the history already has what the run does now."""
+        """Whether the run is being replayed."""
 
 
 def _ignore(*_arguments: Any) -> None:
-    """Replace a log function while history is replayed."""
+    """Replacement of log functions during replay."""
 
 
 class WorkflowPolicy(Policy):
-    """Allows what is pure, replaces what is not deterministic, and refuses the rest."""
+    """Allows pure functions, replaces nondeterministic ones, and refuses the rest."""
 
-    __slots__ = ("_is_copy", "_live", "_output", "_source", "asked", "held", "prints_in_replay", "read_only", "reading")
+    __slots__ = (
+        "_is_copy",
+        "_live",
+        "_output",
+        "_source",
+        "is_reading",
+        "last_wait",
+        "prints_in_replay",
+        "python_memory",
+        "read_only",
+    )
 
     must_be_quick: ClassVar[bool] = True
 
     def __init__(
         self, source: Source, output: OutputLimit, *, is_copy: bool, live: bool, prints_in_replay: bool
     ) -> None:
-        """`is_copy`, `live`, `prints_in_replay`: as for `WorkflowHost`."""
+        """For `is_copy`, `live` and `prints_in_replay`, see `WorkflowHost`."""
         super().__init__(EVERYTHING)
         self._source = source
         self._output = output
         self._is_copy = is_copy
         self._live = live
-        self.held: Held | None = None
-        """What Python holds for the run."""
-        self.reading = False
-        """A condition is being evaluated."""
+        self.python_memory: PythonMemory | None = None
+        """Size of the Python objects of the run."""
+        self.is_reading = False
+        """Whether a condition is being evaluated."""
         self.prints_in_replay = prints_in_replay
         self.read_only = ""
-        """Why a tool may only read for now; empty while the run itself runs."""
-        self.asked: tuple[Function, list[Any]] | None = None
-        """The last call of a method that waits."""
+        """Error message for calls that are not read-only, set by the debugger; empty otherwise."""
+        self.last_wait: tuple[Function, list[Any]] | None = None
+        """Last call of a method that waits, with its arguments."""
 
     @property
-    def is_heard(self) -> bool:
-        """Return true if what the run prints and logs is shown: on a replay it was shown before."""
+    def is_output_shown(self) -> bool:
+        """Whether output of the run is shown. During replay it is not, because it was shown before."""
         return self._live or self.prints_in_replay or not self._source.is_replaying
 
     def implementation(self, function: Function) -> Callable[..., Any]:
-        """Return what runs when the workflow calls `function`. Raises BuiltinError when it may not."""
+        """Return the implementation of `function` in this state. Raises BuiltinError if it is not allowed."""
         title = function.title
         if self.read_only and not function.pure and title != "time":
             raise BuiltinError(self.read_only)
         if function.owner is not None:
             if self._is_copy and not function.pure:
-                raise BuiltinError(_ONLY_ANSWERS)
-            if self.reading and not function.pure:
-                raise BuiltinError(_ONLY_READS)
+                raise BuiltinError(_READ_ONLY_HANDLER)
+            if self.is_reading and not function.pure:
+                raise BuiltinError(_READ_ONLY_CONDITION)
             return function.python
         if title.startswith("log."):
             return self._log(function.python)
         if function.pure:
             return function.python
-        replaced = REPLACED.get(title)
-        if replaced is None:
+        replacement = REPLACED.get(title)
+        if replacement is None:
             raise BuiltinError(_REFUSED.get(title, _NO_IO + "an activity"))
-        if self.reading and title != "time":
-            raise BuiltinError(_ONLY_READS)
-        # What a reader draws must not come from the run: it is not there on a replay.
+        if self.is_reading and title != "time":
+            raise BuiltinError(_READ_ONLY_CONDITION)
+        # Query handlers and validators must not draw from the run's stream: they do not run on replay.
         if self._live or (self._is_copy and title != "time"):
             return function.python
-        return lambda *arguments: replaced(self._source, *arguments)
+        return lambda *arguments: replacement(self._source, *arguments)
 
     def _log(self, write: Callable[..., Any]) -> Callable[..., Any]:
-        if not self.is_heard:
+        if not self.is_output_shown:
             return _ignore
 
         def limited(message: bytes, fields: dict[str, Any] | None = None) -> None:
@@ -128,20 +138,20 @@ class WorkflowPolicy(Policy):
         return limited
 
     def arguments(self, host: TaskHost, function: Function, given: tuple[Any, ...]) -> list[Any]:
-        """Return the arguments of a call, unless they are so large that it might take too long."""
-        most, held = function.workflow_bytes, self.held if function.owner is not None else None
-        size = 0 if most is None and held is None else sum(len(item) for item in given if isinstance(item, bytes))
-        if held is not None:
-            held.add(size + PER_CALL)
-        if most is not None and size > most:
-            raise BuiltinError(f"{size} bytes are too much inside a workflow (at most {most}): use an activity")
+        """Return the converted arguments of a call. Raises BuiltinError if they are too large for a workflow."""
+        limit, memory = function.workflow_bytes, self.python_memory if function.owner is not None else None
+        size = 0 if limit is None and memory is None else sum(len(item) for item in given if isinstance(item, bytes))
+        if memory is not None:
+            memory.add(size + PER_CALL)
+        if limit is not None and size > limit:
+            raise BuiltinError(f"{size} bytes are too large for a workflow (at most {limit}): use an activity")
         arguments = super().arguments(host, function, given)
         if function.waits:
-            self.asked = function, arguments
+            self.last_wait = function, arguments
         return arguments
 
     def explain(self, error: BaseException) -> BaseException:
-        """Let unforeseen errors fail the workflow task, not the workflow: a fixed worker resumes the run."""
+        """Make unexpected errors fail the workflow task, not the workflow, so that a fixed worker can continue."""
         if isinstance(error, Exception) and not isinstance(error, AssayError | ValueError):
             return HostFailure(error)
         return error

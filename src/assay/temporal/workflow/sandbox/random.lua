@@ -1,4 +1,4 @@
--- Randomness of `math`: the run's own, or that of the copy of it in which a side effect runs.
+-- `math.random` and `math.randomseed`, seeded from the run's random numbers, or in the copy of a side effect at random.
 local host = ...
 
 local raw_random, raw_randomseed = math.random, math.randomseed

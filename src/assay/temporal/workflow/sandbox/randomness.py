@@ -9,7 +9,7 @@ from uuid import UUID
 class RandomStreams:
     """Two streams from the seed of a run: one for scripts, one for ids that the engine generates.
 
-    The streams are separate, so that a script that starts a child workflow draws the same numbers as one that does not.
+    The streams are separate, so that an additional `ctx:uuid()` in a script does not change the ids of child workflows.
     """
 
     __slots__ = ("_first_lua_seed", "_ids", "_numbers", "_seed")

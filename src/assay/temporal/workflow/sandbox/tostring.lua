@@ -1,4 +1,4 @@
--- Texts of values: a number is shown in the place of an address.
+-- `tostring` and `string.format`, which show the id of an object instead of its address.
 local host = ...
 
 local format, gmatch, gsub, sub = string.format, string.gmatch, string.gsub, string.sub
@@ -38,7 +38,7 @@ local function formatted(pattern, ...)
     if conversion == "s" and i <= arguments.n then
       arguments[i] = deterministic_tostring(arguments[i])
     elseif conversion == "p" then
-      host.raise("string.format: %p shows an address, which no replay could repeat")
+      host.raise("string.format: %p is not supported in a workflow: addresses differ on replay")
     end
   end
   return host.note(host.call_raw(format, pattern, unpack(arguments, 1, arguments.n)))
