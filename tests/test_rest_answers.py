@@ -111,17 +111,17 @@ def described(workflow_id: str = "w", status: str = "RUNNING") -> bytes:
     return http(OK, {"workflowExecutionInfo": info})
 
 
-MALFORMED = "malformed answer: {}; is this Temporal's HTTP API?"
+MALFORMED = "malformed response: {}; is this Temporal's HTTP API?"
 
 
 @pytest.mark.parametrize(
     ("code", "answer", "kind", "status", "text"),
     [
-        (INFO, http(OK, HTML, Content_Type="text/html"), "answer", 200, "is no JSON object (HTTP 200, text/html)"),
-        (INFO, http(OK), "answer", 200, "is no JSON object (HTTP 200, of no type)"),
-        (INFO, http(OK, b"\xff"), "answer", 200, "is no JSON object"),
-        (INFO, http(OK, [1]), "answer", 200, "is no JSON object"),
-        (INFO, http(OK, b'{"a":' * 3000 + b"1" + b"}" * 3000), "answer", 200, "is no JSON object"),
+        (INFO, http(OK, HTML, Content_Type="text/html"), "answer", 200, "is not a JSON object (HTTP 200, text/html)"),
+        (INFO, http(OK), "answer", 200, "is not a JSON object (HTTP 200, no content type)"),
+        (INFO, http(OK, b"\xff"), "answer", 200, "is not a JSON object"),
+        (INFO, http(OK, [1]), "answer", 200, "is not a JSON object"),
+        (INFO, http(OK, b'{"a":' * 3000 + b"1" + b"}" * 3000), "answer", 200, "is not a JSON object"),
         (
             INFO,
             http(OK, b'{"a":' * 1000 + b"1" + b"}" * 1000),
@@ -145,7 +145,7 @@ MALFORMED = "malformed answer: {}; is this Temporal's HTTP API?"
         ),
         (LIST, http(OK, {"nextPageToken": 1}), "answer", None, MALFORMED.format("'nextPageToken' is not a string")),
         (GET, http(OK, {}), "answer", None, MALFORMED.format("'workflowExecutionInfo' is not an object")),
-        (GET, described("other"), "answer", None, MALFORMED.format("it is about the workflow 'other'")),
+        (GET, described("other"), "answer", None, MALFORMED.format("it describes the workflow 'other'")),
         ("c.workflows:history('w')", http(OK, {}), "answer", None, MALFORMED.format("'history' is not an object")),
         ("c:workflow('a/b')", http(OK, {}), "not_found", 404, "workflow not found for ID: a/b"),
         (INFO, http("302 Found", Location="/"), "redirect", None, "more than 10 redirects from 127.0.0.1:"),
@@ -158,10 +158,10 @@ MALFORMED = "malformed answer: {}; is this Temporal's HTTP API?"
             308,
             "redirects to http://127.0.0.1/x",
         ),
-        (INFO, http("502 Bad Gateway", HTML), "rpc", 502, ": 127.0.0.1:PORT answers 502 Bad Gateway"),
-        (INFO, http("404 Not Found", HTML), "not_found", 404, "answers 404 Not Found"),
-        (INFO, http("504 Gateway Timeout"), "timeout", 504, "answers 504 Gateway Timeout"),
-        (INFO, http("503 ", {"code": True, "message": ""}), "rpc", 503, "answers 503"),
+        (INFO, http("502 Bad Gateway", HTML), "rpc", 502, ": 127.0.0.1:PORT returned HTTP 502 Bad Gateway"),
+        (INFO, http("404 Not Found", HTML), "not_found", 404, "returned HTTP 404 Not Found"),
+        (INFO, http("504 Gateway Timeout"), "timeout", 504, "returned HTTP 504 Gateway Timeout"),
+        (INFO, http("503 ", {"code": True, "message": ""}), "rpc", 503, "returned HTTP 503"),
         (INFO, http("401 Unauthorized", {"code": 16, "message": "who?"}), "rpc", 401, "c:system_info: who? (HTTP 401)"),
         (INFO, b"", "protocol", None, "closed the connection without a response"),
         (INFO, b"SSH-2.0-x\r\n", "protocol", None, "does not speak HTTP/1.1; if this is the server's gRPC port"),
@@ -203,7 +203,7 @@ async def test_a_connection_that_is_closed_before_the_request_goes_out() -> None
     session: Any = Closing()
     with pytest.raises(RestError) as caught:
         await Client("http://127.0.0.1:7233", session=lambda: session).system_info()
-    text = "127.0.0.1:7233 closed the connection before it could be asked; if this is the server's gRPC port, give "
+    text = "127.0.0.1:7233 closed the connection before the request was sent; if this is the server's gRPC port, use "
     assert caught.value.message.startswith(text)
     assert caught.value.kind == "protocol"
 
@@ -312,11 +312,11 @@ async def test_what_a_client_refuses() -> None:
         "'localhost:7233'": "bad argument 'url' (an http:// or https:// URL expected, got 'localhost:7233')",
         "'http://'": "bad argument 'url' (an http:// or https:// URL expected",
         "'http://x?y'": "bad argument 'url' (a URL without '?' and '#' expected, got 'http://x?y')",
-        "'http://x', { timeout = 0 }": "bad option 'timeout' (a number above 0 expected, got 0)",
-        "'http://x', { timeout = 0/0 }": "bad option 'timeout' (a number above 0 expected, got ",
+        "'http://x', { timeout = 0 }": "bad option 'timeout' (a number > 0 expected, got 0)",
+        "'http://x', { timeout = 0/0 }": "bad option 'timeout' (a number > 0 expected, got ",
         "'http://x', { api_key = 'a\\r\\nb' }": "bad option 'api_key' (printable ASCII characters expected)",
         "'http://x', { api_key = '' }": "bad option 'api_key' (printable ASCII characters expected)",
-        "'http://u:p@x', { api_key = 'k' }": "bad option 'api_key' (the URL has a user name already)",
+        "'http://u:p@x', { api_key = 'k' }": "bad option 'api_key' (the URL already contains a user name)",
         "'http://x', { namespac = 'n' }": "unknown option 'namespac' (did you mean 'namespace'?)",
     }.items():
         async with Runtime() as runtime:
@@ -362,7 +362,7 @@ def test_payloads() -> None:
 
 async def test_python_sees_the_same_errors() -> None:
     async with Peer(http("500 Internal Server Error")).listening() as peer, Client(peer.url) as client:
-        with pytest.raises(RestError, match="answers 500 Internal Server Error") as caught:
+        with pytest.raises(RestError, match="returned HTTP 500 Internal Server Error") as caught:
             await client.system_info()
         assert (caught.value.status, caught.value.code, caught.value.kind) == (500, None, "rpc")
     with pytest.raises(BuiltinError, match="bad option 'timeout'"):

@@ -1,4 +1,4 @@
-"""The client of the HTTP API."""
+"""The client of Temporal's HTTP API."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ClientOptions:
-    """How to ask.
+    """Options of a client.
 
     Attributes:
-        namespace: The namespace of all calls that name no other.
-        api_key: Sent with each request, as `Authorization: Bearer`.
-        timeout: Seconds that the server has for each answer; `math.huge` for no limit.
+        namespace: Default namespace of all calls.
+        api_key: API key, sent with each request as `Authorization: Bearer`.
+        timeout: Timeout of each request, in seconds; `math.huge` for no limit.
     """
 
     namespace: str = "default"
@@ -35,13 +35,13 @@ class ClientOptions:
 
 
 class Client:
-    """A client for Temporal's HTTP API; its connections open at the first call.
+    """A client of Temporal's HTTP API. It connects on the first call.
 
     Attributes:
-        namespaces: The namespaces of the server.
-        workflows: The workflows of a namespace.
-        task_queues: The task queues of a namespace.
-        schedules: The schedules of a namespace.
+        namespaces: Namespaces of the server.
+        workflows: Workflows of a namespace.
+        task_queues: Task queues of a namespace.
+        schedules: Schedules of a namespace.
     """
 
     lua_name: ClassVar[str] = "assay.temporal.Client"
@@ -56,19 +56,19 @@ class Client:
         options: ClientOptions | None = None,
         session: Callable[[], aiohttp.ClientSession] | None = None,
     ) -> None:
-        """Prepare a client. Raises BuiltinError for what no request could use.
+        """Create a client without connecting. Raises BuiltinError for an invalid URL or option.
 
         Args:
-            url: The address of the HTTP API, which is not the gRPC port's: `http://localhost:7243`.
-            options: How to ask.
-            session: Gives a session that is shared with others; without it the client has its own until `close`.
+            url: URL of the HTTP API, such as `http://localhost:7243`; its port is not the gRPC port.
+            options: Namespace, credentials and timeout.
+            session: Returns a shared HTTP session; without it the client opens its own, until `close`.
         """
-        given = options or ClientOptions()
-        self._transport = Transport(url, given.api_key, given.timeout, session)
-        self.namespaces = Namespaces(self._transport, given.namespace)
-        self.workflows = Workflows(self._transport, given.namespace)
-        self.task_queues = TaskQueues(self._transport, given.namespace)
-        self.schedules = Schedules(self._transport, given.namespace)
+        options = options or ClientOptions()
+        self._transport = Transport(url, options.api_key, options.timeout, session)
+        self.namespaces = Namespaces(self._transport, options.namespace)
+        self.workflows = Workflows(self._transport, options.namespace)
+        self.task_queues = TaskQueues(self._transport, options.namespace)
+        self.schedules = Schedules(self._transport, options.namespace)
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,14 +79,14 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; the next call would open new ones."""
+        """Close the client's own connections; a later call opens new ones."""
         await self._transport.close()
 
     @method
     async def health(self) -> bool:
-        """Return true if the server answers; false also when it cannot be reached, but never an error.
+        """Return true if the server responds, false if it does not or cannot be reached. Never raises an error.
 
-        Asks for the system information, and where that is not served, for `/health`.
+        Requests the system information, and `/health` if that is not served.
         """
         try:
             await self._transport.get(f"{API}/system-info")
@@ -95,7 +95,7 @@ class Client:
             if error.status is None or error.status >= 500:
                 return False
             if error.code is not None:
-                return True  # the server itself refuses
+                return True  # a refusal from Temporal itself
         try:
             return await self._transport.status("/health") == 200
         except RestError:
@@ -103,5 +103,5 @@ class Client:
 
     @method
     async def system_info(self) -> dict[str, Any]:
-        """Return the server's version and what it can do: `{serverVersion, capabilities}`."""
+        """Return the server's version and capabilities: `{serverVersion, capabilities}`."""
         return await self._transport.get(f"{API}/system-info")

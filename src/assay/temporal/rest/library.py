@@ -1,4 +1,4 @@
-"""`require("assay.temporal")`."""
+"""The module `require("assay.temporal")`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from assay.temporal.rest.workflows import Workflows
 
 library = Library(
     "assay.temporal",
-    """A client for Temporal's HTTP API: dashboards, status checks, small interventions. By `require("assay.temporal")`.
+    """A client of Temporal's HTTP API, for dashboards and operations, loaded by `require("assay.temporal")`.
 
         local c = require("assay.temporal").client("http://localhost:7243", { namespace = "orders" })
         for _, execution in ipairs(c.workflows:list({ query = "ExecutionStatus = 'Running'" }).executions) do
           print(execution.execution.workflowId, execution.type.name)
         end
 
-    The HTTP API has a port of its own; the global `temporal` speaks gRPC, and is what starts workflows and runs them.
+    The HTTP API has a separate port. To start and run workflows, use the global `temporal`, which speaks gRPC.
 
-    A call that fails raises an error object: `status` is the HTTP status and `code` the server's gRPC code, where it
-    answered; `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls", "redirect",
-    "answer" (one that makes no sense) or "rpc" (any other refusal). It prints as its `message`. In workflow code the
-    module is not there: use it in an activity.
+    A call that fails raises an error object, which prints as its `message`. If the server responded, `status` is the
+    HTTP status and `code` the gRPC code. `kind` is "not_found", "timeout", "connect", "dns", "protocol", "tls",
+    "redirect", "answer" (a malformed response) or "rpc" (any other error of the server). The module is not available
+    in workflow code: use it in an activity.
     """,
     lua=os.path.join(os.path.dirname(__file__), "rest.lua"),
     needs=NOTHING,
@@ -39,11 +39,11 @@ for _class in (ScriptClient, Namespaces, Workflows, TaskQueues, Schedules):
 
 @library.function(name="client", native=True, needs=TEMPORAL_URL)
 def make_client(url: str, options: ClientOptions | None = None) -> Client:
-    """Make a client. Nothing is sent yet.
+    """Create a client without connecting.
 
     Args:
-        url: The address of the HTTP API: `http://localhost:7243`.
-        options: How to ask.
+        url: URL of the HTTP API, such as `http://localhost:7243`.
+        options: Namespace, credentials and timeout.
     """
     raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""`c.namespaces`."""
+"""The resource `c.namespaces`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from assay.lua.declare import method
-from assay.temporal.rest.part import Part
+from assay.temporal.rest.resource import Resource
 from assay.temporal.rest.transport import API, items, page_token, segment
 
 
 @dataclass(kw_only=True)
 class NamespacesOptions:
-    """How much to list.
+    """Options of `c.namespaces:list`.
 
     Attributes:
-        page_size: How many to list at most.
-        next_page_token: Continue where an answer with this token ended.
+        page_size: Maximum number of namespaces per page.
+        next_page_token: Token of the page to return, from the result of the previous page.
     """
 
     page_size: int | None = None
@@ -25,18 +25,18 @@ class NamespacesOptions:
 
 @dataclass
 class NamespaceList:
-    """Namespaces.
+    """A page of namespaces.
 
     Attributes:
-        namespaces: What the server says of each.
-        next_page_token: The option with which to ask for more; absent at the end.
+        namespaces: Descriptions of the namespaces.
+        next_page_token: Token of the next page; absent on the last page.
     """
 
     namespaces: list[dict[str, Any]]
     next_page_token: str | None
 
 
-class Namespaces(Part):
+class Namespaces(Resource):
     """The namespaces of the server."""
 
     lua_name: ClassVar[str] = "assay.temporal.Namespaces"
@@ -44,30 +44,30 @@ class Namespaces(Part):
 
     @method
     async def list(self, options: NamespacesOptions | None = None) -> NamespaceList:
-        """List the namespaces.
+        """List namespaces.
 
         Args:
-            options: How much to list.
+            options: Page to return.
         """
-        given = options or NamespacesOptions()
-        parameters = {"pageSize": given.page_size, "nextPageToken": given.next_page_token}
-        answer = await self._transport.get(f"{API}/namespaces", parameters)
-        return NamespaceList(items(answer, "namespaces"), page_token(answer))
+        options = options or NamespacesOptions()
+        parameters = {"pageSize": options.page_size, "nextPageToken": options.next_page_token}
+        response = await self._transport.get(f"{API}/namespaces", parameters)
+        return NamespaceList(items(response, "namespaces"), page_token(response))
 
     @method
     async def get(self, name: str) -> dict[str, Any]:
-        """Tell what the server knows of a namespace.
+        """Describe a namespace.
 
         Args:
-            name: The namespace.
+            name: Name of the namespace.
         """
         return await self._transport.get(f"{API}/namespaces/{segment(name, 'name')}")
 
     @method
     async def __call__(self, options: NamespacesOptions | None = None) -> NamespaceList:
-        """List the namespaces: the same as `c.namespaces:list`.
+        """List namespaces; same as `c.namespaces:list`.
 
         Args:
-            options: How much to list.
+            options: Page to return.
         """
         return await self.list(options)

@@ -1,4 +1,4 @@
-"""Payloads in JSON: what users put into workflows, as the HTTP API carries it."""
+"""Payloads in the JSON form of the HTTP API."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from assay.lua.values import Json
 
 
 def encode(value: Json) -> dict[str, Any]:
-    """Write the payloads of one value; the API's shorthand would change empty arrays and whole floats."""
+    """Encode one value as payloads; the API's shorthand form would alter empty arrays and integral floats."""
     encoding = b64encode(b"json/plain").decode()
     return {"payloads": [{"metadata": {"encoding": encoding}, "data": b64encode(value).decode()}]}
 
 
 def decode(item: Any) -> Any:
-    """Replace all payloads in an answer by their values. One that cannot be read, like an encrypted one, stays."""
+    """Replace each payload in a response with its value; keep one that cannot be decoded, such as an encrypted one."""
     if isinstance(item, list):
         return [decode(entry) for entry in item]
     if not isinstance(item, dict):
@@ -24,7 +24,7 @@ def decode(item: Any) -> Any:
     if isinstance(payloads, list) and len(item) == 1:
         return [decode(payload) for payload in payloads]
     metadata = item.get("metadata")
-    # A map that users fill has no texts in it, so that this is a payload whatever the names of their keys.
+    # Maps with user-defined keys have no string values, so this is a payload even if users name a key "metadata".
     if isinstance(metadata, dict) and isinstance(metadata.get("encoding"), str):
         return _value(item, metadata["encoding"])
     return {key: decode(entry) for key, entry in item.items()}

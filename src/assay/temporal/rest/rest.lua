@@ -1,4 +1,4 @@
--- The client with its sub-objects.
+-- Creates the client and sets its resources as fields.
 local _, internal = ...
 
 local library = {}

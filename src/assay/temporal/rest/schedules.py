@@ -1,4 +1,4 @@
-"""`c.schedules`."""
+"""The resource `c.schedules`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from assay.lua.declare import method
-from assay.temporal.rest.part import NamespaceOptions, Part
+from assay.temporal.rest.resource import NamespaceOptions, Resource
 from assay.temporal.rest.transport import items, page_token, segment
 
 
 @dataclass(kw_only=True)
 class SchedulesOptions(NamespaceOptions):
-    """Which schedules to list.
+    """Options of `c.schedules:list`.
 
     Attributes:
-        maximum_page_size: How many to list at most.
-        next_page_token: Continue where an answer with this token ended.
+        maximum_page_size: Maximum number of schedules per page.
+        next_page_token: Token of the page to return, from the result of the previous page.
     """
 
     maximum_page_size: int | None = None
@@ -25,18 +25,18 @@ class SchedulesOptions(NamespaceOptions):
 
 @dataclass
 class ScheduleList:
-    """Schedules.
+    """A page of schedules.
 
     Attributes:
-        schedules: What the server says of each.
-        next_page_token: The option with which to ask for more; absent at the end.
+        schedules: Descriptions of the schedules.
+        next_page_token: Token of the next page; absent on the last page.
     """
 
     schedules: list[dict[str, Any]]
     next_page_token: str | None
 
 
-class Schedules(Part):
+class Schedules(Resource):
     """The schedules of a namespace."""
 
     lua_name: ClassVar[str] = "assay.temporal.Schedules"
@@ -44,31 +44,31 @@ class Schedules(Part):
 
     @method
     async def list(self, options: SchedulesOptions | None = None) -> ScheduleList:
-        """List the schedules. A new one appears in lists after a moment.
+        """List schedules. The list is eventually consistent: a new schedule appears after a short delay.
 
         Args:
-            options: Which to list.
+            options: Namespace and page to return.
         """
-        given = options or SchedulesOptions()
-        parameters = {"maximumPageSize": given.maximum_page_size, "nextPageToken": given.next_page_token}
-        answer = await self._transport.get(self._path(given, "schedules"), parameters)
-        return ScheduleList(items(answer, "schedules"), page_token(answer))
+        options = options or SchedulesOptions()
+        parameters = {"maximumPageSize": options.maximum_page_size, "nextPageToken": options.next_page_token}
+        response = await self._transport.get(self._path(options, "schedules"), parameters)
+        return ScheduleList(items(response, "schedules"), page_token(response))
 
     @method
     async def get(self, schedule_id: str, options: NamespaceOptions | None = None) -> dict[str, Any]:
-        """Tell what the server knows of a schedule: its `schedule`, `info` and more.
+        """Describe a schedule; the result includes `schedule` and `info`.
 
         Args:
-            schedule_id: The schedule.
-            options: Where to look.
+            schedule_id: Schedule id.
+            options: Namespace.
         """
         return await self._transport.get(self._path(options, f"schedules/{segment(schedule_id, 'schedule_id')}"))
 
     @method
     async def __call__(self, options: SchedulesOptions | None = None) -> ScheduleList:
-        """List the schedules: the same as `c.schedules:list`.
+        """List schedules; same as `c.schedules:list`.
 
         Args:
-            options: Which to list.
+            options: Namespace and page to return.
         """
         return await self.list(options)

@@ -1,4 +1,4 @@
-"""`c.task_queues`."""
+"""The resource `c.task_queues`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from assay.lua.declare import method
-from assay.temporal.rest.part import NamespaceOptions, Part
+from assay.temporal.rest.resource import NamespaceOptions, Resource
 from assay.temporal.rest.transport import items, segment
 
 _TYPES = {name: f"TASK_QUEUE_TYPE_{name.upper()}" for name in ("workflow", "activity", "nexus")}
@@ -14,16 +14,16 @@ _TYPES = {name: f"TASK_QUEUE_TYPE_{name.upper()}" for name in ("workflow", "acti
 
 @dataclass(kw_only=True)
 class TaskQueueOptions(NamespaceOptions):
-    """Which task queue.
+    """Options of `c.task_queues:get`.
 
     Attributes:
-        task_queue_type: "workflow" (when left out), "activity" or "nexus"; or the API's own name or number of a type.
+        task_queue_type: "workflow" (the default), "activity" or "nexus", or the API's name or number of a type.
     """
 
     task_queue_type: str | int | None = None
 
 
-class TaskQueues(Part):
+class TaskQueues(Resource):
     """The task queues of a namespace."""
 
     lua_name: ClassVar[str] = "assay.temporal.TaskQueues"
@@ -31,13 +31,13 @@ class TaskQueues(Part):
 
     @method
     async def get(self, name: str, options: TaskQueueOptions | None = None) -> dict[str, Any]:
-        """Tell what the server knows of a task queue. `pollers` are the workers seen there lately, maybe none.
+        """Describe a task queue; `pollers` are the workers that polled it recently and may be empty.
 
         Args:
-            name: The task queue.
-            options: Which one of that name.
+            name: Name of the task queue.
+            options: Namespace and type of the task queue.
         """
         kind = options.task_queue_type if options is not None else None
         path = self._path(options, f"task-queues/{segment(name, 'name')}")
-        answer = await self._transport.get(path, {"taskQueueType": _TYPES.get(str(kind).lower(), kind)})
-        return answer | {"pollers": items(answer, "pollers")}
+        response = await self._transport.get(path, {"taskQueueType": _TYPES.get(str(kind).lower(), kind)})
+        return response | {"pollers": items(response, "pollers")}

@@ -1,4 +1,4 @@
-"""Requests to the HTTP API and its answers."""
+"""HTTP requests, and the validation of their responses."""
 
 from __future__ import annotations
 
@@ -17,61 +17,61 @@ if TYPE_CHECKING:
     from assay.builtins.http.transport import Timeouts
 
 API = "/api/v1"
-NOT_FOUND, DEADLINE_EXCEEDED = 5, 4  # gRPC's codes
+NOT_FOUND, DEADLINE_EXCEEDED = 5, 4  # gRPC status codes
 
-_RAW_PAYLOADS = "application/json+no-payload-shorthand"  # in the shorthand large integers would come rounded
-_HINT = "; if this is the server's gRPC port, give the address of its HTTP API, which has a port of its own"
+_RAW_PAYLOADS = "application/json+no-payload-shorthand"  # the shorthand form rounds large integers
+_HINT = "; if this is the server's gRPC port, use the port of its HTTP API instead"
 _HTTP_NOT_FOUND, _HTTP_GATEWAY_TIMEOUT = 404, 504
 
 Parameters = Mapping[str, str | int | None]
 
 
 def segment(name: str, argument: str, kind: str = "argument") -> str:
-    """Write the name that an argument (or an option) gave as one part of a path.
+    """Encode the value of an argument or option as one segment of a path.
 
-    Raises BuiltinError for a name that cannot be one.
+    Raises BuiltinError for a value that a path cannot contain.
     """
     if not name:
         raise BuiltinError(f"bad {kind} '{argument}' (expected a non-empty string)")
     if "/" in name:
-        # The server splits the path after decoding it: it would answer for another name.
+        # The server decodes the path before splitting it, so it would address something else.
         raise BuiltinError(
             f"bad {kind} '{argument}' (the HTTP API cannot address '{name}', which has a slash; temporal.connect can)"
         )
     return {".": "%2E", "..": "%2E%2E"}.get(name) or quote(name, safe="")
 
 
-def items(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Take a list out of an answer; the server leaves out an empty one."""
-    found = answer.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+def items(response: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a list of a response; the server omits an empty one."""
+    value = response.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise malformed(f"'{name}' is not a list of objects")
-    return found
+    return value
 
 
-def page_token(answer: Mapping[str, Any]) -> str | None:
-    """Take the token of the next page out of an answer; there is none after the last."""
-    found = answer.get("nextPageToken")
-    if found is not None and not isinstance(found, str):
+def page_token(response: Mapping[str, Any]) -> str | None:
+    """Return the token of the next page; None on the last page."""
+    token = response.get("nextPageToken")
+    if token is not None and not isinstance(token, str):
         raise malformed("'nextPageToken' is not a string")
-    return found or None
+    return token or None
 
 
-def table(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Take an object out of an answer."""
-    found = answer.get(name)
-    if not isinstance(found, dict):
+def table(response: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object of a response."""
+    value = response.get(name)
+    if not isinstance(value, dict):
         raise malformed(f"'{name}' is not an object")
-    return found
+    return value
 
 
 def malformed(problem: str) -> RestError:
-    """The error for an answer that is not Temporal's."""
-    return RestError(f"malformed answer: {problem}; is this Temporal's HTTP API?", kind="answer")
+    """Return the error for a response that Temporal would not send."""
+    return RestError(f"malformed response: {problem}; is this Temporal's HTTP API?", kind="answer")
 
 
 class Transport:
-    """One server's API: where it is, who asks, how long a request may take."""
+    """The HTTP API of one server: its URL, credentials, timeout and session."""
 
     def __init__(
         self, url: str, api_key: str | None, timeout: float, session: Callable[[], aiohttp.ClientSession] | None
@@ -82,11 +82,11 @@ class Transport:
         if base.raw_query_string or base.raw_fragment:
             raise BuiltinError(f"bad argument 'url' (a URL without '?' and '#' expected, got {url!r})")
         if not timeout > 0:
-            raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {timeout})")
+            raise BuiltinError(f"bad option 'timeout' (a number > 0 expected, got {timeout})")
         if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
             raise BuiltinError("bad option 'api_key' (printable ASCII characters expected)")
         if api_key is not None and base.user is not None:
-            raise BuiltinError("bad option 'api_key' (the URL has a user name already)")
+            raise BuiltinError("bad option 'api_key' (the URL already contains a user name)")
         self._base = str(base).rstrip("/")
         self.timeout = timeout
         self._headers = {"Accept": _RAW_PAYLOADS, "Content-Type": "application/json"}
@@ -98,22 +98,22 @@ class Transport:
     async def get(
         self, path: str, parameters: Parameters | None = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Ask for something. Raises RestError."""
+        """Send a GET request and return the response. Raises RestError."""
         return await self._call("GET", path, parameters or {}, headers or {}, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Do something. Raises RestError."""
+        """Send a POST request and return the response. Raises RestError."""
         import orjson
 
         return await self._call("POST", path, {}, {}, orjson.dumps(body))
 
     async def status(self, path: str) -> int:
-        """Ask for something of which only the HTTP status matters. Raises RestError when there is no answer."""
+        """Send a GET request and return only the HTTP status. Raises RestError when there is no response."""
         response, _, _ = await self._request("GET", path, {}, {}, None)
         return response.status
 
     async def close(self) -> None:
-        """Close the connections, unless they are shared."""
+        """Close the client's own session, if any."""
         session, self._own = self._own, None
         if session is not None:
             await session.close()
@@ -123,27 +123,27 @@ class Transport:
     ) -> dict[str, Any]:
         import orjson
 
-        response, content, place = await self._request(method, path, parameters, headers, body)
+        response, content, address = await self._request(method, path, parameters, headers, body)
         try:
-            answer = orjson.loads(content)
+            decoded = orjson.loads(content)
         except ValueError:
-            answer = None
+            decoded = None
         if response.status >= 400:
-            raise _refusal(response, answer, place)
-        if not isinstance(answer, dict):
-            kind = response.headers.get("Content-Type") or "of no type"
+            raise _refusal(response, decoded, address)
+        if not isinstance(decoded, dict):
+            content_type = response.headers.get("Content-Type") or "no content type"
             raise RestError(
-                f"the answer of {place} is no JSON object (HTTP {response.status}, {kind}); "
+                f"the response of {address} is not a JSON object (HTTP {response.status}, {content_type}); "
                 "is this Temporal's HTTP API?",
                 kind="answer",
                 status=response.status,
             )
         try:
-            decoded = payloads.decode(answer)
+            result = payloads.decode(decoded)
         except RecursionError:
             raise malformed("it is nested too deeply") from None
-        assert isinstance(decoded, dict)
-        return decoded
+        assert isinstance(result, dict)
+        return result
 
     async def _request(
         self, method: str, path: str, parameters: Parameters, headers: Mapping[str, str], body: bytes | None
@@ -154,22 +154,23 @@ class Transport:
         from assay.builtins.http.errors import CLIENT_EXCEPTIONS, describe
         from assay.builtins.http.transport import Timeouts
 
-        given = {name: value for name, value in parameters.items() if value is not None}
-        query = f"?{urlencode(given, quote_via=quote)}" if given else ""
+        present = {name: value for name, value in parameters.items() if value is not None}
+        query = f"?{urlencode(present, quote_via=quote)}" if present else ""
         url = URL(f"{self._base}{path}{query}", encoded=True)
-        place = f"{url.host}:{url.port}"
+        address = f"{url.host}:{url.port}"
         timeouts = Timeouts(None if math.isinf(self.timeout) else self.timeout, None, None)
         try:
             response, content = await self._exchange(method, url, {**self._headers, **headers}, body, timeouts)
         except CLIENT_EXCEPTIONS as error:
             kind, text = describe(url, timeouts, error)
             if isinstance(error, aiohttp.ClientResponseError) and kind == "protocol":
-                text = f"{place} does not speak HTTP/1.1{_HINT}"
+                text = f"{address} does not speak HTTP/1.1{_HINT}"
             elif any(isinstance(one, aiohttp.ClientConnectionResetError) for one in (error, error.__cause__)):
-                text = f"{place} closed the connection before it could be asked{_HINT}"  # as the gRPC port may do too
+                # The gRPC port may do this too.
+                text = f"{address} closed the connection before the request was sent{_HINT}"
             raise RestError(text, kind=kind) from error
-        _check_redirects(response, path, place)
-        return response, content, place
+        _check_redirects(response, path, address)
+        return response, content, address
 
     async def _exchange(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeouts: Timeouts
@@ -186,9 +187,9 @@ class Transport:
                     headers=headers,
                     data=body,
                     timeout=timeouts.for_aiohttp(),
-                    allow_redirects=method == "GET",  # another method would become a GET
+                    allow_redirects=method == "GET",  # aiohttp would turn another method into GET
                     max_redirects=MAX_REDIRECTS + 1,
-                    auto_decompress=False,  # `ResponseBody` does it
+                    auto_decompress=False,  # `ResponseBody` decompresses
                 ) as response:
                     return response, await ResponseBody(response, MAX_BODY).read()
             except LostConnectionError as error:
@@ -205,20 +206,20 @@ class Transport:
         return self._own
 
 
-def _check_redirects(response: aiohttp.ClientResponse, path: str, place: str) -> None:
-    """Refuse an answer that is about something else."""
+def _check_redirects(response: aiohttp.ClientResponse, path: str, address: str) -> None:
+    """Raise RestError for a redirect to another resource."""
     target: str | URL | None = None
     if 300 <= response.status < 400:
         target = response.headers.get("Location", "nowhere")
     elif response.history and not response.url.raw_path.endswith(path):
         target = response.url
     if target is not None:
-        raise RestError(f"{place} redirects to {target}", kind="redirect", status=response.status)
+        raise RestError(f"{address} redirects to {target}", kind="redirect", status=response.status)
 
 
-def _refusal(response: aiohttp.ClientResponse, answer: Any, place: str) -> RestError:
-    code = answer.get("code") if isinstance(answer, dict) else None
-    message = answer.get("message") if isinstance(answer, dict) else None
+def _refusal(response: aiohttp.ClientResponse, body: Any, address: str) -> RestError:
+    code = body.get("code") if isinstance(body, dict) else None
+    message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(code, int) or isinstance(code, bool):
         code = None
     kind = "rpc"
@@ -229,5 +230,5 @@ def _refusal(response: aiohttp.ClientResponse, answer: Any, place: str) -> RestE
     if isinstance(message, str) and message:
         text = f"{message} (HTTP {response.status})"
     else:
-        text = f"{place} answers {response.status} {response.reason or ''}".rstrip()
+        text = f"{address} returned HTTP {response.status} {response.reason or ''}".rstrip()
     return RestError(text, kind=kind, status=response.status, code=code)

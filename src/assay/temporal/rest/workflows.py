@@ -1,4 +1,4 @@
-"""`c.workflows`."""
+"""The resource `c.workflows`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from assay.errors import BuiltinError, RestError
 from assay.lua.declare import method
 from assay.lua.values import Json
 from assay.temporal.rest import payloads, visibility
-from assay.temporal.rest.part import NamespaceOptions, Part, RunOptions
+from assay.temporal.rest.resource import NamespaceOptions, Resource, RunOptions
 from assay.temporal.rest.transport import items, malformed, page_token, segment, table
 
 RUNNING = "WORKFLOW_EXECUTION_STATUS_RUNNING"
 
 _OPEN = (RUNNING, "WORKFLOW_EXECUTION_STATUS_PAUSED")
-_MAX_POLL = 20.0  # seconds that the server holds a long poll
-_MIN_POLL = 0.5  # seconds between two polls that nothing has ended
-_LISTS_LAG = 3.0  # seconds after which a new workflow is in lists, where one whose id has a slash is looked up
-_GRACE = 0.5  # seconds that the last answer may take after the end of the time
+_MAX_POLL = 20.0
+"""Maximum duration of a long poll, in seconds."""
+_MIN_POLL = 0.5
+"""Minimum time between two polls, in seconds."""
+_VISIBILITY_DELAY = 3.0
+"""Seconds until a new workflow appears in lists, which are searched for an id with a slash."""
+_GRACE = 0.5
+"""Extra time for the last response after the deadline, in seconds."""
 
 
 @dataclass(kw_only=True)
 class SearchOptions(NamespaceOptions):
-    """How much to list.
+    """Options of `c.workflows:search`.
 
     Attributes:
-        page_size: How many to list at most.
-        next_page_token: Continue where an answer with this token ended.
+        page_size: Maximum number of executions per page.
+        next_page_token: Token of the page to return, from the result of the previous page.
     """
 
     page_size: int | None = None
@@ -39,10 +43,10 @@ class SearchOptions(NamespaceOptions):
 
 @dataclass(kw_only=True)
 class ListOptions(SearchOptions):
-    """Which workflows to list.
+    """Options of `c.workflows:list`.
 
     Attributes:
-        query: A visibility query, like `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`; all when left out.
+        query: Visibility query, such as `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`; all when left out.
     """
 
     query: str | None = None
@@ -50,11 +54,11 @@ class ListOptions(SearchOptions):
 
 @dataclass(kw_only=True)
 class HistoryOptions(RunOptions):
-    """Which part of a history.
+    """Options of `c.workflows:history`.
 
     Attributes:
-        maximum_page_size: How many events to get at most; but always whole batches.
-        next_page_token: Continue where an answer with this token ended.
+        maximum_page_size: Maximum number of events per page; event batches are never split.
+        next_page_token: Token of the page to return, from the result of the previous page.
     """
 
     maximum_page_size: int | None = None
@@ -63,11 +67,11 @@ class HistoryOptions(RunOptions):
 
 @dataclass
 class ExecutionList:
-    """Workflow executions.
+    """A page of workflow executions.
 
     Attributes:
-        executions: What the server says of each, the running ones and the latest first.
-        next_page_token: The option with which to ask for more; absent at the end.
+        executions: Descriptions of the executions, open and most recent first.
+        next_page_token: Token of the next page; absent on the last page.
     """
 
     executions: list[dict[str, Any]]
@@ -76,11 +80,11 @@ class ExecutionList:
 
 @dataclass
 class History:
-    """Events of a workflow.
+    """A page of a workflow's history.
 
     Attributes:
-        events: The events in their order, with payloads decoded.
-        next_page_token: The option with which to ask for more; absent at the end.
+        events: Events in order, with decoded payloads.
+        next_page_token: Token of the next page; absent on the last page.
     """
 
     events: list[dict[str, Any]]
@@ -91,15 +95,14 @@ def _run_id(positional: str | None, options: RunOptions | None) -> str | None:
     return positional or (options.run_id if options is not None else None)
 
 
-class Workflows(Part):
+class Workflows(Resource):
     """The workflows of a namespace.
 
-    The server's answers keep its own field names, as its HTTP API documents them; 64-bit integers are strings there.
-    Payloads are decoded; one with an encoding of someone's own stays as it came. A new workflow appears in lists after
-    a moment.
+    Results have the field names of Temporal's HTTP API, in which 64-bit integers are strings. Payloads are decoded,
+    except those with a custom encoding. Lists are eventually consistent: a new workflow appears after a short delay.
 
-    An id with a slash cannot be addressed in a path: `get`, `is_running` and `wait_complete` find it by a visibility
-    query, which returns less; for the other methods it is an error.
+    The HTTP API cannot address an id that contains a slash. `get`, `is_running` and `wait_complete` look it up with a
+    visibility query, which returns fewer fields; the other methods raise an error.
     """
 
     lua_name: ClassVar[str] = "assay.temporal.Workflows"
@@ -110,35 +113,35 @@ class Workflows(Part):
         """List workflow executions.
 
         Args:
-            options: Which to list.
+            options: Namespace, query and page to return.
         """
-        given = options or ListOptions()
-        parameters = {"query": given.query, "pageSize": given.page_size, "nextPageToken": given.next_page_token}
-        answer = await self._transport.get(self._path(given, "workflows"), parameters)
-        return ExecutionList(items(answer, "executions"), page_token(answer))
+        options = options or ListOptions()
+        parameters = {"query": options.query, "pageSize": options.page_size, "nextPageToken": options.next_page_token}
+        response = await self._transport.get(self._path(options, "workflows"), parameters)
+        return ExecutionList(items(response, "executions"), page_token(response))
 
     @method
     async def get(
         self, workflow_id: str, run_id: str | None = None, options: RunOptions | None = None
     ) -> dict[str, Any]:
-        """Tell what the server knows of a workflow: `workflowExecutionInfo` with its `status`, and more.
+        """Describe a workflow; the result includes `workflowExecutionInfo`, which has the `status`.
 
         Args:
-            workflow_id: The workflow.
-            run_id: One run of it; the latest when left out.
-            options: Where to look.
+            workflow_id: Workflow id.
+            run_id: Run id; the latest run when left out.
+            options: Namespace.
         """
         run_id = _run_id(run_id, options)
         if "/" in workflow_id:
             namespace = options.namespace if options is not None else None
             query = visibility.of_workflow(workflow_id, run_id)
-            found = await self.list(ListOptions(namespace=namespace, query=query, page_size=10))
-            return {"workflowExecutionInfo": visibility.latest(found.executions, workflow_id)}
-        answer = await self._transport.get(self._of(workflow_id, options), {"execution.runId": run_id})
-        execution = table(table(answer, "workflowExecutionInfo"), "execution")
+            result = await self.list(ListOptions(namespace=namespace, query=query, page_size=10))
+            return {"workflowExecutionInfo": visibility.latest(result.executions, workflow_id)}
+        response = await self._transport.get(self._workflow_path(workflow_id, options), {"execution.runId": run_id})
+        execution = table(table(response, "workflowExecutionInfo"), "execution")
         if execution.get("workflowId") != workflow_id:
-            raise malformed(f"it is about the workflow '{execution.get('workflowId')}'")
-        return answer
+            raise malformed(f"it describes the workflow '{execution.get('workflowId')}'")
+        return response
 
     @method
     async def history(
@@ -147,30 +150,30 @@ class Workflows(Part):
         """Return the events of a workflow.
 
         Args:
-            workflow_id: The workflow.
-            run_id: One run of it; the latest when left out.
-            options: Which part of its history.
+            workflow_id: Workflow id.
+            run_id: Run id; the latest run when left out.
+            options: Namespace and page to return.
         """
-        given = options or HistoryOptions()
+        options = options or HistoryOptions()
         parameters = {
-            "execution.runId": _run_id(run_id, given),
-            "maximumPageSize": given.maximum_page_size,
-            "nextPageToken": given.next_page_token,
+            "execution.runId": _run_id(run_id, options),
+            "maximumPageSize": options.maximum_page_size,
+            "nextPageToken": options.next_page_token,
         }
-        answer = await self._transport.get(self._of(workflow_id, given) + "/history", parameters)
-        return History(items(table(answer, "history"), "events"), page_token(answer))
+        response = await self._transport.get(self._workflow_path(workflow_id, options) + "/history", parameters)
+        return History(items(table(response, "history"), "events"), page_token(response))
 
     @method
     async def signal(
         self, workflow_id: str, signal_name: str, input: Json | None = None, options: RunOptions | None = None
     ) -> dict[str, Any]:
-        """Send a signal to a running workflow; a closed one is an error. Returns the server's answer.
+        """Send a signal to a running workflow and return the response. Raises an error for a closed workflow.
 
         Args:
-            workflow_id: The workflow.
-            signal_name: The signal.
-            input: What the workflow gets with it, any value that JSON can carry (in Python `Json.of(value)`).
-            options: Which run of it.
+            workflow_id: Workflow id.
+            signal_name: Name of the signal.
+            input: Argument of the signal, any JSON-serializable value (in Python `Json.of(value)`).
+            options: Namespace and run id.
         """
         body = {"input": payloads.encode(input)} if input is not None else {}
         signal = segment(signal_name, "signal_name")
@@ -180,42 +183,42 @@ class Workflows(Part):
     async def terminate(
         self, workflow_id: str, reason: str | None = None, options: RunOptions | None = None
     ) -> dict[str, Any]:
-        """End a workflow at once, without asking it. Returns the server's answer.
+        """Terminate a workflow immediately, without notifying its code, and return the response.
 
         Args:
-            workflow_id: The workflow.
-            reason: Why; kept in the history.
-            options: Which run of it.
+            workflow_id: Workflow id.
+            reason: Reason, recorded in the history.
+            options: Namespace and run id.
         """
         return await self._post(workflow_id, "terminate", options, {"reason": reason or ""})
 
     @method
     async def cancel(self, workflow_id: str, options: RunOptions | None = None) -> dict[str, Any]:
-        """Ask a workflow to cancel. Returns the server's answer.
+        """Request cancellation of a workflow and return the response.
 
         Args:
-            workflow_id: The workflow.
-            options: Which run of it.
+            workflow_id: Workflow id.
+            options: Namespace and run id.
         """
         return await self._post(workflow_id, "cancel", options, {})
 
     @method
     async def search(self, query: str, options: SearchOptions | None = None) -> ExecutionList:
-        """List the workflow executions that a visibility query finds.
+        """List the workflow executions that match a visibility query.
 
         Args:
-            query: The query, like `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`.
-            options: How much to list.
+            query: Visibility query, such as `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`.
+            options: Namespace and page to return.
         """
         return await self.list(ListOptions(query=query, **vars(options or SearchOptions())))
 
     @method
     async def is_running(self, workflow_id: str, options: RunOptions | None = None) -> bool:
-        """Return true if a workflow's status is RUNNING; an unknown workflow is an error.
+        """Return true if a workflow's status is RUNNING. Raises an error for an unknown workflow.
 
         Args:
-            workflow_id: The workflow.
-            options: Which run of it.
+            workflow_id: Workflow id.
+            options: Namespace and run id.
         """
         return bool(_info(await self.get(workflow_id, None, options)).get("status") == RUNNING)
 
@@ -223,48 +226,48 @@ class Workflows(Part):
     async def wait_complete(
         self, workflow_id: str, timeout_secs: float, options: RunOptions | None = None
     ) -> dict[str, Any]:
-        """Wait until a workflow has ended, however it did; returns what `get` does. An error of kind "timeout" if not.
+        """Wait for a workflow to close and return the result of `get`. Raises an error of kind "timeout".
 
-        When no run is named, what the workflow continues as is waited for too.
+        Without a run id, also wait for the runs that the workflow continues as.
 
         Args:
-            workflow_id: The workflow.
-            timeout_secs: Seconds to wait; `math.huge` for no limit.
-            options: Which run of it.
+            workflow_id: Workflow id.
+            timeout_secs: Maximum time to wait, in seconds; `math.huge` for no limit.
+            options: Namespace and run id.
         """
         import asyncio
 
         if not timeout_secs >= 0:
-            raise BuiltinError(f"bad argument 'timeout_secs' (a number from 0 up expected, got {timeout_secs})")
-        began = time.monotonic()
-        deadline = began + timeout_secs
+            raise BuiltinError(f"bad argument 'timeout_secs' (a number >= 0 expected, got {timeout_secs})")
+        start = time.monotonic()
+        deadline = start + timeout_secs
         try:
             async with asyncio.timeout(None if math.isinf(timeout_secs) else timeout_secs + _GRACE):
                 while True:
-                    workflow = await self._found(workflow_id, options, began)
+                    workflow = await self._get_if_available(workflow_id, options, start)
                     if workflow is not None and _info(workflow).get("status") not in _OPEN:
                         return workflow
                     remaining = deadline - time.monotonic()
                     if remaining <= 0:
                         break
-                    pause = time.monotonic() + min(remaining, _MIN_POLL)
+                    next_poll = time.monotonic() + min(remaining, _MIN_POLL)
                     if workflow is None or not await self._poll(_info(workflow), remaining, options):
-                        await asyncio.sleep(pause - time.monotonic())
+                        await asyncio.sleep(next_poll - time.monotonic())
         except TimeoutError:
             pass
         raise RestError(f"timed out after {timeout_secs:g} s: workflow '{workflow_id}' has not ended", kind="timeout")
 
     @method
     async def __call__(self, options: ListOptions | None = None) -> ExecutionList:
-        """List workflow executions: the same as `c.workflows:list`.
+        """List workflow executions; same as `c.workflows:list`.
 
         Args:
-            options: Which to list.
+            options: Namespace, query and page to return.
         """
         return await self.list(options)
 
-    def _of(self, workflow_id: str, options: NamespaceOptions | None) -> str:
-        """The path of a workflow."""
+    def _workflow_path(self, workflow_id: str, options: NamespaceOptions | None) -> str:
+        """Return the path of a workflow."""
         return self._path(options, f"workflows/{segment(workflow_id, 'workflow_id')}")
 
     async def _post(
@@ -273,19 +276,21 @@ class Workflows(Part):
         run_id = options.run_id if options is not None else None
         if run_id is not None:
             body["workflowExecution"] = {"runId": run_id}
-        return await self._transport.post(f"{self._of(workflow_id, options)}/{action}", body)
+        return await self._transport.post(f"{self._workflow_path(workflow_id, options)}/{action}", body)
 
-    async def _found(self, workflow_id: str, options: RunOptions | None, began: float) -> dict[str, Any] | None:
-        """Return what `get` says; None when the server is busy, or when the workflow may be too new for lists."""
+    async def _get_if_available(
+        self, workflow_id: str, options: RunOptions | None, start: float
+    ) -> dict[str, Any] | None:
+        """Return the result of `get`; None if the server is busy or the workflow may not be listed yet."""
         try:
             return await _unless_busy(self.get(workflow_id, None, options))
         except RestError as error:
-            if error.kind != "not_found" or "/" not in workflow_id or time.monotonic() - began > _LISTS_LAG:
+            if error.kind != "not_found" or "/" not in workflow_id or time.monotonic() - start > _VISIBILITY_DELAY:
                 raise
             return None
 
     async def _poll(self, info: dict[str, Any], seconds: float, options: RunOptions | None) -> bool:
-        """Wait until a run has ended, for as long as the server holds a long poll; returns whether it has."""
+        """Wait for a run to close, for the duration of a long poll; return true if it has closed."""
         execution = table(info, "execution")
         workflow_id = str(execution.get("workflowId"))
         if "/" in workflow_id:
@@ -296,14 +301,14 @@ class Workflows(Part):
             "historyEventFilterType": "HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT",
         }
         seconds = min(seconds, _MAX_POLL, self._transport.timeout / 2)
-        headers = {"Grpc-Timeout": f"{math.ceil(seconds * 1000) + 1000}m"}  # the server ends a poll a second before
-        path = self._of(workflow_id, options) + "/history"
-        answer = await _unless_busy(self._transport.get(path, parameters, headers))
-        return answer is not None and bool(items(table(answer, "history"), "events"))
+        headers = {"Grpc-Timeout": f"{math.ceil(seconds * 1000) + 1000}m"}  # the server ends a poll one second early
+        path = self._workflow_path(workflow_id, options) + "/history"
+        response = await _unless_busy(self._transport.get(path, parameters, headers))
+        return response is not None and bool(items(table(response, "history"), "events"))
 
 
 async def _unless_busy(call: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
-    """Await an answer; None when the server limits its rate, or when something before it is less patient than we."""
+    """Await a response; return None if the server limits the rate, or if a proxy times out."""
     try:
         return await call
     except RestError as error:

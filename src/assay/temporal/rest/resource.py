@@ -1,4 +1,4 @@
-"""What the sub-objects of the client share."""
+"""Base class and options of the client's resources."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from assay.temporal.rest.transport import API, Transport, segment
 
 @dataclass(kw_only=True)
 class NamespaceOptions:
-    """Where to look.
+    """The namespace of a call.
 
     Attributes:
-        namespace: The namespace; the client's when left out.
+        namespace: Namespace; the client's default when left out.
     """
 
     namespace: str | None = None
@@ -20,24 +20,24 @@ class NamespaceOptions:
 
 @dataclass(kw_only=True)
 class RunOptions(NamespaceOptions):
-    """Which run of a workflow.
+    """The run of a workflow.
 
     Attributes:
-        run_id: One run of it; the latest when left out.
+        run_id: Run id; the latest run when left out.
     """
 
     run_id: str | None = None
 
 
-class Part:
-    """A sub-object: some of the client's methods, over its transport."""
+class Resource:
+    """Base class of a resource: methods that share the client's transport."""
 
     def __init__(self, transport: Transport, namespace: str) -> None:
         self._transport = transport
         self._namespace = namespace
 
     def _path(self, options: NamespaceOptions | None, rest: str) -> str:
-        """The path of something in a namespace."""
-        given = options.namespace if options is not None else None
-        namespace = self._namespace if given is None else given
+        """Return the path `rest` in the namespace of the options."""
+        namespace = options.namespace if options is not None else None
+        namespace = self._namespace if namespace is None else namespace
         return f"{API}/namespaces/{segment(namespace, 'namespace', 'option')}/{rest}"
