@@ -82,7 +82,7 @@ async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
     assert value["effect"]["message"] == told("the result of a side effect", MAX_BYTES + 2)
     assert value["child"]["message"].startswith("ctx:execute_child_workflow: the input has ")
     assert value["signal"]["message"].startswith("ctx:signal_workflow: the input has ")
-    assert value["memo"]["message"].startswith("ctx:upsert_memo: the input has ")
+    assert value["memo"]["message"].startswith("ctx:upsert_memo: the memo has ")
     assert value["most"] == MAX_BYTES - 64
     assert "TMPRL1103" not in stderr
     events = lua.events(name)
