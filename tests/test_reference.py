@@ -106,7 +106,7 @@ def test_a_module_for_require_has_a_file_and_sub_objects() -> None:
     text = module_stub(rest)
     for part in (
         "---@meta assay.temporal\n",
-        "---@field workflows assay.temporal.Workflows The workflows of a namespace.\n",
+        "---@field workflows assay.temporal.Workflows Workflows of a namespace.\n",
         "---@return assay.temporal.Client\nfunction temporal.client(url, options) end",
         "---@class assay.temporal.Workflows\n---@overload fun(self: assay.temporal.Client, options?: assay.temporal.",
         "function Workflows:wait_complete(workflow_id, timeout_secs, options) end",
