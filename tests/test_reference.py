@@ -115,7 +115,7 @@ def test_a_module_for_require_has_a_file_and_sub_objects() -> None:
     assert LuaRuntime().execute(text).client is not None
     described = page(rest)
     for part in (
-        "| `schedules` | [`assay.temporal.Schedules`](#assaytemporalschedules) | The schedules of a namespace. |",
+        "| `schedules` | [`assay.temporal.Schedules`](#assaytemporalschedules) | Schedules of a namespace. |",
         "### `c.workflows:search(query, options?)` → `assay.temporal.ExecutionList`",
         "### `c:workflows(options?)` → `assay.temporal.ExecutionList`",
         "### `c:is_workflow_running(workflow_id, options?)` → `boolean`",
