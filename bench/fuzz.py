@@ -1,13 +1,13 @@
-"""Run programs from a grammar as workflows, each in two processes, and look for what differs, aborts or hangs.
+"""Fuzz test of determinism: run generated workflows in two processes, and find replays that differ, abort or hang.
 
-One process runs a program live: a small server of its own answers what the workflow asks for, in an order that the
-seed decides, sends signals, updates and queries, and evicts the run now and then. The other one, with other seeds for
-all hash tables and other addresses, gets the same history and must answer it in the same way, command by command. So
-must the first one after each eviction. No workflow task may fail but for a limit.
+The first process runs a program against a simulated server, which completes commands in an order that depends on the
+seed, sends signals, updates and queries, and sometimes evicts the run. The second process, with different hash seeds
+and memory addresses, replays the history and must issue the same commands. So must the first process after each
+eviction. A workflow task may only fail because of a limit.
 
-    python bench/fuzz.py              10,000 programs
-    python bench/fuzz.py --programs 50 --first 7
-    python bench/fuzz.py --show 123   the program of a seed
+    python bench/fuzz.py                             10,000 programs
+    python bench/fuzz.py --programs 50 --first 7     50 programs, from seed 7
+    python bench/fuzz.py --show 123                  print the program of a seed
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from assay.temporal.workflow.settings import Definition, Settings
 
 PROGRAMS = 10_000
 MAX_CPU = 60.0
-"""CPU seconds after which a program hangs: each of its tasks may take one."""
+"""CPU seconds after which a program counts as hanging; each of its tasks may take one second."""
 
-MAX_WAIT = 900.0
-"""Seconds on the clock after which it hangs without using the CPU; the machine may be busy."""
+MAX_WALL = 900.0
+"""Wall seconds after which a program counts as hanging; high, because the machine may be busy."""
 
 MAX_TASKS = 25
 _FINAL = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
@@ -71,7 +71,7 @@ def snapshot(source: str) -> bytes:
 
 
 def make_core(source: str, hash_seed: int) -> Core:
-    """Return what drives a program."""
+    """Return a simulated Core that runs the program."""
     settings = Settings(libraries=LIBRARIES, limits=WorkflowLimits(), task_queue="fuzz", hash_seed=hash_seed)
     return Core(Definition("Program", snapshot(source)), settings, "run")
 
@@ -86,11 +86,11 @@ def initialize(seed: int) -> WorkflowActivationJob:
     return job
 
 
-class World:
-    """The server of one program: what it has been asked for, and what comes next."""
+class Server:
+    """A simulated server for one program, with its pending commands."""
 
     def __init__(self, seed: int, core: Core) -> None:
-        self._random = random.Random(f"world {seed}")
+        self._random = random.Random(f"server {seed}")
         self._core = core
         self._seed = seed
         self._pending: dict[tuple[str, int], WorkflowCommand] = {}
@@ -98,53 +98,53 @@ class World:
         self.tasks: list[Task] = []
 
     def run(self) -> str:
-        """Run the program until it ends or has had `MAX_TASKS`; returns how it ended. Raises Violation."""
+        """Run the program until it closes or reaches `MAX_TASKS`; returns its status. Raises Violation."""
         at, length = START, 3
-        given = [initialize(self._seed)]
+        due_jobs = [initialize(self._seed)]
         while True:
             if self._random.random() < 0.2:
-                given += self._message()
-            task = Task(len(self.tasks) + 1, at, given, length)
+                due_jobs += self._message()
+            task = Task(len(self.tasks) + 1, at, due_jobs, length)
             self._core.perform(task, self.tasks, self._run_local)
             if task.failure is not None:
                 if task.failure.application_failure_info.type != "WorkflowLimitError":
                     raise Violation("failed", f"a workflow task failed: {task.failure.message}", self._core.where())
-                return "a limit"
+                return "limit exceeded"
             self.tasks.append(task)
             if task.closing is not None:
                 return jobs.variant(task.closing)
             if len(self.tasks) >= MAX_TASKS:
-                return "not ended"
-            self._take(task)
-            self._look(at, length)
+                return "still running"
+            self._add_commands(task)
+            self._query(at, length)
             if self._random.random() < 0.15:
                 self._core.evict()
             at += self._random.choice([1, SECOND // 2, SECOND])
             length += 3 + len(task.sent)
-            given = self._next()
+            due_jobs = self._next_jobs()
 
-    def _take(self, task: Task) -> None:
+    def _add_commands(self, task: Task) -> None:
         for sent in task.sent:
             if isinstance(sent, LocalEnd):
                 continue
             kind = jobs.variant(sent)
             if kind == "cancel_timer":
                 self._pending.pop(("start_timer", sent.cancel_timer.seq), None)
-            elif kind in _ENDS:
+            elif kind in _COMPLETIONS:
                 self._pending[kind, getattr(sent, kind).seq] = sent
 
-    def _next(self) -> list[WorkflowActivationJob]:
+    def _next_jobs(self) -> list[WorkflowActivationJob]:
         """Return the jobs of the next task."""
         if self._random.random() < 0.03:
             return [jobs.cancel("enough")]
         count = min(len(self._pending), self._random.choice([1, 1, 1, 2, 3]))
-        given = []
+        next_jobs = []
         for key in self._random.sample(sorted(self._pending), count):
             command = self._pending.pop(key)
-            given += self._end(key[0], command)
-        if not given or self._random.random() < 0.2:
-            given += self._message()
-        return given
+            next_jobs += self._complete(key[0], command)
+        if not next_jobs or self._random.random() < 0.2:
+            next_jobs += self._message()
+        return next_jobs
 
     def _message(self) -> list[WorkflowActivationJob]:
         self._messages += 1
@@ -153,8 +153,8 @@ class World:
             return [jobs.update(f"update-{self._messages}", "u", value)]
         return [jobs.signal(self._random.choice(["s1", "s2", "s3"]), value)]
 
-    def _look(self, at: int, length: int) -> None:
-        """Ask the run, which must not notice."""
+    def _query(self, at: int, length: int) -> None:
+        """Query the run, which must not affect it."""
         run = self._core.run
         if run is None or run.is_over or self._random.random() < 0.5:
             return
@@ -165,7 +165,7 @@ class World:
                 if "Error:" in str(error):
                     raise Violation("query", f"a query failed: {error}", self._core.where()) from error
 
-    def _end(self, kind: str, command: WorkflowCommand) -> list[WorkflowActivationJob]:
+    def _complete(self, kind: str, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         if (
             kind == "start_child_workflow_execution"
             and ("started", command.start_child_workflow_execution.seq) not in self._pending
@@ -173,13 +173,13 @@ class World:
             seq = command.start_child_workflow_execution.seq
             self._pending["child", seq] = command
             return [jobs.child_started(seq, f"child-run-{seq}")]
-        return [_ENDS[kind](command)]
+        return [_COMPLETIONS[kind](command)]
 
     def _run_local(self, command: WorkflowCommand, run: Run) -> tuple[float, WorkflowActivationJob]:
         schedule = command.schedule_local_activity
         seconds = self._random.choice([0.001, 0.01, 0.3])
         if schedule.activity_type != SIDE_EFFECT_ACTIVITY:
-            return seconds, _activity_end(schedule, is_local=True)
+            return seconds, _activity_completed(schedule, is_local=True)
         key = payloads.to_python(payloads.from_payload(schedule.arguments[1]) or Json(b"null"))
         try:
             result = run.run_side_effect(key)
@@ -190,19 +190,19 @@ class World:
         return seconds, jobs.activity_completed(schedule.seq, payloads.to_payload(result), is_local=True)
 
 
-def _activity_end(schedule: Any, *, is_local: bool = False) -> WorkflowActivationJob:
+def _activity_completed(schedule: Any, *, is_local: bool = False) -> WorkflowActivationJob:
     if schedule.activity_type == "fail":
         cause = failures.application("it failed", "FAILED", non_retryable=True)
         failure = jobs.activity_failure("failed", schedule.activity_type, schedule.activity_id, _FINAL, cause)
         return jobs.activity_failed(schedule.seq, failure, is_local=is_local)
-    made = payloads.to_payload(Json.of({"z": [1, 2.5, None], "a": {"b": schedule.seq}, "list": []}))
-    result = made if schedule.activity_type == "make" or not schedule.arguments else schedule.arguments[0]
+    value = payloads.to_payload(Json.of({"z": [1, 2.5, None], "a": {"b": schedule.seq}, "list": []}))
+    result = value if schedule.activity_type == "make" or not schedule.arguments else schedule.arguments[0]
     return jobs.activity_completed(schedule.seq, result, is_local=is_local)
 
 
-_ENDS: dict[str, Any] = {
+_COMPLETIONS: dict[str, Any] = {
     "start_timer": lambda command: jobs.fire_timer(command.start_timer.seq),
-    "schedule_activity": lambda command: _activity_end(command.schedule_activity),
+    "schedule_activity": lambda command: _activity_completed(command.schedule_activity),
     "start_child_workflow_execution": None,
     "child": lambda command: jobs.child_completed(
         command.start_child_workflow_execution.seq, payloads.to_payload(Json.of("child"))
@@ -219,21 +219,21 @@ _ENDS: dict[str, Any] = {
 # Processes --------------------------------------------------------------------------------------------------------
 
 
-def live(seed: int) -> tuple[str, str, list[Task], list[int]]:
-    """Run the program of a seed; returns how it ended, what is wrong, its tasks, and the flags of its history."""
+def run_program(seed: int) -> tuple[str, str, list[Task], list[int]]:
+    """Run the program of a seed; returns its status, the problem, its tasks, and the flags of its history."""
     core = make_core(Program(seed).source(), HASH_SEED)
-    world = World(seed, core)
+    server = Server(seed, core)
     try:
-        ended = world.run()
+        status = server.run()
     except Violation as violation:
         return "violation", str(violation), [], []
     finally:
         core.evict()
-    return ended, "", world.tasks, core.flags
+    return status, "", server.tasks, core.flags
 
 
-def again(seed: int, tasks: list[Task], flags: list[int]) -> str:
-    """Replay the program of a seed; returns what is different."""
+def replay_program(seed: int, tasks: list[Task], flags: list[int]) -> str:
+    """Replay the program of a seed; returns the difference, or an empty string."""
     core = make_core(Program(seed).source(), random.Random(seed).getrandbits(31))
     core.flags = flags
     try:
@@ -245,11 +245,11 @@ def again(seed: int, tasks: list[Task], flags: list[int]) -> str:
     return ""
 
 
-def _reduced(message: Message) -> Any:
-    return _parsed, (type(message).DESCRIPTOR.full_name, message.SerializeToString())
+def _reduce(message: Message) -> Any:
+    return _parse, (type(message).DESCRIPTOR.full_name, message.SerializeToString())
 
 
-def _parsed(name: str, data: bytes) -> Message:
+def _parse(name: str, data: bytes) -> Message:
     message: Message = _MESSAGES[name].FromString(data)
     return message
 
@@ -258,7 +258,7 @@ _MESSAGES: dict[str, Any] = {
     kind.DESCRIPTOR.full_name: kind for kind in (WorkflowActivationJob, WorkflowCommand, Failure)
 }
 for _kind in _MESSAGES.values():
-    copyreg.pickle(_kind, _reduced)
+    copyreg.pickle(_kind, _reduce)
 
 
 def _write(file: IO[bytes], item: object) -> None:
@@ -273,40 +273,40 @@ def _read(file: IO[bytes]) -> Any:
 
 
 def serve() -> None:
-    """Run what the parent asks for, until it has no more."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what programs print
-    calls: dict[str, Any] = {"live": live, "again": again}
-    while (asked := _read(sys.stdin.buffer)) is not None:
-        name, arguments = asked
-        _write(answers, calls[name](*arguments))
+    """Serve calls of the parent until its pipe is closed."""
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # redirect the output of programs
+    functions: dict[str, Any] = {"run": run_program, "replay": replay_program}
+    while (call := _read(sys.stdin.buffer)) is not None:
+        name, arguments = call
+        _write(results, functions[name](*arguments))
 
 
-def _wait(pid: int, answers: IO[bytes]) -> bool:
-    """Wait for the answer of a process; returns false when it hangs."""
+def _wait(pid: int, results: IO[bytes]) -> bool:
+    """Wait for the result of a process; returns false if it hangs."""
     child = psutil.Process(pid)
     used, began = sum(child.cpu_times()[:2]), time.monotonic()
     while True:
-        ready, _, _ = select.select([answers], [], [], 5)
+        ready, _, _ = select.select([results], [], [], 5)
         if ready:
             return True
-        if sum(child.cpu_times()[:2]) - used > MAX_CPU or time.monotonic() - began > MAX_WAIT:
+        if sum(child.cpu_times()[:2]) - used > MAX_CPU or time.monotonic() - began > MAX_WALL:
             return False
 
 
-class Dead(Exception):
-    """A process has ended, or does not answer."""
+class ChildError(Exception):
+    """Raised if a child process has ended or hangs."""
 
 
 class Child:
-    """One of the two processes; it is made anew when it has died."""
+    """One of the two processes, which is restarted after a failure."""
 
     def __init__(self, hash_seed: int) -> None:
         self._environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def call(self, name: str, *arguments: object) -> Any:
-        """Call a function there. Raises Dead."""
+        """Call a function in the process. Raises ChildError."""
         process = self._process
         if process is None:
             command = [sys.executable, os.path.abspath(__file__), "--serve"]
@@ -317,15 +317,15 @@ class Child:
         assert process.stdout is not None
         _write(process.stdin, (name, arguments))
         is_ready = _wait(process.pid, process.stdout)
-        answer = _read(process.stdout) if is_ready else None
-        if answer is None:
-            problem = f"the process ended with {process.wait()}" if is_ready else "no answer"
+        result = _read(process.stdout) if is_ready else None
+        if result is None:
+            problem = f"the process ended with exit code {process.wait()}" if is_ready else "the process hangs"
             self.close()
-            raise Dead(problem)
-        return answer
+            raise ChildError(problem)
+        return result
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -333,44 +333,43 @@ class Child:
 
 
 @dataclass
-class Found:
-    """What is wrong with the program of a seed."""
+class Finding:
+    """A problem with the program of a seed."""
 
     seed: int
     text: str
 
 
-def fuzz(seeds: range, *, progress: bool = False) -> tuple[Counter[str], list[Found]]:
-    """Run the programs of seeds; returns how many ended in which way, and what was found."""
-    ends: Counter[str] = Counter()
-    found: list[Found] = []
+def fuzz(seeds: range, *, progress: bool = False) -> tuple[Counter[str], list[Finding]]:
+    """Run the programs of the seeds; returns the number of programs by status, and the problems."""
+    statuses: Counter[str] = Counter()
+    findings: list[Finding] = []
     first, second = Child(1), Child(2)
     began = time.monotonic()
     try:
         for number, seed in enumerate(seeds, 1):
             try:
-                ended, problem, tasks, flags = first.call("live", seed)
-                problem = problem or second.call("again", seed, tasks, flags)
-            except Dead as dead:
-                ended, problem = "dead", str(dead)
-            ends[ended] += 1
+                status, problem, tasks, flags = first.call("run", seed)
+                problem = problem or second.call("replay", seed, tasks, flags)
+            except ChildError as error:
+                status, problem = "aborted", str(error)
+            statuses[status] += 1
             if problem:
-                found.append(Found(seed, problem))
+                findings.append(Finding(seed, problem))
                 sys.stderr.write(f"seed {seed}: {problem[:2000]}\n")
             if progress and number % 100 == 0:
-                sys.stderr.write(
-                    f"{number} programs, {number / (time.monotonic() - began):.1f}/s, {len(found)} found\n"
-                )
+                rate = number / (time.monotonic() - began)
+                sys.stderr.write(f"{number} programs, {rate:.1f}/s, {len(findings)} problems\n")
     finally:
         first.close()
         second.close()
-    return ends, found
+    return statuses, findings
 
 
 def main() -> int:
-    """Run it from the command line."""
+    """Run the fuzzer; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--programs", type=int, default=PROGRAMS)
+    parser.add_argument("--programs", type=int, default=PROGRAMS, help="the number of programs")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--show", type=int, help="print the program of a seed")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -381,11 +380,11 @@ def main() -> int:
     if options.show is not None:
         sys.stdout.write(Program(options.show).source())
         return 0
-    ends, found = fuzz(range(options.first, options.first + options.programs), progress=True)
-    for ended, count in ends.most_common():
-        sys.stdout.write(f"{count:6} {ended}\n")
-    sys.stdout.write(f"{len(found)} differ, abort or hang\n")
-    return 1 if found else 0
+    statuses, findings = fuzz(range(options.first, options.first + options.programs), progress=True)
+    for status, count in statuses.most_common():
+        sys.stdout.write(f"{count:6} {status}\n")
+    sys.stdout.write(f"{len(findings)} differ, abort or hang\n")
+    return 1 if findings else 0
 
 
 if __name__ == "__main__":

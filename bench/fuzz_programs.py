@@ -1,10 +1,10 @@
-"""Programs for `fuzz.py`: workflows in Lua, made from a grammar by a seed.
+"""Generator of the programs for `fuzz.py`: Lua workflows that are generated from a grammar by a seed.
 
-A program logs what it sees, texts of errors included, and returns the log. What is undefined in Lua is left out: `#`
-and the like are only used on tables that are sequences.
+A program logs the values that it sees, including error messages, and returns the log. It avoids behavior that Lua leaves
+undefined: for example, `#` is only used on sequences.
 """
 
-# The long lines are lines of Lua.
+# The long lines contain Lua code.
 # ruff: noqa: E501, UP031
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-_FRAME = """
+_TEMPLATE = """
 local shared, keys = { n = 1, list = { 3, 1, 2 } }, {}
 local Class = { kind = "class" }
 Class.__index = Class
@@ -65,26 +65,26 @@ _FORMATS = ["%s", "%5.1f", "%x", "%q", "%-6s|", "%+d", "%g", "%c", "%i", "%a", "
 
 
 class Program:
-    """One program."""
+    """A generated program."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(f"program {seed}")
-        self._left = self._random.randint(30, 120)
-        """Statements that may still come."""
+        self._statements_left = self._random.randint(30, 120)
+        """Remaining number of statements."""
         self._depth = 0
         self._in_task = False
 
     def source(self) -> str:
-        """Return the chunk, which returns the workflow function."""
+        """Return the source of a chunk that returns the workflow function."""
         body = [self._handlers()]
-        while self._left > 0:
+        while self._statements_left > 0:
             body.append(self._statement(2))
-        return _FRAME.replace("BODY", "\n".join(body))
+        return _TEMPLATE.replace("BODY", "\n".join(body))
 
     def _pick(self, *choices: str) -> str:
         return self._random.choice(choices)
 
-    def _chance(self, one_in: int) -> bool:
+    def _one_in(self, one_in: int) -> bool:
         return self._random.randrange(one_in) == 0
 
     def _one_of(self, *makers: Callable[[], str]) -> str:
@@ -93,10 +93,10 @@ class Program:
     # Expressions --------------------------------------------------------------------------------------------
 
     def number(self) -> str:
-        """Return an expression that is mostly a number."""
+        """Return an expression that usually evaluates to a number."""
         self._depth += 1
         try:
-            if self._depth > 4 or self._chance(3):
+            if self._depth > 4 or self._one_in(3):
                 literals = ("0", "1", "-1", "2", "7", "1.5", "-0.0", "1e15", "2^53", "math.maxinteger", "0x7f", "3.0")
                 return self._pick(*literals, "1/0", "math.pi", "math.mininteger", "#list", "a", "input")
             return self._one_of(
@@ -118,10 +118,10 @@ class Program:
             self._depth -= 1
 
     def string(self) -> str:
-        """Return an expression that is mostly a string."""
+        """Return an expression that usually evaluates to a string."""
         self._depth += 1
         try:
-            if self._depth > 4 or self._chance(3):
+            if self._depth > 4 or self._one_in(3):
                 return self._pick(*(f'"{word}"' for word in _WORDS), "b", "ctx:uuid()")
             return self._one_of(
                 lambda: f"({self.any()} .. {self.string()})",
@@ -152,7 +152,7 @@ class Program:
         return f'"{self._pick(*_PATTERNS)}"'
 
     def replacement(self) -> str:
-        """Return what `gsub` puts in."""
+        """Return a replacement for `gsub`."""
         return self._one_of(self.string, self.function, lambda: "map", lambda: "{ a = 'A', bb = false }")
 
     def boolean(self) -> str:
@@ -172,7 +172,7 @@ class Program:
         return self._pick("true", "false", "a == 1", "map.k", "ctx:is_cancelled()", "#list > 3")
 
     def list(self) -> str:
-        """Return a table that is a sequence."""
+        """Return an expression that evaluates to a sequence."""
         return self._one_of(
             lambda: "list",
             lambda: "shared.list",
@@ -185,7 +185,7 @@ class Program:
         return f"({self.any()} or 0)"
 
     def table(self) -> str:
-        """Return an expression that is a table."""
+        """Return an expression that evaluates to a table."""
         return self._one_of(
             lambda: self._pick("map", "c", "d", "shared", "keys", "Class", "{}"),
             lambda: "{ [%s or 0] = %s, %s = %s }" % (self.key(), self.any(), self._pick("x", "y"), self.any()),
@@ -199,7 +199,7 @@ class Program:
         )
 
     def metatabled(self) -> str:
-        """Return a table for a metatable."""
+        """Return a table to set a metatable on."""
         return self._pick("{}", "{ 1, 2 }", "map", "c", "{ n = 5 }")
 
     def metatable(self) -> str:
@@ -216,7 +216,7 @@ class Program:
         )
 
     def key(self) -> str:
-        """Return a key."""
+        """Return a table key."""
         return self._one_of(
             self.number,
             self.string,
@@ -226,7 +226,7 @@ class Program:
         )
 
     def function(self) -> str:
-        """Return an expression that is a function."""
+        """Return an expression that evaluates to a function."""
         return self._one_of(
             lambda: self._pick(
                 "fn", "tostring", "type", "math.type", "string.upper", "rawget", "object", "print", "select"
@@ -271,18 +271,18 @@ class Program:
     # Statements ---------------------------------------------------------------------------------------------
 
     def _statement(self, indent: int) -> str:
-        self._left -= 1
+        self._statements_left -= 1
         pad = " " * indent
-        return f"{pad}try(function() {self._plain(indent)} end)"
+        return f"{pad}try(function() {self._bare_statement(indent)} end)"
 
     def _block(self, indent: int, most: int = 3) -> str:
-        if self._left <= 0:
+        if self._statements_left <= 0:
             return "log('end')"
         count = self._random.randint(1, most)
-        self._left -= count
-        return " ".join(self._plain(indent + 2) for _ in range(count))
+        self._statements_left -= count
+        return " ".join(self._bare_statement(indent + 2) for _ in range(count))
 
-    def _plain(self, indent: int) -> str:
+    def _bare_statement(self, indent: int) -> str:
         self._depth += 1
         try:
             makers = [
@@ -354,7 +354,7 @@ class Program:
             ", function(x, y) return #tostring(x) < #tostring(y) end",
         )
 
-    # What goes through ctx ----------------------------------------------------------------------------------
+    # Calls of ctx -------------------------------------------------------------------------------------------
 
     def _step(self, indent: int) -> str:
         activity = self._pick("'echo'", "'fail'", "'make'")
@@ -412,9 +412,9 @@ class Program:
             f"  ctx:register_update('u', function(x) log('update', x) {self._block(2)} return {self.any()} end, "
             f"{{ validator = function(x) shared.n = shared.n + 1 if x % 3 == 0 then error('no') end {self._plain_reader()} end }})"
         )
-        if self._chance(2):
+        if self._one_in(2):
             lines.append(f"  ctx:on_signal('s1', function(x) log('signal', x) {self._block(2)} end)")
-        if self._chance(4):
+        if self._one_in(4):
             lines.append("  ctx:on_dynamic_signal(function(name, x) log('dynamic', name, x) end)")
         return "\n".join(lines)
 

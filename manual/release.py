@@ -1,8 +1,9 @@
-"""Complete and check the files of a release: python manual/release.py dist [--tag v0.1.0] [--changelog FILE]
+"""Prepare and check the files of a release: python manual/release.py dist [--tag v0.1.0] [--changelog FILE]
 
-Writes an SBOM beside the wheel, in CycloneDX's JSON, of what it needs: the packages of requirements.lock with their
-hashes. Checks that the wheel has the guides and the private Lua files. With a tag, it must be the version of the wheel
-and of the changelog, whose section goes into FILE, and the addresses in pyproject.toml must be real.
+Writes an SBOM (CycloneDX JSON) next to the wheel, with the runtime dependencies from requirements.lock and their
+hashes. Checks that the wheel contains the guides and the private Lua files. With --tag, checks that the tag matches the
+version of the wheel, that the changelog has a section for it, and that pyproject.toml has no placeholder URLs. With
+--changelog, writes that section to FILE.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _PINNED = re.compile(r"^([a-z0-9.-]+)==([^ \\]+)([^\n]*)((?:\n +--hash=[^\n]*)*)
 
 
 def components(lock: str, wanted: set[str]) -> list[dict[str, Any]]:
-    """The packages of a lock file that the project or a package of it needs, as CycloneDX has them."""
-    found = {
+    """Return the CycloneDX components of the wanted packages and their transitive dependencies in a lock file."""
+    locked = {
         match[1]: (match[2], match[3], re.findall(r"sha256:([0-9a-f]{64})", match[4]), _needed_by(match[5]))
         for match in _PINNED.finditer(lock)
     }
     used = set(wanted)
-    while more := {name for name, (*_, users) in found.items() if users & used} - used:
-        used |= more
+    while added := {name for name, (*_, dependents) in locked.items() if dependents & used} - used:
+        used |= added
     return [
         {
             "type": "library",
@@ -45,25 +46,25 @@ def components(lock: str, wanted: set[str]) -> list[dict[str, Any]]:
                 }
             ],
         }
-        for name, (version, marker, digests, _) in sorted(found.items())
+        for name, (version, marker, digests, _) in sorted(locked.items())
         if name in used
     ]
 
 
 def _needed_by(comments: str) -> set[str]:
-    """The packages behind "via" in the comments of a lock file."""
+    """Return the packages that "via" comments of a lock file name."""
     return set(re.findall(r"# +(?:via +)?([a-z0-9][a-z0-9.-]*)$", comments, re.MULTILINE)) - {"via"}
 
 
 def dependencies() -> set[str]:
-    """The names of what the project itself needs."""
+    """Return the normalized names of the project's direct dependencies."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = (re.split(r"[<>=!~;\[ ]", item)[0] for item in project["dependencies"])
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
 
 
 def sbom(version: str, lock: str) -> dict[str, Any]:
-    """The bill of materials of a version."""
+    """Return the software bill of materials of a version."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -83,7 +84,7 @@ def sbom(version: str, lock: str) -> dict[str, Any]:
 
 
 def check_wheel(wheel: Path) -> list[str]:
-    """What a wheel lacks."""
+    """Return the files that are missing from a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     source = ROOT / "src"
@@ -93,27 +94,27 @@ def check_wheel(wheel: Path) -> list[str]:
 
 
 def notes(version: str) -> str:
-    """The section of the changelog about a version; "" when there is none."""
+    """Return the changelog section of a version; an empty string if there is none."""
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    found = re.search(rf"^## {re.escape(version)} - [^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return found[1].strip() + "\n" if found else ""
+    section = re.search(rf"^## {re.escape(version)} - [^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return section[1].strip() + "\n" if section else ""
 
 
 def main() -> None:
-    """Complete and check."""
+    """Write the SBOM and the notes; exit with an error message if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--tag", help="the tag that is released")
-    parser.add_argument("--changelog", type=Path, metavar="FILE", help="where the notes of the version go")
+    parser.add_argument("--tag", help="the tag to release")
+    parser.add_argument("--changelog", type=Path, metavar="FILE", help="write the release notes to FILE")
     options = parser.parse_args()
     (wheel,) = options.folder.glob("*.whl")
     version = wheel.name.split("-")[1]
-    problems = [f"{wheel.name} lacks {name}" for name in check_wheel(wheel)]
+    problems = [f"{wheel.name} does not contain {name}" for name in check_wheel(wheel)]
     bill = sbom(version, (ROOT / "requirements.lock").read_text("utf-8"))
     (options.folder / f"assay-lua-{version}.cdx.json").write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
     if options.tag is not None:
         if options.tag != f"v{version}":
-            problems.append(f"the tag {options.tag} is not the version {version}")
+            problems.append(f"the tag {options.tag} does not match the version {version}")
         if not notes(version):
             problems.append(f"CHANGELOG.md has no section '## {version} - DATE'")
         if ".example" in (ROOT / "pyproject.toml").read_text("utf-8"):

@@ -85,7 +85,7 @@ def test_a_release_needs_the_right_tag_and_real_addresses(dist: Path) -> None:
         [sys.executable, script, dist, "--tag", "v9.9.9"], check=False, timeout=60, capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert f"the tag v9.9.9 is not the version {assay.__version__}" in result.stderr
+    assert f"the tag v9.9.9 does not match the version {assay.__version__}" in result.stderr
 
 
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.stem)

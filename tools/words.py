@@ -1,6 +1,6 @@
-"""The words that the project does not use: `python tools/words.py` finds them in sources and guides.
+"""Prose linter: `python tools/words.py` finds discouraged words in sources and guides.
 
-`docs/glossary.md` has the words to use.
+`docs/glossary.md` defines the preferred terms.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ WORDS = {
 SOURCE_WORDS = {
     r"\bnobody\b": "say what does not happen: 'is never awaited'",
 }
-"""Words that only sources must not have: programs in guides may print them."""
+"""Words that are only checked in sources: example programs in guides may print them."""
 
 _PATTERNS = [(re.compile(pattern), advice) for pattern, advice in WORDS.items()]
 _SOURCE_PATTERNS = [(re.compile(pattern), advice) for pattern, advice in SOURCE_WORDS.items()]
 
 
 def files() -> Iterator[Path]:
-    """The files that are looked at."""
+    """Yield the files to check."""
     for place in PLACES:
         path = ROOT / place
-        found = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
-        yield from (file for file in found if file.suffix in SUFFIXES and file != Path(__file__).resolve())
+        candidates = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        yield from (file for file in candidates if file.suffix in SUFFIXES)
 
 
 def findings(text: str, *, is_source: bool) -> Iterator[tuple[int, str, str]]:
-    """The line, the words and the advice of each finding in a text."""
+    """Yield the line number, the matched words and the advice for each finding in a text."""
     patterns = _PATTERNS + _SOURCE_PATTERNS * is_source
     for number, line in enumerate(text.split("\n"), 1):
         for pattern, advice in patterns:
-            if found := pattern.search(line):
-                yield number, found[0], advice
+            if match := pattern.search(line):
+                yield number, match[0], advice
 
 
 def main() -> None:
-    """Print the findings; fails when there are any."""
+    """Print the findings; exit with 1 if there are any."""
     count = 0
     for file in files():
         for number, words, advice in findings(file.read_text(encoding="utf-8"), is_source=file.suffix != ".md"):
