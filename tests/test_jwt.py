@@ -136,12 +136,12 @@ def test_a_certificate_is_a_public_key() -> None:
         ({"aud": "me"}, {"audience": "me"}, None),
         ({"aud": ["me", "you"]}, {"audience": "me"}, None),
         ({"aud": "me"}, {"audience": ["other", "me"]}, None),
-        ({"aud": "you"}, {"audience": "me"}, "the token's audience (aud) is another"),
-        ({"aud": "me"}, {}, "the token's audience (aud) is another"),
+        ({"aud": "you"}, {"audience": "me"}, "the token's audience (aud) is not accepted"),
+        ({"aud": "me"}, {}, "the token's audience (aud) is not accepted"),
         ({}, {"audience": "me"}, "the token has no claim 'aud'"),
         ({"iss": "us"}, {"issuer": "us"}, None),
         ({"iss": "us"}, {"issuer": ["them", "us"]}, None),
-        ({"iss": "them"}, {"issuer": "us"}, "the token's issuer (iss) is another"),
+        ({"iss": "them"}, {"issuer": "us"}, "the token's issuer (iss) is not accepted"),
         ({}, {"issuer": "us"}, "the token has no claim 'iss'"),
         ({"exp": "soon"}, {}, "the token is not valid: Expiration Time claim (exp) must be an integer."),
     ],
@@ -158,7 +158,7 @@ def test_claims(given: dict[str, Any], options: dict[str, Any], problem: str | N
 def test_what_is_forged_is_refused() -> None:
     good, other = sign(claims(a=1), private("rsa")), sign(claims(a=2), private("rsa"))
     mixed = good.rpartition(".")[0] + "." + other.rpartition(".")[2]
-    assert call("jwt_verify", mixed, public("rsa")) == "crypto.jwt_verify: the token's signature is wrong"
+    assert call("jwt_verify", mixed, public("rsa")) == "crypto.jwt_verify: the token's signature is invalid"
     assert call("jwt_verify", good + "x", public("rsa")).startswith("crypto.jwt_verify: the token")
     assert call("jwt_verify", good, public("p256")).endswith("'RS256' is not accepted (accepted: ES256)")
 
@@ -209,11 +209,11 @@ def key_set() -> dict[str, Any]:
         ("ec", "p256", "ES256", {}, None),
         ("ed", "ed25519", "EdDSA", {}, None),
         ("missing", "rsa", "RS256", {}, "no key in JWKS matches kid 'missing'"),
-        (None, "rsa", "RS256", {}, "the token's header is missing 'kid', which picks the key from a set"),
+        (None, "rsa", "RS256", {}, "the token's header has no 'kid' to select a key from the set"),
         ("ec", "rsa", "RS256", {}, "the token's algorithm 'RS256' is not accepted (accepted: ES256)"),
-        ("encryption", "rsa", "RS256", {}, "the key 'encryption' is not for the algorithm 'RS256'"),
+        ("encryption", "rsa", "RS256", {}, "the key 'encryption' does not support the algorithm 'RS256'"),
         ("rsa", None, "HS256", {}, "the key 'rsa' cannot be used: "),
-        ("secret", None, "HS256", {}, "the key 'secret' is not for the algorithm 'HS256'"),
+        ("secret", None, "HS256", {}, "the key 'secret' does not support the algorithm 'HS256'"),
         ("secret", None, "HS256", {"algorithm": "HS256"}, None),
         ("odd", "rsa", "RS256", {}, "the key 'odd' cannot be used: "),
     ],
@@ -232,26 +232,26 @@ def test_what_is_no_key() -> None:
     for text in ("no key", "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", encrypted):
         assert call("jwt_sign", {"a": 1}, text).startswith("crypto.jwt_sign: invalid PEM key: ")
         assert call("jwt_verify", "a.b.c", text).startswith("crypto.jwt_verify: invalid PEM key: ")
-    secret = "crypto.jwt_verify: invalid PEM key: no public key can be read from it (a secret goes with the "
+    secret = "crypto.jwt_verify: invalid PEM key: cannot load a public key (secrets are only for "
     assert call("jwt_verify", "a.b.c", SECRET).startswith(secret)
     assert call("jwt_sign", {"a": 1}, public("rsa")).startswith("crypto.jwt_sign: invalid PEM key: ")
-    assert call("jwt_sign", {"a": 1}, private("p256"), "RS256").endswith("the key is not of the kind that RS256 needs")
-    assert call("jwt_sign", {"a": 1}, private("p256"), "ES384").endswith("the key is not of the kind that ES384 needs")
-    assert call("jwt_sign", {"a": 1}, "", "HS256") == "crypto.jwt_sign: an empty secret"
+    assert call("jwt_sign", {"a": 1}, private("p256"), "RS256").endswith("the key cannot be used with RS256")
+    assert call("jwt_sign", {"a": 1}, private("p256"), "ES384").endswith("the key cannot be used with ES384")
+    assert call("jwt_sign", {"a": 1}, "", "HS256") == "crypto.jwt_sign: the secret is empty"
     assert "unsupported algorithm 'HS1'" in call("jwt_sign", {"a": 1}, SECRET, "HS1")
-    assert "(a table of named claims expected)" in call("jwt_sign", [1], SECRET, "HS256")
+    assert "(a table with string keys expected)" in call("jwt_sign", [1], SECRET, "HS256")
     assert "an array 'keys'" in call("jwt_verify", sign({}, SECRET, "HS256"), {"a": 1})
     assert "at least one algorithm" in call("jwt_verify", "a.b.c", SECRET, {"algorithms": []})
 
 
 def test_what_is_no_token() -> None:
     for text, problem in {
-        "only.two": "a token has three '.'-separated segments",
-        "": "a token has three '.'-separated segments",
+        "only.two": "a token must have three segments separated by '.'",
+        "": "a token must have three segments separated by '.'",
         "eyJhbGciOiJSUzI1NiJ9.!!!.sig": "payload: invalid base64url",
         "é.e30.": "header: invalid base64url",
         "eyJhbGciOiJSUzI1NiJ9.bm90LWpzb24.sig": "payload: invalid JSON",
-        f"{segment([1])}.e30.": "header: a JSON object expected",
+        f"{segment([1])}.e30.": "header: not a JSON object",
     }.items():
         assert call("jwt_decode", text) == f"crypto.jwt_decode: {problem}"
         assert call("jwt_verify", text, public("rsa")) == f"crypto.jwt_verify: {problem}"

@@ -14,7 +14,7 @@ local bytes = "\0\xff\xfe" .. ("x"):rep(100000)
 fs.write_bytes(at("c/data.bin"), bytes)
 assert(fs.read_bytes(at("c/data.bin")) == bytes)
 check.raises(
-  "fs.read: " .. at("c/data.bin") .. ": not UTF-8 text; fs.read_bytes reads any file",
+  "fs.read: " .. at("c/data.bin") .. ": invalid UTF-8; use fs.read_bytes",
   fs.read,
   at("c/data.bin")
 )

@@ -43,7 +43,7 @@ check.raises("process.kill: bad argument 'pid' (integer expected, got nil)", pro
 check.raises("process.kill: no process 999999999", process.kill, 999999999)
 check.raises("process.kill: no process " .. math.maxinteger, process.kill, math.maxinteger)
 check.fails("process.kill: bad argument 'signal' (0 to ", process.kill, 1, 1000)
-check.raises("process.kill: bad argument 'signal' (the name of a signal expected, got 'NONE')", process.kill, 1, "NONE")
+check.raises("process.kill: bad argument 'signal' (a signal name expected, got 'NONE')", process.kill, 1, "NONE")
 check.raises(
   "process.wait_idle: bad argument 'interval' (a number above 0 expected, got 0)",
   process.wait_idle,

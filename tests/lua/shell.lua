@@ -90,7 +90,7 @@ end
 
 -- What is refused.
 check.raises("shell.exec: bad argument 'command' (string expected, got nil)", shell.exec)
-check.raises("shell.exec: bad argument 'command' (text without NUL expected)", shell.exec, "a\0b")
+check.raises("shell.exec: bad argument 'command' (a string without NUL expected)", shell.exec, "a\0b")
 check.raises("shell.exec: /none/of/these: No such file or directory", shell.exec, "true", { cwd = "/none/of/these" })
 check.raises("shell.exec: bad option 'timeout' (a number above 0 expected, got 0)", shell.exec, "true", { timeout = 0 })
 check.fails("shell.exec: bad option 'env.a=b' (", shell.exec, "true", { env = { ["a=b"] = "c" } })

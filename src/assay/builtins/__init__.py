@@ -1,1 +1,4 @@
-"""The globals of a script: one file, or folder, is one global, declared as `assay.lua.declare` says."""
+"""The globals of scripts. Each file or folder declares one global with `assay.lua.declare`.
+
+The exception is `websocket/`, which `http` and `ws` share.
+"""

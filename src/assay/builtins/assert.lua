@@ -2,16 +2,16 @@ local host = ...
 
 local byte, find = string.byte, string.find
 
-local MAX_LENGTH = 1000 -- bytes of a value in a message
+local MAX_LENGTH = 1000 -- maximum length of a value in a message, in bytes
 
--- Make a table whole that is a copy's of a table of its run (see `lazy.lua`).
+-- Loads all fields of a lazily copied table (see `lazy.lua`).
 local function fill(t)
   if host.borrower then
     host.borrower.fill_all(t)
   end
 end
 
--- Whether two values are equal by what they hold. `seen` has the pairs that are being compared, for cycles.
+-- Returns true if two values are deeply equal. `seen` holds the pairs under comparison, for cycles.
 local function equal(a, b, seen)
   if a == b then
     return true
@@ -110,14 +110,14 @@ local function fail(name, what, message, detail)
   host.raise("assert." .. name .. " failed: " .. what .. suffix .. (detail or ""))
 end
 
-local EASY_TO_READ = 80 -- bytes of a message that says enough by itself
+local MAX_PLAIN_LENGTH = 80 -- a longer message lists the differences, in bytes
 local MAX_DIFFERENCES = 10
 
 local function missing_or(value)
   return value == nil and "(missing)" or show(value)
 end
 
--- The fields in which two tables differ, one line each.
+-- Lists the fields in which two tables differ, one line each.
 local function differences(a, b)
   local lines, active = {}, {}
   local function compare(x, y, path)
@@ -160,7 +160,7 @@ local function differences(a, b)
   return table.concat(lines)
 end
 
--- Line `number` of a text; nil when it has fewer.
+-- Returns line `number` of a string, or nil if it has fewer lines.
 local function line_of(text, number)
   local count = 0
   for line in string.gmatch(text .. "\n", "(.-)\n") do
@@ -171,9 +171,9 @@ local function line_of(text, number)
   end
 end
 
-local AROUND = 30 -- bytes before and after the first difference
+local CONTEXT = 30 -- bytes to show before and after the first difference
 
--- Where two texts differ first: the lines, or what is around in texts of one line.
+-- Describes the first difference of two strings: the lines that differ, or an excerpt of single-line strings.
 local function text_difference(a, b)
   local at = 1
   while byte(a, at) == byte(b, at) do
@@ -184,8 +184,8 @@ local function text_difference(a, b)
     local mine, other = line_of(a, before + 1), line_of(b, before + 1)
     return "\n  line " .. before + 1 .. ": " .. missing_or(mine) .. " != " .. missing_or(other)
   end
-  local first = at > AROUND and at - AROUND or 1
-  local mine, other = string.sub(a, first, at + AROUND), string.sub(b, first, at + AROUND)
+  local first = at > CONTEXT and at - CONTEXT or 1
+  local mine, other = string.sub(a, first, at + CONTEXT), string.sub(b, first, at + CONTEXT)
   return "\n  at byte " .. at .. ": …" .. show(mine) .. "… != …" .. show(other) .. "…"
 end
 
@@ -210,7 +210,7 @@ function M.eq(a, b, message)
   if not equal(a, b) then
     local text = shown(a) .. " != " .. shown(b)
     local detail
-    if #text > EASY_TO_READ and type(a) == type(b) then
+    if #text > MAX_PLAIN_LENGTH and type(a) == type(b) then
       detail = type(a) == "table" and differences(a, b) or type(a) == "string" and text_difference(a, b)
     end
     fail("eq", text, message, detail)
@@ -223,7 +223,7 @@ function M.ne(a, b, message)
   end
 end
 
--- A function that checks the order of two numbers or two strings.
+-- Returns an assertion about the order of two numbers or two strings.
 local function ordered(name, sign, in_order)
   return function(a, b, message)
     if type(a) ~= "number" and type(a) ~= "string" then
@@ -244,7 +244,7 @@ M.lt = ordered("lt", "<", function(a, b)
   return a < b
 end)
 
--- An error object counts as its text.
+-- An error object is compared by its message.
 local function text_of(value)
   return type(value) == "table" and host.is_error(value) and host.tostring(value) or value
 end

@@ -1,4 +1,4 @@
-"""`assert`: checks with messages that show both sides."""
+"""`assert`: assertions whose messages show both values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from assay.lua.values import Value
 
 library = Library(
     "assert",
-    """Checks that raise an error whose message shows both sides.
+    """Assertions whose error messages show both values.
 
-    Values are compared by what they hold: numbers across integer and float, tables by their fields. Each check takes
-    a string to append to the message.
+    Equality is deep: numbers are compared across integer and float, tables by their fields. Each function accepts a
+    string that is appended to the error message.
     """,
     lua=os.path.join(os.path.dirname(__file__), "assert.lua"),
 )
@@ -20,10 +20,10 @@ library = Library(
 
 @library.call(pure=True, native=True)
 def assert_(value: Value, message: Value = None, *rest: Value) -> Value:
-    """Raise an error when a value is false or nil, else return all arguments: Lua's own `assert`.
+    """Raise an error if a value is false or nil, else return all arguments: Lua's own `assert`.
 
     Args:
-        value: What is checked.
+        value: The value to check.
         message: The error.
         rest: More values to return.
     """
@@ -31,12 +31,12 @@ def assert_(value: Value, message: Value = None, *rest: Value) -> Value:
 
 @library.function(pure=True, native=True)
 def eq(a: Value, b: Value, message: str | None = None) -> None:
-    """Check that two values are equal. Of two large tables the error lists the fields that differ.
+    """Check that two values are equal. For large tables the error lists the fields that differ.
 
     Args:
         a: One value.
         b: The other value.
-        message: What is said at the end of the error.
+        message: Text to append to the error message.
     """
 
 
@@ -47,7 +47,7 @@ def ne(a: Value, b: Value, message: str | None = None) -> None:
     Args:
         a: One value.
         b: The other value.
-        message: What is said at the end of the error.
+        message: Text to append to the error message.
     """
 
 
@@ -58,7 +58,7 @@ def gt(a: float | str, b: float | str, message: str | None = None) -> None:
     Args:
         a: The greater value.
         b: The smaller value.
-        message: What is said at the end of the error.
+        message: Text to append to the error message.
     """
 
 
@@ -69,7 +69,7 @@ def lt(a: float | str, b: float | str, message: str | None = None) -> None:
     Args:
         a: The smaller value.
         b: The greater value.
-        message: What is said at the end of the error.
+        message: Text to append to the error message.
     """
 
 
@@ -79,8 +79,8 @@ def contains(whole: str | list[Value], part: Value, message: str | None = None) 
 
     Args:
         whole: A string or an array.
-        part: What has to be in it.
-        message: What is said at the end of the error.
+        part: The expected substring or item.
+        message: Text to append to the error message.
     """
 
 
@@ -89,17 +89,17 @@ def not_nil(value: Value, message: str | None = None) -> None:
     """Check that a value is not nil.
 
     Args:
-        value: What is checked.
-        message: What is said at the end of the error.
+        value: The value to check.
+        message: Text to append to the error message.
     """
 
 
 @library.function(pure=True, native=True)
 def matches(text: str, pattern: str, message: str | None = None) -> None:
-    """Check that a Lua pattern is found in a text.
+    """Check that a string matches a Lua pattern.
 
     Args:
-        text: The text.
-        pattern: A pattern as of `string.find`.
-        message: What is said at the end of the error.
+        text: The string.
+        pattern: A Lua pattern, which may match anywhere in the string.
+        message: Text to append to the error message.
     """

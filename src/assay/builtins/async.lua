@@ -6,7 +6,7 @@ local function check_function(name, fn)
   end
 end
 
--- The handle of a task that runs `fn`. Its methods know it, so that they work without a colon too.
+-- Starts a task and returns its handle. The methods are bound to it, so that they work without a colon too.
 local function start(fn, ...)
   local id = host.spawn("keep", fn, ...)
   local task = internal._spawn(id)
@@ -37,7 +37,7 @@ local function check_interval(name, value)
   end
 end
 
--- Takes (fn, milliseconds) or (seconds, fn).
+-- Arguments: (fn, milliseconds) or (seconds, fn).
 local function spawn_interval(fn, ms)
   local seconds
   if math.type(fn) and type(ms) == "function" then

@@ -1,4 +1,4 @@
-"""`async`: tasks beside the main chunk."""
+"""`async`: concurrent tasks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from assay.permissions.needs import NOTHING
 
 library = Library(
     "async",
-    """Tasks beside the main chunk.
+    """Concurrent tasks.
 
-    Tasks take turns: one runs until it waits (for `sleep`, `http`, another task, …), so nothing changes between two
-    waits. The end of the main chunk ends the process, also while tasks run. An error in a task is raised where the
-    task is awaited; if it is never awaited, it is reported on stderr.
+    Scheduling is cooperative: a task runs until it waits (for `sleep`, `http`, another task, …), so no other task runs
+    between two waits. The process ends with the main chunk, even if tasks are still running. An error in a task is
+    raised by its `await`; if the task is never awaited, the error is printed to stderr.
     """,
     lua=os.path.join(os.path.dirname(__file__), "async.lua"),
     callbacks={
@@ -33,7 +33,7 @@ library = Library(
 
 @library.handle
 class Task:
-    """A spawned task. `task.await()` and `task:await()` are the same, and so for `cancel`."""
+    """A spawned task. `task.await()` is the same as `task:await()`, and likewise for `cancel`."""
 
     lua_name = "async.Task"
     lua_bound = True
@@ -43,54 +43,54 @@ class Task:
 
     @method
     async def await_(self) -> list[Value]:
-        """Wait for the task and return an array of its results, or raise its error; only once.
+        """Wait for the task; return an array of its results, or raise its error. A task can be awaited only once.
 
-        A task that was cancelled raises an error object whose `kind` is `cancelled`.
+        A cancelled task raises an error object of kind "cancelled".
         """
-        return await self._spawned.outcome()  # type: ignore[return-value]  # goes from Lua to Lua
+        return await self._spawned.outcome()  # type: ignore[return-value]  # results stay in Lua
 
     @method
     def cancel(self) -> None:
-        """Cancel the task: what it waits for raises an error; a task that has not begun never begins."""
+        """Cancel the task: the call that it waits for raises an error. A task that has not started never starts."""
         self._spawned.cancel()
 
     def release(self) -> None:
-        """Lua has collected the handle."""
+        """Release the task after Lua has collected the handle."""
         self._spawned.release()
 
 
 @library.function(native=True)
 def spawn(fn: LuaFunction, *arguments: Value) -> Task:
-    """Run a function as a task. It begins when the caller waits for the first time.
+    """Run a function as a task. It starts when the caller next waits.
 
     Args:
         fn: The function.
-        arguments: What it is called with: any values.
+        arguments: The arguments of the function.
     """
     raise NotImplementedError
 
 
 @library.function(native=True)
 def spawn_interval(fn: LuaFunction | float, ms: float | LuaFunction) -> Task:
-    """Call a function again and again, first after one interval. An error is logged in one line; the calls continue.
+    """Call a function repeatedly, first after one interval. An error is logged, and the calls continue.
 
     `spawn_interval(seconds, fn)` is the same with the interval in seconds.
 
-    Calls never overlap: the interval is the time between the end of a call and the next. `cancel` ends them, also from
-    within a call; `await` waits for that and returns an empty array.
+    Calls never overlap: the interval is the time from the end of a call to the start of the next. `cancel` stops the
+    calls, also from within one; `await` waits until they are stopped and returns an empty array.
 
     Args:
         fn: The function; it is called without arguments.
-        ms: The interval in milliseconds, more than 0.
+        ms: The interval in milliseconds, greater than 0.
     """
     raise NotImplementedError
 
 
 @library.function(native=True, name="all")
 def all_(tasks: list[Task]) -> list[list[Value]]:
-    """Await several tasks and return an array with what each `await` returned, in the same order.
+    """Await several tasks and return an array with the result of each `await`, in the same order.
 
-    The first error in that order is raised; the other tasks run on.
+    The first error in that order is raised; the other tasks keep running.
 
     Args:
         tasks: An array of tasks.

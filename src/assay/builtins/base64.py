@@ -1,4 +1,4 @@
-"""`base64`: binary data as text."""
+"""`base64`: Base64 encoding and decoding."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def encode(data: bytes) -> str:
 
 @library.function(pure=True)
 def decode(text: bytes) -> bytes:
-    """Decode Base64; anything but complete, padded Base64 without spaces is an error.
+    """Decode Base64. Whitespace, missing padding and other characters raise an error.
 
     Args:
-        text: What `base64.encode` returns.
+        text: Padded Base64 in the standard alphabet.
     """
     try:
         decoded = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise BuiltinError(f"invalid Base64: {error}") from None
     if base64.b64encode(decoded) != text:
-        raise BuiltinError("invalid Base64: stray bits before the padding")
+        raise BuiltinError("invalid Base64: non-zero bits before the padding")
     return decoded

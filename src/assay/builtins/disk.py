@@ -1,4 +1,4 @@
-"""`disk`: room on disks."""
+"""`disk`: disk usage."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ library = Library("disk", "Disk usage. Symbolic links inside a folder are not fo
 
 @dataclass
 class Usage:
-    """The room on a file system, in bytes.
+    """Usage of a file system, in bytes.
 
     Attributes:
-        total: All of it.
-        free: What nothing takes.
+        total: Total space.
+        free: Free space.
         used: `total` minus `free`.
-        available: What of `free` this user can take.
-        percent: How much of `total` is used, from 0 to 100.
+        available: Free space available to this user.
+        percent: Used part of `total`, from 0 to 100.
     """
 
     total: int
@@ -37,10 +37,10 @@ class Usage:
 
 @library.function(needs=reads("path"))
 def usage(path: Path) -> Usage:
-    """Return how full a file system is.
+    """Return the usage of a file system.
 
     Args:
-        path: Any file or folder on it.
+        path: Any file or folder on the file system.
     """
     info = os.statvfs(path)
     total, free = info.f_blocks * info.f_frsize, info.f_bfree * info.f_frsize
@@ -50,13 +50,13 @@ def usage(path: Path) -> Usage:
 
 @library.function(needs=reads("dir") + writes("dir"))
 async def sweep(dir: Path, max_age_secs: float) -> int:
-    """Remove what a folder holds and what has not changed for some time; returns how many entries were removed.
+    """Remove old entries of a folder; return the number of removed entries.
 
-    A folder in it counts as one entry: its own time decides, and it goes with all that it holds.
+    A subfolder is one entry: it is removed with its content if its own modification time is too old.
 
     Args:
         dir: The folder.
-        max_age_secs: Entries that changed longer ago than these seconds are removed.
+        max_age_secs: Maximum age of the entries to keep, by modification time, in seconds.
     """
     import asyncio
 
@@ -65,7 +65,7 @@ async def sweep(dir: Path, max_age_secs: float) -> int:
 
 @library.function(needs=reads("path"))
 async def dir_size(path: Path) -> int:
-    """Return the bytes of all regular files in a folder and in the folders in it.
+    """Return the total size of all regular files in a folder and its subfolders, in bytes.
 
     Args:
         path: The folder.
@@ -75,12 +75,12 @@ async def dir_size(path: Path) -> int:
     return await asyncio.to_thread(_size, path)
 
 
-def _sweep(folder: bytes, oldest: float) -> int:
+def _sweep(folder: bytes, cutoff: float) -> int:
     removed = 0
     with paths.open_folder(folder) as at, os.scandir(at) as entries:
         for entry in entries:
             info = entry.stat(follow_symlinks=False)
-            if info.st_mtime >= oldest:
+            if info.st_mtime >= cutoff:
                 continue
             if stat.S_ISDIR(info.st_mode):
                 shutil.rmtree(entry.name, dir_fd=at)
@@ -93,11 +93,11 @@ def _sweep(folder: bytes, oldest: float) -> int:
 def _size(folder: bytes) -> int:
     total = 0
     with paths.open_folder(folder) as at:
-        for _, _, names, inside in os.fwalk(".", onerror=_give_up, dir_fd=at):
+        for _, _, names, inside in os.fwalk(".", onerror=_raise, dir_fd=at):
             infos = (os.stat(name, dir_fd=inside, follow_symlinks=False) for name in names)
             total += sum(info.st_size for info in infos if stat.S_ISREG(info.st_mode))
     return total
 
 
-def _give_up(error: OSError) -> None:
+def _raise(error: OSError) -> None:
     raise error

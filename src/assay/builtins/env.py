@@ -1,4 +1,4 @@
-"""`env`: the environment variables of the process."""
+"""`env`: environment variables of the process."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from assay.lua.declare import Library
 from assay.lua.values import text_or_bytes
 from assay.permissions.needs import ENV, ENV_ALL, ENV_SET
 
-library = Library("env", "The environment variables of the process.")
+library = Library("env", "Environment variables of the process.")
 
 
 @dataclass
 class Variable:
-    """One environment variable.
+    """An environment variable.
 
     Attributes:
-        key: Its name.
-        value: Its value.
+        key: The name.
+        value: The value.
     """
 
     key: str | bytes
@@ -28,7 +28,7 @@ class Variable:
 
 @library.function(needs=ENV)
 def get(key: bytes) -> bytes | None:
-    """Return the value of a variable, or nil when it is not set.
+    """Return the value of a variable, or nil if it is not set.
 
     Args:
         key: The name of the variable.
@@ -38,18 +38,18 @@ def get(key: bytes) -> bytes | None:
 
 @library.function(name="set", needs=ENV_SET)
 def set_(key: bytes, value: bytes | None = None) -> None:
-    """Set a variable for this process and the processes that it starts; nil unsets it.
+    """Set a variable for this process and its child processes; nil unsets it.
 
     Args:
         key: The name of the variable.
-        value: Its new value.
+        value: The new value.
     """
     if not key or b"=" in key or b"\0" in key:
         raise BuiltinError("bad argument 'key' (a name without '=' expected)")
     if value is None:
         os.environb.pop(key, None)
     elif b"\0" in value:
-        raise BuiltinError("bad argument 'value' (text without NUL expected)")
+        raise BuiltinError("bad argument 'value' (a string without NUL expected)")
     else:
         os.environb[key] = value
 

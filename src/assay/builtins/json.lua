@@ -12,7 +12,7 @@ local function parse(text)
   return value
 end
 
--- Indent a JSON text that has no spaces between its parts.
+-- Indents compact JSON.
 local function indented(text)
   local out, n, depth, pos = {}, 0, 0, 1
   while true do
@@ -29,7 +29,7 @@ local function indented(text)
         local escapes = #match(sub(text, at, stop - 1), "\\*$")
       until escapes % 2 == 0
     elseif find(text, "^[%]}]", at + 1) and (c == "[" or c == "{") then
-      stop = at + 1 -- nothing is in it
+      stop = at + 1 -- an empty array or object
     elseif c == "]" or c == "}" then
       depth = depth - 1
       n = n + 1
@@ -54,7 +54,7 @@ local function encode(value, options)
     if type(options) ~= "table" then
       host.raise("json.encode: bad argument 'options' (table expected, got " .. host.describe(options) .. ")")
     end
-    local unknown -- the first in the order of their texts, which is always the same
+    local unknown -- the first by name, so that the message does not depend on the order of pairs
     for name in pairs(options) do
       if name ~= "pretty" then
         local kind = type(name)
@@ -89,7 +89,7 @@ local function array(t)
   return setmetatable(t, host.array_metatable)
 end
 
--- The one empty array is shared: it cannot be written to.
+-- The empty array is shared, so it is read-only.
 local empty_array = setmetatable({}, {
   __name = "json.array",
   __metatable = false,

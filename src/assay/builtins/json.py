@@ -12,21 +12,21 @@ library = Library(
     "json",
     """Parse and encode JSON.
 
-    Integers stay integers and floats stay floats; what was parsed encodes back to the same JSON, empty arrays
-    included. A fresh `{}` is an object. In an object `null` is an absent key, in an array it is `json.null`.
-    Keys are sorted, integer keys become strings.
+    Integers stay integers and floats stay floats. A parsed value encodes to the same JSON again, including empty
+    arrays; a new `{}` is an object. `null` is an absent key in an object and `json.null` in an array. Keys are sorted;
+    integer keys become strings.
     """,
     lua=os.path.join(os.path.dirname(__file__), "json.lua"),
-    constants={"null": "The null in an array.", "empty_array": "An array without items."},
+    constants={"null": "The value of `null` in an array.", "empty_array": "A constant empty array."},
 )
 
 
 @dataclass
 class EncodeOptions:
-    """How to write JSON.
+    """Options of the encoder.
 
     Attributes:
-        pretty: Indent by two spaces.
+        pretty: Use line breaks and two-space indentation.
     """
 
     pretty: bool = False
@@ -34,7 +34,7 @@ class EncodeOptions:
 
 @library.function(pure=True, native=True)
 def parse(text: str) -> Value:
-    """Parse a JSON text; raises an error with line and column for anything else.
+    """Parse JSON. A syntax error is raised with its line and column.
 
     Args:
         text: One JSON value.
@@ -43,7 +43,7 @@ def parse(text: str) -> Value:
 
 @library.function(pure=True, native=True)
 def decode(text: str) -> Value:
-    """Parse a JSON text: another name of `json.parse`.
+    """Parse JSON: an alias of `json.parse`.
 
     Args:
         text: One JSON value.
@@ -52,20 +52,20 @@ def decode(text: str) -> Value:
 
 @library.function(pure=True, native=True)
 def encode(value: Value, options: EncodeOptions | None = None) -> str:
-    """Encode a value. NaN, infinity, functions and cycles are errors that name the place in the value.
+    """Encode a value as JSON. NaN, infinity, functions and cycles raise an error with their path in the value.
 
     Args:
-        value: What to encode.
-        options: How to write it.
+        value: The value.
+        options: Options of the encoder.
     """
     raise NotImplementedError
 
 
 @library.function(pure=True, native=True)
 def array(t: list[Value] | None = None) -> list[Value]:
-    """Mark a table as an array, so that it encodes as `[]` when it is empty; returns it.
+    """Mark a table as an array, so that it encodes as `[]` when it is empty; return the table.
 
     Args:
-        t: The table; a new one when left out.
+        t: The table; a new one by default.
     """
     raise NotImplementedError

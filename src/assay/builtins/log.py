@@ -8,54 +8,54 @@ from assay.lua.values import Value
 
 library = Library(
     "log",
-    """Log messages: one line each on stderr.
+    """Log messages, one line each on stderr.
 
-    The line is text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`.
-    `ASSAY_LOG_LEVEL` (`debug`, `info`, `warn`, `error`; else `info`) is the lowest level that is written. Both hold for
-    the warnings and errors of a worker too; in JSON these also have an `event` and a `code`, which never change.
+    Lines are text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`. `ASSAY_LOG_LEVEL`
+    (`debug`, `info`, `warn` or `error`; `info` by default) is the minimum level. Both also apply to the log lines of a
+    worker; their JSON has an `event` and a `code` in addition, which are stable across releases.
     """,
 )
 
 
 @library.function(pure=True)
 def debug(message: bytes, fields: dict[str, Value] | None = None) -> None:
-    """Log what helps to find an error.
+    """Log a message at level `debug`, for diagnosing problems.
 
     Args:
-        message: The text.
-        fields: Named values that are shown behind it.
+        message: The message.
+        fields: Name → value, appended to the message.
     """
     emit("debug", message.decode("utf-8", "replace"), fields)
 
 
 @library.function(pure=True)
 def info(message: bytes, fields: dict[str, Value] | None = None) -> None:
-    """Log what happens.
+    """Log a message at level `info`, for normal operation.
 
     Args:
-        message: The text.
-        fields: Named values that are shown behind it.
+        message: The message.
+        fields: Name → value, appended to the message.
     """
     emit("info", message.decode("utf-8", "replace"), fields)
 
 
 @library.function(pure=True)
 def warn(message: bytes, fields: dict[str, Value] | None = None) -> None:
-    """Log what may be wrong.
+    """Log a message at level `warn`, for possible problems.
 
     Args:
-        message: The text.
-        fields: Named values that are shown behind it.
+        message: The message.
+        fields: Name → value, appended to the message.
     """
     emit("warn", message.decode("utf-8", "replace"), fields)
 
 
 @library.function(pure=True)
 def error(message: bytes, fields: dict[str, Value] | None = None) -> None:
-    """Log what went wrong.
+    """Log a message at level `error`, for failures.
 
     Args:
-        message: The text.
-        fields: Named values that are shown behind it.
+        message: The message.
+        fields: Name → value, appended to the message.
     """
     emit("error", message.decode("utf-8", "replace"), fields)

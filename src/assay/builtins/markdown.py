@@ -1,4 +1,4 @@
-"""`markdown`: HTML from Markdown."""
+"""`markdown`: converts Markdown to HTML."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from assay.lua.declare import Library
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-library = Library("markdown", "HTML from Markdown: CommonMark with tables, strikethrough and task lists.")
+library = Library("markdown", "Markdown to HTML: CommonMark with tables, strikethrough and task lists.")
 
-_WORKFLOW_BYTES = 8 * 1024  # thousands of open brackets take quadratic time
+_WORKFLOW_BYTES = 8 * 1024  # the parser takes quadratic time for thousands of open brackets
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def to_html(text: str) -> str:
-    """Return the HTML of a Markdown text.
+    """Convert Markdown to HTML.
 
-    HTML inside the text passes through, as CommonMark says: do not show the result of a text from strangers as it is.
+    HTML in the source is kept, as CommonMark requires. Sanitize the result if the source is untrusted.
 
     Args:
-        text: Markdown.
+        text: The Markdown source.
     """
     html: str = _parser().render(text)
     return html

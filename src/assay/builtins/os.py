@@ -1,4 +1,4 @@
-"""`os`: the machine, and the end of the script. Lua's own `os.time`, `date`, `clock` and `difftime` stay."""
+"""`os`: host information and process exit, in addition to Lua's `os.time`, `date`, `clock` and `difftime`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.permissions.needs import ENV, NOTHING
 
 library = Library(
     "os",
-    "Host information and process exit. Lua's own `os.time`, `os.date`, `os.clock` and `os.difftime` are there too.",
+    "Host information and process exit. Lua's own `os.time`, `os.date`, `os.clock` and `os.difftime` are kept.",
     needs=NOTHING,
 )
 
@@ -21,13 +21,13 @@ _PLATFORMS = {"darwin": "macos", "win32": "windows"}
 
 @library.function()
 def hostname() -> str:
-    """Return the name of the machine."""
+    """Return the host name."""
     return os.uname().nodename
 
 
 @library.function()
 def arch() -> str:
-    """Return the kind of processor: `x86_64`, `aarch64`, …."""
+    """Return the CPU architecture: `x86_64`, `aarch64`, …."""
     machine = os.uname().machine.lower()
     return _ARCHITECTURES.get(machine, machine)
 
@@ -40,7 +40,7 @@ def platform() -> str:
 
 @library.function(needs=ENV)
 def getenv(key: bytes) -> bytes | None:
-    """Return the value of an environment variable, or nil when it is not set: the same as `env.get`.
+    """Return the value of an environment variable, or nil if it is not set: an alias of `env.get`.
 
     Args:
         key: The name of the variable.
@@ -50,7 +50,7 @@ def getenv(key: bytes) -> bytes | None:
 
 @library.function()
 def exit(code: bool | int = 0) -> NoReturn:
-    """End the script at once, also from within `pcall` and from spawned tasks.
+    """End the script immediately, even within `pcall` or a spawned task.
 
     Args:
         code: The exit code; true is 0, false is 1.

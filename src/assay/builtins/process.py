@@ -1,4 +1,4 @@
-"""`process`: the processes of the machine."""
+"""`process`: processes of the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.lua.declare import Library
 from assay.lua.values import text_or_bytes
 from assay.permissions.needs import PROCESSES
 
-library = Library("process", "The processes of the machine.", needs=PROCESSES)
+library = Library("process", "Processes of the machine.", needs=PROCESSES)
 
 
 @dataclass
@@ -21,9 +21,9 @@ class Process:
     """A process.
 
     Attributes:
-        pid: Its number.
-        name: The name of its program.
-        cmdline: Its command line, the arguments with spaces between them; absent where the system does not report it.
+        pid: The process id.
+        name: The name of the program.
+        cmdline: The command line, with arguments separated by spaces; absent if the system does not report it.
     """
 
     pid: int
@@ -33,7 +33,7 @@ class Process:
 
 @library.function(name="list")
 def list_() -> list[Process]:
-    """Return all processes, sorted by their numbers."""
+    """Return all processes, sorted by process id."""
     return [
         Process(
             pid=process["pid"],
@@ -46,22 +46,21 @@ def list_() -> list[Process]:
 
 @library.function()
 def is_running(name: str) -> bool:
-    """Return true if a program runs.
+    """Return true if a process with the given program name exists.
 
     Args:
-        name: The name of the program, as `process.list` gives it.
+        name: The name of the program, as in `process.list`.
     """
     return any(process["name"] == name for process in _alive())
 
 
 @library.function()
 def kill(pid: int, signal: int | str = 15) -> bool:
-    """Send a signal to a process; returns true. A process that is gone is an error.
+    """Send a signal to a process; return true. Raise an error if the process does not exist.
 
     Args:
-        pid: The number of the process, more than 0.
-        signal: The number of the signal, or its name (`SIGTERM` or `TERM`); 0 sends none, and only checks whether the
-            process is there.
+        pid: The process id, greater than 0.
+        signal: The number or the name of the signal (`SIGTERM` or `TERM`); 0 only checks that the process exists.
     """
     if pid <= 0:
         raise BuiltinError(f"bad argument 'pid' (a number above 0 expected, got {pid})")
@@ -79,39 +78,39 @@ def kill(pid: int, signal: int | str = 15) -> bool:
 
 @library.function()
 async def wait_idle(names: str | list[str], timeout: float = 30, interval: float = 1) -> bool:  # noqa: ASYNC109 Lua sees it
-    """Wait until none of some programs runs; returns false when the time is over before that.
+    """Wait until no process with one of the names exists; return false after the timeout.
 
     Args:
         names: The name of a program, or an array of names.
-        timeout: Seconds to wait at most.
-        interval: Seconds between two looks, more than 0.
+        timeout: Maximum time to wait, in seconds.
+        interval: Interval between checks, in seconds, greater than 0.
     """
     import asyncio
     from time import monotonic
 
     if not 0 < interval < float("inf"):
         raise BuiltinError(f"bad argument 'interval' (a number above 0 expected, got {interval})")
-    wanted = {names} if isinstance(names, str) else set(names)
-    end = monotonic() + timeout
-    while any(process["name"] in wanted for process in _alive()):
-        left = end - monotonic()
-        if left <= 0:
+    name_set = {names} if isinstance(names, str) else set(names)
+    deadline = monotonic() + timeout
+    while any(process["name"] in name_set for process in _alive()):
+        remaining = deadline - monotonic()
+        if remaining <= 0:
             return False
-        await asyncio.sleep(min(interval, left))
+        await asyncio.sleep(min(interval, remaining))
     return True
 
 
-def _alive(*more: str) -> Iterator[dict[str, Any]]:
-    """Return what is known of each process that has not ended."""
+def _alive(*extra: str) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of each process that is not a zombie."""
     import psutil
 
-    for process in psutil.process_iter(["pid", "name", "status", *more]):
+    for process in psutil.process_iter(["pid", "name", "status", *extra]):
         if process.info["status"] != psutil.STATUS_ZOMBIE:
             yield process.info
 
 
 def _is_zombie(pid: int) -> bool:
-    """Return true if a process has ended and only waits for its parent to notice."""
+    """Return true if a process has ended but its parent has not waited for it."""
     import psutil
 
     try:
@@ -123,15 +122,15 @@ def _is_zombie(pid: int) -> bool:
 def _signal(signal: int | str) -> int:
     if isinstance(signal, str):
         name = signal.upper()
-        found = getattr(signals.Signals, name if name.startswith("SIG") else f"SIG{name}", None)
-        if found is None:
-            raise BuiltinError(f"bad argument 'signal' (the name of a signal expected, got '{signal}')")
-        return int(found)
+        number = getattr(signals.Signals, name if name.startswith("SIG") else f"SIG{name}", None)
+        if number is None:
+            raise BuiltinError(f"bad argument 'signal' (a signal name expected, got '{signal}')")
+        return int(number)
     if not 0 <= signal < signals.NSIG:
         raise BuiltinError(f"bad argument 'signal' (0 to {signals.NSIG - 1} expected, got {signal})")
     return signal
 
 
 def _text(name: str) -> str | bytes:
-    """A text of the system, which may hold any bytes."""
+    """Return a name as bytes if it is not valid UTF-8."""
     return text_or_bytes(os.fsencode(name))

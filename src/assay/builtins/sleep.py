@@ -11,10 +11,10 @@ library = Library("sleep", "Wait.", needs=NOTHING)
 
 @library.call()
 async def sleep(seconds: float) -> None:
-    """Wait without stopping other coroutines, tasks or request handlers.
+    """Wait without blocking other coroutines, tasks or request handlers.
 
     Args:
-        seconds: How long; fractions are allowed, 0 lets others run.
+        seconds: The duration, with fractions; 0 lets other tasks run.
     """
     import asyncio
 

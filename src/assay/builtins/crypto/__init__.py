@@ -1,4 +1,4 @@
-"""`crypto`: random numbers, hashes, identifiers and JSON Web Tokens."""
+"""`crypto`: random bytes, hashes, UUIDs and JSON Web Tokens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from assay.permissions.needs import NOTHING
 
 library = Library(
     "crypto",
-    """Random numbers, hashes, identifiers and JSON Web Tokens.
+    """Random bytes, hashes, UUIDs and JSON Web Tokens.
 
-    The algorithms of tokens are `HS256`, `HS384` and `HS512` with a secret; `RS256`, `RS384`, `RS512`, `PS256`, `PS384`
-    and `PS512` with an RSA key; `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521; `EdDSA` with an
-    Ed25519 or Ed448 key. `none` is none of them.
+    The token algorithms are `HS256`, `HS384` and `HS512` with a secret; `RS256`, `RS384`, `RS512`, `PS256`, `PS384` and
+    `PS512` with an RSA key; `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521; `EdDSA` with an Ed25519
+    or Ed448 key. The algorithm `none` is not supported.
     """,
     needs=NOTHING,
 )
@@ -30,10 +30,10 @@ _ALGORITHMS = {
 
 @library.function()
 def random(n: int = 32) -> str:
-    """Return secure random bytes in hexadecimal: two characters for each.
+    """Return cryptographically secure random bytes in hexadecimal, two characters for each byte.
 
     Args:
-        n: How many bytes, from 1 to 1048576.
+        n: Number of bytes, from 1 to 1048576.
     """
     import secrets
 
@@ -58,10 +58,10 @@ def hmac(key: bytes, data: bytes, alg: str = "sha256", raw: bool = False) -> byt
     """Return the HMAC of a string.
 
     Args:
-        key: The secret: any bytes.
+        key: The secret, any bytes.
         data: Any bytes.
-        alg: As for `crypto.hash`.
-        raw: Return the bytes themselves and not hexadecimal.
+        alg: A hash algorithm of `crypto.hash`.
+        raw: Return raw bytes instead of hexadecimal.
     """
     import hmac as implementation
 
@@ -75,9 +75,9 @@ def jwt_sign(claims: Json, key: bytes, alg: str = "RS256", options: SignOptions 
 
     Args:
         claims: A table of claims; times (`exp`, `iat`, `nbf`) are seconds since 1970.
-        key: The secret of an `HS…` algorithm, else a private key in PEM.
+        key: The secret for an `HS…` algorithm, or a PEM private key.
         alg: The algorithm.
-        options: What else goes into the token.
+        options: Options of the token.
     """
     from assay.builtins.crypto import jwt
 
@@ -86,7 +86,7 @@ def jwt_sign(claims: Json, key: bytes, alg: str = "RS256", options: SignOptions 
 
 @library.function(pure=True)
 def jwt_decode(token: str) -> Token:
-    """Take a token apart WITHOUT looking at its signature; `crypto.jwt_verify` is for tokens from strangers.
+    """Decode a token WITHOUT verifying its signature. Use `crypto.jwt_verify` for tokens from untrusted sources.
 
     Args:
         token: The token.
@@ -99,13 +99,13 @@ def jwt_decode(token: str) -> Token:
 
 @library.function()
 def jwt_verify(token: str, key: bytes | dict[str, Value], options: VerifyOptions | None = None) -> Token:
-    """Check a token's signature and claims, and take it apart; an error says what is wrong with it.
+    """Verify a token's signature and claims, and decode it. Raise an error if it is invalid.
 
     Args:
         token: The token.
-        key: The secret of an `HS…` algorithm, or a public key or certificate in PEM; or a key set (`{keys = {…}}`, as
-            issuers publish it), in which the token's `kid` picks the key.
-        options: What the token has to be.
+        key: The secret for an `HS…` algorithm, a PEM public key or certificate, or a JSON Web Key Set (`{keys = {…}}`),
+            from which the token's `kid` selects the key.
+        options: Requirements for the token.
     """
     from assay.builtins.crypto import jwt
 

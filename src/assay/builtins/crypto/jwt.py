@@ -1,4 +1,4 @@
-"""JSON Web Tokens, by PyJWT."""
+"""JSON Web Tokens, implemented with PyJWT."""
 
 from __future__ import annotations
 
@@ -15,48 +15,50 @@ from assay.builtins.crypto.tokens import VerifyOptions
 from assay.errors import BuiltinError
 from assay.lua.values import Json
 
-# It would go to the script's stderr; how long a secret has to be is the author's to know.
+_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+# The warning would appear on the script's stderr; the length of a secret is the script's choice.
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 _PROBLEMS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired (exp)",
     jwt.ImmatureSignatureError: "the token is not valid yet (nbf)",
-    jwt.InvalidAudienceError: "the token's audience (aud) is another",
-    jwt.InvalidIssuerError: "the token's issuer (iss) is another",
-    jwt.InvalidSignatureError: "the token's signature is wrong",
+    jwt.InvalidAudienceError: "the token's audience (aud) is not accepted",
+    jwt.InvalidIssuerError: "the token's issuer (iss) is not accepted",
+    jwt.InvalidSignatureError: "the token's signature is invalid",
 }
 
 
 def sign(claims: Json, key: bytes, algorithm: str, kid: str | None) -> str:
-    """Make a token. Raises BuiltinError."""
+    """Return a signed token. Raise BuiltinError."""
     keys.check_algorithm(algorithm)
     if claims[:1] != b"{":
-        raise BuiltinError("bad argument 'claims' (a table of named claims expected)")
+        raise BuiltinError("bad argument 'claims' (a table with string keys expected)")
     if algorithm in keys.SECRET:
         secret: Any = keys.secret(key)
     else:
         secret = keys.private_key(key)
-        _check_kind(secret, algorithm)
+        _check_key(secret, algorithm)
     return jwt.api_jws.PyJWS().encode(claims, secret, algorithm, headers=None if kid is None else {"kid": kid})
 
 
 def decode(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Take a token apart, without a look at its signature. Raises BuiltinError."""
+    """Return the header and the claims of a token without verifying its signature. Raise BuiltinError."""
     parts = token.split(".")
     if len(parts) != 3:
-        raise BuiltinError("a token has three '.'-separated segments")
+        raise BuiltinError("a token must have three segments separated by '.'")
     return _segment(parts[0], "header"), _segment(parts[1], "payload")
 
 
 def verify(token: str, key: Any, options: VerifyOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Check a token and take it apart. Raises BuiltinError."""
-    allowed = _allowed(options)
+    """Verify a token; return its header and claims. Raise BuiltinError."""
+    allowed = _allowed_algorithms(options)
     if isinstance(key, dict):
         header, _ = decode(token)
-        key, name = keys.key_of_set(key, header, allowed)
+        key, name = keys.select_from_set(key, header, allowed)
         accepted = tuple(item for item in allowed or (name,) if item == name)
     else:
-        key, accepted = _key(key, allowed)
+        key, accepted = _load_key(key, allowed)
         header, _ = decode(token)
     if header.get("alg") not in accepted:
         expected = ", ".join(accepted or allowed or ())
@@ -87,7 +89,7 @@ def verify(token: str, key: Any, options: VerifyOptions) -> tuple[dict[str, Any]
     return decode(token)
 
 
-def _allowed(options: VerifyOptions) -> tuple[str, ...] | None:
+def _allowed_algorithms(options: VerifyOptions) -> tuple[str, ...] | None:
     names = options.algorithms
     if names is None:
         if options.algorithm is None:
@@ -100,21 +102,21 @@ def _allowed(options: VerifyOptions) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _key(key: bytes, allowed: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
-    """Read a secret or a PEM key; returns it with the algorithms that are accepted."""
+def _load_key(key: bytes, allowed: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
+    """Load a secret or a PEM key; return it with the accepted algorithms."""
     if allowed is not None and set(allowed) <= set(keys.SECRET):
         return keys.secret(key), allowed
     public = keys.public_key(key)
     if allowed is None:
         return public, keys.algorithms_of(public)[:1]
     for name in allowed:
-        _check_kind(public, name)
+        _check_key(public, name)
     return public, allowed
 
 
-def _check_kind(key: Any, algorithm: str) -> None:
+def _check_key(key: Any, algorithm: str) -> None:
     if algorithm not in keys.algorithms_of(key):
-        raise BuiltinError(f"the key is not of the kind that {algorithm} needs")
+        raise BuiltinError(f"the key cannot be used with {algorithm}")
 
 
 def _segment(text: str, name: str) -> dict[str, Any]:
@@ -129,8 +131,5 @@ def _segment(text: str, name: str) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         raise BuiltinError(f"{name}: invalid JSON") from None
     if not isinstance(value, dict):
-        raise BuiltinError(f"{name}: a JSON object expected")
+        raise BuiltinError(f"{name}: not a JSON object")
     return value
-
-
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

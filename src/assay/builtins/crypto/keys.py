@@ -1,6 +1,6 @@
-"""Keys of JSON Web Tokens, and the algorithms that each is for.
+"""Keys of JSON Web Tokens, and the algorithms that each supports.
 
-An algorithm is only ever used with a key of its kind: a public key is not a secret for `HS256`.
+A key is only used with algorithms of its type, so that a public key is never used as a secret for `HS256`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ALGORITHMS = (*SECRET, *_RSA, "ES256", "ES384", "ES512", "EdDSA")
 
 
 def check_algorithm(name: str) -> None:
-    """Raise BuiltinError for an algorithm that is not known."""
+    """Raise BuiltinError for an unsupported algorithm."""
     if name not in ALGORITHMS:
         raise BuiltinError(f"unsupported algorithm '{name}' (known: {', '.join(ALGORITHMS)})")
 
 
 def algorithms_of(key: Any) -> tuple[str, ...]:
-    """The algorithms that a key is for, the usual one first; none for a key that is for no token."""
+    """Return the algorithms that a key supports, the default first; empty for an unsupported key."""
     if isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
         return _RSA
     if isinstance(key, ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey):
@@ -41,31 +41,31 @@ _EDWARDS = (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey, ed448.Ed448Publ
 
 
 def secret(key: bytes) -> bytes:
-    """A secret for an HMAC. Raises BuiltinError for what cannot be one."""
+    """Return a secret for an HMAC. Raise BuiltinError if it is empty or a PEM key."""
     if not key:
-        raise BuiltinError("an empty secret")
+        raise BuiltinError("the secret is empty")
     if b"-----BEGIN " in key:
-        raise BuiltinError("a PEM key is not a secret for an HS algorithm")
+        raise BuiltinError("a PEM key cannot be used as a secret for an HS algorithm")
     return key
 
 
 def _invalid(kind: str, pem: bytes) -> BuiltinError:
-    hint = "" if b"-----BEGIN " in pem else f" (a secret goes with the algorithms {', '.join(SECRET)})"
-    return BuiltinError(f"invalid PEM key: no {kind} key can be read from it{hint}")
+    hint = "" if b"-----BEGIN " in pem else f" (secrets are only for {', '.join(SECRET)})"
+    return BuiltinError(f"invalid PEM key: cannot load a {kind} key{hint}")
 
 
 def private_key(pem: bytes) -> Any:
-    """Read a private key. Raises BuiltinError."""
+    """Load a private key. Raise BuiltinError."""
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError:
-        raise BuiltinError("invalid PEM key: it is encrypted") from None
+        raise BuiltinError("invalid PEM key: encrypted keys are not supported") from None
     except Exception:
         raise _invalid("private", pem) from None
 
 
 def public_key(pem: bytes) -> Any:
-    """Read a public key, a certificate's, or the one of a private key. Raises BuiltinError."""
+    """Load a public key, or that of a certificate or a private key. Raise BuiltinError."""
     try:
         if b"-----BEGIN CERTIFICATE" in pem:
             return x509.load_pem_x509_certificate(pem).public_key()
@@ -76,14 +76,14 @@ def public_key(pem: bytes) -> Any:
         raise _invalid("public", pem) from None
 
 
-def key_of_set(keys: dict[str, Any], header: dict[str, Any], allowed: tuple[str, ...] | None) -> tuple[Any, str]:
-    """Pick the key that a token's header names from a key set; returns it with its algorithm."""
+def select_from_set(keys: dict[str, Any], header: dict[str, Any], allowed: tuple[str, ...] | None) -> tuple[Any, str]:
+    """Select the key that a token's header names from a key set; return it with its algorithm. Raise BuiltinError."""
     entries = keys.get("keys")
     if not isinstance(entries, list):
-        raise BuiltinError("bad argument 'key' (a key set has an array 'keys')")
+        raise BuiltinError("bad argument 'key' (a key set must have an array 'keys')")
     kid = header.get("kid")
     if not isinstance(kid, str):
-        raise BuiltinError("the token's header is missing 'kid', which picks the key from a set")
+        raise BuiltinError("the token's header has no 'kid' to select a key from the set")
     entry = next((entry for entry in entries if isinstance(entry, dict) and entry.get("kid") == kid), None)
     if entry is None:
         raise BuiltinError(f"no key in JWKS matches kid '{kid}'")
@@ -92,8 +92,8 @@ def key_of_set(keys: dict[str, Any], header: dict[str, Any], allowed: tuple[str,
         key = PyJWK.from_dict(entry, name if name in ALGORITHMS else None).key
     except PyJWTError as error:
         raise BuiltinError(f"the key '{kid}' cannot be used: {error}") from None
-    # A secret has no place in a set that is published: it has to be asked for.
-    fitting = algorithms_of(key) or (SECRET if isinstance(key, bytes) and allowed is not None else ())
-    if name not in fitting or entry.get("use", "sig") != "sig":
-        raise BuiltinError(f"the key '{kid}' is not for the algorithm '{name}'")
+    # Key sets are usually public, so a secret in one is only accepted if the caller allows its algorithm.
+    supported = algorithms_of(key) or (SECRET if isinstance(key, bytes) and allowed is not None else ())
+    if name not in supported or entry.get("use", "sig") != "sig":
+        raise BuiltinError(f"the key '{kid}' does not support the algorithm '{name}'")
     return key, str(name)

@@ -1,4 +1,4 @@
-"""The option tables and results of the functions for JSON Web Tokens."""
+"""Options and results of the JSON Web Token functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from assay.lua.values import Value
 
 @dataclass
 class SignOptions:
-    """What else goes into a token.
+    """Options for signing a token.
 
     Attributes:
-        kid: The id of the key, for the header.
+        kid: The key id, sent in the header.
     """
 
     kid: str | None = None
@@ -20,18 +20,19 @@ class SignOptions:
 
 @dataclass
 class VerifyOptions:
-    """What a token has to be.
+    """Requirements for a token.
 
     Attributes:
-        algorithm: The one algorithm that is accepted.
-        algorithms: The algorithms that are accepted, in place of `algorithm`. When both are left out: for a PEM key the
-            one that is usual for it (`RS256`, `ES256`, `ES384`, `ES512`, `EdDSA`), for a key set the key's own.
-        audience: Who the token is for: one of these. A token that names an audience is refused without it.
-        issuer: Who made the token: one of these.
-        leeway: Seconds by which clocks may differ.
-        validate_exp: Refuse a token after its `exp`.
-        validate_nbf: Refuse a token before its `nbf`.
-        required_claims: The claims that have to be there; `exp` when left out.
+        algorithm: The accepted algorithm.
+        algorithms: The accepted algorithms, instead of `algorithm`. Without either, a PEM key accepts its default
+            algorithm (`RS256`, `ES256`, `ES384`, `ES512`, `EdDSA`), and a key set the algorithm of the key.
+        audience: The expected audience, or an array of which one must match. Without it, a token that names an audience
+            is rejected.
+        issuer: The expected issuer, or an array of which one must match.
+        leeway: Tolerated clock difference, in seconds.
+        validate_exp: Reject a token after its `exp`.
+        validate_nbf: Reject a token before its `nbf`.
+        required_claims: Names of claims that must be present; `exp` by default.
     """
 
     algorithm: str | None = None
@@ -46,11 +47,11 @@ class VerifyOptions:
 
 @dataclass
 class Token:
-    """A token that was taken apart.
+    """A decoded token.
 
     Attributes:
-        header: Its header, with `alg`.
-        claims: Its claims.
+        header: The header, with `alg`.
+        claims: The claims.
     """
 
     header: dict[str, Value]

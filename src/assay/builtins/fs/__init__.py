@@ -27,11 +27,11 @@ Kind = Literal["file", "directory", "symlink", "other"]
 
 @dataclass
 class Entry:
-    """What a folder holds.
+    """An entry of a folder.
 
     Attributes:
-        name: The name without its folder.
-        type: What it is; a symbolic link is not followed.
+        name: The base name.
+        type: The type; symbolic links are not followed.
     """
 
     name: str | bytes
@@ -40,12 +40,12 @@ class Entry:
 
 @dataclass
 class TreeEntry:
-    """What a folder, or a folder in it, holds.
+    """An entry of a folder tree.
 
     Attributes:
-        path: The path from the folder that was read.
-        name: The name without its folder.
-        type: What it is; a symbolic link is not followed.
+        path: The path relative to the root of the tree.
+        name: The base name.
+        type: The type; symbolic links are not followed.
     """
 
     path: str | bytes
@@ -55,10 +55,10 @@ class TreeEntry:
 
 @dataclass
 class ReaddirOptions:
-    """How to read a folder.
+    """Options for reading a folder tree.
 
     Attributes:
-        depth: How many levels to read; 1 is the folder alone, all levels when left out.
+        depth: Maximum number of levels, 1 for the folder alone; unlimited by default.
     """
 
     depth: int | None = None
@@ -66,17 +66,17 @@ class ReaddirOptions:
 
 @dataclass
 class Stat:
-    """What is known about a file. A symbolic link is followed.
+    """Metadata of a file. Symbolic links are followed.
 
     Attributes:
-        type: What it is.
-        size: Its size in bytes.
-        is_file: Whether it is a regular file.
-        is_dir: Whether it is a folder.
-        is_symlink: Whether the path itself is a symbolic link.
-        modified: When its content changed, in seconds since 1970-01-01 UTC.
-        created: When it was made, in the same form; absent where the system does not report it.
-        permissions: Its permission bits in octal, such as `644`.
+        type: The type.
+        size: Size in bytes.
+        is_file: True for a regular file.
+        is_dir: True for a folder.
+        is_symlink: True if the path itself is a symbolic link.
+        modified: Time of the last change of the content, in seconds since 1970-01-01 UTC.
+        created: Creation time, in seconds since 1970-01-01 UTC; absent if the system does not report it.
+        permissions: Permission bits in octal, such as `644`.
     """
 
     type: Kind
@@ -91,7 +91,7 @@ class Stat:
 
 @library.function(needs=reads("path"))
 def read(path: Path) -> str:
-    """Return the content of a file of UTF-8 text.
+    """Return the content of a UTF-8 text file.
 
     Args:
         path: The file.
@@ -99,12 +99,12 @@ def read(path: Path) -> str:
     try:
         return read_bytes(path).decode()
     except UnicodeDecodeError:
-        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: not UTF-8 text; fs.read_bytes reads any file") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: invalid UTF-8; use fs.read_bytes") from None
 
 
 @library.function(needs=reads("path"))
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file as it is.
+    """Return the content of a file as bytes.
 
     Args:
         path: The file.
@@ -116,7 +116,7 @@ def read_bytes(path: Path) -> bytes:
 
 @library.function(needs=writes("path"))
 def write(path: Path, text: bytes) -> None:
-    """Write a file in place of what it held, and make its folders.
+    """Write a file, replacing its content; create missing folders.
 
     Args:
         path: The file.
@@ -127,7 +127,7 @@ def write(path: Path, text: bytes) -> None:
 
 @library.function(needs=writes("path"))
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write any bytes to a file in place of what it held, and make its folders.
+    """Write bytes to a file, replacing its content; create missing folders.
 
     Args:
         path: The file.
@@ -140,17 +140,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @library.function(needs=reads("path"))
 def exists(path: Path) -> bool:
-    """Return true if there is a file or folder; a symbolic link to nothing is none.
+    """Return true if a file or folder exists; false for a dangling symbolic link.
 
     Args:
-        path: What to look for.
+        path: The file or folder.
     """
     return os.path.exists(path)
 
 
 @library.function(name="list", needs=reads("path"))
 def list_(path: Path) -> list[Entry]:
-    """Return what a folder holds, sorted by name.
+    """Return the entries of a folder, sorted by name.
 
     Args:
         path: The folder.
@@ -160,35 +160,36 @@ def list_(path: Path) -> list[Entry]:
 
 @library.function(needs=reads("path"))
 def readdir(path: Path, options: ReaddirOptions | None = None) -> list[TreeEntry]:
-    """Return what a folder and the folders in it hold, each folder before its content, sorted by name.
+    """Return the entries of a folder tree, sorted by name, each folder before its content.
 
     Args:
         path: The folder.
-        options: How to read it.
+        options: Options.
     """
     depth = options.depth if options is not None else None
     if depth is not None and depth < 1:
         raise BuiltinError(f"bad option 'depth' (1 or more expected, got {depth})")
-    return [TreeEntry(text_or_bytes(where), text_or_bytes(name), kind) for where, name, kind in _walk(path, b"", depth)]
+    return [TreeEntry(text_or_bytes(item), text_or_bytes(name), kind) for item, name, kind in _walk(path, b"", depth)]
 
 
 @library.function(needs=GLOB)
 def glob(host: Host, pattern: Path) -> list[str | bytes]:
-    """Return the paths that match a pattern, sorted; hidden ones too.
+    """Return the paths that match a pattern, sorted. Hidden files are included.
 
     Args:
-        pattern: A path in which `*` represents any characters but `/`, `?` for one, `[a-z]` and `[!a-z]` for one of
-            a set, and `**`, as a whole component, for any number of folders; it goes through no symbolic links.
+        pattern: A path in which `*` matches any characters except `/`, `?` one character, `[a-z]` and `[!a-z]` one
+            character in or not in a set, and `**`, as a whole component, any number of folders. `**` does not follow
+            symbolic links.
     """
-    from assay.builtins.fs import pattern as implementation
+    from assay.builtins.fs import globbing
 
     _check_pattern(pattern)
-    return [text_or_bytes(path) for path in sorted(set(implementation.find(pattern, host.permissions)))]
+    return [text_or_bytes(path) for path in sorted(set(globbing.find(pattern, host.permissions)))]
 
 
 @library.function(needs=writes("path"))
 def mkdir(path: Path) -> None:
-    """Make a folder and the folders above it; one that is there already is not an error.
+    """Create a folder and its missing parents; do nothing if it exists.
 
     Args:
         path: The folder.
@@ -198,10 +199,10 @@ def mkdir(path: Path) -> None:
 
 @library.function(needs=writes("path", link=True))
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that it holds. A symbolic link is removed, not what it leads to.
+    """Remove a file, or a folder with its content. A symbolic link is removed, not its target.
 
     Args:
-        path: What to remove.
+        path: The file or folder.
     """
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -211,7 +212,7 @@ def remove(path: Path) -> None:
 
 @library.function(needs=reads("source") + writes("target"))
 def copy(source: Path, target: Path) -> int:
-    """Copy a file with its permissions and return its size in bytes.
+    """Copy a file and its permission bits; return its size in bytes.
 
     Args:
         source: The file.
@@ -227,10 +228,10 @@ def copy(source: Path, target: Path) -> int:
 
 @library.function(needs=reads("source", link=True) + writes("source", link=True) + writes("target", link=True))
 def rename(source: Path, target: Path) -> None:
-    """Rename or move a file or folder within one file system; a file that is there already is replaced.
+    """Rename or move a file or folder within one file system. An existing file at the target is replaced.
 
     Args:
-        source: The present path.
+        source: The current path.
         target: The new path.
     """
     os.rename(source, target)
@@ -242,7 +243,7 @@ def chmod(path: Path, mode: str | int) -> None:
 
     Args:
         path: The file or folder.
-        mode: A string with the bits in octal (`"755"`), or the bits as a number (493).
+        mode: The bits as an octal string (`"755"`) or as a number (493).
     """
     bits = mode if isinstance(mode, int) else int(mode, 8) if _OCTAL.fullmatch(mode) else -1
     if not 0 <= bits <= _MAX_MODE:
@@ -253,7 +254,7 @@ def chmod(path: Path, mode: str | int) -> None:
 
 @library.function(needs=reads("path"))
 def stat(path: Path) -> Stat:
-    """Return what is known about a file or folder.
+    """Return metadata of a file or folder.
 
     Args:
         path: The file or folder.
@@ -274,11 +275,11 @@ def stat(path: Path) -> Stat:
 
 @library.function(needs=TEMPDIR)
 def tempdir(host: Host) -> bytes:
-    """Make a folder for temporary files and return its path. It is not removed automatically."""
+    """Create a temporary folder and return its path. It is not removed automatically."""
     import tempfile
 
-    made_as = host.permissions.path("write", os.path.join(tempfile.gettempdirb(), b"assay-"))
-    folder, prefix = os.path.split(made_as)
+    template = host.permissions.path("write", os.path.join(tempfile.gettempdirb(), b"assay-"))
+    folder, prefix = os.path.split(template)
     return tempfile.mkdtemp(prefix=prefix, dir=folder)
 
 
@@ -297,20 +298,20 @@ def _kind(entry: os.DirEntry[bytes]) -> Kind:
 
 def _walk(folder: bytes, prefix: bytes, depth: int | None) -> Iterator[tuple[bytes, bytes, Kind]]:
     for entry in _scan(folder):
-        where, kind = prefix + entry.name, _kind(entry)
-        yield where, entry.name, kind
+        path, kind = prefix + entry.name, _kind(entry)
+        yield path, entry.name, kind
         if kind == "directory" and depth != 1:
-            yield from _walk(entry.path, where + b"/", None if depth is None else depth - 1)
+            yield from _walk(entry.path, path + b"/", None if depth is None else depth - 1)
 
 
 def _check_pattern(pattern: bytes) -> None:
     for component in pattern.split(b"/"):
         if b"**" in component and component != b"**":
-            raise BuiltinError(f"bad pattern '{os.fsdecode(pattern)}': ** represents whole components only")
+            raise BuiltinError(f"bad pattern '{os.fsdecode(pattern)}': ** must be a whole path component")
         rest = component
         while b"[" in rest:
             inside = rest.partition(b"[")[2].removeprefix(b"!")
-            # A ] that comes first is one of the set.
+            # A ] in first position belongs to the set.
             end = inside.find(b"]", 1)
             if end < 0:
                 raise BuiltinError(f"bad pattern '{os.fsdecode(pattern)}': [ without ]")

@@ -1,4 +1,4 @@
-"""`shell`: commands of the system's shell."""
+"""`shell`: runs shell commands."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from assay.lua.host import Host
 from assay.lua.values import Path
 from assay.permissions.needs import RUN
 
-library = Library("shell", "Commands of the system's shell.")
+library = Library("shell", "Shell commands.")
 
 
 @dataclass
 class ExecOptions:
-    """How to run a command.
+    """Options of a command.
 
     Attributes:
-        cwd: The folder to run it in.
-        env: Variables to set beside the ones of this process.
-        stdin: What the command reads; nothing when left out.
-        timeout: Seconds after which it is killed, with all the processes that it started.
+        cwd: The working folder.
+        env: Environment variables to set in addition to those of this process.
+        stdin: The command's standard input; empty by default.
+        timeout: Maximum duration in seconds; then the command and all its child processes are killed.
     """
 
     cwd: Path | None = None
@@ -33,13 +33,13 @@ class ExecOptions:
 
 @dataclass
 class Result:
-    """How a command ended.
+    """Result of a command.
 
     Attributes:
-        status: Its exit code; 128 plus the number of the signal that ended it; -1 when it timed out.
-        stdout: What it wrote to standard output: any bytes.
-        stderr: What it wrote to standard error: any bytes.
-        timed_out: Whether it was killed because its time was over.
+        status: The exit code; 128 plus the signal number if a signal ended the command; -1 if it timed out.
+        stdout: Standard output, which may contain any bytes.
+        stderr: Standard error, which may contain any bytes.
+        timed_out: True if the command was killed by the timeout.
     """
 
     status: int
@@ -50,22 +50,22 @@ class Result:
 
 @library.function(needs=RUN)
 async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -> Result:
-    """Run a command with `sh -c` and wait for its end; an exit code other than 0 is not an error.
+    """Run a command with `sh -c` and wait until it ends. A non-zero exit code is not an error.
 
-    A process that the command leaves behind keeps the call waiting for as long as it holds standard output or standard
-    error open. When the calling task is cancelled, the command is killed as by a time-out. When the script is ended
-    by Ctrl-C or SIGTERM, the command gets a SIGTERM, and is killed five seconds later or by a second signal.
+    The call also waits for background processes of the command that hold its standard output or standard error open. If
+    the calling task is cancelled, the command is killed as after a timeout. If the script is ended by Ctrl-C or
+    SIGTERM, the command receives SIGTERM, and is killed after five seconds or on a second signal.
 
     Args:
         command: The command line.
-        options: How to run it.
+        options: Options of the command.
     """
     from assay.builtins.shell.child import run
     from assay.lua.values import text_or_bytes
 
     options = options or ExecOptions()
     if b"\0" in command:
-        raise BuiltinError("bad argument 'command' (text without NUL expected)")
+        raise BuiltinError("bad argument 'command' (a string without NUL expected)")
     if options.timeout is not None and not options.timeout > 0:
         raise BuiltinError(f"bad option 'timeout' (a number above 0 expected, got {options.timeout})")
     folder = None if options.cwd is None else host.permissions.path("read", options.cwd)
@@ -79,7 +79,7 @@ async def exec(host: Host, command: bytes, options: ExecOptions | None = None) -
 
 
 def _environment(extra: dict[str, bytes]) -> dict[bytes, bytes]:
-    for name, text in extra.items():
-        if not name or "=" in name or "\0" in name or b"\0" in text:
-            raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a string without NUL expected)")
-    return {**os.environb, **{name.encode(): text for name, text in extra.items()}}
+    for name, value in extra.items():
+        if not name or "=" in name or "\0" in name or b"\0" in value:
+            raise BuiltinError(f"bad option 'env.{name}' (a name without '=' and a value without NUL expected)")
+    return {**os.environb, **{name.encode(): value for name, value in extra.items()}}

@@ -1,6 +1,7 @@
-"""A child process with all that it writes, in a process group of its own.
+"""A child process in its own process group, with its output.
 
-Not asyncio's own kind: uvloop's loses the exit code of a command that ends before its output does.
+asyncio's subprocesses are not used, because uvloop's lose the exit code of a command that ends before its output is
+closed.
 """
 
 from __future__ import annotations
@@ -14,29 +15,32 @@ import time
 from contextlib import suppress
 
 _GRACE = 1.0
-"""Seconds in which a killed group has to let go of its output; a process that left the group may hold it forever."""
+"""Time to wait until the output of a killed group is closed, in seconds. Other processes may hold it."""
 
 _running: set[Child] = set()
-_ending = threading.Event()
+_shutting_down = threading.Event()
 
 
-def end_all(patience: float) -> None:
-    """Ask all commands to end, and kill those that have not after some seconds; whoever waits for one never continues.
+def end_all(grace: float) -> None:
+    """Send SIGTERM to all commands, and SIGKILL to those that do not end. Tasks that wait for a command stay suspended.
 
-    For a process that ends by a signal: a terminal's Ctrl-C does not reach the groups of the commands.
+    It is called when a signal ends this process, because Ctrl-C in a terminal does not reach the commands' groups.
+
+    Args:
+        grace: Time between SIGTERM and SIGKILL, in seconds.
     """
-    _ending.set()
+    _shutting_down.set()
     running = list(_running)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + grace
     for child in running:
         child.signal(signal.SIGTERM)
     for child in running:
-        child.gone.wait(max(0.0, deadline - time.monotonic()))
+        child.exited.wait(max(0.0, deadline - time.monotonic()))
         child.signal(signal.SIGKILL)
 
 
 class _Output(asyncio.Protocol):
-    """What comes through a pipe."""
+    """Output received through a pipe."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -50,7 +54,7 @@ class _Output(asyncio.Protocol):
 
 
 class Child:
-    """A child process that was started."""
+    """A started child process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.timed_out = False
@@ -59,42 +63,47 @@ class Child:
         self._outputs = (_Output(), _Output())
         self._pipes: list[asyncio.BaseTransport] = []
         self._exited = asyncio.Event()
-        self.gone = threading.Event()
+        self.exited = threading.Event()
         _running.add(self)
         threading.Thread(target=self._wait, args=(asyncio.get_running_loop(),), daemon=True).start()
 
     @property
     def output(self) -> tuple[bytes, bytes]:
-        """Return what it has written to standard output and standard error."""
+        """Standard output and standard error."""
         out, err = (bytes(output.data) for output in self._outputs)
         return out, err
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process.wait()
-        self.gone.set()
-        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
+        self.exited.set()
+        with suppress(RuntimeError):  # the loop is closed: no task waits any more
             loop.call_soon_threadsafe(self._exited.set)
 
-    async def _end(self) -> None:
-        """Wait until it has ended and its output is closed."""
+    async def _wait_closed(self) -> None:
+        """Wait until the process has ended and its output is closed."""
         await self._exited.wait()
         for output in self._outputs:
             await output.ended.wait()
 
-    async def communicate(self, given: bytes | None, seconds: float | None) -> None:
-        """Write what it reads, and take what it writes, to its end; whatever else ends this kills its whole group."""
+    async def communicate(self, stdin_data: bytes | None, timeout: float | None) -> None:  # noqa: ASYNC109
+        """Write the input and read the output until the process ends. Kill its group on timeout, cancellation or error.
+
+        Args:
+            stdin_data: Standard input, or None for none.
+            timeout: Maximum duration in seconds, or None for no limit.
+        """
         loop = asyncio.get_running_loop()
         try:
             for output, file in zip(self._outputs, (self._process.stdout, self._process.stderr), strict=True):
                 transport, _ = await loop.connect_read_pipe(lambda output=output: output, file)  # type: ignore[misc]
                 self._pipes.append(transport)
-            if given is not None:
+            if stdin_data is not None:
                 stdin, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
                 self._pipes.append(stdin)
-                stdin.write(given)
+                stdin.write(stdin_data)
                 stdin.close()
-            async with asyncio.timeout(seconds):
-                await self._end()
+            async with asyncio.timeout(timeout):
+                await self._wait_closed()
             code = self._process.returncode
             self.status = code if code >= 0 else 128 - code
         except TimeoutError:
@@ -107,10 +116,10 @@ class Child:
             for pipe in self._pipes:
                 pipe.close()
             _running.discard(self)
-            _hold()
+            _block_if_shutting_down()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its group."""
+        """Send a signal to the process group."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
@@ -118,34 +127,34 @@ class Child:
         self.signal(signal.SIGKILL)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                await self._end()
+                await self._wait_closed()
 
 
-def _hold() -> None:
-    """Stop here when the process is ending: no command comes after one that was ended."""
-    if _ending.is_set():
+def _block_if_shutting_down() -> None:
+    """Block this thread if the process is ending, so that the script cannot continue after a command was ended."""
+    if _shutting_down.is_set():
         threading.Event().wait()
 
 
 async def run(
     command: list[bytes],
-    folder: bytes | None,
+    cwd: bytes | None,
     environment: dict[bytes, bytes],
-    given: bytes | None,
-    seconds: float | None,
+    stdin_data: bytes | None,
+    timeout: float | None,  # noqa: ASYNC109
 ) -> Child:
-    """Run a program with its arguments to its end."""
-    _hold()
+    """Run a program until it ends."""
+    _block_if_shutting_down()
     child = Child(
-        subprocess.Popen(  # noqa: ASYNC220 as short as asyncio's own start of a process, which is the same
+        subprocess.Popen(  # noqa: ASYNC220 asyncio's own subprocesses start it the same way
             command,
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdin=subprocess.DEVNULL if stdin_data is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=folder,
+            cwd=cwd,
             env=environment,
             start_new_session=True,
         )
     )
-    await child.communicate(given, seconds)
+    await child.communicate(stdin_data, timeout)
     return child

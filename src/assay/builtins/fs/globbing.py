@@ -1,6 +1,6 @@
-"""The paths that match a pattern.
+"""Finds the paths that match a pattern.
 
-Not Python's `glob`: its `**` goes through symbolic links, and where two of them lead back it does not come to an end.
+Python's `glob` is not used, because its `**` follows symbolic links, which takes forever if two of them form cycles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _MAGIC = re.compile(rb"[*?[]")
 
 
 def find(pattern: bytes, permissions: Permissions) -> Iterator[bytes]:
-    """The paths that match, some of them perhaps twice; only folders when the pattern ends with a slash.
+    """Yield the matching paths, possibly with duplicates; only folders if the pattern ends with a slash.
 
-    Raises DeniedError when the folder in which the search begins may not be read; others are left out.
+    Raise DeniedError if the folder in which the search begins may not be read. Other such folders are skipped.
     """
     parts: list[bytes] = []
     for part in pattern.split(b"/"):
@@ -53,12 +53,12 @@ def _below(folder: bytes, parts: list[bytes], permissions: Permissions) -> Itera
 
 
 def _folders(folder: bytes, permissions: Permissions) -> Iterator[bytes]:
-    """A folder and those in it, on all levels."""
-    waiting = [folder]
-    while waiting:
-        folder = waiting.pop()
+    """Yield a folder and all its subfolders."""
+    pending = [folder]
+    while pending:
+        folder = pending.pop()
         yield folder
-        waiting += [
+        pending += [
             os.path.join(folder, entry.name)
             for entry in _entries(folder, permissions)
             if entry.is_dir(follow_symlinks=False)
@@ -66,7 +66,7 @@ def _folders(folder: bytes, permissions: Permissions) -> Iterator[bytes]:
 
 
 def _entries(folder: bytes, permissions: Permissions) -> list[os.DirEntry[bytes]]:
-    """Return what a folder holds; nothing when it cannot or may not be read."""
+    """Return the entries of a folder, or none if it cannot or may not be read."""
     if not permissions.may_read(folder or b"."):
         return []
     try:
