@@ -62,7 +62,7 @@ check.raises(
   "{{ t.foo() }}",
   { t = { 1 } }
 )
-check.raises("template.render_string: a value is used as a function (in <string>)", render, "{{ t() }}", { t = {} })
+check.raises("template.render_string: a value that is not a function is called (in <string>)", render, "{{ t() }}", { t = {} })
 check.fails(
   "template.render_string: bad argument 'vars' (a string that is not UTF-8",
   render,
@@ -120,5 +120,5 @@ for _, name in ipairs({ "../secret.txt", "/etc/passwd", "./secret.txt/../../x", 
 end
 check.raises("template.render: " .. folder .. "/none: No such file or directory", template.render, folder .. "/none")
 fs.write_bytes(folder .. "/binary.txt", "\xff")
-check.raises("template.render: " .. folder .. "/binary.txt: not UTF-8 text", template.render, folder .. "/binary.txt")
+check.raises("template.render: " .. folder .. "/binary.txt: invalid UTF-8", template.render, folder .. "/binary.txt")
 fs.remove(folder)

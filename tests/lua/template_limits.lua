@@ -56,7 +56,7 @@ for i, source in ipairs(refused) do
   assert.contains(problem, "template.render_string: ")
 end
 check.raises(
-  "template.render_string: an expression or a chain of elif deeper than 500 levels (in <string>:3)",
+  "template.render_string: expression or elif chain deeper than 500 levels (in <string>:3)",
   render,
   "a\n\n" .. refused[1]
 )
@@ -93,7 +93,7 @@ assert.eq(
   'false{"x": {"x": {}}}'
 )
 check.raises(
-  "template.render_string: an attribute of a namespace holds a value of more than 100 levels",
+  "template.render_string: the value of a namespace attribute has more than 100 levels",
   render,
   "{% set ns = namespace(x=1) %}{% for i in range(200) %}{% set ns.x = [ns.x] %}{% endfor %}"
 )
@@ -135,7 +135,7 @@ end
 fs.write(folder .. "/deep.txt", chain("{{ 1", " + 1", " }}"))
 fs.write(folder .. "/outer.txt", "{% include 'deep.txt' %}")
 check.fails(
-  "template.render: an expression or a chain of elif deeper than 500 levels (in deep.txt:1)",
+  "template.render: expression or elif chain deeper than 500 levels (in deep.txt:1)",
   template.render,
   folder .. "/outer.txt"
 )

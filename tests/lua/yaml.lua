@@ -85,21 +85,21 @@ assert.eq(yaml.parse("a: 1\r\nb: 2\r\n"), { a = 1, b = 2 })
 assert.eq(yaml.parse("---\na: 1\n..."), { a = 1 })
 assert.eq(yaml.parse_all("a: 1\n---\nb\n---\n"), { { a = 1 }, "b", json.null })
 assert.eq(json.encode(yaml.parse_all("")), "[]")
-check.raises("yaml.parse: a second document; yaml.parse_all reads them all at line 2 column 1", yaml.parse, "a\n---\nb")
+check.raises("yaml.parse: found a second document; use yaml.parse_all at line 2 column 1", yaml.parse, "a\n---\nb")
 
 -- What is refused, and where.
 for text, problem in pairs({
-  ["a: !!python/object/apply:os.system [id]"] = "the tag !!python/object/apply:os.system, which is not of the core schema",
-  ["!foo a"] = "the tag !foo, which is not of the core schema at line 1 column 1",
+  ["a: !!python/object/apply:os.system [id]"] = "the tag !!python/object/apply:os.system is not in the core schema",
+  ["!foo a"] = "the tag !foo is not in the core schema at line 1 column 1",
   ["!!binary aGk="] = "the tag !!binary, which",
   ["!!timestamp 2026-01-01"] = "the tag !!timestamp, which",
   ["!!set {a, b}"] = "the tag !!set, which",
-  ["!!int abc"] = "a value that is no !!int at line 1 column 1",
-  ["a: 1\nb: 2\na: 3"] = "the key 'a' a second time at line 3 column 1",
-  ["1: a\n'1': b"] = "the key '1' a second time",
-  ["&a [*a]"] = "the alias 'a' inside of what it represents at line 1 column 5",
+  ["!!int abc"] = "the value is not a valid !!int at line 1 column 1",
+  ["a: 1\nb: 2\na: 3"] = "duplicate key 'a' at line 3 column 1",
+  ["1: a\n'1': b"] = "duplicate key '1'",
+  ["&a [*a]"] = "the alias 'a' occurs within its own anchor at line 1 column 5",
   ["[*x]"] = "unknown alias 'x' at line 1 column 2",
-  ["? [1]\n: 2"] = "a key that is a mapping or a sequence at line 1 column 3",
+  ["? [1]\n: 2"] = "mappings and sequences cannot be keys at line 1 column 3",
   ["a: ["] = "while parsing a flow node: expected the node content, but found '<stream end>' at line 1 column 5",
   ["a\0b"] = "the character U+0000 is not allowed at position 2",
   [("["):rep(100000)] = "more than 200 levels at line 1 column 201",
@@ -116,9 +116,9 @@ for name in ("bcdefghi"):gmatch(".") do
   bomb[#bomb + 1] = ("%s: &%s [%s]"):format(name, name, ("*" .. previous .. ","):rep(9))
   previous = name
 end
-check.fails("yaml.parse: aliases that multiply the text too much at line ", yaml.parse, table.concat(bomb, "\n"))
+check.fails("yaml.parse: aliases expand the document too much at line ", yaml.parse, table.concat(bomb, "\n"))
 local long = "a: &a " .. ("x"):rep(100000) .. "\nb: [" .. ("*a,"):rep(1000) .. "]"
-check.fails("yaml.parse: aliases that multiply the text too much at line 2", yaml.parse, long)
+check.fails("yaml.parse: aliases expand the document too much at line 2", yaml.parse, long)
 assert.eq(#yaml.parse("a: &a x\nb: [" .. ("*a,"):rep(10000) .. "]").b, 10000)
 
 -- Encoding.
@@ -222,7 +222,7 @@ for _, value in ipairs({
 end
 same({ a = { b = { { c = {} }, json.array(), { 1, { 2, { 3 } } } } } })
 
-check.fails("yaml.encode: a string that is not UTF-8 text cannot be written", yaml.encode, { a = { "\xff" } })
+check.fails("yaml.encode: invalid UTF-8 in a string", yaml.encode, { a = { "\xff" } })
 check.raises(
   "yaml.encode: bad argument 'value' (not serializable: a thread at .a)",
   yaml.encode,

@@ -15,7 +15,7 @@ assert.eq(parse([[{"a\uD83D\uDE00": ["\u00e9\ud83d\ude00!", '\ud83d\ude00', \ud8
 })
 for _, text in ipairs({ [["\ud83d"]], [["\ude00\ud83d"]], [["\ud83dx\ude00"]], [["\UFFFFFFFF"]], [["\U00110000"]] }) do
   check.raises(
-    "yaml.parse: while scanning a double-quoted scalar: found an escape that is not a character at line 1 column 4",
+    "yaml.parse: while scanning a double-quoted scalar: found an invalid escape sequence at line 1 column 4",
     parse,
     "a: " .. text
   )
@@ -49,7 +49,7 @@ check.fails("yaml.parse: while scanning an anchor or an alias: expected its name
 assert.eq(parse("%YAML 1.3\n---\na"), "a")
 assert.eq(parse("%OTHER x y # text\n---\na"), "a")
 assert.eq(yaml.parse_all("one\n...\ntwo: 2\n...\n...\n- 3\n"), { "one", { two = 2 }, { 3 } })
-check.fails("yaml.parse_all: expected a line break behind '...'", yaml.parse_all, "one\n... two")
+check.fails("yaml.parse_all: expected a line break after '...'", yaml.parse_all, "one\n... two")
 
 -- What neither allows is told with its place.
 check.raises(
@@ -57,7 +57,7 @@ check.raises(
   parse,
   "a: |\n  \tx\nb: [1"
 )
-check.raises("yaml.parse: the key 'a' a second time at line 2 column 1", parse, 'a: "\\ud83d\\ude00"\na: 1')
+check.raises("yaml.parse: duplicate key 'a' at line 2 column 1", parse, 'a: "\\ud83d\\ude00"\na: 1')
 
 -- A long text is only read as 1.1.
 local long = "- |\n  \tx\n" .. ("- 1\n"):rep(70000)

@@ -45,11 +45,11 @@ assert.eq(yaml.parse("[<<, {a: <<}]"), { "<<", { a = "<<" } })
 assert.eq(yaml.parse(yaml.encode({ ["<<"] = { "<<" } })), { ["<<"] = { "<<" } })
 
 for text, problem in pairs({
-  ["a:\n  <<: 1"] = "a value of '<<' that is not a mapping or a sequence of mappings at line 2 column 7",
-  ["<<:"] = "a value of '<<' that is not a mapping or a sequence of mappings at line 1 column 4",
-  ["<<: [{a: 1}, [b]]"] = "a value of '<<' that is not a mapping or a sequence of mappings at line 1 column 5",
-  ["<<: {a: 1}\n<<: {b: 1}"] = "the key '<<' a second time at line 2 column 1",
-  ["a: &a\n  <<: *a"] = "the alias 'a' inside of what it represents at line 2 column 7",
+  ["a:\n  <<: 1"] = "the value of '<<' must be a mapping or a sequence of mappings at line 2 column 7",
+  ["<<:"] = "the value of '<<' must be a mapping or a sequence of mappings at line 1 column 4",
+  ["<<: [{a: 1}, [b]]"] = "the value of '<<' must be a mapping or a sequence of mappings at line 1 column 5",
+  ["<<: {a: 1}\n<<: {b: 1}"] = "duplicate key '<<' at line 2 column 1",
+  ["a: &a\n  <<: *a"] = "the alias 'a' occurs within its own anchor at line 2 column 7",
 }) do
   check.raises("yaml.parse: " .. problem, yaml.parse, text)
 end

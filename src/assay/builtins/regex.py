@@ -14,17 +14,17 @@ from assay.lua.values import Value, text_or_bytes
 
 library = Library(
     "regex",
-    """Regular expressions in the syntax of RE2: no pattern takes more than linear time for a match.
+    """Regular expressions in RE2 syntax, which match in linear time.
 
-    There are no look-arounds and no back-references. `\\d`, `\\w` and `\\s` are ASCII; `\\pL` and such are Unicode.
-    `(?i)`, `(?s)` and `(?m)` at the start of a pattern set options; `(?P<name>…)` and `(?<name>…)` name a group. When
-    pattern or text is not UTF-8 text, both are taken as bytes.
+    Look-arounds and back-references are not supported. `\\d`, `\\w` and `\\s` match ASCII; `\\pL` and the like match
+    Unicode. `(?i)`, `(?s)` and `(?m)` at the start of a pattern set options; `(?P<name>…)` and `(?<name>…)` name a
+    group. If the pattern or the text is not valid UTF-8, both are treated as bytes.
     """,
 )
 
-# One match takes linear time, a search for all of them may take quadratic time.
+# A single match takes linear time, but finding all matches may take quadratic time.
 _WORKFLOW_BYTES = 16 * 1024
-_INNER = range(0x80, 0xC0)  # the bytes of a character in UTF-8 behind its first
+_CONTINUATION_BYTES = range(0x80, 0xC0)  # bytes of a UTF-8 character after the first
 _REFERENCE = re.compile(rb"\$(?:(\$)|([0-9]+)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z0-9_]+)\})")
 
 
@@ -33,11 +33,11 @@ class Found:
     """A match.
 
     Attributes:
-        match: The text that was matched.
-        groups: What each group of the pattern matched, in order; `json.null` for a group that took no part.
-        named: What each named group matched, by its name.
-        start: Where the match begins: the index of its first byte, as for `string.sub`.
-        stop: The index of its last byte.
+        match: The matched text.
+        groups: The text of each group, in order; `json.null` for a group that did not participate.
+        named: Group name → text.
+        start: Index of the first byte, as in `string.sub`.
+        stop: Index of the last byte.
     """
 
     match: str | bytes
@@ -49,10 +49,10 @@ class Found:
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def match(text: bytes, pattern: bytes) -> bool:
-    """Return true if a pattern is found anywhere in a text; `^` and `$` bind it to the ends.
+    """Return true if a pattern matches anywhere in a text; `^` and `$` anchor it.
 
     Args:
-        text: Where to search.
+        text: The text to search.
         pattern: The regular expression.
     """
     return _compile(pattern, text).search(text) is not None
@@ -63,27 +63,27 @@ def find(text: bytes, pattern: bytes) -> Found | None:
     """Return the first match, or nil.
 
     Args:
-        text: Where to search.
+        text: The text to search.
         pattern: The regular expression.
     """
-    found = _compile(pattern, text).search(text)
-    if found is None:
+    result = _compile(pattern, text).search(text)
+    if result is None:
         return None
-    groups = [None if group is None else text_or_bytes(group) for group in found.groups()]
-    named = {name.decode(): groups[index - 1] for name, index in found.re.groupindex.items()}
-    start, stop = found.span()
-    return Found(text_or_bytes(found.group()), groups, named, start + 1, stop)
+    groups = [None if group is None else text_or_bytes(group) for group in result.groups()]
+    named = {name.decode(): groups[index - 1] for name, index in result.re.groupindex.items()}
+    start, stop = result.span()
+    return Found(text_or_bytes(result.group()), groups, named, start + 1, stop)
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def find_all(text: bytes, pattern: bytes) -> list[str | bytes]:
-    """Return an array of all matches, each as a whole.
+    """Return an array with the text of all matches.
 
     Args:
-        text: Where to search.
+        text: The text to search.
         pattern: The regular expression.
     """
-    return [text_or_bytes(found.group()) for found in _matches(_compile(pattern, text), text)]
+    return [text_or_bytes(result.group()) for result in _matches(_compile(pattern, text), text)]
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
@@ -91,32 +91,32 @@ def replace(text: bytes, pattern: bytes, replacement: bytes) -> bytes:
     """Return the text with all matches replaced.
 
     Args:
-        text: Where to search.
+        text: The text to search.
         pattern: The regular expression.
-        replacement: What represents each match: `$1` or `${1}` is what the first group matched, `$0` the whole match,
-            `$name` or `${name}` what a named group matched, `$$` a dollar sign.
+        replacement: The replacement: `$1` or `${1}` inserts the first group, `$0` the whole match, `$name` or `${name}`
+            a named group, `$$` a dollar sign.
     """
     compiled = _compile(pattern, text)
     parts = _template(replacement, compiled)
     out, position = [], 0
-    for found in _matches(compiled, text):
-        start, stop = found.span()
+    for result in _matches(compiled, text):
+        start, stop = result.span()
         out.append(text[position:start])
-        out += [part if isinstance(part, bytes) else found.group(part) or b"" for part in parts]
+        out += [part if isinstance(part, bytes) else result.group(part) or b"" for part in parts]
         position = stop
     return b"".join([*out, text[position:]])
 
 
 def _matches(compiled: Any, text: bytes) -> Iterator[Any]:
-    """All matches, but no empty one that touches the match before it or lies within a character."""
+    """Yield all matches, except empty ones next to the previous match or within a UTF-8 character."""
     options, end = compiled.options, -1
-    inner = _INNER if options.encoding == options.Encoding.UTF8 else ()
-    for found in compiled.finditer(text):
-        start, stop = found.span()
-        if start == stop and (start == end or (start < len(text) and text[start] in inner)):
+    skipped = _CONTINUATION_BYTES if options.encoding == options.Encoding.UTF8 else ()
+    for result in compiled.finditer(text):
+        start, stop = result.span()
+        if start == stop and (start == end or (start < len(text) and text[start] in skipped)):
             continue
         end = stop
-        yield found
+        yield result
 
 
 def _compile(pattern: bytes, text: bytes) -> Any:
@@ -140,7 +140,7 @@ def _compiled(pattern: bytes, is_text: bool) -> Any:
 
 
 def _template(replacement: bytes, compiled: Any) -> list[bytes | int]:
-    """Split a replacement into texts and numbers of groups."""
+    """Split a replacement into literal text and group numbers."""
     parts: list[bytes | int] = []
     position = 0
     for reference in _REFERENCE.finditer(replacement):

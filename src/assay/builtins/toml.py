@@ -9,17 +9,17 @@ from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.lua.values import Value
 
-library = Library("toml", "Parse and encode TOML 1.0. Dates and times become strings in ISO 8601.")
+library = Library("toml", "Parse and encode TOML 1.0. Dates and times are parsed as ISO 8601 strings.")
 
-_WORKFLOW_BYTES = 8 * 1024  # a key of thousands of parts takes quadratic time
+_WORKFLOW_BYTES = 8 * 1024  # the parser takes quadratic time for a key with thousands of parts
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def parse(text: str) -> dict[str, Value]:
-    """Parse a document; an error names line and column.
+    """Parse a document. A syntax error is raised with its line and column.
 
     Args:
-        text: TOML text.
+        text: The document.
     """
     import tomllib
 
@@ -31,9 +31,9 @@ def parse(text: str) -> dict[str, Value]:
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def encode(value: Value) -> str:
-    """Encode a table with named keys as a document, sorted by key.
+    """Encode a table with string keys as a document, sorted by key.
 
-    TOML has no null: `json.null` is an error that names its place. So is a string that is not UTF-8 text.
+    `json.null`, which TOML cannot represent, and strings that are not valid UTF-8 raise an error with their path.
 
     Args:
         value: The table.
@@ -41,7 +41,7 @@ def encode(value: Value) -> str:
     import tomli_w
 
     if not isinstance(value, dict):
-        raise BuiltinError("bad argument 'value' (a table with named keys expected)")
+        raise BuiltinError("bad argument 'value' (a table with string keys expected)")
     _check(value, "")
     return tomli_w.dumps(value)
 
@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"an integer of more than 64 bits: {value}")
+        raise ValueError(f"integer exceeds 64 bits: {value}")
     return value
 
 
@@ -66,6 +66,6 @@ def _check(value: Any, path: str) -> None:
         for index, item in enumerate(value, 1):
             _check(item, f"{path}[{index}]")
     elif value is None:
-        raise BuiltinError(f"TOML has no null, which is at {path}")
+        raise BuiltinError(f"TOML cannot represent null, at {path}")
     elif isinstance(value, bytes):
-        raise BuiltinError(f"TOML cannot encode a string that is not UTF-8 at {path}")
+        raise BuiltinError(f"invalid UTF-8 at {path}")

@@ -13,11 +13,11 @@ from assay.permissions.needs import NOTHING, reads
 
 library = Library(
     "template",
-    """Texts from templates in the syntax of Jinja2.
+    """Templates with Jinja2 syntax.
 
-    An undefined variable is empty. What a template prints is escaped by the extension of its file: for HTML in `.html`,
-    `.htm` and `.xml`, as JSON in `.json`, `.json5`, `.js`, `.yaml` and `.yml`, not at all otherwise; a `.j2` behind the
-    extension plays no part. The guide on templates lists the filters, tests, functions and operators.
+    An undefined variable renders as an empty string. Output is escaped according to the file's extension: as HTML for
+    `.html`, `.htm` and `.xml`, as JSON for `.json`, `.json5`, `.js`, `.yaml` and `.yml`, and not at all otherwise; a
+    trailing `.j2` is ignored. The guide on templates lists the filters, tests, functions and operators.
     """,
 )
 
@@ -26,8 +26,8 @@ library = Library(
 def render(host: Host, path: Path, vars: dict[str, Value] | None = None) -> str:
     """Render a template file.
 
-    `{% include %}`, `{% extends %}` and `{% import %}` take files of the same folder and the folders in it. A link that
-    leads out of the folder is not followed.
+    `{% include %}`, `{% extends %}` and `{% import %}` load files from the same folder and its subfolders. Symbolic
+    links out of the folder are not followed.
 
     Args:
         path: The file.
@@ -42,7 +42,7 @@ def render(host: Host, path: Path, vars: dict[str, Value] | None = None) -> str:
 
 @library.function(needs=NOTHING)
 def render_string(text: str, vars: dict[str, Value] | None = None) -> str:
-    """Render a template given as a text, without escaping. It cannot include files.
+    """Render a template from a string, without escaping. It cannot include files.
 
     Args:
         text: The template.
@@ -59,11 +59,11 @@ def _read(path: bytes, permissions: Permissions) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: not UTF-8 text") from None
+        raise BuiltinError(f"{os.fsdecode(paths.given(path))}: invalid UTF-8") from None
 
 
 def _load(folder: str, name: str, permissions: Permissions) -> str | None:
-    """Read another template; None when there is none, or outside of the folder. Raises DeniedError."""
+    """Read another template; return None if it does not exist or lies outside the folder. Raise DeniedError."""
     parts = name.split("/")
     if not all(parts) or ".." in parts:
         return None

@@ -1,4 +1,4 @@
-"""Rendering: the engine with our values, filters and limits."""
+"""Renders templates with minijinja, with limits, and values and filters that behave as in Jinja2."""
 
 from __future__ import annotations
 
@@ -17,82 +17,91 @@ Load = Callable[[str], str | None]
 
 _CAUSE = "caused by: "
 _LARGE_STACKS = (512 << 20, 64 << 20)
-"""Bytes; only what is used of it takes memory. The second is for systems that refuse to reserve the first."""
+"""Stack sizes in bytes, the second for systems that refuse the first. Unused stack takes no memory."""
 _stack_size_lock = threading.Lock()
 
 _prepare = lru_cache(maxsize=32)(source.prepare)
 
 
 def render(text: str, name: str, variables: dict[str, Any], load: Load) -> str:
-    """Render a template whose includes `load` finds. Raises BuiltinError."""
+    """Render a template. Raise BuiltinError.
+
+    Args:
+        text: The source.
+        name: The name of the template, for errors and escaping.
+        variables: The variables.
+        load: Function that returns the source of an included template, or None if there is none.
+    """
     prepared = _prepare(text, name)
     context = {key: values.wrap(value) for key, value in variables.items()}
     environment = minijinja.Environment(loader=_loader(load), finalizer=minijinja.pass_state(values.finalize))
     for filter_name, function in FILTERS.items():
         environment.add_filter(filter_name, function)
-    environment.add_filter(source.CARRY, values.carry)
-    work = _Work(lambda: environment.render_str(prepared.text, name, **context))
+    environment.add_filter(source.COPY_FILTER, values.copy_for_attribute)
+    call = _Call(lambda: environment.render_str(prepared.text, name, **context))
     if prepared.is_flat:
-        work.do()
+        call.run()
     else:
-        work.do_with_large_stack()
-    if work.error is not None:
-        raise _explained(work.error, name) from None
-    return work.result
+        call.run_with_large_stack()
+    if call.error is not None:
+        raise _to_builtin_error(call.error, name) from None
+    return call.result
 
 
 def _loader(load: Load) -> Load:
-    def checked(name: str) -> str | None:
+    def load_prepared(name: str) -> str | None:
         text = load(name)
         return None if text is None else _prepare(text, name).text
 
-    return checked
+    return load_prepared
 
 
-class _Work:
-    """A call, here or on a thread whose stack is large."""
+class _Call:
+    """A function call, on this thread or on one with a large stack."""
 
-    def __init__(self, call: Callable[[], str]) -> None:
-        self._call = call
+    def __init__(self, function: Callable[[], str]) -> None:
+        self._function = function
         self.result = ""
         self.error: Exception | None = None
 
-    def do(self) -> None:
+    def run(self) -> None:
         try:
-            self.result = self._call()
+            self.result = self._function()
         except Exception as error:
             self.error = error
 
-    def do_with_large_stack(self) -> None:
-        """Values can be nested as deeply as calls and the sources allow; see `source.py`."""
+    def run_with_large_stack(self) -> None:
+        """Run on a thread whose stack suffices for the deepest nesting that `source.py` allows."""
         for size in _LARGE_STACKS:
-            thread = threading.Thread(target=self.do, name="template")
+            thread = threading.Thread(target=self.run, name="template")
             with _stack_size_lock:
-                usual = threading.stack_size(size)
+                default = threading.stack_size(size)
                 try:
                     thread.start()
                 except RuntimeError:
                     continue
                 finally:
-                    threading.stack_size(usual)
+                    threading.stack_size(default)
             thread.join()
             return
-        self.do()
+        self.run()
 
 
-def _explained(error: Exception, name: str) -> Exception:
+def _to_builtin_error(error: Exception, name: str) -> Exception:
     if isinstance(error, minijinja.TemplateError):
-        return BuiltinError(_describe(error))
+        return BuiltinError(_message(error))
     if isinstance(error, RecursionError):
         return BuiltinError(f"a value is nested too deeply to be printed (in {name})")
     if isinstance(error, AttributeError | TypeError):
         method = getattr(error, "name", None)
-        what = f"a table or an array has no method '{method}'" if method else "a value is used as a function"
-        return BuiltinError(f"{what} (in {name})")
+        problem = (
+            f"a table or an array has no method '{method}'" if method else "a value that is not a function is called"
+        )
+        return BuiltinError(f"{problem} (in {name})")
     return error
 
 
-def _describe(error: minijinja.TemplateError) -> str:
-    """The errors of a chain in one line, the innermost last; the other lines show the source."""
+def _message(error: minijinja.TemplateError) -> str:
+    """Return the messages of a chain of errors in one line, without the source excerpts of minijinja's message."""
     first, *rest = str(error).splitlines()
     return ": ".join([first, *(line.removeprefix(_CAUSE) for line in rest if line.startswith(_CAUSE))])

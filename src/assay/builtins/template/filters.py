@@ -1,4 +1,4 @@
-"""Filters of Jinja2 that the engine has not, or has otherwise."""
+"""Filters of Jinja2 that minijinja lacks or implements differently."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def to_int(value: Any, default: Any = 0, base: int = 10) -> Any:
-    """An integer; `default` for what is none."""
+    """Convert to an integer, or return `default`."""
     try:
         return int(value, base) if isinstance(value, str) else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -17,7 +17,7 @@ def to_int(value: Any, default: Any = 0, base: int = 10) -> Any:
 
 
 def to_float(value: Any, default: Any = 0.0) -> Any:
-    """A float; `default` for what is none."""
+    """Convert to a float, or return `default`."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -25,21 +25,21 @@ def to_float(value: Any, default: Any = 0.0) -> Any:
 
 
 def center(value: Any, width: int = 80) -> str:
-    """A string in the middle of a line."""
+    """Center a string in a field of the given width."""
     return str(value).center(width)
 
 
 def truncate(value: Any, length: int = 255, killwords: bool = False, end: str = "...", leeway: int = 5) -> str:
-    """A string that is cut, behind a word unless `killwords`; one that is little longer is not."""
+    """Truncate a string that exceeds `length` by more than `leeway`, at a word boundary unless `killwords`."""
     text = str(value)
     if len(text) <= length + leeway:
         return text
-    cut = text[: max(length - len(end), 0)]
-    return cut + end if killwords else cut.rsplit(" ", 1)[0] + end
+    head = text[: max(length - len(end), 0)]
+    return head + end if killwords else head.rsplit(" ", 1)[0] + end
 
 
 def wordcount(value: Any) -> int:
-    """Return how many words a string has."""
+    """Return the number of words in a string."""
     return len(str(value).split())
 
 

@@ -1,8 +1,8 @@
-"""What is done to the source of a template before the engine sees it.
+"""Checks the source of a template before minijinja parses it.
 
-The engine is native code that recurses over what is nested, so that a source or a value that is nested deeply enough
-ends the process. Its own limits leave out chains of operators and of `elif`; a value that holds itself, which only an
-attribute of a namespace makes possible, is not noticed either.
+minijinja is native code that recurses over nested sources and values, so that deep nesting crashes the process. Its own
+limits do not cover chains of operators and of `elif`, nor values that contain themselves. Only an assignment to an
+attribute of a namespace can create such a value, so these assignments are rewritten to assign a copy.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from assay.errors import BuiltinError
 
 MAX_DEPTH = 500
-"""Levels of an expression: operators, filters, attributes, calls and brackets that contain each other."""
+"""Maximum depth of an expression: nested operators, filters, attributes, calls and brackets."""
 MAX_NESTED = 10_000
-"""Lists, tables, calls and filters of one source: each can add a level to a value."""
-CARRY = "assay.carry"
-"""The filter through which goes what is assigned to an attribute of a namespace."""
+"""Maximum number of lists, tables, calls and filters in a source, each of which can add a level to a value."""
+COPY_FILTER = "assay.copy"
+"""Name of the filter that copies a value assigned to an attribute of a namespace."""
 
-_CARRIED = "_assay_carried"
+_COPIED = "_assay_copied"
 _START = re.compile(r"\{[{%#]")
 _SIMPLE = re.compile(r"\{\{[-+]?[ \t]*[\w.]{1,80}[ \t]*[-+]?\}\}")
-"""A variable, which most tags are: nothing needs to be known about it."""
+"""A tag with a variable alone, the most frequent one, which needs no check."""
 _RAW = re.compile(r"\{%[-+]?[ \t\n\r\f]*raw[ \t\n\r\f]*[-+]?%\}")
 _END_RAW = re.compile(r"\{%[-+]?[ \t\n\r\f]*endraw[ \t\n\r\f]*[-+]?%\}")
 _END = {"{{": re.compile(r"[-+]?\}\}"), "{%": re.compile(r"[-+]?%\}")}
@@ -47,12 +47,11 @@ _RECURSIVE = frozenset({"macro", "include", "import", "from", "extends"})
 
 @dataclass
 class Source:
-    """A source that the engine may have.
+    """A checked source.
 
     Attributes:
-        text: What the engine gets.
-        is_flat: Whether it neither calls other templates or itself nor nests many things, so that the stack of any
-            thread is enough.
+        text: The source for minijinja.
+        is_flat: True if it has no macros, includes or recursion and little nesting, so that a normal stack suffices.
     """
 
     text: str
@@ -61,17 +60,17 @@ class Source:
 
 @dataclass
 class _Level:
-    """What is known about one pair of brackets, or about a tag."""
+    """Depth of a pair of brackets, or of a tag outside brackets."""
 
     operators: int = 0
     inner: int = 0
-    deepest: int = 0
+    max_depth: int = 0
 
     def end_item(self) -> int:
-        """End what stands between two commas; returns how deep the level is."""
-        self.deepest = max(self.deepest, self.operators + self.inner)
+        """End an item of a comma-separated list; return the depth of the level so far."""
+        self.max_depth = max(self.max_depth, self.operators + self.inner)
         self.operators = self.inner = 0
-        return self.deepest
+        return self.max_depth
 
 
 @dataclass
@@ -79,16 +78,16 @@ class _Tag:
     start: int
     end: int
     words: list[str] = field(default_factory=list)
-    """The words outside of brackets."""
+    """Words outside brackets."""
     depth: int = 0
     nested: int = 0
-    assigned: int | None = None
-    """In an assignment to an attribute: where its value begins."""
+    value_start: int | None = None
+    """Position of the value, in an assignment to an attribute."""
 
 
 def prepare(text: str, name: str) -> Source:
-    """Check a source and make assignments to attributes safe. Raises BuiltinError."""
-    chains: list[int] = []  # for each open `if`, how deep its last `elif` is
+    """Check a source and make assignments to attributes safe. Raise BuiltinError if it is nested too deeply."""
+    chains: list[int] = []  # depth of the last `elif` of each open `if`
     pieces: list[str] = []
     nested, written, is_flat = 0, 0, True
     for tag in _tags(text):
@@ -103,38 +102,39 @@ def prepare(text: str, name: str) -> Source:
         is_flat = is_flat and statement not in _RECURSIVE and "recursive" not in tag.words
         problem = None
         if tag.depth + (chains[-1] if chains else 0) > MAX_DEPTH:
-            problem = f"an expression or a chain of elif deeper than {MAX_DEPTH} levels"
+            problem = f"expression or elif chain deeper than {MAX_DEPTH} levels"
         elif nested > MAX_NESTED:
             problem = f"more than {MAX_NESTED} lists, calls and filters"
         if problem is not None:
             line = text.count("\n", 0, tag.start) + 1
             raise BuiltinError(f"{problem} (in {name}:{line})")
-        if statement == "set" and tag.assigned is not None:
-            pieces += [text[written : tag.start], _carrying(text[tag.start : tag.end], tag.assigned - tag.start)]
+        if statement == "set" and tag.value_start is not None:
+            assignment = _copying_assignment(text[tag.start : tag.end], tag.value_start - tag.start)
+            pieces += [text[written : tag.start], assignment]
             written = tag.end
     return Source("".join([*pieces, text[written:]]), is_flat and nested <= MAX_DEPTH)
 
 
-def _carrying(tag: str, assigned: int) -> str:
-    """An assignment to an attribute, of a copy of what is not a plain value."""
+def _copying_assignment(tag: str, value_start: int) -> str:
+    """Rewrite an assignment to an attribute, so that it copies tables and arrays."""
     end = re.search(r"[-+]?%\}\Z", tag)
     assert end is not None
     begin = tag[: 3 if tag[2] in "-+" else 2]
-    target = re.sub(r"\A\s*set", "", tag[len(begin) : assigned]).rstrip()
-    kinds = " or ".join(f"{_CARRIED} is {kind}" for kind in ("number", "string", "boolean", "none", "undefined"))
-    value = f"{_CARRIED} if {kinds} else {_CARRIED}|{CARRY}({_CARRIED}|tojson)"
-    return f"{begin} set {_CARRIED} = {tag[assigned : end.start()]} %}}{{% set {target} {value} {end[0]}"
+    target = re.sub(r"\A\s*set", "", tag[len(begin) : value_start]).rstrip()
+    kinds = " or ".join(f"{_COPIED} is {kind}" for kind in ("number", "string", "boolean", "none", "undefined"))
+    value = f"{_COPIED} if {kinds} else {_COPIED}|{COPY_FILTER}({_COPIED}|tojson)"
+    return f"{begin} set {_COPIED} = {tag[value_start : end.start()]} %}}{{% set {target} {value} {end[0]}"
 
 
 def _tags(text: str) -> Iterator[_Tag]:
-    """The tags of a source but simple ones, as the engine finds them."""
+    """Yield the tags of a source, except simple ones, with minijinja's lexical rules."""
     at = 0
     while (start := _START.search(text, at)) is not None:
         if start[0] == "{#":
-            found = text.find("#}", _after_sign(text, start.end()))
-            if found < 0:
+            comment_end = text.find("#}", _after_sign(text, start.end()))
+            if comment_end < 0:
                 return
-            at = found + 2
+            at = comment_end + 2
         elif (simple := _SIMPLE.match(text, start.start())) is not None:
             at = simple.end()
         elif (raw := _RAW.match(text, start.start())) is not None:
@@ -153,7 +153,7 @@ def _after_sign(text: str, at: int) -> int:
 
 
 def _tag(text: str, start: re.Match[str]) -> _Tag:
-    """Read a tag; to its end, or that of the text."""
+    """Read a tag up to its end, or to the end of the text if it is unterminated."""
     tag, levels, end = _Tag(start.start(), len(text)), [_Level()], _END[start[0]]
     at = _after_sign(text, start.end())
     dotted = assigns = False
@@ -186,7 +186,7 @@ def _tag(text: str, start: re.Match[str]) -> _Tag:
             tag.words.append(token[0])
         elif token[0] == "=" and outside and not assigns:
             assigns = True
-            tag.assigned = at if dotted else None
-    # In a tag without an end all that is open counts.
+            tag.value_start = at if dotted else None
+    # In an unterminated tag, all open levels count.
     tag.depth = sum(level.end_item() for level in levels)
     return tag

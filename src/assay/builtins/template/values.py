@@ -1,4 +1,4 @@
-"""The values of a template: what it sees of Python's own types is kept to what Jinja2 has."""
+"""Values of a template, whose Python types expose only the attributes and methods that Jinja2 defines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from assay.errors import BuiltinError
 
-_MAX_CARRIED = 100
+_MAX_COPY_DEPTH = 100
 
 
 class Method:
-    """A method of a table: it can be called, and is as good as undefined otherwise."""
+    """A method of a table, which can be called and behaves like an undefined value otherwise."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
@@ -57,23 +57,23 @@ class Array(tuple[Any, ...]):
 
 
 def wrap(value: Any) -> Any:
-    """Make a value one of a template. Raises BuiltinError for bytes that are not text."""
+    """Convert a Lua value to a value of a template. Raise BuiltinError for invalid UTF-8."""
     if isinstance(value, dict):
         return Table({key: wrap(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return Array(map(wrap, value))
     if isinstance(value, bytes):
-        raise BuiltinError("bad argument 'vars' (a string that is not UTF-8 text cannot be rendered)")
+        raise BuiltinError("bad argument 'vars' (valid UTF-8 expected)")
     return value
 
 
 def show(value: Any) -> str:
-    """Write a table or an array as JSON."""
+    """Return a table or an array as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def finalize(state: Any, value: Any) -> Any:
-    """Print booleans, null and collections in the words of Lua and JSON, not in Python's."""
+    """Format booleans, null and collections for output as Lua and JSON do, not as Python does."""
     if state.auto_escape == "json":
         return NotImplemented
     if isinstance(value, bool):
@@ -83,19 +83,21 @@ def finalize(state: Any, value: Any) -> Any:
     return show(value) if isinstance(value, dict | list | tuple) else NotImplemented
 
 
-def carry(value: Any, text: str) -> Any:
-    """Copy what is assigned to an attribute of a namespace, so that it cannot hold itself.
+def copy_for_attribute(value: Any, text: str) -> Any:
+    """Copy a value that is assigned to an attribute of a namespace, so that it cannot contain itself.
 
-    The engine's way to Python makes integers of floats without a fraction; `text`, its JSON, has them as they are.
+    Args:
+        value: The value, in which minijinja's conversion to Python has turned integral floats into integers.
+        text: The value as JSON, which preserves floats.
     """
     return wrap(_copy(value, json.loads(text), 0))
 
 
-def _copy(value: Any, written: Any, depth: int) -> Any:
-    if depth > _MAX_CARRIED:
-        raise BuiltinError(f"an attribute of a namespace holds a value of more than {_MAX_CARRIED} levels")
-    if isinstance(value, dict) and isinstance(written, dict):
-        return {key: _copy(item, written.get(str(key)), depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple) and isinstance(written, list):
-        return [_copy(*pair, depth + 1) for pair in zip(value, written, strict=True)]
-    return written if type(value) is int and isinstance(written, float) else value
+def _copy(value: Any, from_json: Any, depth: int) -> Any:
+    if depth > _MAX_COPY_DEPTH:
+        raise BuiltinError(f"the value of a namespace attribute has more than {_MAX_COPY_DEPTH} levels")
+    if isinstance(value, dict) and isinstance(from_json, dict):
+        return {key: _copy(item, from_json.get(str(key)), depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and isinstance(from_json, list):
+        return [_copy(*pair, depth + 1) for pair in zip(value, from_json, strict=True)]
+    return from_json if type(value) is int and isinstance(from_json, float) else value

@@ -10,12 +10,12 @@ library = Library(
     "yaml",
     """Parse and encode YAML.
 
-    The types are those of YAML 1.2's core schema: `yes`, `no`, `on`, `off` and dates are strings, and other tags than
-    the core ones are errors. Keys become strings, as in JSON; a null is an absent key in a mapping and `json.null` in
-    a sequence; empty sequences stay arrays.
+    Types follow the core schema of YAML 1.2: `yes`, `no`, `on`, `off` and dates are strings, and tags outside the core
+    schema are errors. Keys become strings, as in JSON; a null is an absent key in a mapping and `json.null` in a
+    sequence; empty sequences stay arrays.
 
-    The key `<<` merges a mapping, or a sequence of mappings, into the one that it is in: keys that are there stay, and
-    of several mappings the first wins. In quotes it is a key like others.
+    The key `<<` merges a mapping, or a sequence of mappings, into its own mapping: existing keys take precedence, then
+    the first mapping that has a key. A quoted `"<<"` is a normal key.
     """,
 )
 
@@ -24,13 +24,13 @@ _WORKFLOW_BYTES = 128 * 1024
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def parse(host: Host, text: str) -> Value:
-    """Parse one document; nil for an empty one.
+    """Parse one document; return nil for an empty one.
 
-    A key that occurs twice, a tag of another schema, and more than one document are errors that name line and column.
-    So are aliases that expand a text beyond ten times its length and one million characters.
+    Duplicate keys, tags outside the core schema and more than one document are errors, with line and column. So are
+    aliases that expand a document beyond ten times its length plus one million characters.
 
     Args:
-        text: YAML text.
+        text: The document.
     """
     from assay.builtins.yaml import reader
 
@@ -39,10 +39,10 @@ def parse(host: Host, text: str) -> Value:
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)
 def parse_all(host: Host, text: str) -> list[Value]:
-    """Parse any number of documents and return an array of them; an empty one is `json.null`.
+    """Parse a stream of documents; return an array of them, with `json.null` for an empty one.
 
     Args:
-        text: YAML text.
+        text: The documents.
     """
     from assay.builtins.yaml import reader
 
@@ -53,8 +53,8 @@ def parse_all(host: Host, text: str) -> list[Value]:
 def encode(value: Value) -> str:
     """Encode a value as one document in block style, with sorted keys.
 
-    Strings that a YAML 1.1 reader would take for something else (`yes`, `2026-11-23`) are quoted. A string that is not
-    UTF-8 text is an error.
+    Strings that a YAML 1.1 parser would read as another type (`yes`, `2026-11-23`) are quoted. A string that is not
+    valid UTF-8 is an error.
 
     Args:
         value: A table, string, number or boolean.

@@ -1,8 +1,8 @@
-"""A parser for what libyaml refuses although YAML 1.2 allows it.
+"""A YAML 1.2 parser for documents that libyaml rejects or misreads.
 
-libyaml reads YAML 1.1. This is PyYAML's scanner and parser in Python, changed to what 1.2 says of tabs, of `:` and `?`
-in flow collections, of the names of anchors, and of documents without `---`; and it reads JSON's surrogate pairs. It is
-some ten times slower.
+libyaml implements YAML 1.1. This parser derives from PyYAML's pure-Python scanner and parser. It follows YAML 1.2 for
+tabs, for `:` and `?` in flow collections, for anchor names and for documents without `---`, and accepts JSON's
+surrogate pairs. It is about ten times slower than libyaml.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -24,13 +24,13 @@ _FLOW = ",[]{}"
 _INDICATORS = "-?:,[]{}#&*!|>'\"%@`"
 _MAX_KEY = 1024
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_REST = re.compile(f"[ \t]*[^{_SPACE}#]")
-_TAB = "found a tab where indentation by spaces is expected"
+_TRAILING_CONTENT = re.compile(f"[ \t]*[^{_SPACE}#]")
+_TAB = "found a tab where space indentation is expected"
 
 
-def _words(ends: str) -> re.Pattern[str]:
-    """Return what one line has of a plain scalar that also ends at the characters `ends`."""
-    ends = _SPACE + re.escape(ends)
+def _words(terminators: str) -> re.Pattern[str]:
+    """Return a pattern for one line of a plain scalar that ends at a space or one of the terminators."""
+    ends = _SPACE + re.escape(terminators)
     word = f"(?:[^{ends}:]|:(?![{ends}]))+"
     return re.compile(f"{word}(?:[ \t]+(?!#){word})*")
 
@@ -39,13 +39,13 @@ _WORDS, _FLOW_WORDS = _words(""), _words(_FLOW)
 
 
 class Parser12(Reader, Scanner, Parser):
-    """The events of a text; an iterator."""
+    """An iterator over the events of a YAML stream."""
 
     def __init__(self, text: str) -> None:
         self._flow: list[bool] = []
-        """For each open flow collection whether it is a mapping."""
+        """For each open flow collection, true if it is a mapping."""
         self._json_like = False
-        """Whether the last token ended a quoted scalar or a flow collection: a colon may follow at once."""
+        """True if the last token ended a quoted scalar or a flow collection, after which `:` needs no space."""
         Reader.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
@@ -59,26 +59,26 @@ class Parser12(Reader, Scanner, Parser):
             raise StopIteration
         return event
 
-    # Characters: the text is there as a whole ---------------------------------------------------------------
+    # Characters (the buffer always holds the whole text) ----------------------------------------------------
 
     def peek(self, index: int = 0) -> str:
-        """Return a character that lies ahead."""
+        """Return the character at an offset from the current position."""
         return self.buffer[self.pointer + index]  # type: ignore[no-any-return]
 
     def forward(self, length: int = 1) -> None:
-        """Pass over some characters."""
+        """Skip characters."""
         begin = self.pointer
         end = self.pointer = begin + length
         self.index += length
         self.column += length
-        for found in _LINE_BREAK.finditer(self.buffer, begin, end):
+        for line_break in _LINE_BREAK.finditer(self.buffer, begin, end):
             self.line += 1
-            self.column = end - found.end()
+            self.column = end - line_break.end()
 
     # Spaces -------------------------------------------------------------------------------------------------
 
     def scan_to_next_token(self) -> None:
-        """Skip spaces, tabs, comments and line breaks. No block collection may begin after a tab."""
+        """Skip spaces, tabs, comments and line breaks. Raise ScannerError for a block collection indented by a tab."""
         if self.index == 0 and self.peek() == "\ufeff":
             self.forward()
         while True:
@@ -106,7 +106,7 @@ class Parser12(Reader, Scanner, Parser):
             if not before.strip(" "):
                 raise ScannerError(None, None, _TAB, first)
 
-    # What a character means ---------------------------------------------------------------------------------
+    # Indicators ---------------------------------------------------------------------------------------------
 
     def check_key(self) -> bool:
         """Return true if a `?` begins a key."""
@@ -126,7 +126,7 @@ class Parser12(Reader, Scanner, Parser):
         return character in _SPACE or (bool(self._flow) and character in _FLOW)
 
     def fetch_more_tokens(self) -> None:
-        """Scan what is next."""
+        """Scan the next tokens."""
         super().fetch_more_tokens()
         last = self.tokens[-1] if self.tokens else None
         quoted = isinstance(last, ScalarToken) and last.style in ("'", '"')
@@ -135,9 +135,9 @@ class Parser12(Reader, Scanner, Parser):
     # Keys without a `?` -------------------------------------------------------------------------------------
 
     def stale_possible_simple_keys(self) -> None:
-        """Give up possible keys that are too long. In a flow mapping they may have several lines."""
+        """Drop possible keys that are too long. In a flow collection they may span several lines."""
         while self.possible_simple_keys:
-            level, key = next(iter(self.possible_simple_keys.items()))  # the first one in the text
+            level, key = next(iter(self.possible_simple_keys.items()))  # the earliest in the text
             if (level or key.line == self.line) and self.index - key.index <= _MAX_KEY:
                 return
             if key.required:
@@ -146,13 +146,13 @@ class Parser12(Reader, Scanner, Parser):
             del self.possible_simple_keys[level]
 
     def next_possible_simple_key(self) -> int | None:
-        """The number of the first token that may turn out to be a key."""
+        """Return the number of the first token that may be a key."""
         for key in self.possible_simple_keys.values():
             return int(key.token_number)
         return None
 
     def fetch_value(self) -> None:
-        """Take a `:`. In a flow sequence it stands in the line of its key."""
+        """Process a `:`. In a flow sequence it must be in the line of its key."""
         if self._flow and not self._flow[-1]:
             key = self.possible_simple_keys.get(self.flow_level)
             if key is not None and key.line != self.line:
@@ -160,12 +160,12 @@ class Parser12(Reader, Scanner, Parser):
         super().fetch_value()
 
     def fetch_flow_collection_start(self, token: Any) -> None:
-        """Take a `[` or `{`."""
+        """Process a `[` or `{`."""
         super().fetch_flow_collection_start(token)
         self._flow.append(token is FlowMappingStartToken)
 
     def fetch_flow_collection_end(self, token: Any) -> None:
-        """Take a `]` or `}`."""
+        """Process a `]` or `}`."""
         super().fetch_flow_collection_end(token)
         if self._flow:
             self._flow.pop()
@@ -173,7 +173,7 @@ class Parser12(Reader, Scanner, Parser):
     # Tokens -------------------------------------------------------------------------------------------------
 
     def scan_anchor(self, token: Any) -> Any:
-        """Scan an anchor or an alias, whose names end at spaces and at indicators of flow collections."""
+        """Scan an anchor or an alias, whose name ends at a space or a flow indicator."""
         start = self.get_mark()
         self.forward()
         length = 0
@@ -186,13 +186,13 @@ class Parser12(Reader, Scanner, Parser):
         return token(name, start, self.get_mark())
 
     def scan_flow_scalar(self, style: str) -> Any:
-        """Scan a quoted scalar. The escaped halves of a surrogate pair are one character."""
+        """Scan a quoted scalar; combine escaped surrogate pairs."""
         start = self.get_mark()
         try:
             token = super().scan_flow_scalar(style)
             token.value = token.value.encode("utf-16", "surrogatepass").decode("utf-16")
         except (ValueError, OverflowError):
-            problem = "found an escape that is not a character"
+            problem = "found an invalid escape sequence"
             raise ScannerError("while scanning a double-quoted scalar", start, problem, start) from None
         return token
 
@@ -204,12 +204,12 @@ class Parser12(Reader, Scanner, Parser):
         chunks: list[str] = []
         spaces: list[str] = []
         while self.peek() != "#":
-            found = words.match(self.buffer, self.pointer)
-            if found is None:
+            match = words.match(self.buffer, self.pointer)
+            if match is None:
                 break
             self.allow_simple_key = False
-            chunks += [*spaces, found[0]]
-            self.forward(len(found[0]))
+            chunks += [*spaces, match[0]]
+            self.forward(len(match[0]))
             end = self.get_mark()
             spaces = self.scan_plain_spaces(indent, start)
             if not spaces or (not self._flow and self.column < indent):
@@ -217,7 +217,7 @@ class Parser12(Reader, Scanner, Parser):
         return ScalarToken("".join(chunks), True, start, end)
 
     def scan_plain_spaces(self, indent: int, start: Any) -> list[str]:
-        """Scan what is between two lines of a plain scalar; nothing when it ends here."""
+        """Scan the whitespace between two lines of a plain scalar; return nothing if the scalar ends here."""
         while self.peek() in " \t":
             self.forward()
         if not self.scan_line_break():
@@ -248,14 +248,13 @@ class Parser12(Reader, Scanner, Parser):
         return event
 
     def _parse_after_end(self) -> Any:
-        """Begin another document behind `...`, where it needs no `---`."""
+        """Begin another document after `...`, where `---` is optional."""
         while self.check_token(DocumentEndToken):
             self.get_token()
         return self.parse_implicit_document_start()
 
     def fetch_document_end(self) -> None:
-        """Take a `...`, which has a line to itself."""
+        """Process a `...`, which must be alone in its line."""
         super().fetch_document_end()
-        rest = _REST.match(self.buffer, self.pointer)
-        if rest is not None:
-            raise ScannerError(None, None, "expected a line break behind '...'", self.get_mark())
+        if _TRAILING_CONTENT.match(self.buffer, self.pointer) is not None:
+            raise ScannerError(None, None, "expected a line break after '...'", self.get_mark())

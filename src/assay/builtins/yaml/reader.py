@@ -1,4 +1,4 @@
-"""From YAML text to values, event by event: nothing here recurses, so that no text can exhaust the stack."""
+"""Builds values from YAML events, without recursion, so that no document can exhaust the stack."""
 
 from __future__ import annotations
 
@@ -21,83 +21,83 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 _MISREAD = re.compile(r"(?:^|[\s,\[{])&[\w-]+[?:%@`]\S|[\[{,]\s*\?[^\s,\[\]{}]")
-"""What libyaml takes for something else: `&a:b` as the anchor `a`, and a `?` in a flow collection as that of a key."""
-_MAX_SECOND_READING = 256 << 10  # characters; it takes two seconds at most
-_QUICK_SECOND_READING = 16 << 10  # it takes a tenth of a second
-_FREE_ALIASES = 1_000_000  # characters that aliases may add to a text however short it is
+"""Syntax that libyaml misreads: `&a:b` as the anchor `a`, and any `?` in a flow collection as a key indicator."""
+_MAX_SLOW_PARSE = 256 << 10  # maximum length for Parser12, in characters, which takes up to two seconds
+_MAX_QUICK_SLOW_PARSE = 16 << 10  # the same in a workflow, which takes up to a tenth of a second
+_FREE_ALIASES = 1_000_000  # characters that aliases may add to a document of any length
 
 
 def read(text: str, must_be_quick: bool) -> Any:
-    """Read one document. Raises BuiltinError."""
+    """Parse one document. Raise BuiltinError."""
     documents = _Reader(text, must_be_quick, only_one=True).documents()
     return documents[0] if documents else None
 
 
 def read_all(text: str, must_be_quick: bool) -> list[Any]:
-    """Read all documents. Raises BuiltinError."""
+    """Parse all documents. Raise BuiltinError."""
     return _Reader(text, must_be_quick, only_one=False).documents()
 
 
-class _Open:
-    """A mapping or sequence that has begun."""
+class _OpenCollection:
+    """A mapping or a sequence under construction."""
 
     def __init__(self, event: Any, container: Any, weight: int) -> None:
         self.anchor: str | None = event.anchor
         self.container = container
         self.weight = weight
         self.key: str | None = None
-        """In a mapping: the key whose value comes next."""
+        """Key of the next value, in a mapping."""
         self.merges = False
-        """In a mapping: whether the value that comes next is merged into it."""
+        """True if the next value is merged into this mapping."""
         self.merged: tuple[Any, Any] | None = None
-        """In a mapping: what is merged into it, and the event that began it."""
+        """The value to merge into this mapping, and its event."""
 
 
 class _Reader:
     def __init__(self, text: str, must_be_quick: bool, only_one: bool) -> None:
         self._text = text
         self._only_one = only_one
-        self._longest_again = _QUICK_SECOND_READING if must_be_quick else _MAX_SECOND_READING
-        self._most = 10 * len(text) + _FREE_ALIASES
+        self._max_slow_parse = _MAX_QUICK_SLOW_PARSE if must_be_quick else _MAX_SLOW_PARSE
+        self._max_weight = 10 * len(text) + _FREE_ALIASES
         self._documents: list[Any] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._weight = 0
 
     def documents(self) -> list[Any]:
-        is_short = len(self._text) <= self._longest_again
+        is_short = len(self._text) <= self._max_slow_parse
         if is_short and _MISREAD.search(self._text):
-            self._read_again()
+            self._parse_slowly()
             return self._documents
         try:
-            self._take_all(yaml.parse(self._text, Loader=yaml.CBaseLoader))
+            self._process_all(yaml.parse(self._text, Loader=yaml.CBaseLoader))
         except yaml.reader.ReaderError as error:
             raise BuiltinError(_describe(error)) from None
         except yaml.YAMLError as error:
             if not is_short:
                 raise BuiltinError(_describe(error)) from None
-            self._read_again()
+            self._parse_slowly()
         return self._documents
 
-    def _read_again(self) -> None:
-        """Read the text as YAML 1.2; libyaml, which is much faster, reads 1.1."""
+    def _parse_slowly(self) -> None:
+        """Parse the text as YAML 1.2; libyaml is much faster, but implements YAML 1.1."""
         from assay.builtins.yaml.parser import Parser12
 
         self._documents = []
         self._begin()
         try:
-            self._take_all(Parser12(self._text))
+            self._process_all(Parser12(self._text))
         except yaml.YAMLError as error:
             raise BuiltinError(_describe(error)) from None
 
-    def _take_all(self, events: Iterable[Any]) -> None:
+    def _process_all(self, events: Iterable[Any]) -> None:
         for event in events:
-            self._take(event)
+            self._process(event)
 
-    def _take(self, event: Any) -> None:
+    def _process(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
             self._weigh(1 + len(event.value), event)
             value = self._scalar(event)
@@ -116,18 +116,18 @@ class _Reader:
             self._anchor(ended.anchor, ended.container, self._weight - ended.weight)
         elif isinstance(event, yaml.DocumentStartEvent):
             if self._documents and self._only_one:
-                raise _at(event, "a second document; yaml.parse_all reads them all")
+                raise _at(event, "found a second document; use yaml.parse_all")
             self._begin()
 
     def _weigh(self, weight: int, event: Any) -> None:
         self._weight += weight
-        if self._weight > self._most:
-            raise _at(event, "aliases that multiply the text too much")
+        if self._weight > self._max_weight:
+            raise _at(event, "aliases expand the document too much")
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
             if any(item.anchor == event.anchor for item in self._stack):
-                raise _at(event, f"the alias '{event.anchor}' inside of what it represents")
+                raise _at(event, f"the alias '{event.anchor}' occurs within its own anchor")
             raise _at(event, f"unknown alias '{event.anchor}'")
         value, weight = self._anchors[event.anchor]
         self._weigh(weight, event)
@@ -138,7 +138,7 @@ class _Reader:
             raise _at(event, _unknown_tag(event.tag))
         if len(self._stack) == MAX_DEPTH:
             raise _at(event, f"more than {MAX_DEPTH} levels")
-        opened = _Open(event, container, self._weight)
+        opened = _OpenCollection(event, container, self._weight)
         self._weigh(1, event)
         self._add(container, event)
         self._stack.append(opened)
@@ -158,12 +158,12 @@ class _Reader:
             parent.merges, parent.merged = False, (value, event)
         elif parent.key is None and _is_merge(event):
             if parent.merged is not None:
-                raise _at(event, "the key '<<' a second time")
+                raise _at(event, "duplicate key '<<'")
             parent.merges = True
         elif parent.key is None:
             parent.key = _key(value, event)
             if parent.key in parent.container:
-                raise _at(event, f"the key '{parent.key}' a second time")
+                raise _at(event, f"duplicate key '{parent.key}'")
         else:
             parent.container[parent.key] = value
             parent.key = None
@@ -182,21 +182,21 @@ class _Reader:
             raise _at(event, _unknown_tag(event.tag))
         value = text if kind == "str" else resolve(text)
         if type(value) not in types:
-            raise _at(event, f"a value that is no !!{kind}")
+            raise _at(event, f"the value is not a valid !!{kind}")
         return float(value) if kind == "float" else value
 
 
 def _is_merge(event: Any) -> bool:
-    """Return true if a key is the merge key `<<` (of YAML 1.1), which is not quoted."""
+    """Return true for the unquoted merge key `<<` of YAML 1.1."""
     plain = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
     return plain and (event.implicit[0] if event.tag is None else event.tag == f"{_CORE}merge")
 
 
 def _merge(container: dict[str, Any], value: Any, event: Any) -> None:
-    """Add the entries of a mapping, or of several, whose keys are not there; those of the first mapping win."""
+    """Add the entries of one or more mappings for keys that do not exist; the first mapping takes precedence."""
     sources = value if isinstance(value, list) else [value]
     if not all(isinstance(source, dict) for source in sources):
-        raise _at(event, "a value of '<<' that is not a mapping or a sequence of mappings")
+        raise _at(event, "the value of '<<' must be a mapping or a sequence of mappings")
     for source in sources:
         for key, item in source.items():
             container.setdefault(key, item)
@@ -204,7 +204,7 @@ def _merge(container: dict[str, Any], value: Any, event: Any) -> None:
 
 def _key(value: Any, event: Any) -> str:
     if isinstance(value, dict | list):
-        raise _at(event, "a key that is a mapping or a sequence")
+        raise _at(event, "mappings and sequences cannot be keys")
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -214,7 +214,7 @@ def _key(value: Any, event: Any) -> str:
 
 def _unknown_tag(tag: str) -> str:
     name = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
-    return f"the tag {name}, which is not of the core schema"
+    return f"the tag {name} is not in the core schema"
 
 
 def _at(event: Any, problem: str) -> BuiltinError:

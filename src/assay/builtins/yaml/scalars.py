@@ -1,4 +1,4 @@
-"""The plain scalars of YAML 1.2's core schema."""
+"""Plain scalars of YAML 1.2's core schema."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"([-+]?)\.(?:inf|Inf|INF)")
 _NANS = frozenset({".nan", ".NaN", ".NAN"})
-_FIRST = frozenset("0123456789+-.~nNtTfF")
-_MAX_DIGITS = 400  # a number of more is beyond any float
+_FIRST_CHARACTERS = frozenset("0123456789+-.~nNtTfF")  # of plain scalars that may not be strings
+_MAX_DIGITS = 400  # a longer number exceeds the range of floats
 
 
 def resolve(text: str) -> Any:
-    """The value of a plain scalar."""
-    if text and text[0] not in _FIRST:
+    """Return the value of a plain scalar."""
+    if text and text[0] not in _FIRST_CHARACTERS:
         return text
     if text in NULLS:
         return None

@@ -1,4 +1,4 @@
-"""From values to YAML text, event by event."""
+"""Encodes values as YAML."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from assay.builtins.yaml.scalars import resolve
 from assay.errors import BuiltinError
 
 _NO_WRAP = 2**31 - 1
-_OLD_BOOLEANS = frozenset("yYnN")  # PyYAML's resolvers leave these out
-_OLD_RESOLVERS: dict[Any, Any] = yaml.resolver.Resolver.yaml_implicit_resolvers
+_YAML_11_BOOLEANS = frozenset("yYnN")  # missing from PyYAML's resolvers
+_YAML_11_RESOLVERS: dict[Any, Any] = yaml.resolver.Resolver.yaml_implicit_resolvers
 
 
 def write(value: Any) -> str:
-    """Write one document. Raises BuiltinError."""
+    """Return a value as one document. Raise BuiltinError."""
     text: str = yaml.emit(_document(value), Dumper=yaml.CBaseDumper, allow_unicode=True, width=_NO_WRAP)
-    # The mark of a document's end stands at the start of its line; what else ends so is a text's own.
+    # libyaml ends some scalar documents with "...". Only at the start of a line it is not part of the value.
     return text[: -len("...\n")] if text.endswith("\n...\n") else text
 
 
@@ -49,7 +49,7 @@ def _events(value: Any, depth: int) -> Iterator[yaml.Event]:
     elif isinstance(value, str):
         yield _string(value)
     elif isinstance(value, bytes):
-        raise BuiltinError("a string that is not UTF-8 text cannot be written; base64.encode makes it text")
+        raise BuiltinError("invalid UTF-8 in a string; use base64.encode for binary data")
     else:
         yield yaml.ScalarEvent(None, None, (True, False), _plain(value))
 
@@ -60,11 +60,11 @@ def _string(text: str) -> yaml.ScalarEvent:
 
 
 def _reads_as_string(text: str) -> bool:
-    """Return true if YAML 1.2 and 1.1 both take it for a string when it is not quoted."""
-    if text in _OLD_BOOLEANS:
+    """Return true if both YAML 1.2 and 1.1 read the unquoted text as a string."""
+    if text in _YAML_11_BOOLEANS:
         return False
-    old = [*_OLD_RESOLVERS.get(text[:1], ()), *_OLD_RESOLVERS.get(None, ())]
-    return isinstance(resolve(text), str) and not any(pattern.match(text) for _, pattern in old)
+    resolvers = [*_YAML_11_RESOLVERS.get(text[:1], ()), *_YAML_11_RESOLVERS.get(None, ())]
+    return isinstance(resolve(text), str) and not any(pattern.match(text) for _, pattern in resolvers)
 
 
 def _plain(value: Any) -> str:
@@ -79,5 +79,5 @@ def _plain(value: Any) -> str:
     if value in (inf, -inf):
         return ".inf" if value > 0 else "-.inf"
     text = repr(value)
-    # Without a point, YAML 1.1 takes 1e+16 for a string.
+    # Without a decimal point, YAML 1.1 reads 1e+16 as a string.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
