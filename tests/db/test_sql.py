@@ -10,10 +10,9 @@ ALL: tuple[Dialect, ...] = ("sqlite", "postgres", "mysql")
 
 
 def marked(text: str, dialect: Dialect) -> str:
-    """The statement with what was found in angle brackets."""
+    """Return the statement with the index of each placeholder in angle brackets."""
     statement = scan(text, dialect)
-    marks = [f"<{item.position}>" for item in statement.placeholders]
-    return "".join(piece + mark for piece, mark in zip(statement.pieces(), [*marks, ""], strict=True))
+    return statement.replace([f"<{item.parameter}>" for item in statement.placeholders])
 
 
 @pytest.mark.parametrize("dialect", ALL)

@@ -23,7 +23,7 @@ end)
 assert.eq(problem.kind, "constraint")
 assert.eq(problem.code, "SQLITE_CONSTRAINT_NOTNULL")
 
-check.raises("db.execute: a NUL in the statement", conn.execute, conn, "delete from item\0")
+check.raises("db.execute: the statement contains a NUL", conn.execute, conn, "delete from item\0")
 
 -- A transaction returns what its function returns, and raises what it raises.
 local first, second = conn:transaction(function(tx)

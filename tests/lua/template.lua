@@ -62,9 +62,9 @@ check.raises(
   "{{ t.foo() }}",
   { t = { 1 } }
 )
-check.raises("template.render_string: a value that is not a function is called (in <string>)", render, "{{ t() }}", { t = {} })
+check.raises("template.render_string: call of a value that is not a function (in <string>)", render, "{{ t() }}", { t = {} })
 check.fails(
-  "template.render_string: bad argument 'vars' (a string that is not UTF-8",
+  "template.render_string: bad argument 'vars' (valid UTF-8 expected)",
   render,
   "{{ x }}",
   { x = "\xff" }

@@ -1,7 +1,8 @@
 """`db`: SQL databases.
 
-`sql` finds placeholders, `pool` hands out sessions, `transactions` keep one. `sqlite`, `postgres` and `mysql` make
-sessions; each, and its driver, is imported when a script first connects to such a database.
+`sql.py` finds placeholders, `pool.py` manages sessions, and `transactions.py` runs statements and transactions on them.
+`sqlite.py`, `postgres.py` and `mysql.py` implement sessions; each of them, and its driver, is imported when a script
+first connects to such a database.
 """
 
 from __future__ import annotations
@@ -24,19 +25,21 @@ library = Library(
     "db",
     """SQL databases: SQLite, PostgreSQL, MySQL and MariaDB.
 
-    Parameters take the place of `?`, in order, or of `$1`, `$2`, … by number, in each of the databases alike, and never
-    inside of a string, a quoted name or a comment. (In PostgreSQL's own operators `?`, `?|` and `?&` the question mark
-    is an operator where the statement uses `$1`.) Without parameters the statement is sent as it is. `json.null` is
-    NULL, a table is sent as JSON, or as an array where PostgreSQL expects one.
+    Placeholders are `?`, in order, or `$1`, `$2`, … by number, for all databases. They are not recognized within
+    strings, quoted names and comments. To use PostgreSQL's operators `?`, `?|` and `?&`, write placeholders as `$1`.
+    Without parameters, the statement is sent unchanged. `json.null` is NULL; a table is sent as JSON, or as an array
+    where PostgreSQL expects one.
 
-    What comes back: NULL is an absent key (in an array `json.null`); integers are exact; `numeric` and `decimal`, and
+    In results, NULL is an absent key (in an array `json.null`); integers are exact; `numeric` and `decimal`, and
     integers beyond 64 bits, are strings, so that no digit is lost; dates and times are ISO 8601 strings
-    (`2026-11-23T23:55:00+00:00`), intervals of PostgreSQL seconds; bytes are strings; JSON columns and arrays are
-    tables (not in SQLite and MariaDB, where JSON is text); booleans are booleans in PostgreSQL, 0 and 1 elsewhere.
+    (`2026-11-23T23:55:00+00:00`), intervals of PostgreSQL are in seconds; bytes are strings; JSON columns and arrays
+    are tables (except in SQLite and MariaDB, where JSON is text); booleans are booleans in PostgreSQL, 0 and 1
+    elsewhere.
 
-    An error has a `kind`: "connect" (no connection, or it broke), "timeout", "constraint", "conflict" (a deadlock, or a
-    transaction that the server gave up: trying again may help), "closed", or "query" for all others; and a `code`: the
-    SQLSTATE, for SQLite the name of its error such as `SQLITE_CONSTRAINT_UNIQUE`; `errno` is MySQL's own number.
+    Errors have a `kind`: "connect" (the connection failed or was lost), "timeout", "constraint", "conflict" (a
+    deadlock, or a transaction that the server aborted; a retry may succeed), "closed", or "query" for all others. Their
+    `code` is the SQLSTATE, or for SQLite the error name such as `SQLITE_CONSTRAINT_UNIQUE`; `errno` is MySQL's error
+    number.
     """,
     callbacks={
         "db.transaction.fn": "fun(transaction: db.Connection): any",
@@ -48,10 +51,9 @@ library = Library(
 
 @library.handle
 class Connection:
-    """A database. Its methods are functions of `db` too.
+    """A database. Its methods are also functions of `db`.
 
-    A handle is a pool: statements of several tasks run at once, over connections that are opened when needed and kept.
-    With SQLite they run one after the other.
+    A handle is a connection pool: statements of several tasks run concurrently. With SQLite they run one at a time.
     """
 
     lua_name: ClassVar[str] = "db.Connection"
@@ -64,11 +66,11 @@ class Connection:
 
     @method
     async def query(self, sql: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Run a statement and return its rows: an array of tables with a value for each column.
+        """Run a statement and return its rows, an array of tables from column name to value.
 
         Args:
             sql: One statement.
-            params: An array with the values of its placeholders.
+            params: An array of values for the placeholders.
         """
         from assay.builtins.db import transactions
 
@@ -77,11 +79,11 @@ class Connection:
 
     @method
     async def execute(self, sql: str, params: dict[str, Any] | None = None) -> int:
-        """Run a statement and return how many rows it inserted, updated (changed or not) or deleted.
+        """Run a statement and return the number of rows that it inserted, updated (even if unchanged) or deleted.
 
         Args:
-            sql: One statement, or several when there are no parameters; the last one's rows are counted.
-            params: An array with the values of its placeholders.
+            sql: One statement, or several without parameters, of which the last one's rows are counted.
+            params: An array of values for the placeholders.
         """
         from assay.builtins.db import transactions
 
@@ -90,14 +92,14 @@ class Connection:
 
     @method
     async def transaction(self, fn: LuaFunction) -> TaskResults:
-        """Run a function in a transaction and return what it returns.
+        """Run a function in a transaction and return its results.
 
-        An error in it, a cancellation too, rolls back and is raised again. Whatever the function does with this handle
-        belongs to the transaction, as well as with the one that it gets. A transaction in a transaction is a
-        savepoint. A transaction that the database has given up does not commit silently: that is an error.
+        If the function raises an error or is cancelled, the transaction is rolled back and the error raised again.
+        Within the function, statements on this handle and on the handle that it receives belong to the transaction. A
+        nested transaction is a savepoint. If the database has aborted the transaction, the commit raises an error.
 
         Args:
-            fn: The function; it gets a handle that is bound to the transaction.
+            fn: The function; it receives a handle bound to the transaction.
         """
         from assay.builtins.db import transactions
 
@@ -112,31 +114,33 @@ class Connection:
 
     @method
     async def close(self) -> None:
-        """Close the connections; statements that run are stopped and fail. Closing again is not an error."""
+        """Close the connections; running statements are cancelled and fail. Do nothing if they are closed already."""
         if self._bound is not None:
-            raise BuiltinError("this handle belongs to a transaction, which ends with its function")
+            raise BuiltinError("a transaction's handle cannot be closed; the transaction ends with its function")
         await self._pool.close()
         self._host.kept.pop(self._pool.name, None)
 
     def release(self) -> None:
-        """Lua has collected the handle."""
+        """Close the pool after Lua has collected the handle."""
         import asyncio
 
         if self._bound is None and self._pool.name in self._host.kept:
-            self._pool.ending = asyncio.ensure_future(self.close())
+            self._pool.close_task = asyncio.ensure_future(self.close())
 
 
 @library.function(needs=DATABASE)
 async def connect(host: Host, url: str, options: ConnectOptions | None = None) -> Connection:
-    """Connect to a database; a wrong address or password is an error here.
+    """Connect to a database. One connection is opened immediately to check the address and the credentials.
 
-    A file of SQLite needs `--allow-read` and `--allow-write` for its path, one that is only read `--allow-read`.
+    In a sandbox, an SQLite file needs `--allow-read` and `--allow-write` for its path, or `--allow-read` alone with
+    `?mode=ro`.
 
     Args:
-        url: `sqlite:///path/to/file.db` or `sqlite://file.db` (made when missing; `?mode=ro` or `?mode=rw` behind it),
-            `sqlite::memory:` (a database of its own), `postgres://user:password@host:5432/name` (with `?sslmode=…`),
-            `mysql://user:password@host:3306/name` (`?ssl=true` for TLS, `?ssl_ca=file` with a certificate to trust).
-        options: How to connect.
+        url: `sqlite:///path/to/file.db` or `sqlite://file.db` (created if missing, except with `?mode=ro` or
+            `?mode=rw`), `sqlite::memory:` (a private in-memory database), `postgres://user:password@host:5432/name`
+            (optionally `?sslmode=…`), or `mysql://user:password@host:3306/name` (`?ssl=true` for TLS, `?ssl_ca=file`
+            with a CA certificate to trust).
+        options: Options of the connection.
     """
     from assay.builtins.db import pool
 
@@ -152,19 +156,19 @@ async def query(conn: Connection, sql: str, params: dict[str, Any] | None = None
     Args:
         conn: The connection.
         sql: One statement.
-        params: An array with the values of its placeholders.
+        params: An array of values for the placeholders.
     """
     return await conn.query(sql, params)
 
 
 @library.function()
 async def execute(conn: Connection, sql: str, params: dict[str, Any] | None = None) -> int:
-    """Run a statement and return how many rows it changed, as `conn:execute` does.
+    """Run a statement and return the number of affected rows, as `conn:execute` does.
 
     Args:
         conn: The connection.
-        sql: One statement, or several when there are no parameters; the last one's rows are counted.
-        params: An array with the values of its placeholders.
+        sql: One statement, or several without parameters, of which the last one's rows are counted.
+        params: An array of values for the placeholders.
     """
     return await conn.execute(sql, params)
 
@@ -175,7 +179,7 @@ async def transaction(conn: Connection, fn: LuaFunction) -> TaskResults:
 
     Args:
         conn: The connection.
-        fn: The function; it gets a handle that is bound to the transaction.
+        fn: The function; it receives a handle bound to the transaction.
     """
     return await conn.transaction(fn)
 

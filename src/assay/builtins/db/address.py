@@ -1,4 +1,4 @@
-"""The address of a database server, and why it cannot be reached, in words that no driver and no event loop changes."""
+"""Addresses of database servers, and connection errors that read the same for all drivers and event loops."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 def of_url(url: str, port: int) -> str:
-    """Return the "host:port" that a URL names, or several of them, or the path of a Unix socket.
+    """Return the "host:port" of a URL, or several separated by commas, or the path of a Unix socket.
 
     Args:
-        url: The URL, as libpq reads it.
-        port: The port of the database when the URL has none.
+        url: The URL, in the syntax of libpq.
+        port: The default port.
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -29,7 +29,7 @@ def _with_port(host: str, port: str) -> str:
 
 
 def problem(error: OSError, address: str) -> str:
-    """Return why there is no connection to an address: "connection refused: 127.0.0.1:5432"."""
+    """Return the message of a connection error, such as "connection refused: 127.0.0.1:5432"."""
     if error.errno is None or isinstance(error, ssl.SSLError | socket.gaierror):
         reason = error.strerror or str(error)
     else:

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB."""
+"""Sessions with MySQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from asyncmy.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from asyncmy.converters import conversions
 
 from assay.builtins.db import address
-from assay.builtins.db.pool import CLEAN_UP, DatabaseError
+from assay.builtins.db.pool import CLEANUP_TIMEOUT, DatabaseError
 from assay.builtins.db.sql import Dialect, scan
 from assay.errors import BuiltinError
 from assay.lua.values import MAX_INTEGER
 from assay.permissions import Permissions
 
-logging.getLogger("asyncmy").addHandler(logging.NullHandler())  # it logs the server's notes, as of DROP … IF EXISTS
+logging.getLogger("asyncmy").addHandler(logging.NullHandler())  # it logs notes of the server, as for DROP … IF EXISTS
 
 _CONSTRAINT = {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025}
 _CONFLICT = {1205, 1213, 1020}
 _LOST = {1053, 1927, 2000, 2002, 2003, 2006, 2013, 2014, 2055, 4031}
 
 
-def _moment(text: str) -> str:
+def _iso_timestamp(text: str) -> str:
     return text.replace(" ", "T")
 
 
@@ -41,14 +41,14 @@ _DECODERS = conversions | {
     FIELD_TYPE.DATE: str,
     FIELD_TYPE.NEWDATE: str,
     FIELD_TYPE.TIME: str,
-    FIELD_TYPE.DATETIME: _moment,
-    FIELD_TYPE.TIMESTAMP: _moment,
+    FIELD_TYPE.DATETIME: _iso_timestamp,
+    FIELD_TYPE.TIMESTAMP: _iso_timestamp,
     FIELD_TYPE.JSON: orjson.loads,
 }
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[MysqlSession]]:
-    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
     options = _options(url, permissions)
 
     async def connect() -> MysqlSession:
@@ -72,18 +72,18 @@ def _options(url: str, permissions: Permissions) -> dict[str, Any]:
         "autocommit": True,
         "client_flag": CLIENT.FOUND_ROWS,
         "conv": _DECODERS,
-        "connect_timeout": 31536000,  # the pool's own counts
+        "connect_timeout": 31536000,  # the pool enforces the timeout
     }
     if "unix_socket" in query:
         options["unix_socket"] = query.pop("unix_socket")
         permissions.check_socket(options["unix_socket"])
     else:
         permissions.check_host("db", options["host"], options["port"])
-    authority = query.pop("ssl_ca", None)
-    if authority is not None:
-        permissions.path("read", os.fsencode(authority))
-    if query.pop("ssl", "false" if authority is None else "true") == "true":
-        options["ssl"] = ssl.create_default_context(cafile=authority)
+    ca_file = query.pop("ssl_ca", None)
+    if ca_file is not None:
+        permissions.path("read", os.fsencode(ca_file))
+    if query.pop("ssl", "false" if ca_file is None else "true") == "true":
+        options["ssl"] = ssl.create_default_context(cafile=ca_file)
     if query:
         raise BuiltinError(f"bad argument 'url' (?ssl, ssl_ca or unix_socket expected, got ?{next(iter(query))})")
     return options
@@ -93,21 +93,21 @@ async def _connect(options: dict[str, Any]) -> Any:
     try:
         return await asyncmy.connect(**options)
     except (OSError, errors.MySQLError) as error:
-        place = options.get("unix_socket") or f"{options['host']}:{options['port']}"
+        server = options.get("unix_socket") or f"{options['host']}:{options['port']}"
         cause = error if isinstance(error, OSError) else error.__cause__
-        text = address.problem(cause, place) if isinstance(cause, OSError) else _text(error)
+        text = address.problem(cause, server) if isinstance(cause, OSError) else _text(error)
         raise DatabaseError(text, "connect", code=getattr(error, "sqlstate", None), errno=_number(error)) from None
 
 
 class MysqlSession:
-    """A connection with a server."""
+    """A connection to a server."""
 
     dialect: Dialect = "mysql"
 
     def __init__(self, connection: Any, options: dict[str, Any]) -> None:
         self._connection = connection
         self._options = options
-        self._killing: asyncio.Task[None] | None = None
+        self._kill_task: asyncio.Task[None] | None = None
         self.lost = False
 
     @property
@@ -115,7 +115,7 @@ class MysqlSession:
         return bool(self._connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
-        text = sql if params is None else self._filled(sql, params)
+        text = sql if params is None else self._interpolate(sql, params)
         try:
             async with self._connection.cursor() as cursor:
                 await cursor.execute(text)
@@ -128,9 +128,9 @@ class MysqlSession:
             self._kill()
             raise
         except (OSError, errors.MySQLError) as error:
-            raise self._failure(error) from None
+            raise self._to_database_error(error) from None
         except UnicodeError as error:
-            raise DatabaseError(f"a string that is not in its character set: {error}", "query") from None
+            raise DatabaseError(f"a string is not valid in its character set: {error}", "query") from None
 
     async def begin(self) -> None:
         await self.run("START TRANSACTION", None, False)
@@ -149,15 +149,15 @@ class MysqlSession:
         return not self.lost
 
     async def close(self) -> None:
-        if self._killing is not None:
-            await self._killing
+        if self._kill_task is not None:
+            await self._kill_task
         with suppress(OSError, errors.MySQLError):
             await self._connection.ensure_closed()
 
-    def _filled(self, sql: str, params: list[Any]) -> str:
+    def _interpolate(self, sql: str, params: list[Any]) -> str:
         statement = scan(sql, "mysql")
-        literals = [self._literal(params[item.position]) for item in statement.placeholders]
-        return "".join(piece + text for piece, text in zip(statement.pieces(), [*literals, ""], strict=True))
+        literals = [self._literal(params[item.parameter]) for item in statement.placeholders]
+        return statement.replace(literals)
 
     def _literal(self, value: Any) -> str:
         if value is None:
@@ -174,22 +174,22 @@ class MysqlSession:
             raise DatabaseError(_text(error), "query") from None
 
     def _kill(self) -> None:
-        """Give the connection up and end what it does at the server, which would continue."""
+        """Close the connection, and kill its statement on the server, which would otherwise keep running."""
         self.lost = True
         self._connection.close()
-        self._killing = asyncio.ensure_future(self._kill_at_server(self._connection.thread_id()))
+        self._kill_task = asyncio.ensure_future(self._kill_on_server(self._connection.thread_id()))
 
-    async def _kill_at_server(self, thread: int) -> None:
+    async def _kill_on_server(self, thread: int) -> None:
         with suppress(TimeoutError, DatabaseError, OSError, errors.MySQLError):
-            async with asyncio.timeout(CLEAN_UP):
-                other = await _connect(self._options)
+            async with asyncio.timeout(CLEANUP_TIMEOUT):
+                connection = await _connect(self._options)
                 try:
-                    async with other.cursor() as cursor:
+                    async with connection.cursor() as cursor:
                         await cursor.execute(f"KILL {thread}")
                 finally:
-                    await other.ensure_closed()
+                    await connection.ensure_closed()
 
-    def _failure(self, error: Exception) -> DatabaseError:
+    def _to_database_error(self, error: Exception) -> DatabaseError:
         number = _number(error)
         kind = "query"
         if isinstance(error, OSError) or number in _LOST or isinstance(error, errors.InterfaceError):
@@ -203,10 +203,10 @@ class MysqlSession:
 
 
 def _row(names: list[str], row: tuple[Any, ...]) -> dict[str, Any]:
-    return {name: _out(value) for name, value in zip(names, row, strict=True) if value is not None}
+    return {name: _to_lua(value) for name, value in zip(names, row, strict=True) if value is not None}
 
 
-def _out(value: Any) -> Any:
+def _to_lua(value: Any) -> Any:
     return str(value) if isinstance(value, int) and value > MAX_INTEGER else value
 
 

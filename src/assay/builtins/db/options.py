@@ -1,4 +1,4 @@
-"""The options of `db.connect`."""
+"""Options of `db.connect`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class ConnectOptions:
-    """How to connect.
+    """Options of a connection.
 
     Attributes:
-        timeout: Seconds that a statement may take, waiting for a free connection included; then it is cancelled.
-            `math.huge` for no limit.
-        connect_timeout: Seconds to open a connection.
-        max_connections: How many connections are open at most; further statements wait. SQLite always has one.
+        timeout: Maximum duration of a statement, including the wait for a free connection, in seconds; then it is
+            cancelled. `math.huge` for no limit.
+        connect_timeout: Maximum time to open a connection, in seconds.
+        max_connections: Maximum number of open connections; further statements wait. SQLite always has one.
     """
 
     timeout: float = 30

@@ -1,4 +1,4 @@
-"""Sessions with a database, and the pool that hands them out."""
+"""The interface of database sessions, and the pool that manages them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from assay.builtins.db.sql import Dialect
 from assay.errors import BuiltinError, ErrorObject
 from assay.permissions import Permissions
 
-CLEAN_UP = 5.0
-"""Seconds that a cancelled statement, a rollback or a close may take before a connection is given up."""
+CLEANUP_TIMEOUT = 5.0
+"""Maximum duration of a cancellation, a rollback or a close before the connection is abandoned, in seconds."""
 
 _SCHEMES: dict[str, Dialect] = {
     "sqlite": "sqlite",
@@ -30,7 +30,7 @@ _ids = itertools.count(1)
 
 
 class DatabaseError(Exception):
-    """What a database or its driver objects to."""
+    """An error of a database or its driver."""
 
     def __init__(self, text: str, kind: str, **fields: Any) -> None:
         super().__init__(text)
@@ -38,20 +38,20 @@ class DatabaseError(Exception):
         self.fields = {name: value for name, value in fields.items() if value is not None}
 
     def for_lua(self, title: str) -> ErrorObject:
-        """The error that the function `title` raises."""
+        """Return the Lua error that the function `title` raises."""
         return ErrorObject(f"{title}: {self}", kind=self.kind, **self.fields)
 
 
 class Session(Protocol):
-    """One connection, used by one task at a time. Everything raises DatabaseError.
+    """One connection, used by one task at a time. All methods raise DatabaseError.
 
-    A cancelled `run` stops the statement at the server, and leaves the session usable or marks it as lost.
+    If `run` is cancelled, it cancels the statement on the server, and leaves the session usable or marks it as lost.
     """
 
     dialect: Dialect
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
-        """Run a statement; returns its rows as dictionaries without NULLs, or the number of changed rows."""
+        """Run a statement; return its rows as dictionaries without NULLs, or the number of affected rows."""
 
     async def begin(self) -> None: ...
     async def commit(self) -> None: ...
@@ -62,23 +62,23 @@ class Session(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Return true if it can be used no more."""
+        """True if the session is no longer usable."""
 
     async def check(self) -> bool:
-        """Return true if it is still usable after it was idle."""
+        """Return true if an idle session is still usable."""
 
     async def close(self) -> None: ...
 
 
 class Pool:
-    """Sessions that are opened when needed and kept; `most` at once."""
+    """A pool of at most `max_connections` sessions, which are opened on demand."""
 
-    def __init__(self, dialect: Dialect, make: Callable[[], Awaitable[Session]], options: ConnectOptions) -> None:
+    def __init__(self, dialect: Dialect, connect: Callable[[], Awaitable[Session]], options: ConnectOptions) -> None:
         self.name = f"db.{next(_ids)}"
         self.dialect: Dialect = dialect
         self.timeout = None if math.isinf(options.timeout) else options.timeout
-        self.ending: asyncio.Future[None] | None = None
-        self._make = make
+        self.close_task: asyncio.Future[None] | None = None  # keeps a reference to the task
+        self._connect = connect
         self._connect_timeout = options.connect_timeout
         self._free = asyncio.Semaphore(options.max_connections)
         self._idle: list[tuple[Session, float]] = []
@@ -88,7 +88,7 @@ class Pool:
 
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
-        """Do what a statement needs within the time limit, and until the pool is closed."""
+        """Run a block within the statement timeout, and cancel it when the pool is closed. Raise DatabaseError."""
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 self._running.add(limit)
@@ -98,21 +98,21 @@ class Pool:
                     self._running.discard(limit)
         except TimeoutError:
             self.check_open()
-            raise DatabaseError(f"no answer within {self.timeout:g} s", "timeout") from None
+            raise DatabaseError(f"statement timed out after {self.timeout:g} s", "timeout") from None
 
-    async def take(self) -> Session:
-        """Wait for a session; `give_back` has to follow."""
+    async def acquire(self) -> Session:
+        """Wait for a free session and return it. The caller must pass it to `release`."""
         self.check_open()
         await self._free.acquire()
         try:
             self.check_open()
-            session = await self._find() or await self._open()
+            session = await self._take_idle() or await self._open()
         except BaseException:
             self._free.release()
             raise
         return session
 
-    async def _find(self) -> Session | None:
+    async def _take_idle(self) -> Session | None:
         while self._idle:
             session, since = self._idle.pop()
             try:
@@ -127,12 +127,12 @@ class Pool:
     async def _open(self) -> Session:
         try:
             async with asyncio.timeout(self._connect_timeout):
-                return await self._make()
+                return await self._connect()
         except TimeoutError:
             raise DatabaseError(f"no connection within {self._connect_timeout:g} s", "connect") from None
 
-    def give_back(self, session: Session, keep: bool = True) -> None:
-        """Let others use a session, if it is worth keeping."""
+    def release(self, session: Session, keep: bool = True) -> None:
+        """Return a session to the pool, or close it if it is lost or not to be kept."""
         if session.lost or self.closed or not keep:
             self._discard(session)
         else:
@@ -140,29 +140,29 @@ class Pool:
         self._free.release()
 
     def _discard(self, session: Session) -> None:
-        closing = asyncio.ensure_future(self._end(session))
+        closing = asyncio.ensure_future(self._close_session(session))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     @staticmethod
-    async def _end(session: Session) -> None:
+    async def _close_session(session: Session) -> None:
         with suppress(TimeoutError, DatabaseError):
-            async with asyncio.timeout(CLEAN_UP):
+            async with asyncio.timeout(CLEANUP_TIMEOUT):
                 await session.close()
 
     def check_open(self) -> None:
-        """Raise when the pool is closed."""
+        """Raise DatabaseError if the pool is closed."""
         if self.closed:
             raise DatabaseError("the connection is closed", "closed")
 
     async def close(self) -> None:
-        """Close all sessions; statements that run are stopped."""
+        """Close all sessions; cancel running statements."""
         self.closed = True
         while self._idle:
             self._discard(self._idle.pop()[0])
         for limit in self._running:
             limit.reschedule(0)
-        deadline = time.monotonic() + CLEAN_UP
+        deadline = time.monotonic() + CLEANUP_TIMEOUT
         while self._running and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         if self._closing:
@@ -170,7 +170,7 @@ class Pool:
 
 
 async def open(url: str, options: ConnectOptions, permissions: Permissions) -> Pool:
-    """Make a pool for a URL, and its first session. Raises DeniedError, BuiltinError and ErrorObject."""
+    """Create a pool for a URL and open its first session. Raise BuiltinError, ErrorObject or DeniedError."""
     scheme = url.partition(":")[0].lower()
     dialect = _SCHEMES.get(scheme)
     if dialect is None:
@@ -184,7 +184,7 @@ async def open(url: str, options: ConnectOptions, permissions: Permissions) -> P
     driver = importlib.import_module(f"assay.builtins.db.{dialect}")
     pool = Pool(dialect, driver.connector(url, permissions), options)
     try:
-        pool.give_back(await pool.take())
+        pool.release(await pool.acquire())
     except DatabaseError as error:
         raise error.for_lua("db.connect") from None
     return pool

@@ -1,4 +1,4 @@
-"""PostgreSQL."""
+"""Sessions with PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
 _JSON = ("json", "jsonb")
 _INTEGERS = ("int2", "int4", "int8", "oid")
 _FLOATS = ("float4", "float8")
-_TEXTS = ("text", "varchar", "bpchar", "name", "citext", "xml")
+_STRINGS = ("text", "varchar", "bpchar", "name", "citext", "xml")
 _UTC = datetime.UTC
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[PostgresSession]]:
-    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
-    places = _admitted(url, permissions) if permissions.restricts else {}
+    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
+    servers = _check_permissions(url, permissions) if permissions.restricts else {}
 
     async def connect() -> PostgresSession:
         try:
-            return PostgresSession(await asyncpg.connect(url, timeout=None, **places))
+            return PostgresSession(await asyncpg.connect(url, timeout=None, **servers))
         except OSError as error:
             raise DatabaseError(address.problem(error, address.of_url(url, _PORT)), "connect") from None
         except (ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -47,30 +47,30 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Post
     return connect
 
 
-def _admitted(url: str, permissions: Permissions) -> dict[str, list[Any]]:
-    """Ask for the servers and the files that a URL names; returns the servers, which the driver is to take as they are.
+def _check_permissions(url: str, permissions: Permissions) -> dict[str, list[Any]]:
+    """Check the servers and files of a URL; return the driver's options with exactly these servers.
 
-    Raises BuiltinError, and DeniedError.
+    Raise BuiltinError or DeniedError.
     """
     try:
         parts = urlsplit(url)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         default = int(query.get("port") or os.environ.get("PGPORT") or 5432)
         listed = unquote(parts.netloc.rpartition("@")[2]) or query.get("host") or os.environ.get("PGHOST")
-        places = [_place(item, default) for item in (listed or "localhost").split(",")]
+        servers = [_host_and_port(item, default) for item in (listed or "localhost").split(",")]
     except ValueError:
-        raise BuiltinError("bad argument 'url' (one port for all its hosts, or one behind each, expected)") from None
-    for host, port in places:
+        raise BuiltinError("bad argument 'url' (one port for all hosts, or one for each, expected)") from None
+    for host, port in servers:
         if host.startswith("/"):
             permissions.check_socket(host)
         else:
             permissions.check_host("db", host, port)
     for name in _FILES & query.keys():
         permissions.path("read", os.fsencode(query[name]))
-    return {"host": [host for host, _ in places], "port": [port for _, port in places]}
+    return {"host": [host for host, _ in servers], "port": [port for _, port in servers]}
 
 
-def _place(text: str, default: int) -> tuple[str, int]:
+def _host_and_port(text: str, default: int) -> tuple[str, int]:
     if text.startswith("/"):
         return text, default
     if text.startswith("["):
@@ -82,7 +82,7 @@ def _place(text: str, default: int) -> tuple[str, int]:
 
 
 class PostgresSession:
-    """A connection with a server."""
+    """A connection to a server."""
 
     dialect: Dialect = "postgres"
 
@@ -104,36 +104,40 @@ class PostgresSession:
                 return _count(await self._connection.execute(sql))
             return await self._run(sql, params, rows)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _failure(error) from None
+            raise _to_database_error(error) from None
 
     async def _run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
-        text = _translated(sql) if params is not None else sql
-        known = text in self._prepared
+        text = _with_numbered_placeholders(sql) if params is not None else sql
+        was_prepared = text in self._prepared
         statement = await self._prepare(text)
         types = statement.get_parameters()
         if len(types) != len(params or []):
             raise DatabaseError(f"the statement takes {len(types)} parameters, got {len(params or [])}", "query")
         values = [
-            _in(value, kind.name, f"parameter {number}")
+            _to_driver(value, kind.name, f"parameter {number}")
             for number, (value, kind) in enumerate(zip(params or [], types, strict=True), 1)
         ]
         try:
             records = await statement.fetch(*values)
         except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError):
             self._prepared.pop(text, None)
-            if not known or self.in_transaction:
+            if not was_prepared or self.in_transaction:
                 raise
             return await self._run(sql, params, rows)
         except asyncpg.InterfaceError:
             raise
-        except (ValueError, OverflowError):  # Python's dates end there
-            text = "a date or a time outside of the years 1 to 9999 cannot be read; cast it to text"
+        except (ValueError, OverflowError):  # Python's dates are limited to these years
+            text = "dates and times outside the years 1 to 9999 are not supported; cast them to text"
             raise DatabaseError(text, "query") from None
         if not rows:
             return _count(statement.get_statusmsg())
         columns = [(column.name, column.type.name) for column in statement.get_attributes()]
         return [
-            {name: _out(value, kind) for (name, kind), value in zip(columns, record, strict=True) if value is not None}
+            {
+                name: _to_lua(value, kind)
+                for (name, kind), value in zip(columns, record, strict=True)
+                if value is not None
+            }
             for record in records
         ]
 
@@ -152,10 +156,10 @@ class PostgresSession:
 
     async def commit(self) -> None:
         try:
-            done = await self._connection.execute("COMMIT")
+            status = await self._connection.execute("COMMIT")
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _failure(error) from None
-        if done != "COMMIT":
+            raise _to_database_error(error) from None
+        if status != "COMMIT":
             raise DatabaseError("rolled back, because a statement of the transaction had failed", "conflict")
 
     async def rollback(self) -> None:
@@ -168,17 +172,15 @@ class PostgresSession:
         await self._connection.close()
 
 
-def _translated(sql: str) -> str:
+def _with_numbered_placeholders(sql: str) -> str:
     statement = scan(sql, "postgres")
     if not statement.placeholders or sql[statement.placeholders[0].start] == "$":
         return sql
-    pieces = statement.pieces()
-    marks = [f"${item.position + 1}" for item in statement.placeholders]
-    return "".join(piece + mark for piece, mark in zip(pieces, [*marks, ""], strict=True))
+    return statement.replace([f"${item.parameter + 1}" for item in statement.placeholders])
 
 
 def _count(status: str) -> int:
-    """The number in "UPDATE 3" or "INSERT 0 1"."""
+    """Return the number of rows in a status such as "UPDATE 3" or "INSERT 0 1"."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdecimal() else 0
 
@@ -192,7 +194,7 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
-def _failure(error: Exception) -> DatabaseError:
+def _to_database_error(error: Exception) -> DatabaseError:
     code = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
     kind = "query"
     if isinstance(error, OSError | asyncpg.PostgresConnectionError) or code in ("57P01", "57P02", "57P03"):
@@ -207,8 +209,8 @@ def _failure(error: Exception) -> DatabaseError:
 # Values -------------------------------------------------------------------------------------------------------
 
 
-def _out(value: Any, kind: str) -> Any:
-    """A value of a column as Lua gets it."""
+def _to_lua(value: Any, kind: str) -> Any:
+    """Convert a value of a column of type `kind` for Lua."""
     if value is None or isinstance(value, bool | float | bytes):
         return value
     if isinstance(value, str):
@@ -222,9 +224,9 @@ def _out(value: Any, kind: str) -> Any:
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     if isinstance(value, list | tuple) and not isinstance(value, asyncpg.Record):
-        return [_out(item, kind) for item in value]
+        return [_to_lua(item, kind) for item in value]
     if isinstance(value, asyncpg.Record):
-        return {name: _out(item, "") for name, item in value.items() if item is not None}
+        return {name: _to_lua(item, "") for name, item in value.items() if item is not None}
     if isinstance(value, asyncpg.Range):
         return _range_text(value, kind)
     return value.as_string() if isinstance(value, asyncpg.BitString) else str(value)
@@ -233,28 +235,34 @@ def _out(value: Any, kind: str) -> Any:
 def _range_text(value: asyncpg.Range, kind: str) -> str:
     if value.isempty:
         return "empty"
-    lower, upper = ("" if edge is None else _out(edge, kind) for edge in (value.lower, value.upper))
+    lower, upper = ("" if bound is None else _to_lua(bound, kind) for bound in (value.lower, value.upper))
     return f"{'[' if value.lower_inc else '('}{lower},{upper}{']' if value.upper_inc else ')'}"
 
 
-def _in(value: Any, kind: str, where: str) -> Any:
-    """A value of Lua as the driver wants it for a type."""
+def _to_driver(value: Any, kind: str, name: str) -> Any:
+    """Convert a Lua value for the driver. Raise DatabaseError if it does not fit the type.
+
+    Args:
+        value: The value.
+        kind: The name of the type.
+        name: The parameter, for errors.
+    """
     if value is None:
         return None
     if kind.endswith("[]"):
         if value == {}:
             return []
         if not isinstance(value, list):
-            raise _unfit(value, kind, where)
-        return [_in(item, kind[:-2], where) for item in value]
+            raise _mismatch(value, kind, name)
+        return [_to_driver(item, kind[:-2], name) for item in value]
     if kind in _JSON:
         return value if isinstance(value, str) else orjson.dumps(value).decode()
     if isinstance(value, list | dict):
-        raise _unfit(value, kind, where)
+        raise _mismatch(value, kind, name)
     try:
         return _scalar(value, kind)
     except (ValueError, TypeError, ArithmeticError):
-        raise _unfit(value, kind, where) from None
+        raise _mismatch(value, kind, name) from None
 
 
 def _scalar(value: Any, kind: str) -> Any:
@@ -274,30 +282,30 @@ def _scalar(value: Any, kind: str) -> Any:
     elif kind == "numeric":
         return decimal.Decimal(str(value))
     elif kind in ("timestamp", "timestamptz"):
-        return _moment(value, kind)
+        return _timestamp(value, kind)
     elif kind == "date":
         return datetime.date.fromisoformat(value)
     elif kind in ("time", "timetz"):
         return datetime.time.fromisoformat(value)
     elif kind == "interval":
         return datetime.timedelta(seconds=float(value))
-    elif kind in _TEXTS:
+    elif kind in _STRINGS:
         return ("true" if value else "false") if isinstance(value, bool) else str(value)
     return value
 
 
-def _moment(value: Any, kind: str) -> datetime.datetime:
+def _timestamp(value: Any, kind: str) -> datetime.datetime:
     if isinstance(value, bool):
         raise TypeError
     if isinstance(value, str):
-        moment = datetime.datetime.fromisoformat(value)
+        timestamp = datetime.datetime.fromisoformat(value)
     else:
-        moment = datetime.datetime.fromtimestamp(value, _UTC)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=_UTC)
-    return moment if kind == "timestamptz" else moment.astimezone(_UTC).replace(tzinfo=None)
+        timestamp = datetime.datetime.fromtimestamp(value, _UTC)
+    if timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=_UTC)
+    return timestamp if kind == "timestamptz" else timestamp.astimezone(_UTC).replace(tzinfo=None)
 
 
-def _unfit(value: Any, kind: str, where: str) -> DatabaseError:
-    shown = "a table" if isinstance(value, list | dict) else "bytes" if isinstance(value, bytes) else repr(value)
-    return DatabaseError(f"{where}: {shown} is no {kind}", "query", code="22P02")
+def _mismatch(value: Any, kind: str, name: str) -> DatabaseError:
+    got = "a table" if isinstance(value, list | dict) else "bytes" if isinstance(value, bytes) else repr(value)
+    return DatabaseError(f"{name}: {kind} expected, got {got}", "query", code="22P02")

@@ -1,4 +1,4 @@
-"""Where a statement has placeholders."""
+"""Finds the placeholders of SQL statements."""
 
 from __future__ import annotations
 
@@ -32,15 +32,21 @@ _TOKENS = {
     dialect: re.compile("|".join([*skipped, r"\$(?P<number>\d+)", r"(?P<mark>\?\??)", r"(?P<nested>/\*)"]), re.DOTALL)
     for dialect, skipped in _SKIPPED.items()
 }
-_COMMENT_ENDS = re.compile(r"/\*|\*/")
+_COMMENT_DELIMITER = re.compile(r"/\*|\*/")
 
 
 class Placeholder(NamedTuple):
-    """A piece of a statement that represents a parameter, counted from 0."""
+    """A placeholder of a parameter.
+
+    Attributes:
+        start: Position of its first character.
+        end: Position after its last character.
+        parameter: Index of the parameter, from 0.
+    """
 
     start: int
     end: int
-    position: int
+    parameter: int
 
 
 class Statement(NamedTuple):
@@ -50,21 +56,24 @@ class Statement(NamedTuple):
     placeholders: tuple[Placeholder, ...]
 
     @property
-    def wanted(self) -> int:
-        """Return how many parameters it takes."""
-        return max((placeholder.position + 1 for placeholder in self.placeholders), default=0)
+    def parameter_count(self) -> int:
+        """Number of parameters."""
+        return max((placeholder.parameter + 1 for placeholder in self.placeholders), default=0)
 
-    def pieces(self) -> list[str]:
-        """Return what is before, between and behind the placeholders."""
-        edges = [0, *(edge for item in self.placeholders for edge in item[:2]), len(self.text)]
-        return [self.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    def replace(self, replacements: list[str]) -> str:
+        """Return the statement with each placeholder replaced."""
+        parts, position = [], 0
+        for placeholder, replacement in zip(self.placeholders, replacements, strict=True):
+            parts += [self.text[position : placeholder.start], replacement]
+            position = placeholder.end
+        return "".join([*parts, self.text[position:]])
 
 
 @lru_cache(maxsize=500)
 def scan(text: str, dialect: Dialect) -> Statement:
-    """Find the placeholders: `?` in order, or `$1` by number; where there are such, `?` is an operator.
+    """Find the placeholders: `?` in order, or `$1` by number. In a statement with `$1`, `?` is an operator.
 
-    Strings, quoted names, comments and words are skipped as the dialect has them.
+    Strings, quoted names, comments and words are skipped by the rules of the dialect.
     """
     marks: list[Placeholder] = []
     numbered: list[Placeholder] = []
@@ -81,12 +90,12 @@ def scan(text: str, dialect: Dialect) -> Statement:
 
 
 def _comment_end(text: str, position: int) -> int:
-    """The end of a comment that may hold others, as PostgreSQL has them."""
+    """Return the end of a comment that may contain nested comments, as in PostgreSQL."""
     depth = 1
     while depth:
-        edge = _COMMENT_ENDS.search(text, position)
-        if edge is None:
+        delimiter = _COMMENT_DELIMITER.search(text, position)
+        if delimiter is None:
             return len(text)
-        depth += 1 if edge[0] == "/*" else -1
-        position = edge.end()
+        depth += 1 if delimiter[0] == "/*" else -1
+        position = delimiter.end()
     return position

@@ -1,4 +1,4 @@
-"""SQLite, on a thread of its own."""
+"""Sessions with SQLite, each on a separate thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[SqliteSession]]:
-    """Return what opens the database that a URL names. Raises BuiltinError, and DeniedError."""
+    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
     path, _, query = url.partition(":")[2].removeprefix("//").partition("?")
     if path in ("", ":memory:"):
         target = ":memory:"
@@ -31,17 +31,17 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Sqli
         if query not in ("", "mode=ro", "mode=rw", "mode=rwc"):
             raise BuiltinError(f"bad argument 'url' (?mode=ro, rw or rwc expected, got ?{query})")
         path = unquote(path)
-        real = os.fsdecode(_admitted(path, query, permissions))
+        real = os.fsdecode(_checked_path(path, query, permissions))
         target = f"file:{quote(real)}?{query or 'mode=rwc'}"
 
-    # No time-out of SQLite's own: waiting for a lock is done here, where it can be cancelled.
+    # SQLite's own timeout is off: the session waits for locks itself, so that the wait can be cancelled.
     settings: dict[str, Any] = {"uri": target != ":memory:", "isolation_level": None, "timeout": 0}
     if permissions.restricts:
-        settings["cached_statements"] = 0  # one that is kept would not be asked for again
+        settings["cached_statements"] = 0  # a cached statement would not be authorized again
 
     async def connect() -> SqliteSession:
         try:
-            # The driver's thread cannot be waited for when it fails to connect.
+            # Try to connect first, because aiosqlite leaks its thread if it cannot connect.
             await asyncio.to_thread(lambda: sqlite3.connect(target, **settings).close())
             connection = await aiosqlite.connect(target, **settings)
         except sqlite3.Error as error:
@@ -61,37 +61,40 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Sqli
     return connect
 
 
-def _admitted(path: str, query: str, permissions: Permissions) -> bytes:
-    """The path to open in place of one of a database. Raises DeniedError."""
+def _checked_path(path: str, query: str, permissions: Permissions) -> bytes:
+    """Return the resolved path of a database file. Raise DeniedError if it may not be used."""
     real = permissions.path("read", os.fsencode(path))
     return real if query == "mode=ro" else permissions.path("write", real)
 
 
 class _Guard:
-    """Asks a policy for the files that statements open: those of ATTACH and of VACUUM INTO."""
+    """Checks permissions for the files that statements open with ATTACH and VACUUM INTO."""
 
-    _SETTINGS = frozenset({"data_store_directory", "temp_store_directory"})
+    _DENIED_PRAGMAS = frozenset({"data_store_directory", "temp_store_directory"})
 
     def __init__(self, connection: aiosqlite.Connection, permissions: Permissions) -> None:
         self._connection = connection
         self._permissions = permissions
-        self._has_opened = True
-        self._refusal: DeniedError | None = None
+        self._has_new_files = True
+        self._denial: DeniedError | None = None
 
     async def begin(self) -> None:
-        """Look at the database that is open, and from now on at each statement. Raises DeniedError."""
-        await self.check_open()
+        """Check the open database, and authorize statements from now on. Raise DeniedError."""
+        await self.check_open_files()
         await self._connection.set_authorizer(self._authorize)
 
-    def take_refusal(self) -> DeniedError | None:
-        """Return why a statement was refused since the last call, if one was."""
-        refusal, self._refusal = self._refusal, None
-        return refusal
+    def take_denial(self) -> DeniedError | None:
+        """Return and clear the denial of the last statement, or None."""
+        denial, self._denial = self._denial, None
+        return denial
 
-    async def check_open(self) -> None:
-        """Look at the files that are open: a link may have come since they were asked for. Raises DeniedError."""
-        if self._has_opened:
-            self._has_opened = False
+    async def check_open_files(self) -> None:
+        """Check newly opened files, whose path may have become a symbolic link after the first check.
+
+        Raise DeniedError.
+        """
+        if self._has_new_files:
+            self._has_new_files = False
             for row in await self._connection.execute_fetchall("PRAGMA database_list"):
                 if row.get("file"):  # type: ignore[attr-defined]
                     self._permissions.path("read", os.fsencode(row["file"]))
@@ -99,18 +102,18 @@ class _Guard:
     def _authorize(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
         try:
             if action == sqlite3.SQLITE_ATTACH:
-                self._admit(first)
-                self._has_opened = True
-            elif action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in self._SETTINGS:
+                self._check_file(first)
+                self._has_new_files = True
+            elif action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in self._DENIED_PRAGMAS:
                 raise DeniedError(f"PRAGMA {first}")
         except DeniedError as error:
-            self._refusal = error
+            self._denial = error
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
 
-    def _admit(self, name: str | None) -> None:
+    def _check_file(self, name: str | None) -> None:
         if name is None:
-            raise DeniedError("ATTACH and VACUUM INTO with a file's name that is not a plain string")
+            raise DeniedError("ATTACH and VACUUM INTO with a file name that is not a string literal")
         if name in ("", ":memory:"):
             return
         path, query = name, ""
@@ -120,7 +123,7 @@ class _Guard:
             if path.startswith("//"):
                 path = "/" + path[2:].partition("/")[2]
         if path not in ("", ":memory:"):
-            _admitted(path, "mode=ro" if query == "mode=ro" else "", self._permissions)
+            _checked_path(path, "mode=ro" if query == "mode=ro" else "", self._permissions)
 
 
 def _row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 class SqliteSession:
-    """The connection with a database file."""
+    """A connection to a database file."""
 
     dialect: Dialect = "sqlite"
     lost = False
@@ -143,23 +146,24 @@ class SqliteSession:
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
         if "\0" in sql:
-            raise DatabaseError("a NUL in the statement", "query")
+            raise DatabaseError("the statement contains a NUL", "query")
         if params is None and not rows:
             count = 0
             for statement in _split(sql):
-                count = await self._patiently(self._change, statement, [])
+                count = await self._run_retrying(self._change, statement, [])
             return count
         values = [_value(value) for value in params or []]
-        return await self._patiently(self._fetch if rows else self._change, _numbered(sql, params), values)
+        text = _with_numbered_placeholders(sql, params)
+        return await self._run_retrying(self._fetch if rows else self._change, text, values)
 
     async def begin(self) -> None:
-        await self._patiently(self._change, "BEGIN IMMEDIATE", [])
+        await self._run_retrying(self._change, "BEGIN IMMEDIATE", [])
 
     async def commit(self) -> None:
-        await self._patiently(self._change, "COMMIT", [])
+        await self._run_retrying(self._change, "COMMIT", [])
 
     async def rollback(self) -> None:
-        await self._patiently(self._change, "ROLLBACK", [])
+        await self._run_retrying(self._change, "ROLLBACK", [])
 
     async def check(self) -> bool:
         return True
@@ -173,46 +177,46 @@ class SqliteSession:
     async def _change(self, sql: str, values: list[Any]) -> int:
         before = self._connection.total_changes
         async with self._connection.execute(sql, values) as cursor:
-            await cursor.fetchall()  # what has a RETURNING is counted when all its rows are taken
+            await cursor.fetchall()  # with RETURNING, the count is complete after all rows are fetched
             if cursor.rowcount >= 0 or self._connection.total_changes == before:
                 return max(cursor.rowcount, 0)
-            # Python counts nothing for a statement that begins with WITH.
+            # Python's sqlite3 does not set rowcount for a statement that begins with WITH.
             await cursor.execute("SELECT changes()")
             row: Any = await cursor.fetchone()
             return int(row["changes()"])
 
-    async def _patiently(self, work: Callable[..., Any], sql: str, values: list[Any]) -> Any:
-        """Run a statement, again and again while another process holds the lock."""
-        pause = 0.001
+    async def _run_retrying(self, execute: Callable[..., Any], sql: str, values: list[Any]) -> Any:
+        """Run a statement; retry while another process holds the lock. Raise DatabaseError or DeniedError."""
+        delay = 0.001
         while True:
             try:
-                result = await self._stoppably(work(sql, values))
-                await self._check_open()
+                result = await self._run_interruptible(execute(sql, values))
+                await self._check_open_files()
                 return result
             except sqlite3.Error as error:
-                refusal = self._guard.take_refusal() if self._guard is not None else None
-                if refusal is not None:
-                    raise refusal from None
+                denial = self._guard.take_denial() if self._guard is not None else None
+                if denial is not None:
+                    raise denial from None
                 number = getattr(error, "sqlite_errorcode", 0)
                 if number & 0xFF not in _BUSY or number == sqlite3.SQLITE_BUSY_SNAPSHOT:
                     kind = "constraint" if isinstance(error, sqlite3.IntegrityError) else "query"
                     raise DatabaseError(str(error), kind, code=_code(error)) from None
             except (OverflowError, ValueError) as error:
                 raise DatabaseError(str(error), "query") from None
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 0.1)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, 0.1)
 
-    async def _check_open(self) -> None:
+    async def _check_open_files(self) -> None:
         if self._guard is not None:
             try:
-                await self._guard.check_open()
+                await self._guard.check_open_files()
             except DeniedError:
                 self.lost = True
                 raise
 
-    async def _stoppably(self, work: Any) -> Any:
-        """Wait for the thread; a cancellation stops the statement, and waits for that."""
-        running = asyncio.ensure_future(work)
+    async def _run_interruptible(self, statement: Any) -> Any:
+        """Await a statement; on cancellation, interrupt it and wait until it has ended."""
+        running = asyncio.ensure_future(statement)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -238,18 +242,16 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _numbered(sql: str, params: list[Any] | None) -> str:
-    """The statement with SQLite's own `?1` for `$1`."""
+def _with_numbered_placeholders(sql: str, params: list[Any] | None) -> str:
+    """Return the statement with SQLite's `?1` instead of `$1`."""
     statement = scan(sql, "sqlite")
     if params is None or not any(sql[item.start] == "$" for item in statement.placeholders):
         return sql
-    pieces = statement.pieces()
-    marks = [f"?{item.position + 1}" for item in statement.placeholders]
-    return "".join(piece + mark for piece, mark in zip(pieces, [*marks, ""], strict=True))
+    return statement.replace([f"?{item.parameter + 1}" for item in statement.placeholders])
 
 
 def _split(script: str) -> list[str]:
-    """The statements of a script."""
+    """Return the statements of a script."""
     statements, pending = [], ""
     for piece in script.split(";"):
         pending += piece + ";"

@@ -1,4 +1,4 @@
-"""Statements and transactions over the sessions of a pool."""
+"""Runs statements and transactions on the sessions of a pool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
-from assay.builtins.db.pool import CLEAN_UP, DatabaseError, Pool, Session
+from assay.builtins.db.pool import CLEANUP_TIMEOUT, DatabaseError, Pool, Session
 from assay.builtins.db.sql import scan
 from assay.errors import BuiltinError, LuaError
 from assay.lua.function import LuaFunction
@@ -16,40 +16,40 @@ from assay.lua.host import Host
 from assay.lua.spawned import TaskResults
 
 _current: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
-"""The transaction of the running function: what it does with the handle belongs to it, also in tasks that it spawns."""
+"""The transaction of the running function, to which its statements on the handle belong, also in tasks it spawns."""
 
 
 class Transaction:
-    """A session for as long as a transaction runs; statements take turns."""
+    """A session reserved for a transaction, which runs one statement at a time."""
 
     def __init__(self, pool: Pool, session: Session) -> None:
         self.pool = pool
         self.session = session
         self.savepoints = 0
         self.ended = False
-        self.turn = asyncio.Lock()
+        self.lock = asyncio.Lock()
 
     async def run(self, sql: str, params: list[Any] | None, rows: bool) -> Any:
-        """Run a statement in it."""
-        async with self.turn:
+        """Run a statement in the transaction."""
+        async with self.lock:
             self.check()
             return await self.session.run(sql, params, rows)
 
     def check(self) -> None:
-        """Raise when it cannot continue."""
+        """Raise DatabaseError if the transaction cannot continue."""
         self.pool.check_open()
         if self.ended:
             raise DatabaseError("the transaction has ended", "closed")
         if self.session.lost:
-            raise DatabaseError("the connection of the transaction is lost", "connect")
+            raise DatabaseError("the transaction's connection was lost", "connect")
         if not self.session.in_transaction:
             problem = (
-                "the database has ended the transaction: rolled back, or committed by a statement like CREATE TABLE"
+                "the database ended the transaction: rolled back, or committed by a statement such as CREATE TABLE"
             )
             raise DatabaseError(problem, "conflict")
 
 
-def _find(pool: Pool, bound: Transaction | None) -> Transaction | None:
+def _active_transaction(pool: Pool, bound: Transaction | None) -> Transaction | None:
     if bound is not None:
         return bound
     current = _current.get()
@@ -59,36 +59,36 @@ def _find(pool: Pool, bound: Transaction | None) -> Transaction | None:
 async def run(
     title: str, pool: Pool, bound: Transaction | None, sql: str, params: dict[str, Any] | None, *, rows: bool
 ) -> Any:
-    """Run a statement, in the transaction if there is one.
+    """Run a statement, in the active transaction if there is one.
 
     Args:
         title: The function's name.
         pool: The database.
-        bound: The transaction that the handle belongs to.
+        bound: The transaction of the handle.
         sql: The statement.
-        params: Position → value, as they come from Lua.
-        rows: Whether to return the rows, or their number.
+        params: Index → value, as received from Lua.
+        rows: True to return the rows, false for the number of affected rows.
     """
     values = _positional(params)
     if values is not None:
-        wanted = scan(sql, pool.dialect).wanted
-        if wanted != len(values):
-            hint = " (json.null is NULL)" if len(values) < wanted else ""
-            raise BuiltinError(f"bad argument 'params' ({wanted} values expected, got {len(values)}){hint}")
-    inside = _find(pool, bound)
+        expected = scan(sql, pool.dialect).parameter_count
+        if expected != len(values):
+            hint = " (json.null is NULL)" if len(values) < expected else ""
+            raise BuiltinError(f"bad argument 'params' ({expected} values expected, got {len(values)}){hint}")
+    active = _active_transaction(pool, bound)
     try:
         async with pool.limited():
-            if inside is not None:
-                return await inside.run(sql, values, rows)
-            session = await pool.take()
+            if active is not None:
+                return await active.run(sql, values, rows)
+            session = await pool.acquire()
             keep = False
             try:
                 result = await session.run(sql, values, rows)
                 keep = pool.dialect == "sqlite" or not session.in_transaction
             finally:
-                pool.give_back(session, keep or not session.in_transaction)
+                pool.release(session, keep or not session.in_transaction)
             if not keep:
-                raise DatabaseError("a transaction needs one connection of the pool: use conn:transaction(fn)", "query")
+                raise DatabaseError("use conn:transaction(fn): the handle is a connection pool", "query")
             return result
     except DatabaseError as error:
         raise error.for_lua(title) from None
@@ -113,26 +113,26 @@ async def transact(
     function: LuaFunction,
     handle: Callable[[Transaction], object],
 ) -> TaskResults:
-    """Run a Lua function in a transaction, or in a savepoint of the one that runs.
+    """Run a Lua function in a transaction, or in a savepoint of the active one.
 
     Args:
         title: The function's name.
-        host: Whose function it is.
+        host: The host of the function.
         pool: The database.
-        bound: The transaction that the handle belongs to.
+        bound: The transaction of the handle.
         function: The function.
-        handle: Makes what the function gets.
+        handle: Function that makes the handle passed to `function`.
     """
-    inside = _find(pool, bound)
+    active = _active_transaction(pool, bound)
     try:
-        if inside is not None:
-            return await _savepoint(host, inside, function, handle)
+        if active is not None:
+            return await _savepoint(host, active, function, handle)
         async with pool.limited():
-            session = await pool.take()
+            session = await pool.acquire()
         try:
             return await _transaction(host, Transaction(pool, session), function, handle)
         finally:
-            pool.give_back(session, not session.in_transaction)
+            pool.release(session, not session.in_transaction)
     except DatabaseError as error:
         raise error.for_lua(title) from None
 
@@ -141,14 +141,14 @@ async def _transaction(
     host: Host, transaction: Transaction, function: LuaFunction, handle: Callable[[Transaction], object]
 ) -> TaskResults:
     pool, session = transaction.pool, transaction.session
-    before = _current.set(transaction)
+    token = _current.set(transaction)
     try:
         async with pool.limited():
             await session.begin()
         results, failed = await _call(host, function, handle(transaction))
-        transaction.ended = failed  # what it spawned comes too late now
+        transaction.ended = failed  # statements of tasks that it spawned fail from now on
         if not failed:
-            async with pool.limited(), transaction.turn:
+            async with pool.limited(), transaction.lock:
                 try:
                     transaction.check()
                     await session.commit()
@@ -158,9 +158,9 @@ async def _transaction(
         return results
     finally:
         transaction.ended = True
-        _current.reset(before)
+        _current.reset(token)
         if not session.lost and session.in_transaction:
-            await _finish(session.rollback())
+            await _run_shielded(session.rollback())
 
 
 async def _savepoint(
@@ -180,11 +180,11 @@ async def _savepoint(
         return results
     finally:
         if failed and not session.lost and session.in_transaction:
-            await _finish(session.run(f"ROLLBACK TO SAVEPOINT {name}", None, False))
+            await _run_shielded(session.run(f"ROLLBACK TO SAVEPOINT {name}", None, False))
 
 
 async def _call(host: Host, function: LuaFunction, argument: object) -> tuple[TaskResults, bool]:
-    """Run a function; returns its results, or its error, and whether it failed."""
+    """Run a function; return its results or its error, and true if it failed."""
     task = host.start(function, (argument,), b"keep")
     try:
         await host.drive(task, host.step(task))
@@ -196,12 +196,15 @@ async def _call(host: Host, function: LuaFunction, argument: object) -> tuple[Ta
     return TaskResults(task), False
 
 
-async def _finish(work: Coroutine[Any, Any, Any]) -> None:
-    """Do what has to be done although the task is cancelled; a session that it fails for is given up by its driver."""
-    task = asyncio.ensure_future(work)
+async def _run_shielded(operation: Coroutine[Any, Any, Any]) -> None:
+    """Run a cleanup to its end even if the task is cancelled, for up to CLEANUP_TIMEOUT.
+
+    Errors are ignored, because the driver marks the session as lost.
+    """
+    task = asyncio.ensure_future(operation)
     cancelled = False
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + CLEAN_UP
+    deadline = loop.time() + CLEANUP_TIMEOUT
     while not task.done():
         try:
             await asyncio.wait([task], timeout=max(0, deadline - loop.time()))

@@ -95,7 +95,7 @@ def _to_builtin_error(error: Exception, name: str) -> Exception:
     if isinstance(error, AttributeError | TypeError):
         method = getattr(error, "name", None)
         problem = (
-            f"a table or an array has no method '{method}'" if method else "a value that is not a function is called"
+            f"a table or an array has no method '{method}'" if method else "call of a value that is not a function"
         )
         return BuiltinError(f"{problem} (in {name})")
     return error
