@@ -84,7 +84,7 @@ def test_a_stub() -> None:
 
 def test_methods_that_need_no_colon_need_no_self() -> None:
     text = stub(next(library for library in reference.libraries() if library.name == "async"))
-    assert "---@field await fun(self?: async.Task): any[] Wait for the task and return" in text
+    assert "---@field await fun(self?: async.Task): any[] Wait for the task; return an array" in text
     assert "---@field cancel fun(self?: async.Task): nothing Cancel the task:" in text
     assert "Task:await" not in text
 

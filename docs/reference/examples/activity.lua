@@ -1,5 +1,5 @@
 --- activity.heartbeat activity.heartbeat_details
-local done = activity.heartbeat_details() or 0 -- of an earlier attempt
+local done = activity.heartbeat_details() or 0 -- details of an earlier attempt
 for i = done + 1, 3 do
   activity.heartbeat(i)
 end
@@ -31,13 +31,13 @@ assert.eq(activity.is_worker_shutdown(), false)
 --- activity.wait_for_worker_shutdown
 local watcher = async.spawn(function()
   activity.wait_for_worker_shutdown()
-  log.info("the worker shuts down: finish soon")
+  log.info("the worker is shutting down: finish soon")
 end)
 watcher.cancel()
 
 --- activity.complete_async
 local token = activity.info().task_token
-async.spawn(function() -- usually another process, which was given the token
+async.spawn(function() -- usually in another process, which received the token
   temporal.connect():complete_activity({ task_token = token, result = "done" })
 end)
 activity.complete_async() -- the activity stays open until then

@@ -24,4 +24,4 @@ assert.contains({ "red", "green" }, "red")
 assert.not_nil(env.get("PATH"))
 
 --- assert.matches
-assert.matches("v1.25", "^v%d+%.%d+$") -- a pattern of Lua
+assert.matches("v1.25", "^v%d+%.%d+$") -- a Lua pattern

@@ -38,7 +38,7 @@ assert.eq(future:get().amount, 5)
 
 --- ctx:side_effect
 local token = ctx:side_effect(function()
-  return crypto.random(16) -- really random, and stored in the history
+  return crypto.random(16) -- random; the result is stored in the history
 end)
 assert.eq(#token, 32)
 
@@ -66,8 +66,8 @@ assert.eq(ctx:await_all(futures)[3].amount, 3)
 --- ctx:await_any
 local deadline = ctx:start_timer(60)
 local charge = ctx:start_activity("charge", { amount = 5 })
-local place, result = ctx:await_any({ deadline, charge })
-assert.eq(place, 2)
+local index, result = ctx:await_any({ deadline, charge })
+assert.eq(index, 2)
 deadline:cancel()
 
 --- ctx:wait_condition
@@ -81,13 +81,13 @@ ctx:wait_condition(function()
 end, { timeout = 60 })
 
 --- ctx:wait_signal
-local approval = ctx:wait_signal("approve", { timeout = 86400 }) -- nil if none has come
+local approval = ctx:wait_signal("approve", { timeout = 86400 }) -- nil after the timeout
 assert.eq(approval.user, "jane")
 
 --- ctx:poll_signal
-ctx:sleep(0.01) -- signals that came with the start are there after the first wait
-local found, approval = ctx:poll_signal("approve")
-assert.eq(found and approval.user, "jane")
+ctx:sleep(0.01) -- signals sent with the start are available after the first wait
+local received, approval = ctx:poll_signal("approve")
+assert.eq(received and approval.user, "jane")
 
 --- ctx:on_signal
 local approved_by
@@ -111,11 +111,11 @@ end)
 local stage = "waiting"
 ctx:register_query("stage", function()
   return stage
-end, { description = "What the order waits for" })
+end, { description = "Current stage of the order" })
 
 --- ctx:register_dynamic_query
 ctx:register_dynamic_query(function(name, payload)
-  return { asked = name, with = payload }
+  return { name = name, payload = payload }
 end)
 
 --- ctx:register_update
@@ -138,7 +138,7 @@ end)
 ctx:register_update("add", function()
   return ctx:current_update_info().id
 end)
-assert.eq(ctx:current_update_info(), nil) -- outside of a handler
+assert.eq(ctx:current_update_info(), nil) -- nil outside a handler
 
 --- ctx:all_handlers_finished
 ctx:wait_condition(function()
@@ -154,18 +154,18 @@ assert.eq(timer:done(), false)
 timer:get()
 
 --- ctx:now
-local began = ctx:now()
+local start = ctx:now()
 ctx:sleep(0.01)
-assert.gt(ctx:now(), began)
+assert.gt(ctx:now(), start)
 
 --- ctx:is_replaying
 if not ctx:is_replaying() then
-  log.debug("this line is written once") -- as `log` does by itself
+  log.debug("this line is written once") -- `log` already skips replays
 end
 
 --- ctx:shield
 ctx:shield(function()
-  ctx:execute_activity("charge", { amount = 0 }) -- a cancellation does not interrupt it
+  ctx:execute_activity("charge", { amount = 0 }) -- not interrupted by a cancellation
 end)
 
 --- ctx:with_timeout
@@ -208,7 +208,7 @@ assert.not_nil(info.workflow_id)
 local id = ctx:uuid()
 local other = ctx:start_child_workflow("Wait", nil, { workflow_id = id })
 ctx:wait_condition(function()
-  return other.run_id -- it runs
+  return other.run_id -- set once the child has started
 end)
 ctx:signal_workflow({ workflow_id = id, signal_name = "note", input = "hello" })
 assert.eq(other:get(), "hello")
@@ -256,7 +256,7 @@ assert.eq(err.kind, "cancelled")
 --- future.workflow_id future.run_id future:signal
 local child = ctx:start_child_workflow("Wait", nil, { workflow_id = ctx:uuid() })
 ctx:wait_condition(function()
-  return child.run_id -- nil until it has started
+  return child.run_id -- nil until the child has started
 end)
 child:signal("note", "hello")
 assert.eq(#child.workflow_id, 36)

@@ -9,7 +9,7 @@ db.close(conn)
 local conn = db.connect("sqlite::memory:")
 conn:execute("create table account (name text, balance integer)")
 conn:execute("insert into account values ('ada', 10), ('bob', 0)")
-conn:transaction(function(tx) -- an error would roll it back
+conn:transaction(function(tx) -- an error would roll back the transaction
   tx:execute("update account set balance = balance - 5 where name = 'ada'")
   tx:execute("update account set balance = balance + 5 where name = 'bob'")
 end)

@@ -5,7 +5,7 @@ assert.gt(usage.total, usage.free)
 --- disk.sweep
 local folder = fs.tempdir()
 fs.write(folder .. "/recent.txt", "new")
-assert.eq(disk.sweep(folder, 3600), 0) -- files older than an hour are deleted
+assert.eq(disk.sweep(folder, 3600), 0) -- removes files older than an hour; returns their number
 
 --- disk.dir_size
 local folder = fs.tempdir()

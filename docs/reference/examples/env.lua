@@ -6,7 +6,7 @@ assert.eq(env.get("NOT_SET"), nil)
 --- env.set
 env.set("REGION", "eu")
 assert.eq(env.get("REGION"), "eu")
-env.set("REGION", nil) -- removes it
+env.set("REGION", nil) -- unsets the variable
 
 --- env.list
 local names = {}

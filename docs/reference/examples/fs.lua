@@ -34,7 +34,7 @@ assert.eq(#fs.glob(folder .. "/**/*.txt"), 2)
 
 --- fs.mkdir
 local folder = fs.tempdir() .. "/a/b"
-fs.mkdir(folder) -- with its parents
+fs.mkdir(folder) -- creates missing parents too
 assert(fs.exists(folder))
 
 --- fs.copy

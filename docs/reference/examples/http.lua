@@ -45,7 +45,7 @@ local response = http.post(url .. "/items", { name = "milk" }) -- a table is sen
 assert.eq(response.status, 201)
 
 --- http.put
-local response = http.put(url .. "/items/7", "plain text") -- a string is sent as it is
+local response = http.put(url .. "/items/7", "plain text") -- a string is sent unchanged
 assert.eq(response.body, "plain text")
 
 --- http.patch
@@ -58,7 +58,7 @@ assert.eq(http.delete(url .. "/items/7").status, 204)
 assert.eq(http.request("GET", url .. "/items/7").status, 200)
 
 --- http.client client:get client:post client:put client:patch client:delete client:request
-local client = http.client({ headers = { Authorization = "Bearer token" }, timeout = 10 }) -- for all its requests
+local client = http.client({ headers = { Authorization = "Bearer token" }, timeout = 10 }) -- for all requests
 assert.eq(client:get(url .. "/items/7").status, 200)
 assert.eq(client:post(url .. "/items", { name = "milk" }).status, 201)
 assert.eq(client:put(url .. "/items/7", "text").status, 200)
@@ -68,7 +68,7 @@ assert.eq(client:request("GET", url .. "/items/8").status, 200)
 
 --- http.serve
 local address
-local server = async.spawn(http.serve, 0, { -- port 0: any free one
+local server = async.spawn(http.serve, 0, { -- port 0 picks a free port
   GET = {
     ["/hello/:name"] = function(req)
       return { body = "Hello, " .. req.path_params.name }

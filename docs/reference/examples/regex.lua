@@ -2,10 +2,10 @@
 assert(regex.match("order 42", "[0-9]+"))
 
 --- regex.find
-local found = regex.find("order 42", "(?P<number>[0-9]+)")
-assert.eq(found.match, "42")
-assert.eq(found.named.number, "42")
-assert.eq(found.start, 7)
+local result = regex.find("order 42", "(?P<number>[0-9]+)")
+assert.eq(result.match, "42")
+assert.eq(result.named.number, "42")
+assert.eq(result.start, 7)
 
 --- regex.find_all
 assert.eq(regex.find_all("1, 22, 333", "[0-9]+"), { "1", "22", "333" })

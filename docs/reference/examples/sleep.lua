@@ -1,4 +1,4 @@
 --- sleep
-local began = time()
+local start = time()
 sleep(0.01) -- only this coroutine waits
-assert.gt(time(), began)
+assert.gt(time(), start)

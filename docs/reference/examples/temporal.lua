@@ -45,7 +45,7 @@ local function by_hand()
 end
 
 --- temporal.connect client:close temporal.close
-local client = temporal.connect({ namespace = "default" }) -- the rest comes from the environment
+local client = temporal.connect({ namespace = "default" }) -- other options come from the environment
 print(client:count_workflows())
 client:close()
 
@@ -63,8 +63,8 @@ local handle = temporal.worker({
   },
 })
 assert(handle:is_running())
-handle:shutdown() -- drains it
-handle:wait() -- until it has ended
+handle:shutdown() -- drains the worker
+handle:wait() -- waits until it has ended
 
 --- client:start_workflow temporal.start_workflow
 local run = client:start_workflow({
@@ -140,7 +140,7 @@ for _, workflow in ipairs(client:list_workflows({ query = "WorkflowType = 'Greet
 end
 
 --- client:each_workflow temporal.each_workflow
-for workflow in client:each_workflow({ query = "WorkflowType = 'Greet'" }) do -- any number, page by page
+for workflow in client:each_workflow({ query = "WorkflowType = 'Greet'" }) do -- fetches page by page
   print(workflow.workflow_id)
 end
 
@@ -200,7 +200,7 @@ assert.eq(err.type, "NO_PAPER")
 --- client:report_activity_cancelled temporal.report_activity_cancelled
 local token, run = by_hand()
 client:cancel_workflow(run.workflow_id)
-repeat -- the cancellation reaches the activity with a heartbeat
+repeat -- a heartbeat reports the cancellation
   sleep(0.05)
   local ok, err = pcall(client.heartbeat_activity, client, { task_token = token })
 until not ok and err.kind ~= "rpc"
@@ -226,7 +226,7 @@ client.schedules:create({
 })
 client.schedules:pause({ id = id, note = "over the holidays" })
 client.schedules:unpause(id)
-client.schedules:trigger(id) -- once, now
+client.schedules:trigger(id) -- runs the action once, now
 client.schedules:backfill({ id = id, start_at = time() - 86400, end_at = time(), overlap = "buffer_all" })
 client.schedules:delete(id)
 
@@ -252,10 +252,10 @@ local handle = temporal.worker({
   task_queue = "metrics of an example",
   workflows = {
     Order = function(ctx, order)
-      local meter, began = ctx:metric_meter(), ctx:now()
+      local meter, start = ctx:metric_meter(), ctx:now()
       meter:create_histogram("order_items"):record(#order.items)
       meter:create_gauge("boxes_left"):set(order.boxes)
-      meter:create_histogram_timedelta("order_duration"):record(ctx:now() - began) -- seconds
+      meter:create_histogram_timedelta("order_duration"):record(ctx:now() - start) -- seconds
     end,
   },
 })
