@@ -58,18 +58,31 @@ def output(guide: str) -> str:
     return blocks[0][1]
 
 
+_VARIES = re.compile(
+    r"""
+    [ ]+$                                # what pads a line
+    | (?<=\()[0-9.]+(?=[ ]s\))           # the time that a test took
+    | [ ]*\b\d+\.\d{3}s                  # a time in a timeline
+    | \d{4}-\d\d-\d\d[ ][\d:]{8}[ ]UTC
+    | \b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+
+
 def matches(printed: str, shown: str) -> bool:
-    """Return true if output is what a guide shows, but for the times that tests took and spaces at the ends of lines.
+    """Return true if output is what a guide shows, apart from times, run ids and spaces at the ends of lines.
 
     "…" in a guide matches any text.
     """
-    printed, shown = (re.sub(r" +$|(?<=\()[0-9.]+(?= s\))", "", text, flags=re.MULTILINE) for text in (printed, shown))
+    printed, shown = (_VARIES.sub("", text) for text in (printed, shown))
     return re.fullmatch(".*?".join(map(re.escape, shown.split("…"))), printed, re.DOTALL) is not None
 
 
 def run(command: Command, guide: str) -> subprocess.CompletedProcess[str]:
     """Write the program of a guide and run its commands."""
     for name, text in files(guide).items():
+        (command.folder / name).parent.mkdir(parents=True, exist_ok=True)
         command.script(text, name)
     command.environment["COLUMNS"] = "128"  # as wide as the pages
     *first, last = [text for language, text in fenced(section(guide, COMMANDS) or "") if language == "sh"]

@@ -101,7 +101,7 @@ class TestContext:
             ("read a file", "## `fs.read("),
             ("connect", "## `temporal.connect("),
             ("max_concurrent_activities", "## `max_concurrent_activities` of `temporal.worker`"),
-            ("deploy an image", "## Deploying a worker: An image"),
+            ("deploy an image", "## Deploying: Building an image"),
         ],
     )
     def test_the_best_comes_first(self, assay: Command, query: str, title: str) -> None:

@@ -1,6 +1,6 @@
 """What assay takes from `temporalio.bridge`, which is no public interface: a new version may change it.
 
-When one of these tests fails after an update of `temporalio`, docs/architecture.md ("Moving to a new temporalio") says
+When one of these tests fails after an update of `temporalio`, docs/architecture.md ("Upgrading temporalio") says
 what to do.
 """
 

@@ -56,7 +56,8 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/failures.md": [*["lua"] * 3, "sh"],  # test_guides_workflows.py
     "docs/first-workflow.md": ["sh"] * 5,
     "docs/index.md": ["lua"],
-    "docs/installation.md": ["sh"] * 5,
+    "docs/from-other-sdks.md": ["python"],  # for comparison
+    "docs/installation.md": [*["sh"] * 4, "", "sh", "sh"],
     "docs/messages.md": [*["lua"] * 4, "sh"],  # test_guides_workflows.py
     "docs/modules.md": ["sh", "lua"],
     "docs/observability.md": ["lua", "sh", "", "", "lua", "lua"],
@@ -124,6 +125,11 @@ def test_the_python_of_the_readme(assay: Command) -> None:
     for program in blocks("README.md", "python"):
         result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
         assert result.stdout == "3\n"
+
+
+def test_the_check_of_an_installation(assay: Command) -> None:
+    (command,) = (text for text in blocks("docs/installation.md", "sh") if "assay exec" in text)
+    assert shell(assay, command).stdout == blocks("docs/installation.md", "")[0]
 
 
 def test_the_commands_of_the_readme(assay: Command) -> None:
