@@ -28,7 +28,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateRPCTimeoutOr
 from temporalio.service import RPCError
 
 from assay.temporal.dev_server.server import DevServer
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "chaos.lua"
@@ -185,7 +185,7 @@ async def run(kills: int, restarts: int, seed: int, minutes: float, pause: float
         for worker in workers:
             cleanup.callback(worker.end)
         load = Load(queue, effects, seed)
-        client = await Client.connect(server.address, runtime=core())
+        client = await Client.connect(server.address, runtime=shared_runtime())
         lanes = [asyncio.create_task(load.lane(client)) for _ in range(IN_FLIGHT)]
         killed = restarted = 0
         every = max(1, kills // restarts) if restarts else kills + 1

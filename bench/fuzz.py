@@ -108,7 +108,7 @@ class Server:
             self._core.perform(task, self.tasks, self._run_local)
             if task.failure is not None:
                 if task.failure.application_failure_info.type != "WorkflowLimitError":
-                    raise Violation("failed", f"a workflow task failed: {task.failure.message}", self._core.where())
+                    raise Violation("failed", f"a workflow task failed: {task.failure.message}", self._core.traceback())
                 return "limit exceeded"
             self.tasks.append(task)
             if task.closing is not None:
@@ -163,7 +163,7 @@ class Server:
                 self._core.query(name, Json.of(1), at, length)
             except Exception as error:
                 if "Error:" in str(error):
-                    raise Violation("query", f"a query failed: {error}", self._core.where()) from error
+                    raise Violation("query", f"a query failed: {error}", self._core.traceback()) from error
 
     def _complete(self, kind: str, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         if (

@@ -38,7 +38,7 @@ from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
 from assay.temporal.dev_server.server import DevServer
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 
 ASSAY = os.path.join(sysconfig.get_path("scripts"), "assay")
 WORKER = Path(__file__).parent / "load.lua"
@@ -302,7 +302,7 @@ async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -
         for worker in (lasting, restarted):
             await worker.start()
             leaving.push_async_callback(worker.stop, signal.SIGKILL)
-        client = await Client.connect(server.address, runtime=core())
+        client = await Client.connect(server.address, runtime=shared_runtime())
         load = Load(client, queue, seed, figures, pause)
         process = psutil.Process(lasting.process.pid)
 

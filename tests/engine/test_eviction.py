@@ -115,11 +115,11 @@ def test_an_evicted_run_frees_its_lua_state_at_once() -> None:
     runs.activate(activation(jobs.initialize()))
     run = runs.find(jobs.RUN_ID)
     assert run is not None
-    assert run.host.where() != ""
+    assert run.host.traceback() != ""
     runs.activate(activation(jobs.remove()))
     assert runs.find(jobs.RUN_ID) is None
     with pytest.raises(AttributeError):  # the state is gone
-        run.host.where()
+        run.host.traceback()
 
 
 def test_nothing_keeps_an_evicted_run() -> None:

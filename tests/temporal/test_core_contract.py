@@ -21,7 +21,7 @@ from temporalio.service import ServiceClient
 import assay
 from assay.temporal.core import config, protos
 from assay.temporal.core.bridge import PollShutdown, make_replay_worker
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 
 WORKER_METHODS = (
     "validate",
@@ -143,12 +143,12 @@ def test_the_kinds_of_commands() -> None:
 
 def test_a_service_client_leads_to_the_native_one() -> None:
     assert hasattr(ServiceClient, "worker_service_client"), "ServiceClient has no worker_service_client any more"
-    runtime = core()
+    runtime = shared_runtime()
     assert hasattr(runtime._core_runtime, "_ref"), "temporalio.runtime.Runtime does not lead to the native runtime"
 
 
 async def test_a_worker_without_a_server() -> None:
-    worker, histories = make_replay_worker(core(), config.replay_config("q"))
+    worker, histories = make_replay_worker(shared_runtime(), config.replay_config("q"))
     polling = worker.poll_workflow_activation()
     assert isinstance(polling, asyncio.Future), "what a poll returns is no asyncio.Future any more"
     histories.close()

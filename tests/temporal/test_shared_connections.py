@@ -30,7 +30,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(ServiceClient, "connect", open_one)
-    monkeypatch.setattr(connect, "answers", answers)
+    monkeypatch.setattr(connect, "is_reachable", answers)
     monkeypatch.setattr(connect, "_shared", type(connect._shared)())
     return addresses
 

@@ -117,7 +117,7 @@ class Core:
             self._replay_task(task, again)
             expected, actual = task.recorded(), again.recorded()
             if expected != actual:
-                raise Violation("replay", _difference(task, expected, actual), self.where())
+                raise Violation("replay", _difference(task, expected, actual), self.traceback())
 
     def _replay_task(self, task: Task, again: Task) -> None:
         given = jobs.in_order([job for job in again.jobs if not self._is_late(job)])
@@ -133,7 +133,7 @@ class Core:
             index += 1
             completion = self._activate(given, at, again, is_replaying=True)
             if completion.HasField("failed"):
-                raise Violation("replay", f"a replay fails: {completion.failed.failure.message}", self.where())
+                raise Violation("replay", f"a replay fails: {completion.failed.failure.message}", self.traceback())
             given = []
             for command in completion.successful.commands:
                 given += self._take(again, command)
@@ -173,9 +173,9 @@ class Core:
             raise LuaError(answer.failed.message)
         return payloads.from_payload(answer.succeeded.response)
 
-    def where(self) -> str:
+    def traceback(self) -> str:
         """Return the Lua traceback of where the run waits."""
-        return "" if self.run is None else self.run.host.where()
+        return "" if self.run is None else self.run.host.traceback()
 
     # Commands -----------------------------------------------------------------------------------------------
 

@@ -357,7 +357,7 @@ class World:
             raise Violation("always", error.message, error.traceback) from error
 
     def _check(self) -> None:
-        where = self.first.core.where() if self.first.is_open else ""
+        where = self.first.core.traceback() if self.first.is_open else ""
         self._check_replays()
         if self.first.is_open:
             raise Violation("stuck", "the workflow is blocked: nothing that it waits for can happen", where)

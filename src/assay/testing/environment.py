@@ -281,11 +281,11 @@ class TestEnvironment:
 
     # The end ------------------------------------------------------------------------------------------------
 
-    def where(self) -> list[str]:
+    def tracebacks(self) -> list[str]:
         """Return where each open workflow waits: its type and id, and a Lua traceback."""
         found = []
         for worker in self._workers:
-            for run_id, text in worker.where():
+            for run_id, text in worker.tracebacks():
                 run = next((run for run in self._runs if run.run_id == run_id), None)
                 if text:
                     found.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")

@@ -136,7 +136,7 @@ class File:
                 exited = running.result()
             else:
                 message = ending.result() if ending.done() else f"the test has not ended within {self._timeout:g} s"
-                traceback = "\n".join(place for item in host.environments for place in item.where())
+                traceback = "\n".join(place for item in host.environments for place in item.tracebacks())
                 running.cancel()
                 await asyncio.wait((running,))
         except LuaError as error:

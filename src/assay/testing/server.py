@@ -15,7 +15,7 @@ from assay.temporal.client import Client
 from assay.temporal.client.connect import connect_client
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.connection.options import ConnectionOptions
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 from assay.testing.search_attributes import ClientAttributes, Registered
 
 
@@ -45,7 +45,7 @@ class Server:
             self._environment = await WorkflowEnvironment.start_time_skipping(
                 test_server_existing_path=find_server(),
                 data_converter=data_converter(None),
-                runtime=core(),
+                runtime=shared_runtime(),
             )
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
         return self._environment

@@ -18,7 +18,7 @@ from assay.permissions import EVERYTHING, Permissions
 from assay.temporal.connection import configuration, errors
 from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.telemetry import tracing
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 
 CONNECT_TIMEOUT = 8.0
 """Maximum seconds for connecting."""
@@ -63,7 +63,7 @@ async def connect(
         retry_config=RetryConfig(
             max_interval_millis=2000, max_elapsed_time_millis=int(RETRY_TIMEOUT * 1000), max_retries=0
         ),
-        runtime=runtime or core(),
+        runtime=runtime or shared_runtime(),
         grpc_compression=GrpcCompression.NONE,
     )
     try:
@@ -78,7 +78,7 @@ async def connect(
 
 
 async def _shared_service(config: ConnectConfig) -> ServiceClient:
-    """Return the shared connection for a configuration if the server answers on it, otherwise a new one.
+    """Return the shared connection for a configuration if it still works, otherwise a new one.
 
     A connected client of the SDK may be used on any thread and event loop: calls take no lock, and each response is
     delivered to the caller's loop. A client that is still connecting is bound to one loop, so concurrent callers each
@@ -97,7 +97,7 @@ async def _shared_service(config: ConnectConfig) -> ServiceClient:
         cached = _shared.get(key)
         if cached is not None:
             _shared.move_to_end(key)
-    if cached is not None and await answers(cached):
+    if cached is not None and await is_reachable(cached):
         return cached
     service = await ServiceClient.connect(config)
     with _lock:
@@ -108,8 +108,8 @@ async def _shared_service(config: ConnectConfig) -> ServiceClient:
         return _shared.get(key, service)
 
 
-async def answers(service: ServiceClient) -> bool:
-    """Return true if the server answers within three seconds."""
+async def is_reachable(service: ServiceClient) -> bool:
+    """Return true if the server responds within three seconds."""
     try:
         await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=3))
     except RPCError:

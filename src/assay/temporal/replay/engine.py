@@ -115,14 +115,14 @@ class _Watch(Observer):
 
     def removed(self, run: Run) -> None:
         """Keep where the run was."""
-        self.watched.where = self.watched.where or run.host.where()
+        self.watched.where = self.watched.where or run.host.traceback()
         self.watched.waits = stack(run.host)
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Write down the commands of an activation."""
         if completion.HasField("failed"):
             self.watched.failure = completion.failed.failure.message
-            self.watched.where = run.host.where()
+            self.watched.where = run.host.traceback()
         else:
             commands = completion.successful.commands
             self.watched.taken.add(act.history_length, commands, take_calls(run.host))

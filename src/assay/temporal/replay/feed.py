@@ -15,7 +15,7 @@ from assay.temporal.core.protos import RemoveFromCache, WorkflowActivation, Work
 from assay.temporal.data import failures
 from assay.temporal.data.codec import CodecOptions, make_codec
 from assay.temporal.replay.integrity import check
-from assay.temporal.telemetry.runtime import core
+from assay.temporal.telemetry.runtime import shared_runtime
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs
 
@@ -36,7 +36,7 @@ class Feed:
         self._is_stuck = False
 
     async def __aenter__(self) -> Self:
-        self._core, self._histories = make_replay_worker(core(), replay_config("replay"))
+        self._core, self._histories = make_replay_worker(shared_runtime(), replay_config("replay"))
         return self
 
     async def __aexit__(

@@ -32,7 +32,7 @@ from temporalio.runtime import (
 )
 
 _URL = re.compile(r"https?://[^/?#\s]+/?(?P<path>\S*)")
-_cores: dict[object, Runtime] = {}
+_runtimes: dict[object, Runtime] = {}
 _lock = threading.Lock()
 
 _LEVELS = (
@@ -158,20 +158,20 @@ class MetricsOptions:
         )
 
 
-def core(metrics: MetricsOptions | None = None) -> Runtime:
+def shared_runtime(metrics: MetricsOptions | None = None) -> Runtime:
     """Return the shared runtime for a metrics configuration. Raises BuiltinError if metrics cannot be set up."""
     config = None if metrics is None else metrics.to_sdk()
     key = metrics and json.dumps(asdict(metrics), sort_keys=True)
     options = metrics or MetricsOptions()
     with _lock:
-        runtime = _cores.get(key)
+        runtime = _runtimes.get(key)
         if runtime is None:
             logger = logging.getLogger("temporalio.core")
             if _filter_core_log not in logger.filters:
                 logger.addFilter(_filter_core_log)
             log = LoggingConfig(filter=_LEVELS, forwarding=LogForwardingConfig(logger=logger))
             try:
-                runtime = _cores[key] = Runtime(
+                runtime = _runtimes[key] = Runtime(
                     telemetry=TelemetryConfig(
                         logging=log,
                         metrics=config,

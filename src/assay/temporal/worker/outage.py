@@ -13,7 +13,7 @@ from assay import events
 from assay.errors import ErrorObject
 from assay.temporal.connection import errors
 from assay.temporal.connection.configuration import Settings
-from assay.temporal.connection.connect import answers
+from assay.temporal.connection.connect import is_reachable
 from assay.temporal.telemetry import runtime
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import preflight
@@ -121,7 +121,7 @@ class Outage:
 
     async def _check_server(self, failure: runtime.PollFailure) -> None:
         reason = errors.reason(RuntimeError(failure.text), self._settings, 0)
-        if await answers(self._service):
+        if await is_reachable(self._service):
             if failure.lasting and not failure.is_transport_error:
                 self._report_rejection(reason)
             return
@@ -135,7 +135,7 @@ class Outage:
             self._reporter.report(events.SERVER_UNREACHABLE, text)
             while True:
                 await asyncio.sleep(UNREACHABLE_INTERVAL)
-                if await answers(self._service):
+                if await is_reachable(self._service):
                     break
             self._reporter.report(events.SERVER_REACHABLE, f"{self._server} is reachable again")
         finally:

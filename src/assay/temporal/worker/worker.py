@@ -26,7 +26,7 @@ from assay.temporal.core.bridge import make_worker
 from assay.temporal.data.codec import make_codec
 from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.telemetry.reporter import Reporter
-from assay.temporal.telemetry.runtime import MetricsOptions, core
+from assay.temporal.telemetry.runtime import MetricsOptions, shared_runtime
 from assay.temporal.worker import health, preflight, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.allocator import release_freed_memory
@@ -108,9 +108,9 @@ class Worker:
             ]
         return self._definitions
 
-    def where(self) -> list[tuple[str, str]]:
+    def tracebacks(self) -> list[tuple[str, str]]:
         """Return the id and the Lua traceback of each cached run."""
-        return [] if self._runs is None else self._runs.where()
+        return [] if self._runs is None else self._runs.tracebacks()
 
     def has_run(self, run_id: str) -> bool:
         """Return true if the run is cached."""
@@ -193,13 +193,13 @@ class Worker:
             "temporal.worker",
             options,
             task_queue=options.task_queue,
-            runtime=core(self._metrics),
+            runtime=shared_runtime(self._metrics),
             permissions=permissions,
         )
         await preflight.check_task_queue(service, settings.namespace, options.task_queue)
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix=f"temporal-{options.task_queue}")
-        meter = None if self._metrics is None else core(self._metrics).metric_meter
+        meter = None if self._metrics is None else shared_runtime(self._metrics).metric_meter
         reporter = Reporter(meter, namespace=settings.namespace, task_queue=options.task_queue)
         self._settings.reporter = reporter
         loops = await self._make_loops(service, settings.namespace, pool)
@@ -252,7 +252,7 @@ class Worker:
             worker.initiate_shutdown()
             await worker.finalize_shutdown()  # otherwise no other worker of the task queue may use the connection
             raise
-        meter = core(self._metrics).metric_meter
+        meter = shared_runtime(self._metrics).metric_meter
         self._set_up_runs(namespace, limit, meter)
         codec = MessageCodec(make_codec(options.codec))
         spans = tracing.call_spans(options.tracing)

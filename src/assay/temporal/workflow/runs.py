@@ -102,9 +102,9 @@ class Runs:
         """Return a cached run, or None."""
         return self._runs.get(run_id)
 
-    def where(self) -> list[tuple[str, str]]:
+    def tracebacks(self) -> list[tuple[str, str]]:
         """Return the run id and the Lua traceback of each cached run."""
-        return [(run_id, run.host.where()) for run_id, run in tuple(self._runs.items())]
+        return [(run_id, run.host.traceback()) for run_id, run in tuple(self._runs.items())]
 
     def is_slow(self, act: WorkflowActivation) -> bool:
         """Return true if an activation may be slow: its run was slow last time, or, for a new run, its type was."""
@@ -170,7 +170,7 @@ class Runs:
                 self._note_pace(run.start.run_id, run.start.workflow_type, is_slow=used > SLOW)
         if wall > WATCHDOG:
             text = f": an activation took {wall:.1f} s ({used:.1f} s of CPU)"
-            run.report(events.ACTIVATION_SLOW, text, run.host.where())
+            run.report(events.ACTIVATION_SLOW, text, run.host.traceback())
 
     def _note_pace(self, run_id: str, workflow_type: str, *, is_slow: bool) -> None:
         if is_slow:
@@ -191,7 +191,7 @@ class Runs:
             return completion
         self._slow_runs.discard(run_id)
         if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
-            self._observer.mismatch(run, _core_message(removal.message), run.host.where())
+            self._observer.mismatch(run, _core_message(removal.message), run.host.traceback())
         elif removal.reason == RemoveFromCache.EvictionReason.FATAL:
             self._observer.rejected(run, _core_message(removal.message))
         self._observer.removed(run)

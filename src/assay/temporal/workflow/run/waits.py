@@ -64,7 +64,7 @@ def stack(host: WorkflowHost) -> str:
     parts = []
     for task in sorted(host.waits):
         waits = "; ".join(map(_text, _waits(host, task)))
-        parts.append("\n".join(filter(None, (waits, host.where(task)))))
+        parts.append("\n".join(filter(None, (waits, host.traceback(task)))))
     return "\n\n".join(parts)
 
 
@@ -75,7 +75,7 @@ def _text(wait: Wait) -> str:
 
 def _waits(host: WorkflowHost, task: int) -> Iterator[Wait]:
     function, arguments, since = host.waits[task]
-    position = _POSITION.search(host.where(task))
+    position = _POSITION.search(host.traceback(task))
     for what, until in _describe(function, arguments, since):
         yield Wait(what, until, position[1] if position else "")
 

@@ -169,7 +169,7 @@ class WorkflowHost(Host):
         return event
 
     def _cpu_limit_failure(self, task: int) -> HostFailure:
-        place = _PLACE.search(self.where(task)) or _PLACE.search(self.where())
+        place = _PLACE.search(self.traceback(task)) or _PLACE.search(self.traceback())
         return self.limits.end(self.limits.cpu_text() + (f" at {place[1]}" if place else ""))
 
     def begin(self, snapshot: bytes, context: Any, arguments: list[Json]) -> int:
@@ -189,7 +189,7 @@ class WorkflowHost(Host):
         """Discard the results of a task that has ended."""
         self.state.invoke(b"forget", task)
 
-    def where(self, task: int | None = None) -> str:
+    def traceback(self, task: int | None = None) -> str:
         """Return the Lua traceback of the workflow function, or of a task; empty if there is no memory for it."""
         try:
             traceback: bytes = self.state.invoke(b"where", self._root if task is None else task)
