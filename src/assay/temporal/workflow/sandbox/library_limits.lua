@@ -1,5 +1,5 @@
--- Functions of Lua's own whose time depends on their arguments. C calls no hook: a loop that asks a metatable for each
--- item, so that there may be any number of them, is one in Lua here; what makes a long string says so.
+-- Built-in functions whose running time depends on their arguments. C code calls no hook, so loops over tables with a
+-- metatable, which can have any number of items, are written in Lua here, and the length of created strings is noted.
 local host = ...
 
 local mathtype = math.type
@@ -9,11 +9,11 @@ local raw_concat, raw_insert, raw_move, raw_remove, raw_unpack =
   table.concat, table.insert, table.move, table.remove, table.unpack
 local rawequal, select, tointeger, type = rawequal, select, math.tointeger, type
 
-local MAX_MOVED = 1e7
-local MAX_UNPACKED = 2e5 -- results: they are on the stack several times
+local MAX_MOVED = 1e7 -- items
+local MAX_UNPACKED = 2e5 -- results, which take several stack slots each
 local MAX_FORMAT = 10000 -- bytes
 
--- Whether `t` is a table whose items are somewhere else, or are made.
+-- Returns whether `t` is a table whose metatable may provide its items.
 local function is_virtual(t)
   if type(t) ~= "table" then
     return false
@@ -24,7 +24,7 @@ local function is_virtual(t)
   return any_metatable(t) ~= nil
 end
 
--- The items `first` to `last` of such a table, up to one that is nil, and the place of the last one.
+-- Returns the items from `first` to `last`, or up to the first nil, and the index of the last one.
 local function items_of(t, first, last)
   local items = {}
   for i = first, last do
@@ -118,7 +118,7 @@ host["table.move"] = function(...)
   local from, first, last, at, to = ...
   local is_plain = mathtype(first) == "integer" and mathtype(last) == "integer" and mathtype(at) == "integer"
   if is_plain and last - first > MAX_MOVED then
-    host.raise("table.move: " .. last - first .. " elements are too many for a workflow")
+    host.raise("table.move: " .. last - first .. " items are too many for a workflow")
   end
   to = to == nil and from or to
   if not is_plain or type(to) ~= "table" or not (is_virtual(from) or is_virtual(to)) then
@@ -167,7 +167,7 @@ local raw_rep = string.rep
 host["string.rep"] = function(...)
   local s, n, separator = ...
   if s == "" and mathtype(n) and (separator == nil or separator == "") then
-    return call_raw(raw_rep, s, 1) -- it would loop over nothing, as often as asked
+    return call_raw(raw_rep, s, 1) -- the result is empty, but C would loop `n` times
   end
   return note(call_raw(raw_rep, ...))
 end

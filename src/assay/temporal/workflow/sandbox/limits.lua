@@ -1,10 +1,11 @@
--- Limits of a run: CPU in a workflow task, memory, the depth of calls. What goes over one cannot be caught by the
--- script: the wrappers in `guards.lua` raise it again, and the hook continues firing.
+-- The limits of a run: CPU time of a workflow task, memory, call depth. Scripts cannot catch the error of a limit: the
+-- wrappers in `guards.lua` raise it again, and the count hook keeps firing.
 --
--- A limit is known by what happened, never by a text. Python says that the CPU time is used up. Before Lua gives up for
--- want of memory it collects everything, also what a weak table holds. There are two exceptions: a function that makes a
--- string, which is not `error` with the same text from a script; and a stack that cannot be doubled, which takes a good
--- part of all memory by then. Nor is it `error` that raises a stack overflow.
+-- A script can raise errors with the same messages, so limits are recognized by other signs. Python reports that the
+-- CPU time is used up. Before Lua raises a memory error it runs a full collection, which clears weak tables (`canary`).
+-- There are two exceptions: built-in functions that create strings, whose errors cannot come from the script's code
+-- (`check_memory`), and a stack that cannot be doubled, which by then takes a large part of the memory. A stack
+-- overflow is not raised by `error` or `assert`.
 local host = ...
 
 local clock = os.clock
@@ -16,14 +17,14 @@ local collectgarbage, max = collectgarbage, math.max
 local raw_assert, raw_error, raw_pcall, raw_xpcall = assert, error, pcall, xpcall
 local setmetatable, type = setmetatable, type
 
-local MEMORY = "not enough memory" -- Lua's own error
+local MEMORY = "not enough memory" -- Lua's error message
 
-host.LIMIT = "the workflow has reached a limit" -- the error, which no script can catch
+host.LIMIT = "the workflow has reached a limit" -- error value that scripts cannot catch
 
--- The limit that was reached, or false: "cpu" and where, "memory", or "depth" and Lua's message. Its text is Python's,
--- so that none has to find room in a full state.
+-- The limit that was reached, or false: "cpu" with the place, "memory", or "depth" with Lua's message. Python formats
+-- the error message, because the state may have no memory left for it.
 host.limit, host.limit_detail = false, ""
-host.has_no_limits = false -- a debugger looks on, which has hooks of its own
+host.has_no_limits = false -- set for the debugger, which uses the hooks itself
 
 local function place()
   for level = 3, 12 do
@@ -37,28 +38,28 @@ local function place()
   return ""
 end
 
--- The hook is called after a number of instructions. One instruction can call C, which takes about one
--- nanosecond for each byte of the longest string (or table), so the longer it may be, the fewer they are. How long that
--- is follows from how much memory grew between two looks.
+-- The count hook is called every `count` instructions. An instruction can call a C function, which takes about one
+-- nanosecond per byte of the longest string or table. The count therefore decreases with the length of the longest
+-- string, which is estimated from the growth of memory between two calls of the hook.
 local MIN_COUNT, MAX_COUNT = 100, 6400
-local QUICK, SLOW = 0.001, 0.02 -- seconds between two looks
-local BYTES = 4e8 -- that all instructions between two looks may touch: about four tenths of a second
+local QUICK, SLOW = 0.001, 0.02 -- seconds between two calls of the hook
+local BYTES = 4e8 -- bytes that the instructions between two calls may process: about 0.4 seconds
 
-local PAUSE = 2 -- how much memory grows before it is collected
-local used, live = 0, 0 -- bytes of memory at the last look, and after the last collection
-local has_collected = false -- since the last look
-local longest = 0 -- bytes that a string can have
-local memory = math.huge -- bytes that there may be
-local last_clock, last_asked = 0, 0
+local PAUSE = 2 -- factor by which memory grows between two collections
+local used, live = 0, 0 -- bytes in use at the last call of the hook, and after the last collection
+local has_collected = false -- whether there was a collection since the last call of the hook
+local longest = 0 -- maximum length of a string in the state, in bytes
+local memory = math.huge -- memory limit in bytes
+local last_clock, last_asked = 0, 0 -- process CPU time at the last call of the hook, and when Python was last asked
 
-local function most_instructions()
-  local most = BYTES // (longest + 1)
-  return most < 1 and 1 or most < MAX_COUNT and most // 1 | 0 or MAX_COUNT
+local function max_count()
+  local count = BYTES // (longest + 1)
+  return count < 1 and 1 or count < MAX_COUNT and count // 1 | 0 or MAX_COUNT
 end
 
-local outside = {} -- functions of the main thread that nothing protects
+local unprotected = {} -- functions of the main thread in which the hook must not raise an error
 
-local function look_soon()
+local function call_hook_soon()
   local hook, mask = gethook()
   if hook and not host.has_no_limits then
     sethook(hook, mask, 1)
@@ -72,27 +73,27 @@ local function count_hook()
     if has_collected then
       grown = max(PAUSE * live - used, size - live)
       live, has_collected = size, false
-    elseif grown < 0 then -- memory was full
+    elseif grown < 0 then -- an emergency collection, because memory was full
       grown = size
     end
     used, longest = size, max(grown, longest)
-    -- The clock is that of the whole process: Python is only asked when it has gone on.
-    local spent = now - last_asked < QUICK or host.ask("cpu_spent")
-    if spent then
-      local hook, mask, count = gethook() -- tools hook more than the count
+    -- `clock` counts all threads of the process. Only if it has advanced, ask Python for the CPU time of this thread.
+    local is_within_limit = now - last_asked < QUICK or host.ask("cpu_spent")
+    if is_within_limit then
+      local hook, mask, count = gethook() -- the mask of a tool may include lines or calls
       local next_count = count
       if now - last_clock < QUICK then
         next_count = count * 4
       elseif now - last_clock > SLOW and count > MIN_COUNT then
         next_count = count // 4
       end
-      local most = most_instructions()
-      next_count = next_count > most and most or next_count
+      local highest = max_count()
+      next_count = next_count > highest and highest or next_count
       if next_count ~= count then
         sethook(hook, mask, next_count)
       end
       last_clock = now
-      if spent ~= true then
+      if is_within_limit ~= true then
         last_asked = now
       end
       return
@@ -100,7 +101,7 @@ local function count_hook()
     host.limit, host.limit_detail = "cpu", place()
   end
   local interrupted = getinfo(2, "f")
-  if not (interrupted and outside[interrupted.func]) then
+  if not (interrupted and unprotected[interrupted.func]) then
     error(host.LIMIT, 0)
   end
 end
@@ -109,26 +110,26 @@ function host.limit_memory(bytes)
   memory = bytes
 end
 
--- Every coroutine has a hook of its own.
+-- Sets the hook of a coroutine: Lua has a separate hook for each.
 host.count_hook, host.HOOK_COUNT = count_hook, MIN_COUNT
 function host.watch(co)
-  local most = most_instructions()
-  sethook(co, count_hook, "", most < MIN_COUNT and most or MIN_COUNT)
+  local count = max_count()
+  sethook(co, count_hook, "", count < MIN_COUNT and count or MIN_COUNT)
 end
 
--- Look at a new string of C's library, whose memory Lua does not count; returns it and what follows.
+-- Notes the length of a string made by a C function, whose memory Lua does not count; returns all arguments.
 local LONG = 1 << 14
 function host.note(...)
   local text = ...
   if type(text) == "string" and #text > LONG and #text > longest then
     longest = #text
-    look_soon()
+    call_hook_soon()
   end
   return ...
 end
 
--- What the private side has made of a JSON text that no script sees: tables, and strings that are not longer than the
--- distance of two quotes.
+-- Notes the values decoded from a JSON text that scripts do not see. No string is longer than the distance between two
+-- quotes, so the growth of memory by the decoded tables need not count as the length of a string.
 local STRIDE = 1 << 15
 function host.has_decoded(text)
   for at = 1, #text, STRIDE do
@@ -140,22 +141,23 @@ function host.has_decoded(text)
   used = collectgarbage("count") * 1024
 end
 
--- The collector finishes what it begins, so that this finalizer is called whenever memory has grown to PAUSE times what
--- was left of it: something long may have been made then, and the next instruction looks.
-local canary = setmetatable({}, { __mode = "v" }) -- holds garbage
+-- The collector runs full cycles without stops (`stepmul` 0), so this finalizer is called whenever memory has grown by
+-- the factor PAUSE. A long string may have been created then, so the hook is called at the next instruction.
+local canary = setmetatable({}, { __mode = "v" }) -- holds garbage, which a full collection removes
 
 local tick = {}
-function tick.__gc() -- how much memory is in use cannot be asked here
+function tick.__gc() -- `collectgarbage` does not work in a finalizer
   has_collected, canary[1] = true, {}
   setmetatable({}, tick)
-  look_soon()
+  call_hook_soon()
 end
 
 collectgarbage("param", "pause", PAUSE * 100)
 collectgarbage("param", "stepmul", 0)
 setmetatable({}, tick)
 
--- A message handler, or the part of one that is `level` frames above the function that raised `err` (1: its tail call).
+-- Message handler that recognizes stack overflows. A handler that calls it passes 2 as `level`, because the raising
+-- function is one frame further up then.
 function host.mark(err, level)
   if type(err) == "string" and find(err, "stack overflow$") then
     local raiser = getinfo((level or 1) + 1, "f")
@@ -167,7 +169,7 @@ function host.mark(err, level)
   return err
 end
 
--- Look at an error that was caught: returns the limit that was reached, if there is one.
+-- Returns the limit that has been reached if a caught error is one; false otherwise.
 function host.is_limit(err)
   if err == MEMORY and (not canary[1] or used > memory / 4) then
     host.limit = host.limit or "memory"
@@ -175,7 +177,7 @@ function host.is_limit(err)
   return host.limit
 end
 
--- The same for an error that no code of a script can have raised.
+-- Raises an error again if it is a limit; for errors that cannot come from the script's code.
 function host.check_memory(err)
   if err == MEMORY then
     host.limit = host.limit or "memory"
@@ -183,14 +185,15 @@ function host.check_memory(err)
   host.check_limit(err)
 end
 
--- Raise an error again that is a limit.
+-- Raises an error again if it is a limit.
 function host.check_limit(err)
   if host.is_limit(err) then
     error(host.LIMIT, 0)
   end
 end
 
--- The same for what a resume has returned: a coroutine that could not even begin found the stack of C full.
+-- Raises the error of a resume again if it is a limit. A coroutine that cannot start because the C stack is full counts
+-- as a limit, too.
 function host.check_resumed(co, err)
   if err == "C stack overflow" and status(co) ~= "dead" then
     host.limit, host.limit_detail = host.limit or "depth", err
@@ -206,14 +209,14 @@ local function finish(ok, ...)
   error((...), 0)
 end
 
--- The body of a coroutine that runs `fn`.
+-- Returns a function for a coroutine that runs `fn` and recognizes limits.
 function host.protected(fn)
   return function(...)
     return finish(raw_xpcall(fn, host.mark, ...))
   end
 end
 
--- The main thread, which sees an error's metamethods, results, and whatever else a step leaves to Python.
+-- `host.step` with limits on the main thread, too, which runs what a step does outside of the task's coroutine.
 
 local step = host.step
 
@@ -230,11 +233,11 @@ local function stepped(ok, ...)
   return ...
 end
 
-outside[stepped] = true
+unprotected[stepped] = true
 
 function host.step(...)
   used, canary[1] = collectgarbage("count") * 1024, {}
   sethook(count_hook, "", MIN_COUNT)
   return stepped(raw_pcall(step, ...))
 end
-outside[host.step] = true
+unprotected[host.step] = true

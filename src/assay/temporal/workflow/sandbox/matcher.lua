@@ -1,5 +1,5 @@
--- Lua's pattern matching written in Lua, with the same results: C code sees no limit, this does. `patterns.lua` sends
--- here what could take Lua's own matcher long.
+-- Lua's pattern matching, reimplemented in Lua, so that limits apply to it: C code calls no hook. `patterns.lua` uses
+-- it for calls that could take Lua's built-in matcher long. The functions follow `lstrlib.c`.
 local host = ...
 
 local byte, find, sub = string.byte, string.find, string.sub
@@ -221,7 +221,7 @@ local function capture(ms, level, from, to)
   return sub(ms.s, ms.from[level], ms.from[level] + length - 1)
 end
 
--- All captures of a match; the whole match when there are none and `whole` is set.
+-- Returns all captures of a match, or the whole match if there are none and `whole` is set.
 local function captures(ms, from, to, whole)
   local out = {}
   for level = 1, (ms.level == 0 and whole) and 1 or ms.level do
@@ -230,7 +230,7 @@ local function captures(ms, from, to, whole)
   return out
 end
 
--- The first match at or behind `init`: its start, the position behind it, and the state; or nil.
+-- Returns the first match at or after `init`: its start, the position after it, and the match state; or nil.
 local function search(s, p, init, anchored)
   local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
   local si = init
@@ -253,7 +253,7 @@ local function start_of(init, length)
   return init < 1 and 1 or init
 end
 
--- As `search`, for the arguments of string.find and string.match.
+-- Like `search`, with the arguments of `string.find` and `string.match`.
 local function search_from(s, p, init)
   init = start_of(init, #s)
   if init > #s + 1 then
@@ -282,7 +282,7 @@ function host.match_gmatch(s, p, init)
   local at, last = start_of(init, #s), nil
   return function()
     while at <= #s + 1 do
-      local from, to, ms = search(s, p, at, false) -- here ^ is a character like any other
+      local from, to, ms = search(s, p, at, false) -- in gmatch, ^ is an ordinary character
       if not from then
         at = #s + 2
         return nil

@@ -1,11 +1,11 @@
--- Metatables, in which nothing may stand that depends on when garbage is collected. And what looks past them, before
--- which the table of a library has to be filled.
+-- Functions for metatables. They keep `__gc` and `__mode` out of metatables, because their effects depend on garbage
+-- collection, which differs on replay. Functions that bypass metatables (`rawget`, …) first load a lazy library table.
 local host = ...
 
 local rawequal, select, type = rawequal, select, type
 local raw_collectgarbage, raw_getmetatable, raw_rawget, raw_rawlen, raw_rawset, raw_setmetatable =
   collectgarbage, getmetatable, rawget, rawlen, rawset, setmetatable
-local any_metatable, set_any_metatable = debug.getmetatable, debug.setmetatable -- also of protected ones
+local any_metatable, set_any_metatable = debug.getmetatable, debug.setmetatable -- ignore `__metatable`
 
 local function load_lazy(value)
   if rawequal(any_metatable(value), host.LAZY) then
@@ -13,10 +13,10 @@ local function load_lazy(value)
   end
 end
 
--- A table that has become a metatable stays without `__gc` and `__mode`: fields that it has not yet reach it through the
--- `__newindex` of its own metatable, and `rawset` is ours. No script sees the metatable that is there for this alone.
+-- `__gc` and `__mode` stay out of a metatable after it has been set, too: new fields go through the `__newindex` of its
+-- own metatable, and `rawset` checks them. If a metatable has none, it gets GUARD, which scripts cannot see.
 
-local known = setmetatable({}, host.WEAK_KEYS) -- metatables
+local known = setmetatable({}, host.WEAK_KEYS) -- metatables -> true
 
 function host.keep_out(metatable, key, value)
   if key ~= "__gc" and key ~= "__mode" then
@@ -37,7 +37,7 @@ local function guard(metatable)
   end
 end
 
--- Make a table ready to be a metatable.
+-- Prepares a table to be a metatable.
 function host.close_metatable(metatable)
   raw_rawset(metatable, "__gc", nil)
   raw_rawset(metatable, "__mode", nil)
@@ -112,8 +112,8 @@ host["_G.rawlen"] = function(...)
   return host.call_raw(raw_rawlen, ...)
 end
 
--- How much memory is in use, and what is collected when, differs on a replay.
-local ANSWERS = {
+-- Fixed results of `collectgarbage`: memory use and the timing of collections differ on replay.
+local RESULTS = {
   collect = 0,
   count = 0,
   stop = 0,
@@ -127,9 +127,9 @@ local ANSWERS = {
 
 host["_G.collectgarbage"] = function(...)
   local option = ...
-  local answer = ANSWERS[option == nil and "collect" or option]
-  if answer == nil then
+  local result = RESULTS[option == nil and "collect" or option]
+  if result == nil then
     host.call_raw(raw_collectgarbage, ...)
   end
-  return answer
+  return result
 end

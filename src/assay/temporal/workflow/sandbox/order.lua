@@ -1,4 +1,6 @@
--- The order of tables: keys sorted, not hashed.
+-- `pairs` and `next` in sorted order instead of hash order, and a deterministic `table.sort`.
+--
+-- Numbers come first, then strings, booleans, and objects in the order of their ids (`object_ids.lua`).
 local host = ...
 
 local error, getmetatable, next, rawequal, rawget, type = error, debug.getmetatable, next, rawequal, rawget, type
@@ -22,20 +24,20 @@ local function less(a, b)
   return a < b
 end
 
-local MAX_SORTED = 1e6 -- keys, and bytes in them, that are sorted in C, where no hook is called
+local MAX_SORTED = 1e6 -- keys and bytes in them that are sorted in C, where no hook is called
 
-local NO_ORDER = "two keys are tables or functions that are alike, which have no order that a replay could repeat"
+local NO_ORDER = "two keys are tables or functions with the same contents, which have no deterministic order"
 
--- Whether `t` has a field that no script has put there (see `metatables.lua`).
+-- Returns whether `t` has a `__newindex` field added by `metatables.lua`, which scripts must not see.
 local function has_guard(t)
   local keep_out = rawget(host, "keep_out")
   return keep_out and rawget(t, "__newindex") == keep_out
 end
 
--- The keys of `t` in order, and their number.
+-- Returns the keys of `t` in order, and their number.
 local function ordered_keys(t)
   local keys, n, in_order, unnumbered = {}, 0, true, nil
-  local bytes = 0 -- of all keys; huge when they are not all strings
+  local bytes = 0 -- total length of all keys; huge if they are not all strings
   for key in next, t do
     n = n + 1
     keys[n] = key
@@ -70,15 +72,15 @@ local function ordered_keys(t)
   return keys, n
 end
 
-local walk
+local next_entry
 
--- What a loop with `pairs` calls. The keys are those that were there at its beginning.
+-- Returns the iterator of a `pairs` loop. It visits the keys that exist at the beginning of the loop.
 local function iterate(t)
   local keys, n = ordered_keys(t)
   local i, at = 0, nil
   return function(of, key)
-    if not rawequal(key, at) or not rawequal(of, t) then -- another walk than that of the loop
-      return walk(of, key)
+    if not rawequal(key, at) or not rawequal(of, t) then -- called outside of the loop
+      return next_entry(of, key)
     end
     while i < n do
       i = i + 1
@@ -109,8 +111,8 @@ host["_G.pairs"] = function(...)
   return iterate(t), t, nil
 end
 
--- The first key in order, or nil when there are only tables and functions. It is asked again and again by code that
--- takes keys out of a table, or looks whether it is empty: so nothing is sorted.
+-- Returns the first key in order, or nil if all keys are objects. It does not sort, because scripts call `next(t)`
+-- repeatedly to take keys out of a table or to check whether it is empty.
 local function first_key(t)
   if has_guard(t) then
     return ordered_keys(t)[1]
@@ -125,50 +127,50 @@ local function first_key(t)
   return first
 end
 
--- The walks that `next` is in: table -> the keys in order, and where each of them is. A loop over the same table asks
--- for its keys one by one; what is cleared meanwhile keeps its place.
-local walks = setmetatable({}, host.WEAK_KEYS)
+-- Traversals by `next`: table -> its keys in order, and the index of each key. Keys that are cleared during a traversal
+-- keep their index.
+local traversals = setmetatable({}, host.WEAK_KEYS)
 
-local firsts = setmetatable({}, host.WEAK_KEYS) -- table -> the first key of the last walk, which may be cleared by now
+local first_keys = setmetatable({}, host.WEAK_KEYS) -- table -> first key of its last traversal, possibly cleared since
 
--- The walk that knows `key`: the one that `t` is in, or a new one.
-local function walk_with(t, key)
-  local found = walks[t]
-  if not found or key ~= nil and not found.places[key] then
+-- Returns the current traversal of `t` if it has `key`, or a new one.
+local function traversal_with(t, key)
+  local traversal = traversals[t]
+  if not traversal or key ~= nil and not traversal.indices[key] then
     local keys, n = ordered_keys(t)
-    local places = {}
+    local indices = {}
     for i = 1, n do
-      places[keys[i]] = i
+      indices[keys[i]] = i
     end
-    found = { keys = keys, n = n, places = places }
-    walks[t] = found
+    traversal = { keys = keys, n = n, indices = indices }
+    traversals[t] = traversal
   end
-  return found
+  return traversal
 end
 
-function walk(t, key)
+function next_entry(t, key)
   if key == nil then
-    walks[t] = nil
+    traversals[t] = nil
     local first = first_key(t)
     if first ~= nil then
-      firsts[t] = first
+      first_keys[t] = first
       return first, rawget(t, first)
     elseif next(t) == nil then
       return nil
     end
   end
-  local found = walk_with(t, key)
-  local at = 0
+  local traversal = traversal_with(t, key)
+  local index = 0
   if key ~= nil then
-    at = found.places[key] or rawequal(firsts[t], key) and 0 or error("invalid key to 'next'", 0)
+    index = traversal.indices[key] or rawequal(first_keys[t], key) and 0 or error("invalid key to 'next'", 0)
   end
-  for i = at + 1, found.n do
-    local value = rawget(t, found.keys[i])
+  for i = index + 1, traversal.n do
+    local value = rawget(t, traversal.keys[i])
     if value ~= nil then
-      return found.keys[i], value
+      return traversal.keys[i], value
     end
   end
-  walks[t] = nil
+  traversals[t] = nil
   return nil
 end
 
@@ -180,10 +182,10 @@ host["_G.next"] = function(...)
   if type(t) ~= "table" then
     return host.call_raw(next, ...)
   end
-  return walk(t, key)
+  return next_entry(t, key)
 end
 
--- Lua's own sort picks pivots by clock and address; this merge sort is stable.
+-- Stable merge sort. Lua's built-in sort picks pivots by clock and address.
 local function merge_sort(items, n, before)
   local from, to, width = items, {}, 1
   while width < n do
@@ -204,7 +206,7 @@ local function merge_sort(items, n, before)
   return from
 end
 
--- What Lua's own sort does to compare two items without a function; what they are decides who is asked.
+-- Compares two items like Lua's built-in sort without a function, including metamethods and errors.
 local function default_before(a, b)
   local kind = type(a)
   if (kind == "number" or kind == "string") and type(b) == kind then

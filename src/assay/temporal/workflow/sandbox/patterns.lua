@@ -1,5 +1,5 @@
--- What Lua's own pattern matching may do for a workflow: C code sees no limit, so a call that could take longer than about
--- a tenth of a second is left to `matcher.lua`.
+-- `string.find`, `match`, `gmatch` and `gsub`. The built-in matcher is C code, to which no limit applies, so a call
+-- that could take longer than about 0.1 seconds uses the matcher in `matcher.lua`.
 local host = ...
 
 local byte, find = string.byte, string.find
@@ -8,17 +8,17 @@ local tointeger = math.tointeger
 local pack, unpack = table.pack, table.unpack
 local pcall, tostring, type = pcall, tostring, type
 
-local CHEAP = 1e7 -- steps that Lua's own matcher does in about a tenth of a second
-local SHORT = 16 -- bytes of a class, and of a pattern, that make no difference
-local REPLACING = { ["function"] = 3, number = 3, string = 3, table = 12 } -- steps that a replacement takes
-local MAX_PLAIN = 5e8 -- bytes that a search without magic compares in that time
-local MAX_PATTERN = 10000 -- bytes of a pattern with magic
-local MAX_KNOWN = 100 -- patterns whose costs are kept
+local MAX_STEPS = 1e7 -- steps of the built-in matcher in about 0.1 seconds
+local SHORT = 16 -- bytes of a character class, and of a pattern, whose cost is negligible
+local REPLACEMENT_STEPS = { ["function"] = 3, number = 3, string = 3, table = 12 } -- steps of a replacement
+local MAX_PLAIN = 5e8 -- byte comparisons of a plain search in that time
+local MAX_PATTERN = 10000 -- bytes of a pattern with special characters
+local MAX_CACHED = 100 -- patterns whose costs are cached
 
 local ESCAPE, OPEN, CLOSE, LEFT, RIGHT, CARET = byte("%()[]^", 1, -1)
 local STAR, PLUS, MINUS, QUESTION, ZERO, NINE, B, F = byte("*+-?09bf", 1, -1)
 
--- The position behind the single character class at `pi`.
+-- Returns the position after the single character class at `pi`.
 local function class_end(p, pi)
   local c = byte(p, pi)
   pi = pi + 1
@@ -45,9 +45,9 @@ end
 
 host.class_end = class_end
 
--- What matching costs at most, in steps of Lua's own matcher, for a text of n bytes: returns `weight` and `power` of
--- weight * n ^ power. Each beginning, and each repetition of something behind which a match may fail, is tried with all
--- that follows; a character is compared with all that are listed in a class.
+-- Returns the maximum cost of matching a string of n bytes, in steps of the built-in matcher: `weight` and `power` of
+-- weight * n ^ power. Each start position, and each repetition that may have to backtrack, multiplies the cost of the
+-- rest of the pattern; a character is compared with all members of a class.
 local function cost(p)
   local pi, power, weight, pending, longest = 1, 1, 1, 0, 0
   if byte(p) == CARET then
@@ -61,7 +61,7 @@ local function cost(p)
       power, pending = power + pending, 0
       local ep
       if c == ESCAPE and after == B then
-        power, ep = power + 1, pi + 4 -- the text up to its end may lack the other bracket
+        power, ep = power + 1, pi + 4 -- may scan to the end without finding the closing character
       elseif c == ESCAPE and after == F then
         ep = class_end(p, pi + 2)
       elseif c == ESCAPE and after and after >= ZERO and after <= NINE then
@@ -85,29 +85,29 @@ local function cost(p)
   return weight * (longest > SHORT and longest or 1) + #p // SHORT, power
 end
 
-local known, count = {}, 0 -- pattern -> { weight, power }, or false for a malformed one
+local costs, cost_count = {}, 0 -- pattern -> { weight, power }, or false if it is malformed
 
 local function cost_of(p)
-  local found = known[p]
-  if found == nil then
+  local cached = costs[p]
+  if cached == nil then
     local ok, weight, power = pcall(cost, p)
     if not ok then
       host.check_limit(weight)
     end
-    found = ok and { weight, power }
-    if count == MAX_KNOWN then
-      known, count = {}, 0
+    cached = ok and { weight, power }
+    if cost_count == MAX_CACHED then
+      costs, cost_count = {}, 0
     end
-    known[p], count = found, count + 1
+    costs[p], cost_count = cached, cost_count + 1
   end
-  return found
+  return cached
 end
 
 local function is_text(value)
   return type(value) == "string" or type(value) == "number"
 end
 
--- Whether a call can go to Lua's own function: anything odd does too, for Lua's own error message.
+-- Returns whether a call can use the built-in function. Invalid calls do, for Lua's error message.
 local function is_native(name, s, p, factor)
   if not is_text(s) or not is_text(p) then
     return true
@@ -116,11 +116,12 @@ local function is_native(name, s, p, factor)
   if #p > MAX_PATTERN then
     host.raise(name .. ": a pattern of " .. #p .. " bytes is too long for a workflow (at most " .. MAX_PATTERN .. ")")
   end
-  local found = cost_of(p)
-  return not found or factor * found[1] * (#tostring(s)) ^ found[2] <= CHEAP
+  local pattern_cost = cost_of(p)
+  return not pattern_cost or factor * pattern_cost[1] * (#tostring(s)) ^ pattern_cost[2] <= MAX_STEPS
 end
 
--- An optional integer that follows `...` in the arguments of one of Lua's own functions, which knows the error.
+-- Returns an optional integer argument. If it is invalid, calls the built-in function with `...` and the value, which
+-- raises the error.
 local function optional(fn, value, ...)
   local number = tointeger(value)
   if value ~= nil and not number then
@@ -135,7 +136,7 @@ host["string.find"] = function(...)
   local s, p, init, plain = ...
   if type(s) == "string" and type(p) == "string" and (plain or not find(p, "[%^$*+?.(%[%%-]")) then
     if #s * #p > MAX_PLAIN then
-      host.raise("string.find: a search of " .. #p .. " bytes in " .. #s .. " bytes is too much for a workflow")
+      host.raise("string.find: a search for " .. #p .. " bytes in " .. #s .. " bytes is too expensive for a workflow")
     end
   elseif not is_native("string.find", s, p, 1) then
     return host.match_find(tostring(s), tostring(p), optional(raw.find, init, "", ""))
@@ -161,7 +162,7 @@ end
 
 host["string.gsub"] = function(...)
   local s, p, by, limit = ...
-  local factor = REPLACING[type(by)]
+  local factor = REPLACEMENT_STEPS[type(by)]
   if not factor or is_native("string.gsub", s, p, factor) then
     return host.note(host.call_raw(raw.gsub, ...))
   end
