@@ -215,8 +215,8 @@ def test_json_that_is_no_history(assay: Command) -> None:
 
 
 INCOMPLETE = [
-    (("8",), ": the history is not complete: event 8 is missing"),
-    (("4", "renumber"), ": the history is not complete: the workflow task of event 3 has no end"),
+    (("8",), ": the history is incomplete: event 8 is missing"),
+    (("4", "renumber"), ": the history is incomplete: the workflow task of event 3 is not closed"),
     (("1",), " is not the history of a workflow"),
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from assay.temporal.replay.engine import Divergence, Outcome
+    from assay.temporal.replay.engine import Divergence, ReplayResult
     from assay.temporal.replay.steps import Step
 
 _COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
@@ -36,14 +36,14 @@ class Results:
         self._warning_lines: list[str] = []
         self._histories_warned = 0
 
-    def add(self, result: Outcome) -> None:
+    def add(self, result: ReplayResult) -> None:
         """Add the next result."""
         self.replayed += 1
         if self._all is not None:
             self._all.append(_plain(result))
         if result.divergence is not None:
             self.failed += 1
-            self._stuck += result.divergence.cannot_go_on
+            self._stuck += result.divergence.is_task_failure
             if self.failed == 1:
                 self._lines.append(f"{_name(result)}\n{_show(result.divergence)}")
             elif self.failed <= 1 + _MAX_LISTED:
@@ -51,7 +51,7 @@ class Results:
         if result.differences:
             self._warn(result)
 
-    def _warn(self, result: Outcome) -> None:
+    def _warn(self, result: ReplayResult) -> None:
         self.warnings += len(result.differences)
         self._histories_warned += 1
         if self._histories_warned > _MAX_LISTED:
@@ -97,7 +97,7 @@ class Results:
         return ", ".join(parts) or ("all match" if self.replayed else "nothing to compare")
 
 
-def _name(result: Outcome) -> str:
+def _name(result: ReplayResult) -> str:
     return f"{result.workflow_type} {click.style(result.workflow_id, bold=True)}"
 
 
@@ -108,9 +108,9 @@ def _show(divergence: Divergence) -> str:
     return "\n".join(f"  {line}".rstrip() for line in lines) + "\n"
 
 
-def _plain(result: Outcome) -> dict[str, Any]:
+def _plain(result: ReplayResult) -> dict[str, Any]:
     divergence = result.divergence
-    verdict = "matches" if divergence is None else "cannot continue" if divergence.cannot_go_on else "does not match"
+    verdict = "matches" if divergence is None else "cannot continue" if divergence.is_task_failure else "does not match"
     return {
         "workflow_id": result.workflow_id,
         "run_id": result.run_id,

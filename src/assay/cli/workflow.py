@@ -86,7 +86,7 @@ def show(
         from assay.cli.timeline import show
 
         click.echo(show(timeline, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
-    if divergence is not None and divergence.cannot_go_on:
+    if divergence is not None and divergence.is_task_failure:
         complain(f"{script}: {divergence.message}")
     elif divergence is not None:
         complain(f"{script} does not match this history, so lines are missing: {divergence.message}")

@@ -21,7 +21,7 @@ from assay.lua.values import Name
 from assay.temporal.client import Client, StartOptions
 from assay.temporal.client.messages import QueryOptions, SignalOptions
 from assay.temporal.client.workflows import CancelOptions, ResultOptions
-from assay.temporal.replay.engine import Outcome
+from assay.temporal.replay.engine import ReplayResult
 from assay.temporal.worker.options import WorkerOptions
 from assay.temporal.worker.worker import Worker
 from assay.testing.clock import Clock
@@ -304,7 +304,7 @@ class TestEnvironment:
         if self._script is not None:
             await self._script.close()
 
-    async def mismatches(self) -> list[Outcome]:
+    async def mismatches(self) -> list[ReplayResult]:
         """Replay every run of this environment cold; returns those that do not match their histories."""
         runs = [(run.workflow_id, run.run_id) for run in self._runs]
         return await mismatches(self._server.client, self._workers, runs)

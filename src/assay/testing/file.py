@@ -176,7 +176,7 @@ class File:
             for outcome in await environment.mismatches():
                 assert outcome.divergence is not None
                 what = "is not deterministic: replayed, it does not match its history"
-                if outcome.divergence.cannot_go_on:
+                if outcome.divergence.is_task_failure:
                     what = "cannot continue: its workflow task fails, also when it is replayed"
                 problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
         return problem

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 
 from temporalio.client import Client, WorkflowHistory
 
-from assay.temporal.replay.engine import Outcome, Replay
+from assay.temporal.replay.engine import Replay, ReplayResult
 from assay.temporal.replay.integrity import IncompleteHistoryError, check
 from assay.temporal.worker.worker import Worker
 
 
-async def mismatches(client: Client, workers: Sequence[Worker], runs: Sequence[tuple[str, str]]) -> list[Outcome]:
+async def mismatches(client: Client, workers: Sequence[Worker], runs: Sequence[tuple[str, str]]) -> list[ReplayResult]:
     """Replay runs, and those that they started, cold; returns those that do not match their histories.
 
     `runs`: the id of each workflow and of its run.

@@ -59,7 +59,7 @@ async def _all_match(script: Script, at_most: int | None) -> bool:
         async for outcome in replay_open_runs("assay dev", worker, at_most=at_most):
             if outcome.divergence is not None:
                 all_match = False
-                verb = "cannot continue with" if outcome.divergence.cannot_go_on else "does not match"
+                verb = "cannot continue with" if outcome.divergence.is_task_failure else "does not match"
                 _say(f"{outcome.workflow_type} '{outcome.workflow_id}' is open and {verb} the new code:")
                 _say("\n".join(f"  {line}".rstrip() for line in show(outcome.divergence).splitlines()))
             elif outcome.differences and warned < _WARNED:

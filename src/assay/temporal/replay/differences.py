@@ -1,4 +1,4 @@
-"""What differs although a replay matches: Temporal compares the kind, the order and the names of steps, no more."""
+"""Differences that a matching replay tolerates: Temporal compares only the kinds, the order and the names of steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from assay.temporal.data.codec import Codec
 from assay.temporal.replay.extent import last_task
 from assay.temporal.replay.steps import Step, event_step
 
-_SAME = 1_000_000  # nanoseconds: a server's timers know no less than a millisecond
-_MAX_VALUE = 200  # characters of a value in a message
+_TIMER_RESOLUTION = 1_000_000  # nanoseconds
+_MAX_VALUE_LENGTH = 200  # characters of a value in a message
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that differs.
+    """A difference between a history and its replay.
 
     Attributes:
-        kind: "timer" for another duration, "input" for another input, "step" for a step that the history has not.
-        message: It in words.
-        event_id: The event of the history; 0 for a step that it has not.
-        place: The line of the script, as `file:line`; empty when it is not known.
+        kind: "timer" for a different duration, "input" for a different input, "step" for a step missing in the history.
+        message: Description of the difference.
+        event_id: Id of the event; 0 for a step missing in the history.
+        place: Line of the script, as `file:line`; empty if unknown.
     """
 
     kind: Literal["timer", "input", "step"]
@@ -41,46 +41,46 @@ class Difference:
         return self.message + (f" ({self.place})" if self.place else "")
 
 
-def differences(events: Sequence[HistoryEvent], taken: Iterable[Step], codec: Codec) -> list[Difference]:
-    """Return what differs between a history and the steps of a run that matches it."""
-    recorded: dict[tuple[str, str, str], deque[tuple[int, Step]]] = {}
+def differences(events: Sequence[HistoryEvent], replayed: Iterable[Step], codec: Codec) -> list[Difference]:
+    """Return the differences between a history and the steps of its replay, which matches."""
+    pending: dict[tuple[str, str, str], deque[tuple[int, Step]]] = {}
     for event in events:
         step = event_step(event)
         if step is not None:
-            recorded.setdefault(step.identity, deque()).append((event.event_id, step))
-    found: list[Difference] = []
+            pending.setdefault(step.identity, deque()).append((event.event_id, step))
+    result: list[Difference] = []
     end = last_task(events)
-    for step in taken:
-        queue = recorded.get(step.identity)
+    for step in replayed:
+        queue = pending.get(step.identity)
         if queue:
-            event_id, theirs = queue.popleft()
-            found += filter(None, (_duration(event_id, theirs, step), _input(event_id, theirs, step, codec)))
+            event_id, recorded = queue.popleft()
+            result += filter(None, (_duration(event_id, recorded, step), _input(event_id, recorded, step, codec)))
         elif step.task <= end and step.needs_event:
             text = f"the script continues after the history: {step}; an open run would not match at its next task"
-            found.append(Difference("step", text, 0, step.where))
-    return found
+            result.append(Difference("step", text, 0, step.where))
+    return result
 
 
-def _duration(event_id: int, theirs: Step, ours: Step) -> Difference | None:
-    if abs(theirs.nanoseconds - ours.nanoseconds) < _SAME:
+def _duration(event_id: int, recorded: Step, replayed: Step) -> Difference | None:
+    if abs(recorded.nanoseconds - replayed.nanoseconds) < _TIMER_RESOLUTION:
         return None
-    was, now = (f"{step.nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".") for step in (theirs, ours))
+    was, now = (f"{step.nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".") for step in (recorded, replayed))
     text = f"event {event_id}: the timer is {was} s in the history and {now} s in the script; an open run waits {was} s"
-    return Difference("timer", text, event_id, ours.where)
+    return Difference("timer", text, event_id, replayed.where)
 
 
-def _input(event_id: int, theirs: Step, ours: Step, codec: Codec) -> Difference | None:
-    if theirs.input == ours.input:
+def _input(event_id: int, recorded: Step, replayed: Step, codec: Codec) -> Difference | None:
+    if recorded.input == replayed.input:
         return None
     try:
-        shown = [", ".join(_value(data, codec) for data in step.input) or "none" for step in (theirs, ours)]
+        shown = [", ".join(_value(data, codec) for data in step.input) or "none" for step in (recorded, replayed)]
     except (AssayError, ValueError):
-        return None  # what cannot be read cannot be compared
+        return None  # values that cannot be decoded cannot be compared
     if shown[0] == shown[1]:
         return None
-    shown = [_cut(text) for text in shown]
-    text = f"event {event_id}: the input of {theirs} is {shown[0]} in the history and {shown[1]} in the script"
-    return Difference("input", text, event_id, ours.where)
+    shown = [_shorten(text) for text in shown]
+    text = f"event {event_id}: the input of {recorded} is {shown[0]} in the history and {shown[1]} in the script"
+    return Difference("input", text, event_id, replayed.where)
 
 
 def _value(data: bytes, codec: Codec) -> str:
@@ -89,5 +89,5 @@ def _value(data: bytes, codec: Codec) -> str:
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, default=repr)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"

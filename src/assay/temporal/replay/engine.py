@@ -1,4 +1,4 @@
-"""The run of a replay: histories through Core, and what their runs do beside what they did."""
+"""The replay: runs histories through Core, and compares the steps of each run with its history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.temporal.data.codec import make_codec
 from assay.temporal.replay.differences import Difference, differences
 from assay.temporal.replay.extent import handled
 from assay.temporal.replay.feed import Feed
-from assay.temporal.replay.steps import Call, Step, Taken, behind, event_step, history_steps
+from assay.temporal.replay.steps import Call, Step, StepRecorder, event_step, history_steps, steps_by_event
 from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.run.waits import stack
@@ -28,22 +28,23 @@ from assay.temporal.workflow.settings import Definition
 
 TRACE = os.path.join(os.path.dirname(__file__), "trace")
 _CONTEXT = 3
+"""Number of matching steps to report before a divergence."""
 _EVENT = re.compile(r"HistoryEvent\(id: (\d+)")
 _CODE = re.compile(r"^(?:\[TMPRL\d+\] )?(?:Nondeterminism error: )?")
 
 
 @dataclass
 class Divergence:
-    """Where a run parts from its history.
+    """The point at which a run diverges from its history.
 
     Attributes:
-        message: What the SDK says about it, or why the workflow task failed.
-        before: The last steps that were the same, as the history has them.
-        expected: The step that the history has, None when it has none.
-        actual: The step that the code takes, None when it takes none.
-        where: The Lua traceback of where the run waits.
-        cannot_go_on: Nothing was found that differs: a workflow task fails, so that the rest of the history is not
-            reached.
+        message: Core's message, or the reason why the workflow task failed.
+        before: Last matching steps, as recorded in the history.
+        expected: Step in the history, if any.
+        actual: Step of the code, if any.
+        where: Lua traceback of the point where the run waits.
+        is_task_failure: True if a workflow task failed before any difference was found, so that the rest of the history
+            was not reached.
     """
 
     message: str
@@ -51,14 +52,20 @@ class Divergence:
     expected: Step | None
     actual: Step | None
     where: str
-    cannot_go_on: bool = False
+    is_task_failure: bool = False
 
 
 @dataclass
-class Outcome:
-    """How the replay of one history ended; `divergence` is None when it matches.
+class ReplayResult:
+    """The result of the replay of one history.
 
-    `differences` are those that Temporal tolerates, of a history that matches.
+    Attributes:
+        workflow_id: Workflow id.
+        workflow_type: Workflow type.
+        run_id: Run id.
+        events: Number of events in the history.
+        divergence: Divergence from the history; None if it matches.
+        differences: Differences that Temporal tolerates, if the history matches.
     """
 
     workflow_id: str
@@ -71,13 +78,13 @@ class Outcome:
 
 @dataclass
 class Trace:
-    """What a replay finds out about one run.
+    """The causes of a run's events, found by a replay.
 
     Attributes:
-        divergence: Where the run parts from its history, None when it does not.
-        places: The line of the script behind an event, by the event's id.
-        calls: The number in the run of the call of a builtin behind an event, by the event's id.
-        waits: What each task of the run waits for, with its Lua traceback; empty when it has ended or does not match.
+        divergence: Divergence from the history; None if it matches.
+        places: Line of the script that caused an event, by event id.
+        calls: Sequence number of the builtin call that caused an event, by event id.
+        waits: Pending wait of each task of the run, with its Lua traceback; empty if the run has ended or diverges.
     """
 
     divergence: Divergence | None
@@ -87,10 +94,10 @@ class Trace:
 
 
 @dataclass
-class _Watched:
-    """What was seen of the run that is replayed."""
+class _Recording:
+    """Observations of the run being replayed."""
 
-    taken: Taken = field(default_factory=Taken)
+    steps: StepRecorder = field(default_factory=StepRecorder)
     mismatch: str = ""
     failure: str = ""
     where: str = ""
@@ -98,37 +105,38 @@ class _Watched:
 
     @property
     def ordered(self) -> list[Step]:
-        """The steps that are compared."""
-        return [step for step in self.taken.steps if step.ordered]
+        """The steps to compare with the history."""
+        return [step for step in self.steps.steps if step.ordered]
 
 
-class _Watch(Observer):
-    """Writes down what a run does."""
+class _Recorder(Observer):
+    """Records the steps and failures of the run being replayed."""
 
     def __init__(self) -> None:
-        self.watched = _Watched()
+        self.recording = _Recording()
 
     def mismatch(self, run: Run, message: str, where: str) -> None:
-        """Keep it for the report."""
-        self.watched.mismatch = message
-        self.watched.where = where
+        """Record a mismatch."""
+        self.recording.mismatch = message
+        self.recording.where = where
 
     def removed(self, run: Run) -> None:
-        """Keep where the run was."""
-        self.watched.where = self.watched.where or run.host.traceback()
-        self.watched.waits = stack(run.host)
+        """Record where the run was waiting."""
+        self.recording.where = self.recording.where or run.host.traceback()
+        self.recording.waits = stack(run.host)
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Write down the commands of an activation."""
+        """Record the commands of an activation, or its failure."""
         if completion.HasField("failed"):
-            self.watched.failure = completion.failed.failure.message
-            self.watched.where = run.host.traceback()
+            self.recording.failure = completion.failed.failure.message
+            self.recording.where = run.host.traceback()
         else:
             commands = completion.successful.commands
-            self.watched.taken.add(act.history_length, commands, take_calls(run.host))
+            self.recording.steps.add(act.history_length, commands, take_calls(run.host))
 
 
 def take_calls(host: WorkflowHost) -> list[Call]:
+    """Return the calls of builtins since the last call of this function."""
     calls = []
     while call := host.state.invoke(b"take_call"):
         index, first, has_timeout, place, number = call
@@ -138,10 +146,10 @@ def take_calls(host: WorkflowHost) -> list[Call]:
 
 
 class Workflows:
-    """What a replay takes from a script's workers: their workflows, the settings and the codec."""
+    """The workflows of a script's workers, with the settings and the codec of their runs."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
-        """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
+        """Raises AssayError if no worker registers a workflow, or two workers register one of the same name."""
         definitions: dict[str | None, Definition] = {}
         settings, codec = None, None
         for worker in workers:
@@ -160,34 +168,34 @@ class Workflows:
 
 
 class Replay:
-    """The workflows of a script's workers, ready to be replayed."""
+    """Replays histories with the workflows of a script's workers."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
-        """Raises AssayError when the workers have no workflow, or two of them one of the same name."""
+        """Raises AssayError if no worker registers a workflow, or two workers register one of the same name."""
         workflows = Workflows(workers)
         names = {definition.name for definition in workflows.definitions}
         self._names = {name for name in names if name is not None}
         self._is_dynamic = None in names
-        self.watch = _Watch()
+        self._recorder = _Recorder()
         self._codec = workflows.codec
         settings = dataclasses.replace(workflows.settings, parts=(TRACE,), hash_seed=OTHER_HASH_SEED)
-        self._runs = Runs(workflows.definitions, settings, self.watch)
+        self._runs = Runs(workflows.definitions, settings, self._recorder)
 
     def knows(self, workflow_type: str) -> bool:
-        """Return true if there is code for a workflow."""
+        """Return true if the script registers a workflow type."""
         return self._is_dynamic or workflow_type in self._names
 
-    async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[Outcome]:
-        """Replay histories one by one, each read only when it is its turn."""
+    async def run(self, histories: AsyncIterator[WorkflowHistory]) -> AsyncIterator[ReplayResult]:
+        """Replay histories one at a time, reading each only when needed."""
         async with Feed(self._runs, self._codec) as feed:
             async for history in histories:
-                self.watch.watched = _Watched()
-                yield self._outcome(history, await feed.replay(history))
+                self._recorder.recording = _Recording()
+                yield self._result(history, await feed.replay(history))
 
     async def trace(self, history: WorkflowHistory) -> Trace:
-        """Replay what a run has done and return which lines of the script caused its events.
+        """Replay a run and return the lines of the script that caused its events.
 
-        Code for which the run has had no workflow task yet does not run.
+        The replay stops after the last completed workflow task, so it runs no code that the run has not reached.
         """
         done = handled(history.events)
         if not done:
@@ -196,29 +204,29 @@ class Replay:
         async def only() -> AsyncIterator[WorkflowHistory]:
             yield WorkflowHistory(history.workflow_id, history.events[:done])
 
-        [outcome] = [outcome async for outcome in self.run(only())]
-        watched = self.watch.watched
-        waits = watched.waits if outcome.divergence is None else ""
-        steps = behind(history.events, watched.taken.steps)
+        [result] = [result async for result in self.run(only())]
+        recording = self._recorder.recording
+        waits = recording.waits if result.divergence is None else ""
+        steps = steps_by_event(history.events, recording.steps.steps)
         places = {event: step.where for event, step in steps.items() if step.where}
         calls = {event: step.call for event, step in steps.items() if step.call}
-        return Trace(outcome.divergence, places, calls, waits)
+        return Trace(result.divergence, places, calls, waits)
 
-    def _outcome(self, history: WorkflowHistory, failure: str | None) -> Outcome:
+    def _result(self, history: WorkflowHistory, failure: str | None) -> ReplayResult:
         started = history.events[0].workflow_execution_started_event_attributes
-        watched = self.watch.watched
-        outcome = Outcome(
+        recording = self._recorder.recording
+        result = ReplayResult(
             workflow_id=started.workflow_id or history.workflow_id,
             workflow_type=started.workflow_type.name,
             run_id=started.original_execution_run_id,
             events=len(history.events),
             divergence=None,
         )
-        if failure is not None or watched.failure:
-            outcome.divergence = self._unregistered(history) or self._divergence(history, failure)
+        if failure is not None or recording.failure:
+            result.divergence = self._unregistered(history) or self._divergence(history, failure)
         else:
-            outcome.differences = differences(history.events, watched.taken.steps, make_codec(self._codec))
-        return outcome
+            result.differences = differences(history.events, recording.steps.steps, make_codec(self._codec))
+        return result
 
     def _unregistered(self, history: WorkflowHistory) -> Divergence | None:
         workflow_type = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
@@ -228,21 +236,21 @@ class Replay:
         return Divergence(f"the script has no workflow '{workflow_type}' (it has: {known})", [], None, None, "")
 
     def _divergence(self, history: WorkflowHistory, failure: str | None) -> Divergence:
-        watched = self.watch.watched
-        if not watched.mismatch and watched.failure:
-            text = f"the run cannot continue: {watched.failure}"
-            return Divergence(text, [], None, None, watched.where, cannot_go_on=True)
-        if not watched.mismatch:
-            return Divergence(failure or "", [], None, None, watched.where)
-        message = _CODE.sub("", watched.mismatch)
-        expected, actual = list(history_steps(history.events)), watched.ordered
+        recording = self._recorder.recording
+        if not recording.mismatch and recording.failure:
+            text = f"the run cannot continue: {recording.failure}"
+            return Divergence(text, [], None, None, recording.where, is_task_failure=True)
+        if not recording.mismatch:
+            return Divergence(failure or "", [], None, None, recording.where)
+        message = _CODE.sub("", recording.mismatch)
+        expected, actual = list(history_steps(history.events)), recording.ordered
         at = next(
             (i for i, pair in enumerate(zip(expected, actual, strict=False)) if not pair[0].matches(pair[1])),
             min(len(expected), len(actual)),
         )
-        theirs: Any = expected[at] if at < len(expected) else None
-        ours = actual[at] if at < len(actual) else None
+        recorded: Any = expected[at] if at < len(expected) else None
+        replayed = actual[at] if at < len(actual) else None
         named = _EVENT.search(message)
-        if theirs is None and named is not None:
-            theirs = next((event_step(event) for event in history.events if event.event_id == int(named[1])), None)
-        return Divergence(message, expected[max(0, at - _CONTEXT) : at], theirs, ours, watched.where)
+        if recorded is None and named is not None:
+            recorded = next((event_step(event) for event in history.events if event.event_id == int(named[1])), None)
+        return Divergence(message, expected[max(0, at - _CONTEXT) : at], recorded, replayed, recording.where)

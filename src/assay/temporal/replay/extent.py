@@ -1,4 +1,4 @@
-"""How far a run has come: the part of a history that its workflow tasks have handled."""
+"""The part of a history that completed workflow tasks have handled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from temporalio.api.history.v1 import HistoryEvent
 
 
 def handled(events: Sequence[HistoryEvent]) -> int:
-    """Return how many of the first events belong to completed workflow tasks, with what these commanded.
+    """Return the number of leading events up to the last completed workflow task, including the events of its commands.
 
-    A replay of so many events runs no code that has not run yet.
+    A replay of these events runs no code that the run has not reached.
     """
     end = len(events)
     while end and events[end - 1].event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
@@ -26,7 +26,7 @@ def handled(events: Sequence[HistoryEvent]) -> int:
 
 
 def last_task(events: Sequence[HistoryEvent]) -> int:
-    """Return the id of the event that started the last completed workflow task, 0 when none has completed."""
+    """Return the id of the event that started the last completed workflow task, or 0 if none has completed."""
     for event in reversed(events):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             return event.workflow_task_completed_event_attributes.started_event_id

@@ -1,4 +1,4 @@
-"""Histories through Core: each makes its run again, from the first event to the last."""
+"""Passes histories to Core, which replays each run from the first event to the last."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from assay.temporal.telemetry.runtime import shared_runtime
 from assay.temporal.worker.codec import MessageCodec
 from assay.temporal.workflow.runs import Runs
 
-ANSWER_TIMEOUT = 60.0
-"""Seconds after which Core has stopped at a history; it takes milliseconds from one activation to the next."""
+ACTIVATION_TIMEOUT = 60.0
+"""Seconds to wait for the next activation, which normally takes milliseconds; afterwards Core is considered stuck."""
 
-_AT_THE_END = (RemoveFromCache.EvictionReason.CACHE_FULL, RemoveFromCache.EvictionReason.LANG_REQUESTED)
+_NORMAL_EVICTIONS = (RemoveFromCache.EvictionReason.CACHE_FULL, RemoveFromCache.EvictionReason.LANG_REQUESTED)
 
 
 class Feed:
-    """Replays histories with `runs`, one after the other: `async with Feed(runs, codec) as feed`."""
+    """Replays histories with `runs`, one at a time: `async with Feed(runs, codec) as feed`."""
 
     def __init__(self, runs: Runs, codec: CodecOptions | None) -> None:
         self._runs = runs
@@ -54,22 +54,22 @@ class Feed:
         await self._core.finalize_shutdown()
 
     async def replay(self, history: WorkflowHistory) -> str | None:
-        """Replay a history; returns Core's words for why it does not match. Raises AssayError if it is not complete."""
+        """Replay a history; return Core's message if it does not match. Raises AssayError for an incomplete history."""
         check(history.events)
         await self._histories.push(history.workflow_id, history.events)
         removal = None
         while removal is None:
             removal = await self._step()
-        if removal.reason in _AT_THE_END:
+        if removal.reason in _NORMAL_EVICTIONS:
             return None
         if removal.reason == RemoveFromCache.EvictionReason.NONDETERMINISM:
             return removal.message
         return f"{RemoveFromCache.EvictionReason.Name(removal.reason)}: {removal.message}"
 
     async def _step(self) -> RemoveFromCache | None:
-        """Let the run continue; returns the removal that ends it."""
+        """Process one activation; return the eviction job if it ends the replay."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
+            async with asyncio.timeout(ACTIVATION_TIMEOUT):
                 data = await self._core.poll_workflow_activation()
         except TimeoutError:
             self._is_stuck = True

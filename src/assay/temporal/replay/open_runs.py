@@ -1,4 +1,4 @@
-"""The open runs of a worker's task queue, replayed against its workflows."""
+"""Replay of the open runs on a worker's task queue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from assay.temporal.client.connect import connect_client
 from assay.temporal.replay import sources
-from assay.temporal.replay.engine import Outcome, Replay
+from assay.temporal.replay.engine import Replay, ReplayResult
 from assay.temporal.worker.worker import Worker
 
 _NOT_PINNED = "(TemporalWorkflowVersioningBehavior IS NULL OR TemporalWorkflowVersioningBehavior != 'Pinned')"
@@ -14,15 +14,14 @@ _NOT_PINNED = "(TemporalWorkflowVersioningBehavior IS NULL OR TemporalWorkflowVe
 
 async def replay_open_runs(
     tool: str, worker: Worker, *, at_most: int | None = None, is_new_version: bool = False
-) -> AsyncIterator[Outcome]:
-    """Replay what is open on the server of a worker that was only read. Raises AssayError.
+) -> AsyncIterator[ReplayResult]:
+    """Replay the open runs on a worker's task queue against its code, without starting it. Raises AssayError.
 
     Args:
-        tool: Who asks, for messages.
-        worker: The worker, with its connection.
-        at_most: The number of runs after which it stops; None: all.
-        is_new_version: Leave out runs that are pinned to a version of a deployment, if the worker has one: they stay
-            with the workers that they have.
+        tool: Name of the command, for messages.
+        worker: The worker, with its connection options.
+        at_most: Maximum number of runs; None for all.
+        is_new_version: Skip runs pinned to a deployment version, if the worker has one: they stay on their workers.
     """
     options = worker.options
     if not options.all_workflows():
@@ -31,5 +30,5 @@ async def replay_open_runs(
     query = f"TaskQueue = '{options.task_queue}' AND ExecutionStatus = 'Running'"
     if is_new_version and options.deployment is not None:
         query = f"{query} AND {_NOT_PINNED}"
-    async for outcome in Replay([worker]).run(sources.from_server(client, query, at_most)):
-        yield outcome
+    async for result in Replay([worker]).run(sources.from_server(client, query, at_most)):
+        yield result

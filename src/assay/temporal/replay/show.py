@@ -1,4 +1,4 @@
-"""A divergence as text: a diff of the history and what the script does."""
+"""Formatting of a divergence as a diff of the history and the script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from assay.temporal.replay.engine import Divergence
 
 
 def show(divergence: Divergence) -> str:
-    """The message, the diff (lines that begin with "-  " and "+  ") and the Lua traceback."""
+    """Return the message, a diff (with lines that begin with "-  " and "+  ") and the Lua traceback."""
     lines = [divergence.message]
     expected, actual = divergence.expected, divergence.actual
     if expected is not None or actual is not None:

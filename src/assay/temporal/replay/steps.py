@@ -1,4 +1,4 @@
-"""Steps: what a workflow's code asks for, seen in a history (events) and in a run (commands), in the same words."""
+"""Steps: a common form of events (in a history) and commands (of a run), so that the two can be compared."""
 
 from __future__ import annotations
 
@@ -32,12 +32,19 @@ from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it is, the name in it, where it was seen (an event, or a line of the script), and a detail.
+    """One step of a workflow, such as an activity or a timer.
 
-    `key` distinguishes steps of one kind: an activity's or a child's id, the number of a timer. Steps that are not
-    `ordered` (local activities, patches, …) come into a history in an order of their own. `input` are the payloads that
-    it sends, `nanoseconds` the duration of a timer; `task` is the length of the history at the workflow task of a step
-    of a run, and `call` the number in the run of the call of a builtin behind it, 0 when that is not known.
+    Attributes:
+        kind: Kind of the step, such as "activity".
+        name: Name of the activity, child workflow, patch, …
+        where: Source of the step: an event, or a line of the script.
+        detail: Additional text for messages.
+        key: Distinguishes steps of one kind: the id of an activity or child workflow, the number of a timer.
+        ordered: False for steps whose events may be recorded in a different order, such as local activities.
+        input: Serialized payloads of the input.
+        nanoseconds: Duration of a timer.
+        task: For a step of a run, the history length at its workflow task.
+        call: For a step of a run, the sequence number of the builtin call that caused it; 0 if unknown.
     """
 
     kind: str
@@ -56,16 +63,16 @@ class Step:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Return what Temporal compares of it."""
+        """The fields that Temporal compares."""
         return self.kind, self.name, self.key
 
     @property
     def needs_event(self) -> bool:
-        """Return true if it has an event in the history as soon as its workflow task has completed."""
+        """True if completing the workflow task records an event for this step."""
         return self.kind not in (_LOCAL, _PATCH)
 
     def matches(self, other: Step) -> bool:
-        """Return true if both are the same step."""
+        """Return true if Temporal considers both the same step."""
         return self.identity == other.identity
 
 
@@ -95,7 +102,7 @@ _COMMANDS = {
     "upsert_workflow_search_attributes": (SEARCH_ATTRIBUTES, "", ""),
     "modify_workflow_properties": (MEMO, "", ""),
 }
-"""Commands that are steps: kind, and the fields with the name and the key."""
+"""Kind of step of each command, and the fields of its name and key."""
 
 _INPUTS = {
     ACTIVITY: "arguments",
@@ -104,16 +111,16 @@ _INPUTS = {
     SIGNAL_TO_WORKFLOW: "args",
     _AS_NEW: "arguments",
 }
-"""The fields with the input of a step in a command."""
+"""Field of a command that contains the input, by kind of step."""
 
 _UNORDERED = frozenset({_LOCAL, _PATCH, SEARCH_ATTRIBUTES, MEMO})
 
-_TAKEN_BACK = {
+_UNDOING = {
     "cancel_timer": "start_timer",
     "request_cancel_activity": "schedule_activity",
     "cancel_child_workflow_execution": "start_child_workflow_execution",
 }
-"""Commands that, in the same workflow task, undo another one: it never reaches the history."""
+"""Commands that undo another command of the same workflow task, which then never reaches the history."""
 
 _CALLS: dict[str, tuple[str, ...]] = {
     ACTIVITY: ("ctx:execute_activity", "ctx:start_activity"),
@@ -128,11 +135,11 @@ _CALLS: dict[str, tuple[str, ...]] = {
     SEARCH_ATTRIBUTES: ("ctx:upsert_search_attributes",),
     MEMO: ("ctx:upsert_memo",),
 }
-"""The calls behind the steps of a kind."""
+"""Builtins that cause the steps of a kind."""
 _TIMED_WAITS = ("ctx:wait_signal", "ctx:wait_condition", "ctx:await_all", "ctx:await_any")
-"""They start a timer when they have a timeout."""
+"""Builtins that start a timer if they have a timeout."""
 _NAMED = frozenset({ACTIVITY, _LOCAL, CHILD_WORKFLOW, _PATCH})
-"""Steps whose name is the first argument of the call behind them."""
+"""Kinds of steps whose name is the first argument of the builtin."""
 
 
 def _text(message: object, path: str) -> str:
@@ -142,8 +149,8 @@ def _text(message: object, path: str) -> str:
 def _input(kind: str, command: Any) -> list[Payload]:
     if kind not in _INPUTS:
         return []
-    found = getattr(command, _INPUTS[kind])
-    return [found] if isinstance(found, Payload) else list(found)
+    value = getattr(command, _INPUTS[kind])
+    return [value] if isinstance(value, Payload) else list(value)
 
 
 def _bytes(payloads: Iterable[Payload]) -> tuple[bytes, ...]:
@@ -158,37 +165,38 @@ def _nanoseconds(kind: str, message: Any) -> int:
 
 
 def event_step(event: HistoryEvent) -> Step | None:
-    """The step that an event records, None when the server made it by itself."""
+    """Return the step that an event records; None if no command caused the event."""
     attributes, value = attributes_of(event)
     where = f"event {event.event_id}"
     if attributes == "marker_recorded":
         return _marker_step(value, where)
-    found = EVENT_TYPES.get(attributes)
-    if found is None or not found.is_command:
+    event_type = EVENT_TYPES.get(attributes)
+    if event_type is None or not event_type.is_command:
         return None
-    kind, key = _closed(found.state) if found.closes else found.kind, _text(value, found.key)
+    kind = _closed(event_type.state) if event_type.closes else event_type.kind
+    key = _text(value, event_type.key)
     return Step(
         kind,
-        _text(value, found.name),
+        _text(value, event_type.name),
         where,
         key if kind == CHILD_WORKFLOW else "",
         key,
         kind not in _UNORDERED,
-        _bytes(input_of(found, value)),
+        _bytes(input_of(event_type, value)),
         _nanoseconds(kind, value),
     )
 
 
 def marker_data(marker: MarkerRecordedEventAttributes) -> dict[str, object]:
-    """Return what the SDK's core writes into a marker of a local activity or a patch."""
+    """Return the data that Core records in the marker of a local activity or a patch."""
     for name in ("data", "patch-data"):
         for payload in marker.details[name].payloads if name in marker.details else ():
             try:
-                found = json.loads(payload.data)
+                data = json.loads(payload.data)
             except ValueError:
                 continue
-            if isinstance(found, dict):
-                return found
+            if isinstance(data, dict):
+                return data
     return {}
 
 
@@ -207,7 +215,7 @@ def _unless_hidden(activity: str) -> str:
 
 
 def history_steps(events: Iterable[HistoryEvent]) -> Iterator[Step]:
-    """The steps of a history that are compared."""
+    """Return the steps of a history that are compared in order."""
     for event in events:
         step = event_step(event)
         if step is not None and step.ordered:
@@ -216,9 +224,14 @@ def history_steps(events: Iterable[HistoryEvent]) -> Iterator[Step]:
 
 @dataclass(frozen=True)
 class Call:
-    """A builtin that the script called: its name, its first argument if that is a text, its line.
+    """A call of a builtin by the script.
 
-    `has_timeout`: its options have a timeout, `number` which call of the run it is.
+    Attributes:
+        title: Name of the builtin, such as "ctx:sleep".
+        first: First argument if it is a string, else "".
+        has_timeout: True if its options have a timeout.
+        place: Line of the script, as `file:line`.
+        number: Sequence number of the call in the run.
     """
 
     title: str
@@ -228,45 +241,45 @@ class Call:
     number: int
 
 
-class Taken:
-    """The steps that a run takes, from its commands."""
+class StepRecorder:
+    """Collects the steps of a run from its commands."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self._task = -1
         self._numbered: dict[tuple[str, int], Step] = {}
-        self._late: list[Call] = []
+        self._signal_calls: list[Call] = []
 
     def add(self, task: int, commands: Iterable[WorkflowCommand], calls: Iterable[Call]) -> None:
-        """Add the commands of one activation, with the lines of the `calls` behind them.
+        """Add the commands of one activation, with the lines of the `calls` that caused them.
 
-        `task` distinguishes the workflow tasks of a run, each of which may have several activations.
+        `task` identifies the workflow task, which may have several activations.
         """
         if task != self._task:
             self._task, self._numbered = task, {}
-        left = self._late + list(calls)
+        remaining = self._signal_calls + list(calls)
         for command in commands:
             variant = command.WhichOneof("variant") or ""
             value = getattr(command, variant)
             if variant in _COMMANDS:
-                step = _command_step(variant, value, left, task)
+                step = _command_step(variant, value, remaining, task)
                 self.steps.append(step)
                 self._numbered[variant, getattr(value, "seq", 0)] = step
-            elif variant in _TAKEN_BACK:
+            elif variant in _UNDOING:
                 number = value.child_workflow_seq if variant == "cancel_child_workflow_execution" else value.seq
-                undone = self._numbered.pop((_TAKEN_BACK[variant], number), None)
+                undone = self._numbered.pop((_UNDOING[variant], number), None)
                 if undone is not None:
                     self.steps = [step for step in self.steps if step is not undone]
                 elif variant == "cancel_child_workflow_execution":
                     self.steps.append(Step(CANCEL_OF_WORKFLOW, task=task))
-        # A signal to a child becomes a command when the child has started.
-        self._late = [call for call in left if call.title == "future:signal"]
+        # A signal to a child workflow becomes a command only once the child has started.
+        self._signal_calls = [call for call in remaining if call.title == "future:signal"]
 
 
 def _command_step(variant: str, value: object, calls: list[Call], task: int) -> Step:
     kind, name_field, key_field = _COMMANDS[variant]
     name, key = _unless_hidden(_text(value, name_field)), _text(value, key_field)
-    source = next((call for call in calls if _is_behind(call, kind, name)), None)
+    source = next((call for call in calls if _causes(call, kind, name)), None)
     if source is not None:
         calls.remove(source)
     detail = key if kind == CHILD_WORKFLOW else ""
@@ -287,7 +300,7 @@ def _command_step(variant: str, value: object, calls: list[Call], task: int) -> 
     )
 
 
-def _is_behind(call: Call, kind: str, name: str) -> bool:
+def _causes(call: Call, kind: str, name: str) -> bool:
     if kind == _LOCAL and not name:
         return call.title == "ctx:side_effect"
     if kind == TIMER and call.has_timeout and call.title in _TIMED_WAITS:
@@ -295,20 +308,20 @@ def _is_behind(call: Call, kind: str, name: str) -> bool:
     return call.title in _CALLS.get(kind, ()) and (kind not in _NAMED or call.first == name)
 
 
-def behind(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, Step]:
-    """The step of the run that caused each event, by the event's id: of the events of which it is known."""
-    steps: dict[tuple[str, str, str], deque[Step]] = {}
-    for mine in taken:
-        steps.setdefault(mine.identity, deque()).append(mine)
-    found = {}
+def steps_by_event(events: Iterable[HistoryEvent], steps: Iterable[Step]) -> dict[int, Step]:
+    """Return the step of the run that caused each event, by event id, where known."""
+    pending: dict[tuple[str, str, str], deque[Step]] = {}
+    for step in steps:
+        pending.setdefault(step.identity, deque()).append(step)
+    causes = {}
     for event in events:
-        step = event_step(event)
-        queue = steps.get(step.identity) if step is not None else None
+        recorded = event_step(event)
+        queue = pending.get(recorded.identity) if recorded is not None else None
         if queue:
-            found[event.event_id] = queue.popleft()
-    return found
+            causes[event.event_id] = queue.popleft()
+    return causes
 
 
-def places(events: Iterable[HistoryEvent], taken: Iterable[Step]) -> dict[int, str]:
-    """The line of the script that caused each event, by the event's id: of the events of which it is known."""
-    return {event: step.where for event, step in behind(events, taken).items() if step.where}
+def places(events: Iterable[HistoryEvent], steps: Iterable[Step]) -> dict[int, str]:
+    """Return the line of the script that caused each event, by event id, where known."""
+    return {event: step.where for event, step in steps_by_event(events, steps).items() if step.where}

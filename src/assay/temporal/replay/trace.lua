@@ -1,4 +1,4 @@
--- Remembers which line of the script called what, for a replay that has to say where it parts from its history.
+-- Records the script line of each builtin call, so that a replay can report the line behind a step.
 local host = ...
 
 local running = coroutine.running
@@ -6,10 +6,10 @@ local getinfo = debug.getinfo
 local find, sub = string.find, string.sub
 local type = type
 
-local MAX_CALLS = 1000 -- calls between two looks
+local MAX_CALLS = 1000 -- recorded between two reads
 
 local calls, count = {}, 0
-local number = 0 -- of calls, from the beginning of the run
+local number = 0 -- sequence number of the last call in the run
 
 local function place()
   local level = 3
@@ -39,9 +39,10 @@ function host.call(index, ...)
   return call(index, ...)
 end
 
--- The next call that was not taken: the index of its builtin, its first argument if that was a text, whether its
--- options have a timeout, its line, its number in the run.
 local taken = 0
+
+-- Returns the next recorded call: the index of its builtin, its first argument if that is a string, whether its options
+-- have a timeout, its line and its sequence number. Returns nil after the last.
 
 function host.take_call()
   taken = taken + 1

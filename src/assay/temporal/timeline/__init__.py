@@ -1,4 +1,4 @@
-"""A run as a timeline: its history as entries with times and outcomes (`entries.py`), read from a file or a server.
+"""The history of a run as a timeline: entries with times and results, read from a file or a server.
 
-What is shown of it is `assay.cli.timeline`; the lines of the script come from `assay.temporal.replay`.
+`assay.cli.timeline` formats it; the lines of the script come from `assay.temporal.replay`.
 """

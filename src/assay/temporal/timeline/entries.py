@@ -1,4 +1,4 @@
-"""The entries of a timeline: one for each thing that the events of a history begin."""
+"""Timeline entries: one per activity, timer, message, … in a history."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from assay.temporal.timeline import payloads
 from assay.temporal.workflow.ctx.activities import SIDE_EFFECT_ACTIVITY
 
 OPEN = frozenset({"scheduled", "started", "waiting"})
-"""States of what has not ended."""
+"""States of entries that have not ended."""
 
 
 @dataclass
 class Entry:
-    """One thing that happened, or that began and may have ended.
+    """An entry of a timeline: an activity, a timer, a signal, …
 
     Attributes:
-        event_id: The event that began it.
-        at: Seconds since the start of the run.
-        kind: What it is: "activity", "timer", "signal", …
-        name: Which one.
-        input: What it got: a list of values.
-        state: How it stands: "completed", "failed", …; empty for what has no duration.
-        took: Seconds from the beginning to the end; None without an end.
-        attempts: How often it was tried.
-        result: What came of it: a list of values.
-        problem: Why it failed, or why it was tried again.
-        place: The line of the script that caused it, as `file:line`.
+        event_id: Id of the event that begins it.
+        at: Time of that event, in seconds since the start of the run.
+        kind: "activity", "timer", "signal", …
+        name: Name, such as an activity type.
+        input: Input values.
+        state: "completed", "failed", …; empty for an entry without duration.
+        took: Duration in seconds; None until it ends.
+        attempts: Number of attempts.
+        result: Result values.
+        problem: Message of the failure, or of the last failed attempt.
+        place: Line of the script that caused it, as `file:line`.
     """
 
     event_id: int
@@ -63,20 +63,20 @@ class Entry:
 
 @dataclass
 class Timeline:
-    """A run.
+    """The timeline of a run.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: The run.
-        workflow_type: The name under which the worker registers it.
-        task_queue: Where its worker looks for it.
+        workflow_id: Workflow id.
+        run_id: Run id.
+        workflow_type: Workflow type.
+        task_queue: Task queue of the workflow.
         status: "running", "completed", "failed", "cancelled", "terminated", "timed out" or "continued as new".
-        started: When it began, in seconds since 1970-01-01 UTC.
-        took: Seconds until its end; None while it runs.
-        entries: What happened, in the order of the beginnings.
-        waits: What each of its tasks waited for when its last workflow task had ended, with the Lua traceback, where
-            that is known.
-        standstill: Why a workflow task that is due has not ended; empty when none is due.
+        started: Start of the run, in seconds since 1970-01-01 UTC.
+        took: Duration in seconds; None while it is running.
+        entries: Entries in the order of their first events.
+        waits: Pending wait of each task of the run after its last workflow task, with the Lua traceback; empty if
+            unknown.
+        standstill: Reason why a pending workflow task has not completed; empty if none is pending.
     """
 
     workflow_id: str
@@ -92,7 +92,7 @@ class Timeline:
 
 
 class _Builder:
-    """Takes events in their order."""
+    """Builds entries from the events of a history, in order."""
 
     def __init__(self, first: HistoryEvent) -> None:
         self._zero = first.event_time.ToMicroseconds()
@@ -105,8 +105,8 @@ class _Builder:
     def _seconds(self, event: HistoryEvent) -> float:
         return (event.event_time.ToMicroseconds() - self._zero) / 1e6
 
-    def take(self, event: HistoryEvent) -> None:
-        """Take the next event."""
+    def add(self, event: HistoryEvent) -> None:
+        """Add the next event."""
         name, value = attributes_of(event)
         found = EVENT_TYPES.get(name)
         if found is not None and found.ends:
@@ -183,8 +183,8 @@ class _Builder:
             entry.name = f"run {value.new_execution_run_id}"
         self.entries.append(entry)
 
-    def pend(self, info: PendingActivityInfo) -> None:
-        """Take what the server knows of an activity beyond the history."""
+    def update_pending(self, info: PendingActivityInfo) -> None:
+        """Update the entry of a pending activity with state that is not in the history."""
         entry = self._activities.get(info.activity_id)
         if entry is None:
             return
@@ -202,7 +202,7 @@ def _duration(value: Duration) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """A span of time, short: 0.012s, 5m03s, 2h03m, 3d04h."""
+    """Format a duration: 0.012s, 5m03s, 2h03m, 3d04h."""
     if seconds < 60:
         return f"{seconds:.3f}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -274,7 +274,7 @@ def _task_timed_out(entry: Entry, value: Any) -> None:
 
 def _attributes(entry: Entry, value: Any) -> None:
     fields = value.search_attributes.indexed_fields
-    # The SDK's own list of patches: each patch has an entry.
+    # TemporalChangeVersion lists patches, which have entries of their own.
     entry.input = [{name: payloads.value(fields[name]) for name in sorted(fields) if name != "TemporalChangeVersion"}]
 
 
@@ -296,19 +296,19 @@ _DETAILS: dict[str, Callable[[Entry, Any], None]] = {
     "upsert_workflow_search_attributes": _attributes,
     "workflow_properties_modified": _memo,
 }
-"""What an entry has beyond its type."""
+"""Functions that add event-specific details to an entry."""
 
 
 def timeline(
     workflow_id: str, run_id: str, events: Sequence[HistoryEvent], pending: Iterable[PendingActivityInfo] = ()
 ) -> Timeline:
-    """The timeline of a whole history. `pending` is what an open run waits for."""
+    """Return the timeline of a complete history; `pending` are the pending activities of an open run."""
     started = events[0].workflow_execution_started_event_attributes
     builder = _Builder(events[0])
     for event in events:
-        builder.take(event)
+        builder.add(event)
     for info in pending:
-        builder.pend(info)
+        builder.update_pending(info)
     return Timeline(
         workflow_id=workflow_id,
         run_id=run_id or started.original_execution_run_id,

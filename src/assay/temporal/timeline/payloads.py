@@ -1,4 +1,4 @@
-"""The payloads and failures of a history as plain values and texts."""
+"""Conversion of a history's payloads and failures to plain values and strings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _find(message: Message) -> Iterator[Payload]:
 
 
 def decrypt(messages: Iterable[Message], codec: Codec) -> None:
-    """Decrypt every payload in `messages` in place; what cannot be decrypted stays as it is."""
+    """Decrypt every payload in `messages` in place; leave a payload that cannot be decrypted unchanged."""
     for message in messages:
         for payload in _find(message):
             try:
@@ -44,10 +44,10 @@ def decrypt(messages: Iterable[Message], codec: Codec) -> None:
 
 
 def value(payload: Payload) -> Value:
-    """The value of a payload; of one that is not valid UTF-8, or cannot be read, what it is, in parentheses."""
+    """Return the value of a payload, or a description in parentheses if it is binary or cannot be decoded."""
     try:
-        found = from_payload(payload)
-        plain = None if found is None else to_python(found)
+        decoded = from_payload(payload)
+        plain = None if decoded is None else to_python(decoded)
     except (AssayError, ValueError):
         encoding = payload.metadata.get("encoding", b"").decode("utf-8", "replace")
         return "(encrypted)" if encoding == "binary/encrypted" else f"({len(payload.data)} bytes of {encoding})"
@@ -55,12 +55,12 @@ def value(payload: Payload) -> Value:
 
 
 def values(payloads: Payloads | Iterable[Payload]) -> list[Value]:
-    """The values of payloads."""
+    """Return the values of payloads."""
     return [value(item) for item in (payloads.payloads if isinstance(payloads, Payloads) else payloads)]
 
 
 def problem(failure: Failure) -> str:
-    """A failure as text: its message, and a line for each cause that says something else."""
+    """Format a failure: its message, and one line for each cause with a different message."""
     messages: list[str] = []
     current = failure
     while current.ByteSize():

@@ -1,4 +1,4 @@
-"""From a history, of a file or a server, to a timeline, with the lines of a script if there is one."""
+"""Reading of a history from a file or a server, and its timeline with the lines of a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from assay.temporal.worker.registration import Script
 
 @dataclass
 class Recorded:
-    """A history, and what a server knows beyond it."""
+    """A history, with the server's current state of an open run.
+
+    Attributes:
+        history: The history.
+        run_id: Run id; empty for a file.
+        pending: Pending activities.
+        task: Pending workflow task, if any.
+        pollers: Pollers of the task queue; None if they were not requested.
+    """
 
     history: WorkflowHistory
     run_id: str = ""
@@ -41,12 +49,12 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
     """Fetch the history of a run, the latest unless `run_id` names one. Raises AssayError."""
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     try:
-        found = await handle.describe()
-        history = await client.get_workflow_handle(workflow_id, run_id=found.run_id).fetch_history()
-        if found.status != WorkflowExecutionStatus.RUNNING:
-            return Recorded(history, found.run_id)
-        described = found.raw_description
-        recorded = Recorded(history, found.run_id, list(described.pending_activities))
+        description = await handle.describe()
+        history = await client.get_workflow_handle(workflow_id, run_id=description.run_id).fetch_history()
+        if description.status != WorkflowExecutionStatus.RUNNING:
+            return Recorded(history, description.run_id)
+        described = description.raw_description
+        recorded = Recorded(history, description.run_id, list(described.pending_activities))
         if described.HasField("pending_workflow_task"):
             recorded.task = described.pending_workflow_task
             recorded.pollers = await workflow_pollers(client, described.execution_config.task_queue.name)
@@ -60,22 +68,22 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
 
 
 async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Divergence | None]:
-    """The timeline of a run, and where it parts from the script, if it does. Raises AssayError."""
+    """Return the timeline of a run, and its divergence from the script, if any. Raises AssayError."""
     history = recorded.history
     codec = None
     if script is not None:
         codec = next((worker.options.codec for worker in script.workers if worker.options.codec), None)
     trace = await Replay(script.workers).trace(history) if script is not None else None
     payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
-    found = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
-    if found.status == "running":
-        found.standstill = standstill(history.events, recorded.task, recorded.pollers)
+    result = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
+    if result.status == "running":
+        result.standstill = standstill(history.events, recorded.task, recorded.pollers)
     if script is None or trace is None:
-        return found, None
+        return result, None
     queues = sorted({str(worker.options.task_queue) for worker in script.workers})
-    if found.standstill and found.task_queue not in queues:
-        found.standstill += "; the script polls " + ", ".join(f"'{queue}'" for queue in queues)
-    for entry in found.entries:
+    if result.standstill and result.task_queue not in queues:
+        result.standstill += "; the script polls " + ", ".join(f"'{queue}'" for queue in queues)
+    for entry in result.entries:
         entry.place = trace.places.get(entry.event_id, "")
-    found.waits = trace.waits if found.status == "running" else ""
-    return found, trace.divergence
+    result.waits = trace.waits if result.status == "running" else ""
+    return result, trace.divergence

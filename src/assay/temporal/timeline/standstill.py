@@ -1,4 +1,4 @@
-"""Why an open run does not continue: what is known of its workflow task and of the workers that could take it."""
+"""Diagnosis of an open run whose workflow task does not complete, from the task and the pollers of its queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
 
 from assay.temporal.client.pollers import Poller
 
-_TASK = {
+_TASK_EVENTS = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
@@ -23,14 +23,14 @@ _TASK = {
 def standstill(
     events: Sequence[HistoryEvent], task: PendingWorkflowTaskInfo | None, pollers: Sequence[Poller] | None
 ) -> str:
-    """Return why the workflow task of an open run has not ended; empty when it has none.
+    """Return the reason why the pending workflow task of an open run has not completed; empty if none is pending.
 
     Args:
-        events: The history of the run.
-        task: The workflow task as the server describes it, None when it has none or was not asked.
-        pollers: Who polls the run's task queue, the latest first; None when the server was not asked.
+        events: History of the run.
+        task: Pending workflow task, if the server was asked and there is one.
+        pollers: Workers that poll the task queue, the most recent first; None if the server was not asked.
     """
-    last = next((event for event in reversed(events) if event.event_type in _TASK), None)
+    last = next((event for event in reversed(events) if event.event_type in _TASK_EVENTS), None)
     if last is None:
         delay = events[0].workflow_execution_started_event_attributes.first_workflow_task_backoff.ToTimedelta()
         return f"it begins {delay} after its start" if delay else ""
@@ -40,7 +40,7 @@ def standstill(
         return f"worker '{last.workflow_task_started_event_attributes.identity}' has its workflow task"
     if last.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
         return ""
-    is_first = all(event.event_type not in _TASK for event in events[: last.event_id - 1])
+    is_first = all(event.event_type not in _TASK_EVENTS for event in events[: last.event_id - 1])
     what = "no worker has taken it" if is_first else "no worker has taken its last workflow task"
     return what + _polled(events[0].workflow_execution_started_event_attributes.task_queue.name, pollers)
 
