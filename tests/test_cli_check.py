@@ -39,14 +39,14 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
 @pytest.mark.parametrize(
     ("before", "workflow", "finding"),
     [
-        ("", 'http.get("x")', "5: error: http.get is not for workflows: use an activity"),
-        ("", "sleep(3)", "5: error: sleep is not for workflows: use ctx:sleep"),
-        ("", 'return os.getenv("X")', "5: error: os.getenv is not for workflows: the environment differs"),
-        ("", 'fs.write("x", "y")', "5: error: fs.write is not for workflows"),
-        ("local read = fs.read", 'read "x"', "5: error: fs.read is not for workflows"),
-        (HELPER, "helper(1)", "1: error: fs.read is not for workflows"),
-        (HELPER.replace("local ", ""), "helper(1)", "1: error: fs.read is not for workflows"),
-        (MODULE, "M.load(1)", "3: error: fs.read is not for workflows"),
+        ("", 'http.get("x")', "5: error: http.get cannot be called in a workflow: use an activity"),
+        ("", "sleep(3)", "5: error: sleep cannot be called in a workflow: use ctx:sleep"),
+        ("", 'return os.getenv("X")', "5: error: os.getenv cannot be called in a workflow: the environment differs"),
+        ("", 'fs.write("x", "y")', "5: error: fs.write cannot be called in a workflow"),
+        ("local read = fs.read", 'read "x"', "5: error: fs.read cannot be called in a workflow"),
+        (HELPER, "helper(1)", "1: error: fs.read cannot be called in a workflow"),
+        (HELPER.replace("local ", ""), "helper(1)", "1: error: fs.read cannot be called in a workflow"),
+        (MODULE, "M.load(1)", "3: error: fs.read cannot be called in a workflow"),
         (CLIENT, "client:close()", "5: error: 'client' is a temporal.Client, which cannot be used in a workflow"),
         (CLIENT, "return box.client", "5: error: 'box.client' is a temporal.Client, which cannot be used"),
         (
@@ -56,9 +56,9 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
         ),
         ("", 'ctx:execute_activity("atc")', "5: error: no activity 'atc' is registered (did you mean 'act'?)"),
         ("", "ctx.sleep(5)", "5: error: ctx.sleep is a method: write ctx:sleep(…)"),
-        ("", 'io.open("x")', "5: error: io.open does not exist here: use fs, in an activity"),
-        ("", 'os.execute("ls")', "5: error: os.execute does not exist here: use shell or process"),
-        ("", 'load("x")', "5: error: load does not exist here"),
+        ("", 'io.open("x")', "5: error: io.open is not available: use fs, in an activity"),
+        ("", 'os.execute("ls")', "5: error: os.execute is not available: use shell or process"),
+        ("", 'load("x")', "5: error: load is not available"),
         ("", 'ctx:execute_child_workflow("V")', "5: error: no workflow 'V' is registered"),
         ("", 'ctx:wait_signl("x")', "5: error: ctx has no method 'wait_signl' (did you mean 'wait_signal'?)"),
         ("", 'ctx:wait_signal("x", { timout = 3 })', "5: error: ctx:wait_signal has no option 'timout'"),
@@ -67,9 +67,13 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
             'ctx:execute_activity("act", { timout = 1 }, { heartbeat_timeout = 1, start_to_close = 2 })',
             "5: error: ctx:execute_activity has no option 'start_to_close' (did you mean 'start_to_close_timeout'?)",
         ),
-        ("local m = { sub = { read = fs.read } }", 'm.sub.read("x")', "5: error: fs.read is not for workflows"),
-        ("", "pcall(sleep, 3)", "5: error: sleep is not for workflows: use ctx:sleep"),
-        ("", 'require("late")', "5: error: module 'late' is not loaded when the worker is made"),
+        (
+            "local m = { sub = { read = fs.read } }",
+            'm.sub.read("x")',
+            "5: error: fs.read cannot be called in a workflow",
+        ),
+        ("", "pcall(sleep, 3)", "5: error: sleep cannot be called in a workflow: use ctx:sleep"),
+        ("", 'require("late")', "5: error: module 'late' is not loaded when the worker starts"),
         (
             'local function h(n, c) c:execute_activity("atc") end',
             "h(1, ctx)",
@@ -161,8 +165,8 @@ def test_what_an_activity_calls_that_does_not_exist(assay: Command) -> None:
     code = 'local file = io.open(input)\nhttp.gett(input) fs.read(input) sleep(1)\nrequire("late") helper(input)'
     result = assay.run("check", assay.script(worker("helper(1)", helper, f"act = function(input) {code} end")))
     assert result.stdout.splitlines() == [
-        "script.lua:1: error: load does not exist here: use require for modules",
-        "script.lua:3: error: io.open does not exist here: use fs",
+        "script.lua:1: error: load is not available: use require for modules",
+        "script.lua:3: error: io.open is not available: use fs",
         "script.lua:4: error: http has no function 'gett' (did you mean 'get'?)",
         "script.lua: task queue 'q': workflows W; activities act",
     ]
@@ -300,7 +304,7 @@ class TestBeforeAWorkerStarts:
             result = assay.run(*command)
             first, second, third = result.stderr.splitlines()[:3]
             assert first == "script.lua:5: warning: no activity 'atc' is registered (did you mean 'act'?)"
-            assert second == "script.lua:5: warning: sleep is not for workflows: use ctx:sleep"
+            assert second == "script.lua:5: warning: sleep cannot be called in a workflow: use ctx:sleep"
             assert "cannot connect to the Temporal server at 127.0.0.1:1" in third
             assert (result.stdout, result.returncode) == ("once\n", 1)
 

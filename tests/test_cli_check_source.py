@@ -37,22 +37,22 @@ def worker(workflow: str, activity: str = "return 1") -> str:
         ("retrun { status = 1 }", "error: 'retrun' is not defined (did you mean the keyword 'return'?)"),
         ("local x = foo return x", "warning: 'foo' is not defined"),
         ("return None", "warning: 'None' is not defined (did you mean nil?)"),
-        ("unpack({})", "error: unpack does not exist here: use table.unpack"),
+        ("unpack({})", "error: unpack is not available: use table.unpack"),
         ("temporal.conect()", "error: temporal has no function 'conect' (did you mean 'connect'?)"),
         (
             'execute_activity("act", input)',
             "error: 'execute_activity' is not defined (it is a method of ctx: ctx:execute_activity(…))",
         ),
-        ("ctx:sleep(1)", "error: 'ctx' is not defined (a workflow gets it as its first argument)"),
+        ("ctx:sleep(1)", "error: 'ctx' is not defined (it is the first parameter of a workflow)"),
         ("return watch", "warning: 'watch' is not defined"),
-        ("self.x = 1", "error: 'self' is not defined (only a function that is declared with a colon has it)"),
+        ("self.x = 1", "error: 'self' is not defined (only functions declared with a colon have it)"),
         (
             "pcall(http.get(input))",
-            "error: pcall gets the result of http.get, whose errors it cannot catch: write pcall(http.get, …)",
+            "error: pcall receives the result of http.get and cannot catch its errors: write pcall(http.get, …)",
         ),
         (
             "xpcall(input.client:get_result(1), print)",
-            "error: xpcall gets the result of input.client:get_result, whose errors it cannot catch:"
+            "error: xpcall receives the result of input.client:get_result and cannot catch its errors:"
             " write xpcall(input.client.get_result, handler, input.client, …)",
         ),
     ],
@@ -98,7 +98,7 @@ def test_a_call_in_place_of_a_function_in_pcall(assay: Command) -> None:
     for mode in ([], ["--no-run"]):
         result = assay.run("check", *mode, script)
         assert result.stdout.splitlines()[0] == (
-            "script.lua:6: error: pcall gets the result of ctx:execute_activity, whose errors it cannot catch:"
+            "script.lua:6: error: pcall receives the result of ctx:execute_activity and cannot catch its errors:"
             " write pcall(ctx.execute_activity, ctx, …)"
         )
         assert result.returncode == 1
@@ -109,11 +109,11 @@ def test_a_call_in_place_of_a_function_in_pcall(assay: Command) -> None:
     [
         ("local x = 1\nretrun x\n", "2: error: syntax error near 'x'; did you mean the keyword 'return' in"),
         ("local fucntion f()\n  return 1\nend\n", "1: error: <eof> expected near 'end'; did you mean the keyword 'fun"),
-        ("if arg thne\nend\n", "1: error: 'then' expected near 'thne'; did you mean the keyword 'then' in place of"),
+        ("if arg thne\nend\n", "1: error: 'then' expected near 'thne'; did you mean the keyword 'then' instead of"),
         ("if arg then\nelif arg then\nend\n", "2: error: syntax error near 'arg'; did you mean the keyword 'elseif'"),
         (
             "for i = 1, 3 od\nend\n",
-            "1: error: 'do' expected near 'od'; did you mean the keyword 'do' in place of",
+            "1: error: 'do' expected near 'od'; did you mean the keyword 'do' instead of",
         ),
         ("if arg = 1 then end\n", "1: error: 'then' expected near '='; did you mean '=='?"),
         ("if arg != 1 then end\n", "1: error: 'then' expected near '!'; Lua writes '~=' for not equal"),
@@ -180,7 +180,7 @@ class TestNoRun:
         assert result.stdout.splitlines() == [
             "script.lua:5: error: no activity 'atc' is registered (did you mean 'act'?)",
             "script.lua:8: error: ctx has no method 'wait_sginal' (did you mean 'wait_signal'?)",
-            "script.lua:10: error: http.get is not for workflows: use an activity",
+            "script.lua:10: error: http.get cannot be called in a workflow: use an activity",
             "script.lua: task queue 'q': workflows Order; activities act",
         ]
 
@@ -266,8 +266,8 @@ class TestSignals:
         waiting = assay.script(worker('ctx:wait_signal("approve") ctx:wait_signal("go")'))
         result = assay.run("check", waiting, assay.script(self.SENDER, "start.lua"))
         assert result.stdout.splitlines() == [
-            "script.lua:6: warning: nothing here sends the signal 'approve' (did you mean 'aprove'?)",
-            "script.lua:6: warning: nothing here sends the signal 'go'",
+            "script.lua:6: warning: no checked file sends the signal 'approve' (did you mean 'aprove'?)",
+            "script.lua:6: warning: no checked file sends the signal 'go'",
             "script.lua: task queue 'q': workflows W; activities act",
             "start.lua: no worker",
         ]
@@ -294,7 +294,7 @@ class TestSignals:
         text = worker('ctx:wait_signal("approve") ctx:wait_signal("go")') + self.SENDER
         result = assay.run("check", "--no-run", assay.script(text.replace("return temporal", "temporal")))
         assert [line for line in result.stdout.splitlines() if "warning" in line] == [
-            "script.lua:6: warning: nothing here sends the signal 'approve' (did you mean 'aprove'?)"
+            "script.lua:6: warning: no checked file sends the signal 'approve' (did you mean 'aprove'?)"
         ]
 
 

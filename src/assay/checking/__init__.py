@@ -1,7 +1,8 @@
-"""`assay check`: the faults of a script that can be found before it runs.
+"""`assay check`: static analysis of scripts.
 
-`syntax.py` reads the source and `scopes.py` its variables; `state.py` describes what exists once the script was run as
-far as its worker. A `Body` is a function or a chunk seen through both. `names.py` has the rules for all code,
-`rules.py` those for workflows, `registered.py` and `environments.py` what the source alone says of workers and tests,
-`signals.py` the rule across files; `functions.py` and `check.py` apply them. `keywords.py` explains syntax errors.
+`syntax.py` parses the source and `scopes.py` resolves its variables; `state.py` inspects the script's Lua state after
+the script has run up to its worker. A `Body` is a function or a chunk that combines both views. `names.py` has the
+rules for all code, `rules.py` those for workflows, `signals.py` the rule across files. `registered.py` and
+`environments.py` read workers and test environments from source alone. `functions.py` and `check.py` apply the rules;
+`keywords.py` explains syntax errors.
 """

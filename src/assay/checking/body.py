@@ -1,4 +1,4 @@
-"""A function of a script, or a whole chunk, as the rules see it: its calls, and what the names in it mean."""
+"""A function or chunk to check: its calls, and the meaning of its names."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from assay.checking import syntax
 from assay.checking.scopes import Scopes, Variable, scopes_of
 
 Kind = tuple[str, Any]
-"""What a name means: ("builtin", name), ("table", fields), ("function", id or node), ("foreign", description),
+"""Meaning of a name: ("builtin", name), ("table", fields), ("function", id or node), ("foreign", description),
 ("local", None), ("plain", None) for any other value, ("absent", None) for a global that does not exist."""
 
-_MAX_DEPTH = 8  # aliases of aliases
+_MAX_DEPTH = 8  # chained aliases to follow
 
 
 class Globals(Protocol):
     """The globals of a script."""
 
     def kind(self, name: str) -> Kind:
-        """Return what a global means."""
+        """Return the meaning of a global."""
 
     def names(self) -> set[str]:
-        """The names of all globals that exist, or that the script makes."""
+        """Return the names of all globals, including those that the script assigns."""
 
     def members(self, library: str) -> list[str]:
-        """The names in a library; none for what is not a library."""
+        """Return the names in a library; empty if there is no such library."""
 
     def has_module(self, name: str) -> bool:
         """Return true if a module is loaded."""
@@ -37,7 +37,13 @@ class Globals(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a name: the name with its fields (`a.b:c` has three), and its arguments."""
+    """A call of a named function.
+
+    Attributes:
+        node: Node of the call.
+        names: Identifiers of the name and its fields: three for `a.b:c`.
+        arguments: Arguments.
+    """
 
     node: Node
     names: Sequence[Node]
@@ -45,7 +51,7 @@ class Call:
 
     @property
     def path(self) -> list[str]:
-        """The name and its fields."""
+        """The name and its fields as strings."""
         return [syntax.text_of(name) for name in self.names]
 
     @property
@@ -55,7 +61,7 @@ class Call:
 
     @property
     def is_method(self) -> bool:
-        """Return true if it is a call with a colon."""
+        """True for a call with a colon."""
         called = self.node.child_by_field_name("name")
         return called is not None and called.type == "method_index_expression"
 
@@ -66,7 +72,7 @@ class Call:
 
     @property
     def is_statement(self) -> bool:
-        """Return true if its results are discarded."""
+        """True if the results are discarded."""
         return self.node.parent is not None and self.node.parent.type in ("chunk", "block")
 
 
@@ -75,12 +81,12 @@ class Body:
     """A function or a chunk.
 
     Attributes:
-        file: The path of its source.
-        source: The source.
-        node: Its node.
-        captured: What the variables around it hold, when the script has run.
-        globals: The script's globals.
-        context: The name of its `ctx`.
+        file: Path of the source.
+        source: Source of the whole file.
+        node: Syntax node.
+        captured: Meaning of each captured variable, if the script has run.
+        globals: Globals of the script.
+        context: Name of the parameter that receives the workflow's `ctx`.
     """
 
     file: str
@@ -97,7 +103,7 @@ class Body:
 
     @cached_property
     def calls(self) -> list[Call]:
-        """The calls of names."""
+        """The calls of named functions."""
         return list(self._find_calls())
 
     def _find_calls(self) -> Iterator[Call]:
@@ -108,17 +114,17 @@ class Body:
                     yield Call(node, names, syntax.arguments(node))
 
     def context_calls(self) -> Iterator[Call]:
-        """The calls of methods of `ctx`."""
+        """Return the calls of methods of `ctx`."""
         for call in self.calls:
             if call.is_method and len(call.names) == 2 and call.path[0] == self.context:
                 yield call
 
     def is_inside(self, variable: Variable) -> bool:
-        """Return true if a variable is declared here."""
+        """Return true if a variable is declared in this body."""
         return self.node.start_byte <= variable.at < self.node.end_byte
 
     def kind(self, name: Node, depth: int = 0) -> Kind:
-        """Return what a variable means."""
+        """Return the meaning of a variable."""
         text = syntax.text_of(name)
         variable = self.scopes.variables.get(name.start_byte)
         if variable is None:
@@ -130,7 +136,7 @@ class Body:
         return self._value(variable.value, depth + 1)
 
     def resolve(self, names: Sequence[Node], depth: int = 0) -> Kind:
-        """Return what a name with its fields means."""
+        """Return the meaning of a name with its fields."""
         kind, value = self.kind(names[0], depth)
         for at, name in enumerate(names[1:], 1):
             if kind == "builtin":
@@ -139,7 +145,7 @@ class Body:
         return kind, value
 
     def _value(self, node: Node, depth: int) -> Kind:
-        """Return what an expression means, as far as the source says it."""
+        """Return the meaning of an expression, as far as the source shows it."""
         if node.type in syntax.FUNCTIONS:
             return "function", node
         names = syntax.dotted(node)

@@ -1,4 +1,4 @@
-"""The check of a script, with its modules: run it as far as its worker, or only read its source."""
+"""Check of a script and its modules, after running it up to its worker, or from its source alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TESTS = "_test.lua"
 
 @dataclass
 class Registered:
-    """What one worker of a script registers."""
+    """The names that one worker of a script registers."""
 
     task_queue: str
     workflows: list[str]
@@ -49,11 +49,11 @@ class Report:
 
     @property
     def has_errors(self) -> bool:
-        """Return true if there is more than warnings."""
+        """True if there are findings other than warnings."""
         return any(finding.level == "error" for finding in self.findings)
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Add findings, but for what is known of the same line and rule."""
+        """Add findings, except those for a line and rule that already have one."""
         known = {(finding.file, finding.line, finding.rule) for finding in self.findings}
         self.findings += [item for item in findings if (item.file, item.line, item.rule) not in known]
 
@@ -61,12 +61,12 @@ class Report:
 async def check_scripts(
     paths: Sequence[str], *, run: bool = True, policy: Callable[[str], Permissions] = lambda path: EVERYTHING
 ) -> dict[str, Report]:
-    """Check scripts, alone and together. Raises AssayError when one cannot be read.
+    """Check scripts, each by itself and all together. Raises AssayError when one cannot be read.
 
     Args:
-        paths: The scripts and test files.
-        run: Run the scripts as far as their workers; else look at the source alone.
-        policy: Return what a script may do.
+        paths: Scripts and test files.
+        run: Run the scripts up to their workers; otherwise check the source alone.
+        policy: Returns the permissions of a script.
     """
     reports = {path: await check_script(path, run=run, permissions=policy(path)) for path in paths}
     sent = [mention for report in reports.values() for mention in report.sends]
@@ -79,13 +79,13 @@ async def check_scripts(
 async def check_script(
     path: str, arguments: Sequence[str] = (), *, run: bool = True, permissions: Permissions = EVERYTHING
 ) -> Report:
-    """Check a script. Raises AssayError when it cannot be read.
+    """Check one script. Raises AssayError when it cannot be read.
 
     Args:
-        path: The script, or a test file: that one is never run.
-        arguments: What the script finds in `arg`.
-        run: Run the script as far as its worker; else look at the source alone.
-        permissions: What the script may do.
+        path: Script or test file; test files are never run.
+        arguments: Arguments of the script, in `arg`.
+        run: Run the script up to its worker; otherwise check the source alone.
+        permissions: Permissions of the script.
     """
     source = _read(path)
     script = Script(path, LIBRARIES, permissions=permissions)
@@ -95,7 +95,7 @@ async def check_script(
         try:
             script.load(source, path)
         except LuaSyntaxError as error:
-            report.findings.append(_of_syntax_error(path, source, error))
+            report.findings.append(_syntax_finding(path, source, error))
             return report
         failure = None
         if run and not report.is_test:
@@ -111,7 +111,7 @@ async def check_script(
         for body in bodies:
             if report.is_test:
                 functions.globals.assigned.add("test")
-            report.add(_everywhere(body))
+            report.add(_chunk_findings(body))
             report.waits += signals.waits(body)
             report.sends += signals.sends(body)
         if report.is_test:
@@ -140,11 +140,11 @@ async def _run(script: Script, arguments: Sequence[str]) -> LuaError | None:
 
 
 def _modules(path: str, source: bytes, permissions: Permissions) -> dict[str, bytes]:
-    """The sources of the modules that a script requires by name, and that are in its folder."""
+    """Return the sources of the modules in the script's folder that it requires by literal name."""
     folder = os.path.dirname(path) or "."
-    find, found, waiting = Finder(folder, permissions), dict[str, bytes](), [source]
-    while waiting:
-        for node in syntax.descendants(syntax.parse(waiting.pop())):
+    find, sources, pending = Finder(folder, permissions), dict[str, bytes](), [source]
+    while pending:
+        for node in syntax.descendants(syntax.parse(pending.pop())):
             called = node.child_by_field_name("name") if node.type == "function_call" else None
             given = syntax.arguments(node) if called is not None and syntax.text_of(called) == "require" else []
             name = syntax.string_of(given[0]) if given else None
@@ -154,14 +154,14 @@ def _modules(path: str, source: bytes, permissions: Permissions) -> dict[str, by
                 continue
             if outcome[0] == b"source":
                 module = os.path.normpath(os.fsdecode(outcome[2])) if folder == "." else os.fsdecode(outcome[2])
-                if os.path.abspath(module).startswith(os.path.abspath(folder) + os.sep) and module not in found:
-                    found[module] = outcome[1]
-                    waiting.append(outcome[1])
-    return found
+                if os.path.abspath(module).startswith(os.path.abspath(folder) + os.sep) and module not in sources:
+                    sources[module] = outcome[1]
+                    pending.append(outcome[1])
+    return sources
 
 
-def _everywhere(body: Body) -> Iterator[Finding]:
-    """The faults of a whole chunk."""
+def _chunk_findings(body: Body) -> Iterator[Finding]:
+    """Apply the rules that hold for all code of a chunk."""
     yield from names.find_undefined(body)
     yield from names.find_absent(body, in_workflow=False)
     yield from names.find_early_calls(body)
@@ -189,7 +189,7 @@ def _known(entries: Entries) -> set[str]:
     return set(entries.functions) if entries.is_complete else set()
 
 
-def _of_syntax_error(path: str, source: bytes, error: LuaSyntaxError) -> Finding:
+def _syntax_finding(path: str, source: bytes, error: LuaSyntaxError) -> Finding:
     line, message = _split(error) or (0, error.message)
     hint = keywords.hint(source, line, message)
     if hint is not None:
@@ -198,17 +198,17 @@ def _of_syntax_error(path: str, source: bytes, error: LuaSyntaxError) -> Finding
 
 
 def _split(error: LuaError) -> tuple[int, str] | None:
-    found = _POSITION.match(error.message)
-    return (int(found[2]), found[3]) if found is not None else None
+    match = _POSITION.match(error.message)
+    return (int(match[2]), match[3]) if match is not None else None
 
 
 def _add_failure(report: Report, path: str, error: LuaError) -> None:
-    """Add an error of the main chunk, unless a rule has explained it."""
+    """Add an error of the main chunk, unless a finding already explains it."""
     file, line, message = path, 0, error.message
-    found = _POSITION.match(error.message)
+    match = _POSITION.match(error.message)
     frame = _FRAME.search(error.traceback)
-    if found is not None and os.path.isfile(found[1]):
-        file, line, message = found[1], int(found[2]), found[3]
+    if match is not None and os.path.isfile(match[1]):
+        file, line, message = match[1], int(match[2]), match[3]
     elif frame is not None and os.path.isfile(frame[1]):
         file, line = frame[1], int(frame[2])
     is_explained = any(

@@ -1,4 +1,4 @@
-"""Names in test files: activities that are looked for or replaced, workflows that are run."""
+"""Rules for test files: names of mocked activities, of counted activities and of started workflows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from assay.temporal.worker.registration import Script
 
 @dataclass
 class _Known:
-    """What the script of an environment registers; incomplete when its source does not show all of it."""
+    """Names that the script of an environment registers; `is_complete` is false if there may be others."""
 
     activities: set[str] = field(default_factory=set)
     workflows: set[str] = field(default_factory=set)
@@ -30,32 +30,32 @@ class _Known:
 
 
 async def check_environments(body: Body, functions: Functions, *, run: bool, permissions: Permissions) -> list[Finding]:
-    """The faults of a test file's environments.
+    """Check the environments of a test file.
 
     Args:
-        body: The test file.
-        functions: What looks at functions.
-        run: Run the scripts as far as their workers.
-        permissions: What the test file and the scripts may do.
+        body: Chunk of the test file.
+        functions: Checker of functions.
+        run: Run the scripts up to their workers.
+        permissions: Permissions of the test file and the scripts.
     """
     findings: list[Finding] = []
-    found = list(environments(body))
-    if not found:
+    made = list(environments(body))
+    if not made:
         return findings
-    every = _Known()
-    for environment in found:
+    total = _Known()
+    for environment in made:
         known = await _known(body, environment, run=run, permissions=permissions)
-        findings += _replaced(body, environment, known)
+        findings += _unknown_mocks(body, environment, known)
         for node in environment.workflows.functions.values():
             if node is not None:
                 findings += functions.entry(body, node, Names(set(), set()))
-        every.activities |= known.activities | set(environment.activities.functions)
-        every.workflows |= known.workflows | set(environment.workflows.functions)
-        every.is_complete &= (
+        total.activities |= known.activities | set(environment.activities.functions)
+        total.workflows |= known.workflows | set(environment.workflows.functions)
+        total.is_complete &= (
             known.is_complete and environment.activities.is_complete and environment.workflows.is_complete
         )
-    if every.is_complete:
-        findings += _used(body, every)
+    if total.is_complete:
+        findings += _unknown_names(body, total)
     return findings
 
 
@@ -102,8 +102,8 @@ async def _run(path: str, source: bytes, permissions: Permissions) -> _Known:
     return known
 
 
-def _replaced(body: Body, environment: SourceEnvironment, known: _Known) -> Iterator[Finding]:
-    """Replacements of activities that the script neither registers nor mentions."""
+def _unknown_mocks(body: Body, environment: SourceEnvironment, known: _Known) -> Iterator[Finding]:
+    """Find mocks of activities that the script neither registers nor mentions."""
     if environment.script is None or not known.is_complete:
         return
     for name, node in environment.activities.functions.items():
@@ -114,7 +114,8 @@ def _replaced(body: Body, environment: SourceEnvironment, known: _Known) -> Iter
             yield Finding(body.file, syntax.line_of(place), "error", "activity", text)
 
 
-def _used(body: Body, known: _Known) -> Iterator[Finding]:
+def _unknown_names(body: Body, known: _Known) -> Iterator[Finding]:
+    """Find names of activities and workflows that no environment has."""
     for call in syntax.method_calls(body.node):
         if call.method == "calls" and call.literal is not None and call.literal not in known.activities:
             text = f"there is no activity '{call.literal}'" + suggestion(call.literal, known.activities)

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Findings of a check, and the ids of the rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault at a line of a file; line 0 is the file itself. Its `level` is "error", or "warning" for a likely one."""
+    """A problem in a script.
+
+    Attributes:
+        file: Path of the file.
+        line: Line number; 0 for the whole file.
+        level: "error", or "warning" for a likely problem.
+        rule: Id of the rule, a key of `RULES`.
+        message: Description of the problem.
+    """
 
     file: str
     line: int
@@ -19,26 +27,26 @@ class Finding:
 
 
 RULES = {
-    "absent": "A function of a library, or of Lua elsewhere, that does not exist here.",
+    "absent": "A function that a library does not have, or a standard Lua function that is not available.",
     "activity": "An activity that is not registered.",
     "captured": "A value that cannot be used in a workflow.",
     "future": "A future that is discarded.",
-    "io": "A function that a workflow must not call.",
+    "io": "A function that workflows cannot call.",
     "method": "A method of ctx that does not exist, or is called with a dot.",
     "module": "A module that a workflow requires too late.",
-    "option": "An option that does not exist, or does not fit.",
-    "pcall": "A call whose result, not the function, is given to pcall.",
-    "script": "The script does not run.",
-    "signal": "A signal that is waited for and never sent.",
+    "option": "An option that does not exist, or has an invalid value.",
+    "pcall": "A function call passed to pcall in place of the function.",
+    "script": "The script fails when it runs.",
+    "signal": "A signal that is awaited but never sent.",
     "syntax": "The script does not parse.",
     "undefined": "A name that is not defined.",
     "workflow": "A workflow that is not registered.",
 }
-"""The rules by their ids."""
+"""Description of each rule, by id."""
 
 
 def sort_key(finding: Finding) -> tuple[str, int, str]:
-    """The order in which findings are shown."""
+    """Return the key that sorts findings for display."""
     return finding.file, finding.line, finding.message
 
 
@@ -46,12 +54,12 @@ _CUTOFF = 0.6
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | None:
-    """The known name that is most like an unknown one, if one is like it."""
+    """Return the known name most similar to an unknown one, if any is similar."""
     near = difflib.get_close_matches(name, sorted(known), 1, cutoff)
     return near[0] if near else None
 
 
 def suggestion(name: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str:
-    """The words that follow an unknown name in a message."""
+    """Return a "did you mean" suffix for a message about an unknown name; empty if no known name is similar."""
     near = nearest(name, known, cutoff)
     return f" (did you mean '{near}'?)" if near else ""

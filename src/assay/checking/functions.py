@@ -1,4 +1,4 @@
-"""The functions of a worker, each with those that it calls."""
+"""Check of a worker's functions and, recursively, of the functions that they call."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from assay.temporal.worker.worker import Worker
 
 
 class Functions:
-    """The functions of a script's workers; each is looked at once for a worker."""
+    """Checker of the functions of a script's workers; each function is checked once per worker."""
 
     def __init__(self, host: Host) -> None:
-        """`host` has the script's functions."""
+        """`host` is the host of the script."""
         self.globals = StateGlobals(host)
         self._seen: set[tuple[str, int]] = set()
 
     def worker(self, worker: Worker) -> Iterator[Finding]:
-        """Look at every workflow and activity of a worker, which need not have started."""
+        """Check every workflow and activity of a worker, started or not."""
         self._seen.clear()
         options = worker.options
         registered = Names(
@@ -39,17 +39,20 @@ class Functions:
             yield from self._held(activity.run.id, None, None, name)
 
     def entry(self, body: Body, node: Node, registered: Names | None) -> Iterator[Finding]:
-        """Look at a workflow, or an activity, that the source of a chunk shows."""
+        """Check a workflow or an activity found in the source of a chunk."""
         context = _context(syntax.parameters(node), 0 if registered is not None else None)
-        yield from self.look(Body(body.file, body.source, node, {}, body.globals, context), registered)
+        yield from self.check(Body(body.file, body.source, node, {}, body.globals, context), registered)
 
     def _held(
         self, identity: int, registered: Names | None, context_at: int | None, name: str | None = None
     ) -> Iterator[Finding]:
-        """Look at a function that exists.
+        """Check a function of the Lua state.
 
-        `context_at` is the index of its parameter that gets the `ctx`; `registered` is None for an activity, which may
-        do whatever a script may. `name` is the one under which it is registered.
+        Args:
+            identity: Id of the function.
+            registered: Names that its worker registers; None for an activity, to which workflow rules do not apply.
+            context_at: Index of the parameter that receives `ctx`.
+            name: Name under which the function is registered.
         """
         described = self.globals.function(identity)
         if not described.source.startswith("@"):
@@ -60,10 +63,10 @@ class Functions:
         if node is not None:
             self.globals.assigned |= scopes_of(source).assigned_globals
             context = _context(described.parameters, context_at)
-            yield from self.look(Body(path, source, node, described.captured, self.globals, context), registered)
+            yield from self.check(Body(path, source, node, described.captured, self.globals, context), registered)
 
-    def look(self, body: Body, registered: Names | None) -> Iterator[Finding]:
-        """Look at a function and at what it calls."""
+    def check(self, body: Body, registered: Names | None) -> Iterator[Finding]:
+        """Check a function and the functions that it calls."""
         if (body.file, body.node.start_byte) in self._seen:
             return
         self._seen.add((body.file, body.node.start_byte))
@@ -87,7 +90,7 @@ class Functions:
                 yield from self._held(value, registered, position)
             elif not body.node.start_byte <= value.start_byte < body.node.end_byte:
                 context = _context(syntax.parameters(value), position)
-                yield from self.look(Body(body.file, body.source, value, {}, self.globals, context), registered)
+                yield from self.check(Body(body.file, body.source, value, {}, self.globals, context), registered)
 
 
 def _context(parameters: list[str], at: int | None) -> str:
@@ -95,8 +98,8 @@ def _context(parameters: list[str], at: int | None) -> str:
 
 
 def _find(source: bytes, described: Described, name: str | None) -> Node | None:
-    """The node of a function; None where several have its lines, its parameters and its name."""
-    found = [
+    """Return the node of a function; None if lines, parameters and name do not identify one."""
+    candidates = [
         node
         for node in syntax.descendants(syntax.parse(source))
         if node.type in syntax.FUNCTIONS
@@ -104,13 +107,13 @@ def _find(source: bytes, described: Described, name: str | None) -> Node | None:
         and node.end_point.row + 1 == described.last
         and syntax.parameters(node) == [parameter for parameter in described.parameters if parameter != "self"]
     ]
-    if len(found) > 1:
-        found = [node for node in found if name is not None and _is_field(node, name)]
-    return found[0] if len(found) == 1 else None
+    if len(candidates) > 1:
+        candidates = [node for node in candidates if name is not None and _is_field(node, name)]
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _is_field(node: Node, name: str) -> bool:
-    """Return true if a function is the value of a field of a name, or of one in such a field."""
+    """Return true if a function is the value of a field with a name, or is nested in one."""
     parent = node.parent
     while parent is not None and parent.type in ("field", "table_constructor"):
         key = parent.child_by_field_name("name")

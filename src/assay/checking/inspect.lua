@@ -1,12 +1,13 @@
--- Describes functions of a script: where they are, and what they capture.
+-- Describes the functions and globals of a script for `assay check`.
 local host = ...
 
 local getinfo, getlocal, getupvalue = debug.getinfo, debug.getlocal, debug.getupvalue
 local concat, rawget, type = table.concat, rawget, type
 
-local MAX_DEPTH = 3 -- tables in tables that are looked into
+local MAX_DEPTH = 3 -- nesting of tables to describe
 
--- What a captured value is: "function" (with its id), "table", "builtin" (with its name), or what a workflow cannot have.
+-- Returns the kind of a value: "builtin" (with its name), "function" (with its id), "table" (with its fields), "foreign"
+-- (with a description) for a value that workflows cannot use, or "plain".
 local function kind_of(value, depth)
   local kind = type(value)
   if host.names[value] then
@@ -30,7 +31,7 @@ local function kind_of(value, depth)
   return { "plain" }
 end
 
--- The held function `id`: its file, its first and last line, its parameters, and its upvalues by name.
+-- Describes the held function `id`: its source, first and last line, parameters, and upvalues by name.
 function host.inspect(id)
   local fn = host.held(id)
   local info = getinfo(fn, "S")
@@ -54,34 +55,34 @@ function host.inspect(id)
   return (host.encode(described, "wire"))
 end
 
--- What global `name` is.
+-- Describes the global `name`.
 function host.inspect_global(name)
   local value = rawget(host.globals, name)
   return (host.encode(value == nil and { "absent" } or kind_of(value, 1), "wire"))
 end
 
--- The names of all globals.
+-- Returns the names of all globals.
 function host.inspect_globals()
-  local found = {}
+  local names = {}
   for key in next, host.globals do
-    found[#found + 1] = type(key) == "string" and key or nil
+    names[#names + 1] = type(key) == "string" and key or nil
   end
-  return concat(found, " ")
+  return concat(names, " ")
 end
 
--- Whether a module is loaded.
+-- Returns true if a module is loaded.
 function host.has_module(name)
   return host.loaded[name] ~= nil
 end
 
--- The names in the table of a builtin or of one of Lua's own libraries; "" for anything else.
+-- Returns the names in a builtin or a standard Lua library; "" for anything else.
 function host.inspect_library(name)
-  local target, found = rawget(host.globals, name), {}
+  local target, names = rawget(host.globals, name), {}
   if type(target) == "table" and host.names[target] == name then
     host.load_lazy(target)
     for key in next, target do
-      found[#found + 1] = type(key) == "string" and key or nil
+      names[#names + 1] = type(key) == "string" and key or nil
     end
   end
-  return concat(found, " ")
+  return concat(names, " ")
 end

@@ -1,4 +1,4 @@
-"""Misspelled keywords: Lua names the place where it gave up, this names the word."""
+"""Hints for syntax errors: Lua reports where parsing failed, this module the misspelled keyword."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import difflib
 
 from assay.checking.tokens import Token, tokenize
 
-_LUAS = """
+_LUA_KEYWORDS = """
     and break do else elseif end false for function global goto if in local nil not or repeat return then true until
     while
 """
-KEYWORDS = frozenset(_LUAS.split())
-_ELSEWHERE = {"elif": "elseif", "elsif": "elseif", "def": "function", "func": "function", "var": "local"}
+KEYWORDS = frozenset(_LUA_KEYWORDS.split())
+_FOREIGN_KEYWORDS = {"elif": "elseif", "elsif": "elseif", "def": "function", "func": "function", "var": "local"}
 """Keywords of other languages."""
 _OPERATORS = {
     "=": "did you mean '=='?",
@@ -19,31 +19,31 @@ _OPERATORS = {
     "&": "Lua writes 'and'",
     "|": "Lua writes 'or'",
 }
-"""Hints by the token at which Lua gives up."""
+"""Hints by the token that Lua reports."""
 _BEFORE_NAME = frozenset("=([{,;+-*/%^#<>&|~.:") | {
     *("..", "//", "==", "~=", "<=", ">=", "<<", ">>"),
     *("and", "elseif", "for", "function", "goto", "if", "in", "local", "not", "or", "return", "until", "while"),
 }
 _AFTER_NAME = frozenset("=.:([{,)]}")
 _CUTOFF = 0.7
-_MIN_LENGTH = 3  # letters of a word that is compared
+_MIN_LENGTH = 3  # of a word to compare
 
 
 def misspelled(word: str) -> str | None:
-    """The keyword that a word probably means."""
+    """Return the keyword that a word probably means."""
     if word in KEYWORDS:
         return None
-    if word in _ELSEWHERE:
-        return _ELSEWHERE[word]
+    if word in _FOREIGN_KEYWORDS:
+        return _FOREIGN_KEYWORDS[word]
     swapped = next((known for known in KEYWORDS if sorted(known) == sorted(word)), None)
     near = difflib.get_close_matches(word.lower(), KEYWORDS, 1, _CUTOFF) if len(word) >= _MIN_LENGTH else []
     return swapped or (near[0] if near else None)
 
 
 def hint(source: bytes, line: int, message: str) -> tuple[int, str] | None:
-    """The mistake behind a syntax error in a line: its line, and what to add to the message.
+    """Return the line and the description of the mistake behind a syntax error, if found.
 
-    Lua may notice a misspelled keyword much later, so this is the last one before the error.
+    Lua may report a misspelled keyword much later, so this is the last one before the error.
     """
     for near, text in _OPERATORS.items():
         if message.endswith(f"near '{near}'"):
@@ -53,12 +53,12 @@ def hint(source: bytes, line: int, message: str) -> tuple[int, str] | None:
         token = tokens[at]
         word = misspelled(token.text) if token.kind == "name" and token.line <= line else None
         if word is not None and _is_out_of_place(tokens, at, word):
-            return token.line, f"did you mean the keyword '{word}' in place of '{token.text}'?"
+            return token.line, f"did you mean the keyword '{word}' instead of '{token.text}'?"
     return None
 
 
 def _is_out_of_place(tokens: list[Token], at: int, word: str) -> bool:
-    """Return true if a name is where no variable can be: it is in no expression, and nothing is done with it."""
+    """Return true if a name is where no variable can be: outside an expression, and neither called nor assigned."""
     before = tokens[at - 1] if at else None
     after = tokens[at + 1] if at + 1 < len(tokens) else None
     if before is not None and before.text in _BEFORE_NAME:

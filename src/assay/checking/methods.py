@@ -1,4 +1,4 @@
-"""What the declarations say that the rules compare with."""
+"""Declarations of libraries and methods for the rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.temporal.workflow.ctx.context import Context
 
 @cache
 def library(name: str) -> Library:
-    """The declaration of a global."""
+    """Return the declaration of a library by the name of its global."""
     found: Library = importlib.import_module(LIBRARIES[name][0]).library
     return found
 

@@ -1,4 +1,4 @@
-"""The options in calls of `ctx`: names that do not exist, and constants that do not fit."""
+"""Rules for the options of `ctx` methods: unknown names, and constants of the wrong type."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from assay.lua.declare import Function
 
 
 def bad_options(function: Function, given: Sequence[Node]) -> Iterator[tuple[int, str]]:
-    """The faults of the option tables that a function is given: lines and messages."""
+    """Return the problems in the option tables of a call, as lines and messages."""
     expected = [item for item in function.parameters if item.name != "self"]
     for parameter, node in zip(expected, given, strict=False):
         if _options_of(parameter.hint) is not None:
-            yield from _misfits(function.title, parameter.hint, node, f"argument '{parameter.name}'", "")
+            yield from _problems(function.title, parameter.hint, node, f"argument '{parameter.name}'", "")
 
 
 def _options_of(hint: Any) -> type | None:
-    """The class of the option table that a type is, or may be."""
-    found = [item for item in (hint, *get_args(hint)) if isinstance(item, type) and is_dataclass(item)]
-    return found[0] if len(found) == 1 else None
+    """Return the class of the option table in a type hint, if any."""
+    classes = [item for item in (hint, *get_args(hint)) if isinstance(item, type) and is_dataclass(item)]
+    return classes[0] if len(classes) == 1 else None
 
 
-def _misfits(title: str, hint: Any, node: Node, where: str, outer: str) -> Iterator[tuple[int, str]]:
-    """Look at a value and at the options in it. `outer` precedes their names; `where` names the value itself."""
+def _problems(title: str, hint: Any, node: Node, where: str, outer: str) -> Iterator[tuple[int, str]]:
+    """Check a value and its nested options; `where` describes the value, and `outer` prefixes the names in it."""
     options, given = _options_of(hint), table_fields(node)
     if options is None or given is None:
         value = constant(node)
@@ -47,4 +47,4 @@ def _misfits(title: str, hint: Any, node: Node, where: str, outer: str) -> Itera
         if name not in known:
             yield line_of(key), f"{title} has no option '{outer}{name}'" + suggestion(name, known)
         else:
-            yield from _misfits(title, hints[name], inner, f"option '{outer}{name}'", f"{outer}{name}.")
+            yield from _problems(title, hints[name], inner, f"option '{outer}{name}'", f"{outer}{name}.")

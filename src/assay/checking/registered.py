@@ -1,4 +1,4 @@
-"""What the source of a script registers, and what the source of a test runs, as far as it is written out."""
+"""Workers and test environments in the source of a script, as far as they are written as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from assay.temporal.worker.options import ALL_OTHERS
 
 @dataclass
 class Entries:
-    """The workflows or the activities of a worker: names, and the functions that the source shows."""
+    """The workflows or activities of a worker.
+
+    Attributes:
+        functions: Function nodes by name; None for a function that the source does not show.
+        is_complete: False if there may be others.
+    """
 
     functions: dict[str, Node | None] = field(default_factory=dict)
     is_complete: bool = True
@@ -31,7 +36,7 @@ class SourceWorker:
 
 
 def workers(body: Body) -> Iterator[SourceWorker]:
-    """The workers that a chunk makes."""
+    """Return the workers that a chunk registers."""
     for call in body.calls:
         if body.resolve(call.names) == ("builtin", "temporal.worker") and call.arguments:
             options = _value(body, call.arguments[0])
@@ -47,7 +52,7 @@ def workers(body: Body) -> Iterator[SourceWorker]:
 
 
 def entries(body: Body, options: Node, group: str, dynamic: str | None = None) -> Entries:
-    """The names in one group of a worker's or an environment's options."""
+    """Return the entries of one group, such as "workflows", in the options of a worker or an environment."""
     found = Entries()
     given = syntax.field(options, group)
     table = None if given is None else _value(body, given)
@@ -65,7 +70,7 @@ def entries(body: Body, options: Node, group: str, dynamic: str | None = None) -
 
 
 def _function(body: Body, node: Node) -> Node | None:
-    """The function of an entry: the entry itself, or its `run`."""
+    """Return the function of an entry: its value, or the field `run` of its value."""
     value = _value(body, node)
     run = syntax.field(value, "run")
     if run is not None:
@@ -74,7 +79,7 @@ def _function(body: Body, node: Node) -> Node | None:
 
 
 def _value(body: Body, node: Node) -> Node | None:
-    """An expression, or what the variable that it is was declared with."""
+    """Return an expression; for a variable, its initial value."""
     names = syntax.dotted(node)
     if names is None:
         return node
@@ -86,12 +91,20 @@ def _value(body: Body, node: Node) -> Node | None:
 
 
 _OPTIONS = {"test.workflow_env": 0, "test.explore": 1}
-"""Which argument has the options of an environment."""
+"""Index of the argument with the options of an environment."""
 
 
 @dataclass
 class SourceEnvironment:
-    """A call of `test.workflow_env` or `test.explore`. `is_known`: the source shows its script, or that it has none."""
+    """A call of `test.workflow_env` or `test.explore`.
+
+    Attributes:
+        node: Node of the options.
+        script: Path of its script, if any.
+        is_known: True if the source shows its script, or that it has none.
+        activities: Activities in the options.
+        workflows: Workflows in the options.
+    """
 
     node: Node
     script: str | None
@@ -101,7 +114,7 @@ class SourceEnvironment:
 
 
 def environments(body: Body) -> Iterator[SourceEnvironment]:
-    """The environments that a test file makes, those of explorations among them."""
+    """Return the environments that a test file creates, including those of explorations."""
     for call in body.calls:
         place = _OPTIONS.get(".".join(call.path)) if call.path else None
         if place is not None and len(call.arguments) > place:

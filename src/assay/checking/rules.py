@@ -1,4 +1,4 @@
-"""Faults in a workflow, or in a function that one calls."""
+"""Rules for workflows and the functions that they call."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ _INSTEAD = {
 
 @dataclass(frozen=True)
 class Names:
-    """What the worker of a workflow registers; empty where any name will do."""
+    """Names that the worker of a workflow registers; an empty set accepts any name."""
 
     activities: set[str]
     workflows: set[str]
 
 
 def find_io(body: Body) -> Iterator[Finding]:
-    """Calls of builtins that a workflow refuses."""
+    """Find calls of builtins that are not allowed in workflows."""
     for call in body.calls:
         kind, title = body.resolve(call.names)
         if kind == "builtin" and title in ("pcall", "xpcall") and call.arguments:
             names = syntax.dotted(call.arguments[0])
             if names is not None:
                 kind, title = body.resolve(names)
-        advice = _refusal(title) if kind == "builtin" else None
+        advice = _alternative(title) if kind == "builtin" else None
         if advice:
-            yield Finding(body.file, call.line, "error", "io", f"{title} is not for workflows: {advice}")
+            yield Finding(body.file, call.line, "error", "io", f"{title} cannot be called in a workflow: {advice}")
 
 
-def _refusal(title: str) -> str | None:
+def _alternative(title: str) -> str | None:
+    """Return what to use instead of a builtin that is not allowed in workflows; None if it is allowed."""
     global_name, _, field = title.partition(".")
     if global_name not in LIBRARIES:
         return None
@@ -58,15 +59,15 @@ def _refusal(title: str) -> str | None:
 
 
 def find_modules(body: Body) -> Iterator[Finding]:
-    """Modules that a workflow requires too late: it finds only what was loaded when its worker was made."""
+    """Find modules that a workflow requires too late: only those loaded before the worker starts are available."""
     for call in body.calls:
         if call.path == ["require"] and call.literal is not None and not body.globals.has_module(call.literal):
-            text = f"module '{call.literal}' is not loaded when the worker is made: require it outside of the workflow"
+            text = f"module '{call.literal}' is not loaded when the worker starts: require it outside the workflow"
             yield Finding(body.file, call.line, "error", "module", text)
 
 
 def find_foreign(body: Body) -> Iterator[Finding]:
-    """Uses of values that cannot be used in a workflow."""
+    """Find uses of captured values that workflows cannot use."""
     reported = set()
     for node in syntax.descendants(body.node):
         is_part = node.parent is not None and node.parent.type in ("dot_index_expression", "method_index_expression")
@@ -84,7 +85,7 @@ def find_foreign(body: Body) -> Iterator[Finding]:
 
 
 def find_dot_calls(body: Body) -> Iterator[Finding]:
-    """Methods of `ctx` that are called with a dot, and without their `ctx`."""
+    """Find methods of `ctx` that are called with a dot and without `ctx` as first argument."""
     for call in body.calls:
         is_context = len(call.path) == 2 and call.path[0] == body.context and call.path[1] in METHODS
         has_self = bool(call.arguments) and syntax.text_of(call.arguments[0]) == body.context
@@ -94,7 +95,7 @@ def find_dot_calls(body: Body) -> Iterator[Finding]:
 
 
 def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
-    """Methods, options, activities and children that do not exist; futures that are discarded."""
+    """Find unknown methods, options, activities and child workflows, and discarded futures."""
     for call in body.context_calls():
         method = call.path[1]
         function = METHODS.get(method)
@@ -105,12 +106,12 @@ def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
         for line, text in bad_options(function, call.arguments):
             yield Finding(body.file, line, "error", "option", text)
         options = syntax.table_fields(call.arguments[2]) if len(call.arguments) > 2 else []
-        elsewhere = options is None or any(syntax.text_of(key) == "task_queue" for key, _ in options)
+        is_other_queue = options is None or any(syntax.text_of(key) == "task_queue" for key, _ in options)
         for rule, methods, known in (
             ("activity", _ACTIVITY_CALLS, names.activities),
             ("workflow", _CHILD_CALLS, names.workflows),
         ):
-            is_checked = method in methods and bool(known) and not elsewhere
+            is_checked = method in methods and bool(known) and not is_other_queue
             if is_checked and call.literal is not None and call.literal not in known:
                 text = f"no {rule} '{call.literal}' is registered" + suggestion(call.literal, known)
                 yield Finding(body.file, call.line, "error", rule, text)
@@ -120,7 +121,7 @@ def find_bad_calls(body: Body, names: Names) -> Iterator[Finding]:
 
 
 def find_unused_futures(body: Body) -> Iterator[Finding]:
-    """Futures in a variable that is never read; a name that begins with `_` says that this is intended."""
+    """Find futures in variables that are never read; a name that begins with `_` marks this as intended."""
     futures = {call.node.start_byte: call for call in body.context_calls() if call.path[1] in _FUTURES}
     for variable in set(body.scopes.variables.values()):
         call = futures.get(variable.value.start_byte) if variable.value is not None else None

@@ -1,4 +1,4 @@
-"""Findings in SARIF 2.1.0, the format of code hosts and editors."""
+"""Findings in SARIF 2.1.0, which code hosts and editors read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def log(findings: Iterable[Finding]) -> dict[str, Any]:
-    """A log with one run."""
+    """Return a SARIF log with one run."""
     ids = list(RULES)
     return {
         "$schema": _SCHEMA,

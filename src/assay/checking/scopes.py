@@ -1,4 +1,4 @@
-"""Which variable each name of a chunk means."""
+"""Resolution of the names in a chunk to variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tree_sitter import Node
 from assay.checking.syntax import dotted, parse, text_of
 
 Visit = Iterator[Node]
-"""The visit of a node: it gives the nodes inside that are to be visited, and continues after each."""
+"""Visit of a node: yields the inner nodes to visit, and resumes after each has been visited."""
 
 _NO_VARIABLES = ("goto_statement", "label_statement", "attribute", "comment", "string", "implicit_variable_declaration")
 _BRANCHING = ("if_statement", "elseif_statement", "while_statement", "repeat_statement")
@@ -20,7 +20,14 @@ _BRANCHING = ("if_statement", "elseif_statement", "while_statement", "repeat_sta
 
 @dataclass(eq=False)
 class Variable:
-    """A local variable: where it is declared, and the expression or function that it is declared with."""
+    """A local variable.
+
+    Attributes:
+        name: Name.
+        at: Position of the declaration, in bytes.
+        value: Expression or function that initializes it.
+        is_assigned: True if it is assigned after its declaration.
+    """
 
     name: str
     at: int
@@ -30,7 +37,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class GlobalUse:
-    """A read of a global variable. `is_guarded`: a nil there is no error, as in `x or 1`."""
+    """A read of a global variable; `is_guarded` means that nil is expected, as in `x or 1`."""
 
     node: Node
     is_guarded: bool
@@ -41,11 +48,11 @@ class Scopes:
 
     def __init__(self, chunk: Node) -> None:
         self.variables: dict[int, Variable] = {}
-        """The local variables by the places, in bytes, at which they are used."""
+        """Local variables by the positions, in bytes, of their uses."""
         self.reads: Counter[Variable] = Counter()
         self.globals: list[GlobalUse] = []
         self.assigned_globals: set[str] = set()
-        """The globals that it makes, and those of their fields that it makes, as "string.trim"."""
+        """Globals that the chunk assigns, and fields of globals, such as "string.trim"."""
         self._scopes: list[dict[str, Variable]] = []
         self._walk(chunk)
 
@@ -58,7 +65,7 @@ class Scopes:
         return next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
 
     def _walk(self, chunk: Node) -> None:
-        """Visit a chunk. The visits are generators of the nodes inside, so that deep source needs no deep recursion."""
+        """Visit a chunk, with an explicit stack of generators so that deeply nested source needs no recursion."""
         visits = [self._visit_block(chunk)]
         while visits:
             inner = next(visits[-1], None)
@@ -86,11 +93,11 @@ class Scopes:
             case "repeat_statement":
                 yield from self._visit_repeat(node)
             case "dot_index_expression" | "method_index_expression":
-                yield from _part(node, "table")
+                yield from _child(node, "table")
             case "field":
                 if node.children[0].type == "[":
-                    yield from _part(node, "name")
-                yield from _part(node, "value")
+                    yield from _child(node, "name")
+                yield from _child(node, "value")
             case kind if kind not in _NO_VARIABLES:
                 yield from node.named_children
 
@@ -108,8 +115,8 @@ class Scopes:
             self.reads[variable] += 1
 
     def _visit_declaration(self, node: Node) -> Visit:
-        """`local` or `global`; its parent knows which."""
-        targets, values = _sides(node)
+        """Visit a declaration, `local` or `global` depending on its parent's field."""
+        targets, values = _targets_and_values(node)
         yield from values
         is_global = _field_of(node) == "global_declaration"
         for at, target in enumerate(targets):
@@ -119,7 +126,7 @@ class Scopes:
                 self._declare(target, values[at] if at < len(values) else None)
 
     def _visit_assignment(self, node: Node) -> Visit:
-        targets, values = _sides(node)
+        targets, values = _targets_and_values(node)
         yield from values
         for target in targets:
             if target.type == "identifier":
@@ -129,7 +136,7 @@ class Scopes:
                 yield target
 
     def _assign_field(self, target: Node) -> None:
-        """Note the field of a global that an assignment makes; a field of `_G` is itself a global."""
+        """Record an assigned field of a global; a field of `_G` is itself a global."""
         names = dotted(target)
         if names is not None and len(names) == 2 and self._find(text_of(names[0])) is None:
             table, field = map(text_of, names)
@@ -164,7 +171,7 @@ class Scopes:
         for name in given.named_children if given is not None else []:
             if name.type == "identifier":
                 self._declare(name)
-        yield from _part(node, "body")
+        yield from _child(node, "body")
         self._scopes.pop()
 
     def _visit_loop(self, node: Node) -> Visit:
@@ -180,31 +187,31 @@ class Scopes:
         self._scopes.append({})
         for name in names:
             self._declare(name)
-        yield from _part(node, "body")
+        yield from _child(node, "body")
         self._scopes.pop()
 
     def _visit_repeat(self, node: Node) -> Visit:
         body = node.child_by_field_name("body")
         self._scopes.append({})
         yield from body.named_children if body is not None else []
-        yield from _part(node, "condition")
+        yield from _child(node, "condition")
         self._scopes.pop()
 
 
 @lru_cache(maxsize=64)
 def scopes_of(source: bytes) -> Scopes:
-    """The variables of a source text."""
+    """Return the variables of a chunk by its source."""
     return Scopes(parse(source))
 
 
-def _part(node: Node, field: str) -> Visit:
-    part = node.child_by_field_name(field)
-    if part is not None:
-        yield part
+def _child(node: Node, field: str) -> Visit:
+    child = node.child_by_field_name(field)
+    if child is not None:
+        yield child
 
 
-def _sides(node: Node) -> tuple[list[Node], list[Node]]:
-    """The left and the right side of a declaration or an assignment."""
+def _targets_and_values(node: Node) -> tuple[list[Node], list[Node]]:
+    """Return the targets and the values of a declaration or an assignment."""
     assignment = next((child for child in node.named_children if child.type == "assignment_statement"), node)
     targets: list[Node] = []
     values: list[Node] = []
@@ -217,7 +224,7 @@ def _sides(node: Node) -> tuple[list[Node], list[Node]]:
 
 
 def _field_of(node: Node) -> str | None:
-    """The field of its parent in which a node is."""
+    """Return the name of the parent's field that contains a node."""
     parent = node.parent
     if parent is None:
         return None
@@ -226,7 +233,7 @@ def _field_of(node: Node) -> str | None:
 
 
 def _is_guarded(node: Node) -> bool:
-    """Return true if a nil at a place is expected: it is compared, or decides something."""
+    """Return true if nil is expected at a node: it is compared, or is a condition."""
     parent = node.parent
     while parent is not None and parent.type == "parenthesized_expression":
         node, parent = parent, parent.parent

@@ -1,4 +1,4 @@
-"""Signals that workflows wait for, and those that are sent, in all files of a check."""
+"""The rule for signals that are aawaited but not sent, across all files of a check."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from assay.checking.syntax import MethodCall
 
 _WAITS = ("wait_signal", "poll_signal", "on_signal")
 _NAME_AT = {"signal_at": 1, "signal": 0, "signal_workflow": 1}
-"""Which argument names the signal, in methods that take no table."""
+"""Index of the argument with the signal's name, in methods without an options table."""
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A place at which a signal is waited for, or sent; its name is None when the source does not say it."""
+    """A wait for a signal, or the sending of one; `name` is None if the source does not show it."""
 
     file: str
     line: int
@@ -27,14 +27,14 @@ class Mention:
 
 
 def waits(body: Body) -> Iterator[Mention]:
-    """The signals that are waited for, by name."""
+    """Return the waits for signals by literal name."""
     for call in syntax.method_calls(body.node):
         if call.method in _WAITS and call.literal is not None:
             yield Mention(body.file, call.line, call.literal)
 
 
 def sends(body: Body) -> Iterator[Mention]:
-    """The signals that are sent."""
+    """Return the signals that are sent."""
     for call in syntax.method_calls(body.node):
         for node in _sent_by_method(call):
             yield Mention(body.file, call.line, syntax.string_of(node))
@@ -47,7 +47,7 @@ def sends(body: Body) -> Iterator[Mention]:
 
 
 def _sent_by_method(call: MethodCall) -> Iterator[Node]:
-    """The names that are arguments; `signal_name` in a table is another way."""
+    """Return the names in arguments, as opposed to `signal_name` in a table."""
     at = _NAME_AT.get(call.method)
     if call.method == "signal" and syntax.text_of(call.subject).endswith("workflows"):
         at = 1  # of the REST client
@@ -58,19 +58,19 @@ def _sent_by_method(call: MethodCall) -> Iterator[Node]:
         yield call.arguments[at]
 
 
-def find_unsent(waited: Sequence[Mention], sent: Sequence[Mention], *, files: int) -> Iterator[Finding]:
-    """Signals that are waited for and not sent in any file of the check.
+def find_unsent(awaited: Sequence[Mention], sent: Sequence[Mention], *, files: int) -> Iterator[Finding]:
+    """Find signals that are aawaited but sent in no checked file.
 
-    Signals usually come from elsewhere. So there is a finding only if some file sends signals and names all of them,
-    and for one file alone, or where some names are unknown, only if the name of one that is sent is similar.
+    Signals often come from other programs. So a finding requires that some file sends signals and all their names are
+    known; with a single file, or if some names are unknown, it requires that a similar name is sent.
     """
     names = {mention.name for mention in sent if mention.name is not None}
-    expected = {mention.name for mention in waited if mention.name is not None}
+    expected = {mention.name for mention in awaited if mention.name is not None}
     is_complete = files > 1 and all(mention.name is not None for mention in sent)
-    for mention in waited:
+    for mention in awaited:
         name = mention.name
         if name is None or name in names or not names:
             continue
         if is_complete or nearest(name, names - expected):
-            text = f"nothing here sends the signal '{name}'" + suggestion(name, names - expected)
+            text = f"no checked file sends the signal '{name}'" + suggestion(name, names - expected)
             yield Finding(mention.file, mention.line, "warning", "signal", text)

@@ -1,4 +1,4 @@
-"""What the Lua state of a script says: its globals, its modules, and its functions."""
+"""Inspection of a script's Lua state: its globals, modules and functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ _INSPECT = os.path.join(os.path.dirname(__file__), "inspect")
 
 @dataclass(frozen=True)
 class Described:
-    """A function that exists: its source, its first and last line, its parameters, and what it captures."""
+    """A function of the Lua state.
+
+    Attributes:
+        source: Lua's source name, such as "@script.lua".
+        first: First line.
+        last: Last line.
+        parameters: Names of the parameters.
+        captured: Meaning of each upvalue, by name.
+    """
 
     source: str
     first: int
@@ -25,37 +33,37 @@ class Described:
 
 
 class StateGlobals:
-    """The globals of a host, and those that its sources assign at some time."""
+    """The globals of a host, and those that its sources assign later."""
 
     def __init__(self, host: Host) -> None:
         host.state.add_part(_INSPECT)
-        host.snapshot(host.load(b"", "=(check)"), "")  # it gives Lua's own functions their names
+        host.snapshot(host.load(b"", "=(check)"), "")  # assigns names to Lua's own functions
         self._state = host.state
         self.assigned: set[str] = set()
 
     def kind(self, name: str) -> Kind:
-        """Return what a global means."""
+        """Return the meaning of a global."""
         kind = _kind(values.decode(self._state.invoke(b"inspect_global", name.encode()), ()))
         return ("plain", None) if kind[0] == "absent" and name in self.assigned else kind
 
     def names(self) -> set[str]:
-        """The names of all globals."""
+        """Return the names of all globals."""
         names: bytes = self._state.invoke(b"inspect_globals")
         return {*names.decode("utf-8", "replace").split(), *self.assigned}
 
     def members(self, library: str) -> list[str]:
-        """The names in a library, with those that the sources add."""
+        """Return the names in a library, including those that the sources add."""
         names: bytes = self._state.invoke(b"inspect_library", library.encode())
         added = [name.partition(".")[2] for name in self.assigned if name.startswith(f"{library}.")]
         return [*names.decode().split(), *added] if names else []
 
     def has_module(self, name: str) -> bool:
         """Return true if a module is loaded."""
-        found: bool = self._state.invoke(b"has_module", name.encode())
-        return found
+        is_loaded: bool = self._state.invoke(b"has_module", name.encode())
+        return is_loaded
 
     def function(self, identity: int) -> Described:
-        """Describe a held function."""
+        """Describe a function by id."""
         source, first, last, parameters, captured = values.decode(self._state.invoke(b"inspect", identity), ())
         return Described(source, first, last, parameters.split(), _kinds(captured))
 

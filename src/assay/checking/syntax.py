@@ -1,4 +1,4 @@
-"""Lua source as a syntax tree, and what its nodes say."""
+"""Lua source as a syntax tree, and accessors for its nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tree_sitter import Language, Node, Parser
 
 FUNCTIONS = ("function_definition", "function_declaration")
 UNKNOWN = object()
-"""The value of an expression that is not constant."""
+"""Value of an expression that is not constant."""
 
 
 @cache
@@ -22,22 +22,22 @@ def _parser() -> Parser:
 
 @lru_cache(maxsize=64)
 def parse(source: bytes) -> Node:
-    """The chunk of a source text. Where it does not parse there are nodes of the type "ERROR"."""
+    """Parse source into a chunk, which has nodes of type "ERROR" where it does not parse."""
     return _parser().parse(source).root_node
 
 
 def text_of(node: Node) -> str:
-    """The source of a node."""
+    """Return the source of a node."""
     return (node.text or b"").decode("utf-8", "replace")
 
 
 def line_of(node: Node) -> int:
-    """The line in which a node begins."""
+    """Return the line in which a node begins."""
     return node.start_point.row + 1
 
 
 def descendants(node: Node) -> Iterator[Node]:
-    """A node and all named nodes in it, in the order of the source."""
+    """Return a node and all named nodes in it, in source order."""
     stack = [node]
     while stack:
         current = stack.pop()
@@ -46,7 +46,7 @@ def descendants(node: Node) -> Iterator[Node]:
 
 
 def dotted(node: Node | None) -> list[Node] | None:
-    """The identifiers of a name with its fields: three of `a.b:c`. None for any other expression."""
+    """Return the identifiers of a name with its fields: three for `a.b:c`; None for any other expression."""
     names: list[Node] = []
     while node is not None and node.type in ("dot_index_expression", "method_index_expression"):
         field = node.child_by_field_name("field") or node.child_by_field_name("method")
@@ -61,7 +61,7 @@ def dotted(node: Node | None) -> list[Node] | None:
 
 @dataclass(frozen=True)
 class MethodCall:
-    """A call with a colon: the object, the name of the method, and the arguments."""
+    """A call with a colon: its object, method name, line and arguments."""
 
     subject: Node
     method: str
@@ -75,7 +75,7 @@ class MethodCall:
 
 
 def method_calls(node: Node) -> Iterator[MethodCall]:
-    """The calls with a colon in a node, of whatever object."""
+    """Return the calls with a colon in a node, on any object."""
     for call in descendants(node):
         called = call.child_by_field_name("name") if call.type == "function_call" else None
         if called is not None and called.type == "method_index_expression":
@@ -85,19 +85,19 @@ def method_calls(node: Node) -> Iterator[MethodCall]:
 
 
 def arguments(call: Node) -> list[Node]:
-    """The arguments of a call."""
+    """Return the arguments of a call."""
     given = call.child_by_field_name("arguments")
     return [] if given is None else [node for node in given.named_children if node.type != "comment"]
 
 
 def parameters(function: Node) -> list[str]:
-    """The names of a function's parameters; a method's `self` is not among them."""
+    """Return the names of a function's parameters, without a method's `self`."""
     given = function.child_by_field_name("parameters")
     return [] if given is None else [text_of(node) for node in given.named_children if node.type == "identifier"]
 
 
 def string_of(node: Node | None) -> str | None:
-    """The value of a string without escape sequences."""
+    """Return the value of a string literal; None for other expressions and for strings with escape sequences."""
     if node is None or node.type != "string":
         return None
     content = node.child_by_field_name("content")
@@ -107,7 +107,7 @@ def string_of(node: Node | None) -> str | None:
 
 
 def table_fields(node: Node | None) -> list[tuple[Node, Node]] | None:
-    """The names before "=" in a table constructor, with their values; None for any other expression."""
+    """Return the named fields of a table constructor and their values; None for any other expression."""
     if node is None or node.type != "table_constructor":
         return None
     named = ((name, value) for name, value in _fields(node) if name is not None)
@@ -115,12 +115,12 @@ def table_fields(node: Node | None) -> list[tuple[Node, Node]] | None:
 
 
 def field(node: Node | None, name: str) -> Node | None:
-    """The value of a field in a table constructor."""
+    """Return the value of a field in a table constructor."""
     return next((value for key, value in table_fields(node) or [] if text_of(key) == name), None)
 
 
 def _fields(table: Node) -> Iterator[tuple[Node | None, Node]]:
-    """The fields of a table constructor; the name of `[a] = 1` is its bracket."""
+    """Return the fields of a table constructor; the name of `[a] = 1` is its bracket."""
     for item in table.named_children:
         value = item.child_by_field_name("value")
         if item.type == "field" and value is not None:
@@ -129,7 +129,7 @@ def _fields(table: Node) -> Iterator[tuple[Node | None, Node]]:
 
 
 def constant(node: Node) -> Any:
-    """The value of a constant expression: a boolean, a number, a string, or a table of constants."""
+    """Return the value of a constant (a boolean, number, string, or table of constants), or UNKNOWN."""
     match node.type:
         case "true" | "false":
             return node.type == "true"

@@ -1,4 +1,4 @@
-"""Lua source as tokens with their lines, also of source that does not parse."""
+"""Tokenizer for Lua source, including source that does not parse."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ _ENDS = frozenset({"end", "until", "elseif"})
 
 @dataclass(frozen=True)
 class Token:
-    """`kind` is "name" (keywords too), "string", "number" or "sign"; the text of a string is what it represents.
+    """A token.
 
-    `at` is where it begins in the source, in bytes.
+    Attributes:
+        kind: "name" (including keywords), "string", "number" or "sign".
+        text: Source of the token; a string without its quotes.
+        line: Line in which it begins.
+        at: Position in the source, in bytes.
     """
 
     kind: str
@@ -36,13 +40,13 @@ class Token:
 
 
 def tokenize(source: bytes) -> list[Token]:
-    """The tokens of a source text."""
+    """Return the tokens of a source."""
     if source.startswith(b"#"):
         source = b"--" + source
     tokens, line = [], 1
-    for found in _TOKEN.finditer(source):
-        kind = found.lastgroup if found.lastgroup not in ("c", "l") else None
-        raw = found.group()
+    for match in _TOKEN.finditer(source):
+        kind = match.lastgroup if match.lastgroup not in ("c", "l") else None
+        raw = match.group()
         kind = kind or ("comment" if raw.startswith(b"--") else "long")
         if kind not in ("space", "comment"):
             text = raw.decode("utf-8", "replace")
@@ -50,13 +54,13 @@ def tokenize(source: bytes) -> list[Token]:
                 text = text[1:-1]
             elif kind == "long":
                 kind, text = "string", text.strip("[]=")
-            tokens.append(Token(kind, text, line, found.start()))
+            tokens.append(Token(kind, text, line, match.start()))
         line += raw.count(b"\n")
     return tokens
 
 
 def end_of_block(tokens: Sequence[Token], start: int) -> int | None:
-    """The index of the token that ends the block which the token at `start` begins; None when none does."""
+    """Return the index of the token that ends the block begun at `start`, if any."""
     depth = 0
     for at in range(start, len(tokens)):
         token = tokens[at]
@@ -67,7 +71,7 @@ def end_of_block(tokens: Sequence[Token], start: int) -> int | None:
 
 
 def _block_step(token: Token) -> int:
-    """Return how a token changes the depth of blocks; what follows `elseif` ends with a `then` of its own."""
+    """Return the change of block depth at a token; `elseif` closes a block that its `then` opens again."""
     if token.kind != "name":
         return 0
     return (token.text in _BEGINS) - (token.text in _ENDS)
