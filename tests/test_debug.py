@@ -407,8 +407,8 @@ def test_the_extension_for_vscode_starts_this_adapter(assay: Command) -> None:
 
 
 def test_the_configurations_in_the_guide_are_understood() -> None:
-    [text] = blocks("docs/debugging.md", "json")
-    for configuration in json.loads(text)["configurations"]:
+    replay, several = map(json.loads, blocks("docs/debugging.md", "json"))
+    for configuration in [replay, *several["configurations"]]:
         assert launch.read(configuration).program
     [code] = blocks("docs/debugging.md", "lua no-run")
     names = re.findall(r"(\w+) = ", code.partition("configurations.lua")[2])

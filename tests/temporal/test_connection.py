@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from guides import blocks
 from temporal_script import Script
 from tls_proxy import Authority, TlsProxy, in_header
 
@@ -324,16 +324,9 @@ def test_two_workers_of_one_queue(lua: Script, name: str) -> None:
     assert value == "HEY"
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_the_guide(lua: Script, name: str, block: int) -> None:
-    """The scripts of the guide compile, and run unless they say that they need more than a server."""
-    text = (Path(__file__).parent.parent.parent / "docs" / "connecting.md").read_text()
-    info, script = re.findall(r"^```lua(.*?)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[block]
-    if info:
-        assert info == " no-run"
-        script = f"local function never()\n{script}\nend"
+def test_the_guide(lua: Script) -> None:
+    """The snippets of the guide compile, and run unless they say that they need more than a server."""
     lua.command.environment |= {name: b64encode(bytes(32)).decode() for name in ("OLD_KEY", "NEW_KEY")}
-    lua.run("temporal.start({ task_queue = 'nobody', workflow_type = 'W', workflow_id = 'promotion-1' })")
-    result = lua.run(script)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == ("" if info else "RUNNING\n" if block == 0 else "Hello, Jane\n")
+    never = [f"local function never()\n{script}\nend" for script in blocks("docs/connecting.md", "lua no-run")]
+    result = lua.run("\n".join([*never, *blocks("docs/connecting.md", "lua")]))
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", "Hello, Jane\n")

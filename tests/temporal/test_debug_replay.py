@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pytest
 
 from command import Command, read_until
 from debug_client import DebugClient, RefusedError, debugging
+from guide_programs import files, run
+from guides import ROOT, blocks
 from temporal_script import Script
 
 WORKER = """
@@ -406,3 +409,17 @@ def test_activities_of_a_worker_are_debugged_while_it_serves(lua: Script, name: 
         assert (stop["line"], client.scope(stop, "Locals")["input"]) == (line, '"v2"')
         client.request("terminate")
         assert client.ended() == 0
+
+
+def test_the_guide_shows_what_a_log_point_prints(lua: Script) -> None:
+    guide = "docs/debugging.md"
+    assert run(lua.command, guide).returncode == 0
+    configuration = json.loads(blocks(guide, "json")[0].replace("${workspaceFolder}", str(lua.folder)))
+    found = re.search(r"log point in line (\d+) \(`(.+?)`\) with the message `(.+?)`", (ROOT / guide).read_text())
+    assert found is not None
+    assert files(guide)["total.lua"].splitlines()[int(found[1]) - 1].strip() == found[2]
+    point = {"line": int(found[1]), "logMessage": found[3]}
+    with debugging(lua.command) as client:
+        client.launch(**configuration, breakpoints={configuration["program"]: [point]})
+        assert client.ended() == 0
+        assert client.outputs("console") == blocks(guide, "")[0]

@@ -32,8 +32,8 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/client.md": [*["lua"] * 10, "sh"],  # test_client_guide.py, test_workflow_calls.py
     "docs/command-line.md": None,  # test_command_page.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
-    "docs/connecting.md": ["lua", "toml", "lua", "lua", "lua", "sh"],  # test_connection.py, test_codec_server.py
-    "docs/debugging.md": ["sh", "json", "lua"],  # test_debug.py
+    "docs/connecting.md": ["toml", "lua", "lua", "lua", "sh"],  # test_connection.py, test_codec_server.py
+    "docs/debugging.md": ["json", "", "sh", "json", "lua"],  # test_debug.py
     "docs/deploy.md": [
         "sh",
         "",
