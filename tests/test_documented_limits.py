@@ -6,8 +6,9 @@ import re
 
 from assay.builtins import crypto
 from assay.builtins.db.options import ConnectOptions
-from assay.builtins.http import contents, transport
+from assay.builtins.http.contents import MAX_BODY
 from assay.builtins.http.options import ServeOptions
+from assay.builtins.http.transport import TIMEOUT
 from assay.builtins.template import source
 from assay.builtins.ws.options import ConnectOptions as WebSocketOptions
 from assay.builtins.yaml import reader
@@ -67,8 +68,8 @@ def test_the_limits_of_the_server() -> None:
 def test_the_limits_of_builtins() -> None:
     serve = ServeOptions()
     assert rows("Limits of builtins") == {
-        "body of an HTTP response": mib(contents.MAX_BODY),
-        "an HTTP request in total": f"{transport.TIMEOUT:g} s",
+        "body of an HTTP response": mib(MAX_BODY),
+        "an HTTP request in total": f"{TIMEOUT:g} s",
         "body of a request to `http.serve`": mib(serve.max_body),
         "a WebSocket message": mib(WebSocketOptions().max_message),
         "a database statement": f"{ConnectOptions().timeout:g} s",
