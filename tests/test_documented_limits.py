@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from assay.builtins.http.contents import MAX_BODY
-
 from assay.builtins import crypto
 from assay.builtins.db.options import ConnectOptions
 from assay.builtins.http.options import ServeOptions
+from assay.builtins.http.response_body import MAX_BODY
 from assay.builtins.http.transport import TIMEOUT
 from assay.builtins.template import source
 from assay.builtins.ws.options import ConnectOptions as WebSocketOptions
