@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import pytest
 
 from assay.builtins import crypto
 from assay.builtins.db.options import ConnectOptions
@@ -17,9 +17,20 @@ from assay.temporal.workflow.ctx import activities
 from assay.temporal.workflow.sandbox import output
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from command import Command
-from guides import ROOT, section
+from guides import section
+from workflow_state import run
 
-SANDBOX = "temporal/workflow/sandbox"
+CPU = "CPU time of one workflow task (`workflow_limits.cpu_seconds`)"
+MEMORY = "memory of a run (`workflow_limits.memory_mb`)"
+OUTPUT = "output of `log` and `print`"
+LENGTHS = {
+    "a pattern (`string.find`, …)": 'string.find, "", "%a" .. ("a"):rep(n - 2)',
+    "results of `table.unpack`": "table.unpack, {}, 1, n",
+    "elements of `table.move`": "table.move, {}, 1, n, 1",
+    "a format of `string.pack` or `string.unpack`": 'string.pack, (" "):rep(n)',
+    "a format of `os.date`": 'os.date, ("-"):rep(n)',
+}
+"""Limits on an argument, with a call that has an argument of that length."""
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -30,32 +41,31 @@ def rows(heading: str) -> dict[str, str]:
     return {name: default for name, default, *_ in cells[2:]}
 
 
-def constant(file: str, pattern: str) -> str:
-    """A number of a source file, with commas."""
-    found = re.search(pattern, (ROOT / "src" / "assay" / file).read_text("utf-8"))
-    assert found is not None, (file, pattern)
-    return f"{float(found[1]):,.0f}"
-
-
 def mib(size: float) -> str:
     return f"{size / (1 << 20):g} MiB"
 
 
 def test_the_limits_of_a_run() -> None:
     limits = WorkflowLimits()
-    most = constant("temporal/worker/options.py", r"limits\.cpu_seconds <= (\d+)")
-    assert rows("Limits of a run") == {
-        "CPU time of one workflow task (`workflow_limits.cpu_seconds`)": f"{limits.cpu_seconds:g} s, at most {most} s",
-        "memory of a run (`workflow_limits.memory_mb`)": f"{limits.memory_mb:g} MiB",
-        "depth of calls": "Lua's own",
-        "output of `log` and `print`": f"{output.MAX_LINES:,} lines or {mib(output.MAX_BYTES)} per second",
-        "a pattern (`string.find`, …)": constant(f"{SANDBOX}/patterns.lua", r"MAX_PATTERN = (\S+)") + " bytes",
-        "results of `table.unpack`": constant(f"{SANDBOX}/pieces.lua", r"MAX_UNPACKED = (\S+)"),
-        "elements of `table.move`": constant(f"{SANDBOX}/pieces.lua", r"MAX_MOVED = (\S+)"),
-        "a format of `string.pack` or `string.unpack`": constant(f"{SANDBOX}/pieces.lua", r"MAX_FORMAT = (\S+)")
-        + " bytes",
-        "a format of `os.date`": constant(f"{SANDBOX}/clock.lua", r"MAX_FORMAT = (\S+)") + " bytes",
-    }
+    found = rows("Limits of a run")
+    assert found.keys() - LENGTHS.keys() == {"depth of calls", CPU, MEMORY, OUTPUT}
+    assert found[CPU] == f"{limits.cpu_seconds:g} s, at most 8 s"
+    assert found[MEMORY] == f"{limits.memory_mb:g} MiB"
+    assert found[OUTPUT] == f"{output.MAX_LINES:,} lines or {mib(output.MAX_BYTES)} per second"
+
+
+def test_the_cpu_that_a_worker_may_allow(assay: Command) -> None:
+    limited = (
+        "temporal.worker({ task_queue = 'q', workflows = { W = print }, workflow_limits = { cpu_seconds = 8.01 } })"
+    )
+    assert "(0.01 to 8 expected, got 8.01)" in assay.run(assay.script(limited)).stderr
+
+
+@pytest.mark.parametrize("limit", LENGTHS)
+def test_a_length_that_a_run_may_have(limit: str) -> None:
+    most = int(rows("Limits of a run")[limit].removesuffix(" bytes").replace(",", ""))
+    chunk = f"local n = ... return (pcall({LENGTHS[limit]}))"
+    assert [run(chunk, most), run(chunk, most + 2)] == [True, False]
 
 
 def test_the_limits_of_the_server() -> None:
@@ -75,18 +85,20 @@ def test_the_limits_of_builtins() -> None:
         "a database statement": f"{ConnectOptions().timeout:g} s",
         "an activity attempt": f"{activities.DEFAULT_TIMEOUT:g} s",
         "nesting in templates": f"149 blocks, {source.MAX_DEPTH} operators",
-        "nesting of JSON": constant("lua/host/wire.lua", r"MAX_DEPTH = (\d+)") + " levels",
+        "nesting of JSON": "1,000 levels",
         "nesting of YAML": f"{reader.MAX_DEPTH} levels",
         "bytes of one `crypto.random`": mib(crypto._MAX_RANDOM),
     }
     assert serve.max_message == WebSocketOptions().max_message
 
 
-def test_the_blocks_of_a_template(assay: Command) -> None:
-    """Their limit is the engine's."""
+def test_nesting(assay: Command) -> None:
+    """The limit of blocks is the engine's."""
     script = """
+      local function levels(n) return ("["):rep(n) .. ("]"):rep(n) end
+      print((pcall(json.parse, levels(1000))), (pcall(json.parse, levels(1001))))
       local function nested(n) return ("{% if true %}"):rep(n) .. "x" .. ("{% endif %}"):rep(n) end
       print(pcall(template.render_string, nested(149)))
       print((pcall(template.render_string, nested(150))))
     """
-    assert assay.run(assay.script(script)).stdout == "true\tx\nfalse\n"
+    assert assay.run(assay.script(script)).stdout == "true\tfalse\ntrue\tx\nfalse\n"
