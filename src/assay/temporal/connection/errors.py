@@ -25,6 +25,12 @@ _CLOSED = re.compile(r"hyper::error\((io|canceled|channelclosed)|operation was c
 _CERTIFICATE_NAMES = re.compile(r'DnsName\(\\?"([^"\\]*)|IpAddress\(([^)]*)\)')
 
 
+def server_message(text: str) -> str | None:
+    """Return the server's message in an error of Core; None if it has none."""
+    match = _SERVER_MESSAGE.search(text)
+    return match[1] if match else None
+
+
 def reason(error: BaseException, settings: Settings, timeout: float) -> str:
     """Return an explanation of an error of the SDK, without the API key."""
     if isinstance(error, TimeoutError):
@@ -43,12 +49,12 @@ def _explain(text: str, settings: Settings) -> str:
     for fragment, explanation in _EXPLANATIONS.items():
         if fragment in lowered:
             return explanation
-    message = _SERVER_MESSAGE.search(text)
+    message = server_message(text)
     if "code: Unauthenticated" in text or "code: PermissionDenied" in text:
-        return f"access denied: {message[1] if message else 'no reason given'}"
+        return f"access denied: {message or 'no reason given'}"
     if _CLOSED.search(lowered):
         return f"it closed the connection{_closed_hint(settings.tls)}"
-    return f"it does not answer as a Temporal server ({message[1]})" if message else text.splitlines()[0]
+    return text.splitlines()[0] if message is None else f"it does not answer as a Temporal server ({message})"
 
 
 def _closed_hint(tls: bool | TLSConfig) -> str:

@@ -12,7 +12,7 @@ _DROPPED = (
     "Failed to execute Nexus start operation method",
     "Transient error ",
 )
-"""Prefixes of dropped messages: the worker or the history reports these events, or a retry may resolve them."""
+"""Prefixes of dropped messages: the worker or the history reports these events, or another line the last attempt."""
 
 _MAX_LENGTH = 2000
 """Maximum characters of a line; the history has the full message of a failure."""

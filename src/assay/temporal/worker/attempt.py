@@ -279,7 +279,7 @@ class Attempt:
         return self.cancellation is not None
 
     def deliver_cancellation(self) -> bool:
-        """Return true if the attempt was cancelled, which the caller then reports to the Lua code as an error."""
+        """Return true if the attempt was cancelled; the caller then has to raise the error in the Lua code."""
         self._cancel_delivered = self._cancel_delivered or self.cancelled
         return self.cancelled
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -11,12 +10,12 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 from assay.errors import BuiltinError, ErrorObject
+from assay.temporal.connection.errors import server_message
 from assay.temporal.core.bridge import CoreWorker
 from assay.temporal.core.protos import NamespaceInfo
 from assay.temporal.data import payloads
 
 _CALL_TIMEOUT = timedelta(seconds=10)
-_SERVER_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 
 
 async def check_task_queue(service: ServiceClient, namespace: str, task_queue: str) -> None:
@@ -55,6 +54,5 @@ async def payload_limit(worker: CoreWorker, namespace: str) -> int:
         text = str(error)
         if "NotFound" in text:
             raise ErrorObject(f"temporal.worker: namespace '{namespace}' not found", kind="not_found") from error
-        message = _SERVER_MESSAGE.search(text)
-        raise ErrorObject(f"temporal.worker: {message[1] if message else text}", kind="rpc") from error
+        raise ErrorObject(f"temporal.worker: {server_message(text) or text}", kind="rpc") from error
     return info.limits.blob_size_limit_error or payloads.USUAL_LIMIT

@@ -25,7 +25,7 @@ _RESULT_OVERHEAD = 512
 """Bytes that a marker event records in addition to the result of a local activity."""
 
 _MIN_COUNTED_SIZE = 1024
-"""Results up to this many bytes are not counted: most are failed attempts, of which only the last is recorded."""
+"""Results up to this many bytes are not counted: they include failed attempts, of which only the last is recorded."""
 
 
 class SideEffects:
