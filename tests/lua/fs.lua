@@ -114,7 +114,7 @@ assert.eq(fs.stat(at("new/moved")).permissions, "600")
 for _, mode in ipairs({ "99", "", "-1", "0o755", "10000", 4096, -1 }) do
   local got = type(mode) == "string" and "'" .. mode .. "'" or mode
   check.raises(
-    'fs.chmod: bad argument \'mode\' (expected octal digits such as "755" or a number, got ' .. got .. ")",
+    'fs.chmod: bad argument \'mode\' (octal digits such as "755" or a number expected, got ' .. got .. ")",
     fs.chmod,
     at("new/moved"),
     mode

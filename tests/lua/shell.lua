@@ -57,7 +57,7 @@ local left = tonumber(exec("sleep 300 </dev/null >/dev/null 2>&1 & echo $!")[2])
 assert.eq(process.kill(left, 0), true)
 assert.eq(process.kill(left, "KILL"), true)
 assert(gone(left))
-check.raises("process.kill: no process " .. left, process.kill, left, 0)
+check.raises("process.kill: no such process: " .. left, process.kill, left, 0)
 
 -- Others go on meanwhile; cancelling kills.
 local ticks = 0

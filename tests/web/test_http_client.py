@@ -617,7 +617,7 @@ async def test_control_characters_in_headers_are_refused(script: Script, code: i
     ):
         with pytest.raises(LuaError) as caught:
             await script.run(call)
-        assert "bad header 'a' (a control character in its value)" in caught.value.message
+        assert "bad header 'a' (its value contains a control character)" in caught.value.message
 
 
 # Redirects ------------------------------------------------------------------------------------------------------

@@ -105,9 +105,9 @@ local function shown(value)
   return #text > MAX_LENGTH and string.sub(text, 1, MAX_LENGTH) .. "…" or text
 end
 
-local function fail(name, what, message, detail)
+local function fail(name, problem, message, detail)
   local suffix = message ~= nil and " - " .. host.tostring(message) or ""
-  host.raise("assert." .. name .. " failed: " .. what .. suffix .. (detail or ""))
+  host.raise("assert." .. name .. " failed: " .. problem .. suffix .. (detail or ""))
 end
 
 local MAX_PLAIN_LENGTH = 80 -- a longer message lists the differences, in bytes
@@ -250,21 +250,21 @@ local function text_of(value)
 end
 
 function M.contains(whole, part, message)
-  local found = false
+  local contained = false
   whole = text_of(whole)
   if type(whole) == "string" then
     if type(part) ~= "string" and type(part) ~= "number" then
       bad("contains", "part", "string", part)
     end
-    found = string.find(whole, part, 1, true) ~= nil
+    contained = string.find(whole, part, 1, true) ~= nil
   elseif type(whole) == "table" and not host.is_handle(whole) then
     for i = 1, #whole do
-      found = found or equal(whole[i], part)
+      contained = contained or equal(whole[i], part)
     end
   else
     bad("contains", "whole", "string or table", whole)
   end
-  if not found then
+  if not contained then
     fail("contains", shown(whole) .. " does not contain " .. shown(part), message)
   end
 end
@@ -282,10 +282,10 @@ function M.matches(text, pattern, message)
   elseif type(pattern) ~= "string" then
     bad("matches", "pattern", "string", pattern)
   end
-  local ok, found = pcall(string.find, text, pattern)
+  local ok, result = pcall(string.find, text, pattern)
   if not ok then
-    host.raise("assert.matches: bad argument 'pattern' (" .. found .. ")")
-  elseif not found then
+    host.raise("assert.matches: bad argument 'pattern' (" .. result .. ")")
+  elseif not result then
     fail("matches", shown(text) .. " does not match pattern " .. shown(pattern), message)
   end
 end

@@ -66,11 +66,11 @@ def kill(pid: int, signal: int | str = 15) -> bool:
         raise BuiltinError(f"bad argument 'pid' (a number above 0 expected, got {pid})")
     number = _signal(signal)
     if pid.bit_length() > 31 or _is_zombie(pid):
-        raise BuiltinError(f"no process {pid}")
+        raise BuiltinError(f"no such process: {pid}")
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        raise BuiltinError(f"no process {pid}") from None
+        raise BuiltinError(f"no such process: {pid}") from None
     except PermissionError:
         raise BuiltinError(f"not permitted to signal process {pid}") from None
     return True

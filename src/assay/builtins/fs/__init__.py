@@ -248,7 +248,7 @@ def chmod(path: Path, mode: str | int) -> None:
     bits = mode if isinstance(mode, int) else int(mode, 8) if _OCTAL.fullmatch(mode) else -1
     if not 0 <= bits <= _MAX_MODE:
         got = mode if isinstance(mode, int) else f"'{mode}'"
-        raise BuiltinError(f"bad argument 'mode' (expected octal digits such as \"755\" or a number, got {got})")
+        raise BuiltinError(f"bad argument 'mode' (octal digits such as \"755\" or a number expected, got {got})")
     os.chmod(path, bits)
 
 

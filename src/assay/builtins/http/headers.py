@@ -43,7 +43,7 @@ def validated(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
         if not is_token(name):
             raise BuiltinError(f"bad header name {name!r}")
         if _UNSAFE.search(value):
-            raise BuiltinError(f"bad header '{name}' (a control character in its value)")
+            raise BuiltinError(f"bad header '{name}' (its value contains a control character)")
     return headers
 
 
