@@ -28,7 +28,7 @@ from temporal_script import Script
 
 REFERENCE = ROOT / "docs" / "reference"
 GUIDES: dict[str, list[str] | None] = {
-    "README.md": ["sh", "sh", "lua", "sh", "lua", "sh", "python"],
+    "README.md": ["sh", "sh", "lua", "sh", "lua", "json", "sh", "python"],
     "docs/client.md": [*["lua"] * 10, "sh"],  # test_client_guide.py, test_workflow_calls.py
     "docs/command-line.md": None,  # test_command_page.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
@@ -119,6 +119,8 @@ def test_the_readme(lua: Script, temporal_dev_server: DevServer, name: str) -> N
     assert result.returncode == 0, result.stderr
     page = json.loads(result.stdout)
     assert (page["status"], page["approved_by"], page["bytes"] > 10) == (200, "jane", True)
+    (shown,) = blocks("README.md", "json")
+    assert re.sub(r"\d{2,}", "N", result.stdout) == re.sub(r"\d{2,}", "N", shown)
 
 
 def test_the_python_of_the_readme(assay: Command) -> None:
