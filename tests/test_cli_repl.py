@@ -69,7 +69,7 @@ class TestPiped:
 
     def test_help(self, assay: Command) -> None:
         result = pipe(assay, "help\n1\n")
-        assert "leave, as Ctrl-D does" in result.stdout
+        assert "leave, like Ctrl-D" in result.stdout
         assert (result.stdout.splitlines()[-1], result.stderr, result.returncode) == ("1", "", 0)
 
     def test_a_variable_of_the_name_of_a_command_is_a_variable(self, assay: Command) -> None:

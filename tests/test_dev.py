@@ -83,7 +83,10 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("given", "text"),
-        [("Stage", "'Stage' is not NAME=TYPE"), ("Stage=String", "'String' is not a type of search attributes (Text")],
+        [
+            ("Stage", "expected NAME=TYPE, got 'Stage'"),
+            ("Stage=String", "unknown search attribute type 'String' (known: Text"),
+        ],
     )
     def test_a_search_attribute_has_a_type(self, assay: Command, given: str, text: str) -> None:
         result = assay.run("dev", "--search-attribute", given, assay.script("print(1)"))

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from assay.cli.dev.details import as_text
-from assay.cli.dev.picture import Status, details, draw
+from assay.cli.dev.picture import Status, draw, summarize
 from assay.cli.dev.region import Region
 from assay.cli.dev.report import Failure, Finished, Queue, Report, Run, Wait
 from assay.cli.dev.view import Page, View, keys
@@ -56,7 +56,7 @@ def test_words() -> None:
     assert re.search(r"activity 'x' \[1\], attempt 3\n", text)
     assert "[bold] details" in text
     assert "1 open workflow\n" in text
-    assert "no workflow is open" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
+    assert "no open workflows" in "\n".join(plain(draw(Status("here"), report(0), 120, 40)))
 
 
 def test_long_ids_are_whole() -> None:
@@ -136,8 +136,8 @@ def test_markdown_becomes_text() -> None:
 
 def test_without_news_it_does_not_say_that_nothing_is_open() -> None:
     text = "\n".join(plain(draw(Status("here"), Report(problem="here does not answer"), 80, 40)))
-    assert re.search(r"no news +here does not answer", text)
-    assert "no workflow is open" not in text
+    assert re.search(r"not updated +here does not answer", text)
+    assert "no open workflows" not in text
 
 
 def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +170,13 @@ def test_of_what_does_not_match_each_workflow_stays_with_its_new_step() -> None:
       worker.lua:29: in function <worker.lua:20>"""
         for name in ("o1", "o2", "o3")
     )
-    assert details(probed) == [
+    assert summarize(probed) == [
         "Order 'o1' is open and does not match the new code",
         "  +  worker.lua:29  activity 'charge'",
         "Order 'o2' is open and does not match the new code",
         "  +  worker.lua:29  activity 'charge'",
     ]
-    assert details("x.lua:1: boom\nstack traceback:\n\t[C]: in ?") == ["x.lua:1: boom"]
+    assert summarize("x.lua:1: boom\nstack traceback:\n\t[C]: in ?") == ["x.lua:1: boom"]
 
 
 def test_what_a_terminal_would_obey_is_left_out() -> None:

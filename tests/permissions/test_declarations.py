@@ -18,7 +18,7 @@ from sandboxed import attempt
 
 MODULES = sorted(
     {module for module, _ in {**LIBRARIES, **TEST_LIBRARIES}.values()}
-    | {"assay.testing.coverage", "assay.cli.repl.inside", "assay.temporal.worker.stopping"}
+    | {"assay.testing.coverage", "assay.cli.repl.callbacks", "assay.temporal.worker.stopping"}
     | {"assay.temporal.workflow.ctx.library"}
 )
 

@@ -40,7 +40,7 @@ async def test_a_run_in_the_cache_is_shown_without_a_query(
         report = Report()
         async with asyncio.timeout(TIMEOUT):
             while not (report.runs and report.runs[0].waits):
-                report = await watching._look()
+                report = await watching._make_report()
         assert report.runs[0].details == "for its owner"
         assert [wait.what for wait in report.runs[0].waits] == ["signal 'approve'"]
         assert asked == []

@@ -62,7 +62,7 @@ async def start(lua: Script, name: str, workflow_type: str, workflow_id: str = "
 async def test_it_shows_what_runs_and_what_failed(lua: Script, name: str) -> None:
     with dev(lua, name) as screen:
         screen.read_until("polling")
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         for workflow_type in ("Waits", "Pays", "Breaks"):
             await start(lua, name, workflow_type)
         screen.read_until("recent failures")
@@ -94,7 +94,7 @@ async def test_output_scrolls_above_it_and_is_whole(lua: Script, name: str) -> N
     text = WORKER + 'for i = 1, 300 do print("line " .. i .. " of output") if i % 7 == 0 then sleep(0.02) end end'
     with dev(lua, name, text, columns=60, lines=20) as screen:
         screen.read_until("line 300 of output")
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         screen.type("\r\rwhat is typed")
         await start(lua, name, "Waits")
         screen.read_until("1 open workflow")
@@ -114,7 +114,7 @@ def test_ctrl_c_throws_no_output_away_that_is_on_its_way(lua: Script, name: str)
     fs.write("printed", "")
     """
     with dev(lua, name, WORKER + code, columns=60, lines=20) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         (lua.command.folder / "go").touch()
         wait_for(lambda: (lua.command.folder / "printed").exists())  # and nobody reads what the terminal gets
         screen.type("\x03")
@@ -150,7 +150,7 @@ async def test_it_reads_what_is_encrypted(lua: Script, name: str) -> None:
     key = base64.b64encode(bytes(32)).decode()
     codec = f"codec = {{ type = 'aes-gcm', keys = {{ a = '{key}' }}, current = 'a' }},"
     with dev(lua, name, WORKER.replace("activities = {", codec + "activities = {", 1)) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         await start(lua, name, "Waits")
         await start(lua, name, "Breaks")
         screen.read_until("signal 'approve'")
@@ -180,7 +180,7 @@ async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -
             screen.read_until("signal 'approve'")
             began = time.monotonic()
             server.stop()
-            screen.read_until(f"no news       {server.address} does not answer")
+            screen.read_until(f"not updated   {server.address} does not answer")
             assert time.monotonic() - began < 60  # so long the SDK would take to give up
             screen.read_until("1 open workflow")
             screen.read_until("signal 'approve'")
@@ -191,7 +191,7 @@ async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -
 
 async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
     with dev(lua, name, columns=80, lines=24) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         for i in range(25):
             await start(lua, name, "Waits", f"{name}-{i:02}")
         screen.read_until("25 open workflows")
@@ -207,7 +207,7 @@ async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
 async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, name: str) -> None:
     good = WORKER.replace("QUEUE", name)
     with dev(lua, name) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         lua.command.script(good.replace("local x = nil", "local x = = nil"), "worker.lua")
         screen.read_until("not reloaded  worker.lua: still running the previous version")
         screen.read_until("worker.lua:15: unexpected symbol near '='")
@@ -219,7 +219,7 @@ async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, n
         lua.command.script(
             good.replace('ctx:wait_signal("approve", { timeout = 3600 })', 'ctx:execute_activity("slow")'), "worker.lua"
         )
-        screen.read_until("not every open workflow continues with it")
+        screen.read_until("not all open workflows match it")
         screen.read_until("is open and does not match the new code")
         screen.type("\x03")
         assert screen.wait() in (0, 130)  # the new worker may not be there yet
@@ -238,7 +238,7 @@ class TestCtrlC:
 
     def test_while_it_reloads(self, lua: Script, name: str) -> None:
         with dev(lua, name) as screen:
-            screen.read_until("no workflow is open")
+            screen.read_until("no open workflows")
             lua.command.script(WORKER.replace("QUEUE", name) + "-- changed", "worker.lua")
             time.sleep(0.6)
             screen.type("\x03")
@@ -257,7 +257,7 @@ class TestCtrlC:
 
 async def test_a_workflow_opens_as_its_timeline(lua: Script, name: str) -> None:
     with dev(lua, name, columns=100, lines=24) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         await start(lua, name, "Waits", f"{name}-first")
         await start(lua, name, "Waits", f"{name}-second")
         screen.read_until("2 open workflows")
@@ -280,7 +280,7 @@ async def test_output_is_whole_whatever_is_looked_at(lua: Script, name: str) -> 
     text = WORKER + 'while not fs.exists("go") do sleep(0.05) end '
     text += 'for i = 1, 300 do print("line " .. i .. " of output") if i % 3 == 0 then sleep(0.05) end end'
     with dev(lua, name, text, columns=60, lines=20) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         for number in range(5):
             await start(lua, name, "Waits", f"{name}-{number}")
         screen.read_until("5 open workflows")
@@ -304,7 +304,7 @@ async def test_output_is_whole_whatever_is_looked_at(lua: Script, name: str) -> 
 async def test_a_finished_workflow_is_shown_with_its_result(lua: Script, name: str) -> None:
     text = WORKER.replace("workflows = {", "workflows = { Sums = function() return { total = 42 } end,")
     with dev(lua, name, text) as screen:
-        screen.read_until("no workflow is open")
+        screen.read_until("no open workflows")
         await start(lua, name, "Sums")
         screen.read_until("last finished")
         screen.read_until(f"Sums {name}-Sums")

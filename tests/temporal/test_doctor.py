@@ -103,12 +103,15 @@ def test_tasks_that_wait_for_nobody_are_an_error(lua: Script, name: str) -> None
     lua.run("temporal.start({ task_queue = arg[1], workflow_type = 'W', workflow_id = arg[1] })", name)
     wait_for(lambda: Answer(lua.command, "--task-queue", name).wrong() == ["task queues"])
     answer = Answer(lua.command, "--task-queue", name)
-    assert answer["task queues"]["message"] == f"'{name}' has no pollers; 1 workflow tasks wait"
+    assert answer["task queues"]["message"] == f"'{name}' has no pollers; backlog: 1 workflow tasks"
 
 
 @pytest.mark.parametrize(
     ("address", "message"),
-    [("127.0.0.1:1", "127.0.0.1:1: connection refused"), ("nowhere.invalid:7233", "the host 'nowhere.invalid' is not")],
+    [
+        ("127.0.0.1:1", "127.0.0.1:1: connection refused"),
+        ("nowhere.invalid:7233", "cannot resolve the host 'nowhere.invalid'"),
+    ],
 )
 def test_an_address_that_does_not_answer(assay: Command, address: str, message: str) -> None:
     answer = Answer(assay, "--address", address)
@@ -147,7 +150,9 @@ def test_a_server_over_tls_is_well(lua: Script, proxy: TlsProxy, authority: Auth
 
 
 @pytest.mark.parametrize(
-    ("left", "status", "message"), [(-3, "error", "expired on "), (9, "warning", " more days")], ids=["expired", "soon"]
+    ("left", "status", "message"),
+    [(-3, "error", "expired on "), (9, "warning", " days left)")],
+    ids=["expired", "soon"],
 )
 def test_the_date_of_the_servers_certificate(
     lua: Script, temporal_server: str, authority: Authority, left: int, status: str, message: str
@@ -222,7 +227,7 @@ def test_a_key_that_is_missing(lua: Script, name: str) -> None:
     assert lua.command.run(encrypted(lua, name, "k1", "k1"), "start").returncode == 0
     script = encrypted(lua, name, "k3", "k3")
     wait_for(lambda: "keys" in Answer(lua.command, script).wrong())
-    assert Answer(lua.command, script)["keys"]["message"].endswith("with keys that are not here: 'k1' (1)")
+    assert Answer(lua.command, script)["keys"]["message"].endswith("with unknown keys: 'k1' (1)")
 
 
 def test_a_key_that_is_none(lua: Script, name: str) -> None:

@@ -116,7 +116,7 @@ def test_one_that_is_killed_is_started_again_and_nothing_is_lost(lua: Script, na
         supervisor.send_signal(signal.SIGTERM)
         assert supervisor.wait(TIMEOUT) == 0
         assert supervisor.stderr is not None
-        assert re.search(r"process [12] was killed by SIGKILL; it is started again in 0.5 s", supervisor.stderr.read())
+        assert re.search(r"process [12] was killed by SIGKILL; restarting in 0.5 s", supervisor.stderr.read())
     with lua.command.started(lua.command.script(WORKER), name):
         assert [result(lua, workflow_id) for workflow_id in ids] == ["ended well"] * 4
 
@@ -177,8 +177,8 @@ def test_all_end_with_a_code_of_its_own_when_one_keeps_dying(lua: Script, name: 
     script = lua.command.script(WORKER + 'shell.exec("printf x >> starts")\nsleep(0.2)\nos.exit(3)\n')
     result = lua.command.run("run", "--processes", "1", script, name)
     assert result.returncode == EXIT_UNSTABLE
-    assert "process 1 ended with exit code 3; it is started again in 0.5 s" in result.stderr
-    assert "process 1 ended with exit code 3, 5 times in a row: giving up" in result.stderr
+    assert "process 1 exited with code 3; restarting in 0.5 s" in result.stderr
+    assert "process 1 exited with code 3, 5 times in a row: giving up" in result.stderr
     assert (lua.folder / "starts").read_text() == "xxxxx"
 
 
@@ -188,7 +188,7 @@ def test_one_that_cannot_start_is_tried_again_while_another_runs(lua: Script, na
     with lua.command.started("run", "--processes", "2", script, name) as supervisor:
         assert supervisor.stderr is not None
         lines = iter(supervisor.stderr.readline, "")
-        assert any("started again in 8 s" in line for line in lines)  # after 0.5, 1, 2 and 4 s
+        assert any("restarting in 8 s" in line for line in lines)  # after 0.5, 1, 2 and 4 s
         assert len(members(supervisor)) == 1
         supervisor.send_signal(signal.SIGTERM)
         assert supervisor.wait(TIMEOUT) == 0

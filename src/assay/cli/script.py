@@ -104,9 +104,9 @@ def _run(
         return 1
     finder: FindModule = Finder(folder, allowed)
     if SOURCES in os.environ:
-        from assay.cli.reloading.sources import noting
+        from assay.cli.reloading.sources import recording
 
-        finder = noting(finder)
+        finder = recording(finder)
     host = _make_host(finder, write, flush, allowed, tool)
     host.verbose, host.health, host.sharing = verbose, health, sharing
     signals: Signals | None = None

@@ -1,8 +1,8 @@
-"""`assay dev`: run a script with a Temporal server at hand, and start it anew when it changes.
+"""`assay dev`: run a script with a Temporal server and restart it when it changes.
 
-`servers.py` finds the server, `cli/reloading/` keeps the script running. The script is a process of its own: `assay
-run` when the output is not a terminal; else `watched.py`, in which `observer.py` looks at its workflows and reports
-what `screen.py` shows.
+`servers.py` selects the server; `cli/reloading/` runs the script in a child process. If the output is not a terminal,
+the child runs `assay run`. On a terminal it runs `watched.py`, where `observer.py` sends reports about the script's
+workflows, which `screen.py` shows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from assay.temporal.dev_server.server import DEFAULT_PORT, DEFAULT_UI_PORT, DevS
 
 @click.command(cls=SandboxedCommand, short_help="Run SCRIPT with a dev server and reload on changes.")
 @verbose
-@click.option("--db", metavar="FILE", help="Keep the server's state in FILE.")
+@click.option("--db", metavar="FILE", help="Store the server's state in FILE.")
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), help="The server's port [7233, or free].")
 @click.option("--ui-port", metavar="N", type=click.IntRange(1, 65535), help="The Web UI's port [8233, or free].")
 @click.option(
@@ -36,9 +36,9 @@ from assay.temporal.dev_server.server import DEFAULT_PORT, DEFAULT_UI_PORT, DevS
     metavar="N=TYPE",
     type=SearchAttribute(),
     multiple=True,
-    help="Register the search attribute N; may be repeated.",
+    help="Register the search attribute N; repeatable.",
 )
-@click.option("--plain", is_flag=True, help="Write plain lines on a terminal too.")
+@click.option("--plain", is_flag=True, help="Write plain lines even on a terminal.")
 @click.argument("script")
 @script_arguments
 def command(
@@ -52,35 +52,35 @@ def command(
     verbose: bool,
     sandbox: SandboxOptions,
 ) -> int:
-    """Run SCRIPT with an embedded Temporal server that lives as long as it does.
+    """Run SCRIPT with an embedded Temporal server that stops with it.
 
-    A server that the environment or a profile configures, or that answers on localhost:7233, is used instead. Options
+    A server configured by the environment or a profile, or one that answers on localhost:7233, is used instead. Options
     of the script itself follow after --.
 
-    On a terminal it shows which workflows are open, what they wait for and what failed. A worker is started anew when
-    its script or a module that it requires changes; code that does not run leaves the old one alone, and open
-    workflows that do not match the new code are reported.
+    On a terminal it shows open workflows, what they wait for, and failures. When the script or a module that it
+    requires changes, the worker restarts. If the new code fails to load, the running worker is kept; open workflows
+    that do not match the new code are reported.
     """
     try:
-        open(script, "rb").close()  # before a server starts for nothing
+        open(script, "rb").close()  # fails before a server is started
     except OSError as error:
         complain(f"cannot read {script}: {error.strerror}")
         return 1
-    permissions(sandbox, os.path.dirname(script) or ".")  # or else raises, before a server starts for nothing
+    permissions(sandbox, os.path.dirname(script) or ".")  # raises before a server is started
     display = Lines() if plain or not is_terminal() else _screen(script, sandbox)
     configured = servers.configured_address()
-    own = bool(search_attributes) or any(option is not None for option in (db, port, ui_port))
-    if configured is not None and own:
+    has_server_options = bool(search_attributes) or any(option is not None for option in (db, port, ui_port))
+    if configured is not None and has_server_options:
         options = "--db, --port, --ui-port and --search-attribute"
         raise click.UsageError(f"{options} cannot be combined with a configured server ({configured})")
     if configured is not None:
-        display.say("Temporal server", f"{configured} (configured)")
+        display.notify("Temporal server", f"{configured} (configured)")
         return _run(script, list(arguments), display, verbose, sandbox)
-    usual = f"localhost:{DEFAULT_PORT}"
-    if not own and servers.answers(usual):
-        display.say("Temporal server", f"{usual} (already running)")
+    default_address = f"localhost:{DEFAULT_PORT}"
+    if not has_server_options and servers.answers(default_address):
+        display.notify("Temporal server", f"{default_address} (already running)")
         if not is_free(DEFAULT_UI_PORT):
-            display.say("Web UI", f"http://localhost:{DEFAULT_UI_PORT}")
+            display.notify("Web UI", f"http://localhost:{DEFAULT_UI_PORT}")
         return _run(script, list(arguments), display, verbose, sandbox)
 
     server = DevServer(
@@ -95,11 +95,11 @@ def command(
     try:
         server.start()
         signals.hold()
-        display.say("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
-        display.say("Web UI", server.ui_url)
-        display.say("HTTP API", server.http_url)
+        display.notify("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
+        display.notify("Web UI", server.ui_url)
+        display.notify("HTTP API", server.http_url)
         if server.port != DEFAULT_PORT:
-            display.say("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
+            display.notify("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
         servers.use(server)
         return _run(script, list(arguments), display, verbose, sandbox)
     except DevServerError:
@@ -110,7 +110,7 @@ def command(
 
 
 def is_terminal() -> bool:
-    """Return true if there is a screen to draw on."""
+    """Return true if stdout and stderr are a terminal that supports the live screen."""
     return os.isatty(1) and os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
 
 

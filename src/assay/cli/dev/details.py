@@ -1,4 +1,4 @@
-"""The current details of a workflow, which are Markdown, as plain text."""
+"""Converts the current details of a workflow from Markdown to plain text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_BETWEEN = " · "  # paragraphs, items and rows
-_MAX_LENGTH = 10_000  # characters that are read
+_SEPARATOR = " · "  # between paragraphs, items and rows
+_MAX_LENGTH = 10_000  # characters of Markdown
 
 
 @functools.lru_cache(maxsize=256)
@@ -19,7 +19,7 @@ def as_text(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown[:_MAX_LENGTH])
-    return _BETWEEN.join(filter(None, (" ".join(block.split()) for block in _blocks(tokens))))
+    return _SEPARATOR.join(filter(None, (" ".join(block.split()) for block in _blocks(tokens))))
 
 
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What has failed, and where in the script, as the server keeps it."""
+"""Failures of workflows, activities and workflow tasks, read from the server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from assay.cli.dev.report import Failure
 from assay.temporal.data.history_events import EVENT_TYPES, attributes_of
 
 _POSITION = re.compile(r"^\s*([^\s\[][^\n]*?:\d+): *", re.MULTILINE)
-_RECENT = 10  # events among which the failure of a workflow task is looked for
+_MAX_EVENTS = 10  # most recent events to search for the failure of a workflow task
 
 
 async def of_workflow(client: Client, row: WorkflowExecution) -> Failure | None:
-    """Return how a closed workflow ended."""
+    """Return the failure of a closed workflow, or None if its history is gone."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=client.namespace,
         execution=_id(row),
@@ -44,7 +44,7 @@ async def of_workflow(client: Client, row: WorkflowExecution) -> Failure | None:
 async def of_workflow_task(client: Client, row: WorkflowExecution) -> Failure | None:
     """Return why the last workflow task of an open workflow failed."""
     request = GetWorkflowExecutionHistoryReverseRequest(
-        namespace=client.namespace, execution=_id(row), maximum_page_size=_RECENT
+        namespace=client.namespace, execution=_id(row), maximum_page_size=_MAX_EVENTS
     )
     events = (await client.workflow_service.get_workflow_execution_history_reverse(request)).history.events
     for event in events:
@@ -57,16 +57,16 @@ async def of_workflow_task(client: Client, row: WorkflowExecution) -> Failure | 
 
 
 async def of_failure(client: Client, sent: Sent, what: str, time: datetime) -> Failure:
-    """A failure in the words of the script: the innermost error, and its line."""
+    """Return a failure as the script's error: the message and the line of the innermost cause."""
     error: BaseException = await client.data_converter.decode_failure(sent)
     while isinstance(error, FailureError) and error.cause is not None:
         error = error.cause
     message = error.message if isinstance(error, FailureError) else str(error)
     trace = error.failure.stack_trace if isinstance(error, FailureError) and error.failure is not None else ""
-    at_start = _POSITION.match(message)
-    found = at_start or _POSITION.search(trace)
-    text = message[at_start.end() :] if at_start else message
-    return Failure(time.timestamp(), what, found[1] if found else "", text.strip().partition("\n")[0])
+    prefix = _POSITION.match(message)
+    position = prefix or _POSITION.search(trace)
+    text = message[prefix.end() :] if prefix else message
+    return Failure(time.timestamp(), what, position[1] if position else "", text.strip().partition("\n")[0])
 
 
 def _id(row: WorkflowExecution) -> ExecutionId:

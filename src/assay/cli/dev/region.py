@@ -1,7 +1,7 @@
-"""A few lines at the bottom of a terminal that are drawn again and again, while output scrolls above them.
+"""A region of lines at the bottom of a terminal that is redrawn while output scrolls above it.
 
-Not `rich.live`: that loses count of its lines when a terminal becomes narrower and wraps them anew, and what child
-processes write would have to pass through it as text.
+`rich.live` is not used: it miscounts its lines when a terminal becomes narrower and rewraps them, and output of child
+processes would have to be decoded to pass through it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Region:
-    """The lines; the cursor stands at the end of the last one."""
+    """The region. The cursor is kept at the end of its last line."""
 
     def __init__(self) -> None:
         self._fd = sys.stdout.fileno()
         self._widths: list[int] = []
         self._drawn: tuple[list[str], tuple[int, int]] | None = None
-        """The last lines, and the terminal's size at that time."""
+        """The lines drawn last, and the terminal's size at that time."""
         self._modes: list[object] | None = None
 
     @property
     def is_open(self) -> bool:
-        """Return true if the terminal is ours to draw on."""
+        """Return true if the region is open."""
         return self._modes is not None
 
     def size(self) -> tuple[int, int]:
-        """The terminal's columns and lines."""
+        """Return the terminal's columns and lines."""
         width, height = os.get_terminal_size(self._fd)
         return width or 80, height or 24
 
     def open(self) -> None:
-        """Hide the cursor, and what is typed: both would tear the lines. Keys come at once, not with the next Enter.
+        """Hide the cursor, turn echo off, and deliver keys immediately instead of on Enter.
 
-        Nor may Ctrl-C and Ctrl-Z throw away what is on its way to the terminal: lines would be missing from the count.
+        Also keeps Ctrl-C and Ctrl-Z from discarding pending output, which would make the line count wrong.
         """
         try:
             modes = termios.tcgetattr(self._fd)
@@ -57,19 +57,21 @@ class Region:
         self._write(_HIDE)
 
     def close(self) -> None:
-        """Erase the lines and leave the terminal as it was."""
+        """Erase the region and restore the terminal."""
         if self._modes is None:
             return
         self._write(self._erased() + _SHOW)
         if self._modes:
-            termios.tcflush(self._fd, termios.TCIFLUSH)  # discards what was typed
+            termios.tcflush(self._fd, termios.TCIFLUSH)  # discards typed keys
             termios.tcsetattr(self._fd, termios.TCSANOW, self._modes)  # type: ignore[arg-type]
         self._modes = None
 
     def draw(self, lines: Sequence[str], above: bytes = b"") -> None:
-        """Put lines, which have colours and fit, in the place of those before.
+        """Replace the lines of the region.
 
-        `above` is output that scrolls: whole lines.
+        Args:
+            lines: Lines with colours that fit the width.
+            above: Whole lines of output that scroll above the region.
         """
         drawn = ([*lines], self.size())
         if not above and self._widths and drawn == self._drawn:
@@ -80,7 +82,7 @@ class Region:
         self._write(text)
 
     def _erased(self) -> str:
-        """Return what takes the cursor to the start of the first line and erases all of them."""
+        """Return the escape sequences that erase the region and leave the cursor at its start."""
         if not self._widths:
             return ""
         width, _ = self.size()
@@ -92,6 +94,6 @@ class Region:
         self.write(text.encode("utf-8", "surrogateescape"))
 
     def write(self, data: bytes) -> None:
-        """Write as it is, while there are no lines."""
+        """Write data unchanged, while the region is closed."""
         while data:
             data = data[os.write(self._fd, data) :]

@@ -1,4 +1,4 @@
-"""What the process of a script reports to `assay dev` about its workers: one report a second, each a line of JSON."""
+"""Reports of a script's process to `assay dev` about its workers, as JSON lines."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "·")
 
 
 def _printable(plain: dict[str, Any]) -> dict[str, Any]:
-    """Names and messages without what a terminal would obey."""
+    """Replace control characters, which could control the terminal."""
     return {name: value.translate(_CONTROL) if isinstance(value, str) else value for name, value in plain.items()}
 
 
 @dataclass
 class Queue:
-    """One worker: where it polls and what it registers."""
+    """Task queue of a worker, with the names of its workflows and activities."""
 
     task_queue: str
     workflows: list[str]
@@ -26,30 +26,37 @@ class Queue:
 
 @dataclass
 class Wait:
-    """One thing that a workflow waits for.
+    """Something that a workflow waits for.
 
     Attributes:
-        what: "signal 'approve'", "activity 'charge'", "timer".
-        until: When the wait is over in any case, in seconds since 1970-01-01 UTC.
-        where: The line of the script, as file:line.
-        attempt: How often it has been tried, when that is more than once.
-        again: When the next attempt is due, in seconds since 1970-01-01 UTC.
-        note: What the server says of it: why the last attempt failed, or that it is in the queue.
+        what: Kind and name, such as "signal 'approve'", "activity 'charge'" or "timer".
+        until: Deadline of the wait, in seconds since 1970-01-01 UTC.
+        where: Line of the script, as file:line.
+        attempt: Number of the current attempt.
+        next_attempt: Time of the next attempt, in seconds since 1970-01-01 UTC.
+        note: Message of the last failure, or "in the queue".
     """
 
     what: str
     until: float | None = None
     where: str = ""
     attempt: int = 1
-    again: float | None = None
+    next_attempt: float | None = None
     note: str = ""
 
 
 @dataclass
 class Run:
-    """An open workflow; `details` are those that it has set, as text.
+    """An open workflow.
 
-    `is_looked_at` is false for one of which only this much is known: there are many.
+    Attributes:
+        workflow_type: Workflow type.
+        workflow_id: Workflow id.
+        waits: What the workflow waits for.
+        details: Current details that the workflow has set, as plain text.
+        run_id: Run id.
+        namespace: Namespace.
+        is_described: Whether waits and details were fetched; they are not for all of many workflows.
     """
 
     workflow_type: str
@@ -58,12 +65,12 @@ class Run:
     details: str = ""
     run_id: str = ""
     namespace: str = ""
-    is_looked_at: bool = True
+    is_described: bool = True
 
 
 @dataclass
 class Finished:
-    """A workflow that has completed or was cancelled: when, and its result as JSON; empty when it has none."""
+    """A workflow that completed or was cancelled: time, ids and result as JSON, or an empty string."""
 
     time: float
     workflow_type: str
@@ -75,7 +82,7 @@ class Finished:
 
 @dataclass
 class Failure:
-    """Something that failed: when, what, the line of the script, and the error's text."""
+    """A failure: time, what failed, the line of the script, and the error message."""
 
     time: float
     what: str
@@ -85,15 +92,15 @@ class Failure:
 
 @dataclass
 class Report:
-    """What there is to show.
+    """State of the workers and workflows of a script.
 
     Attributes:
-        queues: The workers.
-        runs: Some of the open workflows, the newest first.
-        more: How many more there are.
-        finished: The last workflows that have ended well, the newest first.
-        failures: The last ones, the newest first.
-        problem: Why there is nothing new of the workflows.
+        queues: Workers.
+        runs: Open workflows, newest first; not all if there are many.
+        more: Number of further open workflows.
+        finished: Workflows that completed or were cancelled last, newest first.
+        failures: Most recent failures, newest first.
+        problem: Why the workflows could not be fetched, or empty.
     """
 
     queues: list[Queue] = field(default_factory=list)
@@ -104,12 +111,12 @@ class Report:
     problem: str = ""
 
     def to_line(self) -> bytes:
-        """The report as a line."""
+        """Return the report as a JSON line."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Report:
-        """Read a line of `to_line`."""
+        """Parse a line from `to_line`."""
         plain: dict[str, Any] = json.loads(line, object_hook=_printable)
         plain["queues"] = [Queue(**queue) for queue in plain["queues"]]
         plain["finished"] = [Finished(**finished) for finished in plain["finished"]]

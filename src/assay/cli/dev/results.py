@@ -1,4 +1,4 @@
-"""What workflows that have ended well have given, as the server keeps it."""
+"""Results of workflows that completed or were cancelled, read from the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_LENGTH = 500  # characters of a result
 
 
 async def of_workflow(client: Client, row: WorkflowExecution) -> Finished:
-    """Return how a workflow has ended that has completed or was cancelled."""
+    """Return the result of a workflow that completed or was cancelled."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=client.namespace,
         execution=ExecutionId(workflow_id=row.id, run_id=row.run_id),

@@ -1,4 +1,4 @@
-"""The live screen: the script's output scrolls, and below it stands what continues."""
+"""The live screen: the script's output scrolls above a region that shows the state of its workflows."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from assay.cli.dev.view import Page, View, keys
 from assay.cli.reloading import children
 
 _CHUNK = 65536
-_SHARE = 0.6  # of the terminal's height, for the picture: the output wants to be read too
-_LARGE_SHARE = 0.85  # … while somebody looks at a workflow
+_SHARE = 0.6  # of the terminal's height, for the region
+_LARGE_SHARE = 0.85  # … while a workflow is selected or a page is open
 _KEYBOARD = 0
 
 
 class Screen:
-    """Shows the script's output as it comes, and the picture once the script has a worker."""
+    """A `Display` that shows the script's output and, once the script has a worker, the state of its workflows."""
 
     def __init__(self, script: str, options: Sequence[str]) -> None:
-        """Prepare it; `options` are those of the script's permissions."""
+        """Create the screen. `options` are the permission options of the script."""
         self._region = Region()
         self._status = Status()
         self._view = View(has_keys=os.isatty(_KEYBOARD))
@@ -42,13 +42,13 @@ class Screen:
         self._report: Report | None = None
         self._console = Console(highlight=False, soft_wrap=True)
         self._open: dict[int, Callable[[bytes], None]] = {}
-        self._half = b""
-        """The start of a line of output, kept until it is whole: the picture needs a line of its own."""
+        self._partial_line = b""
+        """Incomplete line of output. It is held back, because the region must start on a new line."""
         self._terminal: int | None = None
-        self._newest = 0
+        self._generation = 0
 
     async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
-        """Start the script on a terminal of its own, with a pipe for its reports."""
+        """Start the script on a separate pseudo-terminal, with a pipe for its reports."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGWINCH, self._resize)
         loop.add_signal_handler(signal.SIGTSTP, self._suspend)
@@ -56,7 +56,7 @@ class Screen:
         tty.setraw(device)
         reader, writer = os.pipe()
         self._terminal = terminal
-        self._newest += 1
+        self._generation += 1
         self._pass_size()
         try:
             flag = "--verbose" if verbose else ""
@@ -65,49 +65,49 @@ class Screen:
         finally:
             os.close(device)
             os.close(writer)
-        self._read(terminal, self._take_output)
-        self._read(reader, _Reports(self, self._newest).take)
+        self._read(terminal, self._write)
+        self._read(reader, _Reports(self, self._generation).receive)
         return child
 
-    def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
-        """Write news above the picture, and keep what is the last in it."""
-        line = Text.assemble((f"{what:<17}", f"bold {colour or ''}"), text)
+    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+        """Write a notice above the region, and show the last one in it."""
+        line = Text.assemble((f"{title:<17}", f"bold {colour or ''}"), text)
         with self._console.capture() as capture:
             self._console.print(line)
-        self._write(capture.get().encode() + (more.encode() + b"\n" if more else b""))
-        match what:
+        self._write(capture.get().encode() + (details.encode() + b"\n" if details else b""))
+        match title:
             case "Temporal server":
                 self._status.server = text
             case "Web UI":
                 self._status.ui = text
             case "HTTP API" | "Other terminals":
-                pass  # reported once
+                pass  # not shown in the region
             case _:
-                self._status.news = what, f"{text} ({time.strftime('%H:%M:%S')})", colour
-                self._status.details = picture.details(more)
+                self._status.notice = title, f"{text} ({time.strftime('%H:%M:%S')})", colour
+                self._status.details = picture.summarize(details)
         self._draw()
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Show that the shutdown has begun."""
         self._status.is_stopping = True
         self._draw()
 
     def show(self, report: Report, generation: int) -> None:
-        """Take a report of a script, unless a newer one runs already."""
-        if generation == self._newest:
+        """Show a report, unless it comes from an earlier process of the script."""
+        if generation == self._generation:
             self._report = report
             if not self._region.is_open:
                 self._open_region()
-                self._draw(self._half + b"\n" if self._half else b"")
-                self._half = b""
+                self._draw(self._partial_line + b"\n" if self._partial_line else b"")
+                self._partial_line = b""
             self._draw()
 
     def close(self) -> None:
-        """Write what is left of the output, and leave the terminal as it was."""
+        """Write the rest of the output and restore the terminal."""
         self._timelines.close()
         for fd in list(self._open):
             self._on_data(fd, at_end=True)
-        if self._half:
+        if self._partial_line:
             self._write(b"\n")
         self._close_region()
 
@@ -126,7 +126,7 @@ class Screen:
             data = os.read(_KEYBOARD, _CHUNK)
         except OSError:
             data = b""
-        if not data:  # the terminal is closed
+        if not data:  # end of file
             asyncio.get_running_loop().remove_reader(_KEYBOARD)
         for key in keys(data):
             self._on_key(key)
@@ -150,8 +150,8 @@ class Screen:
 
     def _selected(self) -> Run | None:
         runs = [] if self._report is None else self._report.runs
-        found = self._view.index(runs)
-        return None if found is None else runs[found]
+        index = self._view.index(runs)
+        return None if index is None else runs[index]
 
     def _open_timeline(self) -> None:
         run = self._selected()
@@ -171,13 +171,13 @@ class Screen:
         if run is None:
             self._view.message = "select a workflow first"
         elif not self._status.ui:
-            self._view.message = "where the Web UI of this server is, is not known here"
+            self._view.message = "the address of this server's Web UI is unknown"
         else:
             self._view.message = browser.open_page(browser.run_page(self._status.ui, run))
 
-    def _read(self, fd: int, take: Callable[[bytes], None]) -> None:
+    def _read(self, fd: int, receive: Callable[[bytes], None]) -> None:
         os.set_blocking(fd, False)
-        self._open[fd] = take
+        self._open[fd] = receive
         asyncio.get_running_loop().add_reader(fd, self._on_data, fd)
 
     def _on_data(self, fd: int, at_end: bool = False) -> None:
@@ -186,7 +186,7 @@ class Screen:
                 data = os.read(fd, _CHUNK)
             except BlockingIOError:
                 break
-            except OSError:  # how a terminal reports that its last writer is gone
+            except OSError:  # raised by a pseudo-terminal when the last writer has closed it
                 data = b""
             if not data:
                 at_end = True
@@ -199,12 +199,9 @@ class Screen:
             del self._open[fd]
             os.close(fd)
 
-    def _take_output(self, data: bytes) -> None:
-        self._write(data)
-
     def _write(self, data: bytes) -> None:
-        """Write whole lines: above the picture once there is one."""
-        whole, newline, self._half = (self._half + data).rpartition(b"\n")
+        """Write whole lines, above the region if it is open."""
+        whole, newline, self._partial_line = (self._partial_line + data).rpartition(b"\n")
         if newline and self._region.is_open:
             self._draw(whole + newline)
         elif newline:
@@ -213,8 +210,8 @@ class Screen:
     def _draw(self, above: bytes = b"") -> None:
         if self._region.is_open and self._report is not None:
             width, height = self._region.size()
-            is_looked_at = self._view.page is not None or self._view.selected
-            room = int(height * (_LARGE_SHARE if is_looked_at else _SHARE))
+            is_in_use = self._view.page is not None or self._view.selected
+            room = int(height * (_LARGE_SHARE if is_in_use else _SHARE))
             self._region.draw(picture.draw(self._status, self._report, width, room, self._view), above)
 
     def _resize(self) -> None:
@@ -228,7 +225,7 @@ class Screen:
                 termios.tcsetwinsize(self._terminal, (height, width))
 
     def _suspend(self) -> None:
-        """Ctrl-Z: the shell gets a terminal as it was, and the picture comes back with the process."""
+        """Handle Ctrl-Z: restore the terminal for the shell, and draw the region again when the process continues."""
         was_open = self._region.is_open
         self._close_region()
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -238,15 +235,15 @@ class Screen:
 
 
 class _Reports:
-    """Puts the reports of one process together."""
+    """Parses the reports of one process."""
 
     def __init__(self, screen: Screen, generation: int) -> None:
         self._screen = screen
         self._generation = generation
         self._text = b""
 
-    def take(self, data: bytes) -> None:
-        """Take a piece of the pipe's text."""
+    def receive(self, data: bytes) -> None:
+        """Process data from the pipe; show the last complete report."""
         *lines, self._text = (self._text + data).split(b"\n")
         if lines:
             self._screen.show(Report.from_line(lines[-1]), self._generation)

@@ -1,4 +1,4 @@
-"""Which Temporal server `assay dev` uses: a configured one, one that answers already, or one of its own."""
+"""Selection of the Temporal server for `assay dev`: configured, already running, or embedded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHER_SERVERS = ("TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_GRPC_META")
 
 
 def configured_address() -> str | None:
-    """The address of the server that the environment or a profile configures."""
+    """Return the address of the server configured by the environment or a profile, or None."""
     from temporalio.envconfig import ClientConfig
 
     try:
@@ -25,7 +25,7 @@ def configured_address() -> str | None:
 
 
 def answers(address: str) -> bool:
-    """Return true if a Temporal server answers there."""
+    """Return true if a Temporal server answers at `address`."""
     host, _, port = address.partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_PROBE_TIMEOUT).close()
@@ -45,7 +45,7 @@ def answers(address: str) -> bool:
 
 
 def use(server: DevServer) -> None:
-    """Make `server` what the script's connections are to by default."""
+    """Make `server` the default server for connections of the script, through environment variables."""
     for name in list(os.environ):
         if name.startswith(_OTHER_SERVERS):
             del os.environ[name]

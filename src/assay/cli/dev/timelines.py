@@ -1,4 +1,4 @@
-"""The timelines of runs: `assay workflow show` prints them, in a process of its own because it reads the script."""
+"""Timelines of runs, from `assay workflow show` in a separate process, because it runs the script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from assay.cli.dev.report import Run
 
-_LINES = 1000  # of the terminal that it gets; it prints as many as it wants
+_LINES = 1000  # height of its pseudo-terminal; its output may be longer
 _CHUNK = 65536
 
 
@@ -22,15 +22,15 @@ class Timelines:
     """Reads timelines, one at a time."""
 
     def __init__(self, script: str, options: Sequence[str]) -> None:
-        """`options` are those of the script's permissions."""
+        """Set the script and its permission options."""
         self._script = script
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     async def read(self, run: Run, width: int) -> list[str]:
-        """Return the lines of a run's timeline, with colours, of at most `width` columns.
+        """Return the coloured lines of a run's timeline, at most `width` columns wide.
 
-        When the script cannot be read without its arguments, they lack the lines of Lua, and end with the reason.
+        If the script cannot be read without its arguments, the timeline has no Lua lines and ends with the error.
         """
         where = ["--run-id", run.run_id, *(["--namespace", run.namespace] if run.namespace else [])]
         show = [sys.executable, "-m", "assay", "workflow", "show", *self._options, *where]
@@ -41,7 +41,7 @@ class Timelines:
         return [*plain, "", *lines] if second == 0 else lines
 
     def close(self) -> None:
-        """End what still reads."""
+        """Kill the process that is still running."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -60,7 +60,7 @@ class Timelines:
             while piece := os.read(terminal, _CHUNK):
                 data += piece
         except OSError:
-            pass  # how a terminal reports that its last writer is gone
+            pass  # raised by a pseudo-terminal when the last writer has closed it
         os.close(terminal)
         code = self._process.wait()
         return code, data.decode("utf-8", "replace").replace("\r", "").rstrip("\n").split("\n")

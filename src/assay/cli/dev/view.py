@@ -1,4 +1,4 @@
-"""What of the picture is looked at: the selected workflow, how far is scrolled, a page in its place; and the keys."""
+"""State of the live screen's view: selection, scroll position and an open page; and the keys that change it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KEYS = {
 
 
 def keys(data: bytes) -> Iterator[str]:
-    """Yield the names of the keys behind what a terminal sends, without those that mean nothing here."""
+    """Yield the names of the known keys in terminal input."""
     for piece in _PIECE.findall(data):
         if piece in _KEYS:
             yield _KEYS[piece]
@@ -45,14 +45,14 @@ def keys(data: bytes) -> Iterator[str]:
 
 @dataclass
 class Page:
-    """Lines in the place of the picture: `top` is the first that is shown, `shown` how many were at the last time."""
+    """A page shown instead of the workflows: its lines, the first visible line and the number of visible lines."""
 
     lines: Sequence[str]
     top: int = 0
     shown: int = 1
 
     def move(self, key: str) -> None:
-        """Scroll."""
+        """Scroll by a key."""
         steps = {"up": -1, "down": 1, "page up": -self.shown, "page down": self.shown}
         top = {"home": 0, "end": len(self.lines)}.get(key, self.top + steps.get(key, 0))
         self.top = max(0, min(top, len(self.lines) - self.shown))
@@ -60,15 +60,15 @@ class Page:
 
 @dataclass
 class View:
-    """What is looked at.
+    """State of the view.
 
     Attributes:
-        selected: The run id of the selected workflow; empty when none is.
-        top: The first workflow that is shown.
-        shown: How many were shown at the last time.
-        page: What is shown in the place of the workflows.
-        message: What the last key has brought.
-        has_keys: Whether there is a keyboard.
+        selected: Run id of the selected workflow, or empty.
+        top: Index of the first visible workflow.
+        shown: Number of visible workflows.
+        page: Page shown instead of the workflows.
+        message: Message in response to the last key.
+        has_keys: Whether a keyboard is available.
     """
 
     selected: str = ""
@@ -79,16 +79,16 @@ class View:
     has_keys: bool = field(default=False)
 
     def index(self, runs: Sequence[Run]) -> int | None:
-        """Return the place of the selected workflow; one that has ended is selected no more."""
-        found = next((at for at, run in enumerate(runs) if run.run_id == self.selected), None)
-        if found is None or not self.selected:
+        """Return the index of the selected workflow; deselect it if it has ended."""
+        selected = next((index for index, run in enumerate(runs) if run.run_id == self.selected), None)
+        if selected is None or not self.selected:
             self.selected = ""
             return None
-        return found
+        return selected
 
     def move(self, key: str, runs: Sequence[Run]) -> None:
-        """Select another workflow."""
-        at = self.index(runs)
+        """Move the selection by a key."""
+        index = self.index(runs)
         if not runs:
             return
         if key == "back":
@@ -97,8 +97,8 @@ class View:
         steps = {"up": -1, "down": 1, "page up": -self.shown, "page down": self.shown}
         if key in ("home", "end"):
             new = 0 if key == "home" else len(runs) - 1
-        elif at is None:
+        elif index is None:
             new = 0
         else:
-            new = at + steps.get(key, 0)
+            new = index + steps.get(key, 0)
         self.selected = runs[max(0, min(new, len(runs) - 1))].run_id

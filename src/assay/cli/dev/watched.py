@@ -1,7 +1,7 @@
-"""A script whose workers are observed: `python -m assay.cli.dev.watched FD VERBOSE [OPTIONS] SCRIPT ARGS…`.
+"""Runs a script and observes its workers: `python -m assay.cli.dev.watched FD VERBOSE [OPTIONS] SCRIPT ARGS…`.
 
-FD is the file descriptor that gets the reports; VERBOSE is "--verbose", or empty; the OPTIONS
-are those of the script's permissions.
+FD is the file descriptor for the reports; VERBOSE is "--verbose" or empty; OPTIONS are the permission options of the
+script.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def observe(services: list[Service]) -> None:
-        """Begin when there is something to look at: a script without a worker needs no part of this."""
+        """Start the observer; it is imported only if the script has a service."""
         from assay.cli.dev.observer import observe
 
         observe(services, reports)

@@ -1,8 +1,8 @@
-"""`assay doctor`: check what is around a worker, and say what is wrong and what to do.
+"""`assay doctor`: diagnose the environment of a worker and suggest remedies.
 
-`examination.py` has the order of the checks, `findings.py` what they find and how it is shown. The checks themselves:
-`network.py` (the address and the certificates), `server.py` (the server, its namespace and its clock), `queues.py` (who
-polls), `keys.py` (the keys of the codec).
+`examination.py` runs the checks in order; `findings.py` defines and formats their results. The checks: `network.py`
+(address and certificates), `server.py` (server, clock and namespace), `queues.py` (pollers), `keys.py` (keys of the
+codec).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from assay.cli.sandbox import SandboxedCommand
 from assay.permissions.settings import SandboxOptions
 
 
-@click.command(cls=SandboxedCommand, short_help="Check what is around a worker, and say what is wrong.")
+@click.command(cls=SandboxedCommand, short_help="Diagnose server, certificates, task queues and keys.")
 @verbose
 @click.option("--json", "prints_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--task-queue", "queues", metavar="NAME", multiple=True, help="A queue beside those of the script.")
+@click.option("--task-queue", "queues", metavar="NAME", multiple=True, help="Also check this task queue; repeatable.")
 @connection
 @click.argument("script", required=False)
 def command(
@@ -35,15 +35,16 @@ def command(
 ) -> int:
     """Check the configuration, the server, certificates, the clock, the namespace, task queues and keys.
 
-    With SCRIPT the connection, the codec and the task queues of its workers are checked, else those of the environment.
+    With SCRIPT, check the connection, the codec and the task queues of its workers; otherwise the configuration of the
+    environment.
 
-    The exit code is 0 if nothing is wrong, and 1 if something is. Warnings do not count.
+    Exits with 0 if there are no errors, 1 if there are. Warnings do not count.
     """
     make_interruptible(grace_period=1)
     from assay.cli.doctor.examination import examine
     from assay.temporal.telemetry import logs
 
     logs.silence(verbose)
-    found = asyncio.run(examine(script, sandbox, address=address, namespace=namespace, queues=queues))
-    click.echo(as_json(found) if prints_json else as_text(found))
-    return 0 if is_healthy(found) else 1
+    findings = asyncio.run(examine(script, sandbox, address=address, namespace=namespace, queues=queues))
+    click.echo(as_json(findings) if prints_json else as_text(findings))
+    return 0 if is_healthy(findings) else 1

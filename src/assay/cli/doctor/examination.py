@@ -1,4 +1,4 @@
-"""The checks, one after the other: each needs what the ones before it have found to be well."""
+"""Runs the checks in order; a check whose prerequisite failed is skipped."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from assay.temporal.connection.configuration import Settings
 from assay.temporal.connection.connect import connect
 from assay.temporal.connection.options import ConnectionOptions
 
-_OF_SERVER = ("server", "clock", "namespace", "task queues", "keys")
-_OF_NETWORK = ("address", "certificates", *_OF_SERVER)
+_SERVER_CHECKS = ("server", "clock", "namespace", "task queues", "keys")
+_NETWORK_CHECKS = ("address", "certificates", *_SERVER_CHECKS)
 
 
 async def examine(
@@ -32,62 +32,64 @@ async def examine(
     namespace: str | None = None,
     queues: Collection[str] = (),
 ) -> list[Finding]:
-    """Check everything.
+    """Run all checks and return their findings.
 
     Args:
-        script: A script whose connection, codec and task queues are checked.
+        script: Script whose connection, codec and task queues are checked.
         sandbox: Permission options of the command line.
-        address: The server, on top of what the script says.
-        namespace: The namespace, on top of what the script says.
-        queues: Task queues beside those of the script.
+        address: Address of the server [that of the script].
+        namespace: Namespace [that of the script].
+        queues: Task queues in addition to those of the script.
     """
-    found = [_versions()]
-    options, of_script = await _options(script, sandbox, address, namespace)
-    found += of_script
+    findings = [_versions()]
+    options, script_findings = await _options(script, sandbox, address, namespace)
+    findings += script_findings
     try:
         settings = configuration.resolve(options.connection, options.permissions)
         options.permissions.check_host("temporal", *settings.host_and_port)
     except AssayError as error:
-        remedy = "Correct the option, the variable of the environment, or the file: see the manual, connecting.md."
-        return [*found, Finding("configuration", "error", str(error), remedy), *_skipped(_OF_NETWORK)]
-    found.append(_configuration(settings))
-    found.append(await network.address(settings))
-    if found[-1].status == "error":
-        return [*found, *_skipped(_OF_NETWORK[1:])]
-    found += await network.certificates(settings)
-    named = list(dict.fromkeys([*(worker.task_queue for worker in options.workers), *queues]))
-    return found + await _at_the_server(options, settings, script, named)
+        remedy = "Correct the option, the environment variable or the file: see the manual, connecting.md."
+        return [*findings, Finding("configuration", "error", str(error), remedy), *_skipped(_NETWORK_CHECKS)]
+    findings.append(_configuration(settings))
+    findings.append(await network.address(settings))
+    if findings[-1].status == "error":
+        return [*findings, *_skipped(_NETWORK_CHECKS[1:])]
+    findings += await network.certificates(settings)
+    all_queues = list(dict.fromkeys([*(worker.task_queue for worker in options.workers), *queues]))
+    return findings + await _server_findings(options, settings, script, all_queues)
 
 
-async def _at_the_server(
-    options: ScriptOptions, settings: Settings, script: str | None, named: list[str]
+async def _server_findings(
+    options: ScriptOptions, settings: Settings, script: str | None, all_queues: list[str]
 ) -> list[Finding]:
     try:
         service = await connect("doctor", options.connection, permissions=options.permissions)
     except ErrorObject as error:
-        return [server.unreachable(str(error), settings), *_skipped(_OF_SERVER[1:])]
-    found = [await server.about(service), await server.clock(service, settings.namespace)]
-    found.append(await server.namespace(service, settings.namespace))
-    if found[-1].status == "error":
-        return [*found, *_skipped(_OF_SERVER[3:])]
-    found += [await queues.polled(service, settings.namespace, queue) for queue in named]
-    if not named:
-        found.append(Finding("task queues", "skipped", "none is named: give a script with a worker, or --task-queue"))
-    found.append(
-        await keys.known(service, settings.namespace, named, options.connection.codec, has_script=script is not None)
-    )
-    return found
+        return [server.unreachable(str(error), settings), *_skipped(_SERVER_CHECKS[1:])]
+    findings = [await server.about(service), await server.clock(service, settings.namespace)]
+    findings.append(await server.namespace(service, settings.namespace))
+    if findings[-1].status == "error":
+        return [*findings, *_skipped(_SERVER_CHECKS[3:])]
+    findings += [await queues.polled(service, settings.namespace, queue) for queue in all_queues]
+    if not all_queues:
+        findings.append(Finding("task queues", "skipped", "none given: pass a script with a worker, or --task-queue"))
+    codec = options.connection.codec
+    findings.append(await keys.known(service, settings.namespace, all_queues, codec, has_script=script is not None))
+    return findings
 
 
 def _versions() -> Finding:
-    known = {
+    versions = {
         "assay": assay.__version__,
         "python": platform.python_version(),
         "temporalio": version("temporalio"),
         "system": f"{platform.system()} {platform.machine()}",
     }
-    text = f"assay {known['assay']}, Python {known['python']}, temporalio {known['temporalio']}, {known['system']}"
-    return Finding("versions", "ok", text, details=known)
+    text = (
+        f"assay {versions['assay']}, Python {versions['python']}, temporalio {versions['temporalio']}, "
+        f"{versions['system']}"
+    )
+    return Finding("versions", "ok", text, details=versions)
 
 
 async def _options(
@@ -96,13 +98,13 @@ async def _options(
     try:
         options = await script_options.read(script, sandbox, address=address, namespace=namespace)
     except AssayError as error:
-        of_environment = ScriptOptions(ConnectionOptions(url=address, namespace=namespace), [], EVERYTHING)
-        remedy = "Correct the script; what follows is what the environment says without it."
-        return of_environment, [Finding("script", "error", describe(error), remedy)]
+        environment_options = ScriptOptions(ConnectionOptions(url=address, namespace=namespace), [], EVERYTHING)
+        remedy = "Correct the script. The checks below use the configuration of the environment."
+        return environment_options, [Finding("script", "error", describe(error), remedy)]
     if script is None:
         return options, []
     names = ", ".join(f"'{worker.task_queue}'" for worker in options.workers)
-    text = f"{script} has workers of {names}" if names else f"{script} connects, but has no worker"
+    text = f"{script} has workers on {names}" if names else f"{script} connects to a server, but has no worker"
     return options, [Finding("script", "ok", text, details={"task_queues": [w.task_queue for w in options.workers]})]
 
 
@@ -122,4 +124,4 @@ def _configuration(settings: Settings) -> Finding:
 
 
 def _skipped(checks: Iterable[str]) -> list[Finding]:
-    return [Finding(check, "skipped", "not checked, because of what is wrong above") for check in checks]
+    return [Finding(check, "skipped", "not checked because of the error above") for check in checks]

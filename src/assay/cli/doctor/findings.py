@@ -1,4 +1,4 @@
-"""What a check found, and how it is shown."""
+"""Findings of the checks, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WIDTH = 118
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
-        check: What was checked: "address", "namespace", ….
-        status: How it is. Only an error is wrong.
-        message: What was found.
-        remedy: What to do about it, if there is something to do.
-        details: The same for programs.
+        check: Name of the check: "address", "namespace", ….
+        status: Status. Only "error" makes the command fail.
+        message: Result as text.
+        remedy: Suggested action, or empty.
+        details: Result as plain values for JSON.
     """
 
     check: str
@@ -35,18 +35,18 @@ class Finding:
 
 
 def is_healthy(findings: Sequence[Finding]) -> bool:
-    """Return true if nothing is wrong."""
+    """Return true if there are no errors."""
     return all(finding.status != "error" for finding in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Return the findings as JSON."""
-    found = {"healthy": is_healthy(findings), "checks": [asdict(finding) for finding in findings]}
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    document = {"healthy": is_healthy(findings), "checks": [asdict(finding) for finding in findings]}
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Return the findings as lines, with what to do below each, and a summary."""
+    """Return the findings as text, each followed by its remedy, and a summary."""
     lines: list[str] = []
     for finding in findings:
         first = f"{_SIGNS[finding.status]} {finding.check:{_COLUMN - 2}}"
@@ -74,6 +74,6 @@ def _wrap(text: str, first: str, others: str) -> list[str]:
 def _summary(findings: Sequence[Finding]) -> str:
     errors, warnings = (sum(finding.status == status for finding in findings) for status in ("error", "warning"))
     if not errors and not warnings:
-        return "everything is well"
+        return "all checks passed"
     counts = [(errors, "error"), (warnings, "warning")]
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)

@@ -1,4 +1,4 @@
-"""The keys of the codec: whether they are right, and whether they read what is on the server."""
+"""Check of the codec's keys: whether they are valid and decrypt the payloads on the server."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from assay.errors import BuiltinError
 from assay.temporal.data.codec import CodecOptions, key_id, make_codec
 from assay.temporal.worker.codec import visit_payloads
 
-_WORKFLOWS = 20
-"""The latest workflows that are looked at, of each task queue."""
+_MAX_WORKFLOWS = 20
+"""Number of recent workflows to examine, per task queue."""
 
-_EVENTS = 50
-"""The first events of each."""
+_MAX_EVENTS = 50
+"""Number of events to examine, from the start of each history."""
 
 
 async def known(
     service: ServiceClient, namespace: str, queues: Sequence[str], codec: CodecOptions | None, *, has_script: bool
 ) -> Finding:
-    """Check the keys, and whether the latest workflows of the task queues were encrypted with others."""
+    """Check the keys, and whether recent workflows of the task queues were encrypted with unknown keys."""
     try:
         make_codec(codec)
     except BuiltinError as error:
@@ -35,17 +35,17 @@ async def known(
         for queue in queues:
             seen += await _seen(service, namespace, queue)
     except RPCError as error:
-        return Finding("keys", "skipped", f"the latest workflows cannot be read: {error.message}")
+        return Finding("keys", "skipped", f"cannot read the latest workflows: {error.message}")
     ids = [] if codec is None else list(codec.keys)
     details = {"keys": ids, "current": codec.current if codec else None, "seen": dict(seen)}
     missing = sorted(seen.keys() - set(ids))
     if missing:
         counts = ", ".join(f"'{key}' ({seen[key]})" for key in missing)
-        text = f"workflows on the server were encrypted with keys that are not here: {counts}"
+        text = f"workflows on the server were encrypted with unknown keys: {counts}"
         remedy = (
-            "Add them to 'codec.keys' of the script: old keys are needed as long as something is to be read."
+            "Add them to 'codec.keys' of the script: old keys are needed to read old payloads."
             if has_script
-            else "Name the script that has the keys: assay doctor SCRIPT."
+            else "Pass the script that has the keys: assay doctor SCRIPT."
         )
         return Finding("keys", "error" if has_script else "warning", text, remedy, details)
     if codec is None:
@@ -55,22 +55,24 @@ async def known(
 
 
 async def _seen(service: ServiceClient, namespace: str, queue: str) -> Counter[str]:
-    """Count the latest workflows of a task queue by the keys that encrypted them. Raises RPCError."""
+    """Count the recent workflows of a task queue by encryption key. Raises RPCError."""
     quoted = queue.replace("'", "''")
-    request = ListWorkflowExecutionsRequest(namespace=namespace, page_size=_WORKFLOWS, query=f"TaskQueue = '{quoted}'")
+    request = ListWorkflowExecutionsRequest(
+        namespace=namespace, page_size=_MAX_WORKFLOWS, query=f"TaskQueue = '{quoted}'"
+    )
     listed = await service.workflow_service.list_workflow_executions(request, timeout=CALL_TIMEOUT)
     seen: Counter[str] = Counter()
     for item in listed.executions:
-        asked = GetWorkflowExecutionHistoryRequest(
-            namespace=namespace, execution=item.execution, maximum_page_size=_EVENTS
+        history_request = GetWorkflowExecutionHistoryRequest(
+            namespace=namespace, execution=item.execution, maximum_page_size=_MAX_EVENTS
         )
-        answer = await service.workflow_service.get_workflow_execution_history(asked, timeout=CALL_TIMEOUT)
+        answer = await service.workflow_service.get_workflow_execution_history(history_request, timeout=CALL_TIMEOUT)
         ids: set[str] = set()
 
         def note(payload: Payload, ids: set[str] = ids) -> None:
-            found = key_id(payload)
-            if found is not None:
-                ids.add(found)
+            key = key_id(payload)
+            if key is not None:
+                ids.add(key)
 
         visit_payloads(answer.history, note)
         seen.update(ids)

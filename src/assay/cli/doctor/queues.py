@@ -1,4 +1,4 @@
-"""Who polls a task queue, and what waits there."""
+"""Check of a task queue: its pollers and its backlog."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from assay.cli.doctor.findings import Finding
 from assay.cli.doctor.server import CALL_TIMEOUT
 
 _KINDS = {"workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
-_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
-    """Look who polls a task queue for workflow and activity tasks."""
+    """Check the pollers and the backlog of a task queue for workflow and activity tasks."""
     answers: dict[str, DescribeTaskQueueResponse] = {}
     for kind, number in _KINDS.items():
         request = DescribeTaskQueueRequest(
@@ -27,36 +27,36 @@ async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
         try:
             answers[kind] = await service.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
         except RPCError as error:
-            remedy = "Correct its name, or the rights of the caller."
+            remedy = "Correct its name or the permissions of the caller."
             return Finding("task queues", "error", f"'{queue}': {error.message}", remedy, {"task_queue": queue})
     pollers = _pollers(answers)
     waiting = {kind: answer.stats.approximate_backlog_count for kind, answer in answers.items()}
     details = {"task_queue": queue, "pollers": pollers, "waiting": waiting}
     tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
-    backlog = f"; {tasks} wait" if tasks else ""
+    backlog = f"; backlog: {tasks}" if tasks else ""
     if not pollers:
         text, remedy = f"'{queue}' has no pollers{backlog}", "Start a worker: assay run SCRIPT."
         return Finding("task queues", "error" if tasks else "warning", text, remedy, details)
-    lines = [_line(poller) for poller in pollers[:_SHOWN]]
-    if len(pollers) > _SHOWN:
-        lines.append(f"and {len(pollers) - _SHOWN} more")
+    lines = [_line(poller) for poller in pollers[:_MAX_SHOWN]]
+    if len(pollers) > _MAX_SHOWN:
+        lines.append(f"and {len(pollers) - _MAX_SHOWN} more")
     workers = f"{len(pollers)} worker{'' if len(pollers) == 1 else 's'}"
     text = "\n".join([f"'{queue}' is polled by {workers}{backlog}", *lines])
     return Finding("task queues", "ok", text, details=details)
 
 
 def _pollers(answers: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
-    """The workers, the latest first: who, for which kinds of tasks, how long ago, and in which version."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return the pollers, latest first: identity, kinds of tasks, time of the last poll and version."""
+    by_identity: dict[str, dict[str, Any]] = {}
     for kind, answer in answers.items():
         for item in answer.pollers:
             ago = max(0.0, round(time.time() - item.last_access_time.ToMicroseconds() / 1e6, 1))
             version = item.deployment_options.build_id or item.worker_version_capabilities.build_id
             new = {"identity": item.identity, "kinds": [], "seconds_ago": ago, "version": version or None}
-            known = found.setdefault(item.identity, new)
+            known = by_identity.setdefault(item.identity, new)
             known["kinds"].append(kind)
             known["seconds_ago"] = min(known["seconds_ago"], ago)
-    return sorted(found.values(), key=lambda poller: (poller["seconds_ago"], poller["identity"]))
+    return sorted(by_identity.values(), key=lambda poller: (poller["seconds_ago"], poller["identity"]))
 
 
 def _line(poller: dict[str, Any]) -> str:

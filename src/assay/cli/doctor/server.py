@@ -1,4 +1,4 @@
-"""The server, its namespace, and its clock."""
+"""Checks of the server, its namespace and its clock."""
 
 from __future__ import annotations
 
@@ -25,57 +25,57 @@ CALL_TIMEOUT = timedelta(seconds=10)
 _POLL_TIMEOUT = timedelta(seconds=5)
 
 CLOCK_WARNING = 2.0
-"""Seconds that the clocks may differ."""
+"""Difference of the clocks, in seconds, from which on it is a warning."""
 
 CLOCK_ERROR = 60.0
-"""Seconds from which certificates, tokens and timeouts go wrong."""
+"""Difference of the clocks, in seconds, from which on it is an error: certificates, tokens and timeouts fail."""
 
 _REMEDIES = {
-    "access denied": "Check the API key (TEMPORAL_API_KEY) and its rights.",
-    "require TLS": "Turn TLS on (TEMPORAL_TLS=true, or the option 'tls'), or name the gRPC port (usually 7233).",
+    "access denied": "Check the API key (TEMPORAL_API_KEY) and its permissions.",
+    "require TLS": "Turn TLS on (TEMPORAL_TLS=true, or the option 'tls'), or use the gRPC port (usually 7233).",
     "not speak TLS": "Turn TLS off: TEMPORAL_TLS=false, or the option 'tls'. An API key turns it on.",
-    "not signed by a trusted authority": "Name the authority that signed it: TEMPORAL_TLS_SERVER_CA_CERT_PATH.",
+    "not signed by a trusted authority": "Set TEMPORAL_TLS_SERVER_CA_CERT_PATH to the certificate of its authority.",
     "certificate has expired": "Renew the server's certificate.",
     "for another name": "Use the name in the certificate, or set TEMPORAL_TLS_SERVER_NAME to it.",
-    "client certificate": "Give the client's certificate: TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH.",
-    "as a Temporal server": "Is it the gRPC port of the frontend (usually 7233), and not the one of the Web UI?",
+    "client certificate": "Set TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH to the client's certificate and key.",
+    "as a Temporal server": "Check that this is the gRPC port of the frontend (usually 7233), not the Web UI's.",
 }
 
 
 def unreachable(message: str, settings: Settings) -> Finding:
-    """Say what to do about a server to which no connection came about."""
+    """Return the finding for a failed connection."""
     reason = message.partition(f"{settings.address}: ")[2] or message
-    remedy = next((remedy for sign, remedy in _REMEDIES.items() if sign in reason), "Look at the log of the server.")
+    remedy = next((remedy for part, remedy in _REMEDIES.items() if part in reason), "Check the server's log.")
     return Finding("server", "error", f"no connection: {reason}", remedy)
 
 
 async def about(service: ServiceClient) -> Finding:
-    """Ask the server for its version."""
+    """Check that the server reports its version."""
     try:
         info = await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=CALL_TIMEOUT)
     except RPCError as error:
-        return Finding("server", "error", f"it does not say its version: {error.message}", "Look at its log.")
+        return Finding("server", "error", f"cannot get its version: {error.message}", "Check the server's log.")
     details = {"version": info.server_version}
     return Finding("server", "ok", f"Temporal {info.server_version or 'of an unknown version'}", details=details)
 
 
 async def namespace(service: ServiceClient, name: str) -> Finding:
-    """Look whether the namespace is there."""
+    """Check that the namespace exists."""
     request = DescribeNamespaceRequest(namespace=name)
     try:
-        found = await service.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+        answer = await service.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
     except RPCError as error:
-        return _without_namespace(name, error)
-    days = found.config.workflow_execution_retention_ttl.ToTimedelta().days
-    state = NamespaceState.Name(found.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
+        return _namespace_failure(name, error)
+    days = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
+    state = NamespaceState.Name(answer.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
     details = {"namespace": name, "state": state, "retention_days": days}
-    text = f"'{name}' is there; closed workflows are kept for {days} day{'' if days == 1 else 's'}"
+    text = f"'{name}' exists; closed workflows are kept for {days} day{'' if days == 1 else 's'}"
     if state != "registered":
-        return Finding("namespace", "error", f"'{name}' is {state}", "Use another one.", details)
+        return Finding("namespace", "error", f"'{name}' is {state}", "Use another namespace.", details)
     return Finding("namespace", "ok", text, details=details)
 
 
-def _without_namespace(name: str, error: RPCError) -> Finding:
+def _namespace_failure(name: str, error: RPCError) -> Finding:
     if error.status == RPCStatusCode.NOT_FOUND:
         remedy = (
             f"Correct TEMPORAL_NAMESPACE (or the option), or create it: "
@@ -83,45 +83,45 @@ def _without_namespace(name: str, error: RPCError) -> Finding:
         )
         return Finding("namespace", "error", f"the namespace '{name}' does not exist", remedy)
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
-        remedy = "Check the API key or the client's certificate, and their rights for this namespace."
+        remedy = "Check the API key or the client's certificate, and their permissions for this namespace."
         return Finding("namespace", "error", f"the caller may not use '{name}': {error.message}", remedy)
-    return Finding("namespace", "error", f"'{name}': {error.message}", "Look at the log of the server.")
+    return Finding("namespace", "error", f"'{name}': {error.message}", "Check the server's log.")
 
 
 async def clock(service: ServiceClient, name: str) -> Finding:
     """Compare the clock of this machine with the server's.
 
-    No call returns the server's time, but the server notes when a task queue was last polled: so one that nothing else
-    knows is polled once.
+    No call returns the server's time, but the server records when a task queue was last polled. So this polls a task
+    queue with a random name once and reads that time.
     """
     queue = TaskQueue(name=f"assay-doctor-{uuid.uuid4()}")
     poll = PollWorkflowTaskQueueRequest(namespace=name, task_queue=queue, identity="assay doctor")
-    ask = DescribeTaskQueueRequest(
+    describe = DescribeTaskQueueRequest(
         namespace=name, task_queue=queue, task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
     )
     before = time.time()
     polling = asyncio.ensure_future(service.workflow_service.poll_workflow_task_queue(poll, timeout=_POLL_TIMEOUT))
-    noted = None
+    polled_at = None
     try:
-        while noted is None and not polling.done():
+        while polled_at is None and not polling.done():
             await asyncio.sleep(0.1)
-            answer = await service.workflow_service.describe_task_queue(ask, timeout=CALL_TIMEOUT)
-            noted = next((item.last_access_time.ToMicroseconds() / 1e6 for item in answer.pollers), None)
+            answer = await service.workflow_service.describe_task_queue(describe, timeout=CALL_TIMEOUT)
+            polled_at = next((item.last_access_time.ToMicroseconds() / 1e6 for item in answer.pollers), None)
     except RPCError as error:
-        return Finding("clock", "skipped", f"the server's time is not known: {error.message}")
+        return Finding("clock", "skipped", f"cannot get the server's time: {error.message}")
     finally:
         after = time.time()
         polling.cancel()
         with contextlib.suppress(asyncio.CancelledError, RPCError):
             await polling
-    return (
-        Finding("clock", "skipped", "the server's time is not known") if noted is None else judge(noted, before, after)
-    )
+    if polled_at is None:
+        return Finding("clock", "skipped", "cannot get the server's time")
+    return judge(polled_at, before, after)
 
 
-def judge(noted: float, before: float, after: float) -> Finding:
-    """Judge a time that the server noted between two times of this machine; all in seconds since 1970."""
-    difference = noted - before if noted < before else max(0.0, noted - after)
+def judge(server_time: float, before: float, after: float) -> Finding:
+    """Judge a time that the server recorded between two times of this machine, all in seconds since 1970."""
+    difference = server_time - before if server_time < before else max(0.0, server_time - after)
     details = {"seconds": round(difference, 3)}
     amount = f"{abs(difference):.1f} s {'behind' if difference > 0 else 'ahead of'} the server's"
     text = f"this machine's clock is {amount}"

@@ -1,4 +1,4 @@
-"""The supervisor's view of one process: its life, and its end of their connection."""
+"""The supervisor's side of one process: its lifecycle and its connection."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-_ANSWER_TIMEOUT = 5.0  # more than the loop of a worker has to turn
-_LAST_MESSAGES = 1.0  # seconds after its end: a process that it started may hold the connection
-ENDED = "it has ended and will be started again"
+_CHECK_TIMEOUT = 5.0  # seconds; longer than the time after which a worker's event loop counts as stuck
+_CLOSE_TIMEOUT = 1.0  # seconds after its end: a process that it started may keep the connection open
+ENDED = "it has ended and will be restarted"
 OnMessage = Callable[["Child", Mapping[str, Any]], None]
 
 
 class Child:
-    """A process that runs the script, from its start to its end."""
+    """A process that runs the script."""
 
     def __init__(self, number: int, on_message: OnMessage) -> None:
-        """Prepare it. `on_message` is called with each message that is not an answer to a check."""
+        """Create a process that has not started.
+
+        Args:
+            number: Number of the process.
+            on_message: Called with each message that is not the result of a check.
+        """
         self.number = number
         self.is_up = False
         self.metrics: dict[str, str] = {}
-        """Where it serves the metrics of an address."""
+        """Private addresses of its metrics, by the address that the script asked for."""
         self._on_message = on_message
         self._checks: dict[int, asyncio.Future[list[str]]] = {}
         self._last_check = 0
@@ -34,54 +39,54 @@ class Child:
         self._listening: asyncio.Task[None] | None = None
 
     async def start(self, settings: Mapping[str, Any], command: Sequence[str]) -> None:
-        """Start it. `command`: the options of the permissions, the script and its arguments."""
+        """Start the process. `command` is the permission options, the script and its arguments."""
         ours, theirs = socket.socketpair()
         with theirs:
-            known = {**settings, "number": self.number, "fd": theirs.fileno()}
+            member_settings = {**settings, "number": self.number, "fd": theirs.fileno()}
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "assay.cli.processes.member", json.dumps(known), *command),
+                *(sys.executable, "-P", "-m", "assay.cli.processes.member", json.dumps(member_settings), *command),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C comes to the supervisor, which passes it on once
+                start_new_session=True,  # only the supervisor receives Ctrl-C, and forwards it once
             )
         reader, self._writer = await asyncio.open_connection(sock=ours)
         self._listening = asyncio.create_task(self._listen(reader))
 
     @property
     def pid(self) -> int:
-        """The id of its process."""
+        """The process id."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Return true if it answers nothing any more."""
+        """Return true if the connection is closed."""
         return self._listening is not None and self._listening.done()
 
     async def wait(self) -> int:
-        """Wait until it has ended; returns the exit code, or minus the number of the signal that ended it."""
+        """Wait for the end of the process; return the exit code, or minus the number of the signal that ended it."""
         assert self._process is not None
         assert self._writer is not None
         code = await self._process.wait()
         assert self._listening is not None
-        await asyncio.wait((self._listening,), timeout=_LAST_MESSAGES)
+        await asyncio.wait((self._listening,), timeout=_CLOSE_TIMEOUT)
         self._listening.cancel()
         self._writer.close()
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal if it runs."""
+        """Send a signal to the process if it is running."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
     def send(self, **message: Any) -> None:
-        """Send it a message."""
+        """Send a message to the process."""
         assert self._writer is not None
         self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def check(self, address: str, path: str) -> list[str]:
-        """Return what is wrong with it, of what is asked at this path."""
+        """Run the health check of a path in the process and return its problems."""
         if self.has_ended:
             return [ENDED]
         self._last_check += 1
@@ -89,7 +94,7 @@ class Child:
         answer = self._checks[number] = asyncio.get_running_loop().create_future()
         self.send(address=address, path=path, id=number)
         try:
-            return await asyncio.wait_for(answer, _ANSWER_TIMEOUT)
+            return await asyncio.wait_for(answer, _CHECK_TIMEOUT)
         except TimeoutError:
             return ["it does not answer"]
         finally:

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""Number of cores that this process may use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _CGROUP_1 = ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_
 
 
 def usable_cores() -> int:
-    """Return the number of cores: those of the machine, less what an affinity or a container's limit takes away."""
+    """Return the number of cores of the machine, limited by the CPU affinity and the container's CPU limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = cpu_limit(Path("/"))
     return cores if limit is None else max(1, min(cores, math.ceil(limit)))
 
 
 def cpu_limit(root: Path) -> float | None:
-    """Return the CPU limit of the control group, in cores; None without one.
+    """Return the CPU limit of the control group in cores, or None.
 
     Args:
-        root: The folder that holds `sys/fs/cgroup`.
+        root: Folder that contains `sys/fs/cgroup`.
     """
     try:
         quota, period = (root / _CGROUP_2[1:]).read_text().split()

@@ -1,4 +1,4 @@
-"""The addresses at which a fleet answers for its health and shows its metrics."""
+"""HTTP endpoints for health and metrics of all processes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 
 
 class Endpoints:
-    """HTTP servers, one for each address; an address may have both health and metrics."""
+    """HTTP servers, one per address; an address may serve both health and metrics."""
 
     def __init__(self, fleet: Fleet) -> None:
-        """Serve nothing so far."""
         self._fleet = fleet
         self._pages: dict[str, dict[str, Page]] = {}
         self._runners: list[web.ServerRunner] = []
 
     async def serve_health(self, address: str) -> None:
-        """Answer for the health of the processes at an address from now on. Raises BuiltinError."""
+        """Start to serve the health of the processes at an address. Raises BuiltinError."""
         checks = {"/livez": partial(self._stuck, address), "/readyz": partial(self._unready, address)}
         await self._serve(address, {path: status_server.page_of(check) for path, check in checks.items()})
 
     async def serve_metrics(self, address: str) -> None:
-        """Show the metrics of the processes at an address from now on. Raises BuiltinError."""
+        """Start to serve the metrics of the processes at an address. Raises BuiltinError."""
         await self._serve(address, {"/metrics": partial(self._metrics, address)})
 
     async def close(self) -> None:
@@ -52,7 +51,7 @@ class Endpoints:
     async def _stuck(self, address: str) -> list[str]:
         async def check(child: Child) -> list[str]:
             problems = await child.check(address, "/livez")
-            return [] if child.has_ended else problems  # the supervisor starts it again: nothing is stuck
+            return [] if child.has_ended else problems  # not stuck: the supervisor restarts it
 
         return await _gather({n: check(child) for n, child in self._fleet.children.items() if child.is_up})
 
@@ -72,20 +71,20 @@ class Endpoints:
 
         places = [child.metrics[address] for child in self._fleet.children.values() if address in child.metrics]
         documents = await asyncio.gather(*map(exporters.scrape, places))
-        text = exposition.merge([*documents, self._own()])
+        text = exposition.merge([*documents, self._process_metrics()])
         return web.Response(text=text, headers={"Content-Type": exporters.CONTENT_TYPE})
 
-    def _own(self) -> str:
-        """Return the metrics of the processes themselves."""
+    def _process_metrics(self) -> str:
+        """Return the metrics about the processes themselves."""
         fleet = self._fleet
         lines = [
-            "# HELP assay_process_up Whether the process runs and has started its worker or server",
+            "# HELP assay_process_up Whether the process is running and has started its worker or server",
             "# TYPE assay_process_up gauge",
         ]
         up = {number for number, child in fleet.children.items() if child.is_up}
         lines += [f'assay_process_up{{process="{number}"}} {int(number in up)}' for number in fleet.numbers()]
         lines += [
-            "# HELP assay_process_restarts_total How often the process was started again after it had died",
+            "# HELP assay_process_restarts_total Number of restarts of the process after it died",
             "# TYPE assay_process_restarts_total counter",
         ]
         lines += [
@@ -95,6 +94,6 @@ class Endpoints:
 
 
 async def _gather(checks: Mapping[int, Awaitable[list[str]]]) -> list[str]:
-    """Return the problems of processes, with their numbers."""
-    found = await asyncio.gather(*checks.values())
-    return [f"process {number}: {text}" for number, texts in zip(checks, found, strict=True) for text in texts]
+    """Return the problems of all processes, prefixed with their numbers."""
+    results = await asyncio.gather(*checks.values())
+    return [f"process {number}: {text}" for number, texts in zip(checks, results, strict=True) for text in texts]

@@ -1,4 +1,4 @@
-"""What is known of the processes together."""
+"""State of all processes, shared by the supervisor and its endpoints."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from assay.cli.processes.child import Child
 
 @dataclass
 class Fleet:
-    """The processes by their numbers, from 1.
+    """The processes, by number from 1.
 
     Attributes:
-        size: How many there are.
-        children: Those that run.
-        finished: The numbers of those whose script has come to its end.
-        restarts: How often each was started again.
-        stopping: All of them are to end.
+        size: Number of processes.
+        children: Running processes.
+        finished: Numbers of the processes whose script has ended.
+        restarts: Number of restarts of each process.
+        stopping: Whether the shutdown has begun.
     """
 
     size: int
@@ -27,5 +27,5 @@ class Fleet:
     stopping: bool = False
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the processes that ought to run."""
+        """Return the numbers of the processes that should be running."""
         return [number for number in range(1, self.size + 1) if number not in self.finished]

@@ -1,4 +1,4 @@
-"""A process's end of its connection to the supervisor: lines of JSON in both directions."""
+"""A process's side of the connection to the supervisor: JSON lines in both directions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from assay.temporal.telemetry import exporters
 
 
 class Link(Sharing):
-    """What this process shares with the others, agreed upon with the supervisor."""
+    """Addresses and ports shared with the other processes, coordinated by the supervisor."""
 
     def __init__(self, connection: socket.socket, number: int) -> None:
-        """Listen from now on. The process gets a SIGTERM when the supervisor is gone."""
+        """Start to listen. If the supervisor goes away, the process receives SIGTERM."""
         self.number = number
         self._connection = connection
         self._lock = threading.Lock()
@@ -31,16 +31,16 @@ class Link(Sharing):
         threading.Thread(target=self._listen, name="assay-supervised", daemon=True).start()
 
     def announce_start(self) -> None:
-        """Tell that a service of the script has started."""
+        """Report that a service of the script has started."""
         self._send(event="up")
 
     def announce_health(self, address: str, checks: Mapping[str, Check]) -> None:
-        """Have the checks answered at `address`."""
+        """Have the supervisor serve the checks at `address`."""
         self._checks[address] = checks
         self._send(event="health", address=address)
 
     def metrics_address(self, address: str) -> str:
-        """Return where this process serves the metrics of `address`."""
+        """Return the private address at which this process serves the metrics of `address`."""
         with self._lock:
             private = self._metrics.get(address)
             if private is None:
@@ -61,7 +61,7 @@ class Link(Sharing):
 
     def _send(self, **message: Any) -> None:
         line = json.dumps(message).encode() + b"\n"
-        with self._lock, suppress(OSError):  # the supervisor is gone: `_listen` notices too
+        with self._lock, suppress(OSError):  # the supervisor is gone, which `_listen` handles
             self._connection.sendall(line)
 
     def _listen(self) -> None:

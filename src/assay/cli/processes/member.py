@@ -1,7 +1,7 @@
 """One of several processes that run a script: `python -m assay.cli.processes.member SETTINGS [OPTIONS] SCRIPT ARGS…`.
 
 SETTINGS is a JSON object: `fd`, the connection to the supervisor; `number`; `health`, an address or null; `verbose`.
-The OPTIONS are those of the script's permissions.
+OPTIONS are the permission options of the script.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # whole lines, because the others write to the same place
+    if isinstance(sys.stdout, io.TextIOWrapper):  # writes whole lines: all processes share standard output
         sys.stdout.reconfigure(line_buffering=True)
     connection = socket.socket(fileno=settings["fd"])
     connection.set_inheritable(False)

@@ -1,4 +1,4 @@
-"""The supervisor of several processes that run one script."""
+"""Supervisor of several processes that run one script."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from assay.errors import BuiltinError
 from assay.events import Event
 
 EXIT_UNSTABLE = 70
-"""The exit code when a process keeps dying."""
+"""Exit code when a process keeps dying."""
 
-_MAX_DEATHS = 5  # one after the other, each soon after its start
-_STABLE_AFTER = 60.0  # seconds after which a death is the first one again
-_FIRST_DELAY, _MAX_DELAY = 0.5, 30.0  # seconds before a process is started again
-_KILL_AFTER = 5.0  # seconds that processes have to end after a second signal
+_MAX_DEATHS = 5  # in a row, each within `_STABLE_AFTER` of its start
+_STABLE_AFTER = 60.0  # seconds of uptime after which the number of deaths is reset
+_MIN_DELAY, _MAX_DELAY = 0.5, 30.0  # seconds before a process is restarted
+_KILL_TIMEOUT = 5.0  # seconds for the processes to end after a second signal
 
 
 class Supervisor:
-    """Processes that run a script until they end by themselves, by a signal, or because they keep dying."""
+    """Keeps processes running until their scripts end, a signal arrives, or one of them keeps dying."""
 
     def __init__(self, command: Sequence[str], size: int, *, health: str | None, verbose: bool) -> None:
-        """Prepare it.
+        """Create a supervisor that has not started its processes.
 
         Args:
-            command: The options of the script's permissions, the script and its arguments.
-            size: How many processes there are.
-            health: Where they answer for their health, whatever the script says.
-            verbose: Show Python's tracebacks.
+            command: Permission options, the script and its arguments.
+            size: Number of processes.
+            health: Address of the health checks; overrides that of the script.
+            verbose: Show Python tracebacks.
         """
         self._command = command
         self._health = health
@@ -50,7 +50,7 @@ class Supervisor:
         self._handling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        """Run the processes; returns the exit code."""
+        """Run the processes and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
@@ -61,7 +61,7 @@ class Supervisor:
                 except BuiltinError as error:
                     fail(str(error))
                     return 1
-            codes = await asyncio.gather(*(self._keep(number) for number in range(1, self._fleet.size + 1)))
+            codes = await asyncio.gather(*(self._keep_running(number) for number in range(1, self._fleet.size + 1)))
         finally:
             await self._endpoints.close()
         return self._exit_code(codes)
@@ -71,20 +71,20 @@ class Supervisor:
             return self._failure
         if self._signals and (len(self._signals) > 1 or not self._first_is_up.is_set()):
             return 128 + self._signals[-1]
-        bad = [code for code in codes if code and not (self._fleet.stopping and code == -signal.SIGTERM)]
-        return 0 if not bad else bad[0] if bad[0] > 0 else 128 - bad[0]
+        failures = [code for code in codes if code and not (self._fleet.stopping and code == -signal.SIGTERM)]
+        return 0 if not failures else failures[0] if failures[0] > 0 else 128 - failures[0]
 
-    async def _keep(self, number: int) -> int:
-        """Keep one process running; returns how it ended at last."""
-        if number > 1:  # what is wrong with a script is said once, by the first
-            await self._until(self._first_is_up)
+    async def _keep_running(self, number: int) -> int:
+        """Run one process, restarting it when it dies, and return its last exit code."""
+        if number > 1:  # the first process starts alone, so that an error in the script is reported once
+            await self._wait_for(self._first_is_up)
         loop = asyncio.get_running_loop()
         deaths = 0
         while not self._fleet.stopping:
             began = loop.time()
             child = self._fleet.children[number] = Child(number, self._on_message)
             await child.start(self._settings, self._command)
-            if self._fleet.stopping:  # the signal came meanwhile
+            if self._fleet.stopping:  # a signal arrived in the meantime
                 child.send_signal(signal.SIGTERM)
             code = await child.wait()
             del self._fleet.children[number]
@@ -97,31 +97,28 @@ class Supervisor:
                 self._fleet.finished.add(number)
                 return 0
             deaths = deaths + 1 if loop.time() - began < _STABLE_AFTER else 1
-            how = _how(code)
-            if deaths >= _MAX_DEATHS and not self._may_wait(child):
-                _say(
-                    events.PROCESS_UNSTABLE,
-                    number,
-                    f"process {number} {how}, {deaths} times in a row: giving up",
-                )
+            cause = _describe_exit(code)
+            if deaths >= _MAX_DEATHS and not self._retries_forever(child):
+                message = f"process {number} {cause}, {deaths} times in a row: giving up"
+                _log(events.PROCESS_UNSTABLE, number, message)
                 self._failure = EXIT_UNSTABLE
                 self._end()
                 return code
-            delay = min(_FIRST_DELAY * 2 ** min(deaths - 1, 10), _MAX_DELAY)
-            _say(events.PROCESS_DIED, number, f"process {number} {how}; it is started again in {delay:g} s")
-            await self._until(self._stop, delay)
+            delay = min(_MIN_DELAY * 2 ** min(deaths - 1, 10), _MAX_DELAY)
+            _log(events.PROCESS_DIED, number, f"process {number} {cause}; restarting in {delay:g} s")
+            await self._wait_for(self._stop, delay)
             self._fleet.restarts[number] += not self._fleet.stopping
         return 0
 
-    def _may_wait(self, child: Child) -> bool:
-        """Return true if a process that failed to start is retried without a limit, because other processes run.
+    def _retries_forever(self, child: Child) -> bool:
+        """Return true if the process failed to start while other processes are running.
 
         The Temporal server may be down, which the other processes survive.
         """
         return not child.is_up and any(other.is_up for other in self._fleet.children.values())
 
-    async def _until(self, event: asyncio.Event, seconds: float | None = None) -> None:
-        """Wait for an event, for the end of all, or for some seconds."""
+    async def _wait_for(self, event: asyncio.Event, seconds: float | None = None) -> None:
+        """Wait for an event or the shutdown, for at most `seconds`."""
         waiting = [asyncio.ensure_future(item.wait()) for item in {event, self._stop}]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -133,10 +130,10 @@ class Supervisor:
         self._signals.append(number)
         self._end()
         if len(self._signals) > 1:
-            asyncio.get_running_loop().call_later(0 if len(self._signals) > 2 else _KILL_AFTER, self._kill)
+            asyncio.get_running_loop().call_later(0 if len(self._signals) > 2 else _KILL_TIMEOUT, self._kill)
 
     def _end(self) -> None:
-        """Ask all processes to end. A second time ends them without waiting for what they do."""
+        """Send SIGTERM to all processes. The second SIGTERM ends them immediately."""
         self._fleet.stopping = True
         self._stop.set()
         for child in self._fleet.children.values():
@@ -171,9 +168,9 @@ class Supervisor:
                 self._end()
 
     async def _reserve(self, host: str | None, port: int) -> int:
-        """Look whether a port is free before the first process shares it; returns the number of the error, or 0.
+        """Check that a port is free before the first process shares it. Return the errno, or 0.
 
-        Without this look several supervisors could share the port by mistake.
+        Without this check several supervisors could share a port by mistake.
         """
         if (host, port) in self._reserved:
             return 0
@@ -186,9 +183,9 @@ class Supervisor:
         return 0
 
 
-def _how(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+def _describe_exit(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
 
 
-def _say(event: Event, number: int, message: str) -> None:
+def _log(event: Event, number: int, message: str) -> None:
     log_lines.notice(event, message, f"assay: {message} [{event.code}]", {"process": number})

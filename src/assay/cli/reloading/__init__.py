@@ -1,5 +1,6 @@
-"""A script that is replaced when its files change: `assay dev`, and `assay run --watch`.
+"""Reloads a script when its files change, for `assay dev` and `assay run --watch`.
 
-`reload.py` watches the files and replaces the process; `probe.py` is the process that tries changed code first;
-`display.py` says what the news are shown on, and `children.py` starts processes.
+`reload.py` watches the files and replaces the script's process. `probe.py` is a process that tests changed code first.
+`display.py` is the interface for output and notices, `sources.py` records the files of a script, and `children.py`
+starts processes.
 """

@@ -1,4 +1,4 @@
-"""How it is shown what continues: as lines here; `assay dev` has a live screen too."""
+"""Output of a reloaded script: the interface, and plain lines. `assay dev` also has a live screen."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ _EVENTS = {
     "Not reloaded": events.SCRIPT_NOT_RELOADED,
     "Not watching": events.SCRIPT_NOT_WATCHED,
 }
-"""The news that are events where lines are JSON."""
+"""Notices that are logged as events if log lines are JSON."""
 
 
 class Display(Protocol):
-    """Where the script's output and the news of its reloads go."""
+    """Shows the output of the script and notices about reloads."""
 
     async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
-        """Start the script as a process whose output is shown.
+        """Start the script in a process and show its output.
 
-        `arguments`: the options of its permissions, its path and its own arguments.
+        Args:
+            arguments: Permission options, the path of the script and its arguments.
+            verbose: Show Python tracebacks.
         """
 
-    def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
-        """Tell some news in a line, and more of it in lines of its own."""
+    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+        """Show a notice in one line, followed by the lines of `details`."""
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Show that the shutdown has begun."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 class Lines:
-    """Plain lines: the news on stderr; the script's output goes where it goes without them."""
+    """Plain lines: notices on stderr; the script inherits the standard streams."""
 
     def __init__(self, options: Sequence[str] = ()) -> None:
-        """`options`: more of `assay run`, for the script."""
+        """Set additional options of `assay run` for the script."""
         self._options = options
 
     async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
@@ -50,18 +52,18 @@ class Lines:
         flag = ["--verbose"] if verbose else []
         return await children.start("-m", "assay", "run", *flag, *self._options, *arguments)
 
-    def say(self, what: str, text: str, colour: str | None = None, more: str = "") -> None:
-        """Write the news."""
-        event = _EVENTS.get(what)
+    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+        """Write the notice to stderr."""
+        event = _EVENTS.get(title)
         if event is not None and log_lines.is_json():
-            log_lines.emit(event.severity, f"{what.lower()}: {text}", {"report": more} if more else None, event)
+            log_lines.emit(event.severity, f"{title.lower()}: {text}", {"report": details} if details else None, event)
             return
-        click.echo(f"{click.style(f'{what:<17}', bold=True, fg=colour)}{text}", err=True)
-        if more:
-            click.echo(more, err=True)
+        click.echo(f"{click.style(f'{title:<17}', bold=True, fg=colour)}{text}", err=True)
+        if details:
+            click.echo(details, err=True)
 
     def stopping(self) -> None:
-        """Nothing to say: the script reports its end."""
+        """Do nothing: the script logs its shutdown."""
 
     def close(self) -> None:
-        """Nothing to put right."""
+        """Do nothing."""

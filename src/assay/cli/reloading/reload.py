@@ -1,4 +1,4 @@
-"""The run of a script that is started anew when its files change."""
+"""Runs a script in a child process and restarts it when its files change."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from assay.cli.reloading import children
 from assay.cli.reloading.display import Display
 from assay.cli.reloading.sources import Sources
 
-_TIMEOUT = 2.0  # seconds that the old worker gets before the new one starts beside it
+_DRAIN_TIMEOUT = 2.0  # seconds for the old worker to drain before the new one starts alongside it
 BROKEN = 3
-"""The exit code of `probe.py` for a script that cannot take over."""
+"""Exit code of `probe.py`: the script fails to load."""
 NO_WORKER = 4
-"""… for one that has no worker: nothing to replace."""
+"""Exit code of `probe.py`: the script has no worker, so there is nothing to replace."""
 DIVERGED = 5
-"""… for one that can take over although not every open workflow continues with it."""
+"""Exit code of `probe.py`: the script loads, but some open workflows do not match it."""
 UNPROVEN = 6
-"""… for one of which it is not known whether every open workflow continues with it."""
+"""Exit code of `probe.py`: the script loads, but not all open workflows could be replayed."""
 _TERMINATED = 128 + signal.SIGTERM
-"""… of a script that had nothing to drain."""
+"""Exit code of a script that had nothing to drain."""
 
 
 class Reloading:
-    """A script as a child process, replaced when a file changes and the new code can run."""
+    """Runs a script in a child process and replaces the process when a file changes and the new code loads."""
 
     def __init__(
         self,
@@ -40,16 +40,16 @@ class Reloading:
         *,
         strict: bool = False,
     ) -> None:
-        """Prepare it.
+        """Install the signal handlers.
 
         Args:
-            script: The script as the user typed it.
-            arguments: What it finds in `arg`.
-            display: What its output and the news go to.
-            verbose: Show Python's tracebacks.
-            options: Those of the script's permissions.
-            strict: For production: code with which not every open workflow continues is refused, the old worker has all
-                the time that it needs to drain before the new one starts, and the script's end is the end of the run.
+            script: Path of the script, as typed by the user.
+            arguments: Arguments of the script, in `arg`.
+            display: Shows the output of the script and notices.
+            verbose: Show Python tracebacks.
+            options: Permission options of the script.
+            strict: For production: refuse code that does not match every open workflow, let the old worker drain
+                without a time limit before the new one starts, and end when the script ends.
         """
         self._script = script
         self._sources = Sources(script)
@@ -65,10 +65,10 @@ class Reloading:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
     async def run(self) -> int:
-        """Run until the script ends by itself or by a signal; returns the exit code."""
+        """Run until the script ends or a signal arrives; return the exit code."""
         changes: asyncio.Queue[str] = asyncio.Queue()
-        watching = asyncio.ensure_future(self._pass_on(changes))
-        await asyncio.sleep(0)  # the watch begins before the script: no change is missed while that is starting
+        watching = asyncio.ensure_future(self._watch(changes))
+        await asyncio.sleep(0)  # starts watching before the script starts, so that no change is missed
         child = self._child = await self._start()
         ended: asyncio.Future[int] = asyncio.ensure_future(child.wait())
         change = asyncio.ensure_future(changes.get())
@@ -91,7 +91,7 @@ class Reloading:
                     return _exit_code(ended.result())
                 else:
                     code = _exit_code(ended.result())
-                    self._display.say("Ended", f"the script ended with {code}; a change starts it again", "yellow")
+                    self._display.notify("Ended", f"the script exited with {code}; a change restarts it", "yellow")
                     ended = asyncio.get_running_loop().create_future()
         finally:
             watching.cancel()
@@ -101,21 +101,21 @@ class Reloading:
 
     async def _start(self) -> asyncio.subprocess.Process:
         child = await self._display.start(self._command, verbose=self._verbose)
-        if self._stop.done():  # the signal came meanwhile
+        if self._stop.done():  # a signal arrived in the meantime
             _send(child, signal.SIGTERM)
         return child
 
     def _on_signal(self, number: signal.Signals) -> None:
-        # SIGTERM for SIGINT too, which ends a Python that is only starting with a traceback and 1.
-        # A second one ends it at once: `assay run` does so by itself, and ends what it has started too.
+        # SIGINT is forwarded as SIGTERM: on SIGINT, a starting Python prints a traceback and exits with 1.
+        # A second signal kills the script. If strict, `assay run` handles it, and ends its own children.
         _send(self._child, signal.SIGKILL if self._stop.done() and not self._strict else signal.SIGTERM)
-        _send(self._probe, signal.SIGKILL)  # its findings are no longer needed
+        _send(self._probe, signal.SIGKILL)
         if not self._stop.done():
             self._stop.set_result(128 + number)
             self._display.stopping()
 
     async def _replace(self, changed: str) -> bool:
-        """Start the script anew unless its new code cannot run; returns whether it was started."""
+        """Restart the script unless the new code fails the probe. Return true if it was restarted."""
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL}
         probe = self._probe = await children.start(
             *("-m", "assay.cli.reloading.probe", "--strict" if self._strict else "", *self._command), **pipes
@@ -127,34 +127,36 @@ class Reloading:
         assert self._child is not None
         if probe.returncode == BROKEN or (self._strict and probe.returncode != 0):
             is_running = self._child.returncode is None
-            outlook = "still running the previous version" if is_running else "the script has ended"
-            self._display.say("Not reloaded", f"{changed}: {outlook}", "red", text)
+            status = "still running the previous version" if is_running else "the script has ended"
+            self._display.notify("Not reloaded", f"{changed}: {status}", "red", text)
             return False
         await self._end_child()
         if self._stop.done():
             return False
         self._child = await self._start()
         if probe.returncode == DIVERGED:
-            self._display.say("Reloaded", f"{changed}; not every open workflow continues with it", "yellow", text)
+            self._display.notify("Reloaded", f"{changed}; not all open workflows match it", "yellow", text)
         else:
-            self._display.say("Reloaded", changed, "green", text)
+            self._display.notify("Reloaded", changed, "green", text)
         return True
 
     async def _end_child(self) -> None:
-        """Let the old worker drain; when this is not strict the new one starts beside it after a while."""
+        """Let the old worker drain; unless strict, for at most `_DRAIN_TIMEOUT` seconds."""
         assert self._child is not None
         _send(self._child, signal.SIGTERM)
         ended = asyncio.ensure_future(self._child.wait())
         waiting: set[asyncio.Future[Any]] = {ended, self._stop}
-        await asyncio.wait(waiting, timeout=None if self._strict else _TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            waiting, timeout=None if self._strict else _DRAIN_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+        )
         ended.cancel()
 
-    async def _pass_on(self, changes: asyncio.Queue[str]) -> None:
+    async def _watch(self, changes: asyncio.Queue[str]) -> None:
         try:
             async for changed in lua_changes([Path(self._script).parent], self._sources.__contains__):
                 changes.put_nowait(changed)
         except OSError as error:
-            self._display.say("Not watching", f"changes are not seen: {error}", "yellow")
+            self._display.notify("Not watching", f"cannot watch for changes: {error}", "yellow")
 
 
 def _send(process: asyncio.subprocess.Process | None, number: signal.Signals) -> None:

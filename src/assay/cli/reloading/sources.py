@@ -1,7 +1,7 @@
-"""The files that a script consists of: its processes note what `require` finds, for the one that watches files.
+"""The files of a script: its processes record the modules that `require` finds, for the process that watches files.
 
-They write into a file that the environment names, because a script may run in several processes (`--processes`), and
-may load modules late.
+They append to a file named by an environment variable, because a script may run in several processes (`--processes`)
+and may load modules at any time.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from assay.lua.loader import FindModule
 from assay.lua.state import Outcome
 
 
-class NotingFinder:
-    """Finds modules as another finder does, and notes their files; of a missing one, where it was looked for."""
+class RecordingFinder:
+    """A module finder that records the files it finds, and the paths it tried for missing modules."""
 
-    def __init__(self, finder: FindModule, notes: str) -> None:
-        """`notes`: the file to write into."""
+    def __init__(self, finder: FindModule, record: str) -> None:
+        """Wrap `finder` and append to the file `record`."""
         self.path = finder.path
         self.search = finder.search
         self._finder = finder
-        self._notes = notes
-        self._noted: set[bytes] = set()
+        self._record_file = record
+        self._recorded: set[bytes] = set()
 
     def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
-        found = self._finder(name, path, built_in)
-        if found[0] == b"source":
-            self._note(found[2])
-        elif found[0] == b"missing":
-            self._note(*map(os.fsencode, found[1:]))
-        return found
+        outcome = self._finder(name, path, built_in)
+        if outcome[0] == b"source":
+            self._record(outcome[2])
+        elif outcome[0] == b"missing":
+            self._record(*map(os.fsencode, outcome[1:]))
+        return outcome
 
-    def _note(self, *paths: bytes) -> None:
-        new = [path for path in paths if path not in self._noted]
-        self._noted.update(new)
+    def _record(self, *paths: bytes) -> None:
+        new = [path for path in paths if path not in self._recorded]
+        self._recorded.update(new)
         try:
-            with open(self._notes, "ab") as file:
+            with open(self._record_file, "ab") as file:
                 file.write(b"".join(os.path.realpath(path) + b"\0" for path in new))
         except OSError:
-            pass  # whoever watches has ended
+            pass  # the watching process has ended
 
 
-def noting(finder: FindModule) -> FindModule:
-    """Return a finder that notes what it finds when somebody watches, else the same."""
-    notes = os.environ.get(SOURCES)
-    return finder if notes is None else NotingFinder(finder, notes)
+def recording(finder: FindModule) -> FindModule:
+    """Return a finder that records files if another process watches them, else `finder` itself."""
+    record = os.environ.get(SOURCES)
+    return finder if record is None else RecordingFinder(finder, record)
 
 
 class Sources:
-    """What the processes that are started from now on note."""
+    """The files recorded by the processes started from now on."""
 
     def __init__(self, script: str) -> None:
         self._script = os.path.realpath(os.fsencode(script))
@@ -64,6 +64,6 @@ class Sources:
         return real == self._script or real in self._paths
 
     def close(self) -> None:
-        """Remove the notes."""
+        """Remove the file with the records."""
         del os.environ[SOURCES]
         self._file.close()

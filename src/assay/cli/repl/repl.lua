@@ -1,13 +1,13 @@
--- The REPL's side in its Lua state: results as text, names to complete, and an end of code that runs for too long.
+-- The REPL's part in the Lua state: formats results, completes names and interrupts running code.
 local host = ...
 
 local internal = {}
 host.fill(internal, "_.repl")
 
-local HOOK_COUNT = 100000 -- instructions between two looks
+local HOOK_COUNT = 100000 -- instructions between two checks for Ctrl-C
 local WIDTH = 100
 local MAX_DEPTH = 6
-local MAX_FIELDS = 100 -- fields of a table
+local MAX_FIELDS = 100 -- per table
 
 local concat, sort = table.concat, table.sort
 local debug_metatable, rawequal, rawget, rawlen, type = debug.getmetatable, rawequal, rawget, rawlen, type
@@ -99,11 +99,11 @@ local function print_all(...)
   end
 end
 
--- A held function that runs the held function `id` and prints its results but the first `left_out`.
-function host.printing(id, left_out)
+-- Returns the id of a held function that runs the held function `id` and prints its results, without the first `dropped`.
+function host.printing(id, dropped)
   local fn = host.held(id)
   return host.hold(function()
-    print_all(select(left_out + 1, fn()))
+    print_all(select(dropped + 1, fn()))
   end)
 end
 
@@ -116,17 +116,17 @@ local function names_in(value, into)
   elseif type(value) ~= "table" or rawequal(value, host.null) then
     return
   end
-  for key in pairs(value) do -- loads a builtin that was not used yet
+  for key in pairs(value) do -- loads a builtin on first use
     if type(key) == "string" then
       into[#into + 1] = key
     end
   end
 end
 
--- The names that can follow the start of an expression: "js" -> "json", "json.en" -> "encode".
+-- Returns the completions of an expression: "js" -> "json", "json.en" -> "encode".
 function host.complete(text)
-  local path, start = match(text, "^(.-)([%w_]*)$")
-  local value, found, fits = host.globals, {}, { [0] = 0 }
+  local path, prefix = match(text, "^(.-)([%w_]*)$")
+  local value, names, matches = host.globals, {}, { [0] = 0 }
   for key in string.gmatch(path, "[%w_]+") do
     local ok, item = pcall(function()
       return value[key]
@@ -136,13 +136,13 @@ function host.complete(text)
   if type(value) == "string" then
     value = string
   end
-  pcall(names_in, value, found)
-  for i = 1, #found do
-    if string.sub(found[i], 1, #start) == start and find(found[i], "^%a[%w_]*$") then
-      fits[#fits + 1] = found[i]
+  pcall(names_in, value, names)
+  for i = 1, #names do
+    if string.sub(names[i], 1, #prefix) == prefix and find(names[i], "^%a[%w_]*$") then
+      matches[#matches + 1] = names[i]
     end
   end
-  fits[0] = nil
-  sort(fits)
-  return concat(fits, "\n")
+  matches[0] = nil
+  sort(matches)
+  return concat(matches, "\n")
 end

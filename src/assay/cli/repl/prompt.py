@@ -1,4 +1,4 @@
-"""What reads a terminal for the REPL: with a history, completion, and lines until the code is complete."""
+"""Terminal input of the REPL: multi-line editing, a history and completion."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.scripting import LuaLexer  # type: ignore[import-untyped]
 
 _WORD = re.compile(r"[\w.:]*$")
-_TEXT = re.compile(r"""["']\)?$""")
+_STRING_END = re.compile(r"""["']\)?$""")
 
 
 def make_session(is_complete: Callable[[str], bool], names: Callable[[str], list[str]]) -> PromptSession[str]:
-    """Make what reads a terminal.
+    """Return a session that reads from the terminal.
 
     Args:
-        is_complete: Whether a text is to be run when Enter is pressed; else it continues in the next line.
-        names: The names that can follow the start of an expression.
+        is_complete: Returns true if Enter is to run the code; otherwise it starts a new line.
+        names: Returns the completions of an expression.
     """
     bindings = KeyBindings()
 
@@ -53,12 +53,12 @@ class _Names(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         text = document.text_before_cursor
-        found = _WORD.search(text)
-        assert found is not None
-        word = found[0].rpartition("..")[2]  # two dots join texts
+        match = _WORD.search(text)
+        assert match is not None
+        word = match[0].rpartition("..")[2]  # `..` concatenates strings
         typed = len(word) - max(word.rfind("."), word.rfind(":")) - 1
-        if word.startswith((".", ":")):  # of the value of an expression: known only of a text
-            if not _TEXT.search(text.removesuffix(word)):
+        if word.startswith((".", ":")):  # the type of an expression is known for string literals only
+            if not _STRING_END.search(text.removesuffix(word)):
                 return
             word = "string" + word
         for name in self._names(word):
@@ -70,7 +70,7 @@ def _history() -> History:
     path = Path(base) / "assay" / "history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)  # what was typed may be a secret
+        path.touch(mode=0o600)  # the input may contain secrets
     except OSError:
         return InMemoryHistory()
     return FileHistory(path)
