@@ -1,4 +1,4 @@
--- Child workflows: the parent waits for one, signals one, cancels one, and leaves one running after its own end.
+-- Child workflows: the parent waits for one, signals one, cancels one, and leaves one running when it completes.
 
 local function child(ctx, name)
   if name == "listens" then

@@ -4,7 +4,7 @@
 --   assay run examples/cron.lua /var/tmp/cache            every minute, files older than a day
 --   EVERY_MS=5000 MAX_AGE=3600 MAX_PERCENT=80 assay run examples/cron.lua /var/tmp/cache
 --
--- A failed run is logged and the next one follows as planned. RUNS=3 ends the script after three runs.
+-- A failed run is logged, and the next one starts on time. RUNS=3 ends the script after three runs.
 
 local function setting(name, default)
   local text = env.get(name)

@@ -1,5 +1,5 @@
 -- Workflows as data: one dynamic workflow runs every type, each a list of steps, and one dynamic activity runs every
--- step. Signals of any name are noted, queries of any name read the notes, updates of any name add a step.
+-- step. Signals of any name store a note, queries of any name read it, updates of any name add a step.
 
 local flows = {
   Release = { "build", "test", "publish" },

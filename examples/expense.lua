@@ -1,5 +1,5 @@
--- An expense is approved by a human over HTTP. The activity that asks for the answer does not wait for it: it hands its
--- token to the expense system, which completes the activity. No answer before the deadline is a refusal.
+-- A human approves an expense over HTTP. The activity does not wait for the answer: it passes its token to the expense
+-- system, which completes the activity. Without an answer before the deadline the expense is rejected.
 
 local expenses, port = {}, nil -- the expense system: a web service that keeps its data in a table
 local client = temporal.connect()

@@ -1,5 +1,5 @@
--- Fan-out: a workflow starts one child per part of its work, all at once, and adds up the results. A child that fails is
--- reported, and the others continue.
+-- Fan-out: a workflow starts one child workflow per part of its work, all at once, and adds up the results. It reports
+-- children that fail and keeps the results of the others.
 
 local function count(ctx, text)
   return ctx:execute_activity("count_words", text)

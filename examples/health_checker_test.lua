@@ -1,4 +1,4 @@
--- The script ends with `os.exit`, which would end this file: it is replaced for the test.
+-- The script ends with `os.exit`, which would end the test file, so the test replaces it.
 test("the exit code is the number of unhealthy services", function()
   local port
   async.spawn(http.serve, 0, {

@@ -1,5 +1,5 @@
 -- Short steps without a task queue: a local activity runs in the worker itself, and a side effect is a function whose
--- result is stored in the history. Ids and random numbers need neither: those of a workflow repeat on replay.
+-- result is stored in the history. `ctx:uuid` and `ctx:random` need neither: their values repeat on replay.
 
 local prices = { apple = 2, pear = 3 }
 

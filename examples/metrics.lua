@@ -1,4 +1,4 @@
--- Custom metrics beside Temporal's: a counter, a histogram and a gauge, and how Prometheus sees them.
+-- Custom metrics in addition to Temporal's: a counter, a histogram and a gauge, as Prometheus scrapes them.
 
 local function order(ctx, items)
   local meter = ctx:metric_meter()

@@ -1,4 +1,4 @@
--- Metrics are recorded in a test too, but served only by a real worker: the test checks the workflow itself.
+-- Only a real worker serves metrics, so this test checks only the workflow.
 test("each item is packed", function()
   local env = test.workflow_env({ script = "metrics.lua" })
   env:execute({ workflow_type = "Order", input = { { kind = "book", boxes = 1 }, { kind = "chair", boxes = 4 } } })

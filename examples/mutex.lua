@@ -1,4 +1,4 @@
--- A lock between workflows: one workflow owns the lock and grants it to one other at a time; both sides use signals.
+-- A lock between workflows: one workflow owns the lock and grants it to one workflow at a time, by signals.
 -- Every turn has a deadline, so a holder that fails does not keep the lock.
 
 local function mutex(ctx, turns)

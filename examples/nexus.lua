@@ -1,4 +1,4 @@
--- A Nexus service and a workflow that calls it, possibly from another namespace: one operation is a function that answers
+-- A Nexus service, and a workflow that calls it, possibly from another namespace. One operation is a function that answers
 -- at once, the other a workflow that answers after an approval. Create the endpoint once:
 --   temporal operator nexus endpoint create --name greetings --target-namespace default --target-task-queue greetings
 

@@ -1,4 +1,4 @@
--- A workflow that was changed while runs of it were open: those keep the old path, new runs take the new one.
+-- A workflow that was changed while it had open runs: these keep the old path, and new runs take the new one.
 -- docs/versioning.md says when each of the two calls can be removed.
 
 local function deploy(ctx)

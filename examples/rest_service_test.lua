@@ -1,4 +1,4 @@
--- The script serves until it is stopped: it runs as a task, and tells its port by `print`.
+-- The script serves until it is stopped, so it runs as a task. It prints its port.
 local url
 local function service()
   if not url then

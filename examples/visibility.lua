@@ -1,5 +1,5 @@
--- What people can see of a workflow: search attributes for finding it, a memo, the current details, and summaries of its
--- steps. Register the search attribute once in the namespace:
+-- Search attributes for finding a workflow, and a memo, current details and summaries of steps for describing it.
+-- Register the search attribute once in the namespace:
 --   temporal operator search-attribute create --name Stage --type Keyword
 
 local function release(ctx, version)

@@ -1,4 +1,4 @@
--- A stand-in for GitLab and for the chat's webhook, so that the demo needs neither.
+-- A web server that replaces GitLab and the webhook of the chat in the demo and in tests.
 -- `serve` blocks; it calls `on_listen(port)` when it is ready, and `on_request(text)` for each request.
 
 local standin = { token = "glpat-demo" }

@@ -1,5 +1,5 @@
 -- Start a promotion: assay run examples/promotion/start.lua VERSION TARGET
--- GITLAB_URL, GITLAB_TOKEN and WEBHOOK_URL say where it goes.
+-- GITLAB_URL, GITLAB_TOKEN and WEBHOOK_URL configure GitLab and the chat.
 
 local version, target = arg[1], arg[2]
 if not (version and target) then

@@ -2,7 +2,8 @@
 --
 --   assay run examples/promotion/worker.lua
 --
--- TEMPORAL_ADDRESS names the Temporal server (localhost:7233 when unset), METRICS the address for metrics, if any.
+-- TEMPORAL_ADDRESS is the address of the Temporal server (default: localhost:7233), METRICS the listen address of the
+-- metrics endpoint (default: none).
 local metrics = env.get("METRICS")
 
 return temporal.worker({

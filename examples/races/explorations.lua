@@ -1,8 +1,8 @@
--- What may happen to the six workflows, and what must hold then: the same for the faulty and the mended ones.
+-- The explorations of the six workflows, for the faulty and for the corrected versions: events and checks.
 
 local function ran(run, activity)
   for _, call in ipairs(run.calls) do
-    -- One whose answer was lost ran all the same.
+    -- A call whose answer was lost has run too.
     if call.activity == activity and (call.outcome == "completed" or call.outcome == "lost") then
       return true
     end

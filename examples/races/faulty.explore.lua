@@ -1,6 +1,7 @@
 -- The faulty workflows: each exploration fails, with the schedule that breaks it.
 --
 --   assay test --explore 200 examples/races/faulty.explore.lua
--- Its name does not end in _test.lua, so that `assay test` runs it only when it is named. Hence `_G`: `assay check` knows
--- `test` only in files that do.
+--
+-- The file's name does not end in _test.lua, so `assay test` runs it only when it is named, and `assay check` does not know
+-- the global `test` in it: hence `_G`.
 require("explorations")(_G.test, "faulty.lua")

@@ -1,4 +1,4 @@
--- Six workflows that work in the order in which one tries them, and break in another. `mended.lua` has them right.
+-- Six workflows that work in the usual order of events and break in another. `fixed.lua` has the corrected versions.
 --
 --   assay test --explore 200 examples/races/faulty.explore.lua
 
@@ -6,7 +6,7 @@ return temporal.worker({
   task_queue = "races",
 
   workflows = {
-    -- Signals that come while the last activity runs are kept, and lost when the run is continued as new.
+    -- Signals that arrive while the last activity runs are lost when the run continues as new.
     LostSignal = function(ctx, input)
       local stored = input and input.stored or 0
       for _ = 1, 2 do
@@ -20,7 +20,7 @@ return temporal.worker({
       ctx:continue_as_new({ stored = stored })
     end,
 
-    -- `pcall` catches the cancellation too, so that a cancelled deployment goes on with the usual plan.
+    -- `pcall` also catches the cancellation, so a cancelled deployment continues with the default plan.
     DeployAfterCancel = function(ctx, input)
       local ok, plan = pcall(function()
         return ctx:execute_activity("plan", input)
@@ -32,7 +32,7 @@ return temporal.worker({
       return "deployed"
     end,
 
-    -- A booking whose answer is lost was made all the same, and nobody takes it back.
+    -- A booking whose answer was lost is not cancelled, although it took effect.
     MissingCompensation = function(ctx, input)
       local once = { start_to_close_timeout = 30, retry_policy = { maximum_attempts = 1 } }
       local undo = {}
@@ -51,7 +51,7 @@ return temporal.worker({
       return "taken back"
     end,
 
-    -- Two withdrawals both see the balance of before, because each is noted after it was paid out.
+    -- Two withdrawals see the same balance, because each one is subtracted only after it was paid out.
     RacingUpdates = function(ctx)
       local balance = 100
       ctx:register_query("balance", function()
@@ -75,7 +75,7 @@ return temporal.worker({
       return balance
     end,
 
-    -- When the second quote does not come in time, the first one is still there.
+    -- If the second quote does not arrive in time, the first one is used again.
     StaleValue = function(ctx)
       local quote
       for round = 1, 2 do
@@ -94,7 +94,7 @@ return temporal.worker({
       end
     end,
 
-    -- A note that comes shortly before the end is begun and never saved.
+    -- A note that arrives shortly before the end is accepted but never saved.
     CutOffHandler = function(ctx)
       ctx:on_signal("note", function(note)
         ctx:execute_activity("save", note)

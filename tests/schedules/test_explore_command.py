@@ -80,7 +80,7 @@ def test_the_history_of_a_schedule_that_fails_is_one_like_a_servers(assay: Comma
     history = "races/nothing-is-deployed-after-a-cancel.history.json"
     replayed = assay.run("replay", "races/faulty.lua", history)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    assert assay.run("replay", "races/mended.lua", history).returncode == 1
+    assert assay.run("replay", "races/fixed.lua", history).returncode == 1
     shown = assay.run("workflow", "show", history, "races/faulty.lua")
     assert "activity deploy" in shown.stdout, shown.stdout + shown.stderr
 
@@ -109,7 +109,7 @@ def test_coverage_of_schedules_is_shown(assay: Command) -> None:
     assert "lines that ran under some schedules only: some_test.lua 6, 8-9\n" in result.stdout
 
 
-def test_a_schedule_passes_once_the_workflow_is_mended(assay: Command) -> None:
+def test_a_schedule_passes_once_the_workflow_is_fixed(assay: Command) -> None:
     assay.script(LOST, "some_test.lua")
     assert assay.run("test", "--explore", "200").returncode == 1
     drained = 'return 1 + (ctx:poll_signal("item") and 1 or 0)'
@@ -195,7 +195,7 @@ def test_each_faulty_workflow_is_broken_by_a_short_schedule(assay: Command) -> N
         assert 1 <= len(json.loads(file.read_text())["events"]) <= 10
 
 
-def test_each_mended_workflow_passes(assay: Command) -> None:
+def test_each_fixed_workflow_passes(assay: Command) -> None:
     shutil.copytree(RACES, assay.folder / "races")
     result = assay.run("test", "--explore", "150", "races")
     assert "6 passed, 0 failed" in result.stdout, result.stdout

@@ -1,4 +1,4 @@
--- The workflows of `faulty.lua` without their mistakes.
+-- The workflows of `faulty.lua`, corrected.
 --
 --   assay test --explore 5000 examples/races
 
@@ -12,7 +12,7 @@ return temporal.worker({
   task_queue = "races",
 
   workflows = {
-    -- What has come is stored before the run is continued.
+    -- Signals that have arrived are stored before the run continues as new.
     LostSignal = function(ctx, input)
       local stored = input and input.stored or 0
       for _ = 1, 2 do
@@ -32,7 +32,7 @@ return temporal.worker({
       ctx:continue_as_new({ stored = stored })
     end,
 
-    -- A cancellation is no reason for the usual plan.
+    -- A cancellation must not lead to the default plan.
     DeployAfterCancel = function(ctx, input)
       local ok, plan = pcall(function()
         return ctx:execute_activity("plan", input)
@@ -47,7 +47,7 @@ return temporal.worker({
       return "deployed"
     end,
 
-    -- What takes a booking back is noted before the booking is tried.
+    -- The compensation is recorded before the booking is tried.
     MissingCompensation = function(ctx, input)
       local once = { start_to_close_timeout = 30, retry_policy = { maximum_attempts = 1 } }
       local undo = {}
@@ -66,7 +66,7 @@ return temporal.worker({
       return "taken back"
     end,
 
-    -- The money is gone from the balance before anything waits.
+    -- The amount is subtracted from the balance before the first wait.
     RacingUpdates = function(ctx)
       local balance = 100
       ctx:register_query("balance", function()
@@ -88,7 +88,7 @@ return temporal.worker({
       return balance
     end,
 
-    -- A round without a quote orders nothing.
+    -- A round without a quote places no order.
     StaleValue = function(ctx)
       for round = 1, 2 do
         local ok, quote = pcall(function()
@@ -103,7 +103,7 @@ return temporal.worker({
       end
     end,
 
-    -- The end waits for the handlers.
+    -- The workflow waits for its handlers before it returns.
     CutOffHandler = function(ctx)
       ctx:on_signal("note", function(note)
         ctx:execute_activity("save", note)
