@@ -177,7 +177,7 @@ class Client:
 
         Args:
             url: An absolute URL.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:get", "GET", url, None, options)
 
@@ -188,7 +188,7 @@ class Client:
         Args:
             url: An absolute URL.
             body: A string to send unchanged, or a table to send as JSON.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:post", "POST", url, body, options)
 
@@ -199,7 +199,7 @@ class Client:
         Args:
             url: An absolute URL.
             body: A string to send unchanged, or a table to send as JSON.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:put", "PUT", url, body, options)
 
@@ -212,7 +212,7 @@ class Client:
         Args:
             url: An absolute URL.
             body: A string to send unchanged, or a table to send as JSON.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:patch", "PATCH", url, body, options)
 
@@ -222,7 +222,7 @@ class Client:
 
         Args:
             url: An absolute URL.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:delete", "DELETE", url, None, options)
 
@@ -233,7 +233,7 @@ class Client:
         Args:
             method: The HTTP method.
             url: An absolute URL.
-            options: Options of the request; they override those of the client.
+            options: Options of the request; they override those of the client, `headers` and `query` by name.
         """
         return await self._send("client:request", method.upper(), url, None, options)
 

@@ -237,20 +237,25 @@ class _Service:
             rest = match.parameters.get(REST, "")
             response = await files.respond(request, target, rest, self._host.permissions)
             return response or text_response(404, "not found")
+        return await self._call_handler(request, target, path, match.parameters)
+
+    async def _call_handler(
+        self, request: web.BaseRequest, handler: LuaFunction, path: bytes, parameters: dict[str, str]
+    ) -> web.StreamResponse:
         query = request.rel_url.raw_query_string
         fields = {
             b"method": request.method.encode(),
             b"path": path,
-            b"raw_path": raw_path.encode("utf-8", "surrogateescape"),
+            b"raw_path": request.rel_url.raw_path.encode("utf-8", "surrogateescape"),
             b"body": await self._read(request) if request.can_read_body else b"",
             b"query": query.encode("utf-8", "surrogateescape"),
         }
         tables = {
             b"headers": header_tables.joined(request.raw_headers),
             b"params": header_tables.parameters(query),
-            b"path_params": _encoded(match.parameters) if match.parameters else {},
+            b"path_params": _encoded(parameters) if parameters else {},
         }
-        result = await self._host.run(target, (Record(fields, tables),), b"call")
+        result = await self._host.run(handler, (Record(fields, tables),), b"call")
         if not isinstance(result, dict):
             kind = convert.lua_type(result)
             raise BuiltinError(f"the handler returned {'nil' if kind == 'nil' else f'a {kind}'}, not a response table")
