@@ -161,7 +161,7 @@ def test_exactly_the_limit_is_allowed(drive: Drive, body: str) -> None:
         commands = drive(source, settings=make_settings(payload_limit=LIMIT)).start(size)
         assert ("fail_workflow_execution" not in commands[0]) == is_allowed
     message = failure(commands)["message"]
-    assert f"has {LIMIT - ROOM + 1} bytes, the Temporal server takes at most {LIMIT - ROOM}" in message
+    assert f"has {LIMIT - ROOM + 1} bytes, the Temporal server accepts at most {LIMIT - ROOM}" in message
 
 
 @pytest.mark.parametrize("size", [FITS, FITS + 1])

@@ -56,7 +56,7 @@ async def test_a_builtin_that_states_nothing_is_refused(monkeypatch: pytest.Monk
     library = importlib.import_module("assay.builtins.time").library
     monkeypatch.setattr(library.entry, "needs", None)
     async with assay.Runtime(permissions=assay.Permissions(net=True)) as runtime:
-        with pytest.raises(assay.LuaError, match="does not declare what it needs is not allowed"):
+        with pytest.raises(assay.LuaError, match="does not declare its needs is not allowed"):
             await runtime.run("time()")
 
 

@@ -64,10 +64,10 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("option", "problem"),
         [
-            ("--allow-net=https://x", "'https://x': a port is a number up to 65535"),
+            ("--allow-net=https://x", "'https://x': the port must be a number up to 65535"),
             ("--allow-net=a/b", "'a/b': host, host:port, *.domain, an address or a network"),
-            ("--allow-net=a:99999", "a port is a number up to 65535"),
-            ("--allow-read=", "--allow-read: names with commas between them expected, or no '='"),
+            ("--allow-net=a:99999", "the port must be a number up to 65535"),
+            ("--allow-read=", "--allow-read: expected comma-separated names after '='"),
             ("--permissions=nowhere.toml", "cannot read nowhere.toml: No such file or directory"),
         ],
     )

@@ -295,7 +295,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: st
         "bad option 'memo' (table expected, got number)",
         "bad option 'id_reuse_policy' (one of \"allow_duplicate\", ",
         "bad option 'id_conflict_policy' (one of \"fail\", ",
-        "bad option 'retry_policy.backoff_coefficient' (a number from 1 up expected, got 0.5)",
+        "bad option 'retry_policy.backoff_coefficient' (a number of at least 1 expected, got 0.5)",
         "bad option 'retry_policy.maximum_attempts' (0 to 2147483647 expected, got -1)",
         "bad option 'retry_policy.maximum_interval' (at least the initial interval expected, got 1)",
         "bad option 'retry_policy.initial_interval' (non-negative number of seconds expected, got -5)",

@@ -230,9 +230,10 @@ def test_two_generations_of_keys(lua: Script, name: str) -> None:
     wanted = {
         "old": "client:get_result: a payload is encrypted with the key '2026-11', which is not in 'codec.keys' "
         "(known: '2026-10')",
-        "wrong": "client:get_result: a payload that is encrypted with the key '2026-11' cannot be read: "
-        "'codec.keys' has another key under this id, or the payload is damaged",
-        "none": "client:get_result: a payload is encrypted with the key '2026-11': the option 'codec' reads it",
+        "wrong": "client:get_result: a payload that is encrypted with the key '2026-11' cannot be decrypted: "
+        "'codec.keys' has a different key under this id, or the payload is damaged",
+        "none": "client:get_result: a payload is encrypted with the key '2026-11': "
+        "set the option 'codec' to decrypt it",
     }
     for case, codec in (("old", OLD), ("wrong", WRONG), ("none", None)):
         ok, told = run(lua, TWO, name, codec, "result")
@@ -258,8 +259,8 @@ def test_an_encrypted_failure_without_a_key(lua: Script, name: str) -> None:
         """
     )
     without, wrong = run(lua, text, name, NEW, json.dumps(WRONG))
-    assert "a payload is encrypted with the key '2026-11': the option 'codec' reads it" in without
-    assert "a payload that is encrypted with the key '2026-11' cannot be read" in wrong
+    assert "a payload is encrypted with the key '2026-11': set the option 'codec' to decrypt it" in without
+    assert "a payload that is encrypted with the key '2026-11' cannot be decrypted" in wrong
     assert SECRET not in without + wrong
 
 
@@ -271,7 +272,7 @@ def test_a_worker_without_the_key_leaves_the_run_to_one_that_has_it(lua: Script,
         read_until(worker, "up")
         assert worker.stderr is not None
         line = worker.stderr.readline()
-        assert "a payload is encrypted with the key '2026-11': the option 'codec' reads it" in line
+        assert "a payload is encrypted with the key '2026-11': set the option 'codec' to decrypt it" in line
         worker.terminate()
         worker.wait(TIMEOUT)
     with lua.command.started(script, name, json.dumps(NEW)) as worker:
@@ -303,7 +304,7 @@ async def test_an_activity_without_the_key_says_so(lua: Script, name: str) -> No
     )
     assert run(lua, text, name, NEW) == (
         "activity 'echo' failed: Failed decoding arguments: "
-        "a payload is encrypted with the key '2026-11': the option 'codec' reads it"
+        "a payload is encrypted with the key '2026-11': set the option 'codec' to decrypt it"
     )
 
 

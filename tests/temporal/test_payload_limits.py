@@ -25,13 +25,14 @@ def test_a_payload_of_exactly_the_limit_is_allowed(limit: int) -> None:
 def test_one_byte_more_is_not(limit: int) -> None:
     most = largest(limit)
     assert payloads.too_large("a result", most + 1, limit) == (
-        f"a result has {most + 1} bytes, the Temporal server takes at most {most}: store it elsewhere and pass its name"
+        f"a result has {most + 1} bytes, the Temporal server accepts at most {most}: "
+        "store it elsewhere and pass a reference"
     )
 
 
 def test_what_a_workflow_task_sends_may_have_exactly_the_limit() -> None:
-    text = payloads.too_much(0, 10 * LIMIT)
+    text = payloads.too_large_for_task(0, 10 * LIMIT)
     assert text is not None
-    most = int(text.partition("takes at most ")[2].partition(" ")[0])
-    assert payloads.too_much(most - 5, 5) is None
-    assert payloads.too_much(most - 5, 6) is not None
+    most = int(text.partition("accepts at most ")[2].partition(":")[0])
+    assert payloads.too_large_for_task(most - 5, 5) is None
+    assert payloads.too_large_for_task(most - 5, 6) is not None

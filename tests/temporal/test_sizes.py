@@ -64,7 +64,8 @@ print("polling")
 def told(what: str, size: int) -> str:
     """What is said of something of `size` bytes."""
     return (
-        f"{what} has {size} bytes, the Temporal server takes at most {MAX_BYTES}: store it elsewhere and pass its name"
+        f"{what} has {size} bytes, the Temporal server accepts at most {MAX_BYTES}: "
+        "store it elsewhere and pass a reference"
     )
 
 
@@ -98,7 +99,7 @@ async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
     counts, error = await fan.result()
     assert counts == [6, 6, 6]
     assert error.startswith("ctx:start_activity: this workflow task would send 42")
-    assert "bytes with it, the Temporal server takes at most 4063232 at once: wait for some steps before" in error
+    assert "bytes, the Temporal server accepts at most 4063232: wait for some steps before" in error
     assert "WORKFLOW_TASK_FAILED" not in lua.events(name)
     lua.replay(name, script="worker.lua")
 
@@ -155,6 +156,6 @@ async def test_an_error_that_is_too_large(lua: Script, name: str, what: str) -> 
         assert cause.message.endswith("x… (of 3000015 characters)")
         assert len(cause.message) < 70_000
     else:
-        left_out = "its details, 3000004 bytes, are left out: the Temporal server takes at most 1572864"
+        left_out = "details omitted: 3000004 bytes, the Temporal server accepts at most 1572864"
         assert cause.message == f"m ({left_out})"
         assert (cause.type, cause.details) == ("LARGE", ())

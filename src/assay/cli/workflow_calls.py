@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _METHOD = re.compile(r"^client:\w+: ")
 _DEFAULT_LIMIT = 20
-_CODEC = "the option 'codec' reads it"
+_CODEC = "set the option 'codec' to decrypt it"
 
 Call = Callable[["Client", "ScriptOptions"], Coroutine[Any, Any, int]]
 

@@ -1,7 +1,8 @@
-"""What a script may do: a policy, and what builtins ask it before they act.
+"""Permissions of a script, and the checks that builtins make before they act.
 
-`needs` is what a declaration states, `policy` answers; `hosts`, `paths` and `programs` say what the names in a policy
-cover, and `settings` reads them from the command line and from `assay.toml`. Nothing here knows Lua or a builtin.
+`needs` are the rights that a declaration states; `policy` checks them; `hosts`, `paths` and `programs` match names with
+the entries of a policy; `settings` reads a policy from the command line and from `assay.toml`. This package is
+independent of Lua and of the builtins.
 """
 
 from __future__ import annotations

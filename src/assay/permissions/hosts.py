@@ -1,4 +1,4 @@
-"""Hosts: what a policy's hosts cover."""
+"""Hosts of a policy, and which hosts they cover."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class _Entry(NamedTuple):
 
 
 class Hosts:
-    """Hosts, each as `host`, `host:port`, `*.domain`, an address or a network, and unix sockets by their paths."""
+    """Hosts: `host`, `host:port`, `*.domain`, an address or a network; and unix sockets by path."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Read them. Raises ValueError."""
+        """Parse the entries. Raises ValueError for an invalid one."""
         given = list(names)
         self._sockets = [os.path.realpath(os.fsencode(name)) for name in given if name.startswith("/")]
         self._entries = [_parse(name) for name in given if not name.startswith("/")]
@@ -40,7 +40,7 @@ class Hosts:
         if address is not None:
             return self.covers_address(address, port)
         name = _plain(host)
-        if not _NAME.fullmatch(name):  # as a part of a URL it could lead to another host
+        if not _NAME.fullmatch(name):  # inside a URL it could address another host
             return False
         entries = [entry for entry in self._entries if entry.port in (None, port)]
         if name == "localhost" and any(entry.network is not None and entry.network.is_loopback for entry in entries):
@@ -105,7 +105,7 @@ def _parse(text: str) -> _Entry:
     else:
         host, colon, port = text.partition(":")
     if colon and not (port.isdigit() and int(port) < 65536):
-        raise ValueError(f"'{text}': a port is a number up to 65535")
+        raise ValueError(f"'{text}': the port must be a number up to 65535")
     number = int(port) if colon else None
     try:
         return _Entry("", ip_network(host), number)

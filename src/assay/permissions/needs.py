@@ -1,4 +1,4 @@
-"""What the declaration of a builtin states: the rights that a call needs.
+"""Rights that calls of builtins need, as their declarations state them.
 
     @library.function(needs=reads("source") + writes("target"))
 
@@ -20,52 +20,52 @@ RIGHTS: dict[Right, str] = {
     "db": "connect to database servers",
     "temporal": "connect to Temporal servers",
 }
-"""The rights, and what each allows."""
+"""Rights and their descriptions."""
 
 
 class Need(NamedTuple):
     """A right that a call needs.
 
-    `argument` is the parameter that names what it is needed for: a URL, a path, a variable. Without one, `how` is "any"
-    (the policy has to grant something of the right), "all" (it has to grant the right without a list) or "asked" (the
-    builtin asks the policy itself, because only it knows what for). A path may be that of a "link" itself, and a
-    variable one to "set".
+    `argument` is the parameter with the target: a URL, a path, a variable. For a path, `how` may be "link" (the link
+    itself, not its target); for a variable, "set". Without an argument, `how` is "any" (the policy must grant part of
+    the right), "all" (it must grant the right without a list) or "in_builtin" (the builtin itself checks the policy,
+    because only it knows the target).
     """
 
     right: Right
     argument: str | None = None
-    how: Literal["any", "all", "asked", "link", "set"] = "any"
+    how: Literal["any", "all", "in_builtin", "link", "set"] = "any"
 
 
 Needs = tuple[Need, ...]
 
 NOTHING: Needs = ()
-"""For what only computes, and for what acts on a connection whose opening was checked."""
+"""For functions that only compute, or use a connection that was checked when it was opened."""
 
 NET_URL: Needs = (Need("net", "url"),)
-LISTEN: Needs = (Need("net", how="asked"),)
-RUN: Needs = (Need("run", how="asked"),)
+LISTEN: Needs = (Need("net", how="in_builtin"),)
+RUN: Needs = (Need("run", how="in_builtin"),)
 PROCESSES: Needs = (Need("run", how="all"),)
 ENV: Needs = (Need("env", "key"),)
 ENV_SET: Needs = (Need("env", "key", "set"),)
 ENV_ALL: Needs = (Need("env", how="all"),)
-DATABASE: Needs = (Need("db", how="asked"),)
-TEMPORAL: Needs = (Need("temporal", how="asked"),)
-GLOB: Needs = (Need("read", how="asked"),)
-TEMPDIR: Needs = (Need("write", how="asked"),)
+DATABASE: Needs = (Need("db", how="in_builtin"),)
+TEMPORAL: Needs = (Need("temporal", how="in_builtin"),)
+GLOB: Needs = (Need("read", how="in_builtin"),)
+TEMPDIR: Needs = (Need("write", how="in_builtin"),)
 TEMPORAL_URL: Needs = (Need("temporal", "url"),)
 
 
 def reads(argument: str, *, link: bool = False) -> Needs:
-    """The need of a call that reads what a path leads to, or the link that it names."""
+    """Return the need to read the file at a path, or with `link` the link itself."""
     return (Need("read", argument, "link" if link else "any"),)
 
 
 def writes(argument: str, *, link: bool = False) -> Needs:
-    """The need of a call that writes what a path leads to, or replaces or removes the link that it names."""
+    """Return the need to write the file at a path, or with `link` to replace or remove the link itself."""
     return (Need("write", argument, "link" if link else "any"),)
 
 
 def flags(needs: Needs) -> list[str]:
-    """The options of the command line that grant what is needed, without their lists."""
+    """Return the command-line options that grant the needs, without their lists."""
     return list(dict.fromkeys(f"--allow-{need.right}" for need in needs))

@@ -1,4 +1,4 @@
-"""The policy: what a script may do, and the checks that the host and the builtins make."""
+"""The policy: the permissions of a script, and the checks that the host and the builtins make."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from assay.permissions.programs import Programs
 
 Grant = bool | Sequence[str]
-"""All of a right, nothing of it, or what is named."""
+"""The whole right, nothing, or a list."""
 
-_STEERING = ("ASSAY_", "DYLD_", "LD_", "OTEL_", "PG", "PYTHON", "SSL_CERT_", "SSLKEYLOG", "TEMPORAL_")
-_STEERING_NAMES = frozenset({"HOME", "HOSTALIASES", "LOCALDOMAIN", "PATH", "REQUEST_METHOD", "RES_OPTIONS", "TMPDIR"})
-"""Variables that affect this process itself: which files it reads, which servers it connects to."""
+_PROCESS_PREFIXES = ("ASSAY_", "DYLD_", "LD_", "OTEL_", "PG", "PYTHON", "SSL_CERT_", "SSLKEYLOG", "TEMPORAL_")
+_PROCESS_NAMES = frozenset({"HOME", "HOSTALIASES", "LOCALDOMAIN", "PATH", "REQUEST_METHOD", "RES_OPTIONS", "TMPDIR"})
+"""Variables that affect this process itself, such as the files that it reads and the servers that it connects to."""
 
 
 _ACTIONS: dict[Right, str] = {
@@ -28,21 +28,21 @@ _ACTIONS: dict[Right, str] = {
     "read": "reading files",
     "write": "writing files",
     "env": "reading all environment variables",
-    "run": "looking at processes and signalling them",
+    "run": "inspecting and signalling processes",
     "db": "connecting to databases",
     "temporal": "connecting to Temporal servers",
 }
-"""Descriptions for refusals without a particular target."""
+"""Descriptions of refused actions without a particular target."""
 
 
 class Permissions:
-    """What a script may do. Everything that is not granted is refused with an error of kind "denied".
+    """The permissions of a script. An action that is not granted is refused with an error of kind "denied".
 
         assay.Permissions(net=["api.example.com:443"], read=["data"], env=True)
 
-    Each right is `True` for all of it, `False` for nothing, or a list of what is granted: `net`, `db` and `temporal`
-    take hosts (`host`, `host:port`, `*.domain`, an address, a network such as `10.0.0.0/8`), `db` the paths of unix
-    sockets too, `read` and `write` files and folders, `env` variables (`AWS_*`), `run` programs.
+    Each right is `True` (everything), `False` (nothing) or a list: of hosts for `net`, `db` and `temporal` (`host`,
+    `host:port`, `*.domain`, an address, a network such as `10.0.0.0/8`; for `db` also paths of unix sockets), of files
+    and folders for `read` and `write`, of variables for `env` (`AWS_*`), of programs for `run`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Permissions:
         folder: str | os.PathLike[str] = ".",
         settings: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Make a policy. Raises ValueError for an invalid host.
+        """Create a policy. Raises ValueError for an invalid entry.
 
         Args:
             net: Hosts to connect to, and addresses to listen on.
@@ -68,12 +68,12 @@ class Permissions:
             run: Programs to run.
             db: Database servers to connect to.
             temporal: Temporal servers to connect to.
-            folder: What relative paths are relative to.
-            settings: The file that the policy comes from; the policy never allows to write it.
+            folder: Folder that relative paths are resolved against.
+            settings: File from which the policy was read; writing it is never allowed.
         """
         base = os.fspath(folder)
         self.restricts = True
-        """Whether anything can be refused."""
+        """False if everything is allowed, so that checks can be skipped."""
         self._net, self._db, self._temporal = _hosts(net), _hosts(db), _hosts(temporal)
         self._read, self._write = _paths(read, base), _paths(write, base)
         self._env: bool | frozenset[str] = env if isinstance(env, bool) else frozenset(_names(env))
@@ -83,12 +83,12 @@ class Permissions:
     # The check of every call ---------------------------------------------------------------------------
 
     def admit(self, needs: Needs | None, names: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-        """Check what a call needs; returns its arguments, with each path as it was checked.
+        """Check the needs of a call; returns its arguments, with paths replaced by the checked ones.
 
-        `names` are the names of the arguments; `needs` is None for a builtin without a declaration. Raises DeniedError.
+        `names` are the names of the arguments; `needs` is None for a builtin that declares none. Raises DeniedError.
         """
         if needs is None:
-            raise DeniedError("calling a builtin that does not declare what it needs")
+            raise DeniedError("calling a builtin that does not declare its needs")
         admitted = list(arguments)
         for need in needs:
             if need.argument is None:
@@ -100,7 +100,7 @@ class Permissions:
 
     def _check_whole(self, need: Need) -> None:
         grant = getattr(self, f"_{need.right}")
-        if need.how == "asked" or grant is True or (need.how == "any" and grant):
+        if need.how == "in_builtin" or grant is True or (need.how == "any" and grant):
             return
         raise DeniedError(_ACTIONS[need.right], f"--allow-{need.right}")
 
@@ -121,16 +121,16 @@ class Permissions:
         `link`: the operation is on the link itself, so the last component is not resolved.
         """
         original = paths.given(path)
-        if not self.restricts or not original:  # the system has nothing under an empty path
+        if not self.restricts or not original:  # the system rejects an empty path
             return path
-        if b"\0" in original:  # where it would be the end of the path for some, and not for others
-            raise DeniedError("a path with NUL")
+        if b"\0" in original:  # C functions would end the path there
+            raise DeniedError("a path with a NUL byte")
         real = paths.resolve(original, link=link)
         if not self._may(right, real):
             shown = os.fsdecode(original)
             raise DeniedError(f"{'reading' if right == 'read' else 'writing'} {shown}", f"--allow-{right}={shown}")
         if right == "write" and paths.holds_settings(real, self._settings):
-            raise DeniedError(f"writing {os.fsdecode(original)}, which says what scripts may do,")
+            raise DeniedError(f"writing {os.fsdecode(original)}, which can hold permissions,")
         return RealPath(real, original)
 
     def _may(self, right: Literal["read", "write"], real: bytes) -> bool:
@@ -142,7 +142,7 @@ class Permissions:
         return not self.restricts or self._may("read", paths.resolve(path))
 
     def part_of(self, path: bytes, folders: Sequence[str]) -> bytes:
-        """Check a path of the program itself, which needs no right inside of `folders`. Raises DeniedError."""
+        """Check a file of the program itself, which needs no right below `folders`. Raises DeniedError."""
         if not self.restricts:
             return path
         real = paths.resolve(path)
@@ -168,9 +168,9 @@ class Permissions:
         raise DeniedError(action, f"--allow-{right}={shown}")
 
     def admit_addresses(self, host: str, port: int, addresses: Sequence[str]) -> list[str]:
-        """Return the addresses of a name that `net` allows. One that is not public must be granted itself.
+        """Return the addresses of a host name that `net` allows. A non-public address must itself be granted.
 
-        Raises DeniedError if no address is left.
+        Raises DeniedError if none is allowed.
         """
         grant = self._net
         if grant is True or not addresses:
@@ -198,7 +198,7 @@ class Permissions:
         raise DeniedError(f"connecting to {path}", f"--allow-db={path}")
 
     def _check_url(self, right: Literal["net", "temporal"], url: str) -> None:
-        """Check a URL early; the connector checks every connection again. An invalid URL is left to the builtin."""
+        """Check a URL early; the connector checks every connection again. The builtin reports an invalid URL."""
         from urllib.parse import urlsplit
 
         try:
@@ -215,10 +215,10 @@ class Permissions:
     def check_variable(self, name: str, *, setting: bool = False) -> None:
         """Check an environment variable before it is read or set. Raises DeniedError.
 
-        Variables that affect this process itself can only be set if they are named.
+        Variables that affect this process itself can only be set if the policy lists them.
         """
         if self._env is True:
-            if not (setting and self.restricts and _is_steering(name)):
+            if not (setting and self.restricts and _affects_process(name)):
                 return
         elif self._env is not False and any(_matches(granted, name) for granted in self._env):
             return
@@ -227,7 +227,7 @@ class Permissions:
     def argv(self, command: bytes, folder: bytes | None) -> list[bytes]:
         """Return the program and arguments to run for a shell command. Raises DeniedError.
 
-        If the policy names programs, a plain command runs without a shell, which could run anything else.
+        If the policy lists programs, a plain command runs without a shell, because a shell can run any program.
         """
         from assay.permissions.programs import SHELL, plain_words
 
@@ -235,16 +235,16 @@ class Permissions:
         if grant is True or (grant is not False and grant.has_shell):
             return [SHELL.encode(), b"-c", command]
         text = os.fsdecode(command)
-        found = grant.argv(text, os.fsdecode(folder or b".")) if grant is not False else None
-        if found is None:
+        argv = grant.argv(text, os.fsdecode(folder or b".")) if grant is not False else None
+        if argv is None:
             words = plain_words(text)
             program = words[0] if words is not None else "sh"
-            why = "a command that needs the shell" if words is None else program
-            raise DeniedError(f"running {why}", f"--allow-run={program}")
-        return [os.fsencode(word) for word in found]
+            target = "a command that needs the shell" if words is None else program
+            raise DeniedError(f"running {target}", f"--allow-run={program}")
+        return [os.fsencode(word) for word in argv]
 
     def check_preload(self, names: Sequence[str]) -> None:
-        """Check that no variable makes a program load other code. Raises DeniedError."""
+        """Check that no variable makes a program load foreign code. Raises DeniedError."""
         for name in names:
             if self._run is not True and name.startswith(("LD_", "DYLD_")):
                 raise DeniedError(f"running a program with the variable {name}", "--allow-run")
@@ -252,7 +252,7 @@ class Permissions:
 
 def _names(given: Sequence[str]) -> Sequence[str]:
     if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
-        raise ValueError("True, False or a list of names that are not empty expected")
+        raise ValueError("expected True, False or a list of non-empty names")
     return given
 
 
@@ -276,8 +276,8 @@ def _programs(given: Grant, folder: str) -> bool | Programs:
     return Programs(_names(given), folder)
 
 
-def _is_steering(name: str) -> bool:
-    return name.startswith(_STEERING) or name in _STEERING_NAMES or name.lower().endswith("_proxy")
+def _affects_process(name: str) -> bool:
+    return name.startswith(_PROCESS_PREFIXES) or name in _PROCESS_NAMES or name.lower().endswith("_proxy")
 
 
 def _matches(granted: str, name: str) -> bool:
@@ -285,10 +285,10 @@ def _matches(granted: str, name: str) -> bool:
 
 
 def _everything() -> Permissions:
-    made = Permissions(net=True, read=True, write=True, env=True, run=True, db=True, temporal=True)
-    made.restricts = False
-    return made
+    permissions = Permissions(net=True, read=True, write=True, env=True, run=True, db=True, temporal=True)
+    permissions.restricts = False
+    return permissions
 
 
 EVERYTHING = _everything()
-"""The policy of a script that is trusted: nothing is ever refused."""
+"""The policy of a trusted script: nothing is refused."""

@@ -1,4 +1,4 @@
-"""Programs: which command lines the programs of a policy cover, and what runs for them."""
+"""Programs of a policy, and the command lines that they cover."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
 
 class Programs:
-    """Programs by their names, as PATH finds them when the policy is made, or by their paths."""
+    """Programs by path, or by name in the PATH at the time when the policy is created."""
 
     def __init__(self, names: Iterable[str], folder: str) -> None:
-        """Find them. Paths are relative to `folder`."""
+        """Find the programs. Paths are relative to `folder`."""
         self._path = os.environ.get("PATH", os.defpath)
-        found = (self._find(name, folder) for name in names)
-        self._granted = {path for path in found if path is not None}
+        programs = (self._find(name, folder) for name in names)
+        self._granted = {path for path in programs if path is not None}
         self.has_shell = self._find(SHELL, "/") in self._granted or self._find("sh", "/") in self._granted
 
     def argv(self, command: str, folder: str) -> list[str] | None:
@@ -33,15 +33,15 @@ class Programs:
         return [program, *words[1:]] if program is not None and program in self._granted else None
 
     def _find(self, program: str, folder: str) -> str | None:
-        """Return the path of a program. Links of its folder are resolved; the program may be one (as with busybox)."""
-        found = os.path.join(folder, program) if "/" in program else shutil.which(program, path=self._path)
-        if found is None:
+        """Return the path of a program with a resolved folder. The program itself may be a link (as with busybox)."""
+        path = os.path.join(folder, program) if "/" in program else shutil.which(program, path=self._path)
+        if path is None:
             return None
-        return os.path.join(os.path.realpath(os.path.dirname(found)), os.path.basename(found))
+        return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def plain_words(command: str) -> list[str] | None:
-    """Split a command line that means the same without a shell; None if it needs one."""
+    """Split a command line that runs the same without a shell; returns None if it needs one."""
     if not _PLAIN.fullmatch(command):
         return None
     words = re.findall(_WORD, command, re.ASCII)

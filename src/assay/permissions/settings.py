@@ -1,4 +1,4 @@
-"""Where a policy comes from: options of the command line, and the table `[permissions]` of `assay.toml`."""
+"""Reading a policy from command-line options and from the table `[permissions]` of `assay.toml`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.permissions.paths import SETTINGS_FILE
 from assay.permissions.policy import EVERYTHING, Grant, Permissions
 
 ALL = "*"
-"""The value of an option that is given without a list: the whole right."""
+"""Value of an option without a list, which grants the whole right."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class SandboxOptions:
 def permissions(options: SandboxOptions | None, folder: str) -> Permissions:
     """Return the policy of a script in `folder`. Raises AssayError for an invalid table or option.
 
-    Without options and without a table everything is allowed. The options add to what the table grants.
+    Without options and without a table everything is allowed. The options extend the grants of the table.
     """
     options = options or SandboxOptions()
     path = os.path.join(folder, SETTINGS_FILE) if options.file is None else options.file
@@ -109,7 +109,7 @@ def _of_table(table: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _seen_from(base: str, right: str, name: str) -> str:
-    """A name of the table, in which paths are relative to the file's folder."""
+    """Return an entry of the table, resolving paths against the file's folder."""
     if right in ("read", "write") or (right == "run" and "/" in name):
         return os.path.join(base, os.path.expanduser(name))
     return name
@@ -118,7 +118,7 @@ def _seen_from(base: str, right: str, name: str) -> str:
 def _of_option(right: str, lists: Sequence[str], granted: Grant) -> Grant:
     names = [name for text in lists for name in text.split(",")]
     if not all(names):
-        raise AssayError(f"--allow-{right}: names with commas between them expected, or no '='")
+        raise AssayError(f"--allow-{right}: expected comma-separated names after '='")
     if ALL in names or granted is True:
         return True
     return [*(granted if not isinstance(granted, bool) else ()), *names]

@@ -1,4 +1,4 @@
-"""What travels to the server and back: payloads and their encryption, failures, search attributes, times, policies.
+"""Data exchanged with the server: payloads and their encryption, failures, search attributes, times, option tables.
 
-Nothing here connects to a server or knows a workflow.
+This package is independent of connections and of the workflow engine.
 """

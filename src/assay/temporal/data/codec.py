@@ -1,4 +1,4 @@
-"""Encryption of payloads: what leaves the process is AES-GCM, as in Temporal's own encryption samples."""
+"""Encryption of payloads with AES-GCM, compatible with Temporal's encryption samples."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _NONCE_SIZE = 12
 
 @dataclass(kw_only=True)
 class CodecOptions:
-    """How payloads are encrypted.
+    """Encryption of payloads.
 
-    That is inputs, results, signals, queries, texts and details of failures, details of heartbeats, memos and headers.
-    Search attributes, ids, names and types are not: the server has to read them. The layout is that of Temporal's
-    samples for other SDKs: the nonce and the sealed payload under `binary/encrypted`, with the key's id beside it.
+    Inputs, results, signals, queries, messages and details of failures, heartbeat details, memos and headers are
+    encrypted. Search attributes, ids, names and types are not, because the server has to read them. The format is that
+    of Temporal's samples for other SDKs: the nonce and the encrypted payload with the encoding `binary/encrypted`, and
+    the key's id in the metadata.
 
     Attributes:
-        type: The kind of encryption: AES-GCM.
-        keys: Key id → the key: Base64 of 16, 24 or 32 random bytes. Keep a key as long as something that it
-            encrypted is to be read.
-        current: The id of the key that encrypts. What was not encrypted is still read.
+        type: Encryption algorithm: AES-GCM.
+        keys: Key id → key, as Base64 of 16, 24 or 32 random bytes. Keep a key while data that it encrypted must be
+            readable.
+        current: Id of the key that encrypts. Unencrypted payloads can still be read.
     """
 
     type: Literal["aes-gcm"]
@@ -45,7 +46,7 @@ class CodecOptions:
 
 
 class Codec:
-    """Encrypts with the current key and decrypts with any; without keys it only refuses what is encrypted."""
+    """Encrypts with the current key and decrypts with any key. Without keys it rejects encrypted payloads."""
 
     def __init__(self, ciphers: Mapping[str, AESGCM], current: str | None) -> None:
         self._ciphers = ciphers
@@ -53,11 +54,11 @@ class Codec:
 
     @property
     def has_keys(self) -> bool:
-        """Return true if it encrypts."""
+        """True if the codec encrypts."""
         return self._current is not None
 
     def seal(self, payload: Payload) -> Payload:
-        """Encrypt a payload as a whole, with its metadata; without keys, return it as it is."""
+        """Encrypt a payload including its metadata; without keys, return it unchanged."""
         key_id = self._current
         if key_id is None:
             return payload
@@ -66,12 +67,12 @@ class Codec:
         return Payload(metadata={"encoding": _ENCRYPTED, _KEY_ID: key_id.encode(), **_CIPHER}, data=nonce + sealed)
 
     def open(self, payload: Payload) -> Payload:
-        """Decrypt a payload if it is encrypted. Raises BuiltinError, which names the key, if that fails."""
+        """Decrypt a payload if it is encrypted. Raises BuiltinError, which names the key, on failure."""
         if payload.metadata.get("encoding") != _ENCRYPTED:
             return payload
         used = _key_id(payload)
         if self._current is None:
-            raise BuiltinError(f"a payload is encrypted with the key '{used}': the option 'codec' reads it")
+            raise BuiltinError(f"a payload is encrypted with the key '{used}': set the option 'codec' to decrypt it")
         cipher = self._ciphers.get(used)
         if cipher is None:
             known = ", ".join(f"'{known}'" for known in self._ciphers)
@@ -85,8 +86,8 @@ class Codec:
             return Payload.FromString(cipher.decrypt(data[:_NONCE_SIZE], data[_NONCE_SIZE:], None))
         except (InvalidTag, ValueError, DecodeError):
             raise BuiltinError(
-                f"a payload that is encrypted with the key '{used}' cannot be read: "
-                "'codec.keys' has another key under this id, or the payload is damaged"
+                f"a payload that is encrypted with the key '{used}' cannot be decrypted: "
+                "'codec.keys' has a different key under this id, or the payload is damaged"
             ) from None
 
 
@@ -100,7 +101,7 @@ def _key_id(payload: Payload) -> str:
 
 
 def make_codec(options: CodecOptions | None) -> Codec:
-    """The codec of a connection. Raises BuiltinError for an invalid key."""
+    """Create the codec of a connection. Raises BuiltinError for an invalid key."""
     if options is None:
         return Codec({}, None)
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,4 +1,4 @@
-"""Temporal's remote codec protocol over HTTP: the Web UI and the `temporal` command have payloads decoded by it."""
+"""Server for Temporal's remote codec protocol, with which the Web UI and the `temporal` CLI decode payloads."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from assay.errors import BuiltinError
 from assay.temporal.data.codec import Codec
 
 _MAX_BODY = 64 * 1024 * 1024
-_MAX_AGE = "600"  # seconds for which a browser keeps the answer to a preflight request
+_MAX_AGE = "600"  # seconds for which browsers cache the response to a preflight request
 _METHODS = "POST, OPTIONS"
 _HEADERS = "Authorization, Content-Type, X-Namespace"
 _SCHEME = "Bearer "
 
 
 def application(codec: Codec, *, origins: Collection[str] = (), token: str | None = None) -> web.Application:
-    """Make the server's application.
+    """Create the application of the server.
 
-    It answers `POST …/encode` and `POST …/decode`, whatever precedes that in the path.
+    It serves `POST …/encode` and `POST …/decode` under any path prefix.
 
     Args:
-        codec: What encodes and decodes.
-        origins: The web pages, as `https://host:port`, whose requests are answered. Requests without an origin, of
-            other programs, are answered too.
-        token: What requests have to send as `Authorization: Bearer …`.
+        codec: The codec.
+        origins: Allowed origins of web pages, as `https://host:port`. Requests without an origin, which do not come
+            from web pages, are always allowed.
+        token: Bearer token that requests must send in `Authorization`; None for no authentication.
     """
     app = web.Application(
         client_max_size=_MAX_BODY, middlewares=[_cross_origin(frozenset(origins)), _authorized(token)]
@@ -56,9 +56,9 @@ def _endpoint(convert: Callable[[Payload], Payload]) -> Handler:
 
 
 def _cross_origin(origins: Collection[str]) -> Middleware:
-    """Let the pages of some origins read the answers, and refuse requests of all others.
+    """Add CORS headers for the allowed origins, and reject requests from other origins.
 
-    The refusal matters where the name of a page's server is made to lead here: no preflight request precedes that.
+    The rejection protects against DNS rebinding, in which no preflight request is made.
     """
 
     @web.middleware

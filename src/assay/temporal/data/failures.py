@@ -1,4 +1,4 @@
-"""Failures in the server's form: made of Lua errors, and read as the fields of Lua error objects."""
+"""Conversion between Lua errors and Temporal failures."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from assay.temporal.data import payloads
 
 DEFAULT_TYPE = "LuaError"
 HIDDEN_MESSAGE = "Encoded failure"
-"""The text that Temporal's SDKs put in place of an encrypted message."""
+"""Placeholder of Temporal's SDKs for an encrypted message."""
 
 MAX_TEXT = 64 * 1024
-"""Characters of an error's message: the server refuses a failure that is too large, again and again."""
+"""Maximum length of an error's message: the server rejects a failure that is too large on every retry."""
 
 MAX_DATA = 1000
-"""Characters of a message that is made of an error table without one: all of it is in the details."""
+"""Maximum length of a message that represents an error table; the details contain the whole table."""
 
 MAX_DETAILS = payloads.USUAL_LIMIT - 8 * MAX_TEXT
-"""Bytes of an error's details, beside the message in UTF-8 and the traceback."""
+"""Maximum bytes of an error's details, which leaves room for the message in UTF-8 and the traceback."""
 
 _POSITION = re.compile(r"^\S[^\n]*?:\d+: ")
 _TYPE = re.compile(r"^([A-Z][A-Z0-9_]*)(?:: |$)")
 _BENIGN = ApplicationErrorCategory.APPLICATION_ERROR_CATEGORY_BENIGN
 _MAX_DELAY = 315_576_000_000.0
-"""Seconds that a protobuf duration can hold."""
+"""Maximum of a protobuf duration, in seconds."""
 
 
 # Lua → Temporal ---------------------------------------------------------------------------------------------------
@@ -46,9 +46,9 @@ _MAX_DELAY = 315_576_000_000.0
 def of_lua_error(error: LuaError) -> Failure:
     """Return the failure of an uncaught Lua error.
 
-    A table value gives `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds), `category`
-    ("benign" for what is expected) and `cause` (a string, or such a table). A string of the form `TYPE: message`, or
-    `TYPE` alone, gives the type.
+    An error table may have `type`, `message`, `details`, `non_retryable`, `next_retry_delay` (seconds), `category`
+    ("benign" for an expected error) and `cause` (a string, or another such table). An error string `TYPE: message`, or
+    just `TYPE`, sets the type.
     """
     value = error.value if isinstance(error.value, dict) else {}
     message = value.get("message")
@@ -57,14 +57,14 @@ def of_lua_error(error: LuaError) -> Failure:
         text = _cut(error.report, MAX_DATA)
     kind = value.get("type")
     if not isinstance(kind, str):
-        found = _TYPE.match(_POSITION.sub("", text, count=1))
-        kind = found[1] if found else DEFAULT_TYPE
-    given = value.get("details") if value.keys() & {"details", "message", "type"} else error.value
-    details = None if given is None else payloads.to_payload(Json(orjson.dumps(given)))
+        match = _TYPE.match(_POSITION.sub("", text, count=1))
+        kind = match[1] if match else DEFAULT_TYPE
+    data = value.get("details") if value.keys() & {"details", "message", "type"} else error.value
+    details = None if data is None else payloads.to_payload(Json(orjson.dumps(data)))
     text = _cut(text, MAX_TEXT)
     size = 0 if details is None else len(details.data)
     if size > MAX_DETAILS:
-        text += f" (its details, {size} bytes, are left out: the Temporal server takes at most {MAX_DETAILS})"
+        text += f" (details omitted: {size} bytes, the Temporal server accepts at most {MAX_DETAILS})"
         details = None
     failure = application(text, kind, non_retryable=value.get("non_retryable") is True, details=details)
     failure.stack_trace = error.traceback if isinstance(error.traceback, str) else ""
@@ -96,15 +96,15 @@ def is_benign(failure: Failure) -> bool:
     return failure.application_failure_info.category == _BENIGN
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}… (of {len(text)} characters)"
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… (of {len(text)} characters)"
 
 
-# Texts that a codec has to encrypt --------------------------------------------------------------------------------
+# Encoded attributes -----------------------------------------------------------------------------------------------
 
 
 def hide(failure: Failure) -> None:
-    """Move the messages and stack traces of a failure and its causes to where a codec encrypts them."""
+    """Move the messages and stack traces of a failure and its causes to `encoded_attributes`, which are encrypted."""
     level = failure
     while True:
         if not level.HasField("encoded_attributes"):
@@ -117,7 +117,7 @@ def hide(failure: Failure) -> None:
 
 
 def reveal(failure: Failure) -> Failure:
-    """Return a failure, without its causes' texts, with the texts back in their place that `hide` has moved."""
+    """Undo `hide` for a failure, but not for its causes; returns a copy if anything changes."""
     if not failure.HasField("encoded_attributes"):
         return failure
     revealed = Failure()
@@ -128,7 +128,7 @@ def reveal(failure: Failure) -> Failure:
 
 
 def _texts(failure: Failure) -> tuple[str, str]:
-    """Return the message and the stack trace of a failure, wherever they are."""
+    """Return the message and the stack trace of a failure, decoded if `hide` has moved them."""
     if failure.HasField("encoded_attributes"):
         try:
             texts = payloads.read_python(failure.encoded_attributes)
@@ -143,7 +143,7 @@ def _texts(failure: Failure) -> tuple[str, str]:
 
 
 def to_error_object(failure: Failure) -> ErrorObject:
-    """Return the Lua error object of a failure; uncaught, it leaves the workflow as the failure that it was."""
+    """Return the Lua error object of a failure. If a workflow does not catch it, it fails with the same failure."""
     described = fields(failure)
     raised = ErrorObject(described.pop("message"), **described)
     raised.origin = FailureOrigin(failure)
@@ -175,7 +175,7 @@ def fields(failure: Failure) -> dict[str, Any]:
     return described
 
 
-def _said(described: dict[str, Any], inner: dict[str, Any] | None) -> str:
+def _cause_message(described: dict[str, Any], inner: dict[str, Any] | None) -> str:
     return str(inner["message"] if inner else described["message"])
 
 
@@ -185,7 +185,7 @@ def _activity(described: dict[str, Any], info: Any, inner: dict[str, Any] | None
         activity_type=info.activity_type.name,
         activity_id=info.activity_id,
         retry_state=_retry_state(info.retry_state),
-        message=f"activity '{info.activity_type.name}' failed: {_said(described, inner)}",
+        message=f"activity '{info.activity_type.name}' failed: {_cause_message(described, inner)}",
     )
 
 
@@ -196,7 +196,7 @@ def _child(described: dict[str, Any], info: Any, inner: dict[str, Any] | None) -
         workflow_id=info.workflow_execution.workflow_id,
         run_id=info.workflow_execution.run_id,
         retry_state=_retry_state(info.retry_state),
-        message=f"child workflow '{info.workflow_type.name}' failed: {_said(described, inner)}",
+        message=f"child workflow '{info.workflow_type.name}' failed: {_cause_message(described, inner)}",
     )
 
 
@@ -207,7 +207,7 @@ def _nexus_operation(described: dict[str, Any], info: Any, inner: dict[str, Any]
         endpoint=info.endpoint,
         service=info.service,
         operation=info.operation,
-        message=f"{where} failed: {_said(described, inner)}",
+        message=f"{where} failed: {_cause_message(described, inner)}",
     )
 
 
@@ -263,7 +263,7 @@ def _retry_state(state: int) -> str | None:
 
 
 def _details(given: Iterable[Payload]) -> Value:
-    """Return the one detail, or a list of several. One that cannot be read is a string that says so."""
+    """Return the only detail, or a list of several. An unreadable one becomes a string with the reason."""
     values = []
     for payload in given:
         try:
@@ -273,8 +273,8 @@ def _details(given: Iterable[Payload]) -> Value:
     return values[0] if len(values) == 1 else values or None
 
 
-def again(failure: Failure) -> Failure:
-    """Return a failure that came from elsewhere as one of this workflow; the stack trace stays with its causes."""
+def without_stack_trace(failure: Failure) -> Failure:
+    """Return a copy of a failure without its own stack trace, which does not belong to this workflow."""
     copy = Failure()
     copy.CopyFrom(failure)
     copy.stack_trace = ""

@@ -1,4 +1,4 @@
-"""The events of histories: one table of what each type means, for replays, timelines and the screen of `assay dev`."""
+"""Catalogue of history event types, for replays, timelines and the screen of `assay dev`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ WORKFLOW = "workflow"
 
 @dataclass(frozen=True, kw_only=True)
 class EventType:
-    """What events of one type mean. Fields are named by their paths in the event's attributes.
+    """A type of history event. Field paths refer to the event's attributes.
 
     Attributes:
-        kind: What they are about: "activity", "timer", …; empty when they show nothing.
-        is_command: A command of the workflow causes them, which a replay has to repeat.
-        closes: They end the run.
-        ends: The field with the id of the event that began what they end; empty when they end nothing.
-        state: How what they are about stands from then on; of one that closes the run, the run's status.
-        name: The field with a name.
-        key: The field that distinguishes those of one kind.
-        input: The field with payloads.
+        kind: Kind of step: "activity", "timer", …; empty for an event that is not shown.
+        is_command: Whether a workflow command causes the event, so that a replay must repeat it.
+        closes: Whether the event ends the run.
+        ends: Path of the id of the event that began the step which this one ends; empty if it ends none.
+        state: State of the step after the event; for an event that ends the run, the run's status.
+        name: Path of the name.
+        key: Path of the field that distinguishes steps of the same kind.
+        input: Path of the payloads.
     """
 
     kind: str = ""
@@ -123,11 +123,11 @@ EVENT_TYPES: Mapping[str, EventType] = MappingProxyType(
         "workflow_properties_modified": _begin(MEMO, ""),
     }
 )
-"""The types by the names of their attributes, without the end. Markers, and what is not here, have no fixed meaning."""
+"""Event types by the names of their attributes without the suffix `_event_attributes`. Markers are not included."""
 
 
 def attributes_of(event: HistoryEvent) -> tuple[str, Any]:
-    """Return the name of an event's type, as in `EVENT_TYPES`, and its attributes; an empty name when it has none."""
+    """Return the name of an event's type, as in `EVENT_TYPES`, and its attributes; an empty name if it has none."""
     attributes = event.WhichOneof("attributes")
     if attributes is None:
         return "", None
@@ -135,9 +135,9 @@ def attributes_of(event: HistoryEvent) -> tuple[str, Any]:
 
 
 def field(message: Any, path: str) -> Any:
-    """Return a field of a message by its path."""
-    for part in path.split("."):
-        message = getattr(message, part)
+    """Return the field of a message at a path."""
+    for name in path.split("."):
+        message = getattr(message, name)
     return message
 
 
@@ -145,5 +145,5 @@ def input_of(kind: EventType, attributes: Any) -> list[Payload]:
     """Return the payloads of an event."""
     if not kind.input:
         return []
-    found = field(attributes, kind.input)
-    return [found] if isinstance(found, Payload) else list(found)
+    value = field(attributes, kind.input)
+    return [value] if isinstance(value, Payload) else list(value)

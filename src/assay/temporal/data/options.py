@@ -1,4 +1,4 @@
-"""Option tables that the client, the worker and the workflow side share."""
+"""Option tables shared by clients, workers and workflows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ONE_SECOND = Seconds(1)
 
 @dataclass
 class RetryPolicyOptions:
-    """When and how often to try again.
+    """Retry policy.
 
     Attributes:
-        initial_interval: Seconds before the second attempt.
-        backoff_coefficient: Factor between one wait and the next.
-        maximum_interval: The longest wait in seconds; 100 times the initial interval when left out.
-        maximum_attempts: 0 for no limit.
-        non_retryable_errors: Error types that end the attempts at once.
+        initial_interval: Seconds before the first retry.
+        backoff_coefficient: Factor by which the interval grows with each retry.
+        maximum_interval: Maximum interval in seconds; 100 times the initial interval by default.
+        maximum_attempts: Maximum number of attempts; 0 for no limit.
+        non_retryable_errors: Error types that are not retried.
     """
 
     initial_interval: Seconds = ONE_SECOND
@@ -42,7 +42,7 @@ class RetryPolicyOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.backoff_coefficient < float("inf"):
-            self._refuse("backoff_coefficient", "a number from 1 up")
+            self._refuse("backoff_coefficient", "a number of at least 1")
         if not 0 <= self.maximum_attempts < 2**31:
             self._refuse("maximum_attempts", "0 to 2147483647")
         if self.maximum_interval is not None and self.maximum_interval < self.initial_interval:
@@ -54,7 +54,7 @@ class RetryPolicyOptions:
         raise BuiltinError(f"bad option 'retry_policy.{option}' ({expected} expected, got {shown})")
 
     def to_sdk(self) -> RetryPolicy:
-        """The SDK's form."""
+        """Return the SDK's object."""
         return RetryPolicy(
             initial_interval=timedelta(seconds=self.initial_interval),
             backoff_coefficient=self.backoff_coefficient,
@@ -65,7 +65,7 @@ class RetryPolicyOptions:
 
     @classmethod
     def from_sdk(cls, policy: RetryPolicy) -> RetryPolicyOptions:
-        """Return what the server has, as options."""
+        """Return options for the SDK's object."""
         longest = policy.maximum_interval
         return cls(
             initial_interval=Seconds(policy.initial_interval.total_seconds()),
@@ -81,9 +81,9 @@ class PriorityOptions:
     """Task priority and fairness.
 
     Attributes:
-        priority_key: 1 to 5: a lower number goes first. The server's default, usually 3, when left out.
-        fairness_key: Tasks of one priority are shared out fairly between these keys.
-        fairness_weight: The share of this key.
+        priority_key: Priority from 1 (highest) to 5; the server's default, usually 3, if omitted.
+        fairness_key: Key among which tasks of the same priority are distributed fairly.
+        fairness_weight: Weight of the fairness key.
     """
 
     priority_key: int | None = None
@@ -96,7 +96,7 @@ class PriorityOptions:
 
     @classmethod
     def from_sdk(cls, priority: Priority) -> PriorityOptions:
-        """Return what the server has, as options."""
+        """Return options for the SDK's object."""
         return cls(
             priority_key=priority.priority_key,
             fairness_key=priority.fairness_key,
@@ -104,14 +104,14 @@ class PriorityOptions:
         )
 
     def to_sdk(self) -> Priority:
-        """The SDK's form."""
+        """Return the SDK's object."""
         return Priority(
             priority_key=self.priority_key, fairness_key=self.fairness_key, fairness_weight=self.fairness_weight
         )
 
 
 def priority(given: int | PriorityOptions | None) -> Priority:
-    """The SDK's form of a `priority` option. Raises BuiltinError."""
+    """Return the SDK's object for a `priority` option. Raises BuiltinError."""
     if given is None:
         return Priority.default
     options = PriorityOptions(priority_key=given) if isinstance(given, int) else given
@@ -123,12 +123,12 @@ def priority(given: int | PriorityOptions | None) -> Priority:
 
 @dataclass(kw_only=True)
 class VersionOverride:
-    """One version of a worker deployment.
+    """A version of a worker deployment.
 
     Attributes:
-        name: The deployment.
-        build_id: The version.
-        one_time: Only until a task has completed there; then the worker's own versioning counts again.
+        name: Name of the deployment.
+        build_id: Build id of the version.
+        one_time: Whether the override ends once a task has completed there; the worker's own versioning applies then.
     """
 
     name: Name
@@ -137,7 +137,7 @@ class VersionOverride:
 
 
 def versioning_override(given: Literal["auto_upgrade"] | VersionOverride | None) -> VersioningOverride | None:
-    """The SDK's form of a `versioning_override` option."""
+    """Return the SDK's object for a `versioning_override` option."""
     if given is None:
         return None
     if isinstance(given, str):
@@ -147,5 +147,5 @@ def versioning_override(given: Literal["auto_upgrade"] | VersionOverride | None)
 
 
 def seconds(value: float | None) -> timedelta | None:
-    """Seconds as the SDK wants them."""
+    """Return seconds as a timedelta."""
     return None if value is None else timedelta(seconds=value)

@@ -1,4 +1,4 @@
-"""Temporal payloads and JSON text: what Lua wrote goes to the server as it is, and back."""
+"""Conversion between JSON and Temporal payloads. JSON that Lua wrote is sent unparsed, and vice versa."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from assay.errors import BuiltinError
 from assay.lua.values import Json, Value, text_or_bytes
 
 USUAL_LIMIT = 2 << 20
-"""The bytes of a payload that a server accepts by default."""
+"""Default maximum size of a payload on the server, in bytes."""
 
-_AROUND = 1024
-"""What the payload's metadata and its encryption may add."""
+_OVERHEAD = 1024
+"""Bytes reserved for the payload's metadata and encryption."""
 
 _MESSAGE_LIMIT = 4 << 20
-"""The bytes of one message: a workflow whose task sends a larger one is terminated by the server."""
+"""Maximum size of a gRPC message in bytes. The server terminates a workflow whose task completion is larger."""
 
 
 def to_payload(value: Json | None) -> Payload:
@@ -30,7 +30,7 @@ def to_payload(value: Json | None) -> Payload:
 
 
 def from_payload(payload: Payload) -> Json | None:
-    """The value of a payload. Raises BuiltinError for an encoding that is not known."""
+    """Return the value of a payload. Raises BuiltinError for an unknown encoding."""
     encoding = payload.metadata.get("encoding", b"")
     if encoding in (b"json/plain", b"json/protobuf"):
         return Json(payload.data)
@@ -38,18 +38,18 @@ def from_payload(payload: Payload) -> Json | None:
         return None
     if encoding == b"binary/plain":
         return Json(b"=" + payload.data)
-    named = f"with the encoding '{encoding.decode('utf-8', 'replace')}'" if encoding else "without an encoding"
-    raise BuiltinError(f"a payload {named} cannot be read")
+    shown = f"with the encoding '{encoding.decode('utf-8', 'replace')}'" if encoding else "without an encoding"
+    raise BuiltinError(f"a payload {shown} cannot be read")
 
 
 def read(payload: Payload) -> Json | None:
-    """The value of a payload. Raises BuiltinError for an encoding that is not known, and for JSON that is not valid."""
+    """Return the value of a payload. Raises BuiltinError for an unknown encoding or invalid JSON."""
     read_python(payload)
     return from_payload(payload)
 
 
 def read_python(payload: Payload) -> Value:
-    """The value of a payload as plain data. Raises BuiltinError as `read` does."""
+    """Return the value of a payload as plain data. Raises BuiltinError as `read` does."""
     import orjson
 
     value = from_payload(payload)
@@ -60,53 +60,56 @@ def read_python(payload: Payload) -> Value:
 
 
 def to_python(value: Json) -> Value:
-    """The value as plain data."""
+    """Return a value as plain data."""
     import orjson
 
     return orjson.loads(bytes(value)) if value.raw is None else text_or_bytes(value.raw)
 
 
-def too_large(what: str, size: int, limit: int) -> str | None:
-    """Return what to say of something that the server would refuse; None when it takes it."""
-    most = limit - _AROUND
-    if size <= most:
-        return None
-    return f"{what} has {size} bytes, the Temporal server takes at most {most}: store it elsewhere and pass its name"
-
-
-def too_much(sent: int, size: int) -> str | None:
-    """Return what to say of an input that does not find room in what a workflow task sends; None when it does."""
-    most = _MESSAGE_LIMIT - 128 * _AROUND
-    if sent + size <= most:
+def too_large(name: str, size: int, limit: int) -> str | None:
+    """Return an error message if a value exceeds the server's limit, else None."""
+    maximum = limit - _OVERHEAD
+    if size <= maximum:
         return None
     return (
-        f"this workflow task would send {sent + size} bytes with it, the Temporal server takes at most {most} at once: "
-        "wait for some steps before more are started, or store it elsewhere and pass its name"
+        f"{name} has {size} bytes, the Temporal server accepts at most {maximum}: "
+        "store it elsewhere and pass a reference"
     )
 
 
-def too_much_of_local(sent: int, size: int) -> str | None:
-    """What to say of a local activity's result that does not find room in what a workflow task sends; else None."""
-    most = _MESSAGE_LIMIT - 128 * _AROUND
-    if sent + size <= most:
+def too_large_for_task(sent: int, size: int) -> str | None:
+    """Return an error message if an input makes the completion of a workflow task too large, else None."""
+    maximum = _MESSAGE_LIMIT - 128 * _OVERHEAD
+    if sent + size <= maximum:
         return None
     return (
-        f"the workflow task would send {sent + size} bytes with it, the Temporal server takes at most {most} at once: "
-        "use an activity, or let a ctx:sleep end the workflow task before"
+        f"with it this workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
+        "wait for some steps before starting more, or store the value elsewhere and pass a reference"
+    )
+
+
+def local_result_too_large(sent: int, size: int) -> str | None:
+    """Return an error message if a local activity's result makes the completion too large, else None."""
+    maximum = _MESSAGE_LIMIT - 128 * _OVERHEAD
+    if sent + size <= maximum:
+        return None
+    return (
+        f"with it the workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
+        "use an activity, or end the workflow task before with a ctx:sleep"
     )
 
 
 def arguments(value: Json | None) -> list[RawValue]:
-    """The argument list for one optional value: nil is not an argument."""
+    """Return the argument list for an optional value: empty for nil."""
     return [] if value is None else [RawValue(to_payload(value))]
 
 
 def to_json(raw: RawValue) -> Json:
-    """A payload as JSON text, nil as null."""
+    """Return a payload as JSON, nil as null."""
     value = from_payload(raw.payload)
     return Json(b"null") if value is None else value
 
 
 def as_json(values: Iterable[RawValue]) -> list[Json]:
-    """The JSON texts of raw arguments."""
+    """Return raw arguments as JSON."""
     return [to_json(value) for value in values]

@@ -1,7 +1,8 @@
-"""Search attributes: Lua values to typed ones and back.
+"""Conversion between Lua values and typed search attributes.
 
-The type comes from the value, so that a replay needs no server to know it: a string is a Keyword, an integer an Int, a
-float a Double, a boolean a Bool, an array of strings a KeywordList. A table `{ type = …, value = … }` names any type.
+The type is derived from the value, so that a replay does not depend on the server: a string is a Keyword, an integer an
+Int, a float a Double, a boolean a Bool, an array of strings a KeywordList. A table `{ type = …, value = … }` sets the
+type explicitly.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ _TYPES: dict[str, tuple[Callable[[str], SearchAttributeKey[Any]], Callable[[Valu
 _NAMES: Mapping[SearchAttributeIndexedValueType, str] = MappingProxyType(
     {kind: kind.name.title().replace("_", "") for kind in SearchAttributeIndexedValueType}
 )
-"""What Temporal calls the types in the metadata of payloads: "Text", "KeywordList"."""
+"""Names of the types in the metadata of payloads, such as "KeywordList"."""
 
 _PYTHON: Mapping[str, type] = MappingProxyType(
     {"Text": str, "Keyword": str, "Int": int, "Double": float, "Bool": bool, "Datetime": datetime, "KeywordList": list}
@@ -93,7 +94,10 @@ def _type_of(name: str, value: Value) -> str:
 
 
 def update(name: str, value: Value, registered: str | None = None) -> SearchAttributeUpdate[Any]:
-    """What sets one attribute, of its `registered` type where that is known; None unsets it. Raises BuiltinError."""
+    """Return the update that sets an attribute, or unsets it if the value is None. Raises BuiltinError.
+
+    `registered` is the attribute's type on the server, if it is known.
+    """
     if value is None:
         return SearchAttributeKey.for_keyword(name).value_unset()
     if isinstance(value, dict) and set(value) == {"type", "value"}:
@@ -103,36 +107,36 @@ def update(name: str, value: Value, registered: str | None = None) -> SearchAttr
     else:
         kind = registered or _type_of(name, value)
     key, read, expected = _TYPES[kind]
-    found = read(value)
-    if found is None:
+    converted = read(value)
+    if converted is None:
         got = str(value) if lua_type(value) == "number" else lua_type(value)
         if kind == "datetime" and isinstance(value, str):
             got = f'"{value}"'
         raise BuiltinError(f"bad search attribute '{name}' ({expected} expected, got {got})")
-    return key(name).value_set(found)
+    return key(name).value_set(converted)
 
 
 def updates(values: Mapping[str, Value]) -> list[SearchAttributeUpdate[Any]]:
-    """Return what sets and unsets a table of attributes. Raises BuiltinError."""
+    """Return the updates for a table of attributes. Raises BuiltinError."""
     return [update(name, value) for name, value in values.items()]
 
 
 def to_payload(change: SearchAttributeUpdate[Any]) -> Payload:
-    """The payload that sets or unsets an attribute, byte for byte as the SDK writes it."""
+    """Return the payload that sets or unsets an attribute, byte for byte as the SDK encodes it."""
     value = change.value
     if value is None:
         return payloads.to_payload(None)
     if isinstance(value, datetime):
         value = value.isoformat()
-    made = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())
-    made.metadata["type"] = _NAMES[change.key.indexed_value_type].encode()
-    return made
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())
+    payload.metadata["type"] = _NAMES[change.key.indexed_value_type].encode()
+    return payload
 
 
 def from_payloads(message: SearchAttributes) -> dict[str, Value]:
-    """The Lua table of the attributes that a run is started with; those of other or without types are left out."""
-    found = {name: _from_payload(payload) for name, payload in message.indexed_fields.items()}
-    return {name: as_value(value) for name, value in found.items() if value is not None}
+    """Return the Lua table of the attributes of a run's start event, without those of missing or unknown types."""
+    values = {name: _from_payload(payload) for name, payload in message.indexed_fields.items()}
+    return {name: as_value(value) for name, value in values.items() if value is not None}
 
 
 def _from_payload(payload: Payload) -> Any:
@@ -154,12 +158,12 @@ def _from_payload(payload: Payload) -> Any:
 
 
 def as_table(attributes: TypedSearchAttributes) -> dict[str, Value]:
-    """The Lua table of attributes."""
+    """Return attributes as a Lua table."""
     return {pair.key.name: as_value(pair.value) for pair in attributes}
 
 
 def as_value(value: Any) -> Value:
-    """The Lua value of one attribute; a time is seconds since 1970-01-01 UTC."""
+    """Return an attribute as a Lua value; a time becomes seconds since 1970-01-01 UTC."""
     if isinstance(value, datetime):
         return value.timestamp()
     return list(value) if isinstance(value, list | tuple) else value

@@ -220,7 +220,7 @@ def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
         failure.canceled_failure_info.SetInParent()
     else:
         origin = origin_of(fiber.error)
-        failure = failures.of_lua_error(fiber.error) if origin is None else failures.again(origin)
+        failure = failures.of_lua_error(fiber.error) if origin is None else failures.without_stack_trace(origin)
     response = _response(job)
     response.update_response.rejected.CopyFrom(run.outgoing(failure))
     run.send(response)

@@ -65,7 +65,7 @@ class Outbound:
     def end(self) -> None:
         """End the activation. Unrecorded commands that do not fit into the workflow task are replaced with errors."""
         for index in reversed(self._unrecorded):
-            if payloads.too_much(self._recorded_size, self._unrecorded_size) is None:
+            if payloads.too_large_for_task(self._recorded_size, self._unrecorded_size) is None:
                 break
             command = self.commands[index]
             self._unrecorded_size -= command.ByteSize()
@@ -84,7 +84,7 @@ class Outbound:
 
     def reserve_bytes(self, size: int) -> None:
         """Reserve `size` bytes for a command of a script. Raises BuiltinError if the workflow task has no room."""
-        problem = payloads.too_much(self._recorded_size, size)
+        problem = payloads.too_large_for_task(self._recorded_size, size)
         if problem is None and self.commands is not None and len(self.commands) >= MAX_COMMANDS:
             problem = f"a workflow task can send at most {MAX_COMMANDS} commands: wait for results before starting more"
         if problem is not None:
@@ -103,12 +103,12 @@ class Outbound:
     def has_room(self, size: int) -> bool:
         """Return true if the workflow task has room for `size` bytes, or is empty."""
         used = self._recorded_size + self._unrecorded_size
-        return used == 0 or payloads.too_much(used, size) is None
+        return used == 0 or payloads.too_large_for_task(used, size) is None
 
     def try_reserve(self, command: WorkflowCommand) -> bool:
         """Reserve room for a command; return false if the workflow task has no room for it and is not empty."""
         size = command.ByteSize() + _OVERHEAD
-        if self._recorded_size and payloads.too_much(self._recorded_size, size) is not None:
+        if self._recorded_size and payloads.too_large_for_task(self._recorded_size, size) is not None:
             return False
         self._recorded_size += size
         return True
@@ -116,7 +116,7 @@ class Outbound:
     def reserve_local_result(self, size: int) -> str | None:
         """Reserve room for the result of a local activity; return an error message if there is none."""
         used = self._recorded_size + self._unrecorded_size + self._local_results_size
-        problem = payloads.too_much_of_local(used, size)
+        problem = payloads.local_result_too_large(used, size)
         if problem is None:
             self._local_results_size += size
         return problem

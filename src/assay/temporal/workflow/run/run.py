@@ -298,7 +298,7 @@ class Run:
         origin = origin_of(error)
         if origin is None and self.definition.suspend:
             raise HostFailure(error)
-        self._fail(failures.of_lua_error(error) if origin is None else failures.again(origin))
+        self._fail(failures.of_lua_error(error) if origin is None else failures.without_stack_trace(origin))
 
     def _fail(self, failure: Failure) -> None:
         if not failures.is_benign(failure):
