@@ -83,7 +83,7 @@ def too_large_for_task(sent: int, size: int) -> str | None:
     if sent + size <= maximum:
         return None
     return (
-        f"with it this workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
+        f"this workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
         "wait for some steps before starting more, or store the value elsewhere and pass a reference"
     )
 
@@ -94,7 +94,7 @@ def local_result_too_large(sent: int, size: int) -> str | None:
     if sent + size <= maximum:
         return None
     return (
-        f"with it the workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
+        f"the workflow task would send {sent + size} bytes, the Temporal server accepts at most {maximum}: "
         "use an activity, or end the workflow task before with a ctx:sleep"
     )
 
