@@ -146,8 +146,8 @@ def _modules(path: str, source: bytes, permissions: Permissions) -> dict[str, by
     while pending:
         for node in syntax.descendants(syntax.parse(pending.pop())):
             called = node.child_by_field_name("name") if node.type == "function_call" else None
-            given = syntax.arguments(node) if called is not None and syntax.text_of(called) == "require" else []
-            name = syntax.string_of(given[0]) if given else None
+            arguments = syntax.arguments(node) if called is not None and syntax.text_of(called) == "require" else []
+            name = syntax.string_of(arguments[0]) if arguments else None
             try:
                 outcome = find(name, find.path, False) if name is not None else (b"missing",)
             except DeniedError:

@@ -39,11 +39,11 @@ async def check_environments(body: Body, functions: Functions, *, run: bool, per
         permissions: Permissions of the test file and the scripts.
     """
     findings: list[Finding] = []
-    made = list(environments(body))
-    if not made:
+    created = list(environments(body))
+    if not created:
         return findings
     total = _Known()
-    for environment in made:
+    for environment in created:
         known = await _known(body, environment, run=run, permissions=permissions)
         findings += _unknown_mocks(body, environment, known)
         for node in environment.workflows.functions.values():

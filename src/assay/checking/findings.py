@@ -35,7 +35,7 @@ RULES = {
     "method": "A method of ctx that does not exist, or is called with a dot.",
     "module": "A module that a workflow requires too late.",
     "option": "An option that does not exist, or has an invalid value.",
-    "pcall": "A function call passed to pcall in place of the function.",
+    "pcall": "A function call passed to pcall instead of the function.",
     "script": "The script fails when it runs.",
     "signal": "A signal that is awaited but never sent.",
     "syntax": "The script does not parse.",

@@ -84,8 +84,8 @@ class Functions:
             kind, value = body.resolve(call.names)
             if kind != "function":
                 continue
-            given = [syntax.text_of(argument) for argument in call.arguments]
-            position = given.index(body.context) if body.context in given else None
+            arguments = [syntax.text_of(argument) for argument in call.arguments]
+            position = arguments.index(body.context) if body.context in arguments else None
             if isinstance(value, int):
                 yield from self._held(value, registered, position)
             elif not body.node.start_byte <= value.start_byte < body.node.end_byte:

@@ -14,8 +14,8 @@ from assay.temporal.workflow.ctx.context import Context
 @cache
 def library(name: str) -> Library:
     """Return the declaration of a library by the name of its global."""
-    found: Library = importlib.import_module(LIBRARIES[name][0]).library
-    return found
+    declaration: Library = importlib.import_module(LIBRARIES[name][0]).library
+    return declaration
 
 
 def _methods(cls: type) -> dict[str, Function]:

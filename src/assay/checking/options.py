@@ -15,10 +15,10 @@ from assay.lua import convert
 from assay.lua.declare import Function
 
 
-def bad_options(function: Function, given: Sequence[Node]) -> Iterator[tuple[int, str]]:
+def bad_options(function: Function, arguments: Sequence[Node]) -> Iterator[tuple[int, str]]:
     """Return the problems in the option tables of a call, as lines and messages."""
     expected = [item for item in function.parameters if item.name != "self"]
-    for parameter, node in zip(expected, given, strict=False):
+    for parameter, node in zip(expected, arguments, strict=False):
         if _options_of(parameter.hint) is not None:
             yield from _problems(function.title, parameter.hint, node, f"argument '{parameter.name}'", "")
 
@@ -31,8 +31,8 @@ def _options_of(hint: Any) -> type | None:
 
 def _problems(title: str, hint: Any, node: Node, where: str, outer: str) -> Iterator[tuple[int, str]]:
     """Check a value and its nested options; `where` describes the value, and `outer` prefixes the names in it."""
-    options, given = _options_of(hint), table_fields(node)
-    if options is None or given is None:
+    options, entries = _options_of(hint), table_fields(node)
+    if options is None or entries is None:
         value = constant(node)
         if value is not UNKNOWN:
             try:
@@ -42,7 +42,7 @@ def _problems(title: str, hint: Any, node: Node, where: str, outer: str) -> Iter
         return
     hints = get_type_hints(options)
     known = {field.name for field in fields(options)}
-    for key, inner in given:
+    for key, inner in entries:
         name = text_of(key)
         if name not in known:
             yield line_of(key), f"{title} has no option '{outer}{name}'" + suggestion(name, known)

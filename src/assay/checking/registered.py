@@ -1,4 +1,4 @@
-"""Workers and test environments in the source of a script, as far as they are written as tables."""
+"""Workers and test environments in the source of a script, as far as they are table constructors."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def workers(body: Body) -> Iterator[SourceWorker]:
 
 def entries(body: Body, options: Node, group: str, dynamic: str | None = None) -> Entries:
     """Return the entries of one group, such as "workflows", in the options of a worker or an environment."""
-    found = Entries()
-    given = syntax.field(options, group)
-    table = None if given is None else _value(body, given)
+    result = Entries()
+    value = syntax.field(options, group)
+    table = None if value is None else _value(body, value)
     fields = syntax.table_fields(table)
-    if given is not None and (fields is None or table is None or len(fields) < table.named_child_count):
-        found.is_complete = False
-    if given is not None and given.type == "identifier":
-        found.is_complete = False  # functions may be added to a table in a variable
-    for name, value in fields or []:
-        found.functions[syntax.text_of(name)] = _function(body, value)
+    if value is not None and (fields is None or table is None or len(fields) < table.named_child_count):
+        result.is_complete = False
+    if value is not None and value.type == "identifier":
+        result.is_complete = False  # functions may be added to a table in a variable
+    for name, function in fields or []:
+        result.functions[syntax.text_of(name)] = _function(body, function)
     if dynamic is not None and (other := syntax.field(options, dynamic)) is not None:
-        found.functions[ALL_OTHERS] = _function(body, other)
-        found.is_complete = False
-    return found
+        result.functions[ALL_OTHERS] = _function(body, other)
+        result.is_complete = False
+    return result
 
 
 def _function(body: Body, node: Node) -> Node | None:
@@ -122,12 +122,12 @@ def environments(body: Body) -> Iterator[SourceEnvironment]:
             if options is None or options.type != "table_constructor":
                 yield SourceEnvironment(call.node, None, False, Entries(), Entries())
                 continue
-            given = syntax.field(options, "script")
-            script = None if given is None else syntax.string_of(_value(body, given))
+            path = syntax.field(options, "script")
+            script = None if path is None else syntax.string_of(_value(body, path))
             yield SourceEnvironment(
                 options,
                 script,
-                given is None or script is not None,
+                path is None or script is not None,
                 entries(body, options, "activities"),
                 entries(body, options, "workflows"),
             )

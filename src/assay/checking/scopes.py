@@ -167,8 +167,8 @@ class Scopes:
         self._scopes.append({})
         if is_method:
             self._scopes[-1]["self"] = Variable("self", node.start_byte)
-        given = node.child_by_field_name("parameters")
-        for name in given.named_children if given is not None else []:
+        parameters = node.child_by_field_name("parameters")
+        for name in parameters.named_children if parameters is not None else []:
             if name.type == "identifier":
                 self._declare(name)
         yield from _child(node, "body")

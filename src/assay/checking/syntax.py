@@ -86,14 +86,14 @@ def method_calls(node: Node) -> Iterator[MethodCall]:
 
 def arguments(call: Node) -> list[Node]:
     """Return the arguments of a call."""
-    given = call.child_by_field_name("arguments")
-    return [] if given is None else [node for node in given.named_children if node.type != "comment"]
+    nodes = call.child_by_field_name("arguments")
+    return [] if nodes is None else [node for node in nodes.named_children if node.type != "comment"]
 
 
 def parameters(function: Node) -> list[str]:
     """Return the names of a function's parameters, without a method's `self`."""
-    given = function.child_by_field_name("parameters")
-    return [] if given is None else [text_of(node) for node in given.named_children if node.type == "identifier"]
+    nodes = function.child_by_field_name("parameters")
+    return [] if nodes is None else [text_of(node) for node in nodes.named_children if node.type == "identifier"]
 
 
 def string_of(node: Node | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The gRPC client that `temporal.connect` returns. Each topic is a mixin class in a module of its own."""
+"""The gRPC client that `temporal.connect` returns, composed of one mixin class per topic."""
 
 from __future__ import annotations
 

@@ -144,8 +144,7 @@ def _calendar(calendar: CalendarOptions, option: str) -> ScheduleCalendarSpec:
 
 def _ranges(value: Field, name: str, option: str) -> list[ScheduleRange]:
     items = value if isinstance(value, list) else [value]
-    texts = [text.strip() for item in items for text in str(item).split(",")]
-    return [_range(text, name, option) for text in texts]
+    return [_range(text.strip(), name, option) for item in items for text in str(item).split(",")]
 
 
 def _range(text: str, name: str, option: str) -> ScheduleRange:
@@ -202,10 +201,10 @@ def _calendar_options(item: ScheduleCalendarSpec) -> CalendarOptions:
 
 
 def _text(ranges: Sequence[ScheduleRange], minimum: int, maximum: int) -> str:
-    texts = []
+    parts = []
     for item in ranges:
         text = f"{item.start}" if item.start == item.end else f"{item.start}-{item.end}"
         if (item.start, item.end) == (minimum, maximum):
             text = "*"
-        texts.append(text if item.step == 1 else f"{text}/{item.step}")
-    return ",".join(texts) or "*"
+        parts.append(text if item.step == 1 else f"{text}/{item.step}")
+    return ",".join(parts) or "*"

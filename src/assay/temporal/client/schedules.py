@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_GONE = ("schedule not found", "workflow execution already completed")
+_NOT_FOUND = ("schedule not found", "workflow execution already completed")
 """Ends of the server's messages for a schedule that does not exist or was deleted."""
 
 
@@ -86,19 +86,19 @@ class Schedules:
             with suppress(RPCError):
                 await self._handle(target).describe(**target.rpc())
 
-        await self._answer(name, target, call())
+        await self._call(name, target, call())
 
-    async def _answer(self, name: str, target: ScheduleTarget, call: Awaitable[T]) -> T:
+    async def _call(self, name: str, target: ScheduleTarget, call: Awaitable[T]) -> T:
         """Await a call; name the schedule's id in the error for a schedule that does not exist."""
         try:
             return await call_server(name, call)
         except ErrorObject as error:
-            if error.fields["kind"] != "not_found" or not str(error).endswith(_GONE):
+            if error.fields["kind"] != "not_found" or not str(error).endswith(_NOT_FOUND):
                 raise
             raise ErrorObject(**error.fields | {"message": f"{name}: there is no schedule {target.id}"}) from error
 
-    async def _attributes(self, given: dict[str, Value] | None) -> Any:
-        return None if given is None else await self._session.search_attributes.typed(given)
+    async def _attributes(self, values: dict[str, Value] | None) -> Any:
+        return None if values is None else await self._session.search_attributes.typed(values)
 
     async def _action(self, options: ActionOptions, schedule: str) -> ScheduleActionStartWorkflow:
         from temporalio.client import ScheduleActionStartWorkflow
@@ -172,7 +172,7 @@ class Schedules:
         async def describe() -> ScheduleInfo:
             return await info(await self._handle(options).describe(**options.rpc()))
 
-        return await self._answer("client.schedules:get", options, describe())
+        return await self._call("client.schedules:get", options, describe())
 
     @method
     async def list(self, options: ListOptions | None = None) -> list[ScheduleRow]:
@@ -181,14 +181,16 @@ class Schedules:
         Args:
             options: Filter and limits.
         """
-        given = options or ListOptions()
+        filters = options or ListOptions()
 
         async def rows() -> list[ScheduleRow]:
-            schedules = await self._session.sdk.list_schedules(given.query, page_size=given.page_size, **given.rpc())
+            schedules = await self._session.sdk.list_schedules(
+                filters.query, page_size=filters.page_size, **filters.rpc()
+            )
             listed: list[ScheduleRow] = []
             async for schedule in schedules:
                 listed.append(await row(schedule))
-                if len(listed) == given.limit:
+                if len(listed) == filters.limit:
                     break
             return listed
 
@@ -264,4 +266,4 @@ class Schedules:
         """
         options = target if isinstance(target, ScheduleTarget) else ScheduleTarget(id=target)
         call = self._handle(options).delete(**options.rpc())
-        await self._answer("client.schedules:delete", options, call)
+        await self._call("client.schedules:delete", options, call)

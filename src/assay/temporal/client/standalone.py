@@ -261,11 +261,11 @@ class StandaloneActivityMethods(Session):
         Args:
             options: Filter and limits; `query` is a list filter such as `ActivityType = "mail"`.
         """
-        given = options or ListOptions()
+        filters = options or ListOptions()
 
         async def rows() -> list[ActivityDescription]:
             executions = self.sdk.list_activities(
-                given.query or "", limit=given.limit, page_size=given.page_size, **given.rpc()
+                filters.query or "", limit=filters.limit, page_size=filters.page_size, **filters.rpc()
             )
             return [_row(execution) async for execution in executions]
 

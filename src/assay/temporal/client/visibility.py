@@ -199,8 +199,8 @@ class VisibilityMethods(Session):
     """Client methods that describe, list and count workflows."""
 
     def _executions(self, options: ListOptions | None) -> WorkflowExecutionAsyncIterator:
-        given = options or ListOptions()
-        return self.sdk.list_workflows(given.query, limit=given.limit, page_size=given.page_size, **given.rpc())
+        options = options or ListOptions()
+        return self.sdk.list_workflows(options.query, limit=options.limit, page_size=options.page_size, **options.rpc())
 
     @method
     async def describe_workflow(self, target: Name | RunOptions) -> Description:
@@ -249,14 +249,14 @@ class VisibilityMethods(Session):
         Args:
             options: Filter.
         """
-        given = options or CountOptions()
-        call = self.sdk.count_workflows(given.query, **given.rpc())
+        options = options or CountOptions()
+        call = self.sdk.count_workflows(options.query, **options.rpc())
         result = await call_server("client:count_workflows", call)
         groups: list[dict[str, Any]] = [
             {"count": group.count, "values": [search_attributes.as_value(value) for value in group.group_values]}
             for group in result.groups
         ]
-        return Results((result.count, groups if groups or _grouped(given.query) else None))
+        return Results((result.count, groups if groups or _grouped(options.query) else None))
 
 
 def _grouped(query: str | None) -> bool:

@@ -140,8 +140,8 @@ def take_calls(host: WorkflowHost) -> list[Call]:
     calls = []
     while call := host.state.invoke(b"take_call"):
         index, first, has_timeout, place, number = call
-        title, texts = registry.functions[index].title, [text.decode("utf-8", "replace") for text in (first, place)]
-        calls.append(Call(title, texts[0], has_timeout, texts[1], number))
+        argument, line = (data.decode("utf-8", "replace") for data in (first, place))
+        calls.append(Call(registry.functions[index].title, argument, has_timeout, line, number))
     return calls
 
 

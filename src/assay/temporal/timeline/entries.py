@@ -108,30 +108,30 @@ class _Builder:
     def add(self, event: HistoryEvent) -> None:
         """Add the next event."""
         name, value = attributes_of(event)
-        found = EVENT_TYPES.get(name)
-        if found is not None and found.ends:
-            self._end(event, value, getattr(value, found.ends), found.state)
+        event_type = EVENT_TYPES.get(name)
+        if event_type is not None and event_type.ends:
+            self._end(event, value, getattr(value, event_type.ends), event_type.state)
         elif name == "activity_task_started":
             entry = self._open.get(value.scheduled_event_id)
             if entry is not None:
                 entry.state, entry.attempts = "started", value.attempt
                 entry.problem = payloads.problem(value.last_failure)
         elif name in ("child_workflow_execution_started", "nexus_operation_started"):
-            begun = value.initiated_event_id if "child" in name else value.scheduled_event_id
-            if begun in self._open:
-                self._open[begun].state = "started"
-        elif found is not None and found.closes:
-            self._close(event, value, found)
-        elif name and (found is None or found.kind):
+            first_event_id = value.initiated_event_id if "child" in name else value.scheduled_event_id
+            if first_event_id in self._open:
+                self._open[first_event_id].state = "started"
+        elif event_type is not None and event_type.closes:
+            self._close(event, value, event_type)
+        elif name and (event_type is None or event_type.kind):
             self._begin(event, name, value)
 
     def _begin(self, event: HistoryEvent, name: str, value: Any) -> None:
-        found = EVENT_TYPES.get(name)
+        event_type = EVENT_TYPES.get(name)
         entry = Entry(event.event_id, self._seconds(event), name.removeprefix("workflow_").replace("_", " "))
-        if found is not None:
-            entry.kind, entry.state = found.kind, found.state
-            entry.name = str(field_of(value, found.name)) if found.name else ""
-            entry.input = payloads.values(input_of(found, value))
+        if event_type is not None:
+            entry.kind, entry.state = event_type.kind, event_type.state
+            entry.name = str(field_of(value, event_type.name)) if event_type.name else ""
+            entry.input = payloads.values(input_of(event_type, value))
         if name in _DETAILS:
             _DETAILS[name](entry, value)
         summary = payloads.values([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
@@ -145,8 +145,8 @@ class _Builder:
         if entry.kind == ACTIVITY:
             self._activities[value.activity_id] = entry
 
-    def _end(self, event: HistoryEvent, value: Any, begun: int, state: str) -> None:
-        entry = self._open.pop(begun, None)
+    def _end(self, event: HistoryEvent, value: Any, first_event_id: int, state: str) -> None:
+        entry = self._open.pop(first_event_id, None)
         if entry is None:
             return
         entry.took = self._seconds(event) - entry.at
@@ -160,17 +160,17 @@ class _Builder:
         elif state == "completed":
             entry.problem = ""
         if "result" in fields:
-            found = value.result
-            entry.result = payloads.values([found] if entry.kind == NEXUS_OPERATION else found)
+            result = value.result
+            entry.result = payloads.values([result] if entry.kind == NEXUS_OPERATION else result)
         if "failure" in fields:
             entry.problem = payloads.problem(value.failure) or entry.problem
         elif "cause" in fields:
             entry.problem = _enum(fields["cause"].enum_type.values_by_number[value.cause].name.rpartition("CAUSE_")[2])
 
-    def _close(self, event: HistoryEvent, value: Any, found: EventType) -> None:
-        status = found.state
+    def _close(self, event: HistoryEvent, value: Any, event_type: EventType) -> None:
+        status = event_type.state
         self.status, self.took = status, self._seconds(event)
-        entry = Entry(event.event_id, self.took, found.kind, state=status)
+        entry = Entry(event.event_id, self.took, event_type.kind, state=status)
         fields = value.DESCRIPTOR.fields_by_name
         if "result" in fields:
             entry.result = payloads.values(value.result)
@@ -178,7 +178,7 @@ class _Builder:
             entry.problem = payloads.problem(value.failure)
         if status == "terminated":
             entry.problem = value.reason
-        entry.input = payloads.values(input_of(found, value))
+        entry.input = payloads.values(input_of(event_type, value))
         if status == "continued as new":
             entry.name = f"run {value.new_execution_run_id}"
         self.entries.append(entry)
@@ -274,7 +274,7 @@ def _task_timed_out(entry: Entry, value: Any) -> None:
 
 def _attributes(entry: Entry, value: Any) -> None:
     fields = value.search_attributes.indexed_fields
-    # TemporalChangeVersion lists patches, which have entries of their own.
+    # TemporalChangeVersion lists the patches, which have separate entries.
     entry.input = [{name: payloads.value(fields[name]) for name in sorted(fields) if name != "TemporalChangeVersion"}]
 
 
