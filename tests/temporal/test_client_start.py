@@ -324,7 +324,7 @@ def test_rpc_timeout_is_an_error_of_kind_timeout(lua: Script, name: str) -> None
         name,
     )
     for (text, kind), method in zip(value[:3], ("query_workflow", "update_workflow", "update_with_start"), strict=True):
-        assert text.startswith(f"client:{method}: no answer from the server within ")
+        assert text.startswith(f"client:{method}: no response from the server within ")
         assert kind == "timeout"
     assert value[3][0].startswith("client:execute_workflow: workflow ")
     assert value[3][1] == "already_started"

@@ -90,7 +90,7 @@ def test_calls_and_workers_outlive_the_server(assay: Command, tmp_path: Path) ->
     assert value["limited"] == [
         False,
         "timeout",
-        "client:describe_workflow: no answer from the server within 1 s",
+        "client:describe_workflow: no response from the server within 1 s",
         True,
     ]
     assert f"temporal.connect: cannot connect to the Temporal server at {first.address}: " in value["refused"]

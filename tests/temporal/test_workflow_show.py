@@ -155,7 +155,7 @@ def test_long_names_and_values_are_cut(assay: Command, columns: int) -> None:
         (["nobody"], "assay: there is no workflow 'nobody' in the namespace 'default'", 1),
         (["nobody.json"], "in the namespace 'default'\nThere is no file nobody.json either.", 1),
         (["nobody", "--run-id", str(uuid.uuid4())], "with the run id '", 1),
-        (["nobody", "--run-id", "x"], "assay: the server: Invalid RunId.", 1),
+        (["nobody", "--run-id", "x"], "assay: server error: Invalid RunId.", 1),
         (["nobody", "--address", "127.0.0.1:1"], "assay: workflow show: cannot connect to the Temporal server at ", 1),
         (["script.json"], "assay: script.json is not JSON", 1),
         (["script.json", "--namespace", "x"], "a history from a file", 2),

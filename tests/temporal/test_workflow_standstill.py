@@ -75,7 +75,7 @@ def test_a_workflow_task_that_fails_is_told_with_its_attempt(lua: Script, name: 
     start(lua, name)
     script = lua.command.script(WORKER.replace("W = function", "Other = function").replace("QUEUE", name), "worker.lua")
     with lua.command.started("run", script):
-        wait_for(lambda: "its workflow task fails; attempt" in lua.command.run("workflow", "show", name).stdout)
+        wait_for(lambda: "its workflow task keeps failing (attempt" in lua.command.run("workflow", "show", name).stdout)
 
 
 def test_json_has_the_reason(lua: Script, name: str) -> None:

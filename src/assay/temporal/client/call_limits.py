@@ -29,7 +29,7 @@ def _add_timeout(name: str) -> None:
         except TimeoutError:
             if not scope.expired():
                 raise
-            text = f"no answer from the server within {timeout.total_seconds():g} s"
+            text = f"no response from the server within {timeout.total_seconds():g} s"
             raise RPCError(text, RPCStatusCode.DEADLINE_EXCEEDED, b"") from None
 
     setattr(_TimedCalls, name, call)

@@ -29,7 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from assay.errors import BuiltinError, ErrorObject
 from assay.temporal.data import failures, payloads
 
-NO_ANSWER = "no answer from the server within rpc_timeout"
+NO_RESPONSE = "no response from the server within rpc_timeout"
 _KINDS = {CancelledError: "cancelled", TerminatedError: "terminated", TimeoutError: "timeout"}
 """Kinds of the errors that the SDK raises without a failure from the server."""
 
@@ -117,14 +117,14 @@ def client_error(title: str, error: BaseException, subject: str) -> ErrorObject 
     if isinstance(error, AsyncActivityCancelledError):
         return ErrorObject(f"{title}: the activity was cancelled", kind="cancelled")
     if isinstance(error, RPCTimeoutOrCancelledError):
-        return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
+        return ErrorObject(f"{title}: {NO_RESPONSE}", kind="timeout")
     if isinstance(error, WorkflowContinuedAsNewError):
         return ErrorObject(
             f"{title}: the workflow continued as new", kind="application", run_id=error.new_execution_run_id
         )
     if isinstance(error, RPCError):
         if error.status == RPCStatusCode.CANCELLED and error.message == "Timeout expired":
-            return ErrorObject(f"{title}: {NO_ANSWER}", kind="timeout")
+            return ErrorObject(f"{title}: {NO_RESPONSE}", kind="timeout")
         kind = _RPC_KINDS.get(error.status, "rpc")
         if error.status == RPCStatusCode.UNIMPLEMENTED and (match := _UNIMPLEMENTED.search(error.message)):
             text = f"{title}: this Temporal server does not implement {match[1]}"

@@ -82,7 +82,7 @@ async def from_server(client: Client, query: str, at_most: int | None = None) ->
                 if error.status != RPCStatusCode.NOT_FOUND:  # deleted since it was listed
                     raise
     except RPCError as error:
-        raise AssayError(f"the server: {error.message}") from error
+        raise AssayError(f"server error: {error.message}") from error
 
 
 async def count(client: Client, query: str) -> int:
@@ -90,4 +90,4 @@ async def count(client: Client, query: str) -> int:
     try:
         return (await client.count_workflows(query)).count
     except RPCError as error:
-        raise AssayError(f"the server: {error.message}") from error
+        raise AssayError(f"server error: {error.message}") from error

@@ -63,7 +63,7 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
             run = f" with the run id '{run_id}'" if run_id else ""
             text = f"there is no workflow '{workflow_id}'{run} in the namespace '{client.namespace}'"
             raise AssayError(text) from error
-        raise AssayError(f"the server: {error.message}") from error
+        raise AssayError(f"server error: {error.message}") from error
     return recorded
 
 

@@ -33,16 +33,16 @@ def standstill(
     last = next((event for event in reversed(events) if event.event_type in _TASK_EVENTS), None)
     if last is None:
         delay = events[0].workflow_execution_started_event_attributes.first_workflow_task_backoff.ToTimedelta()
-        return f"it begins {delay} after its start" if delay else ""
+        return f"its first workflow task is delayed by {delay}" if delay else ""
     if task is not None and task.attempt > 1:
-        return f"its workflow task fails; attempt {task.attempt}"
+        return f"its workflow task keeps failing (attempt {task.attempt})"
     if last.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-        return f"worker '{last.workflow_task_started_event_attributes.identity}' has its workflow task"
+        return f"worker '{last.workflow_task_started_event_attributes.identity}' is processing its workflow task"
     if last.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
         return ""
     is_first = all(event.event_type not in _TASK_EVENTS for event in events[: last.event_id - 1])
-    what = "no worker has taken it" if is_first else "no worker has taken its last workflow task"
-    return what + _polled(events[0].workflow_execution_started_event_attributes.task_queue.name, pollers)
+    text = "no worker has taken it" if is_first else "no worker has taken its last workflow task"
+    return text + _polled(events[0].workflow_execution_started_event_attributes.task_queue.name, pollers)
 
 
 def _polled(queue: str, pollers: Sequence[Poller] | None) -> str:
