@@ -97,7 +97,7 @@ MODULE = "local M = {}\nfunction M.load(x)\n  return fs.read(x)\nend"
         (
             "",
             'ctx:start_child_workflow("W", nil, { retry_policy = { initial_interval = -1 } }):get()',
-            "5: error: ctx:start_child_workflow: bad option 'retry_policy.initial_interval' (a number of seconds",
+            "5: error: ctx:start_child_workflow: bad option 'retry_policy.initial_interval' (non-negative number",
         ),
         ("", 'ctx:execute_activity("act", nil, 30)', "5: error: ctx:execute_activity: bad argument 'options' (table"),
         ("", 'ctx:execute_activity("act", nil, { args = "x" })', "5: error: ctx:execute_activity: bad option 'args'"),
