@@ -215,7 +215,7 @@ def test_nothing_is_executed_again(runs: Runs) -> None:
     with runs.debugging(runs.open, BUILD) as client:
         client.resume(client.stopped())
         stop = client.stopped()
-        assert (stop["description"], stop["line"]) == ("the end of the history", WAIT)
+        assert (stop["description"], stop["line"]) == ("end of the history", WAIT)
         client.resume(stop)
         assert client.ended() == 0
     assert runs.witness.read_text() == before
@@ -339,7 +339,7 @@ def test_a_replay_steps_back(runs: Runs) -> None:
 def test_an_expression_cannot_change_what_the_run_does(runs: Runs) -> None:
     with runs.debugging(runs.done, BUILD) as client:
         stop = client.stopped()
-        with pytest.raises(RefusedError, match="not allowed in an expression of the debugger"):
+        with pytest.raises(RefusedError, match="not allowed in a debugger expression"):
             client.evaluate(stop, 'ctx:execute_activity("deploy", "other")')
         assert client.evaluate(stop, "ctx:workflow_info().workflow_type") == '"Release"'
         client.resume(stop)
@@ -353,7 +353,7 @@ def test_a_script_that_differs_is_told(runs: Runs) -> None:
         client.launch(program=str(runs.lua.folder / "changed.lua"), args=[runs.queue, "nowhere"], workflowId=runs.done)
         stop = client.stopped()
         assert stop["reason"] == "exception"
-        assert "parts from its history" in stop["text"]
+        assert "diverges from its history" in stop["text"]
         client.resume(stop)
         assert client.ended() == 1
         assert "+  line" in client.outputs("important") or "deploy" in client.outputs("important")

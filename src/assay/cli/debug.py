@@ -38,12 +38,12 @@ def command(vscode: str | None, sandbox: SandboxOptions) -> int:
         return _write_extension(vscode)
     if sys.stdin.isatty():
         raise click.UsageError("this command is started by an editor: see 'assay context debugging'")
-    from assay.debugging import inside
+    from assay.debugging import callbacks
     from assay.debugging.session import Session
 
     source, target = _take_streams()
     session = Session(source, target)
-    inside.attach(session)
+    callbacks.attach(session)
     sys.stdout = _stream(session, "stdout")
     sys.stderr = _stream(session, "stderr")
     session.on_disconnect = _leave
@@ -120,11 +120,11 @@ def _enter(launch: Launch) -> None:
 
 
 def _run_script(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:
-    from assay.debugging import inside
+    from assay.debugging import callbacks
 
     session.begin()
     if launch.stop_on_entry:
-        session.stop_soon("entry")
+        session.settings.pause("entry")
     program = _Program(session)
     session.on_terminate = program.terminate
     session.on_pause = program.pause
@@ -132,7 +132,7 @@ def _run_script(session: Session, launch: Launch, sandbox: SandboxOptions) -> in
         launch.program,
         launch.args,
         sandbox=sandbox,
-        tool=None if launch.no_debug else runner.Tool(inside.PARTS, inside.LIBRARIES, program.follow),
+        tool=None if launch.no_debug else runner.Tool(callbacks.PARTS, callbacks.LIBRARIES, program.follow),
     )
 
 
@@ -151,7 +151,7 @@ class _Program:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        if self._session.is_to_pause:
+        if self._session.settings.has_pause:
             self.pause()
 
     def pause(self) -> None:
@@ -160,7 +160,7 @@ class _Program:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self._host is not None and self._session.take_pause():
+        if self._host is not None and self._session.settings.take_pause():
             self._host.state.invoke(b"stop_idle", b"pause")
 
     def terminate(self) -> None:

@@ -1,4 +1,4 @@
-"""Breakpoints in files, as the editor sets them."""
+"""Breakpoints in files, as set by the editor."""
 
 from __future__ import annotations
 
@@ -20,59 +20,60 @@ _FIELDS = ("condition", "hitCondition", "logMessage")
 
 
 class Breakpoints:
-    """The breakpoints of all files. Used by one thread at a time."""
+    """Breakpoints of all files. Not thread-safe."""
 
     def __init__(self) -> None:
         self._files: dict[str, list[Message]] = {}
-        self._shown: dict[str, str] = {}
+        self._editor_paths: dict[str, str] = {}
         self._last_id = 0
         self._reader: Host | None = None
 
     def set(self, arguments: Message) -> list[Message]:
-        """Take the breakpoints of one file in place of those it had; returns them as the editor sees them."""
+        """Replace the breakpoints of a file by those of a request; return them for the response."""
         path = str((arguments.get("source") or {}).get("path") or "")
         real = os.path.realpath(path)
-        self._shown[real] = path
-        problem, known, spans = self._lines(real)
-        before = {_identity(point): point["id"] for point in self._files.get(real, ())}
-        kept: list[Message] = []
+        self._editor_paths[real] = path
+        problem, lines, spans = self._lines(real)
+        ids = {_identity(point): point["id"] for point in self._files.get(real, ())}
+        points: list[Message] = []
         answers: list[Message] = []
-        for wanted in arguments.get("breakpoints") or []:
-            at = bisect.bisect_left(known, wanted["line"])
-            if at == len(known):
+        for requested in arguments.get("breakpoints") or []:
+            index = bisect.bisect_left(lines, requested["line"])
+            if index == len(lines):
                 message = problem or "there is no code on this line or below"
                 answers.append({"id": self.new_id(), "verified": False, "message": message})
                 continue
-            point: Message = {"file": real, "line": known[at]}
-            point |= {name: wanted[name] for name in _FIELDS if wanted.get(name)}
-            if known[at] in spans:
-                point["last"] = spans[known[at]]
-            # One that stays keeps its id, and with it the count of its hits.
-            point["id"] = before.get(_identity(point)) or self.new_id()
-            kept.append(point)
-            answers.append({"id": point["id"], "verified": True, "line": known[at]})
-        self._files[real] = kept
+            line = lines[index]
+            point: Message = {"file": real, "line": line}
+            point |= {name: requested[name] for name in _FIELDS if requested.get(name)}
+            if line in spans:
+                point["last"] = spans[line]
+            # An unchanged breakpoint keeps its id, and with it its hit count.
+            point["id"] = ids.get(_identity(point)) or self.new_id()
+            points.append(point)
+            answers.append({"id": point["id"], "verified": True, "line": line})
+        self._files[real] = points
         return answers
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all breakpoints."""
         self._files.clear()
 
     def all(self) -> list[Message]:
-        """All breakpoints as the Lua side takes them: id, file, line, the last line, and their conditions."""
+        """Return all breakpoints for the Lua side: id, file, line, last line, and conditions."""
         return [point for points in self._files.values() for point in points]
 
-    def shown(self, real: str) -> str:
-        """The path by which the editor knows a file."""
-        return self._shown.get(real, real)
+    def editor_path(self, real: str) -> str:
+        """Return the path that the editor uses for a file."""
+        return self._editor_paths.get(real, real)
 
     def new_id(self) -> int:
-        """A number for a breakpoint of another kind."""
+        """Return an unused breakpoint id."""
         self._last_id += 1
         return self._last_id
 
     def _lines(self, path: str) -> tuple[str, list[int], dict[int, int]]:
-        """The lines of a file that have code, and what takes several lines; of a file that has none, why."""
+        """Return the lines of a file that have code and its multi-line spans, or an error if it cannot be read."""
         try:
             with open(path, "rb") as file:
                 source = file.read()
@@ -90,7 +91,7 @@ def _identity(point: Message) -> tuple[Any, ...]:
 
 
 def event_breakpoint(name: str, identity: int) -> tuple[EventSpec | None, Message]:
-    """Return the events that a function breakpoint names, None for a bad name, and how the editor sees it."""
+    """Parse a function breakpoint as an event: return the event, or None if it is invalid, and the response."""
     answer: dict[str, Any] = {"id": identity, "verified": True}
     try:
         return EventSpec.parse(name), answer

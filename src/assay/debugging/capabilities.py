@@ -1,4 +1,4 @@
-"""The capabilities of the adapter."""
+"""Capabilities of the debug adapter."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ CAPABILITIES: dict[str, Any] = {
             "label": "History events",
             "description": "Replays: stop at events of the history.",
             "supportsCondition": True,
-            "conditionDescription": "ids and types, such as 7, ActivityTaskCompleted; empty: all",
+            "conditionDescription": "ids and types, such as 7, ActivityTaskCompleted; empty for all",
             "default": False,
         },
     ],
 }
-OF_REPLAYS = {"supportsStepBack": True, "supportsRestartRequest": True}
-"""What only a run can that comes to the same lines again."""
+REPLAY_CAPABILITIES = {"supportsStepBack": True, "supportsRestartRequest": True}
+"""Additional capabilities for replays, which can run the same lines again."""

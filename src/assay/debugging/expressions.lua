@@ -1,4 +1,4 @@
--- Expressions of a debugger: evaluated in a frame, whose variables they see and can set.
+-- Debugger expressions, evaluated in a frame whose variables they can read and set.
 local host = ...
 
 local debugger = host.debugger
@@ -12,7 +12,7 @@ local load, pack, rawequal, setmetatable, tonumber, unpack =
   load, table.pack, rawequal, setmetatable, tonumber, table.unpack
 
 local NAME = "=(expression)"
-local BUDGET = 20000000 -- instructions of an expression
+local MAX_INSTRUCTIONS = 20000000 -- per expression
 local CANNOT_WAIT = "cannot wait while the program is stopped"
 
 local function exhausted()
@@ -21,7 +21,8 @@ end
 
 local settle
 
-local function give_up(co, operation)
+-- Ends a coroutine that has yielded: cancels the operation that it waits for, if any.
+local function cancel(co, operation)
   if operation ~= nil then
     host.ask("cancel", operation)
     return settle(co, raw_resume(co, "e", CANNOT_WAIT))
@@ -33,12 +34,12 @@ end
 function settle(co, ok, ...)
   if ok and raw_status(co) == "suspended" then
     local first, operation = ...
-    return give_up(co, rawequal(first, host.WAIT) and operation or nil)
+    return cancel(co, rawequal(first, host.WAIT) and operation or nil)
   end
   return ok, ...
 end
 
--- Call `fn` in a coroutine of its own, which no hook sees; returns true and its results, or false and an error.
+-- Calls `fn` in a separate coroutine without hooks. Returns true and its results, or false and an error.
 function debugger.aside(fn, ...)
   local co = raw_create(fn)
   return settle(co, raw_resume(co, ...))
@@ -46,24 +47,24 @@ end
 
 local function limited(fn, ...)
   local co = raw_create(fn)
-  sethook(co, exhausted, "", BUDGET)
+  sethook(co, exhausted, "", MAX_INSTRUCTIONS)
   return settle(co, raw_resume(co, ...))
 end
 
 local current -- the frame in which an expression is evaluated
 
--- The number of a frame's innermost local variable of a name, and its value.
+-- Returns the index and the value of the innermost local variable with a name.
 local function find_local(key)
-  local at, found, i = nil, nil, 1
+  local index, innermost, i = nil, nil, 1
   local name, value = getlocal(current.co, current.level, i)
   while name do
     if name == key then
-      at, found = i, value
+      index, innermost = i, value
     end
     i = i + 1
     name, value = getlocal(current.co, current.level, i)
   end
-  return at, found
+  return index, innermost
 end
 
 local function find_upvalue(key)
@@ -76,30 +77,30 @@ local function find_upvalue(key)
   return name and i, value
 end
 
--- What expressions have for their globals: the variables of the frame, and then its globals.
-local seen = setmetatable({}, {
+-- Environment of expressions: the variables of the frame, then its globals.
+local environment = setmetatable({}, {
   __index = function(_, key)
     if not current then
       return host.globals[key]
     end
-    local at, value = find_local(key)
-    if not at then
-      at, value = find_upvalue(key)
+    local index, value = find_local(key)
+    if not index then
+      index, value = find_upvalue(key)
     end
-    if at then
+    if index then
       return value
     end
     return debugger.globals(current.info.func)[key]
   end,
   __newindex = function(_, key, new)
-    local at = current and find_local(key)
-    if at then
-      setlocal(current.co, current.level, at, new)
+    local index = current and find_local(key)
+    if index then
+      setlocal(current.co, current.level, index, new)
       return
     end
-    at = current and find_upvalue(key)
-    if at then
-      setupvalue(current.info.func, at, new)
+    index = current and find_upvalue(key)
+    if index then
+      setupvalue(current.info.func, index, new)
     else
       (current and debugger.globals(current.info.func) or host.globals)[key] = new
     end
@@ -120,27 +121,27 @@ local function varargs()
   return extra
 end
 
-local function plain(problem)
-  return (gsub(problem, "^%(expression%):%d+: ", ""))
+local function without_position(message)
+  return (gsub(message, "^%(expression%):%d+: ", ""))
 end
 
-local chunks = {} -- text -> its function
+local chunks = {} -- source -> its function
 
 local function compile(text)
-  local fn, problem = load("return " .. text .. "\n", NAME, "t", seen)
+  local fn, problem = load("return " .. text .. "\n", NAME, "t", environment)
   if not fn then
     local other
-    fn, other = load(text .. "\n", NAME, "t", seen)
+    fn, other = load(text .. "\n", NAME, "t", environment)
     if not fn then
-      -- The one that came further has more to say.
-      return nil, plain(match(problem, "near <eof>$") and problem or other)
+      -- Prefer the error of the attempt that parsed further.
+      return nil, without_position(match(problem, "near <eof>$") and problem or other)
     end
   end
   chunks[text] = fn
   return fn
 end
 
--- Evaluate an expression, or run statements: true and the results, or false and a message.
+-- Evaluates an expression or runs statements. Returns true and the results, or false and a message.
 function debugger.evaluate(text, frame)
   local fn, problem = chunks[text], nil
   if not fn then
@@ -156,13 +157,13 @@ function debugger.evaluate(text, frame)
   debugger.end_evaluation()
   current = nil
   if not results[1] then
-    return false, plain(host.message_of(results[2]))
+    return false, without_position(host.message_of(results[2]))
   end
   return unpack(results, 1, results.n)
 end
 
--- Return true if the count of hits of a breakpoint fulfils its condition: "5", ">= 5", "% 2", …
-function debugger.counts(condition, hits)
+-- Returns true if the hit count of a breakpoint matches its condition: "5", ">= 5", "% 2", …
+function debugger.matches_count(condition, hits)
   local operator, number = match(condition, "^%s*([<>=!~%%]*)%s*(%d+)%s*$")
   number = tonumber(number)
   if not number then
@@ -181,7 +182,7 @@ function debugger.counts(condition, hits)
   return hits == number
 end
 
--- The text of a log point, in which expressions stand in braces.
+-- Returns the message of a log point with the expressions in braces evaluated.
 function debugger.interpolate(text, frame)
   return (
     gsub(text, "{([^{}]*)}", function(expression)

@@ -1,5 +1,5 @@
--- What a debugger shows of a state: its coroutines as threads, their stacks, and their variables. Everything here runs
--- in a coroutine of its own, for which the level of a frame of another one does not change.
+-- Threads, stacks and variables of a state, for the debugger. A Lua coroutine is a thread for the editor. Everything
+-- here runs in a separate coroutine, so that the levels of frames in the inspected coroutine do not shift.
 local host = ...
 
 local debugger = host.debugger
@@ -15,13 +15,13 @@ local base_name, is_name, is_script, keys_of, place, printable, value_text, visi
   debugger.base_name, debugger.is_name, debugger.is_script, debugger.keys_of, debugger.place, debugger.printable,
   debugger.value_text, debugger.visible_metatable
 
-local MAX_LEVELS = 2000 -- of a stack that are looked at
-local MAX_CHILDREN = 1000
-local OPENING = byte("(") -- begins the names of what is not a variable
+local MAX_LEVELS = 2000 -- of a stack
+local MAX_CHILDREN = 1000 -- of a value
+local OPENING = byte("(") -- first character of the names of temporaries
 
 -- Threads ------------------------------------------------------------------------------------------------
 
-local ids, last_id = setmetatable({}, host.WEAK_KEYS), 0 -- coroutine -> id, in the order in which they are made
+local ids, last_id = setmetatable({}, host.WEAK_KEYS), 0 -- coroutine -> id, in order of creation
 debugger.ids = ids
 
 function debugger.register(co)
@@ -32,14 +32,14 @@ function debugger.register(co)
 end
 
 function debugger.find_thread(id)
-  for co, of in next, ids do
-    if of == id then
+  for co, thread_id in next, ids do
+    if thread_id == id then
       return co
     end
   end
 end
 
--- The number of levels on the stack of `co`.
+-- Returns the number of levels on the stack of `co`.
 function debugger.depth(co)
   if not getinfo(co, 0, "l") then
     return 0
@@ -59,11 +59,11 @@ function debugger.depth(co)
   return missing
 end
 
--- The frames of the script on the stack of `co`, the innermost first; `most`: how many at most.
-local function stack(co, most)
+-- Returns the script's frames on the stack of `co`, innermost first, at most `max`.
+local function stack(co, max)
   local frames, level = {}, 0
   local info = getinfo(co, level, "Slnf")
-  while info and level < MAX_LEVELS and #frames ~= most do
+  while info and level < MAX_LEVELS and #frames ~= max do
     if is_script(info) then
       frames[#frames + 1] = { co = co, level = level, info = info }
     end
@@ -101,7 +101,7 @@ end
 -- Frames ------------------------------------------------------------------------------------------------
 
 local frames, references = {}, {} -- of the current stop, by id
-local owner -- the frame whose variables are listed: those inside of them belong to it too
+local owner -- the frame whose variables are being listed; nested variables belong to it too
 
 function debugger.forget()
   frames, references, owner = {}, {}, nil
@@ -120,9 +120,9 @@ end
 
 function debugger.stack_trace(id, first, count)
   local co = debugger.find_thread(id)
-  local found, list = co and stack(co) or {}, {}
-  for i = first + 1, count > 0 and first + count < #found and first + count or #found do
-    local frame = found[i]
+  local all, list = co and stack(co) or {}, {}
+  for i = first + 1, count > 0 and first + count < #all and first + count or #all do
+    local frame = all[i]
     frames[#frames + 1] = frame
     local source = frame.info.source
     list[#list + 1] = {
@@ -136,11 +136,11 @@ function debugger.stack_trace(id, first, count)
       },
     }
   end
-  return { stackFrames = list, totalFrames = #found }
+  return { stackFrames = list, totalFrames = #all }
 end
 
--- The variables of a frame: its locals, of which an inner one hides an outer one of the same name. Each is an item with a
--- name, a value, the expression for it, and a function that sets it.
+-- Returns the local variables of a frame; an inner one hides an outer one with the same name. Each is an item with a
+-- name, a value, an expression for it (`path`), and a function that sets it.
 local function locals(frame)
   local items, positions, i = {}, {}, 1
   local name, value = getlocal(frame.co, frame.level, i)
@@ -192,7 +192,7 @@ local function upvalues(fn, has_path)
   return items
 end
 
--- The globals that the code of a frame sees.
+-- Returns the globals of a function.
 function debugger.globals(fn)
   local i = 1
   local name, value = getupvalue(fn, i)
@@ -206,11 +206,10 @@ function debugger.globals(fn)
   return host.globals
 end
 
-local own = {} -- the globals that are Lua's own
+local predefined = {} -- set of the globals that exist before the script runs
 for name in next, host.globals do
-  own[name] = true
+  predefined[name] = true
 end
-
 
 local children
 
@@ -227,18 +226,18 @@ local function refer(items)
   return #references
 end
 
--- What the protocol calls a variable, or the result of an expression under the key `named`.
-function debugger.variable(name, value, path, named)
+-- Returns a variable of the protocol, or the result of an expression with its value under `key`.
+function debugger.variable(name, value, path, key)
   return {
     name = name and printable(name) or nil,
-    [named or "value"] = value_text(value),
+    [key or "value"] = value_text(value),
     type = type(value),
     evaluateName = path and utf8_length(path) and path or nil,
     variablesReference = has_children(value) and refer(children(value, path)) or 0,
   }
 end
 
--- A function that lists what is in a value.
+-- Returns a function that lists the children of a value.
 function children(value, path)
   return function()
     if type(value) == "function" then
@@ -274,12 +273,12 @@ function children(value, path)
   end
 end
 
--- The globals that the script has made.
+-- Returns a function that lists the globals created by the script.
 local function globals(fn)
   return function()
     local items = {}
     for _, item in ipairs(children(debugger.globals(fn), "_G")()) do
-      if item.text or not (own[item.name] or item.name == "arg" or host.names[item.value] == item.name) then
+      if item.text or not (predefined[item.name] or item.name == "arg" or host.names[item.value] == item.name) then
         item.path = item.set and is_name(item.name) and item.name or item.path
         items[#items + 1] = item
       end
@@ -311,7 +310,7 @@ end
 local function items_of(reference)
   local list = references[reference]
   if not list then
-    error("these variables are of an earlier stop", 0)
+    error("these variables belong to an earlier stop", 0)
   end
   owner = list.frame
   return list.items()
@@ -328,7 +327,7 @@ function debugger.variables(reference)
   return { variables = list }
 end
 
--- The variable `name` of a reference, as an item that can be set; and the frame that it belongs to.
+-- Returns the variable `name` of a reference, as an item that can be set, and the frame that it belongs to.
 function debugger.settable(reference, name)
   for _, item in ipairs(items_of(reference)) do
     if item.name == name and item.set then

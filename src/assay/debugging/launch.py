@@ -1,4 +1,4 @@
-"""A launch request: what is debugged, and how."""
+"""Launch requests: the options of a launch configuration."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from assay.lua.convert import suggest
 
 @dataclass(kw_only=True)
 class Launch:
-    """The attributes of a launch configuration.
+    """Options of a launch configuration.
 
     Attributes:
-        program: The script.
-        args: Its arguments.
-        cwd: The folder to run in.
-        env: Environment variables on top of those of the editor; null removes one.
+        program: Path of the script.
+        args: Arguments of the script.
+        cwd: Working directory.
+        env: Environment variables in addition to those of the editor; null removes one.
         stop_on_entry: Stop at the first line.
-        stop_on_event: Events of the history at which the replay stops: ids and types.
-        stop_at_end: Stop at the end of the history of a run that is still open.
-        workflow_id: The workflow whose run is replayed.
-        run_id: The run; empty for the latest.
-        history: A file with the history to replay.
-        address: The server, in place of the one that the script connects to.
-        namespace: The namespace, in place of the script's.
+        stop_on_event: Events of the history at which a replay stops: ids and types.
+        stop_at_end: Stop at the end of the history of an open run.
+        workflow_id: Id of the workflow whose run is replayed.
+        run_id: Run id; empty for the latest run.
+        history: History file to replay.
+        address: Address of the server [that of the script].
+        namespace: Namespace [that of the script].
         no_debug: Run without stopping anywhere.
     """
 
@@ -47,23 +47,23 @@ class Launch:
 
     @property
     def is_replay(self) -> bool:
-        """Return true if a run is replayed."""
+        """Return true if the replay of a run is debugged."""
         return bool(self.workflow_id or self.history)
 
 
-_EDITORS = frozenset(
+_EDITOR_OPTIONS = frozenset(
     {"name", "type", "request", "preLaunchTask", "postDebugTask", "presentation", "internalConsoleOptions"}
 )
-"""What editors put into a configuration for themselves; so they do with names that begin with two underscores."""
+"""Options that editors add for themselves, like those that begin with two underscores."""
 
 
 def read(arguments: Message) -> Launch:
-    """Read the arguments of a launch request. Raises AssayError."""
+    """Parse the arguments of a launch request. Raises AssayError."""
     hints = get_type_hints(Launch)
     names = {_camel(item.name): item.name for item in fields(Launch)}
     values: dict[str, Any] = {}
     for key, value in arguments.items():
-        if key.startswith("__") or key in _EDITORS or value is None:
+        if key.startswith("__") or key in _EDITOR_OPTIONS or value is None:
             continue
         if key not in names:
             raise AssayError(f"unknown launch option '{key}'{suggest(key, names)}")
@@ -76,7 +76,7 @@ def read(arguments: Message) -> Launch:
             raise AssayError(f"launch option '{key}': expected {_WORDS[expected]}, got {value!r}")
         values[name] = value
     if not values.get("program"):
-        raise AssayError("launch option 'program' is missing: the script to debug")
+        raise AssayError("missing launch option 'program' (the script to debug)")
     launch = Launch(**values)
     launch.args = [str(item) for item in launch.args]
     if launch.workflow_id and launch.history:
@@ -99,7 +99,7 @@ def _camel(name: str) -> str:
 def _refuse(arguments: Message, *names: str) -> None:
     for name in names:
         if arguments.get(name):
-            raise AssayError(f"launch option '{name}' has no use without 'workflowId'" + _or_history(name))
+            raise AssayError(f"launch option '{name}' requires 'workflowId'" + _or_history(name))
 
 
 def _or_history(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a debugged program prints, as events for the editor: standard output belongs to the protocol."""
+"""Output of the debugged program as events for the editor, because standard output is used by the protocol."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: object) -> int:
-        """Hand the bytes on."""
+        """Pass the bytes to the function."""
         raw = bytes(data)  # type: ignore[call-overload]
         self._send(raw)
         return len(raw)
 
 
 def output_stream(send: Callable[[bytes], None]) -> io.TextIOWrapper:
-    """Make a text stream whose lines go to a function."""
+    """Return a text stream that passes its lines to a function."""
     return io.TextIOWrapper(
         io.BufferedWriter(_Sink(send)), encoding="utf-8", errors="backslashreplace", line_buffering=True
     )

@@ -1,7 +1,7 @@
-"""The passes of a replay: the run once, and once or twice more for each step back.
+"""Passes of a replay: one for the run, and one or two more for each step back.
 
-A run comes to the same lines again, so a line is known by its number. One pass looks for the line to go back to, up to
-where the run stood; the next goes there.
+A replay runs the same lines in the same order, so a position is identified by its tick: the number of lines that have
+run. One pass searches for the tick to go back to, up to the current position; the next pass stops there.
 """
 
 from __future__ import annotations
@@ -10,45 +10,48 @@ from typing import Literal
 
 from assay.debugging.wire import Message
 
-Kind = Literal["anew", "again"]
-"""How a run runs once more: with its script read anew, or as it is."""
+Kind = Literal["restart", "rerun"]
+"""Kind of a further pass: with the script read again, or with the script as loaded."""
 
-_TO_THE_BEGINNING: Message = {"target": 1, "reason": "step"}
+_FIRST_LINE: Message = {"target": 1, "reason": "step"}
 
 
 class Passes:
-    """What comes after the pass that runs."""
+    """The current and the next pass."""
 
     def __init__(self) -> None:
-        self.trip: Message | None = None
-        """The line that the pass goes to, or looks for; None when it stops as usual."""
+        self.rewind: Message | None = None
+        """Position that the pass stops at or searches for; None if it stops as usual."""
         self._next: Message | None = None
         self._is_searching = False
 
     def restart(self) -> None:
-        """Let the next pass begin anew."""
+        """Make the next pass a restart."""
         self._next = {}
 
-    def search(self, what: str, *, ticks: int, thread: int | None, below: int) -> None:
-        """Let the next pass look for the line to go back to.
+    def search(self, kind: str, *, ticks: int, thread: int | None, below: int) -> None:
+        """Make the next pass search for the tick to go back to.
 
-        `what` is "line", for the line before of a thread, or "point", for the last stop before. `ticks` is the number
-        of the line on which the run stands, `below` the number of frames below its own.
+        Args:
+            kind: "line" for the previous line of the thread, "point" for the previous stop.
+            ticks: Tick of the current position.
+            thread: Thread that steps back.
+            below: Number of frames below the current one.
         """
         self._is_searching = True
-        self._next = {"target": ticks, "record": what, "thread": thread, "below": below}
+        self._next = {"target": ticks, "record": kind, "thread": thread, "below": below}
 
     def found(self, tick: int) -> None:
-        """Let the next pass go to the line that this one has found."""
+        """Make the next pass stop at `tick`, which this pass has found."""
         self._is_searching = False
         self._next = {"target": tick, "reason": "step"}
 
     def begin_next(self) -> Kind | None:
-        """Begin the next pass: return how, or None when there is none."""
-        wanted, self._next = self._next, None
-        if wanted is None and self._is_searching:  # expressions have changed what the run did
-            wanted, self._is_searching = _TO_THE_BEGINNING, False
-        self.trip = wanted or None
-        if wanted is None:
+        """Begin the next pass and return its kind, or None if there is none."""
+        position, self._next = self._next, None
+        if position is None and self._is_searching:  # not found: expressions have changed the run
+            position, self._is_searching = _FIRST_LINE, False
+        self.rewind = position or None
+        if position is None:
             return None
-        return "again" if wanted else "anew"
+        return "rerun" if position else "restart"

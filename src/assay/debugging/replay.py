@@ -1,6 +1,6 @@
-"""Debugging the replay of a run, from its history alone and any number of times.
+"""Debugs the replay of a run from its history, any number of times.
 
-Nothing is executed: no activity runs, and no command reaches a server.
+Nothing is executed: no activity runs, and no command is sent to a server.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
-from assay.debugging import events, inside
+from assay.debugging import callbacks, events
 from assay.debugging.launch import Launch
 from assay.debugging.passes import Kind
 from assay.debugging.session import Session
@@ -35,7 +35,7 @@ from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 
 
 class DebuggedReplay:
-    """A run that is replayed under the debugger."""
+    """The replay of a run under the debugger."""
 
     def __init__(self, session: Session, launch: Launch, allowed: Permissions) -> None:
         self._session = session
@@ -47,9 +47,9 @@ class DebuggedReplay:
         self._stops = events.Stops()
 
     async def run(self) -> int:
-        """Replay it until the editor has seen enough; returns the exit code.
+        """Replay the run until the editor ends the session or the run ends; return the exit code.
 
-        Raises AssayError when there is nothing to replay: then nothing has begun.
+        Raises AssayError if the history or the script cannot be read, before the session begins.
         """
         logs.silence(verbose=False)
         async with self._script() as script:
@@ -65,23 +65,20 @@ class DebuggedReplay:
                     await self._prepare(script)
                     self._choose_events()
                     kind = await self._passes()
-            except AssayError as error:  # of the script, which has changed
+            except AssayError as error:  # in the changed script
                 self._session.output("important", f"{error}\n")
                 return 1
         return self._report()
 
     @contextlib.asynccontextmanager
     async def _script(self) -> AsyncIterator[Script]:
-        """Read the script, and let go of it at the end."""
-        script = await self._read()
+        """Read the script, and close it at the end."""
+        launch = self._launch
+        script = await read_script(launch.program, LIBRARIES, launch.args, permissions=self._allowed)
         try:
             yield script
         finally:
             await script.close()
-
-    async def _read(self) -> Script:
-        launch = self._launch
-        return await read_script(launch.program, LIBRARIES, launch.args, permissions=self._allowed)
 
     async def _find(self, script: Script) -> reading.Recorded:
         launch = self._launch
@@ -93,24 +90,24 @@ class DebuggedReplay:
         return await reading.from_server(client, launch.workflow_id, launch.run_id or None)
 
     async def _prepare(self, script: Script) -> None:
-        """Replay once without a stop, for the calls behind the events and the verdict."""
+        """Replay once without stopping, to find the calls that lead to events and any divergence."""
         self._workflows = Workflows(script.workers)
         self._trace = await Replay(script.workers).trace(self._history)
 
     def _choose_events(self) -> None:
-        wanted = self._session.wanted_events()
-        of_history = self._history.events
-        specs = [events.EventSpec(id=event.event_id) for event in of_history] if wanted is None else wanted
-        self._stops = events.stops(specs, of_history, self._trace.calls)
-        self._session.calls = self._stops.calls
-        self._session.changed()
+        specs = self._session.selected_events()
+        history_events = self._history.events
+        if specs is None:
+            specs = [events.EventSpec(id=event.event_id) for event in history_events]
+        self._stops = events.stops(specs, history_events, self._trace.calls)
+        self._session.settings.set_calls(self._stops.calls)
 
     async def _passes(self) -> Kind | None:
-        """Replay the run, and again as long as the editor goes back; return "anew" when it wants a restart."""
-        kind: Kind | None = "again"
-        while kind == "again":
-            if self._launch.stop_on_entry and not self._session.is_traveling:
-                self._session.stop_soon("entry")
+        """Replay the run, and rerun it for each step back. Return "restart" if the editor requests a restart."""
+        kind: Kind | None = "rerun"
+        while kind == "rerun":
+            if self._launch.stop_on_entry and not self._session.is_rewinding:
+                self._session.settings.pause("entry")
             await self._pass()
             kind = self._session.next_pass()
         return kind
@@ -119,13 +116,13 @@ class DebuggedReplay:
         settings = self._workflows.settings
         settings = dataclasses.replace(
             settings,
-            libraries={**settings.libraries, **inside.LIBRARIES},
-            # The debugger needs room too, and uses CPU that is not the run's.
+            libraries={**settings.libraries, **callbacks.LIBRARIES},
+            # The debugger itself needs memory and CPU time.
             limits=WorkflowLimits(memory_mb=2 * settings.limits.memory_mb, cpu_seconds=math.inf),
-            parts=inside.PARTS,
+            parts=callbacks.PARTS,
             prints_in_replay=True,
         )
-        runs = Runs(self._workflows.definitions, settings, _Watch(self))
+        runs = Runs(self._workflows.definitions, settings, _ReplayObserver(self))
         try:
             async with Feed(runs, self._workflows.codec) as feed:
                 await feed.replay(self._history)
@@ -133,18 +130,18 @@ class DebuggedReplay:
             self._session.output("important", f"{error}\n")
 
     def activating(self, act: WorkflowActivation) -> None:
-        """Stop at the next line if an event that is wanted comes with an activation."""
+        """Stop at the next line if the activation delivers a selected event."""
         text = self._stops.tasks.get(act.history_length)
         if text is not None:
-            self._session.stop_soon("event", text)
+            self._session.settings.pause("event", text)
 
     def stop_at_end(self, run: Run, reason: bytes, text: str) -> None:
-        """Stop where nothing of the run runs any more, for a look at where it waits."""
+        """Stop while the run is idle, to show where it waits."""
         if not self._session.is_abandoned:
             run.host.state.invoke(b"stop_idle", reason, text.encode())
 
     def task_failed(self, message: str) -> None:
-        """Report that a workflow task fails."""
+        """Report a failed workflow task."""
         if not self._session.is_abandoned:
             self._session.output("important", f"the workflow task fails: {message}\n")
 
@@ -162,37 +159,37 @@ class DebuggedReplay:
         return 1
 
 
-class _Watch(Observer):
-    """Follows the run."""
+class _ReplayObserver(Observer):
+    """Stops at events, at a divergence and at the end of the history."""
 
     def __init__(self, replay: DebuggedReplay) -> None:
         self._replay = replay
         self._task = 0
-        self._has_parted = False
+        self._has_diverged = False
 
     def activating(self, run: Run, act: WorkflowActivation) -> None:
-        """Stop for the events of a workflow task, once."""
+        """Stop for the events of a workflow task, once per task."""
         if act.history_length != self._task:
             self._task = act.history_length
             self._replay.activating(act)
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Report a workflow task that fails."""
+        """Report a failed workflow task."""
         if completion.HasField("failed"):
             self._replay.task_failed(completion.failed.failure.message)
 
     def mismatch(self, run: Run, message: str, where: str) -> None:
-        """Stop where the run parts from its history."""
-        self._has_parted = True
-        self._replay.stop_at_end(run, b"exception", f"the run parts from its history: {message}")
+        """Stop where the run diverges from its history."""
+        self._has_diverged = True
+        self._replay.stop_at_end(run, b"exception", f"the run diverges from its history: {message}")
 
     def removed(self, run: Run) -> None:
         """Stop at the end of the history of an open run."""
-        if not (run.is_over or self._has_parted) and self._replay.stops_at_end:
-            self._replay.stop_at_end(run, b"pause", "the end of the history")
+        if not (run.is_over or self._has_diverged) and self._replay.stops_at_end:
+            self._replay.stop_at_end(run, b"pause", "end of the history")
 
 
 def _connection(script: Script) -> ConnectionOptions:
-    """The options of a connection, out of those of a worker."""
+    """Return the connection options of the script's first worker or client."""
     given = script.connections[0]
     return ConnectionOptions(**{item.name: getattr(given, item.name) for item in dataclasses.fields(ConnectionOptions)})

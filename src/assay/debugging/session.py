@@ -1,7 +1,7 @@
-"""A session with an editor.
+"""A debug session with an editor.
 
-Two threads meet here. One reads requests: it answers those that need no state itself and keeps the others for the
-thread that runs the program, which asks for them while the program stands still (`stops.lua`).
+Two threads use a session. The reading thread reads requests, answers those that need no Lua state, and queues the
+others. The program's thread takes them from the queue while the program is stopped (`stops.lua`).
 """
 
 from __future__ import annotations
@@ -13,93 +13,86 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from assay.debugging import launch
-from assay.debugging.breakpoints import Breakpoints, event_breakpoint
-from assay.debugging.capabilities import CAPABILITIES, OF_REPLAYS
-from assay.debugging.events import EventSpec, parse_list
+from assay.debugging.capabilities import CAPABILITIES, REPLAY_CAPABILITIES
+from assay.debugging.events import EventSpec
 from assay.debugging.launch import Launch
 from assay.debugging.passes import Kind, Passes
+from assay.debugging.settings import Settings
 from assay.debugging.wire import Message, WireFormatError, Writer, read_message
 from assay.errors import AssayError
 
-_GOES_ON = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
-_GOES_BACK = {"stepBack": "line", "reverseContinue": "point", "restart": ""}
-_NEEDS_STATE = frozenset({"stackTrace", "scopes", "variables", "setVariable", "evaluate", *_GOES_ON, *_GOES_BACK})
+_CONTINUE_MODES = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
+_BACK_MODES = {"stepBack": "line", "reverseContinue": "point", "restart": ""}
+_NEEDS_STATE = frozenset(
+    {"stackTrace", "scopes", "variables", "setVariable", "evaluate", *_CONTINUE_MODES, *_BACK_MODES}
+)
 _LISTS = {"stackTrace": "stackFrames", "scopes": "scopes", "variables": "variables"}
 
 _RUNNING = "the program is running"
 
 
 class Session:
-    """One session: the editor's settings and requests, and the state of the program."""
+    """State of a session: pending requests, and whether the program is running, stopped or has ended."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
         self._source = source
         self._writer = Writer(target)
         self._lock = threading.RLock()
         self._requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._launches: queue.SimpleQueue[Launch | None] = queue.SimpleQueue()
+        self._launches: queue.SimpleQueue[Launch] = queue.SimpleQueue()
         self._launch_request: Message | None = None
         self._launch: Launch | None = None
         self._is_configured = False
         self._is_stopped = False
         self._has_ended = False
-        self._last: Message | None = None  # the request that the program answers
+        self._current: Message | None = None  # the request that the Lua side is answering
+        self._back_request: Message | None = None  # the request to go back that is being carried out
         self._last_stop: Message = {}
         self._threads: list[Message] = []
-        self._first_line = 1  # the number that the editor gives to the first line, and to the first column
-        self._breakpoints = Breakpoints()
-        self._version = 1
-        self._filters: dict[str, bool] = {"uncaught": True}
-        self._filter_events: list[EventSpec] | None = None
-        self._function_events: list[EventSpec] = []
-        self._pause: Message | None = None
+        self._first_line = 1  # number of the first line and column in the editor
         self._is_muted = False
-        self._back: Message | None = None  # the request to go back that is carried out
         self._passes = Passes()
+        self.settings = Settings()
         self.is_abandoned = False
-        """The Lua code that runs is being given up."""
-        self.calls: dict[int, str] = {}
-        """Why to stop at which call of Python by the script."""
-        self.is_counted = False
-        """The run comes to the same lines when it runs again."""
+        """Whether the running pass is being abandoned."""
         self.on_pause: Callable[[], None] | None = None
-        """Called on the reading thread when the program is to pause: it may be waiting."""
+        """Called on the reading thread when the editor requests a pause: the program may be waiting."""
         self.on_events: Callable[[], None] | None = None
-        """Called on the reading thread when other events are wanted."""
+        """Called on the reading thread when the selected events have changed."""
         self.on_terminate: Callable[[], None] | None = None
-        """Called on the reading thread when the program is to end in order."""
+        """Called on the reading thread when the editor requests a graceful shutdown of the program."""
         self.on_disconnect: Callable[[], None] = lambda: None
-        """Called on the reading thread when the editor has gone: ends the process."""
+        """Called on the reading thread when the editor has disconnected. Must end the process."""
 
-    # The reading thread ---------------------------------------------------------------------------------------
+    # Reading thread -------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Read requests until the editor goes."""
+        """Process requests until the editor disconnects."""
         try:
             while (message := read_message(self._source)) is not None:
                 if message.get("type") == "request":
-                    self._take(message)
+                    self._process(message)
         except WireFormatError as error:
             self._writer.event("output", category="important", output=f"{error}\n")
         self.on_disconnect()
 
-    def _take(self, request: Message) -> None:
+    def _process(self, request: Message) -> None:
         name = request.setdefault("command", "")
         request["arguments"] = request.get("arguments") or {}
         try:
             if name in _NEEDS_STATE:
-                self._keep(request)
+                self._enqueue(request)
                 return
             handler = _HANDLERS.get(name)
             if handler is None:
                 self._writer.refuse(request, f"the request '{name}' is not supported")
                 return
             handler(self, request)
-        except Exception as error:  # whatever the arguments were: the session continues
+        except Exception as error:  # invalid arguments must not end the session
             text = str(error) if isinstance(error, AssayError) else f"bad arguments: {error!r}"
             self._writer.refuse(request, text, shown=name == "launch")
 
-    def _keep(self, request: Message) -> None:
+    def _enqueue(self, request: Message) -> None:
         with self._lock:
             if self._is_stopped:
                 self._requests.put(request)
@@ -113,17 +106,17 @@ class Session:
         self._writer.answer(request, CAPABILITIES)
         self._writer.event("initialized")
 
-    def _take_launch(self, request: Message) -> None:
+    def _on_launch(self, request: Message) -> None:
         if self._launch_request is not None:
-            raise AssayError("there is a program already")
+            raise AssayError("a program has already been launched")
         self._launch = launch.read(request["arguments"])
         self._launch_request = request
         self._launch_when_ready()
 
-    def _attach(self, request: Message) -> None:
-        raise AssayError("nothing can be attached to: use a launch configuration")
+    def _on_attach(self, request: Message) -> None:
+        raise AssayError("attach is not supported: use a launch configuration")
 
-    def _configured(self, request: Message) -> None:
+    def _on_configured(self, request: Message) -> None:
         self._is_configured = True
         self._writer.answer(request)
         self._launch_when_ready()
@@ -136,42 +129,19 @@ class Session:
         offset = 1 - self._first_line
         for point in request["arguments"].get("breakpoints") or []:
             point["line"] += offset
-        with self._lock:
-            answers = self._breakpoints.set(request["arguments"])
-            self._version += 1
+        answers = self.settings.set_breakpoints(request["arguments"])
         for answer in answers:
             if "line" in answer:
                 answer["line"] -= offset
         self._writer.answer(request, {"breakpoints": answers})
 
     def _set_function_breakpoints(self, request: Message) -> None:
-        answers, specs = [], []
-        for wanted in request["arguments"].get("breakpoints") or []:
-            spec, answer = event_breakpoint(str(wanted["name"]), self._breakpoints.new_id())
-            answers.append(answer)
-            if spec is not None:
-                specs.append(spec)
-        self._function_events = specs
+        answers = self.settings.set_function_breakpoints(request["arguments"].get("breakpoints") or [])
         self._writer.answer(request, {"breakpoints": answers})
         self._events_changed()
 
     def _set_exception_breakpoints(self, request: Message) -> None:
-        arguments = request["arguments"]
-        wanted = dict.fromkeys(arguments.get("filters") or [], "")
-        wanted |= {item["filterId"]: item.get("condition") or "" for item in arguments.get("filterOptions") or []}
-        answers: list[Message] = []
-        events = None
-        for name, condition in wanted.items():
-            answers.append({"verified": True})
-            if name == "event":
-                try:
-                    events = parse_list(condition)
-                except AssayError as error:
-                    answers[-1] = {"verified": False, "message": str(error)}
-        with self._lock:
-            self._filters = {name: True for name in wanted if name != "event"}
-            self._filter_events = events
-            self._version += 1
+        answers = self.settings.set_exception_breakpoints(request["arguments"])
         self._writer.answer(request, {"breakpoints": answers})
         self._events_changed()
 
@@ -182,7 +152,7 @@ class Session:
     def _answer_threads(self, request: Message) -> None:
         self._writer.answer(request, {"threads": self._threads or [{"id": 1, "name": "main"}]})
 
-    def _exception_info(self, request: Message) -> None:
+    def _answer_exception_info(self, request: Message) -> None:
         stop = self._last_stop
         if stop.get("reason") != "exception":
             raise AssayError("the program has not stopped because of an error")
@@ -191,11 +161,10 @@ class Session:
         body = {"exceptionId": "error", "description": text, "breakMode": mode, "details": {"message": text}}
         self._writer.answer(request, body)
 
-    def _take_pause(self, request: Message) -> None:
+    def _on_pause_request(self, request: Message) -> None:
         with self._lock:
             if not self._is_stopped:
-                self._pause = {"reason": "pause"}
-                self._version += 1
+                self.settings.pause("pause")
         self._writer.answer(request)
         if self.on_pause is not None:
             self.on_pause()
@@ -203,9 +172,7 @@ class Session:
     def _terminate(self, request: Message) -> None:
         self._writer.answer(request)
         with self._lock:
-            self._breakpoints.clear()
-            self._filters.clear()
-            self._version += 1
+            self.settings.clear()
             if self._is_stopped:
                 self._requests.put({"command": "continue", "arguments": {}})
         if self.on_terminate is not None:
@@ -218,149 +185,116 @@ class Session:
         self._writer.answer(request)
         self.on_disconnect()
 
-    # The program's thread -----------------------------------------------------------------------------------
+    # Program's thread -----------------------------------------------------------------------------------------
 
     def next_launch(self) -> Launch:
-        """Wait for a program to debug."""
-        wanted = self._launches.get()
-        assert wanted is not None
-        return wanted
+        """Wait for a launch request."""
+        return self._launches.get()
 
     def begin(self, *, counted: bool = False) -> None:
-        """Report that the program begins; `counted`: it can go back."""
+        """Report the start of the program. `counted`: it is a replay, which can go back."""
         assert self._launch_request is not None
-        self.is_counted = counted
+        self.settings.is_counted = counted
         if counted:
-            self._writer.event("capabilities", capabilities=OF_REPLAYS)
+            self._writer.event("capabilities", capabilities=REPLAY_CAPABILITIES)
         self._writer.answer(self._launch_request)
 
     def refuse(self, message: str) -> None:
-        """Report that the program cannot begin."""
+        """Report that the program cannot start."""
         assert self._launch_request is not None
         self._writer.refuse(self._launch_request, message, shown=True)
 
     def end(self, code: int) -> None:
-        """Report that the program has ended, with its exit code."""
+        """Report the end of the program with its exit code."""
         with self._lock:
             self._has_ended = True
         self._writer.event("exited", exitCode=code)
         self._writer.event("terminated")
 
     def output(self, category: str, text: str) -> None:
-        """Show a text in the editor's console: of the "console", "stdout", "stderr" or "important"."""
+        """Show output in the editor's console, as "console", "stdout", "stderr" or "important"."""
         if text and not self._is_muted:
             self._writer.event("output", category=category, output=text)
 
-    def wanted_events(self) -> list[EventSpec] | None:
-        """The events of the history that are breakpoints; None for all."""
-        chosen = self._filter_events
-        if chosen == []:
-            return None
-        own = self._launch.stop_on_event if self._launch is not None else []
-        return [*own, *self._function_events, *(chosen or [])]
+    def selected_events(self) -> list[EventSpec] | None:
+        """Return the history events to stop at; None for all."""
+        selected = self.settings.selected_events()
+        if selected is None or self._launch is None:
+            return selected
+        return [*self._launch.stop_on_event, *selected]
 
     def changes(self, version: int) -> bytes:
-        """Return the settings and requests as JSON; empty when none is newer than `version`."""
-        if version == self._version:
+        """Return the settings as JSON, or an empty string if they have not changed since `version`."""
+        changes = self.settings.changes(version)
+        if changes is None:
             return b""
-        with self._lock:
-            wanted = {
-                "version": self._version,
-                "points": self._breakpoints.all(),
-                "filters": self._filters,
-                "calls": [{"number": number, "text": text} for number, text in self.calls.items()],
-                "counted": self.is_counted,
-            }
-            if self._pause is not None:
-                wanted["pause"], self._pause = self._pause, None
-            if self._passes.trip is not None:
-                wanted["trip"], self._passes.trip = self._passes.trip, None
-            return json.dumps(wanted).encode()
-
-    def changed(self) -> None:
-        """Let the state ask for changes."""
-        with self._lock:
-            self._version += 1
-
-    def stop_soon(self, reason: str, text: str = "") -> None:
-        """Stop at the next line."""
-        with self._lock:
-            self._pause = {"reason": reason, "text": text} if text else {"reason": reason}
-            self._version += 1
+        if self._passes.rewind is not None:
+            changes["rewind"], self._passes.rewind = self._passes.rewind, None
+        return _encode(changes)
 
     @property
-    def is_traveling(self) -> bool:
+    def is_rewinding(self) -> bool:
         """Return true if the next pass goes back to an earlier line."""
-        return self._passes.trip is not None
-
-    @property
-    def is_to_pause(self) -> bool:
-        """Return true if the program is to stop at the next line, which has not come."""
-        return self._pause is not None
-
-    def take_pause(self) -> bool:
-        """Return true if a pause is wanted that no line has met, and take it back."""
-        with self._lock:
-            taken, self._pause = self._pause is not None, None
-            return taken
+        return self._passes.rewind is not None
 
     def stopped(self, event: bytes) -> None:
-        """Report that the program stands still, and why."""
+        """Report that the program has stopped, with the reason."""
         stop: Message = json.loads(event)
         self._threads = stop.pop("threads") or []
         self._last_stop = stop
-        shown = {name: value for name, value in stop.items() if name != "ticks"}
-        shown["reason"] = {"event": "function breakpoint"}.get(stop["reason"], stop["reason"])
+        body = {name: value for name, value in stop.items() if name != "ticks"}
+        body["reason"] = {"event": "function breakpoint"}.get(stop["reason"], stop["reason"])
         with self._lock:
             self._is_stopped = True
             self._is_muted = False
-        if self._back is not None:
-            self._writer.answer(self._back)
-            self._back = None
-        self._writer.event("stopped", allThreadsStopped=True, **shown)
+        if self._back_request is not None:
+            self._writer.answer(self._back_request)
+            self._back_request = None
+        self._writer.event("stopped", allThreadsStopped=True, **body)
 
     def next_request(self, answer: bytes) -> bytes:
-        """Answer the last request that `next_request` gave; returns the next that needs the state."""
-        if self._last is not None:
-            self._finish(self._last, json.loads(answer))
-            self._last = None
-            if self._back is not None:
+        """Answer the request returned last, and return the next one that needs the Lua state."""
+        if self._current is not None:
+            self._finish(self._current, json.loads(answer))
+            self._current = None
+            if self._back_request is not None:
                 self.is_abandoned = True
                 return self._resume({"command": "abandon"})
         request = self._requests.get()
         name = request["command"]
-        if name in _GOES_ON:
+        if name in _CONTINUE_MODES:
             if "seq" in request:
                 self._writer.answer(request, {"allThreadsContinued": True})
-            return self._resume({"command": "go", "mode": _GOES_ON[name], "threadId": self._thread(request)})
-        if name in _GOES_BACK and not self.is_counted:
+            mode, thread = _CONTINUE_MODES[name], self._thread(request)
+            return self._resume({"command": "go", "mode": mode, "threadId": thread})
+        if name in _BACK_MODES and not self.settings.is_counted:
             self._writer.refuse(request, "only a replay can go back")
             return self.next_request(b"")
-        self._last = request
-        if name in _GOES_BACK:
+        self._current = request
+        if name in _BACK_MODES:
             return _encode({"command": "position", "arguments": {"threadId": self._thread(request)}})
         arguments = {key: value for key, value in request["arguments"].items() if value is not None}
         return _encode({"command": name, "arguments": arguments})
 
     def _thread(self, request: Message) -> int | None:
-        """The thread that a request names, or else the one that has stopped."""
+        """Return the thread of a request; by default the one that has stopped."""
         thread: int | None = request["arguments"].get("threadId", self._last_stop.get("threadId"))
         return thread
 
     def _finish(self, request: Message, answer: Message) -> None:
-        """Answer a request as the Lua side says."""
+        """Send the Lua side's answer to a request, or prepare the next pass."""
         name = request["command"]
         body = answer.get("body")
         if body is None:
             self._writer.refuse(request, answer.get("message", "no answer"))
             return
-        if name in _GOES_BACK:
-            self._back = request
+        if name in _BACK_MODES:
+            self._back_request = request
             if name == "restart":
                 self._passes.restart()
             else:
                 self._is_muted = True
-                self._passes.search(_GOES_BACK[name], thread=self._thread(request), **body)
+                self._passes.search(_BACK_MODES[name], thread=self._thread(request), **body)
             return
         if name in _LISTS:
             body[_LISTS[name]] = body.get(_LISTS[name]) or []
@@ -369,7 +303,7 @@ class Session:
             frame["column"] = self._first_line
             source = frame["source"]
             if "path" in source:
-                source["path"] = self._breakpoints.shown(source["path"])
+                source["path"] = self.settings.editor_path(source["path"])
         self._writer.answer(request, body)
 
     def _resume(self, request: Message) -> bytes:
@@ -380,35 +314,35 @@ class Session:
         return _encode(request)
 
     def arrived(self, tick: int) -> None:
-        """Note the line to go back to, which a pass has found; its Lua code is given up."""
+        """Note the tick to go back to, found by a pass that is then abandoned."""
         self._passes.found(tick)
         self.is_abandoned = True
 
     def next_pass(self) -> Kind | None:
-        """Return how the run runs once more, after it has ended or was abandoned; None when it does not."""
+        """Begin the next pass after one has ended or was abandoned; return its kind, or None if there is none."""
         self.is_abandoned = False
         kind = self._passes.begin_next()
-        if self._back is not None and kind != "again":
-            self._writer.answer(self._back)
-            self._back, self._is_muted = None, False
+        if self._back_request is not None and kind != "rerun":
+            self._writer.answer(self._back_request)
+            self._back_request, self._is_muted = None, False
         return kind
 
 
-def _encode(request: Message) -> bytes:
-    return json.dumps(request).encode()
+def _encode(message: Message) -> bytes:
+    return json.dumps(message).encode()
 
 
 _HANDLERS: dict[str, Callable[[Session, Message], None]] = {
     "initialize": Session._initialize,
-    "launch": Session._take_launch,
-    "attach": Session._attach,
-    "configurationDone": Session._configured,
+    "launch": Session._on_launch,
+    "attach": Session._on_attach,
+    "configurationDone": Session._on_configured,
     "setBreakpoints": Session._set_breakpoints,
     "setFunctionBreakpoints": Session._set_function_breakpoints,
     "setExceptionBreakpoints": Session._set_exception_breakpoints,
     "threads": Session._answer_threads,
-    "exceptionInfo": Session._exception_info,
-    "pause": Session._take_pause,
+    "exceptionInfo": Session._answer_exception_info,
+    "pause": Session._on_pause_request,
     "terminate": Session._terminate,
     "disconnect": Session._disconnect,
 }

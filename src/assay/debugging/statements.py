@@ -1,4 +1,4 @@
-"""Statements over several lines: Lua comes back to their first line, which is not a new step."""
+"""Multi-line statements: Lua returns to their first line, which must not count as a new step."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _CLOSING = re.compile(rb"\s*[)\]}][)\]},;\s]*")
 
 
 def spans(source: bytes) -> dict[int, int]:
-    """The first lines of the statements, calls and tables of a source that have several; and their last lines."""
-    found: dict[int, int] = {}
+    """Return the last lines of multi-line statements, calls and tables, by their first line."""
+    last_lines: dict[int, int] = {}
     for node in syntax.descendants(syntax.parse(source)):
         first, last = syntax.line_of(node), node.end_point.row + 1
         if node.type in _TYPES and last > first:
-            found[first] = max(last, found.get(first, 0))
-    return found
+            last_lines[first] = max(last, last_lines.get(first, 0))
+    return last_lines
 
 
 def closing_lines(source: bytes) -> list[int]:
-    """The lines that have nothing but brackets that close, and commas."""
+    """Return the lines that contain only closing brackets and separators."""
     return [number for number, line in enumerate(source.split(b"\n"), 1) if _CLOSING.fullmatch(line)]

@@ -1,77 +1,37 @@
--- Where a debugged state stops, and what happens then. Each coroutine has a line hook, and no other: a hook for the
--- count, such as that of the limits, makes Lua take the next instruction for a new line. While the state stands still,
--- this side asks Python for one request after the other: nothing calls into a state that is busy.
+-- Stops of a debugged state: the line hook, breakpoints and steps, and the requests answered while the program is
+-- stopped. Each coroutine has a line hook and no count hook, such as that of the limits: after a count hook Lua takes
+-- the next instruction for a new line. While stopped, this side fetches requests from Python, so that nothing calls into
+-- a busy state.
 local host = ...
 
 local debugger = host.debugger
 
-local internal = {}
-host.fill(internal, "_.debugger")
+local callbacks, file_of, is_same_step = debugger.callbacks, debugger.file_of, debugger.is_same_step
 
 local getinfo, sethook = debug.getinfo, debug.sethook
 local raw_status, running = coroutine.status, coroutine.running
-local byte, sub = string.byte, string.sub
-local next, pcall, select, setmetatable, type, xpcall = next, pcall, select, setmetatable, type, xpcall
+local next, pcall, rawget = next, pcall, rawget
 
-local MANY = 1000 -- lines between two looks for new settings and requests
+local POLL_INTERVAL = 1000 -- lines between two checks for new settings
 
 host.has_no_limits = true
 
-local busy = false -- this side is at work: what it runs is not debugged
-local version = 0 -- of the settings and requests
+local busy = false -- the debugger's own code is running, which is not debugged
+local version = 0 -- of the settings
 local points = {} -- file -> line -> breakpoints
-local lines = {} -- lines on which any file has one
-local is_tracked = false -- one is on a statement of several lines: which line ran before is of interest
-local filters = {} -- which errors stop: "uncaught", "raised"
-local calls = {} -- number of a call of Python -> why to stop there
-local pending -- why to stop at the next line: { reason, text }
+local lines = {} -- set of lines on which any file has a breakpoint
+local has_spans = false -- a breakpoint is on a multi-line statement: all lines must be tracked
+local filters = {} -- set of errors to stop at: "uncaught", "raised"
+local calls = {} -- number of a call of Python -> text of the stop
+local pending -- requested stop at the next line: { reason, text }
 local step -- { mode, co, below, chain }
-local is_counted = false -- lines and calls are counted: the run will come to the same ones again
-local ticks, call_count = 0, 0
-local unseen = 0 -- lines since the last look
-local trip -- on the way to an earlier line: { target, record, thread, below, found }
-local hits = {} -- breakpoint -> how often it was reached
+local is_counted = false -- lines and calls are counted: the run can run again
+local ticks, call_count = 0, 0 -- lines and calls so far
+local lines_since_poll = 0
+local rewind -- position to stop at or to search for, in a replay: { target, reason, record, thread, below, found }
+local hits = {} -- breakpoint id -> hit count
 
--- Files ---------------------------------------------------------------------------------------------------
-
-local files = {} -- source of a chunk -> its file, or false
-local file_of = setmetatable({}, host.WEAK_KEYS) -- function -> its file, or false when it is not the script's
-local spans = {} -- file -> first lines of statements of several lines -> their last lines
-local closing = {} -- file -> lines that only close brackets
-local last_line = setmetatable({}, host.WEAK_KEYS) -- function -> the line that ran last in it
-
-function debugger.file(source)
-  if files[source] == nil then
-    files[source] = internal.file(sub(source, 2))
-  end
-  return files[source]
-end
-
-local function look(fn)
-  local info = getinfo(fn, "S")
-  local file = false
-  if not host.is_private(info) and byte(info.source) == byte("@") then
-    file = debugger.file(info.source)
-    if not spans[file] then
-      local found = host.decode_value(internal.statements(file))
-      spans[file], closing[file] = {}, {}
-      for _, span in ipairs(found.spans) do
-        spans[file][span[1]] = span[2]
-      end
-      for _, line in ipairs(found.closing) do
-        closing[file][line] = true
-      end
-    end
-  elseif not host.is_private(info) and info.what ~= "C" then
-    file = ""
-  end
-  file_of[fn] = file
-  return file
-end
-
-local called = setmetatable({}, host.WEAK_KEYS) -- function -> the lines of the call whose arguments it has evaluated
-
--- Settings and requests ------------------------------------------------------------------------------------
+-- Settings -------------------------------------------------------------------------------------------------------
 
 local function apply(changes)
   version = changes.version
@@ -83,28 +43,29 @@ local function apply(changes)
   if changes.pause then
     pending = changes.pause
   end
-  if changes.trip then
-    trip = changes.trip
+  if changes.rewind then
+    rewind = changes.rewind
   end
-  points, lines, is_tracked = {}, {}, false
+  points, lines, has_spans = {}, {}, false
   for _, point in ipairs(changes.points) do
     local of_file = points[point.file] or {}
     points[point.file] = of_file
     of_file[point.line] = of_file[point.line] or {}
     table.insert(of_file[point.line], point)
     lines[point.line] = true
-    is_tracked = is_tracked or point.last ~= nil
+    has_spans = has_spans or point.last ~= nil
   end
 end
 
-local function look_for_changes()
-  local text = internal.changes(version)
+local function fetch_changes()
+  local text = callbacks.changes(version)
   if text ~= "" then
     apply((host.decode_value(text)))
   end
 end
 
--- Do something of this side's own. It may find the stack full, which the script's next call will find too.
+-- Calls `fn` without debugging it. Returns its result, or false if it fails: the stack may be full, in which case the
+-- script's next call fails too.
 local function quietly(fn, ...)
   busy = true
   local ok, result = pcall(fn, ...)
@@ -112,15 +73,17 @@ local function quietly(fn, ...)
   return ok and result
 end
 
+debugger.quietly = quietly
+
 local function poll()
-  quietly(look_for_changes)
+  quietly(fetch_changes)
 end
 
--- Standing still ----------------------------------------------------------------------------------------------
+-- Requests while stopped -----------------------------------------------------------------------------------------
 
--- Raise an error that no script can catch: the run is given up.
-local function give_up()
-  step, pending, trip = nil, nil, nil
+-- Raises an error that no script can catch, to abandon the run.
+local function abandon()
+  step, pending, rewind = nil, nil, nil
   busy = true
   if rawget(host, "LIMIT") then
     host.limit = host.limit or "interrupted"
@@ -143,7 +106,7 @@ function handlers.variables(request)
   return debugger.variables(request.variablesReference)
 end
 
-local function evaluated(text, frame)
+local function evaluate(text, frame)
   local ok, value = debugger.evaluate(text, frame)
   if not ok then
     error(debugger.printable(value), 0)
@@ -152,18 +115,18 @@ local function evaluated(text, frame)
 end
 
 function handlers.evaluate(request)
-  local value = evaluated(request.expression, request.frameId and debugger.frame(request.frameId))
+  local value = evaluate(request.expression, request.frameId and debugger.frame(request.frameId))
   return debugger.variable(nil, value, request.expression, "result")
 end
 
 function handlers.setVariable(request)
   local item, frame = debugger.settable(request.variablesReference, request.name)
-  local value = evaluated(request.value, frame)
+  local value = evaluate(request.value, frame)
   item.set(value)
   return debugger.variable(nil, value)
 end
 
--- Where a thread stands: its depth, and how many lines have run.
+-- Returns the position of a thread: the tick, and the number of frames below its innermost frame of the script.
 function handlers.position(request)
   local co = debugger.find_thread(request.threadId)
   local frame = co and debugger.stack(co, 1)[1]
@@ -179,7 +142,7 @@ local function answer(request)
   return { body = result }
 end
 
--- The coroutines that wait, one within the other, until `co` yields or ends.
+-- Returns the set of coroutines that have resumed `co`, directly or indirectly.
 local function chain_of(co)
   local chain = {}
   for other in next, debugger.ids do
@@ -201,24 +164,24 @@ local function begin_step(mode, id)
   end
 end
 
--- Stop at thread `id`, and serve until the program continues. `event` is the body of the editor's event.
-local function serve(id, event)
+-- Stops thread `id` and answers requests until the program continues. `event` is the body of the "stopped" event.
+local function stop(id, event)
   busy = true
   step, pending = nil, nil
   event.threadId = id
   local _, threads = debugger.aside(debugger.threads)
   event.threads, event.ticks = threads, ticks
-  internal.stopped((host.encode_value(event)))
+  callbacks.stopped((host.encode_value(event)))
   local text = ""
   while true do
-    local request = host.decode_value((internal.request(text)))
+    local request = host.decode_value((callbacks.request(text)))
     if request.command == "go" then
       if request.mode ~= "continue" then
         begin_step(request.mode, request.threadId)
       end
       break
     elseif request.command == "abandon" then
-      give_up()
+      abandon()
     end
     text = host.encode_value(answer(request))
   end
@@ -227,9 +190,18 @@ local function serve(id, event)
   poll()
 end
 
--- The breakpoints of a line, of which one has to be fulfilled: returns their ids when the program stops here.
+debugger.stop = stop
+
+-- Returns true if the program stops at errors of a kind: "uncaught" or "raised".
+function debugger.stops_at(filter)
+  return not busy and not rewind and filters[filter]
+end
+
+-- Lines ----------------------------------------------------------------------------------------------------------
+
+-- Evaluates the conditions of the breakpoints of a line. Returns the ids of those that are hit, or nil.
 local function reached(of_line, co)
-  local fulfilled = {}
+  local ids = {}
   local frame
   for i = 1, #of_line do
     local point = of_line[i]
@@ -238,115 +210,98 @@ local function reached(of_line, co)
     if point.condition then
       ok, holds = debugger.evaluate(point.condition, frame)
       if not ok then
-        internal.output("the condition '" .. point.condition .. "' failed: " .. debugger.printable(holds) .. "\n")
+        callbacks.output("the condition '" .. point.condition .. "' failed: " .. debugger.printable(holds) .. "\n")
       end
     end
     if not ok or holds then
       hits[point.id] = (hits[point.id] or 0) + 1
-      if point.hitCondition and not debugger.counts(point.hitCondition, hits[point.id]) then
+      if point.hitCondition and not debugger.matches_count(point.hitCondition, hits[point.id]) then
         holds = false
       elseif point.logMessage then
-        internal.output(debugger.interpolate(point.logMessage, frame) .. "\n")
+        callbacks.output(debugger.interpolate(point.logMessage, frame) .. "\n")
         holds = false
       end
     end
     if not ok or holds then
-      fulfilled[#fulfilled + 1] = point.id
+      ids[#ids + 1] = point.id
     end
   end
-  return fulfilled[1] and fulfilled or nil
+  return ids[1] and ids or nil
 end
 
-local function look_for_points(of_line, co)
+local function reached_points(of_line, co)
   busy = true
-  local ok, found = debugger.aside(reached, of_line, co)
+  local ok, ids = debugger.aside(reached, of_line, co)
   busy = false
-  return ok and found or nil
+  return ok and ids or nil
 end
 
--- On the way to an earlier line of the same run: nothing is shown, and the last line that fits is kept.
-local function travel(co, of_line)
-  if ticks < trip.target then
-    if trip.record == "line" then
-      -- It has taken the place of the hook: level 2 is the function that runs.
-      if debugger.ids[co] == trip.thread and getinfo(trip.below + 3, "l") == nil then
-        trip.found = ticks
+-- Handles a line while rewinding: records the last matching line before the target, or stops at the target.
+local function rewind_line(co, of_line)
+  if ticks < rewind.target then
+    if rewind.record == "line" then
+      -- This is a tail call, so that it replaces the hook: level 2 is the function that runs.
+      if debugger.ids[co] == rewind.thread and getinfo(rewind.below + 3, "l") == nil then
+        rewind.found = ticks
       end
-    elseif trip.record == "point" and (pending or of_line and look_for_points(of_line, co)) then
-      trip.found = ticks
+    elseif rewind.record == "point" and (pending or of_line and reached_points(of_line, co)) then
+      rewind.found = ticks
     end
     pending = nil
-  elseif trip.record then
+  elseif rewind.record then
     busy = true
-    internal.arrived(trip.found or 1)
-    give_up()
+    callbacks.arrived(rewind.found or 1)
+    abandon()
   else
-    local reason = trip.reason
-    trip, pending = nil, nil
-    serve(debugger.ids[co], { reason = reason })
+    local reason = rewind.reason
+    rewind, pending = nil, nil
+    stop(debugger.ids[co], { reason = reason })
   end
-end
-
--- Return true if a line is not a new step: what comes after the arguments of a call over several lines belongs to its first line.
-local function is_old(fn, line, of_file)
-  local before, last, done = last_line[fn], of_file and of_file[line], called[fn]
-  last_line[fn] = line
-  if last and before and before > line and before <= last then
-    called[fn] = { line, last }
-    return true
-  elseif done and line > done[1] and line <= done[2] then
-    return true
-  end
-  called[fn] = nil
-  return false
 end
 
 local function hook(_, line)
   if busy then
     return
   end
-  unseen = unseen + 1
-  if unseen > MANY then
-    unseen = 0
+  lines_since_poll = lines_since_poll + 1
+  if lines_since_poll > POLL_INTERVAL then
+    lines_since_poll = 0
     poll()
   end
-  if not (is_counted or is_tracked or step or pending or lines[line]) then
+  if not (is_counted or has_spans or step or pending or lines[line]) then
     return
   end
   local fn = getinfo(2, "f").func
   local file = file_of[fn]
   if file == nil then
-    file = quietly(look, fn)
+    file = quietly(debugger.locate, fn)
   end
-  if not file then
-    return
-  end
-  if closing[file] and closing[file][line] or is_old(fn, line, spans[file]) then
+  if not file or is_same_step(fn, line, file) then
     return
   end
   local co = running()
   local of_line = lines[line] and points[file]
   of_line = of_line and of_line[line]
   ticks = ticks + 1
-  if trip then
-    return travel(co, of_line)
+  if rewind then
+    return rewind_line(co, of_line)
   end
-  local found = of_line and look_for_points(of_line, co)
-  if found then
-    return serve(debugger.ids[co], { reason = "breakpoint", hitBreakpointIds = found })
+  local ids = of_line and reached_points(of_line, co)
+  if ids then
+    return stop(debugger.ids[co], { reason = "breakpoint", hitBreakpointIds = ids })
   elseif pending then
-    return serve(debugger.ids[co], { reason = pending.reason, text = pending.text, description = pending.text })
+    return stop(debugger.ids[co], { reason = pending.reason, text = pending.text, description = pending.text })
   elseif step then
     local ends
     if co == step.co then
       ends = step.mode == "in" or getinfo(step.below + (step.mode == "next" and 3 or 2), "l") == nil
-    elseif raw_status(step.co) == "normal" then -- it has resumed this one
+    elseif raw_status(step.co) == "normal" then -- it has resumed this coroutine
       ends = step.mode == "in"
     else
       ends = step.chain[co]
     end
     if ends then
-      return serve(debugger.ids[co], { reason = "step" })
+      return stop(debugger.ids[co], { reason = "step" })
     end
   end
 end
@@ -358,102 +313,36 @@ function host.watch(co)
   end
 end
 
+-- In a workflow's state, expressions are read-only.
 function debugger.begin_evaluation()
-  if rawget(host, "LIMIT") then -- it is the state of a workflow
-    internal.evaluating(true)
+  if rawget(host, "LIMIT") then
+    callbacks.evaluating(true)
   end
 end
 
 function debugger.end_evaluation()
   if rawget(host, "LIMIT") then
-    internal.evaluating(false)
+    callbacks.evaluating(false)
   end
 end
 
--- Errors -----------------------------------------------------------------------------------------------------
+-- Calls to and from Python ---------------------------------------------------------------------------------------
 
-local is_raising = false -- an error that nothing catches is on its way
+local call, host_step, new_task = host.call, host.step, host.new_task
 
-local function message_text(value)
-  return debugger.printable(host.message_of(value))
-end
-
-local function stop_at_error(value, is_caught)
-  local id = debugger.ids[running()]
-  if busy or trip or not id or host.limit or not filters[is_caught and "raised" or "uncaught"] then
-    return
-  elseif not is_caught and type(value) == "table" and rawget(value, "kind") == "cancelled" then
-    return -- the end of what was cancelled
-  end
-  local text = quietly(message_text, value) or "error"
-  serve(id, { reason = "exception", text = text, description = is_caught and "Raised error" or "Uncaught error" })
-end
-
-local on_error = host.on_error
-
-function host.on_error(value)
-  stop_at_error(value, false)
-  is_raising = true
-  value = on_error(value)
-  is_raising = false
-  return value
-end
-
--- Errors that the script catches. In a workflow's state `guards.lua` marks them.
-local mark = host.mark
-if mark then
-  function host.mark(value, level)
-    if not is_raising then
-      stop_at_error(value, true)
-    end
-    return mark(value, level)
-  end
-else
-  local function caught(value)
-    stop_at_error(value, true)
-    return value
-  end
-
-  function host.globals.pcall(...)
-    if select("#", ...) == 0 then
-      return pcall()
-    end
-    return xpcall((...), caught, select(2, ...))
-  end
-
-  function host.globals.xpcall(...)
-    local fn, handler = ...
-    if type(handler) ~= "function" then
-      return xpcall(...)
-    end
-    return xpcall(fn, function(value)
-      stop_at_error(value, true)
-      return handler(value)
-    end, select(3, ...))
-  end
-
-  host.names[host.globals.pcall], host.names[host.globals.xpcall] = "pcall", "xpcall"
-end
-
--- Calls of Python: those of a method of `ctx` become the events of a history.
-local call = host.call
-
+-- Calls of Python: those of methods of `ctx` lead to events of the history.
 function host.call(...)
   if not busy then
-    call_count = call_count + 1 -- as `replay/trace.lua` does
+    call_count = call_count + 1 -- counts like `replay/trace.lua`
     local text = calls[call_count]
-    if text and trip and trip.record == "point" and ticks < trip.target then
-      trip.found = ticks
-    elseif text and not trip then
-      serve(debugger.ids[running()], { reason = "event", text = text, description = text })
+    if text and rewind and rewind.record == "point" and ticks < rewind.target then
+      rewind.found = ticks
+    elseif text and not rewind then
+      stop(debugger.ids[running()], { reason = "event", text = text, description = text })
     end
   end
   return call(...)
 end
-
--- Python's side ------------------------------------------------------------------------------------------------
-
-local host_step, new_task = host.step, host.new_task
 
 function host.step(...)
   poll()
@@ -467,13 +356,11 @@ function host.new_task(...)
   return new_task(...)
 end
 
--- Stop while nothing runs: at the first thread that waits.
+-- Stops while nothing runs, in the first thread that waits.
 function host.stop_idle(reason, text)
   poll()
   local threads = debugger.threads()
-  if threads[1] and not trip then
-    serve(threads[1].id, { reason = reason, text = text, description = text })
+  if threads[1] and not rewind then
+    stop(threads[1].id, { reason = reason, text = text, description = text })
   end
 end
-
-busy = false

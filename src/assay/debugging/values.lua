@@ -1,4 +1,4 @@
--- Values as texts: what a debugger shows of them in one line.
+-- Values as one-line strings, for the debugger's views.
 local host = ...
 
 local debugger = {}
@@ -11,8 +11,8 @@ local math_type, next, rawequal, rawget, rawlen = math.type, next, rawequal, raw
 local raw_status, tostring, type = coroutine.status, tostring, type
 local utf8_length = utf8.len
 
-local MAX_TEXT = 10000 -- bytes of a string
-local MAX_PREVIEW = 100 -- bytes of a table in one line
+local MAX_STRING = 10000 -- bytes of a string
+local MAX_PREVIEW = 100 -- bytes of a table
 
 local function is_script(info)
   return info.what ~= "C" and not host.is_private(info)
@@ -37,11 +37,12 @@ end
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
 
-local function quoted(text, most)
+-- Returns a string in quotes, cut to `max` bytes.
+local function quoted(text, max)
   local more = ""
-  if #text > most then
-    local stop = most
-    while stop > most - 4 and byte(text, stop + 1) & 0xC0 == 0x80 do -- inside of a character
+  if #text > max then
+    local stop = max
+    while stop > max - 4 and byte(text, stop + 1) & 0xC0 == 0x80 do -- within a character
       stop = stop - 1
     end
     text, more = sub(text, 1, stop), "…"
@@ -69,12 +70,11 @@ local function is_less(a, b)
   return kind_a < kind_b
 end
 
--- The keys of a table in the order in which they are shown: those of the list first. `most` is how many at most; the
--- second result is how many there are beside these.
-local function keys_of(t, most)
+-- Returns at most `max` keys of a table in display order, list items first, and the number of the remaining keys.
+local function keys_of(t, max)
   local length = rawlen(t)
   local keys, others, rest = {}, {}, 0
-  for i = 1, length < most and length or most do
+  for i = 1, length < max and length or max do
     keys[i] = i
   end
   rest = length - #keys
@@ -85,7 +85,7 @@ local function keys_of(t, most)
   end
   sort(others, is_less)
   for i = 1, #others do
-    if #keys < most then
+    if #keys < max then
       keys[#keys + 1] = others[i]
     else
       rest = rest + 1
@@ -122,10 +122,11 @@ local function table_text(t)
   return "{" .. concat(parts, ", ") .. "}"
 end
 
-function value_text(value, most)
+-- Returns a value as one line, with strings cut to `max` bytes.
+function value_text(value, max)
   local kind = type(value)
   if kind == "string" then
-    return quoted(value, most or MAX_TEXT)
+    return quoted(value, max or MAX_STRING)
   elseif kind == "table" then
     if rawequal(value, host.null) then
       return "null"
@@ -134,7 +135,7 @@ function value_text(value, most)
     elseif host.is_handle(value) then
       return host.is_handle(value)
     elseif host.is_error(value) then
-      return "error: " .. quoted(host.message_of(value), most or MAX_TEXT)
+      return "error: " .. quoted(host.message_of(value), max or MAX_STRING)
     end
     return table_text(value)
   elseif kind == "function" then

@@ -1,4 +1,4 @@
-"""An extension for VS Code that starts this debug adapter: it has a declaration and no code."""
+"""VS Code extension that starts this debug adapter: a manifest without code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import assay
 
 _STRING: dict[str, Any] = {"type": "string"}
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "program": _STRING | {"description": "The script.", "default": "${file}"},
-    "args": {"type": "array", "items": _STRING, "description": "The arguments of the script."},
-    "cwd": _STRING | {"description": "The folder to run in.", "default": "${workspaceFolder}"},
+    "program": _STRING | {"description": "Path of the script.", "default": "${file}"},
+    "args": {"type": "array", "items": _STRING, "description": "Arguments of the script."},
+    "cwd": _STRING | {"description": "Working directory.", "default": "${workspaceFolder}"},
     "env": {"type": "object", "description": "Environment variables; null removes one."},
     "stopOnEntry": {"type": "boolean", "description": "Stop at the first line."},
     "stopOnEvent": {
@@ -22,12 +22,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "stopAtEnd": {"type": "boolean", "description": "Stop at the end of the history of an open run.", "default": True},
     "workflowId": _STRING | {"description": "Replay the run of this workflow."},
-    "runId": _STRING | {"description": "The run; the latest without it."},
+    "runId": _STRING | {"description": "Run id; the latest run by default."},
     "history": _STRING | {"description": "Replay the run in this history file."},
-    "address": _STRING | {"description": "The server, in place of the script's."},
-    "namespace": _STRING | {"description": "The namespace, in place of the script's."},
+    "address": _STRING | {"description": "Address of the server; that of the script by default."},
+    "namespace": _STRING | {"description": "Namespace; that of the script by default."},
 }
-"""The launch options, as a JSON schema: what `launch.py` reads."""
+"""JSON schema of the launch options, which `launch.py` parses."""
 
 _MANIFEST = """\
 <?xml version="1.0" encoding="utf-8"?>
@@ -52,11 +52,11 @@ _TYPES = """\
 </Types>
 """
 _NAME, _PUBLISHER, _ENGINE = "assay-debug", "assay", "^1.75.0"
-_TITLE, _DESCRIPTION = "assay", "Debugs Lua scripts of assay, and replays of workflow runs."
+_TITLE, _DESCRIPTION = "assay", "Debugs assay's Lua scripts and replays of workflow runs."
 
 
 def write_extension(path: str, command: list[str]) -> None:
-    """Write a .vsix file of the extension that starts `command`. Raises OSError."""
+    """Write the extension, which starts `command`, as a .vsix file. Raises OSError."""
     description = {
         "name": _NAME,
         "displayName": _TITLE,

@@ -1,4 +1,4 @@
-"""Messages of the Debug Adapter Protocol: JSON with a header, as in the Language Server Protocol."""
+"""Messages of the Debug Adapter Protocol: JSON with a Content-Length header, as in the Language Server Protocol."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from assay.errors import AssayError
 Message = dict[str, Any]
 
 MAX_LENGTH = 64 << 20
-"""Bytes of a message; no editor sends a larger one."""
+"""Maximum size of a message, in bytes."""
 
 
 class WireFormatError(AssayError):
-    """What came is not a message of the protocol."""
+    """A malformed message."""
 
 
 def read_message(stream: BinaryIO) -> Message | None:
-    """Read one message; None at the end of the stream. Raises WireFormatError."""
+    """Read one message, or return None at the end of the stream. Raises WireFormatError."""
     length = -1
     while True:
         line = stream.readline(4096)
@@ -47,7 +47,7 @@ def read_message(stream: BinaryIO) -> Message | None:
 
 
 class Writer:
-    """Writes numbered messages, from any thread."""
+    """Writes numbered messages. Thread-safe."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class Writer:
         self._last = 0
 
     def write(self, **fields: Any) -> None:
-        """Write a message. An editor that has gone gets none."""
+        """Write a message; do nothing if the editor has disconnected."""
         with self._lock:
             self._last += 1
             body = json.dumps({"seq": self._last, **fields}).encode()
@@ -70,11 +70,11 @@ class Writer:
         self.write(type="event", event=name, body=body)
 
     def answer(self, request: Message, body: Message | None = None) -> None:
-        """Write the response to a request that has succeeded."""
+        """Write the response to a successful request."""
         self._respond(request, success=True, body=body or {})
 
     def refuse(self, request: Message, message: str, *, shown: bool = False) -> None:
-        """Write the response to a request that has failed; `shown`: the editor shows it to the user."""
+        """Write the response to a failed request; if `shown`, the editor shows the message to the user."""
         error = {"id": 1, "format": "{text}", "variables": {"text": message}, "showUser": shown}
         self._respond(request, success=False, message=message, body={"error": error})
 

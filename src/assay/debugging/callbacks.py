@@ -1,4 +1,4 @@
-"""What `stops.lua` asks Python for."""
+"""Callbacks of the debugger's Lua side."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from assay.debugging.session import Session
 
 _HERE = os.path.dirname(__file__)
-PARTS = tuple(os.path.join(_HERE, part) for part in ("values", "frames", "expressions", "stops"))
-"""The parts of the private Lua side of a state that is debugged."""
-LIBRARIES = {"_.debugger": ("assay.debugging.inside", False)}
+PARTS = tuple(os.path.join(_HERE, part) for part in ("values", "frames", "expressions", "positions", "stops", "errors"))
+"""Parts of the private Lua side that are loaded into a debugged state."""
+LIBRARIES = {"_.debugger": ("assay.debugging.callbacks", False)}
 
-_READ_ONLY = "not allowed in an expression of the debugger: it would change what the run does"
+_READ_ONLY = "not allowed in a debugger expression: it would change the run"
 
-library = Library("debugger", "While a state is debugged.")
+library = Library("debugger", "Callbacks of the debugger.")
 
 _sessions: list[Session] = []
 
 
 def attach(session: Session) -> None:
-    """Let the states of this process ask a session."""
+    """Make `session` the session of all states in this process."""
     _sessions[:] = [session]
 
 
 @library.function(pure=True)
 def file(name: bytes) -> str:
-    """Return the file of a chunk, as breakpoints have it."""
+    """Return the real path of a chunk's file, which identifies it in breakpoints."""
     return os.fsencode(os.path.realpath(os.fsdecode(name))).decode("utf-8", "backslashreplace")
 
 
 @library.function(pure=True)
 def statements(path: str) -> bytes:
-    """Return the first and last lines of what takes several lines in a file, and its lines of brackets, as JSON."""
+    """Return the multi-line spans of a file and its lines of closing brackets, as JSON."""
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -49,38 +49,38 @@ def statements(path: str) -> bytes:
 
 @library.function(pure=True)
 def changes(version: int) -> bytes:
-    """Return the editor's settings and requests as JSON; empty when none is newer than `version`."""
+    """Return the settings of the session as JSON, or an empty string if none changed since `version`."""
     return _sessions[0].changes(version)
 
 
 @library.function(pure=True)
 def stopped(event: bytes) -> None:
-    """Report that the program has stopped; `event` is JSON."""
+    """Report that the program has stopped. `event` is JSON."""
     _sessions[0].stopped(event)
 
 
 @library.function(pure=True)
 def request(answer: bytes) -> bytes:
-    """Answer the last request, if there was one, and wait for the next."""
+    """Answer the last request, if any, and wait for the next one."""
     return _sessions[0].next_request(answer)
 
 
 @library.function(pure=True)
 def output(text: str) -> None:
-    """Show a text of the debugger in the editor's console."""
+    """Show a message of the debugger in the editor's console."""
     _sessions[0].output("console", text)
 
 
 @library.function(pure=True)
 def arrived(tick: int) -> None:
-    """Report the number of the line that a search for an earlier line has found."""
+    """Report the tick that a search for an earlier line has found."""
     _sessions[0].arrived(tick)
 
 
 @library.function(pure=True)
 def evaluating(host: Host, yes: bool) -> None:
-    """Let an expression change nothing outside of the state of a workflow."""
-    if host.policy.must_be_quick:  # that of a script imports nothing of Temporal
+    """Switch the read-only mode of a workflow's state on or off, for the evaluation of an expression."""
+    if host.policy.must_be_quick:  # a workflow's policy
         from assay.temporal.workflow.sandbox.policy import WorkflowPolicy
 
         assert isinstance(host.policy, WorkflowPolicy)
