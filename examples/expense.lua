@@ -1,5 +1,5 @@
 -- A human approves an expense over HTTP. The activity does not wait for the answer: it passes its token to the expense
--- system, which completes the activity. Without an answer before the deadline the expense is rejected.
+-- system, which completes the activity. Without an answer before the deadline the expense times out.
 
 local expenses, port = {}, nil -- the expense system: a web service that keeps its data in a table
 local client = temporal.connect()
@@ -24,7 +24,7 @@ local routes = {
       local expense = expenses[id]
       expense.token = change.token or expense.token
       expense.state = change.state or expense.state
-      if change.state == "approved" or change.state == "refused" then
+      if change.state == "approved" or change.state == "rejected" then
         client:complete_activity({ task_token = expense.token, result = change.state })
       end
       return status(id)
@@ -61,7 +61,7 @@ local worker = temporal.worker({
       ctx:execute_activity("create", report)
       local ok, answer = pcall(ctx.execute_activity, ctx, "ask", report, { schedule_to_close_timeout = report.deadline })
       if not ok then
-        return answer.cause.kind == "timeout" and "nobody has answered" or error(answer)
+        return answer.cause.kind == "timeout" and "timed out" or error(answer)
       end
       if answer == "approved" then
         ctx:execute_activity("pay", report)
@@ -84,7 +84,7 @@ end
 
 local ann, bob, cat = file("ann-1", 3600), file("bob-1", 3600), file("cat-1", 1)
 decide("ann-1", "approved")
-decide("bob-1", "refused")
+decide("bob-1", "rejected")
 print("ann: " .. client:get_result({ workflow_id = ann }))
 print("bob: " .. client:get_result({ workflow_id = bob }))
 print("cat: " .. client:get_result({ workflow_id = cat }))

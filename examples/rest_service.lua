@@ -31,7 +31,7 @@ local function find(req)
   return id and conn:query("select * from note where id = ?", { id })[1]
 end
 
--- The fields of a note in a request's body, or nil and what is wrong with them.
+-- The note in the body of a request, or nil and an error message.
 local function read(req)
   local ok, note = pcall(json.parse, req.body)
   if not ok or type(note) ~= "table" then

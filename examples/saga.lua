@@ -47,18 +47,18 @@ local worker = temporal.worker({
 })
 
 local client = temporal.connect()
-local function tell(run)
+local function report(run)
   local ok, result = pcall(client.get_result, client, { workflow_id = run.workflow_id })
   print(ok and result or result.message, "left: " .. json.encode(booked))
 end
 
-tell(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = {} }))
+report(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = {} }))
 booked = {}
-tell(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = { full = "car" } }))
+report(client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = { full = "car" } }))
 local run = client:start_workflow({ task_queue = "saga", workflow_type = "Trip", input = { think = 3600 } })
 while not booked.hotel do
   sleep(0.05)
 end
 client:cancel_workflow(run.workflow_id)
-tell(run)
+report(run)
 worker:shutdown()

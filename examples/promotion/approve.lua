@@ -1,6 +1,6 @@
 -- Approve a promotion: assay run examples/promotion/approve.lua WORKFLOW_ID [USER]
 
-local workflow_id, user = arg[1], arg[2] or env.get("USER") or "somebody"
+local workflow_id, user = arg[1], arg[2] or env.get("USER") or "unknown"
 if not workflow_id then
   error("usage: assay run approve.lua WORKFLOW_ID [USER]", 0)
 end

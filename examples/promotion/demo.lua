@@ -19,7 +19,7 @@ end)
 while not port do
   sleep(0.01)
 end
-say("outside", "a stand-in for GitLab and the webhook listens on port " .. port)
+say("outside", "a test server for GitLab and the webhook listens on port " .. port)
 
 local worker = require("worker")
 say("worker", "polls the task queue 'promotions'")
@@ -59,4 +59,4 @@ assert(result.status == "done" and result.approved_by == "jane")
 
 print()
 print("Every step is in the workflow's history. To look around in the Web UI, keep a server running:")
-print("  .venv/bin/assay dev examples/promotion/worker.lua   (examples/promotion/README.md goes on from there)")
+print("  .venv/bin/assay dev examples/promotion/worker.lua   (continue with examples/promotion/README.md)")

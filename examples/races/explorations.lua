@@ -36,7 +36,7 @@ return function(test, script)
     end
   end)
 
-  test.explore("what was booked is taken back", {
+  test.explore("a failed trip leaves no bookings", {
     script = script,
     workflow_type = "MissingCompensation",
     activities = {
@@ -46,14 +46,14 @@ return function(test, script)
       cancel_flight = function() end,
     },
   }, function(run)
-    if run.result == "taken back" then
+    if run.result == "cancelled" then
       for _, what in ipairs({ "hotel", "flight" }) do
         assert(not ran(run, "book_" .. what) or ran(run, "cancel_" .. what), "the " .. what .. " stays booked")
       end
     end
   end)
 
-  test.explore("nobody withdraws more than there is", {
+  test.explore("withdrawals never exceed the balance", {
     script = script,
     workflow_type = "RacingUpdates",
     activities = { pay_out = function() end },

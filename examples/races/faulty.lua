@@ -48,7 +48,7 @@ return temporal.worker({
       for i = #undo, 1, -1 do
         ctx:execute_activity(undo[i], input)
       end
-      return "taken back"
+      return "cancelled"
     end,
 
     -- Two withdrawals see the same balance, because each one is subtracted only after it was paid out.

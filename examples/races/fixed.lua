@@ -63,7 +63,7 @@ return temporal.worker({
       for i = #undo, 1, -1 do
         ctx:execute_activity(undo[i], input)
       end
-      return "taken back"
+      return "cancelled"
     end,
 
     -- The amount is subtracted from the balance before the first wait.

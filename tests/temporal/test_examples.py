@@ -28,8 +28,8 @@ by jane
     "schedule": "report of sales\npaused\n",
     "expense": """\
 ann: approved
-bob: refused
-cat: nobody has answered
+bob: rejected
+cat: timed out
 ann is paid
 """,
     "child_workflows": """\
