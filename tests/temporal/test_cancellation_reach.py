@@ -209,5 +209,5 @@ async def test_deadlines(lua: Script, name: str) -> None:
         assert result == [
             *([1, 2], late, late, True, "cancelled", late),
             *("own", ["cancelled"], late),
-            "ctx:with_timeout: 0 s are over",
+            "ctx:with_timeout: timed out after 0 s",
         ]
