@@ -39,7 +39,7 @@ class _Options:
 
     Attributes:
         args: Multiple arguments instead of the single input, for activities written in other languages.
-        start_to_close_timeout: Maximum time of a single attempt.
+        start_to_close_timeout: Maximum time of a single attempt; defaults to 300 without a `schedule_to_close_timeout`.
         schedule_to_close_timeout: Maximum time of all attempts together, including time in the task queue.
         schedule_to_start_timeout: Maximum time that an attempt may wait for a worker.
         retry_policy: Retry policy.
@@ -138,7 +138,7 @@ class Activities:
         Args:
             name: Name under which a worker has registered the activity.
             input: Input of the activity.
-            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
+            options: Activity options.
         """
         return await start_and_wait(self._schedule(name, input, options))  # type: ignore[return-value]
 
@@ -149,7 +149,7 @@ class Activities:
         Args:
             name: Name under which a worker has registered the activity.
             input: Input of the activity.
-            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
+            options: Activity options.
         """
         activity = self._schedule(name, input, options)
         activity.start()
@@ -174,7 +174,7 @@ class Activities:
         Args:
             name: Name under which this worker has registered the activity.
             input: Input of the activity.
-            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
+            options: Activity options.
         """
         return await start_and_wait(self._schedule_local(name, input, options))  # type: ignore[return-value]
 
@@ -191,7 +191,7 @@ class Activities:
         Args:
             name: Name under which this worker has registered the activity.
             input: Input of the activity.
-            options: Activity options. Without a timeout, `start_to_close_timeout` defaults to 300 seconds.
+            options: Activity options.
         """
         activity = self._schedule_local(name, input, options)
         activity.start()

@@ -52,7 +52,7 @@ class Recipient(Protocol):
         """Send a command that must not be refused."""
 
     def outgoing(self, failure: Failure) -> Failure:
-        """Return a failure to send, with its texts where the codec encrypts them."""
+        """Return a failure to send, with message and stack trace where the codec encrypts them."""
 
     def report(self, event: Event, text: str) -> None:
         """Report an event of the run. `text` follows the name of the workflow."""
@@ -170,7 +170,7 @@ def _begin_update(run: Recipient, job: DoUpdate) -> None:
         run.settings.spans.handled(run, f"HandleUpdate:{job.name}", job.headers)
     update = Update(job.id, job.name)
     fiber = _begin_handler(run, f"update '{job.name}'", handler, arguments, Scope(run.scope), update)
-    fiber.ended.when_done(lambda: _answer_update(run, job, fiber))
+    fiber.ended.when_done(lambda: _respond_to_update(run, job, fiber))
     fiber.begin_now()
 
 
@@ -205,7 +205,7 @@ def _validated(run: Recipient, job: DoUpdate) -> tuple[Handler, list[Json]]:
     return match
 
 
-def _answer_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
+def _respond_to_update(run: Recipient, job: DoUpdate, fiber: Fiber) -> None:
     if fiber.error is None and not fiber.is_cancelled:
         result = run.host.result(fiber.ended.result())
         problem = payloads.too_large("the result", len(result or b""), run.settings.payload_limit)
@@ -235,7 +235,7 @@ def _response(job: DoUpdate) -> WorkflowCommand:
 # Queries ----------------------------------------------------------------------------------------------------------
 
 
-def answer_query(run: Recipient, job: QueryWorkflow) -> None:
+def respond_to_query(run: Recipient, job: QueryWorkflow) -> None:
     """Respond to a query, of a client or of a tool such as the Web UI."""
     command = WorkflowCommand()
     command.respond_to_query.query_id = job.query_id

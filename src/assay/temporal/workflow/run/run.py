@@ -70,7 +70,7 @@ Turn = list[Callable[[], object]]
 """Functions to call in the turn of a job, in order."""
 
 
-class Awaited(Protocol):
+class UnawaitedFuture(Protocol):
     """A future that has failed and that nothing has awaited."""
 
     title: str
@@ -129,7 +129,7 @@ class Run:
         self.details = ""
         """Current details, shown in the Web UI."""
         self.attributes = Attributes(self.start, settings.reporter)
-        self.unawaited: dict[Awaited, None] = {}
+        self.unawaited: dict[UnawaitedFuture, None] = {}
         """Futures that have failed and have not been awaited, in order."""
         self.conditions: list[Condition] = []
         self.local_activities: list[LocalActivity] = []
@@ -216,7 +216,7 @@ class Run:
         if others:
             self._run_until_idle()
         for query in queries:
-            messages.answer_query(self, query)
+            messages.respond_to_query(self, query)
 
     def _begin(self, start: InitializeWorkflow) -> None:
         try:
@@ -325,11 +325,11 @@ class Run:
     def _fail_task(self, completion: WorkflowActivationCompletion, cause: Exception) -> None:
         if isinstance(cause, LuaError):
             failure = failures.of_lua_error(cause)
-            where = cause.traceback
+            traceback = cause.traceback
         else:
             failure = failures.application(str(cause) or repr(cause), type(cause).__name__)
-            where = ""
-        self.report(_event_of(cause), f": the workflow task failed: {failure.message}", where, error=cause)
+            traceback = ""
+        self.report(_event_of(cause), f": the workflow task failed: {failure.message}", traceback, error=cause)
         completion.failed.failure.CopyFrom(self.outgoing(failure))
 
     def outgoing(self, failure: Failure) -> Failure:
@@ -367,7 +367,7 @@ class Run:
         self._drop_turns()
         self.host.close_state()
 
-    # Time ------------------------------------------------------------------------------------
+    # Time -------------------------------------------------------------------------------------------------
 
     @property
     def now(self) -> float:

@@ -72,18 +72,18 @@ end
 -- Assigns ids to the objects in a list. Returns false if two of them have the same description, or there are too many
 -- values to describe.
 function host.assign_object_ids(list)
-  local texts, by_text = {}, {}
+  local descriptions, by_description = {}, {}
   ancestors, remaining = {}, MAX_VALUES
   for i = 1, #list do
-    local text = describe(list[i], 0)
-    if by_text[text] or remaining < 0 then
+    local description = describe(list[i], 0)
+    if by_description[description] or remaining < 0 then
       return false
     end
-    texts[i], by_text[text] = text, list[i]
+    descriptions[i], by_description[description] = description, list[i]
   end
-  sort(texts)
-  for i = 1, #texts do
-    number_of(by_text[texts[i]])
+  sort(descriptions)
+  for i = 1, #descriptions do
+    number_of(by_description[descriptions[i]])
   end
   return true
 end

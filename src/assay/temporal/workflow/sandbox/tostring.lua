@@ -30,7 +30,7 @@ host["_G.tostring"] = function(...)
   return deterministic_tostring((...))
 end
 
-local function formatted(pattern, ...)
+local function format_values(pattern, ...)
   local arguments, i = pack(...), 0
   for options in gmatch(gsub(pattern, "%%%%", ""), "%%([%d%.#+ %-]*%a)") do
     i = i + 1
@@ -48,5 +48,5 @@ host["string.format"] = function(...)
   if type(...) ~= "string" then
     return host.call_raw(format, ...)
   end
-  return formatted(...)
+  return format_values(...)
 end
