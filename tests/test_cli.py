@@ -107,7 +107,7 @@ class TestErrors:
         result = assay.run(assay.script("print(1)\nlocal x =\n"))
         assert result.stderr == "assay: script.lua:3: unexpected symbol near <eof>\n"
         result = assay.run(assay.script("\x1bLua"))
-        assert result.stderr == "assay: script.lua: precompiled chunks are not loaded\n"
+        assert result.stderr == "assay: script.lua: precompiled chunks are not supported\n"
         assert (result.stdout, result.returncode) == ("", 1)
 
     def test_a_syntax_error_in_code_names_its_line(self, assay: Command) -> None:

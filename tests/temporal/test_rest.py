@@ -494,7 +494,7 @@ async def test_names_that_no_path_can_have(rest: Rest) -> None:
     for call in ("c.workflows()", "c.workflows({})", "c.namespaces(c.workflows)"):
         ok, text = await rest(f"return {{pcall(function() return {call} end)}}")
         assert not ok
-        assert "to be called with a colon, as a method of assay.temporal.Client" in text
+        assert "must be called with a colon, as a method of assay.temporal.Client" in text
 
 
 async def test_wait_complete_notices_the_end(rest: Rest, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ LAZY_PARTS = {
     "placeholders": ("LAZY", "lazy", "replace"),
     "wire": (
         *("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
-        *("go_on_collecting", "stop_collecting"),
+        *("resume_collecting", "stop_collecting"),
     ),
     "write_alike": ("alike_writers", "learn_to_write", "write_run"),
 }

@@ -1,4 +1,4 @@
--- The arguments of builtins that are more than a plain value: `bind.lua` passes those itself.
+-- Conversion of arguments of builtins, except for plain values, which `bind.lua` passes itself.
 local host = ...
 
 local mathtype, tointeger, tostring = math.type, math.tointeger, tostring
@@ -9,8 +9,8 @@ local function bad(name, parameter, expected, got)
   host.raise(name .. ": bad argument '" .. parameter .. "' (" .. expected .. " expected, got " .. got .. hint .. ")")
 end
 
--- kind -> function(value) returning the value to pass (never nil), or nil when it does not fit
-local fits = {
+-- kind -> function that returns the value to pass, or nil for an invalid value
+local convert = {
   string = function(v)
     return type(v) == "string" and v or (mathtype(v) or host.is_error(v)) and tostring(v) or nil
   end,
@@ -22,7 +22,7 @@ local fits = {
   end,
 }
 
--- The ids of an array of handles, as text.
+-- Return the ids of an array of handles as a string.
 local function handle_list(name, parameter, class, v)
   local ids = {}
   for i = 1, #v do
@@ -47,8 +47,7 @@ end
 
 local EXPECTED = { any = "value", text = "string or table", options = "table", body = "string or table" }
 
--- What to pass for an argument, and how many side strings there are now: they stand in `out`, behind the `count`
--- arguments.
+-- Return the value to pass for an argument, and the new number of attachments, which follow `count` arguments in `out`.
 function host.convert_argument(name, parameter, kind, v, out, count, attachments)
   if kind == "rest" then
     setmetatable(v, host.array_metatable)
@@ -77,7 +76,7 @@ function host.convert_argument(name, parameter, kind, v, out, count, attachments
     for j = 1, #extra do
       out[count + attachments + j] = extra[j]
     end
-    -- The text says which of the call's side strings it means, counted from its own first.
+    -- The prefix is the index of its first attachment among those of the call.
     return attachments .. ":" .. text, attachments + #extra
   elseif kind == "any" and (t == "string" or t == "number" or t == "boolean") then
     return t == "string" and "=" .. v or v, attachments
@@ -86,8 +85,8 @@ function host.convert_argument(name, parameter, kind, v, out, count, attachments
   elseif t == "table" and sub(kind, -2) == "[]" and not host.is_handle(v) then
     return handle_list(name, parameter, sub(kind, 1, -3), v), attachments
   end
-  local fit = fits[kind]
-  local value = fit and fit(v)
+  local convert_kind = convert[kind]
+  local value = convert_kind and convert_kind(v)
   if value == nil then
     bad(name, parameter, EXPECTED[kind] or kind, host.describe(v))
   end

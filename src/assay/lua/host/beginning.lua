@@ -1,6 +1,6 @@
--- The function that a task began with. When it ends in `return ctx:sleep(1)`, that call takes its frame, and with it the
--- line; what is left is where the function begins. Nothing is kept for this: the arguments of the task's outermost frame
--- still hold the function.
+-- Position of the function that a task began with. A tail call such as `return ctx:sleep(1)` replaces its frame, so that
+-- the current line is unknown and messages give the line where the function is defined. The function is found in the
+-- arguments of the task's outermost frame.
 local host = ...
 
 local getinfo, getlocal = debug.getinfo, debug.getlocal
@@ -8,7 +8,7 @@ local type = type
 
 local roots = host.roots
 
--- Where the script's function begins that the coroutine `co` of a task runs, as file and line; nil when it is none.
+-- Return the file and line where the main function of a task's coroutine `co` is defined; nil for other coroutines.
 function host.beginning(co)
   if not (roots[co] and getinfo(co, 0, "l")) then
     return nil
@@ -19,7 +19,7 @@ function host.beginning(co)
   end
   local _, fn = getlocal(co, level, 1)
   if type(fn) == "function" and host.is_private(getinfo(fn, "S")) then
-    _, fn = getlocal(co, level, -1) -- of a workflow: `begin.lua` stands before it
+    _, fn = getlocal(co, level, -1) -- in a workflow, `begin.lua` calls the function
   end
   local info = type(fn) == "function" and getinfo(fn, "S")
   if info and info.linedefined > 0 and not host.is_private(info) then

@@ -1,20 +1,20 @@
--- Binding: a builtin's declaration becomes a Lua function that checks its arguments, calls Python with plain
--- values, and turns the outcome into results, an error or a wait. What is common is here, the rest in `arguments.lua`
--- and `outcomes.lua`.
+-- Binding: turns the declaration of a builtin into a Lua function that checks its arguments, calls Python with plain
+-- values, and converts the outcome into results, an error or a wait. The common cases are here, the others in
+-- `arguments.lua` and `outcomes.lua`.
 --
--- An outcome is a tag and what follows it:
---   "v" values…              results as they are
---   "t" text, attachments…         one result, as wire
---   "m" text, attachments…         several results, as a wire array
---   "j" texts…               results, each as JSON, or "=" and the bytes of a string
---   "s" count, …             a table of strings and tables of strings: its fields, and then each inner table as its
---                            name, its count and its fields
---   "h" class, id            a handle
---   "k" task id              the results of a task that has ended, as an array, or its error
---   "r" task id              the results of a task that has ended, or its error
---   "w" operation id         not done yet: wait for it
---   "e" message              an error message, raised at the caller's line
---   "f" origin, text, attachments… an error object, as wire, and the id of the exception behind it (or 0)
+-- An outcome is a tag and values:
+--   "v" values…                     results, unchanged
+--   "t" text, attachments…          one result, as wire
+--   "m" text, attachments…          several results, as a wire array
+--   "j" texts…                      results, each as JSON, or "=" and the bytes of a string
+--   "s" count, …                    a record: the number of its fields, their keys and values, and for each inner table
+--                                   its name and the same
+--   "h" class, id                   a handle
+--   "k" task id                     the results of an ended task as an array, or its error
+--   "r" task id                     the results of an ended task, or its error
+--   "w" operation id                a pending operation to wait for
+--   "e" message                     an error message, raised with the caller's position
+--   "f" origin, text, attachments…  an error object, as wire, and the id of the Python exception behind it (or 0)
 local host = ...
 
 local isyieldable = coroutine.isyieldable
@@ -25,17 +25,17 @@ local unpack = table.unpack
 
 local WAIT = host.WAIT
 
--- Which builtin a function or table is, so that another state can map it to its own. What is still Lua's own is left
--- out: `snapshot.lua` knows it.
+-- Names of builtins, by function or table, with which another state finds its own. `snapshot.lua` adds the names of Lua's
+-- own functions.
 host.names = setmetatable({}, host.WEAK_KEYS)
 
--- Handles: tables that represent a Python object. The id is kept where no script can reach it.
+-- Handles: tables that represent Python objects. Their ids are not accessible to scripts.
 
 local handle_ids = setmetatable({}, host.WEAK_KEYS)
 local handle_classes = setmetatable({}, host.WEAK_KEYS)
 local classes = {} -- name -> metatable
 
--- The ids of collected handles wait here for Python, which a finalizer must not call.
+-- Ids of collected handles, reported to Python later, because a finalizer must not call Python.
 local released = {}
 
 local function release(handle)
@@ -51,13 +51,13 @@ function host.report_released()
   end
 end
 
--- The class of a handle, or nil.
+-- Return the class of a handle, or nil for other values.
 function host.is_handle(v)
   return handle_classes[v]
 end
 
--- A class from its description by Python: whether a call of a handle does something, the class of whose handles its own
--- are fields, and the methods that the script sees as fields.
+-- Define a class as Python describes it: whether its handles are callable, the class that has them as fields, and the
+-- methods that are fields.
 local function define_class(name, callable, owner, ...)
   local metatable = { __name = name, __index = host.methods(name), __metatable = false, __gc = release }
   metatable.__tostring = host.is_handle
@@ -78,7 +78,7 @@ function host.handle(class, id)
   return handle
 end
 
--- Functions that Python holds, by id.
+-- Functions that Python references, by id.
 
 local functions, function_ids, last_function = {}, {}, 0
 
@@ -120,8 +120,8 @@ end
 
 host.finish = finish
 
--- The arguments for Python: one each, then side strings. `parameters` has three items for each: its name, its kind, and
--- whether it may be left out.
+-- Return the arguments for Python, followed by attachments. `parameters` has three items for each parameter: name, kind,
+-- and whether it is optional.
 local function collect(name, parameters, ...)
   local out, given, count, attachments = {}, { ... }, #parameters // 3, 0
   for i = 1, count do
@@ -143,7 +143,7 @@ local function collect(name, parameters, ...)
   return unpack(out, 1, count + attachments)
 end
 
--- The Lua function of the builtin `index`.
+-- Return the Lua function of the builtin `index`.
 function host.bind(index, name, parameters)
   local function bound(...)
     return finish(name, host.call(index, collect(name, parameters, ...)))
@@ -152,7 +152,7 @@ function host.bind(index, name, parameters)
   return bound
 end
 
--- The method of a class, nil when there is no such method. One that is native is a function of `host` by its title.
+-- Return a method from its description, or nil if it is empty. A native method is a field of `host`, by its title.
 local function bind_method(index, title, ...)
   if index then
     return host.bind(index, title, { ... })
@@ -166,7 +166,7 @@ function host.method(class, name)
   return bind_method(host.ask("describe_method", class, name))
 end
 
--- The methods of a class, each bound when it is first used. Those that begin with _ are for private Lua code.
+-- Return a table of the methods of a class, each bound on first use. Names that begin with _ are for private Lua code.
 function host.methods(class)
   return setmetatable({}, {
     __index = function(methods, name)

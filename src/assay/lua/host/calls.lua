@@ -1,4 +1,4 @@
--- Calls from Python: tasks of functions that it holds.
+-- Calls from Python: tasks of functions that Python references.
 local host = ...
 
 local raw_resume = coroutine.resume
@@ -10,23 +10,23 @@ local function call(fn, ...)
   return fn(host.finish("call", ...))
 end
 
--- What such a task runs. Its arguments come as an outcome.
+-- The body of such a task. Its arguments are passed as an outcome.
 local function main_of_call(fn, ...)
   return xpcall(call, on_error, fn, ...)
 end
 
--- Make a task of the held function `id`; its result leaves as `delivery` says.
+-- Create a task of the held function `id`; `delivery` is the format of its result (see `tasks.lua`).
 function host.start(delivery, id, ...)
   local task = host.new_task(delivery, main_of_call)
   first[task] = pack(host.held(id), ...)
   return task
 end
 
--- The same, and its first step.
+-- Create such a task and run its first step.
 function host.run(delivery, id, ...)
   if host.released[1] then
     host.report_released()
   end
   local task, co = host.new_task(delivery, main_of_call)
-  return task, host.settle(task, raw_resume(co, host.held(id), ...))
+  return task, host.event_of(task, raw_resume(co, host.held(id), ...))
 end

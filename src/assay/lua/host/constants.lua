@@ -1,4 +1,4 @@
--- Values that represent something, known to all parts.
+-- Constants that all parts share.
 local host = ...
 
 local null = setmetatable({}, {
@@ -14,7 +14,7 @@ local null = setmetatable({}, {
 host.null = null
 host.array_metatable = { __name = "json.array" }
 
--- Tables that are an empty array although their metatable is not the one of arrays.
+-- Tables that are encoded as empty arrays although they do not have the array metatable.
 host.constant_arrays = setmetatable({}, host.WEAK_KEYS)
 
 host.tostring = tostring

@@ -1,4 +1,4 @@
--- The coroutine library of scripts: what waits in a coroutine passes its wait outward, to the task.
+-- The coroutine library of scripts. A wait inside a coroutine is passed outward to the task.
 local host = ...
 
 local raw = coroutine
@@ -9,16 +9,16 @@ local rawequal, select, type = rawequal, select, type
 
 local WAIT, roots, create = host.WAIT, host.roots, host.create
 
-local blocked = setmetatable({}, host.WEAK_KEYS) -- the script's coroutines inside which something waits
+local blocked = setmetatable({}, host.WEAK_KEYS) -- the script's coroutines that wait for an operation
 
--- Why a script may not touch `co`, or nil: the answer that it waits for comes from Python.
+-- Return a description of `co` if it waits for an operation, so that only Python may resume it; else nil.
 local function waiting(co)
   if blocked[co] or roots[co] and raw_status(co) == "suspended" then
     return "a coroutine that is waiting"
   end
 end
 
--- The coroutine that is the first argument of one of the functions here.
+-- Return the first argument of the function `name`, a coroutine. Raises Lua's own error for another value.
 local function check(name, ...)
   local co = ...
   if type(co) ~= "thread" then
@@ -114,9 +114,9 @@ local function unwrap(co, ok, ...)
   end
   local problem = ...
   if raw_status(co) == "dead" then
-    local closed, of_close = raw_close(co) -- an error in a __close takes the place of the first
+    local closed, close_error = raw_close(co) -- an error in a __close replaces the first
     if not closed then
-      problem = of_close
+      problem = close_error
     end
   end
   if type(problem) == "string" then

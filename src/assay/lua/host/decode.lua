@@ -10,7 +10,7 @@ local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring,
 
 local MAX_DEPTH, CONTROLS = host.MAX_DEPTH, host.CONTROLS
 local contains, present = host.contains, host.present
-local go_on_collecting, stop_collecting = host.go_on_collecting, host.stop_collecting
+local resume_collecting, stop_collecting = host.resume_collecting, host.stop_collecting
 local null, array_metatable = host.null, host.array_metatable
 
 local BAD_ESCAPE = "\xFF" -- what no text holds
@@ -410,7 +410,7 @@ local function decode_long()
   local collecting = stop_collecting()
   local ok, value = pcall(decode_root)
   if collecting then
-    go_on_collecting(collecting)
+    resume_collecting(collecting)
   end
   alike = nil
   if not ok and rawequal(value, MALFORMED) then

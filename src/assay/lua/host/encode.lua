@@ -10,7 +10,7 @@ local tonumber, tostring = tonumber, tostring
 
 local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
 local contains, is_text, present = host.contains, host.is_text, host.present
-local go_on_collecting, stop_collecting = host.go_on_collecting, host.stop_collecting
+local resume_collecting, stop_collecting = host.resume_collecting, host.stop_collecting
 local null, array_metatable, constant_arrays = host.null, host.array_metatable, host.constant_arrays
 
 local MAX_ATTACHMENTS = 100 -- lupa's cost per argument grows with their number
@@ -432,7 +432,7 @@ function host.encode(value, wanted)
   root, attachments, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
   unlike, alike, writers = nil, nil, nil
   if collecting then
-    go_on_collecting(collecting)
+    resume_collecting(collecting)
     collecting = nil
   end
   if ok then

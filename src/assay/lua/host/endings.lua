@@ -1,4 +1,4 @@
--- Tasks that have ended: the events for Python, or for Lua code that waits for one; and where tasks wait.
+-- The end of tasks: events for Python, outcomes for Lua code that awaits a task; and where tasks wait.
 local host = ...
 
 local raw_close, raw_traceback = coroutine.close, debug.traceback
@@ -8,13 +8,13 @@ local getmetatable, next, type = getmetatable, next, type
 
 local tasks, roots, deliver, first, tracebacks = host.tasks, host.roots, host.deliver, host.first, host.tracebacks
 
-local MAX_PARTS = 64 -- of a table that crosses as a record
+local MAX_ITEMS = 64 -- keys and values of a table that is passed as a record
 local TAIL_CALLS = "^%s*%(%.%.%.tail calls"
 
-local outcomes = {} -- id -> outcome kept for `host.outcome`
+local outcomes = {} -- id -> outcome for `host.outcome`
 
--- Lua's traceback of a coroutine without the host's own frames, and without the C functions that they call and the tail
--- calls that made them; "" when nothing else is left.
+-- Return a traceback without private frames, the C functions that they call and the tail calls that led to them; "" if no
+-- other frame remains.
 local function cleaned(traceback)
   local lines = {}
   local below_host, c_function = false, nil
@@ -37,8 +37,8 @@ local function cleaned(traceback)
   return #lines > 1 and concat(lines, "\n") or ""
 end
 
--- What Python sees of an error: "error", its message, its Lua traceback, the id of the exception behind it (or 0),
--- and its value as wire (if it can be).
+-- Return the event for an error: "error", message, traceback, the id of the Python exception behind it (or 0), and its
+-- value as wire, if it is a serializable table.
 local function failure(value, traceback)
   local message = host.message_of(value)
   local text, attachments
@@ -52,15 +52,15 @@ local function failure(value, traceback)
   return "error", message, traceback, origin, text, unpack(attachments)
 end
 
--- Append the keys and values of `t`, whose keys are strings, to `parts`, which has `count` of them. Tables among the
--- values are left to `inner`, if there is one. Returns the new count; nil when `t` has something else or too much.
-local function append(parts, count, t, inner)
+-- Append the keys and values of `t` to `items`, which has `count` items. If `inner` is given, the keys of tables are
+-- appended to it instead. Returns the new count; nil if `t` has other values, other keys than strings, or too many.
+local function append(items, count, t, inner)
   for key, value in next, t do
     local kind = type(value)
-    if type(key) ~= "string" or count > MAX_PARTS then
+    if type(key) ~= "string" or count > MAX_ITEMS then
       return nil
     elseif kind == "string" or kind == "number" or kind == "boolean" then
-      parts[count + 1], parts[count + 2] = key, value
+      items[count + 1], items[count + 2] = key, value
       count = count + 2
     elseif kind == "table" and inner and next(value) ~= nil and not getmetatable(value) then
       inner[#inner + 1] = key
@@ -71,35 +71,37 @@ local function append(parts, count, t, inner)
   return count
 end
 
--- A small table of plain things, and of tables of these, as a record (see `bind.lua`): it crosses faster so. Else nil.
+-- Return a small table of plain values, and of tables of plain values, as a record (see `bind.lua`), which is passed
+-- faster than wire; nil for other values.
 local function fields(t)
   if type(t) ~= "table" or next(t) == nil or getmetatable(t) then
     return nil
   end
-  local parts, inner = { 0 }, {}
-  local count = append(parts, 1, t, inner)
+  local items, inner = { 0 }, {}
+  local count = append(items, 1, t, inner)
   if not count then
     return nil
   end
-  parts[1] = (count - 1) // 2
+  items[1] = (count - 1) // 2
   for i = 1, #inner do
     local start = count
-    count = append(parts, start + 2, t[inner[i]])
+    count = append(items, start + 2, t[inner[i]])
     if not count then
       return nil
     end
-    parts[start + 1], parts[start + 2] = inner[i], (count - start - 2) // 2
+    items[start + 1], items[start + 2] = inner[i], (count - start - 2) // 2
   end
-  return parts
+  return items
 end
 
--- Forget a task; returns how its outcome leaves, and its coroutine.
+-- Remove a task; returns the format of its result, and its coroutine.
 local function finish(id)
   local co, delivery = tasks[id], deliver[id]
   tasks[id], deliver[id], roots[co] = nil, nil, nil
   return delivery, co
 end
 
+-- Return the event for the end of a task. `ok` is nil if its coroutine has died.
 function host.ended(id, ok, result, ...)
   local delivery, co = finish(id)
   if ok == nil then
@@ -112,7 +114,7 @@ function host.ended(id, ok, result, ...)
     end
   end
   if not ok then
-    return failure(result, cleaned(tracebacks[co] or "")) -- none of an error that Lua calls one of memory
+    return failure(result, cleaned(tracebacks[co] or "")) -- Lua gives no traceback for a memory error
   end
   local kind = type(result)
   if result == nil then
@@ -120,9 +122,9 @@ function host.ended(id, ok, result, ...)
   elseif delivery ~= "json" and (kind == "string" or kind == "number" or kind == "boolean") then
     return "done", result
   end
-  local parts = delivery == "call" and fields(result)
-  if parts then
-    return "fields", unpack(parts)
+  local items = delivery == "call" and fields(result)
+  if items then
+    return "fields", unpack(items)
   end
   local text, attachments
   if delivery == "json" then
@@ -138,14 +140,14 @@ function host.ended(id, ok, result, ...)
   return "json", text
 end
 
--- The kept outcome of a task: true and its results, or false and its error.
+-- Take the outcome of an ended task: true and its results, or false and its error.
 function host.outcome(id)
   local outcome = outcomes[id]
   outcomes[id] = nil
   return unpack(outcome, 1, outcome.n)
 end
 
--- The results of a task, as an array, if it has ended and that without an error.
+-- Take the results of a task as an array, if it has completed without an error; else return nil.
 function host.results(id)
   local outcome = outcomes[id]
   if outcome and outcome[1] then
@@ -154,7 +156,7 @@ function host.results(id)
   end
 end
 
--- Where task `id` waits, as a traceback.
+-- Return a traceback of where task `id` waits.
 function host.where(id)
   local co = tasks[id]
   local where = co and cleaned(raw_traceback(co)) or ""
@@ -165,14 +167,14 @@ function host.where(id)
   return where
 end
 
--- Forget a task that will never be resumed.
+-- Discard a task that never began.
 function host.drop(id)
   first[id] = nil
   local _, co = finish(id)
   raw_close(co)
 end
 
--- Forget the kept outcome of a task.
+-- Discard the outcome of a task.
 function host.forget(id)
   outcomes[id] = nil
 end

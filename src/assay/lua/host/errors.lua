@@ -1,5 +1,5 @@
--- The error object: what a builtin raises when an error has more to say than its text. It prints and
--- concatenates as its message, has the string methods, and carries fields (kind, type, details, cause, …).
+-- Error objects, which builtins raise for errors with fields (kind, type, details, cause, …). They print and concatenate
+-- as their message, and have the methods of strings.
 local host = ...
 
 local getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type =
@@ -38,7 +38,7 @@ function error_metatable.__len(e)
   return #text_of(e)
 end
 
-local errors = setmetatable({}, host.WEAK_KEYS) -- error object -> a guard of the exception behind it, or true
+local errors = setmetatable({}, host.WEAK_KEYS) -- error object -> guard of the Python exception behind it, or true
 
 function host.is_error(v)
   return errors[v] ~= nil
@@ -49,7 +49,7 @@ function host.origin_of(v)
   return type(guard) == "table" and guard.id or 0
 end
 
--- Make an error object of a table of fields; its causes, which are tables too, become error objects.
+-- Turn a table of fields into an error object, and its causes too.
 function host.make_error(fields, origin)
   if type(fields.cause) == "table" then
     host.make_error(fields.cause)
@@ -58,7 +58,7 @@ function host.make_error(fields, origin)
   return setmetatable(fields, error_metatable)
 end
 
--- A name for a value in messages: "table", "temporal.Client", "json.null".
+-- Return the name of a value's type in messages: "table", "a temporal.Client", "json.null".
 function host.describe(v)
   local kind = type(v)
   if rawequal(v, host.null) then
@@ -81,7 +81,7 @@ local function message_of(value)
   return value.message
 end
 
--- The message of any error value.
+-- Return the message of any error value.
 function host.message_of(value)
   local kind = type(value)
   if kind == "string" then
@@ -89,7 +89,7 @@ function host.message_of(value)
   elseif kind == "number" or kind == "boolean" then
     return tostring(value)
   elseif kind == "table" then
-    local ok, text = pcall(message_of, value) -- runs the script's own metamethods
+    local ok, text = pcall(message_of, value) -- may run metamethods of the script
     if ok and type(text) == "string" then
       return text
     elseif not ok and host.check_limit then

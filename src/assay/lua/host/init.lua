@@ -1,22 +1,22 @@
--- Builds the host: the private Lua side of a state. Each part is a chunk of its own that gets the `host` table; all see
--- the standard library itself, of which scripts get copies, so that nothing a script replaces is ever used here.
+-- Creates the `host` table: the private Lua side of a state. Each part is a separate chunk that receives `host`. Parts
+-- use the original standard library, of which scripts get copies, so that scripts cannot replace functions used here.
 --
--- `call` runs a builtin by its index, `ask` one of the few other functions that `lua/host.py` lists, `interrupted` takes
--- an exception that neither of them has caught. The parts that every state needs follow; each of the others is loaded
--- when one of its functions is first used.
+-- Arguments: `call` runs a builtin by its index, `ask` runs another function of `lua/callbacks.py` by its name,
+-- `interrupted` handles exceptions that these do not catch; then the parts that every state needs. Other parts are
+-- loaded when one of their functions is first used.
 local call, ask, interrupted = ...
 
--- The sandbox removes these from the globals.
+-- `sandbox.lua` removes these from the globals.
 local error, pcall, rawget, setupvalue = error, pcall, rawget, debug.setupvalue
 local isyieldable, raw_yield = coroutine.isyieldable, coroutine.yield
 
--- Python's objects, the three functions too, are userdata of one metatable of lupa's. It is closed to all but this file:
--- whoever gets hold of such a value can do nothing with it.
+-- All Python objects, including the three functions, are userdata with the same metatable. It is disabled here, so that
+-- a script that gets hold of such an object cannot use it.
 local python_objects = debug.getmetatable(call)
 local invoke = python_objects.__call
 do
   local function refuse()
-    error("a value of the host cannot be used", 2)
+    error("host objects cannot be used", 2)
   end
   for _, event in ipairs({ "__call", "__index", "__newindex" }) do
     python_objects[event] = refuse
@@ -32,7 +32,7 @@ for name, value in pairs(_G) do
   private[name] = value
 end
 
--- Unused values are released.
+-- Release values that are not used.
 local registry = debug.getregistry()
 registry._IO_input, registry._IO_output, registry._PRELOAD = nil, nil, nil
 for _, name in ipairs({ "io", "package", "python" }) do
@@ -40,20 +40,20 @@ for _, name in ipairs({ "io", "package", "python" }) do
 end
 private._G, private.require = nil, nil
 
-warn("@off") -- Lua's own default, which lupa changes
+warn("@off") -- Lua's default, which lupa changes
 
 local host = { globals = _G }
 
--- The results of a call of Python. What it raises (an interrupt from outside: the functions catch everything else) never
--- reaches a script: Python gets it back, and the task is suspended for good. While the state is closed Python does not
--- answer any more; what a finalizer gets then is `nothing`.
-local function answered(nothing, ok, ...)
+-- Return the results of a call of Python. An exception, which can only be an external interrupt, does not reach the
+-- script: it is passed back to Python, and the task is suspended forever. While the state is being closed, callbacks
+-- fail; then a finalizer gets `default`.
+local function results(default, ok, ...)
   if ok then
     return ...
   end
-  local is_noted, operation = pcall(invoke, interrupted, (...))
-  if not is_noted then
-    return nothing
+  local is_handled, operation = pcall(invoke, interrupted, (...))
+  if not is_handled then
+    return default
   elseif rawget(host, "LIMIT") then
     host.limit = host.limit or "interrupted"
     error(host.LIMIT, 0)
@@ -64,15 +64,15 @@ local function answered(nothing, ok, ...)
 end
 
 function host.call(...)
-  return answered("v", pcall(invoke, call, ...))
+  return results("v", pcall(invoke, call, ...))
 end
 
 function host.ask(...)
-  return answered(nil, pcall(invoke, ask, ...))
+  return results(nil, pcall(invoke, ask, ...))
 end
 
--- At each call lupa looks for `debug` in what the state takes for its globals, unprotected: an error of a metatable that
--- a script has given its own (strict.lua, for one) would end the process.
+-- On each call lupa reads `debug` from the state's globals, unprotected: an error in a metatable that a script has set
+-- on its globals (as strict.lua does) would abort the process. So the state gets other globals.
 local GLOBALS = 2 -- LUA_RIDX_GLOBALS
 registry[GLOBALS] = {}
 
@@ -83,7 +83,7 @@ function host.add_part(part)
   part(host)
 end
 
--- Whether a frame (of debug.getinfo "S") is of this side: chunks compiled ahead have lost their name.
+-- Return true if a frame (debug.getinfo "S") is private code. Precompiled chunks have no name.
 function host.is_private(info)
   return info.source == "=[assay]" or info.source == "=?"
 end

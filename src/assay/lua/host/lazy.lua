@@ -1,24 +1,24 @@
--- The tables of libraries that a script uses for the first time: Lua's own, without its ways out, and the builtins.
+-- Loading of library tables on first use: the standard libraries, without unsafe functions, and the builtins.
 local host = ...
 
 local G, LAZY = host.globals, host.LAZY
 local getmetatable, setmetatable = debug.getmetatable, debug.setmetatable -- they work on protected metatables
 local next, pairs, rawequal, rawget, rawset = next, pairs, rawequal, rawget, rawset
 
-local WAYS_OUT = {
+local UNSAFE = {
   os = { execute = true, exit = true, getenv = true, remove = true, rename = true, setlocale = true, tmpname = true },
   string = { dump = true },
 }
 
--- Fill one of Lua's own libraries. What a script has put there already stays.
-local function fill_own(target, name)
+-- Fill the table of a standard library. Fields that a script has set before are kept.
+local function fill_standard(target, name)
   local more = host.unfilled[name]
   host.unfilled[name] = nil
   local set_before = {}
   for key, value in next, target do
     set_before[key] = value
   end
-  local hidden = WAYS_OUT[name] or {}
+  local hidden = UNSAFE[name] or {}
   for key, value in next, _ENV[name] do
     if not hidden[key] then
       rawset(target, key, value)
@@ -30,7 +30,7 @@ local function fill_own(target, name)
     rawset(target, key, value)
   end
   if more then
-    setmetatable(target, LAZY) -- what is not Lua's own is a builtin's
+    setmetatable(target, LAZY) -- a builtin extends this library
   end
   host.restart_watch()
 end
@@ -41,23 +41,23 @@ local function load_now(target)
   end
   local name = host.names[target]
   if host.unfilled[name] ~= nil then
-    fill_own(target, name)
+    fill_standard(target, name)
   else
     host.load_library(target, name)
   end
 end
 
--- Load the library of a table that is about to be looked at past its metatable.
+-- Load the library of a table before it is accessed raw, past its metatable.
 function host.load_lazy(value)
   while rawequal(getmetatable(value), LAZY) do
     load_now(value)
   end
 end
 
--- Fill all of Lua's own libraries.
+-- Fill all standard libraries.
 function host.fill_all()
   for _, name in next, host.LIBRARIES do
-    fill_own(G[name], name)
+    fill_standard(G[name], name)
   end
 end
 

@@ -1,4 +1,4 @@
--- Libraries of builtins, loaded when a script first uses them, and what not every class of handles has.
+-- Libraries of builtins, loaded on first use, and callable handles and handles with fields.
 local host = ...
 
 local G = host.globals
@@ -6,7 +6,7 @@ local byte = string.byte
 local debug_setmetatable = debug.setmetatable -- works on protected metatables
 local rawset, select = rawset, select
 
--- The function of library `name` that is declared as `item`. One that is lazy is described by its first call.
+-- Return the function of library `name` that `item` declares. A lazy one gets its description on the first call.
 local function bind(name, item)
   if not item.lazy then
     return host.bind(item.index, item.title, item.parameters)
@@ -18,7 +18,7 @@ local function bind(name, item)
   end
 end
 
--- Put the functions of library `name` into `target`; returns what a call of the library itself does.
+-- Put the functions of library `name` into `target`; returns the function that a call of the library itself runs.
 local function fill(target, name)
   local tag, text = host.ask("load_library", name)
   if tag == "e" then
@@ -54,7 +54,7 @@ end
 
 host.fill = fill
 
--- Make the table of a library, which was lazy, the plain one.
+-- Turn the lazy table of a library into its plain table.
 function host.load_library(target, name)
   debug_setmetatable(target, nil)
   local entry = fill(target, name)
@@ -76,23 +76,22 @@ function host.set_global(name, value)
   rawset(G, name, value)
 end
 
-local entries = {} -- library -> what its call does, of those that are a function
+local entries = {} -- library that is a function -> that function
 
 function host.entry(name)
   entries[name] = entries[name] or fill({}, name)
   return entries[name]
 end
 
--- Add call and field support to a class metatable. `callable`: a call of a handle does something; the handles of a
--- class with an `owner` are fields of that one's handles, and are called like their methods. The rest are the methods
--- that the script sees as fields.
+-- Add call and field support to a class metatable. `callable`: handles can be called. `owner`: class that has the handles
+-- as fields; they are then called with a colon, like its methods. `...`: names of the methods that are fields.
 function host.extend_class(metatable, callable, owner, ...)
   local name, methods = metatable.__name, metatable.__index
   local call = callable and host.method(name, "__call__")
   if call and owner then
     function metatable.__call(handle, first, ...)
       if host.is_handle(first) ~= owner then
-        host.raise(host.names[call] .. ": to be called with a colon, as a method of " .. owner)
+        host.raise(host.names[call] .. ": must be called with a colon, as a method of " .. owner)
       end
       return call(handle, ...)
     end

@@ -1,4 +1,4 @@
--- Chunks and modules: the only places where source text becomes Lua code.
+-- Chunks and modules: the only file that compiles source code.
 local host = ...
 
 local G = host.globals
@@ -10,7 +10,7 @@ local load, rawget, type = load, rawget, type
 local loaded, package = host.loaded, host.package
 local loading = {} -- stack of the modules that are being loaded
 
--- The function of a source text, or nil and a message. A first line that begins with # is no Lua.
+-- Compile source code; returns a function, or nil and a message. A first line that begins with # is skipped.
 local function compile(text, name)
   if sub(text, 1, 3) == "\xEF\xBB\xBF" then
     text = sub(text, 4)
@@ -19,12 +19,12 @@ local function compile(text, name)
     text = "--" .. text
   end
   if find(text, "^\27") then
-    return nil, sub(name, 2) .. ": precompiled chunks are not loaded"
+    return nil, sub(name, 2) .. ": precompiled chunks are not supported"
   end
   return load(text, name, "t", G)
 end
 
--- Hold the function of a source text; returns its id, or nil and a message.
+-- Compile source code and hold the function; returns its id, or nil and a message.
 function host.load_chunk(text, name)
   local fn, problem = compile(text, name)
   if not fn then
@@ -33,7 +33,7 @@ function host.load_chunk(text, name)
   return host.hold(fn)
 end
 
--- Hold the global function with a name, in which dots lead into tables; returns its id, or nil when there is none.
+-- Hold the global function with a name, which may be dotted; returns its id, or nil if there is none.
 function host.find_function(name)
   local ok, value = pcall(function()
     local item = G
@@ -54,14 +54,14 @@ function host.set_module_path(path)
   package.path = path
 end
 
--- Popped when the module has ended, also by an error.
+-- Pops the module when it has returned or failed.
 local loading_guard = setmetatable({}, {
   __close = function()
     loading[#loading] = nil
   end,
 })
 
--- Run the chunk, or the loader, of a module; returns what it is, and where it comes from.
+-- Run the chunk, or the loader, of a module; returns the module and its origin.
 local function run_module(name, from, fn)
   loading[#loading + 1] = name
   local guard <close> = loading_guard
@@ -74,7 +74,7 @@ local function run_module(name, from, fn)
   return loaded[name], from
 end
 
--- A field of `package`, whatever the script has put there.
+-- Return a field of `package`. Raises an error if the script has set it to a value of another type.
 local function setting(field, kind)
   local value = rawget(package, field)
   if type(value) ~= kind then
@@ -115,7 +115,7 @@ host["_G.require"] = function(name)
   return run_module(name, path, fn)
 end
 
--- The file of a module that a path of templates leads to; or nil, and where it was looked for.
+-- Return the file of a module in a path of templates, or nil and the files that were tried.
 host["package.searchpath"] = function(name, path, separator, directory)
   separator, directory = separator == nil and "." or separator, directory == nil and "/" or directory
   local given, names = { name, path, separator, directory }, { "name", "path", "sep", "rep" }
@@ -127,7 +127,7 @@ host["package.searchpath"] = function(name, path, separator, directory)
   if separator ~= "" then
     name = gsub(name, (gsub(separator, "%p", "%%%0")), (gsub(directory, "%%", "%%%%")))
   end
-  local function found(tag, file, ...)
+  local function results(tag, file, ...)
     if tag == "found" then
       return file
     elseif tag == "f" then
@@ -136,5 +136,5 @@ host["package.searchpath"] = function(name, path, separator, directory)
     local lines = { file, ... }
     return nil, "no file '" .. concat(lines, "'\n\tno file '") .. "'"
   end
-  return found(host.ask("search_path", name, path))
+  return results(host.ask("search_path", name, path))
 end

@@ -1,4 +1,4 @@
--- The outcomes that `bind.lua` does not know itself.
+-- Outcomes that `bind.lua` does not handle itself.
 local host = ...
 
 local running = coroutine.running
@@ -9,7 +9,7 @@ local select, unpack = select, table.unpack
 host.CANNOT_WAIT =
   "cannot wait here: Lua cannot suspend a table.sort comparator, a string.gsub callback or a __tostring metamethod"
 
--- Raise an error text at the line of the script that called the builtin, whatever private code lies between.
+-- Raise an error message with the position where the script called the builtin, skipping private frames.
 local function raise(message)
   local level = 2
   local info = getinfo(level, "S")
@@ -17,7 +17,7 @@ local function raise(message)
     level = level + 1
     info = getinfo(level, "S")
   end
-  if info and info.what == "C" and not getinfo(level + 2, "l") then -- the xpcall that began a task: a tail call
+  if info and info.what == "C" and not getinfo(level + 2, "l") then -- the xpcall that began the task: after a tail call
     local file, line = host.beginning((running()))
     if file then
       error(format("%s:%d: %s", file, line, message), 0)
@@ -34,12 +34,12 @@ local guard_metatable = {
   end,
 }
 
--- A table that keeps Python's object `id` as long as it lives itself.
+-- Return a table that keeps the Python object `id` alive until it is collected itself.
 function host.guard(id)
   return setmetatable({ id = id }, guard_metatable)
 end
 
-local function join(ok, ...)
+local function to_array(ok, ...)
   if ok then
     return { ... }
   end
@@ -53,7 +53,7 @@ local function reraise(ok, ...)
   error((...), 0)
 end
 
-local function many(text, ...)
+local function wire_results(text, ...)
   local results = host.decode(text, { ... })
   local count = #results
   for i = 1, count do
@@ -64,7 +64,7 @@ local function many(text, ...)
   return unpack(results, 1, count)
 end
 
-local function each(text, ...)
+local function json_results(text, ...)
   if text == nil then
     return
   end
@@ -77,23 +77,23 @@ local function each(text, ...)
   if select("#", ...) == 0 then
     return value
   end
-  return value, each(...)
+  return value, json_results(...)
 end
 
-local function fields(parts, from, count)
+local function fields(items, from, count)
   local out = {}
   for i = from, from + 2 * count - 1, 2 do
-    out[parts[i]] = parts[i + 1]
+    out[items[i]] = items[i + 1]
   end
   return out, from + 2 * count
 end
 
 local function record(...)
-  local parts = { ... }
-  local out, position = fields(parts, 2, parts[1])
-  while parts[position] do
-    local name, inner = parts[position], nil
-    inner, position = fields(parts, position + 2, parts[position + 1])
+  local items = { ... }
+  local out, position = fields(items, 2, items[1])
+  while items[position] do
+    local name, inner = items[position], nil
+    inner, position = fields(items, position + 2, items[position + 1])
     out[name] = inner
   end
   return out
@@ -107,13 +107,13 @@ function host.finish_other(name, tag, ...)
     local text = ...
     return (host.decode(text, { select(2, ...) }))
   elseif tag == "j" then
-    return each(...)
+    return json_results(...)
   elseif tag == "s" then
     return record(...)
   elseif tag == "m" then
-    return many(...)
+    return wire_results(...)
   elseif tag == "k" then
-    return join(host.outcome(...))
+    return to_array(host.outcome(...))
   elseif tag == "r" then
     return reraise(host.outcome(...))
   elseif tag == "f" then

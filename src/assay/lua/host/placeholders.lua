@@ -1,4 +1,4 @@
--- Functions and tables that represent what is loaded when it is first used. (It keeps nothing: a state may forget it.)
+-- Placeholders for functions and tables that are loaded on first use. (Has no state of its own: it may be loaded again.)
 local host = ...
 
 local setmetatable = debug.setmetatable -- works on protected metatables
@@ -7,14 +7,14 @@ local function pass(...)
   return ...
 end
 
--- It is not a tail call, which would take away how the script calls the function.
+-- Not a tail call, which would replace the frame that shows how the script calls the function.
 local function placeholder(name)
   return function(...)
     return pass(host[name](...))
   end
 end
 
--- Put functions of `host` into the table `target` of the globals, whose name with a dot is their `prefix`.
+-- Put placeholders for functions of `host` into `target`, a table of the globals. `prefix` is its name and a dot.
 function host.replace(target, prefix, ...)
   for _, name in ipairs({ ... }) do
     local fn = placeholder(prefix .. name)
@@ -22,7 +22,7 @@ function host.replace(target, prefix, ...)
   end
 end
 
--- The metatable of a table that becomes the one of its library at its first use.
+-- Metatable of a lazy table, which becomes the table of its library on first use.
 host.LAZY = rawget(host, "LAZY")
   or {
     __metatable = false,
@@ -33,7 +33,7 @@ host.LAZY = rawget(host, "LAZY")
     __pairs = placeholder("lazy_pairs"),
   }
 
--- Make `target` load library `name` at its first use, and be the plain table of it from then on.
+-- Make `target` the lazy table of library `name`.
 function host.lazy(target, name)
   host.names[target] = name
   return setmetatable(target, host.LAZY)

@@ -3,7 +3,7 @@ local host = ...
 
 host["_G.print"] = function(...)
   local out = { ... }
-  local text_of = host.tostring -- a workflow's state has one without addresses
+  local text_of = host.tostring -- in a workflow's state, a version without addresses
   for i = 1, select("#", ...) do
     out[i] = text_of(out[i])
   end

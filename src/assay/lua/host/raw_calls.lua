@@ -1,5 +1,5 @@
--- Errors of Lua's own functions that a script has called through one of ours: raised with the script's line and the name
--- by which it was called, as if nothing were in between.
+-- Calls of original Lua functions by their replacements. Errors get the position and the name with which the script
+-- called the replacement, as if it had called the original.
 local host = ...
 
 local getinfo = debug.getinfo
@@ -7,9 +7,10 @@ local running = coroutine.running
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
 local next, raw_xpcall, setmetatable, tonumber, type = next, xpcall, setmetatable, tonumber, type
 
-local UNPLACED = { "^attempt to ", "^'__", "^invalid key to 'next'", "^table index is " } -- Lua gives no line when C code meets these
+-- Messages to which Lua adds no position when C code raises them.
+local UNPOSITIONED = { "^attempt to ", "^'__", "^invalid key to 'next'", "^table index is " }
 
--- The name of one of Lua's own functions as Lua finds it in `package.loaded`, and the last part of it.
+-- Return the full name of an original function, as Lua finds it in `package.loaded`, and the name without the library.
 local function name_of(raw)
   for library, value in next, _ENV do
     if value == raw then
@@ -25,9 +26,9 @@ local function name_of(raw)
   return "?", "?"
 end
 
--- Where the frame `level` (of whoever calls this) is, as Lua puts it before a message. A tail call has taken the frame
--- of the function that made it: then the next one that has a line.
-local function place(level, is_tail_call)
+-- Return the position of the frame `level` (counted from the caller), in the form of Lua's messages. After a tail call,
+-- which replaces the caller's frame, it is that of the next frame with a line.
+local function position_at(level, is_tail_call)
   level = level + 1
   local info = getinfo(level, "Sl")
   while info and (host.is_private(info) or is_tail_call and info.what == "C") do
@@ -41,14 +42,14 @@ local function place(level, is_tail_call)
   return info and info.currentline > 0 and format("%s:%d: ", info.short_src, info.currentline) or ""
 end
 
--- Where the script called the function of ours that calls this.
+-- Return the position where the script called the function that calls this.
 function host.position()
-  return place(2, false)
+  return position_at(2, false)
 end
 
--- The message `text` of `raw`, called by `host.call_raw`; this is the message handler.
-local function described(raw, text)
-  for _, pattern in next, UNPLACED do
+-- Rewrite the message `text` of `raw`. Called by the message handler of `host.call_raw`.
+local function rewrite(raw, text)
+  for _, pattern in next, UNPOSITIONED do
     if find(text, pattern) then
       return text
     end
@@ -57,12 +58,12 @@ local function described(raw, text)
   while host.is_private(getinfo(level + 1, "S") or { source = "" }) do
     level = level + 1
   end
-  local call = getinfo(level, "nt") -- how the script called us
+  local call = getinfo(level, "nt") -- how the script called the replacement
   local number, rest = match(text, "^bad argument #(%d+) to '.-' (%(.*)$")
   if number then
     local full_name, short_name = name_of(raw)
     local name = call.name or call.istailcall and short_name or full_name
-    local extra, kind = call.extraargs, "argument" -- those that `__call` has put before the script's
+    local extra, kind = call.extraargs, "argument" -- arguments added by `__call` metamethods
     number = tonumber(number)
     if number <= extra then
       kind = "extra argument"
@@ -72,27 +73,27 @@ local function described(raw, text)
     text = number == 0 and format("calling '%s' on bad self %s", name, rest)
       or format("bad %s #%d to '%s' %s", kind, number, name, rest)
   end
-  return place(level + 1, call.istailcall) .. text
+  return position_at(level + 1, call.istailcall) .. text
 end
 
 local function finish(raw, ok, ...)
   if ok then
     return ...
   elseif host.check_memory then
-    local check = raw == gsub and host.check_limit or host.check_memory -- a replacement may be a script's function
+    local check = raw == gsub and host.check_limit or host.check_memory -- gsub may call a function of the script
     check((...))
   end
   error((...), 0)
 end
 
--- The message handlers of Lua's own functions: an error that one of them raises itself counts, not that of a function of
--- the script that it has called.
+-- Message handlers by original function. They rewrite only errors that the function itself raises, not those of functions
+-- of the script that it calls.
 local handlers = setmetatable({}, {
   __index = function(handlers, raw)
     handlers[raw] = function(err)
       local raiser = getinfo(2, "f")
       if type(err) == "string" and raiser and raiser.func == raw then
-        return described(raw, err)
+        return rewrite(raw, err)
       elseif host.mark then
         return host.mark(err)
       end
@@ -102,7 +103,7 @@ local handlers = setmetatable({}, {
   end,
 })
 
--- Call `raw`, one of Lua's own functions, for a script.
+-- Call the original function `raw` for a script.
 function host.call_raw(raw, ...)
   return finish(raw, raw_xpcall(raw, handlers[raw], ...))
 end

@@ -1,5 +1,5 @@
--- The globals of a script: Lua's own library without its ways out, and the builtins, each loaded at first use. This is
--- run once, and gone when the globals are there.
+-- The globals of a script: the standard libraries without unsafe functions, and the builtins, each loaded on first use.
+-- Runs once per state and is then collected.
 local host = ...
 
 local G = host.globals
@@ -9,8 +9,8 @@ for _, name in ipairs({ "io", "debug", "load", "loadfile", "dofile", "package", 
 end
 
 host.loaded = {} -- name -> module
-host.LIBRARIES = { "coroutine", "math", "os", "string", "table", "utf8" } -- Lua's own
-host.unfilled = {} -- those that a script has not used so far -> whether there is a builtin of the same name
+host.LIBRARIES = { "coroutine", "math", "os", "string", "table", "utf8" } -- standard libraries
+host.unfilled = {} -- standard library that has not been used -> whether a builtin of the same name extends it
 
 host.names[host.null] = "json.null"
 host.names[host.array_metatable] = "json.array_metatable"
@@ -23,7 +23,7 @@ host.replace(G.package, "package.", "searchpath")
 
 host.replace(G, "_G.", host.ask("replaced", "_G"))
 
-local named = debug.getregistry()._LOADED -- what tracebacks know functions by
+local named = debug.getregistry()._LOADED -- where tracebacks look up names of functions
 for _, name in ipairs(host.LIBRARIES) do
   G[name] = host.lazy({}, name)
   named[name] = G[name]
@@ -31,14 +31,15 @@ for _, name in ipairs(host.LIBRARIES) do
 end
 getmetatable("").__index = G.string
 
--- A global function that loads its library at its first call.
+-- Return a function that loads the library `name`, which is a function, on its first call.
 local function lazy_function(name)
   return function(...)
     return host.entry(name)(...)
   end
 end
 
--- Add builtins to the globals: each a name, and whether it is a function or else a table (one of Lua's is extended).
+-- Add builtins to the globals: pairs of a name, and whether it is a function. A builtin that is a table may extend a
+-- standard library.
 function host.add_globals(name, is_function, ...)
   if is_function then
     G[name] = lazy_function(name)

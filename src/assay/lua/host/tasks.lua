@@ -1,6 +1,6 @@
--- Tasks: the coroutines that Python drives. A task runs until it ends or waits; waiting is a yield of
--- (WAIT, operation id) that Python answers by resuming the task with the operation's outcome. The user's own
--- coroutines pass such yields outward (`coroutines.lua`), so that waiting works in them too.
+-- Tasks: coroutines that Python drives. A task runs until it ends or waits. To wait it yields (WAIT, operation id);
+-- Python resumes it with the operation's outcome. The script's own coroutines pass such yields on (`coroutines.lua`),
+-- so that waiting works in them too.
 local host = ...
 
 local raw_create, raw_resume, raw_status, running =
@@ -10,16 +10,16 @@ local pack, unpack, xpcall = table.pack, table.unpack, xpcall
 
 local WAIT = {}
 local tasks = {} -- id -> coroutine
-local roots = setmetatable({}, host.WEAK_KEYS) -- coroutine -> id of the task that it is the root of
-local deliver = {} -- id -> how the outcome leaves: "wire", "call" (wire with functions), "json" or "keep"
-local first = {} -- id -> what a task that has not begun is resumed with: its function and the arguments
-local tracebacks = setmetatable({}, host.WEAK_KEYS) -- coroutine -> Lua's traceback of its error
+local roots = setmetatable({}, host.WEAK_KEYS) -- root coroutine of a task -> id of the task
+local deliver = {} -- id -> format of the result: "wire", "call" (wire with functions), "json" or "keep" (stays in Lua)
+local first = {} -- id -> function and arguments of a task that has not begun
+local tracebacks = setmetatable({}, host.WEAK_KEYS) -- coroutine -> traceback of its error
 local last_id = 0
 
 host.WAIT, host.tasks, host.roots, host.deliver, host.first = WAIT, tasks, roots, deliver, first
 host.tracebacks = tracebacks
 
--- What only a state with limits has: `watch` sees each coroutine from its start.
+-- Set by the parts of a workflow's state. `watch` is called with each new coroutine.
 host.borrower, host.watch, host.is_limit, host.mark = false, false, false, false
 host.check_limit, host.check_memory, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false, false
 
@@ -31,7 +31,7 @@ function host.create(fn)
   return co
 end
 
--- Watch the running coroutine as one that has just begun: what this side did says nothing of the script's pace.
+-- Restart the watch of the running coroutine, so that time spent in private code does not count against the script.
 function host.restart_watch()
   local co, is_main = running()
   if host.watch and not is_main then
@@ -39,7 +39,8 @@ function host.restart_watch()
   end
 end
 
--- An error leaves a task through its to-be-closed variables, which may wait, so the traceback is taken before.
+-- Message handler of a task. The traceback is taken here because to-be-closed variables, which may wait, run before the
+-- error leaves the task.
 function host.on_error(value)
   local co = running()
   tracebacks[co] = raw_traceback(co)
@@ -49,12 +50,12 @@ function host.on_error(value)
   return value
 end
 
--- What a task runs.
+-- The body of a task.
 local function main(fn, ...)
   return xpcall(fn, host.on_error, ...)
 end
 
--- A task whose coroutine runs `body`.
+-- Create a task whose coroutine runs `body`; returns its id and coroutine.
 function host.new_task(delivery, body)
   last_id = last_id + 1
   local co = host.create(body)
@@ -62,24 +63,24 @@ function host.new_task(delivery, body)
   return last_id, co
 end
 
--- A task made by Lua code; its outcome stays in Lua, when nothing else is said of it.
+-- Create a task for Lua code; returns its id.
 function host.spawn(delivery, fn, ...)
   local id = host.new_task(delivery, main)
   first[id] = pack(fn, ...)
   return id
 end
 
--- The event for Python when the function of a task has ended; `ok` is nil when its coroutine has died.
+-- Return the event for the end of a task. `ok` is nil if its coroutine has died.
 local function ended(id, ok, ...)
-  -- Nothing may be loaded for what a limit has ended: it may be that of memory.
+  -- If a limit ended the task, no part may be loaded: it may be the memory limit.
   if host.is_limit and (not ok and host.is_limit(...) or host.limit) then
     return "limit", host.limit, host.limit_detail
   end
   return host.ended(id, ok, ...)
 end
 
--- The same of a task that was resumed.
-function host.settle(id, ok, done, ...)
+-- Return the event for the results of resuming a task.
+function host.event_of(id, ok, done, ...)
   if not ok then
     return ended(id, nil, done)
   elseif raw_status(tasks[id]) == "suspended" then
@@ -90,9 +91,9 @@ function host.settle(id, ok, done, ...)
   return ended(id, done, ...)
 end
 
--- Python's side ------------------------------------------------------------------------------------
+-- Called by Python ---------------------------------------------------------------------------------
 
--- Run task `id` until it waits or ends, answering the operation that it waits for.
+-- Run task `id` until it waits or ends; returns an event. `...` is the outcome of the operation that it waits for.
 function host.step(id, ...)
   if host.released[1] then
     host.report_released()
@@ -100,7 +101,7 @@ function host.step(id, ...)
   local arguments = first[id]
   if arguments then
     first[id] = nil
-    return host.settle(id, raw_resume(tasks[id], unpack(arguments, 1, arguments.n)))
+    return host.event_of(id, raw_resume(tasks[id], unpack(arguments, 1, arguments.n)))
   end
-  return host.settle(id, raw_resume(tasks[id], ...))
+  return host.event_of(id, raw_resume(tasks[id], ...))
 end

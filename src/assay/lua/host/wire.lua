@@ -1,11 +1,11 @@
--- JSON text, both ways, in plain Lua. It is the `json` builtin, Temporal's json/plain payloads, and the
--- form ("wire") in which tables cross between Lua and Python: no table is ever touched from both sides.
+-- JSON encoding and decoding in plain Lua, for the `json` builtin, for Temporal's json/plain payloads, and for "wire",
+-- the format in which tables are passed between Lua and Python, which never share a table.
 --
--- The wire is JSON with one extension: a string that begins with NUL represents something that JSON has
--- no word for. "\0r3" is the third of the plain byte strings that travel beside the text, "\0f7" the Lua
--- function with id 7, "\0d…" a float that is not finite, "\0x…" bytes in hexadecimal.
+-- Wire is JSON with one extension: a string that begins with NUL represents a value that JSON cannot. "\0r3" is the
+-- third attachment (a byte string passed next to the text), "\0f7" the Lua function with id 7, "\0d…" a non-finite
+-- float, "\0x…" bytes in hexadecimal.
 --
--- `encode.lua` writes it and `decode.lua` reads it; here is what both know.
+-- `encode.lua` writes it, `decode.lua` reads it; this part has what both use.
 local host = ...
 
 local char, find = string.char, string.find
@@ -14,12 +14,13 @@ local collectgarbage, max = collectgarbage, math.max
 
 host.MAX_DEPTH = 1000 -- of nesting
 
--- Characters and how to find one of them -----------------------------------------------------------------
+-- Sets of characters --------------------------------------------------------------------------------------
 
-host.CONTROLS = { pattern = "[\0-\31]" } -- what may not be in a string of JSON
-host.SPECIALS = { pattern = '[\0-\31"\\\127]', '"', "\\", "\127" } -- what has to be escaped there
+host.CONTROLS = { pattern = "[\0-\31]" } -- must not occur in JSON strings
+host.SPECIALS = { pattern = '[\0-\31"\\\127]', '"', "\\", "\127" } -- must be escaped in JSON strings
 
--- Which of some characters are in a text, or nil. In a long one, a plain search for each is the fastest.
+-- Return the subset of `characters` that occurs in a text, or nil. In a long text, a plain search for each character is
+-- fastest.
 function host.present(characters, text)
   if #text < 200 then
     return find(text, characters.pattern) and characters
@@ -35,6 +36,7 @@ function host.present(characters, text)
   return found
 end
 
+-- Return true if a string contains one of `characters`.
 function host.contains(s, characters)
   if not characters.is_part or #characters > 4 then
     return find(s, characters.pattern) ~= nil
@@ -51,13 +53,13 @@ function host.is_text(s)
   return utf8len(s) ~= nil
 end
 
--- Collecting while a long text is read or written ---------------------------------------------------------
+-- Garbage collection while a long text is read or written --------------------------------------------------
 
-local GROWTH = 2.5 -- of what is left after a cycle of the collector, until the next one is worth its time
-local due = 8 * 1024 -- KiB in use from which the collector catches up
+local GROWTH = 2.5 -- factor by which memory may grow after a collection cycle before the next one
+local due = 8 * 1024 -- KiB in use above which the collector catches up
 
--- Stop the collector: next to nothing of what is made from now on is garbage. Returns what `go_on_collecting` is given;
--- nil if it does not run.
+-- Stop the collector while almost nothing of what is allocated becomes garbage. Returns the argument for
+-- `resume_collecting`, or nil if the collector is not running.
 function host.stop_collecting()
   if collectgarbage("isrunning") then
     collectgarbage("stop")
@@ -65,9 +67,9 @@ function host.stop_collecting()
   end
 end
 
--- Let the collector continue, with the work for what was made since there were `before` KiB in use: Lua's own "restart"
--- forgets it, so that a script that does little but read and write long texts would never get rid of any.
-function host.go_on_collecting(before)
+-- Restart the collector, and do the steps that it owes for allocations since `before` KiB were in use. Lua's "restart"
+-- drops that debt, so that a script that only reads and writes long texts would never collect.
+function host.resume_collecting(before)
   collectgarbage("restart")
   local now = collectgarbage("count")
   if now < due or collectgarbage("param", "stepmul") == 0 then -- 0: the next step is a whole cycle anyway
