@@ -606,7 +606,7 @@ def test_completion_from_outside(lua: Script, name: str) -> None:
         "no_target": "client:complete_activity: missing option 'task_token' (or 'workflow_id' and 'activity_id')",
         "both": "client:fail_activity: bad option 'workflow_id' (mutually exclusive with 'task_token')",
         "no_token": "client:complete_activity: bad option 'task_token' "
-        "(the Base64 string of activity.info().task_token expected)",
+        "(Base64 string of activity.info().task_token expected)",
         "typo": "client:complete_activity: unknown option 'reslt' (did you mean 'result'?)",
     }
 

@@ -206,8 +206,8 @@ def test_lists_and_counts(lua: Script, name: str) -> None:
     for error, method in zip(value["errors"], ("list_workflows", "each_workflow", "count_workflows"), strict=True):
         assert error["kind"] == "rpc"
         assert error["error"].startswith(f"client:{method}: invalid query")
-    assert "client:list_workflows: bad option 'limit' (an integer >= 1 expected, got 0)" in value["bad"][0]
-    assert "client:each_workflow: bad option 'page_size' (an integer >= 1 expected, got -1)" in value["bad"][1]
+    assert "client:list_workflows: bad option 'limit' (positive integer expected, got 0)" in value["bad"][0]
+    assert "client:each_workflow: bad option 'page_size' (positive integer expected, got -1)" in value["bad"][1]
 
 
 WORKER = """
@@ -285,7 +285,7 @@ def test_a_reset_starts_again_from_an_event(lua: Script, name: str) -> None:
     assert again == 4
     assert missing["kind"] == "not_found"
     assert beyond["kind"] == "rpc"
-    assert "client:reset_workflow: bad option 'event_id' (event id >= 1 expected, got 0)" in zero
+    assert "client:reset_workflow: bad option 'event_id' (positive event id expected, got 0)" in zero
     assert "client:reset_workflow: missing option 'event_id'" in without
     shown = lua.cli("workflow", "show", "--workflow-id", name, "--run-id", run_id)
     assert "once more" in json.dumps(shown)

@@ -7,7 +7,6 @@ from functools import cache
 
 from assay.libraries import LIBRARIES
 from assay.lua.declare import Function, Library
-from assay.temporal.library import CLIENT_METHODS
 from assay.temporal.workflow.ctx.context import Context
 
 
@@ -26,5 +25,3 @@ def _methods(cls: type) -> dict[str, Function]:
 
 METHODS = _methods(Context)
 """The methods of `ctx` by name."""
-
-__all__ = ["CLIENT_METHODS", "METHODS", "library"]

@@ -10,8 +10,9 @@ from assay.checking import syntax
 from assay.checking.body import Body, Call
 from assay.checking.findings import Finding, nearest, suggestion
 from assay.checking.keywords import misspelled
-from assay.checking.methods import CLIENT_METHODS, METHODS, library
+from assay.checking.methods import METHODS, library
 from assay.libraries import LIBRARIES
+from assay.temporal.library import CLIENT_METHODS
 
 _IN_ACTIVITY = ", in an activity"
 _ABSENT = {

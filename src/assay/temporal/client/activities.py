@@ -100,7 +100,7 @@ def _handle(client: sdk.Client, target: ActivityTarget) -> sdk.AsyncActivityHand
         except (binascii.Error, ValueError):
             token = b""
         if not token:
-            raise BuiltinError("bad option 'task_token' (the Base64 string of activity.info().task_token expected)")
+            raise BuiltinError("bad option 'task_token' (Base64 string of activity.info().task_token expected)")
         return client.get_async_activity_handle(task_token=token)
     if target.workflow_id is None or target.activity_id is None:
         raise BuiltinError("missing option 'task_token' (or 'workflow_id' and 'activity_id')")

@@ -7,7 +7,7 @@ from temporalio.common import HeaderCodecBehavior
 from temporalio.runtime import Runtime
 
 from assay.permissions import EVERYTHING, Permissions
-from assay.temporal.client.call_limits import CallLimits
+from assay.temporal.client.call_timeouts import CallTimeouts
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.connection import configuration
 from assay.temporal.connection.connect import connect
@@ -30,6 +30,6 @@ async def connect_client(
         service,
         namespace=configuration.resolve(options, permissions).namespace,
         data_converter=converter,
-        interceptors=[CallLimits()] if spans is None else [spans, CallLimits()],
+        interceptors=[CallTimeouts()] if spans is None else [spans, CallTimeouts()],
         header_codec_behavior=HeaderCodecBehavior.NO_CODEC if options.codec is None else HeaderCodecBehavior.CODEC,
     )

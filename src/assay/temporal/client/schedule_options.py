@@ -107,7 +107,7 @@ class UpdateScheduleOptions(ScheduleTarget):
     def __post_init__(self) -> None:
         if self.limited_actions is not None and self.limited_actions < 0:
             got = self.limited_actions
-            raise BuiltinError(f"bad option 'limited_actions' (an integer >= 0 expected, got {got})")
+            raise BuiltinError(f"bad option 'limited_actions' (non-negative integer expected, got {got})")
 
 
 @dataclass(kw_only=True)

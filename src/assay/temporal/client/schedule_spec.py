@@ -79,7 +79,7 @@ class IntervalOptions:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise BuiltinError(f"bad option 'every' (seconds >= 1 expected, got {self.every:g})")
+            raise BuiltinError(f"bad option 'every' (at least 1 second expected, got {self.every:g})")
 
 
 @dataclass(kw_only=True)

@@ -81,12 +81,12 @@ class Session:
         self.search_attributes = SearchAttributes(None)
 
 
-async def await_completion(title: str, subject: str, result: Awaitable[T], limit: float | None) -> T:
-    """Await the result of `subject` for at most `limit` seconds, on behalf of the Lua function `title`."""
+async def await_completion(title: str, subject: str, result: Awaitable[T], max_seconds: float | None) -> T:
+    """Await the result of `subject` for at most `max_seconds`, on behalf of the Lua function `title`."""
     try:
-        return await call_server(title, asyncio.wait_for(result, limit), subject)
+        return await call_server(title, asyncio.wait_for(result, max_seconds), subject)
     except TimeoutError:
-        text = f"{title}: timed out after {limit:g} s: {subject} has not ended"
+        text = f"{title}: timed out after {max_seconds:g} s: {subject} has not ended"
         raise ErrorObject(text, kind="timeout") from None
 
 

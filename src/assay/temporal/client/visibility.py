@@ -50,7 +50,7 @@ class ListOptions(CountOptions):
         for option in ("page_size", "limit"):
             count = getattr(self, option)
             if count is not None and not 1 <= count < 2**31:
-                raise BuiltinError(f"bad option '{option}' (an integer >= 1 expected, got {count})")
+                raise BuiltinError(f"bad option '{option}' (positive integer expected, got {count})")
 
 
 @dataclass

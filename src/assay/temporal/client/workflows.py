@@ -89,7 +89,7 @@ class ResetOptions(RunOptions):
 
     def __post_init__(self) -> None:
         if self.event_id < 1:
-            raise BuiltinError(f"bad option 'event_id' (event id >= 1 expected, got {self.event_id})")
+            raise BuiltinError(f"bad option 'event_id' (positive event id expected, got {self.event_id})")
 
 
 @dataclass

@@ -80,9 +80,9 @@ class Transport:
 
         base = urls.parse(url)
         if base.raw_query_string or base.raw_fragment:
-            raise BuiltinError(f"bad argument 'url' (a URL without '?' and '#' expected, got {url!r})")
+            raise BuiltinError(f"bad argument 'url' (URL without '?' and '#' expected, got {url!r})")
         if not timeout > 0:
-            raise BuiltinError(f"bad option 'timeout' (a number > 0 expected, got {timeout})")
+            raise BuiltinError(f"bad option 'timeout' (positive number expected, got {timeout})")
         if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
             raise BuiltinError("bad option 'api_key' (printable ASCII characters expected)")
         if api_key is not None and base.user is not None:

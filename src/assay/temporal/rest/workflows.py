@@ -238,7 +238,7 @@ class Workflows(Resource):
         import asyncio
 
         if not timeout_secs >= 0:
-            raise BuiltinError(f"bad argument 'timeout_secs' (a number >= 0 expected, got {timeout_secs})")
+            raise BuiltinError(f"bad argument 'timeout_secs' (non-negative number expected, got {timeout_secs})")
         start = time.monotonic()
         deadline = start + timeout_secs
         try:

@@ -40,7 +40,7 @@ for _name, _ in inspect.getmembers(OutboundInterceptor, inspect.iscoroutinefunct
         _add_timeout(_name)
 
 
-class CallLimits(Interceptor):
+class CallTimeouts(Interceptor):
     """Limits every call of a client to `rpc_timeout`, including retries."""
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
