@@ -30,7 +30,7 @@ class WaitOptions:
 
 @dataclass(kw_only=True)
 class ConditionOptions(WaitOptions):
-    """Options of a wait with a named timer.
+    """Options of `ctx:wait_signal` and `ctx:wait_condition`.
 
     Attributes:
         timeout_summary: Short description of the timeout's timer, shown in the Web UI and the history.

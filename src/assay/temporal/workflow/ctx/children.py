@@ -43,8 +43,8 @@ class ChildOptions:
         task_queue: Task queue; defaults to the task queue of this workflow.
         parent_close_policy: What happens to the child if this workflow ends first.
         cancellation_type: How a cancellation is handled: "wait_completed" requests cancellation of the child and waits
-            until it has ended; "wait_requested" waits until the request is recorded; "try_cancel" requests it and
-            raises at once; "abandon" raises at once and does not notify the child.
+            until it has ended; "wait_requested" requests it and waits until the request is recorded; "try_cancel"
+            requests it and raises at once; "abandon" raises at once and does not notify the child.
         id_reuse_policy: Whether the id of a closed workflow may be reused: always, only if that workflow did not
             complete successfully, or never.
         execution_timeout: Maximum time of the execution, including retries and continue-as-new.

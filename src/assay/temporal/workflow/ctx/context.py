@@ -38,7 +38,7 @@ class Context(
     Randomness,
     Nexus,
 ):
-    """The first argument of a workflow function."""
+    """The context that a workflow function receives as its first argument."""
 
     lua_name: ClassVar[str] = "Context"
     lua_prefix: ClassVar[str] = "ctx"
@@ -57,7 +57,7 @@ class Context(
 
     @method
     def deprecate_patch(self, id: str) -> None:
-        """Deprecate a patch, once no run from before it is open any more. The last step before removing the patch.
+        """Deprecate a patch once no run from before it is open. This is the last step before removing the patch.
 
         Args:
             id: Id of the patch.

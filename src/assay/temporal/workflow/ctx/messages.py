@@ -191,7 +191,7 @@ class Messages:
 
     @method
     def register_update(self, name: str, handler: LuaFunction, options: UpdateOptions | None = None) -> None:
-        """Register an update handler. Do so before the workflow first waits: earlier updates are rejected.
+        """Register an update handler. Do so before the workflow first waits: updates without a handler are rejected.
 
         Each call runs as a separate task. Its return value, or the error that it raises, is the result of the update.
 

@@ -38,8 +38,8 @@ class NexusOptions:
         schedule_to_start_timeout: Maximum time until the service has started the operation, in seconds.
         start_to_close_timeout: Maximum time of an asynchronous operation after its start, in seconds.
         cancellation_type: How a cancellation is handled: "wait_completed" requests cancellation of the operation and
-            waits until it has ended; "wait_requested" waits until the request is recorded; "try_cancel" requests it and
-            raises at once; "abandon" raises at once and does not notify the operation.
+            waits until it has ended; "wait_requested" requests it and waits until the request is recorded;
+            "try_cancel" requests it and raises at once; "abandon" raises at once and does not notify the operation.
         headers: Nexus headers: strings by name.
         summary: Short description, shown in the Web UI and the history.
     """
