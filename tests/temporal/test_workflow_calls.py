@@ -77,7 +77,7 @@ def test_what_is_encrypted_stays_so_without_the_script(lua: Script, name: str) -
     with working(lua, name, CODECS[1]) as script:
         call(lua, "start", "Greeting", script, "--id", name, "-i", '{"name": "Ada"}')
         assert call(lua, "query", name, "stage", script).startswith("{")
-        assert call(lua, "query", name, "stage", code=1).endswith("reads it; pass the script that has it")
+        assert call(lua, "query", name, "stage", code=1).endswith("to decrypt it; pass the script that has it")
         assert "memo who            (not readable)" in call(lua, "describe", name)
         (row,) = json.loads(call(lua, "list", "--query", f"WorkflowId = '{name}'", "--json"))
         assert (row["workflow_id"], row["memo"]) == (name, {"who": "(not readable)"})

@@ -6,12 +6,12 @@ import difflib
 import errno
 import importlib
 import os
-import sys
 from typing import Any
 
 import click
 
 import assay
+from assay.cli.failure import print_traceback
 from assay.cli.interrupt import EXIT_INTERRUPTED
 from assay.cli.leave import complain
 from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
     except assay.AssayError as error:
         if verbose:
-            sys.excepthook(type(error), error, error.__traceback__)
+            print_traceback(error)
         complain(str(error))
         return 1
     except OSError as error:

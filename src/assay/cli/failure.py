@@ -17,9 +17,14 @@ def describe(error: AssayError) -> str:
     return str(error)
 
 
+def print_traceback(error: AssayError) -> None:
+    """Print the Python traceback of an error to stderr."""
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
 def report_error(error: AssayError, verbose: bool) -> int:
     """Report an error and return the exit code."""
     if verbose:
-        sys.excepthook(type(error), error, error.__traceback__)
+        print_traceback(error)
     complain(describe(error))
     return EXIT_USAGE

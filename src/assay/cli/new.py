@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).parent / "template"
 STUBS = "assay.lua"
 
 
-@click.command()
+@click.command(short_help="Create a project.")
 @verbose
 @click.argument("name")
 def command(name: str, verbose: bool) -> int:

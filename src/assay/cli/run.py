@@ -32,7 +32,12 @@ class ProcessCount(click.ParamType[int]):
         return int(value)
 
 
-@click.command(cls=SandboxedCommand, shows_all=True, context_settings={"allow_interspersed_args": False})
+@click.command(
+    cls=SandboxedCommand,
+    shows_all=True,
+    short_help="Run a script.",
+    context_settings={"allow_interspersed_args": False},
+)
 @verbose
 @click.option("--health", metavar="IP:PORT", help="Serve /livez and /readyz of its workers here.")
 @click.option("--processes", metavar="N|auto", type=ProcessCount(), help="Run N processes that share its task queues.")

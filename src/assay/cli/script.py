@@ -75,12 +75,23 @@ def run_file(
         fail(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
-    return _run(source, path, [path, *arguments], folder, verbose, sandbox, health, observe, sharing, tool)
+    return _run(
+        source,
+        path,
+        [path, *arguments],
+        folder,
+        verbose=verbose,
+        sandbox=sandbox,
+        health=health,
+        observe=observe,
+        sharing=sharing,
+        tool=tool,
+    )
 
 
 def run_code(code: str, arguments: list[str], *, verbose: bool = False, sandbox: SandboxOptions | None = None) -> int:
     """Run Lua code given on the command line and return the exit code."""
-    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose, sandbox)
+    return _run(os.fsencode(code), COMMAND_LINE, ["-e", *arguments], ".", verbose=verbose, sandbox=sandbox)
 
 
 def _run(
@@ -88,6 +99,7 @@ def _run(
     name: str,
     arguments: list[str],
     folder: str,
+    *,
     verbose: bool,
     sandbox: SandboxOptions | None,
     health: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError
@@ -53,12 +53,11 @@ async def read(
             await script.read()
             if not script.connections:
                 raise AssayError(f"{path} neither starts a worker nor connects to a server")
-            given = script.connections[0]
-            options = ConnectionOptions(**{item.name: getattr(given, item.name) for item in fields(ConnectionOptions)})
+            options = script.connections[0].connection_only()
             options.codec = _codec(path, [item.codec for item in script.connections if item.codec is not None])
             for worker in script.workers:
-                of_any_type = worker.options.dynamic_workflow is not None
-                names = None if of_any_type else tuple(worker.options.workflows)
+                is_dynamic = worker.options.dynamic_workflow is not None
+                names = None if is_dynamic else tuple(worker.options.workflows)
                 workers.append(WorkerNames(worker.options.task_queue, names))
         finally:
             await script.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.failure import describe
+from assay.cli.failure import describe, print_traceback
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
@@ -76,7 +76,7 @@ def show(
         )
     except AssayError as error:
         if verbose:
-            sys.excepthook(type(error), error, error.__traceback__)
+            print_traceback(error)
         no_file = f"\nThere is no file {workflow} either." if workflow.endswith(".json") and not is_file else ""
         complain(describe(error) + no_file)
         return 1

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import json
 import re
-import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import click
 
 from assay.cli import inputs, script_options
 from assay.cli.descriptions import UNREADABLE, details, rows
-from assay.cli.failure import describe
+from assay.cli.failure import describe, print_traceback
 from assay.cli.interrupt import make_interruptible
 from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
@@ -33,7 +32,7 @@ _CODEC = "set the option 'codec' to decrypt it"
 Call = Callable[["Client", "ScriptOptions"], Coroutine[Any, Any, int]]
 
 input_option = click.option(
-    "--input", "-i", "given", metavar="VALUE", multiple=True, help="A value as JSON or Lua; - reads stdin. Repeatable."
+    "--input", "-i", "values", metavar="VALUE", multiple=True, help="A value as JSON or Lua; - reads stdin. Repeatable."
 )
 run_option = click.option("--run-id", metavar="RUN", help="The run [the latest].")
 reason_option = click.option("--reason", metavar="TEXT", help="Reason, recorded in the history.")
@@ -57,7 +56,7 @@ def start(
     workflow_type: str,
     workflow_id: str | None,
     task_queue: str | None,
-    given: tuple[str, ...],
+    values: tuple[str, ...],
     wait: bool,
     as_json: bool,
     **common: Any,
@@ -73,7 +72,7 @@ def start(
 
         queue = task_queue or _task_queue(script, workflow_type)
         target = {"workflow_type": workflow_type, "workflow_id": workflow_id, "task_queue": queue}
-        started = await client.start_workflow(_checked(StartOptions, **target, **await _input(given)))
+        started = await client.start_workflow(_checked(StartOptions, **target, **await _input(values)))
         if wait:
             if not as_json:
                 click.echo(f"started {started.workflow_id}", err=True)
@@ -90,14 +89,14 @@ def start(
 @click.argument("workflow")
 @click.argument("name", metavar="SIGNAL")
 @_common
-def signal(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+def signal(workflow: str, name: str, values: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
     """Send SIGNAL to the workflow with the id WORKFLOW."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import SignalOptions
 
         target = {"workflow_id": workflow, "run_id": run_id, "signal_name": name}
-        await client.signal_workflow(_checked(SignalOptions, **target, **await _input(given)))
+        await client.signal_workflow(_checked(SignalOptions, **target, **await _input(values)))
         _print({"workflow_id": workflow, "signal_name": name}, as_json, f"sent {name} to {workflow}")
         return 0
 
@@ -110,14 +109,14 @@ def signal(workflow: str, name: str, given: tuple[str, ...], run_id: str | None,
 @click.argument("workflow")
 @click.argument("name", metavar="QUERY")
 @_common
-def query(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+def query(workflow: str, name: str, values: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
     """Send QUERY to the workflow with the id WORKFLOW, and print its result."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import QueryOptions
 
         target = {"workflow_id": workflow, "run_id": run_id, "query_type": name}
-        answer = await client.query_workflow(_checked(QueryOptions, **target, **await _input(given)))
+        answer = await client.query_workflow(_checked(QueryOptions, **target, **await _input(values)))
         _print_value(_plain(answer), as_json)
         return 0
 
@@ -130,14 +129,16 @@ def query(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, 
 @click.argument("workflow")
 @click.argument("name", metavar="UPDATE")
 @_common
-def update(workflow: str, name: str, given: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
+def update(workflow: str, name: str, values: tuple[str, ...], run_id: str | None, as_json: bool, **common: Any) -> int:
     """Send UPDATE to the workflow with the id WORKFLOW, and print its result."""
 
     async def call(client: Client, _script: ScriptOptions) -> int:
         from assay.temporal.client.messages import RunUpdateOptions
 
         target = {"workflow_id": workflow, "run_id": run_id, "update_name": name}
-        _print_value(await client.update_workflow(_checked(RunUpdateOptions, **target, **await _input(given))), as_json)
+        _print_value(
+            await client.update_workflow(_checked(RunUpdateOptions, **target, **await _input(values))), as_json
+        )
         return 0
 
     return _run(call, as_json, **common)
@@ -252,7 +253,7 @@ def _run(
         return asyncio.run(_connected(call, script, address, namespace, verbose, sandbox))
     except AssayError as error:
         if verbose:
-            sys.excepthook(type(error), error, error.__traceback__)
+            print_traceback(error)
         if as_json and isinstance(error, ErrorObject):
             _print({"error": _fields(error)}, as_json, "")
         else:
@@ -294,18 +295,18 @@ def _lenient(client: Client) -> Client:
     return Client(temporalio.client.Client(**settings))
 
 
-async def _input(given: tuple[str, ...]) -> dict[str, Any]:
+async def _input(texts: tuple[str, ...]) -> dict[str, Any]:
     """Return the client options for the values of `--input`."""
-    values = await inputs.read(given)
+    values = await inputs.read(texts)
     return {"args": values} if len(values) > 1 else {"input": values[0]} if values else {}
 
 
-def _checked(cls: type, **given: Any) -> Any:
+def _checked(cls: type, **values: Any) -> Any:
     """Return options of a client method, validated as if they came from a script. Raises BuiltinError."""
     from assay.lua import convert
 
     return convert.options(cls)(
-        {name: value for name, value in given.items() if value is not None}, "argument 'options'"
+        {name: value for name, value in values.items() if value is not None}, "argument 'options'"
     )
 
 

@@ -21,7 +21,6 @@ from assay.errors import AssayError
 from assay.libraries import LIBRARIES
 from assay.permissions import Permissions
 from assay.temporal.client.connect import connect_client
-from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCompletion
 from assay.temporal.replay.engine import Replay, Trace, Workflows
 from assay.temporal.replay.feed import Feed
@@ -84,7 +83,7 @@ class DebuggedReplay:
         launch = self._launch
         if launch.history:
             return reading.from_file(Path(launch.history))
-        options = dataclasses.replace(_connection(script))
+        options = script.connections[0].connection_only()
         options.url, options.namespace = launch.address or options.url, launch.namespace or options.namespace
         client = await connect_client("debug", options, permissions=self._allowed)
         return await reading.from_server(client, launch.workflow_id, launch.run_id or None)
@@ -187,9 +186,3 @@ class _ReplayObserver(Observer):
         """Stop at the end of the history of an open run."""
         if not (run.is_over or self._has_diverged) and self._replay.stops_at_end:
             self._replay.stop_at_end(run, b"pause", "end of the history")
-
-
-def _connection(script: Script) -> ConnectionOptions:
-    """Return the connection options of the script's first worker or client."""
-    given = script.connections[0]
-    return ConnectionOptions(**{item.name: getattr(given, item.name) for item in dataclasses.fields(ConnectionOptions)})

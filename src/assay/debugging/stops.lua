@@ -1,7 +1,7 @@
 -- Stops of a debugged state: the line hook, breakpoints and steps, and the requests answered while the program is
 -- stopped. Each coroutine has a line hook and no count hook, such as that of the limits: after a count hook Lua takes
--- the next instruction for a new line. While stopped, this side fetches requests from Python, so that nothing calls into
--- a busy state.
+-- the next instruction for a new line. While stopped, this side fetches requests from Python, so that nothing calls
+-- into a busy state.
 local host = ...
 
 local debugger = host.debugger

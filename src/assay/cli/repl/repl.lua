@@ -99,7 +99,7 @@ local function print_all(...)
   end
 end
 
--- Returns the id of a held function that runs the held function `id` and prints its results without the first `dropped`.
+-- Returns a held function that runs the held function `id` and prints its results without the first `dropped`.
 function host.printing(id, dropped)
   local fn = host.held(id)
   return host.hold(function()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from assay.temporal.connection.tls import TlsOptions
 from assay.temporal.data.codec import CodecOptions
@@ -44,3 +44,7 @@ class ConnectionOptions:
     config_file: str | None = None
     codec: CodecOptions | None = None
     tracing: bool | None = None
+
+    def connection_only(self) -> ConnectionOptions:
+        """Return a copy without the options of a subclass, such as those of a worker."""
+        return ConnectionOptions(**{item.name: getattr(self, item.name) for item in fields(ConnectionOptions)})
