@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -226,6 +227,22 @@ class TestServer:
         with DevServer(ui=False, prefer_default_ports=True) as server:
             assert server.port != taken
             assert next(lies, None) is None
+
+    def test_two_that_start_at_once_do_not_choose_the_same_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        chosen = DevServer()
+        chosen._choose_ports(prefer_defaults=False)
+        monkeypatch.setattr(dev_server, "DEFAULT_PORT", chosen.port)
+        monkeypatch.setattr(dev_server, "DEFAULT_HTTP_PORT", chosen.http_port)
+        servers = [DevServer(ui=False, prefer_default_ports=True) for _ in range(2)]
+        try:
+            with ThreadPoolExecutor(len(servers)) as threads:
+                list(threads.map(DevServer.start, servers))
+                assert {chosen.port} < {server.port for server in servers}
+                assert {chosen.http_port} < {server.http_port for server in servers}
+                assert all(answers(server.address) for server in servers)
+        finally:
+            for server in servers:
+                server.stop()
 
     async def test_a_file_keeps_its_state(self, tmp_path: Path) -> None:
         state = tmp_path / "state.db"

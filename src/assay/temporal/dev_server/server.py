@@ -14,12 +14,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from types import TracebackType
 from typing import IO
 
 from assay.errors import DevServerError
 from assay.installation import install_command
 from assay.temporal.dev_server import end_with_parent
+from assay.temporal.dev_server.ports_lock import default_ports_lock
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 7233
@@ -116,6 +118,10 @@ class DevServer:
     def start(self) -> None:
         """Start the server and wait until it is ready (about a second). Raises DevServerError if it does not start."""
         command = find_command()
+        with default_ports_lock() if self._prefer_default_ports else nullcontext():
+            self._start(command)
+
+    def _start(self, command: str) -> None:
         for attempt in range(_ATTEMPTS):
             self._choose_ports(prefer_defaults=self._prefer_default_ports and attempt == 0)
             with tempfile.TemporaryFile() as log:
