@@ -38,7 +38,7 @@ from assay.lua.loader import Finder
 from assay.lua.values import Json
 from assay.simulation import jobs
 from assay.simulation.core import Core
-from assay.simulation.tasks import LocalEnd, Task
+from assay.simulation.tasks import LocalResult, Task
 from assay.simulation.violation import Violation
 from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
 from assay.temporal.data import failures, payloads
@@ -125,7 +125,7 @@ class Server:
 
     def _add_commands(self, task: Task) -> None:
         for sent in task.sent:
-            if isinstance(sent, LocalEnd):
+            if isinstance(sent, LocalResult):
                 continue
             kind = jobs.variant(sent)
             if kind == "cancel_timer":
@@ -207,10 +207,10 @@ _COMPLETIONS: dict[str, Any] = {
     "child": lambda command: jobs.child_completed(
         command.start_child_workflow_execution.seq, payloads.to_payload(Json.of("child"))
     ),
-    "signal_external_workflow_execution": lambda command: jobs.signal_answered(
+    "signal_external_workflow_execution": lambda command: jobs.signal_resolved(
         command.signal_external_workflow_execution.seq
     ),
-    "request_cancel_external_workflow_execution": lambda command: jobs.cancel_answered(
+    "request_cancel_external_workflow_execution": lambda command: jobs.cancel_resolved(
         command.request_cancel_external_workflow_execution.seq
     ),
 }

@@ -62,8 +62,8 @@ def measure_promotion(count: int) -> float:
     ran, began = 0, time.process_time()
     for seed in range(1, 1000):
         report = explorer.search(min(500, count - ran), seed)
-        if report.found is not None:
-            sys.exit(f"{report.found.violation.message}: {report.found.schedule}")
+        if report.failing is not None:
+            sys.exit(f"{report.failing.violation.message}: {report.failing.schedule}")
         ran += report.count
         if ran >= count:
             break
@@ -78,11 +78,11 @@ def check_generated(seed: int) -> tuple[Counter[str], list[str]]:
         world = World(plan, Choices(None, random.Random(f"{seed} {number}")), HORIZON)
         try:
             world.run()
-            ends[world.first.status] += 1
+            ends[world.main_run.status] += 1
         except Violation as violation:
             ends[violation.kind] += 1
             if violation.kind != "stuck":  # a generated workflow may deadlock
-                differences.append(f"workflow {seed}, {world.choices.taken}: {violation.message}")
+                differences.append(f"workflow {seed}, {world.choices.deviations}: {violation.message}")
     return ends, differences
 
 

@@ -22,5 +22,5 @@ async def replay(plan: Plan, worlds: Iterable[World]) -> list[str]:
                     continue
                 found = await feed.replay(WorkflowHistory(run.start.workflow_id, run.history.events()))
                 if found is not None:
-                    problems.append(f"{world.choices.taken}: {found}\n{run.history.kinds()}")
+                    problems.append(f"{world.choices.deviations}: {found}\n{run.history.kinds()}")
     return problems

@@ -195,14 +195,14 @@ _FAILURES = [
     failures.application("it fails for good", "FINAL", non_retryable=True),
 ]
 ACTIVITIES = {
-    "act": activity(lambda value=None: value, longest=4.0, failures=_FAILURES, times_out=True),
+    "act": activity(lambda value=None: value, max_duration=4.0, failures=_FAILURES, times_out=True),
 }
 MESSAGES: list[Message] = [
-    signal("go", 1, 2, most=2),
-    signal("item", "a", most=2),
-    signal("other", most=1),
-    update("set", 1, 2, 3, most=3),
-    update("more", 1, most=1),
+    signal("go", 1, 2, max_count=2),
+    signal("item", "a", max_count=2),
+    signal("other", max_count=1),
+    update("set", 1, 2, 3, max_count=3),
+    update("more", 1, max_count=1),
 ]
 ALLOWED = frozenset({"lost", "unfinished", "unawaited", "query"})
 """What a workflow that is made by chance may do wrong."""

@@ -102,12 +102,12 @@ PLANS = {
     ),
     "mixed": make_plan(
         MIXED,
-        messages=[signal("note", "a", most=2), signal("go", most=2), update("set", 1, 2, most=3)],
+        messages=[signal("note", "a", max_count=2), signal("go", max_count=2), update("set", 1, 2, max_count=3)],
         queries=["seen"],
         may_cancel=True,
     ),
     "family": make_plan(FAMILY, others={"Child": CHILD}, messages=[], may_cancel=True),
-    "chain": make_plan(CHAIN, messages=[signal("item", 1, most=4)]),
+    "chain": make_plan(CHAIN, messages=[signal("item", 1, max_count=4)]),
 }
 
 ALLOWED = {"lost", "unfinished", "unawaited"}

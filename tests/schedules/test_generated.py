@@ -30,7 +30,7 @@ async def test_generated_workflows_are_replayed_as_they_ran(first: int) -> None:
                 worlds.append(world)
             except Violation as violation:
                 if violation.kind == "replay":
-                    problems.append(f"{seed}: {violation.message} {world.choices.taken}")
+                    problems.append(f"{seed}: {violation.message} {world.choices.deviations}")
         problems += await replay(plan, worlds)
     assert problems == []
 

@@ -31,20 +31,21 @@ def test_a_signal_that_is_lost_is_found() -> None:
       return first
     end
     """
-    report = Explorer(make_plan(source, messages=[signal("item", 1, most=2)]), nothing).search(200, seed=1)
-    assert report.found is not None
-    assert report.found.violation.kind == "lost"
-    assert len(report.found.schedule) <= 2
+    report = Explorer(make_plan(source, messages=[signal("item", 1, max_count=2)]), nothing).search(200, seed=1)
+    assert report.failing is not None
+    assert report.failing.violation.kind == "lost"
+    assert len(report.failing.schedule) <= 2
 
 
 def test_a_search_is_the_same_again() -> None:
     plan = make_plan(
-        'return function(ctx) return ctx:wait_signal("go", { timeout = 5 }) end', messages=[signal("go", 1, most=2)]
+        'return function(ctx) return ctx:wait_signal("go", { timeout = 5 }) end',
+        messages=[signal("go", 1, max_count=2)],
     )
     first, again = (Explorer(plan, nothing).search(100, seed=7) for _ in range(2))
-    assert first.found is not None
-    assert again.found is not None
-    assert (first.found.number, first.found.schedule) == (again.found.number, again.found.schedule)
+    assert first.failing is not None
+    assert again.failing is not None
+    assert (first.failing.number, first.failing.schedule) == (again.failing.number, again.failing.schedule)
 
 
 def test_a_search_ends_when_nothing_new_comes() -> None:
@@ -63,7 +64,7 @@ def test_pairs_of_events_are_seen_in_both_orders() -> None:
     plan = make_plan(source)
     plan = make_plan(source, activities={**plan.activities, "other": plan.activities["act"]})
     report = Explorer(plan, nothing).search(300, seed=1)
-    assert ("activity act completed", "activity other completed") in report.coverage.both()
+    assert ("activity act completed", "activity other completed") in report.coverage.seen_in_both_orders()
 
 
 def test_updates_come_in_any_order() -> None:
@@ -75,11 +76,11 @@ def test_updates_come_in_any_order() -> None:
       return order
     end
     """
-    plan = make_plan(source, messages=[update("add", 1, fewest=1), update("add", 2, fewest=1)])
+    plan = make_plan(source, messages=[update("add", 1, min_count=1), update("add", 2, min_count=1)])
     seen = set()
 
     def note(world: World) -> None:
-        seen.add(tuple(value(world.first.result)))
+        seen.add(tuple(value(world.main_run.result)))
 
     Explorer(plan, note).search(200, seed=1)
     assert seen == {(1, 2), (2, 1)}

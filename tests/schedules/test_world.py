@@ -19,7 +19,7 @@ end
 
 def test_the_usual_schedule_goes_straight_to_the_end() -> None:
     world = run(make_plan(TWO_STEPS))
-    assert (world.first.status, value(world.first.result), world.choices.taken) == ("completed", "done", {})
+    assert (world.main_run.status, value(world.main_run.result), world.choices.deviations) == ("completed", "done", {})
     assert [(call.input, call.attempt, call.outcome) for call in world.calls] == [
         (b"1", 1, "completed"),
         (b"2", 1, "completed"),
@@ -35,13 +35,13 @@ def test_a_schedule_gives_the_same_history_again() -> None:
       return { ctx:await_all(futures), signal }
     end
     """
-    plan = make_plan(source, messages=[signal("go", 1, most=1)])
+    plan = make_plan(source, messages=[signal("go", 1, max_count=1)])
     different = set()
     for seed in range(20):
         first = run(plan, seed=seed)
-        again = run(plan, first.choices.taken)
-        assert again.first.history.message() == first.first.history.message()
-        different.add(first.first.history.message().SerializeToString(deterministic=True))
+        again = run(plan, first.choices.deviations)
+        assert again.main_run.history.message() == first.main_run.history.message()
+        different.add(first.main_run.history.message().SerializeToString(deterministic=True))
     assert len(different) > 3
 
 
@@ -71,7 +71,7 @@ def test_attempts_are_apart_as_the_retry_policy_says() -> None:
     end
     """
     fails = {f"activity act 1, attempt {number}": "fails" for number in range(1, 4)}
-    world = run(make_plan(source, activities={"act": activity(shortest=0, longest=0)}), fails)
+    world = run(make_plan(source, activities={"act": activity(min_duration=0, max_duration=0)}), fails)
     assert [call.at for call in world.calls] == [0, 2, 8, 18]
 
 
@@ -82,7 +82,7 @@ def test_the_last_attempt_is_left_alone() -> None:
     end
     """
     for seed in range(60):
-        assert run(make_plan(source), seed=seed).first.status == "completed"
+        assert run(make_plan(source), seed=seed).main_run.status == "completed"
 
 
 def test_a_signal_comes_at_its_moment() -> None:
@@ -93,13 +93,13 @@ def test_a_signal_comes_at_its_moment() -> None:
     end
     """
     plan = make_plan(source, messages=[signal("go", "it came")])
-    results = {value(run(plan, {"signal go 1": moment}).first.result) for moment in range(10)}
+    results = {value(run(plan, {"signal go 1": moment}).main_run.result) for moment in range(10)}
     assert results == {"it came", "nothing came"}
 
 
 def test_a_message_that_must_come_comes_when_nothing_else_can() -> None:
-    plan = make_plan('return function(ctx) return ctx:wait_signal("go") end', messages=[signal("go", 1, fewest=1)])
-    assert value(run(plan).first.result) == 1
+    plan = make_plan('return function(ctx) return ctx:wait_signal("go") end', messages=[signal("go", 1, min_count=1)])
+    assert value(run(plan).main_run.result) == 1
 
 
 def test_a_run_that_waits_for_ever_is_found_with_the_line() -> None:
@@ -122,9 +122,9 @@ def test_an_end_is_refused_while_something_comes() -> None:
     refused = [
         world
         for world in (run(plan, {"signal late 1": moment}) for moment in range(1, 8))
-        if "workflow_task_failed" in world.first.history.kinds()
+        if "workflow_task_failed" in world.main_run.history.kinds()
     ]
-    assert [value(world.first.result) for world in refused] == ["in time"]
+    assert [value(world.main_run.result) for world in refused] == ["in time"]
 
 
 def test_an_update_that_is_rejected_leaves_no_trace() -> None:
@@ -137,18 +137,18 @@ def test_an_update_that_is_rejected_leaves_no_trace() -> None:
     plan = make_plan(source, messages=[update("set", 1)])
     world = run(plan, {"update set 1": 3})
     assert [each.update.state for each in world.arrivals.updates] == ["rejected"]
-    assert world.first.history.kinds() == run(plan).first.history.kinds()
+    assert world.main_run.history.kinds() == run(plan).main_run.history.kinds()
 
 
 @pytest.mark.parametrize("worker", ["forgets the run", "restarts", "dies in it"])
 def test_a_run_survives_what_happens_to_its_worker(worker: str) -> None:
     world = run(make_plan(TWO_STEPS), {"task 2, the worker": worker})
-    assert value(world.first.result) == "done"
+    assert value(world.main_run.result) == "done"
 
 
 def test_a_task_whose_worker_dies_comes_again() -> None:
     world = run(make_plan(TWO_STEPS), {"task 1, the worker": "dies in it"})
-    assert world.first.history.kinds()[:6] == [
+    assert world.main_run.history.kinds()[:6] == [
         "workflow_execution_started",
         "workflow_task_scheduled",
         "workflow_task_started",
@@ -166,7 +166,7 @@ def test_a_run_that_differs_on_its_replay_is_found() -> None:
       ctx:sleep(ctx:is_replaying() and 2 or 1)
     end
     """
-    with pytest.raises(Violation, match="a replay differs in workflow task 1: it was start timer"):
+    with pytest.raises(Violation, match="replay of workflow task 1 differs: recorded start timer"):
         run(make_plan(source))
 
 
@@ -187,7 +187,7 @@ def test_an_activity_that_nobody_has_is_refused() -> None:
 
 def test_a_workflow_without_an_end_is_found() -> None:
     source = "return function(ctx) while true do ctx:sleep(1) end end"
-    with pytest.raises(Violation, match="it does not end within 50 workflow tasks"):
+    with pytest.raises(Violation, match="the workflow did not complete within 50 workflow tasks"):
         run(make_plan(source, task_limit=50))
 
 
@@ -213,7 +213,7 @@ def test_children_are_workflows_of_the_script() -> None:
     end
     """
     child = 'return function(ctx, number) return number + ctx:wait_signal("add") end'
-    assert value(run(make_plan(source, others={"Child": child})).first.result) == 7
+    assert value(run(make_plan(source, others={"Child": child})).main_run.result) == 7
 
 
 def test_a_run_is_continued_as_new() -> None:
@@ -224,12 +224,12 @@ def test_a_run_is_continued_as_new() -> None:
     end
     """
     world = run(make_plan(source, 1))
-    assert (len(world.executions), value(world.first.result)) == (3, 3)
+    assert (len(world.executions), value(world.main_run.result)) == (3, 3)
 
 
 def test_a_run_timeout_ends_a_run() -> None:
     world = run(make_plan("return function(ctx) ctx:sleep(100) end", run_timeout=50))
-    assert (world.first.status, world.seconds) == ("timed out", 50)
+    assert (world.main_run.status, world.seconds) == ("timed out", 50)
 
 
 def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
@@ -243,4 +243,4 @@ def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
     """
     plan = make_plan(source, messages=[update("set", 5)])
     world = run(plan, {"update set 1": 2})  # in the first task
-    assert (value(world.first.result), [each.update.state for each in world.arrivals.updates]) == (5, ["completed"])
+    assert (value(world.main_run.result), [each.update.state for each in world.arrivals.updates]) == (5, ["completed"])

@@ -82,7 +82,7 @@ ACTIVITIES = {
     "echo": activity(lambda given=None: given, transient=False),
     "signal_me": activity(lambda _id: None, transient=False),
     "slow": activity(lambda _seconds: "slow", times_out=True),
-    "heeding": activity(lambda _seconds: None, shortest=100, longest=100),
+    "heeding": activity(lambda _seconds: None, min_duration=100, max_duration=100),
 }
 
 
@@ -152,9 +152,9 @@ async def test_retries(lua: Script, name: str, count: int, policy: str) -> None:
                 raise LuaError(f"NOT_YET: attempt {len(attempts)}")
             return len(attempts)
 
-        activities = {**ACTIVITIES, "flaky": activity(flaky, shortest=0, longest=0, transient=False)}
+        activities = {**ACTIVITIES, "flaky": activity(flaky, min_duration=0, max_duration=0, transient=False)}
         world = await simulate(lua, f"{name}-1", {}, activities=activities)
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
         if count == 2:  # the waits: 0.2 s, then 0.5 s in place of 0.6 s
             assert [round(call.at, 3) for call in world.calls] == [0, 0.2, 0.7]
@@ -214,7 +214,7 @@ async def test_time_limits_of_activities(lua: Script, name: str, kind: str) -> N
         handle = await session.start("W", f"{name}-1")
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", schedule)
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -244,9 +244,9 @@ async def test_a_cancel_of_an_activity_by_its_cancellation_type(lua: Script, nam
             lua,
             f"{name}-1",
             {"signal end 1": 0 if kind == "abandon" else 30},
-            messages=[signal("now", fewest=1), signal("end", fewest=1)],
+            messages=[signal("now", min_count=1), signal("end", min_count=1)],
         )
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -269,10 +269,10 @@ async def test_a_cancel_of_an_activity_that_waits_for_its_next_attempt(lua: Scri
             lua,
             f"{name}-1",
             {"activity flaky 1, attempt 1": "fails", "signal now 1": 5},
-            messages=[signal("now", fewest=1)],
+            messages=[signal("now", min_count=1)],
             activities={"flaky": activity(lambda _count: None)},
         )
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -289,7 +289,7 @@ async def test_the_end_of_a_child(lua: Script, name: str, kind: str) -> None:
         handle = await session.start("W", f"{name}-1")
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {})
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -321,9 +321,9 @@ async def test_a_cancel_of_a_child_by_its_cancellation_type(lua: Script, name: s
             lua,
             f"{name}-1",
             {"signal now 1": 9, "signal end 1": 13 if kind == "abandon" else 30},
-            messages=[signal("now", fewest=1), signal("end", fewest=1)],
+            messages=[signal("now", min_count=1), signal("end", min_count=1)],
         )
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -354,7 +354,7 @@ async def test_what_the_end_of_a_parent_does_to_its_child(
             await asyncio.sleep(0.5)
             assert (await child.describe()).status == 1
         world = await simulate(lua, f"{name}-1", {})
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         simulated = world.current(f"{name}-1/child")
         assert simulated is not None
         if status == "running":  # until its own timer
@@ -398,10 +398,10 @@ async def test_updates_are_admitted_accepted_and_rejected(lua: Script, name: str
             lua,
             f"{name}-1",
             {"update set 1": 3, "update set 2": 9, "update set 3": 11, "signal end 1": 40},
-            messages=[update("set", 1), update("set", 2), update("set", 3), signal("end", fewest=1)],
+            messages=[update("set", 1), update("set", 2), update("set", 3), signal("end", min_count=1)],
         )
         assert [each.update.state for each in world.arrivals.updates] == ["completed", "rejected", "failed"]
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)
 
 
@@ -415,7 +415,7 @@ async def test_a_signal_that_comes_while_the_last_task_runs_makes_it_come_again(
         handle = await session.start("W", f"{name}-1")
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {"signal late 1": 2}, messages=[signal("late", "in time")])
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world, tasks=True)
 
 
@@ -457,7 +457,7 @@ async def test_the_order_in_which_one_task_brings_what_has_come(lua: Script, nam
         messages=[signal("one"), signal("two")],
         may_cancel=True,
     )
-    assert value(world.first.result) == expected
+    assert value(world.main_run.result) == expected
     await assert_alike(handle, world)
 
 
@@ -472,7 +472,7 @@ async def test_a_run_that_is_continued_as_new(lua: Script, name: str) -> None:
         expected = await result(handle, session)
         histories = await session.histories()
         world = await simulate(lua, f"{name}-1", {})
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         assert [essence(run.history.events(), tasks=True) for run in world.executions] == [
             essence(history.events, tasks=True) for history in histories
         ]
@@ -495,5 +495,5 @@ async def test_others_are_signalled_and_cancelled(lua: Script, name: str) -> Non
         handle = await session.start("W", f"{name}-1")
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {})
-        assert value(world.first.result) == expected
+        assert value(world.main_run.result) == expected
         await assert_alike(handle, world)

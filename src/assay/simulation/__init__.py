@@ -1,8 +1,8 @@
-"""A Temporal server and a worker, simulated in the process: runs of workflows in virtual time, under chosen schedules.
+"""A simulated Temporal server and worker: workflows run in virtual time, under a chosen order of events.
 
-`World` (`world.py`) runs one schedule: it has the clock, the messages (`arrivals.py`) and the `Execution`s
-(`execution.py`, the server's side of a run), each with a `Core` (`core.py`, the worker's side). Whatever could go one
-way or another is asked of `Choices` (`choices.py`), so that a schedule is the list of what was chosen, and the same
-list gives the same run. `search.py` looks for schedules that fail, `shrink.py` makes one small. Nothing here knows of
-threads, files or the real clock. What is not simulated raises `Unsupported`.
+`World` (`world.py`) runs one schedule. It has the clock, the messages (`arrivals.py`) and the runs: an `Execution`
+(`execution.py`) is the server's side of a run, a `Core` (`core.py`) the worker's side. `Choices` (`choices.py`) makes
+each decision. A schedule consists of the decisions that differ from the default; the same schedule gives the same run.
+`search.py` finds schedules that fail, `shrink.py` reduces them. Nothing here uses threads, files or the real clock.
+Features that are not simulated raise `Unsupported`.
 """

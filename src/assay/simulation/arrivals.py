@@ -1,4 +1,4 @@
-"""Messages from outside: signals, updates, a cancel request and queries, each at a chosen moment."""
+"""The messages of clients: signals, updates, a cancellation request and queries, each at a chosen moment."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.simulation import jobs
-from assay.simulation.agenda import SECOND, START
 from assay.simulation.choices import Choices
-from assay.simulation.execution import Execution, Update
+from assay.simulation.clock import SECOND, START
+from assay.simulation.execution import Execution
 from assay.simulation.plan import Message, Plan
+from assay.simulation.updates import Update
 from assay.simulation.violation import Violation
 
 Send = Callable[[Execution], "Violation | None"]
-"""Sends a message to a run; returns a fault that it reveals."""
+"""Sends a message to a run; returns a violation if the message reveals one."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message that may come.
+    """A message that may arrive.
 
     Attributes:
-        moment: When it comes, counted from 1; 0 for never, unless it is required.
+        moment: Moment of its arrival, counted from 1; 0 if no moment was chosen.
         send: Sends it.
-        is_required: It comes at rest if it has not come before.
+        is_required: Send it without a moment as well, once the workflow is idle.
     """
 
     moment: int
@@ -38,9 +39,9 @@ class SentSignal:
     """A signal that was sent.
 
     Attributes:
-        name: Its name.
-        input: Its input.
-        at: Seconds since the start.
+        name: Name of the signal.
+        input: The input.
+        at: Time in seconds since the start of the simulation.
     """
 
     name: str
@@ -50,46 +51,46 @@ class SentSignal:
 
 @dataclass
 class SentUpdate:
-    """An update that was sent, and its input."""
+    """An update that was sent, with its input."""
 
     update: Update
     input: Json | None
 
 
 class Arrivals:
-    """The messages of a schedule: those that are still to come, and those that have been sent."""
+    """The messages of a schedule: pending and sent."""
 
     def __init__(self, plan: Plan, choices: Choices, horizon: int) -> None:
-        """Choose the moments, up to `horizon`."""
+        """Choose the moment of each message, up to `horizon`."""
         self._choices = choices
         self.signals: list[SentSignal] = []
         self.updates: list[SentUpdate] = []
-        self._left: list[Arrival] = []
-        count: dict[str, int] = {}
+        self._pending: list[Arrival] = []
+        counts: dict[str, int] = {}
         for message in plan.messages:
-            for number in range(1, message.most + 1):
+            for number in range(1, message.max_count + 1):
                 title = f"{message.kind} {message.name}"
-                count[title] = count.get(title, 0) + 1
-                name = f"{title} {count[title]}"
+                counts[title] = counts.get(title, 0) + 1
+                name = f"{title} {counts[title]}"
                 send = self._sender(message, name)
-                self._left.append(Arrival(choices.moment(name, horizon), send, number <= message.fewest))
+                self._pending.append(Arrival(choices.moment(name, horizon), send, number <= message.min_count))
         if plan.may_cancel:
-            self._left.append(Arrival(choices.moment("cancel", horizon, 0.5), _cancel))
+            self._pending.append(Arrival(choices.moment("cancel", horizon, 0.5), _cancel))
         for query in plan.queries:
-            self._left.append(Arrival(choices.moment(f"query {query}", horizon, 0.3), _asker(query)))
+            self._pending.append(Arrival(choices.moment(f"query {query}", horizon, 0.3), _query_sender(query)))
 
     def due(self, moment: int) -> list[Send]:
-        """Take the messages that come at a moment."""
-        due = [arrival for arrival in self._left if arrival.moment == moment]
+        """Remove and return the messages that arrive at a moment."""
+        due = [arrival for arrival in self._pending if arrival.moment == moment]
         for arrival in due:
-            self._left.remove(arrival)
+            self._pending.remove(arrival)
         return [arrival.send for arrival in due]
 
     def required(self, *, is_last_chance: bool) -> Send | None:
-        """Take the next required message; one with a moment of its own only when nothing else can happen."""
-        for arrival in self._left:
+        """Remove and return the next required message; one that has a moment only if `is_last_chance`."""
+        for arrival in self._pending:
             if arrival.is_required and (arrival.moment == 0 or is_last_chance):
-                self._left.remove(arrival)
+                self._pending.remove(arrival)
                 return arrival.send
         return None
 
@@ -97,13 +98,13 @@ class Arrivals:
         def send(run: Execution) -> None:
             inputs = range(len(message.inputs))
             value = message.inputs[self._choices.pick(f"{name} brings number", inputs, "inputs")]
-            given = [] if value is None else jobs.arguments([value])
+            arguments = [] if value is None else jobs.arguments([value])
             if message.kind == "signal":
-                self.signals.append(SentSignal(message.name, value, (run.world.agenda.now - START) / SECOND))
-                run.signal(message.name, given)
+                self.signals.append(SentSignal(message.name, value, (run.world.clock.now - START) / SECOND))
+                run.signal(message.name, arguments)
             else:
                 id = name.replace(" ", "-")
-                update = Update(id, message.name, jobs.update(id, message.name, given))
+                update = Update(id, message.name, jobs.update(id, message.name, arguments))
                 self.updates.append(SentUpdate(update, value))
                 run.admit(update)
 
@@ -114,14 +115,14 @@ def _cancel(run: Execution) -> None:
     run.request_cancel()
 
 
-def _asker(query: str) -> Send:
-    def ask(run: Execution) -> Violation | None:
+def _query_sender(query: str) -> Send:
+    def send(run: Execution) -> Violation | None:
         if run.core.run is None or run.task is not None:
             return None
         try:
-            run.core.query(query, None, run.world.agenda.now, len(run.history))
+            run.core.query(query, None, run.world.clock.now, len(run.history))
         except LuaError as error:
-            return Violation("query", f"query '{query}' fails: {error.message}", error.traceback)
+            return Violation("query", f"query '{query}' failed: {error.message}", error.traceback)
         return None
 
-    return ask
+    return send

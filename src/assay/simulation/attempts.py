@@ -1,4 +1,4 @@
-"""Outcomes of one attempt of an activity: the possible ones, the choice, and its result."""
+"""Attempts of activities: their possible behaviors, the choice of one, and its result."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOST = "runs, but its answer is lost"
 HANGS = "hangs"
 
 MAX_FAULTS = 3
-"""Faults of one call that are injected."""
+"""Maximum number of faults that are injected into one call."""
 
-_STEPS = 7
+_DURATION_STEPS = 7
 
 
 @dataclass
@@ -29,13 +29,13 @@ class Call:
     """An attempt of an activity.
 
     Attributes:
-        activity: Its name.
-        input: What it got.
-        attempt: Counted from 1.
-        at: Seconds since the start of the world.
+        activity: Name of the activity.
+        input: The input.
+        attempt: Number of the attempt, counted from 1.
+        at: Start time, in seconds since the start of the simulation.
         outcome: "completed", "failed", "lost" or "timed out"; empty while it runs.
-        number: Which call of this activity it is, counted from 1.
-        after_cancel: The workflow had heard of a cancel request when it asked for the activity.
+        number: Number of the call among those of this activity, counted from 1.
+        after_cancel: True if the workflow had received a cancellation request before it scheduled the activity.
     """
 
     activity: str
@@ -47,43 +47,48 @@ class Call:
     after_cancel: bool = False
 
 
-def durations(activity: Activity, limit: float) -> list[float]:
-    """Return how long an attempt may take: a few lengths, the shortest first."""
-    longest = min(limit * 0.9, activity.longest if activity.longest is not None else 60.0)
-    shortest = min(activity.shortest, longest)
+def durations(activity: Activity, timeout: float) -> list[float]:
+    """Return possible durations of an attempt, in seconds, in ascending order."""
+    longest = min(timeout * 0.9, activity.max_duration if activity.max_duration is not None else 60.0)
+    shortest = min(activity.min_duration, longest)
     if longest <= shortest:
         return [shortest]
     if shortest <= 0:
-        return [round(longest * step / _STEPS, 3) for step in range(_STEPS + 1)]
+        return [round(longest * step / _DURATION_STEPS, 3) for step in range(_DURATION_STEPS + 1)]
     ratio = longest / shortest
-    return [round(float(shortest * ratio ** (step / _STEPS)), 3) for step in range(_STEPS + 1)]
+    return [round(float(shortest * ratio ** (step / _DURATION_STEPS)), 3) for step in range(_DURATION_STEPS + 1)]
 
 
-def choose_outcome(choices: Choices, title: str, activity: Activity, faults: int, *, may_fault: bool) -> str:
-    """Choose how an attempt ends: `ENDS`, `LOST`, `HANGS`, or "fails: " with the number of a failure.
+def choose_behavior(choices: Choices, name: str, activity: Activity, faults: int, *, has_retry: bool) -> str:
+    """Choose the behavior of an attempt: `ENDS`, `LOST`, `HANGS`, "fails", or "fails: " with the message of a failure.
 
-    `may_fault`: another attempt follows.
+    Args:
+        choices: The schedule.
+        name: Name of the choice.
+        activity: The activity.
+        faults: Number of faults that earlier attempts of the call had.
+        has_retry: True if another attempt would follow a failure.
     """
     options = [ENDS]
     if faults < MAX_FAULTS:
         options += [f"fails: {failure.message}" for failure in activity.failures]
-        if activity.transient and may_fault:
+        if activity.transient and has_retry:
             options += ["fails", LOST, HANGS]
         elif activity.times_out:
             options += [LOST, HANGS]
-    return choices.pick(title, options, "faults")
+    return choices.pick(name, options, "faults")
 
 
-def injected(activity: Activity, outcome: str) -> Failure:
-    """Return the failure that an outcome names."""
+def injected_failure(activity: Activity, behavior: str) -> Failure:
+    """Return the failure that a behavior injects."""
     for failure in activity.failures:
-        if outcome == f"fails: {failure.message}":
+        if behavior == f"fails: {failure.message}":
             return failure
     return failures.application("simulated failure", "SimulatedFailure")
 
 
 def run(activity: Activity, input: Sequence[Payload], attempt: int) -> Payload | Failure:
-    """Run the activity's function; returns its result or its failure."""
+    """Run the activity's function, and return its result or failure."""
     arguments = [payloads.from_payload(payload) or Json(b"null") for payload in input]
     try:
         return payloads.to_payload(activity.run(arguments, attempt))

@@ -1,4 +1,4 @@
-"""Child workflows, as their parent's run knows them."""
+"""Child workflows, as seen by their parent's run."""
 
 from __future__ import annotations
 
@@ -14,37 +14,30 @@ from assay.simulation.server import Run
 from assay.temporal.core.protos import ParentClosePolicy
 
 LAG = (0.01, 0.4, 5.0)
-"""Seconds that the server may take to pass something on to another workflow."""
+"""Possible delays of the server between two workflows, in seconds."""
 
-_REUSE_FAILED_ONLY, _REJECT = 2, 3
-"""Policies for the id of a workflow that has ended."""
+_ALLOW_DUPLICATE_FAILED_ONLY, _REJECT_DUPLICATE = 2, 3
+"""Values of `WorkflowIdReusePolicy`."""
 
 
 class Child:
-    """A child workflow: it is started, and it ends."""
+    """A child workflow that a run has started."""
 
     def __init__(self, parent: Run, seq: int, start: Any, event: int) -> None:
-        """`event`: the number of its first event in the parent's history."""
+        """`event` is the number of its initiated event in the parent's history."""
         self._parent = parent
         self.seq = seq
         self.command = start
         self._event = event
-        self._started_event_known = False
         self._execution: Run | None = None
-        for name in ("retry_policy", "workflow_task_timeout"):
-            if start.HasField(name) and name == "retry_policy":
-                raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
+        if start.HasField("retry_policy"):
+            raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
         if start.cron_schedule:
             raise Unsupported(f"child workflow '{start.workflow_type}': 'cron_schedule' is not simulated")
         lag = parent.world.choices.pick(f"child {start.workflow_id} starts after", LAG, "lags")
-        parent.later(lag, self._begin)
+        parent.later(lag, self._start)
 
-    @property
-    def is_open(self) -> bool:
-        """True while it has not ended."""
-        return self._execution is None or self._execution.is_open
-
-    def _names(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         run = "" if self._execution is None else self._execution.start.run_id
         return {
             "namespace": "default",
@@ -53,17 +46,17 @@ class Child:
             "workflow_execution": {"workflow_id": self.command.workflow_id, "run_id": run},
         }
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         world, start = self._parent.world, self.command
         current = world.current(start.workflow_id)
-        taken = current is not None and (
+        is_id_taken = current is not None and (
             current.is_open
-            or start.workflow_id_reuse_policy == _REJECT
-            or (start.workflow_id_reuse_policy == _REUSE_FAILED_ONLY and current.status == "completed")
+            or start.workflow_id_reuse_policy == _REJECT_DUPLICATE
+            or (start.workflow_id_reuse_policy == _ALLOW_DUPLICATE_FAILED_ONLY and current.status == "completed")
         )
-        if taken:
+        if is_id_taken:
             del self._parent.children[self.seq]
-            self._parent.happen(
+            self._parent.deliver(
                 "start_child_workflow_execution_failed",
                 jobs.child_not_started(self.seq, start.workflow_type, start.workflow_id),
                 namespace="default",
@@ -74,50 +67,50 @@ class Child:
             )
             return
         self._execution = world.start_child(self._parent, self, self._event)
-        self._parent.happen(
+        self._parent.deliver(
             "child_workflow_execution_started",
             jobs.child_started(self.seq, self._execution.start.run_id),
-            **self._names(),
+            **self._fields(),
         )
 
-    def follow(self, execution: Run) -> None:
-        """Note the run that continues it."""
+    def on_continue(self, execution: Run) -> None:
+        """Handle `continue_as_new`: `execution` is its new run."""
         self._execution = execution
 
-    def closed(self, execution: Run) -> None:
-        """Pass its end on to the parent."""
+    def on_close(self, execution: Run) -> None:
+        """Report its end to the parent, after a delay."""
         if not self._parent.is_open or self.seq not in self._parent.children:
             return
         lag = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", LAG, "lags")
-        self._parent.later(lag, lambda: self._tell(execution))
+        self._parent.later(lag, lambda: self._report(execution))
 
-    def _tell(self, execution: Run) -> None:
+    def _report(self, execution: Run) -> None:
         if self._parent.children.pop(self.seq, None) is None:
             return
-        seq, result, fields = self.seq, execution.result, self._names()
+        seq, result, fields = self.seq, execution.result, self._fields()
         match execution.status:
             case "completed":
                 value = result if isinstance(result, Payload) else None
                 fields["result"] = {"payloads": [] if value is None else [value]}
-                self._parent.happen("child_workflow_execution_completed", jobs.child_completed(seq, value), **fields)
+                self._parent.deliver("child_workflow_execution_completed", jobs.child_completed(seq, value), **fields)
             case "failed":
                 state = RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
-                failed = self._failure("Child Workflow execution failed", result, state)
+                failure = self._failure("Child Workflow execution failed", result, state)
                 fields.update(failure=result, retry_state=state)
-                self._parent.happen("child_workflow_execution_failed", jobs.child_failed(seq, failed), **fields)
+                self._parent.deliver("child_workflow_execution_failed", jobs.child_failed(seq, failure), **fields)
             case "cancelled":
-                failed = self._failure("Child Workflow execution cancelled", jobs.cancelled())
-                self._parent.happen("child_workflow_execution_canceled", jobs.child_cancelled(seq, failed), **fields)
+                failure = self._failure("Child Workflow execution cancelled", jobs.cancelled())
+                self._parent.deliver("child_workflow_execution_canceled", jobs.child_cancelled(seq, failure), **fields)
             case "terminated":
                 cause = Failure(message="Terminated")
                 cause.terminated_failure_info.SetInParent()
-                failed = self._failure("Child Workflow execution terminated", cause)
-                self._parent.happen("child_workflow_execution_terminated", jobs.child_failed(seq, failed), **fields)
+                failure = self._failure("Child Workflow execution terminated", cause)
+                self._parent.deliver("child_workflow_execution_terminated", jobs.child_failed(seq, failure), **fields)
             case "timed out":
                 cause = Failure(message="Timed out")
                 cause.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-                failed = self._failure("Child Workflow execution timed out", cause)
-                self._parent.happen("child_workflow_execution_timed_out", jobs.child_failed(seq, failed), **fields)
+                failure = self._failure("Child Workflow execution timed out", cause)
+                self._parent.deliver("child_workflow_execution_timed_out", jobs.child_failed(seq, failure), **fields)
 
     def _failure(
         self,
@@ -128,14 +121,14 @@ class Child:
         run = "" if self._execution is None else self._execution.start.run_id
         return jobs.child_failure(message, self.command.workflow_type, self.command.workflow_id, run, cause, state)
 
-    def parent_closed(self) -> None:
-        """Do what the policy says, some time after the parent has ended."""
+    def on_parent_close(self) -> None:
+        """Apply its parent close policy, after a delay."""
         policy = self.command.parent_close_policy
         if policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
             return
-        self._parent.world.agenda.add(LAG[0], lambda: self._follow_parent(policy))
+        self._parent.world.clock.call_later(LAG[0], lambda: self._apply_close_policy(policy))
 
-    def _follow_parent(self, policy: int) -> None:
+    def _apply_close_policy(self, policy: int) -> None:
         execution = self._execution
         if execution is None or not execution.is_open:
             return

@@ -1,4 +1,4 @@
-"""The server's handling of a run's commands, one function for each kind."""
+"""The commands of a run, as the server handles them: one function for each kind."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.simulation import jobs
 from assay.simulation.activities import ScheduledActivity
-from assay.simulation.agenda import SECOND
 from assay.simulation.children import LAG, Child
 from assay.simulation.choices import Unsupported
+from assay.simulation.clock import SECOND
 from assay.simulation.server import Run
-from assay.simulation.tasks import LocalEnd
+from assay.simulation.tasks import LocalResult
 from assay.temporal.core.protos import WorkflowCommand
 
 _VERSIONS = "TemporalChangeVersion"
-"""The search attribute in which Core keeps a run's patches."""
+"""The search attribute with the patches of a run."""
 
 _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
 
 
-def apply(run: Run, kind: str, command: WorkflowCommand) -> None:
-    """Do what a command asks for. Raises Unsupported."""
+def apply(run: Run, command: WorkflowCommand) -> None:
+    """Apply a command to its run. Raise Unsupported if its kind is not simulated."""
+    kind = jobs.variant(command)
     handle = _HANDLERS.get(kind)
     if handle is None:
         raise Unsupported(f"{kind.replace('_', ' ')} is not simulated")
@@ -48,20 +49,19 @@ def _start_timer(run: Run, command: WorkflowCommand) -> None:
         timer_id=str(seq),
         start_to_fire_timeout=timer.start_to_fire_timeout,
     )
-
-    run.names[event] = f"timer {seq}"
+    run.step_names[event] = f"timer {seq}"
 
     def fire() -> None:
-        run.happen("timer_fired", jobs.fire_timer(seq), timer_id=str(seq), started_event_id=event)
+        run.deliver("timer_fired", jobs.fire_timer(seq), timer_id=str(seq), started_event_id=event)
 
-    run.timers[seq] = event, run.world.agenda.add(seconds, fire)
+    run.timers[seq] = event, run.world.clock.call_later(seconds, fire)
 
 
 def _cancel_timer(run: Run, command: WorkflowCommand) -> None:
     seq = command.cancel_timer.seq
-    event, due = run.timers.pop(seq)
-    due.call_off()
-    run.take_from_buffer("timer_fired", str(seq))
+    event, timer = run.timers.pop(seq)
+    timer.cancel()
+    run.drop_buffered("timer_fired", str(seq))
     run.record("timer_canceled", timer_id=str(seq), started_event_id=event)
 
 
@@ -88,31 +88,31 @@ def _schedule_activity(run: Run, command: WorkflowCommand) -> None:
         **fields,
     )
     seq = schedule.seq
-    run.scheduled[seq] = event
-    run.names[event] = f"activity {schedule.activity_type}"
+    run.activity_events[seq] = event
+    run.step_names[event] = f"activity {schedule.activity_type}"
     run.activities[seq] = ScheduledActivity(run, seq, schedule, event)
 
 
 def _cancel_activity(run: Run, command: WorkflowCommand) -> None:
     seq = command.request_cancel_activity.seq
-    requested = run.record("activity_task_cancel_requested", scheduled_event_id=run.scheduled[seq])
+    requested = run.record("activity_task_cancel_requested", scheduled_event_id=run.activity_events[seq])
     activity = run.activities.get(seq)
-    if activity is not None:  # else it has ended during the task
+    if activity is not None:  # otherwise it ended during the workflow task
         activity.request_cancel(requested)
 
 
-def record_local(run: Run, end: LocalEnd) -> None:
-    """Record how a local activity or a side effect ended."""
-    schedule, resolution = end.command.schedule_local_activity, end.job.resolve_activity.result
+def record_local(run: Run, local: LocalResult) -> None:
+    """Record the result of a local activity or a side effect."""
+    schedule, resolution = local.command.schedule_local_activity, local.job.resolve_activity.result
     data: dict[str, Any] = {
         "seq": schedule.seq,
         "attempt": max(schedule.attempt, 1),
         "activity_id": schedule.activity_id,
         "activity_type": schedule.activity_type,
-        "complete_time": None if end.at is None else {"seconds": end.at // SECOND, "nanos": end.at % SECOND},
+        "complete_time": None if local.at is None else {"seconds": local.at // SECOND, "nanos": local.at % SECOND},
         "backoff": None,
         "original_schedule_time": None,
-        "activation_index": end.activation,
+        "activation_index": local.activation,
     }
     details = {}
     failure: Failure | None = None
@@ -122,17 +122,17 @@ def record_local(run: Run, end: LocalEnd) -> None:
         case "backoff":
             failure = Failure(message="to be tried again")
             failure.application_failure_info.type = "Retried"
-            wait = resolution.backoff.backoff_duration
-            since = resolution.backoff.original_schedule_time
-            data["backoff"] = {"seconds": wait.seconds, "nanos": wait.nanos}
-            data["original_schedule_time"] = {"seconds": since.seconds, "nanos": since.nanos}
+            delay = resolution.backoff.backoff_duration
+            scheduled = resolution.backoff.original_schedule_time
+            data["backoff"] = {"seconds": delay.seconds, "nanos": delay.nanos}
+            data["original_schedule_time"] = {"seconds": scheduled.seconds, "nanos": scheduled.nanos}
             data["attempt"] = resolution.backoff.attempt - 1
         case status:
             failure = getattr(resolution, status or "").failure
     details["data"] = Payloads(payloads=[_json(data)])
     run.record(
         "marker_recorded",
-        _metadata(end.command),
+        _metadata(local.command),
         marker_name="core_local_activity",
         details=details,
         failure=failure,
@@ -160,7 +160,7 @@ def _start_child(run: Run, command: WorkflowCommand) -> None:
         workflow_id_reuse_policy=start.workflow_id_reuse_policy,
     )
     run.child_ids[start.seq] = start.workflow_id
-    run.names[event] = f"child {start.workflow_type}"
+    run.step_names[event] = f"child {start.workflow_type}"
     run.children[start.seq] = Child(run, start.seq, start, event)
 
 
@@ -169,7 +169,7 @@ def _cancel_child(run: Run, command: WorkflowCommand) -> None:
     _request_cancel(run, run.child_ids[seq], "", None, child_only=True)
 
 
-def _signal(run: Run, command: WorkflowCommand) -> None:
+def _signal_external(run: Run, command: WorkflowCommand) -> None:
     target = command.signal_external_workflow_execution
     seq, is_child = target.seq, target.HasField("child_workflow_id")
     workflow_id = target.child_workflow_id if is_child else target.workflow_execution.workflow_id
@@ -185,22 +185,22 @@ def _signal(run: Run, command: WorkflowCommand) -> None:
     )
 
     def send() -> None:
-        found = run.world.find(workflow_id, run_id)
+        target_run = run.world.find(workflow_id, run_id)
         fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
-        if found is not None and found.is_open:
-            found.signal(target.signal_name, list(target.args))
-            run.happen("external_workflow_execution_signaled", jobs.signal_answered(seq), **fields)
+        if target_run is not None and target_run.is_open:
+            target_run.signal(target.signal_name, list(target.args))
+            run.deliver("external_workflow_execution_signaled", jobs.signal_resolved(seq), **fields)
             return
         failure = Failure(message="Unable to signal external workflow because it was not found")
         failure.application_failure_info.type = _NOT_FOUND
-        run.happen("signal_external_workflow_execution_failed", jobs.signal_answered(seq, failure), cause=1, **fields)
+        run.deliver("signal_external_workflow_execution_failed", jobs.signal_resolved(seq, failure), cause=1, **fields)
 
-    # It is sent even when the run that sends it has ended by then.
-    lag = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.title} arrives after", LAG, "lags")
-    run.world.agenda.add(lag, send)
+    # The signal is sent even if its sender has ended by then: not `run.later`.
+    lag = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.name_suffix} arrives after", LAG, "lags")
+    run.world.clock.call_later(lag, send)
 
 
-def _cancel_other(run: Run, command: WorkflowCommand) -> None:
+def _cancel_external(run: Run, command: WorkflowCommand) -> None:
     target = command.request_cancel_external_workflow_execution
     named = target.workflow_execution
     _request_cancel(run, named.workflow_id, named.run_id, target.seq, child_only=False)
@@ -216,48 +216,48 @@ def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *,
     )
 
     def send() -> None:
-        found = run.world.find(workflow_id, run_id)
+        target_run = run.world.find(workflow_id, run_id)
         fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
-        if found is not None:  # one that has ended counts as asked
-            found.request_cancel()
-            job = None if seq is None else jobs.cancel_answered(seq)
-            run.happen("external_workflow_execution_cancel_requested", job, **fields)
+        if target_run is not None:  # the request succeeds even if the run has ended
+            target_run.request_cancel()
+            job = None if seq is None else jobs.cancel_resolved(seq)
+            run.deliver("external_workflow_execution_cancel_requested", job, **fields)
             return
         failure = Failure(message="Unable to cancel external workflow because not found")
         failure.application_failure_info.type = _NOT_FOUND
-        job = None if seq is None else jobs.cancel_answered(seq, failure)
-        run.happen("request_cancel_external_workflow_execution_failed", job, cause=1, **fields)
+        job = None if seq is None else jobs.cancel_resolved(seq, failure)
+        run.deliver("request_cancel_external_workflow_execution_failed", job, cause=1, **fields)
 
-    lag = run.world.choices.pick(f"cancel of {workflow_id}{run.title} arrives after", LAG, "lags")
-    run.world.agenda.add(lag, send)
+    lag = run.world.choices.pick(f"cancel of {workflow_id}{run.name_suffix} arrives after", LAG, "lags")
+    run.world.clock.call_later(lag, send)
 
 
 # Markers and attributes -------------------------------------------------------------------------------------------
 
 
-def _patch(run: Run, command: WorkflowCommand) -> None:
+def _set_patch_marker(run: Run, command: WorkflowCommand) -> None:
     patch = command.set_patch_marker
     data = {"id": patch.patch_id, "deprecated": patch.deprecated}
     run.record("marker_recorded", marker_name="core_patch", details={"patch-data": Payloads(payloads=[_json(data)])})
     if patch.patch_id not in run.patches:
         run.patches.append(patch.patch_id)
-    known = _json(sorted(run.patches))
-    known.metadata["type"] = b"KeywordList"
-    run.record("upsert_workflow_search_attributes", search_attributes={"indexed_fields": {_VERSIONS: known}})
+    patches = _json(sorted(run.patches))
+    patches.metadata["type"] = b"KeywordList"
+    run.record("upsert_workflow_search_attributes", search_attributes={"indexed_fields": {_VERSIONS: patches}})
 
 
-def _attributes(run: Run, command: WorkflowCommand) -> None:
-    given = command.upsert_workflow_search_attributes.search_attributes
-    run.search_attributes.update(given.indexed_fields)
-    run.record("upsert_workflow_search_attributes", search_attributes=given)
+def _upsert_search_attributes(run: Run, command: WorkflowCommand) -> None:
+    attributes = command.upsert_workflow_search_attributes.search_attributes
+    run.search_attributes.update(attributes.indexed_fields)
+    run.record("upsert_workflow_search_attributes", search_attributes=attributes)
 
 
-def _memo(run: Run, command: WorkflowCommand) -> None:
-    given = command.modify_workflow_properties.upserted_memo
-    run.record("workflow_properties_modified", upserted_memo=given)
+def _upsert_memo(run: Run, command: WorkflowCommand) -> None:
+    memo = command.modify_workflow_properties.upserted_memo
+    run.record("workflow_properties_modified", upserted_memo=memo)
 
 
-# The end ----------------------------------------------------------------------------------------------------------
+# Completion -------------------------------------------------------------------------------------------------------
 
 
 def _complete(run: Run, command: WorkflowCommand) -> None:
@@ -283,11 +283,11 @@ def _fail(run: Run, command: WorkflowCommand) -> None:
     )
 
 
-def _cancelled(run: Run, _command: WorkflowCommand) -> None:
+def _cancel(run: Run, _command: WorkflowCommand) -> None:
     run.close("cancelled", "workflow_execution_canceled", workflow_task_completed_event_id=run.completed_event)
 
 
-def _continue(run: Run, command: WorkflowCommand) -> None:
+def _continue_as_new(run: Run, command: WorkflowCommand) -> None:
     run.world.continue_as_new(run, command.continue_as_new_workflow_execution)
 
 
@@ -298,13 +298,13 @@ _HANDLERS: dict[str, Callable[[Run, WorkflowCommand], None]] = {
     "request_cancel_activity": _cancel_activity,
     "start_child_workflow_execution": _start_child,
     "cancel_child_workflow_execution": _cancel_child,
-    "signal_external_workflow_execution": _signal,
-    "request_cancel_external_workflow_execution": _cancel_other,
-    "set_patch_marker": _patch,
-    "upsert_workflow_search_attributes": _attributes,
-    "modify_workflow_properties": _memo,
+    "signal_external_workflow_execution": _signal_external,
+    "request_cancel_external_workflow_execution": _cancel_external,
+    "set_patch_marker": _set_patch_marker,
+    "upsert_workflow_search_attributes": _upsert_search_attributes,
+    "modify_workflow_properties": _upsert_memo,
     "complete_workflow_execution": _complete,
     "fail_workflow_execution": _fail,
-    "cancel_workflow_execution": _cancelled,
-    "continue_as_new_workflow_execution": _continue,
+    "cancel_workflow_execution": _cancel,
+    "continue_as_new_workflow_execution": _continue_as_new,
 }

@@ -1,4 +1,4 @@
-"""The worker's side of one run: activations for its `Run`, as Core makes them of what the server says."""
+"""The worker's side of one run: creates the activations that Core would create, and handles the commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from temporalio.api.failure.v1 import Failure
 from assay.errors import LuaError
 from assay.lua.values import Json
 from assay.simulation import jobs
-from assay.simulation.tasks import LocalEnd, Round, Task
+from assay.simulation.tasks import Activation, LocalResult, Task
 from assay.simulation.violation import Violation
 from assay.temporal.core.protos import (
     ActivityCancellationType,
@@ -29,30 +29,32 @@ from assay.temporal.workflow.run.run import Run
 from assay.temporal.workflow.settings import Definition, Settings
 
 CORE_FLAGS = (1, 2, 3, 4)
-"""The behaviours of Core that new runs record: commands that end a run come last, patches are search attributes, …"""
+"""The flags of Core that new runs record: commands that end a run come last, patches are search attributes, …"""
 
 RunLocal = Callable[[WorkflowCommand, Run], tuple[float, WorkflowActivationJob]]
-"""Runs a local activity: returns how many seconds it takes, and its end."""
+"""Runs a local activity; returns its duration in seconds and the job with its result."""
 
 Watch = Callable[[Run, WorkflowActivation, WorkflowActivationCompletion], None]
-"""Sees each activation and its answer."""
+"""Called with each activation and its completion."""
 
 
 @dataclass
 class _Step:
-    """Something that has been started.
+    """A step that a command started.
 
-    `index` is its place in the commands of the current task, None once it has been sent.
+    Attributes:
+        command: The command.
+        index: Position of the command in `Task.sent` of the current workflow task; None if an earlier task sent it.
+        is_resolved: The run has received its result or cancelled it.
     """
 
     command: WorkflowCommand
     index: int | None
-    is_done: bool = False
-    has_started: bool = False
+    is_resolved: bool = False
 
 
 class Core:
-    """Activates a run, and makes it again when it has left the cache."""
+    """Activates a run, and replays it after it was evicted from the cache."""
 
     def __init__(self, definition: Definition, settings: Settings, run_id: str, watch: Watch | None = None) -> None:
         self._definition = definition
@@ -61,93 +63,93 @@ class Core:
         self._watch = watch
         self.run: Run | None = None
         self.flags: list[int] = []
-        """The behaviour flags that the first task of the run recorded."""
+        """The flags of the engine that the first workflow task recorded."""
         self._steps: dict[tuple[str, int], _Step] = {}
-        self._local: list[tuple[int, int, WorkflowActivationJob]] = []
+        self._local_results: list[tuple[int, int, WorkflowActivationJob]] = []
 
     def evict(self) -> None:
-        """Let go of the run."""
+        """Evict the run from the cache."""
         if self.run is not None:
             self.run.close()
             self.run = None
-        self._steps, self._local = {}, []
+        self._steps, self._local_results = {}, []
 
     # Tasks --------------------------------------------------------------------------------------------------
 
-    def perform(self, task: Task, before: list[Task], run_local: RunLocal) -> None:
-        """Let the run answer a task; it is made again of the tasks `before` when it is not in the cache.
+    def perform(self, task: Task, completed: list[Task], run_local: RunLocal) -> None:
+        """Process a workflow task. Replay the `completed` tasks first if the run is not in the cache.
 
-        Raises Violation when it does not answer those as it did.
+        Raise Violation if the commands of the replay differ from those of the completed tasks.
         """
-        if self.run is None and before:
-            self.replay(before)
-        given = jobs.in_order([job for job in task.jobs if not self._is_late(job)])
+        if self.run is None and completed:
+            self.replay(completed)
+        batch = jobs.in_order([job for job in task.jobs if not self._is_obsolete(job)])
         at = task.at
-        while given or self._local:
-            if not given:
-                at_end, _, job = heapq.heappop(self._local)
-                at, given = max(at, at_end), [job]
-                task.rounds.append(Round(at, [job]))
+        while batch or self._local_results:
+            if not batch:
+                at_end, _, job = heapq.heappop(self._local_results)
+                at, batch = max(at, at_end), [job]
+                task.activations.append(Activation(at, [job]))
                 step = self._steps["activity", job.resolve_activity.seq]
-                step.is_done = True
-                task.sent.append(LocalEnd(step.command, job, at, len(task.rounds) - 1))
+                step.is_resolved = True
+                task.sent.append(LocalResult(step.command, job, at, len(task.activations) - 1))
             else:
-                task.rounds.append(Round(at))
-            completion = self._activate(given, at, task, is_replaying=False)
+                task.activations.append(Activation(at))
+            completion = self._activate(batch, at, task, is_replaying=False)
             if completion.HasField("failed"):
                 task.failure = completion.failed.failure
                 return
             assert self.run is not None
-            given = []
+            batch = []
             for command in completion.successful.commands:
-                given += self._take(task, command)
+                batch += self._handle(task, command)
                 if command.HasField("schedule_local_activity"):
                     seconds, job = run_local(command, self.run)
-                    # One that is called off meanwhile has been forgotten by then.
-                    heapq.heappush(self._local, (at + round(seconds * 1e9), job.resolve_activity.seq, job))
-            self._forget_cancelled(given)
+                    # `_drop_resolved` removes it again if the run cancels it first.
+                    heapq.heappush(self._local_results, (at + round(seconds * 1e9), job.resolve_activity.seq, job))
+            self._drop_resolved(batch)
             if self.run.is_over:
                 break
         self._finish(task)
 
     def replay(self, tasks: list[Task]) -> None:
-        """Make the run again; raises Violation when it answers otherwise than before."""
+        """Replay workflow tasks. Raise Violation if the commands differ from those of the original tasks."""
         for task in tasks:
-            again = Task(task.number, task.at, task.replayed(), task.history_length)
-            self._replay_task(task, again)
-            expected, actual = task.recorded(), again.recorded()
+            replayed = Task(task.number, task.at, task.replay_jobs(), task.history_length)
+            self._replay_task(task, replayed)
+            expected, actual = task.recorded_commands(), replayed.recorded_commands()
             if expected != actual:
                 raise Violation("replay", _difference(task, expected, actual), self.traceback())
 
-    def _replay_task(self, task: Task, again: Task) -> None:
-        given = jobs.in_order([job for job in again.jobs if not self._is_late(job)])
+    def _replay_task(self, task: Task, replayed: Task) -> None:
+        batch = jobs.in_order([job for job in replayed.jobs if not self._is_obsolete(job)])
         index = 0
-        if not given and task.rounds and not task.rounds[0].local:
-            index = 1  # it only brought updates that were rejected
+        if not batch and task.activations and not task.activations[0].local_results:
+            index = 1  # it only delivered updates that were rejected
         while True:
-            if not given:
-                if index >= len(task.rounds) or not task.rounds[index].local:
+            if not batch:
+                if index >= len(task.activations) or not task.activations[index].local_results:
                     break
-                given = [job for job in task.rounds[index].local if not self._is_late(job)]
-            at = task.rounds[index].at if index < len(task.rounds) else task.at
+                batch = [job for job in task.activations[index].local_results if not self._is_obsolete(job)]
+            at = task.activations[index].at if index < len(task.activations) else task.at
             index += 1
-            completion = self._activate(given, at, again, is_replaying=True)
+            completion = self._activate(batch, at, replayed, is_replaying=True)
             if completion.HasField("failed"):
-                raise Violation("replay", f"a replay fails: {completion.failed.failure.message}", self.traceback())
-            given = []
+                raise Violation("replay", f"replay failed: {completion.failed.failure.message}", self.traceback())
+            batch = []
             for command in completion.successful.commands:
-                given += self._take(again, command)
+                batch += self._handle(replayed, command)
             assert self.run is not None
             if self.run.is_over:
                 break
-        self._finish(again)
+        self._finish(replayed)
 
     def _activate(
-        self, given: list[WorkflowActivationJob], at: int, task: Task, *, is_replaying: bool
+        self, batch: list[WorkflowActivationJob], at: int, task: Task, *, is_replaying: bool
     ) -> WorkflowActivationCompletion:
         act = WorkflowActivation(
             run_id=self._run_id,
-            jobs=given,
+            jobs=batch,
             history_length=task.history_length,
             is_replaying=is_replaying,
         )
@@ -163,7 +165,7 @@ class Core:
         return completion
 
     def query(self, name: str, value: Json | None, at: int, history_length: int) -> Json | None:
-        """Answer a query. Raises LuaError."""
+        """Query the run. Raise LuaError if the query fails."""
         assert self.run is not None
         task = Task(0, at, [], history_length)
         completion = self._activate([jobs.query(name, value)], at, task, is_replaying=False)
@@ -174,13 +176,13 @@ class Core:
         return payloads.from_payload(answer.succeeded.response)
 
     def traceback(self) -> str:
-        """Return the Lua traceback of where the run waits."""
+        """Return the Lua traceback of the place where the run waits; empty if it is not in the cache."""
         return "" if self.run is None else self.run.host.traceback()
 
     # Commands -----------------------------------------------------------------------------------------------
 
-    def _take(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
-        """Take a command; returns what Core answers at once."""
+    def _handle(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
+        """Handle a command; return the jobs with which Core resolves it immediately."""
         task.commands.append(command)
         kind = jobs.variant(command)
         handle = _COMMANDS.get(kind)
@@ -197,47 +199,47 @@ class Core:
         task.sent.append(command)
         return []
 
-    def _take_back(self, task: Task, step: _Step) -> bool:
-        """Take back a command that has not been sent; returns whether it could be."""
+    def _withdraw(self, task: Task, step: _Step) -> bool:
+        """Withdraw the command of a step; return false if an earlier task has sent it."""
         if step.index is None:
             return False
-        task.sent[step.index] = WorkflowCommand()  # left out at the end, so that the others keep their places
-        step.is_done = True
+        task.sent[step.index] = WorkflowCommand()  # `_finish` removes it; until then the indexes must not change
+        step.is_resolved = True
         return True
 
     def _cancel_timer(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         step = self._steps.pop(("timer", command.cancel_timer.seq))
-        if not self._take_back(task, step):
+        if not self._withdraw(task, step):
             task.sent.append(command)
         return []
 
     def _cancel_activity(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         seq = command.request_cancel_activity.seq
         step = self._steps[("activity", seq)]
-        if step.is_done:
+        if step.is_resolved:
             return []
         schedule = step.command.schedule_activity
         failure = jobs.cancelled_activity(schedule.activity_type, schedule.activity_id)
         waits = schedule.cancellation_type == ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-        if not self._take_back(task, step):
+        if not self._withdraw(task, step):
             if schedule.cancellation_type != ActivityCancellationType.ABANDON:
                 task.sent.append(command)
             if waits:
                 return []
-        step.is_done = True
+        step.is_resolved = True
         return [jobs.activity_cancelled(seq, failure)]
 
     def _cancel_local(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         seq = command.request_cancel_local_activity.seq
         step = self._steps[("activity", seq)]
         schedule = step.command.schedule_local_activity
-        if step.is_done or schedule.cancellation_type == ActivityCancellationType.WAIT_CANCELLATION_COMPLETED:
+        if step.is_resolved or schedule.cancellation_type == ActivityCancellationType.WAIT_CANCELLATION_COMPLETED:
             return []
-        step.is_done = True
+        step.is_resolved = True
         failure = jobs.cancelled_activity(schedule.activity_type, schedule.activity_id)
         failure.message = "Local Activity cancelled"
         job = jobs.activity_cancelled(seq, failure, is_local=True)
-        task.sent.append(LocalEnd(step.command, job, None, len(task.rounds)))
+        task.sent.append(LocalResult(step.command, job, None, len(task.activations)))
         return [job]
 
     def _schedule_local(self, _task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
@@ -247,66 +249,68 @@ class Core:
     def _cancel_child(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         seq = command.cancel_child_workflow_execution.child_workflow_seq
         step = self._steps[("child", seq)]
-        if step.is_done:
+        if step.is_resolved:
             return []
         start = step.command.start_child_workflow_execution
-        if self._take_back(task, step):
+        if self._withdraw(task, step):
             reason = command.cancel_child_workflow_execution.reason
             text = f"Child Workflow Execution cancelled before scheduled: {reason}"
             return [jobs.child_start_cancelled(seq, _child_cancelled(start, text))]
         if start.cancellation_type != ChildWorkflowCancellationType.ABANDON:
             task.sent.append(command)
-        at_once = (ChildWorkflowCancellationType.ABANDON, ChildWorkflowCancellationType.TRY_CANCEL)
-        if start.cancellation_type not in at_once:
+        immediate = (ChildWorkflowCancellationType.ABANDON, ChildWorkflowCancellationType.TRY_CANCEL)
+        if start.cancellation_type not in immediate:
             return []
-        step.is_done = True
+        step.is_resolved = True
         return [jobs.child_cancelled(seq, _child_cancelled(start, "Child Workflow execution cancelled"))]
 
     def _cancel_signal(self, task: Task, command: WorkflowCommand) -> list[WorkflowActivationJob]:
         seq = command.cancel_signal_workflow.seq
         step = self._steps[("signal", seq)]
-        if step.is_done or not self._take_back(task, step):
+        if step.is_resolved or not self._withdraw(task, step):
             return []
-        return [jobs.signal_answered(seq, jobs.cancelled("Signal was cancelled before being sent"))]
+        return [jobs.signal_resolved(seq, jobs.cancelled("Signal was cancelled before being sent"))]
 
     def _finish(self, task: Task) -> None:
-        task.sent = [sent for sent in task.sent if isinstance(sent, LocalEnd) or sent.WhichOneof("variant")]
+        task.sent = [sent for sent in task.sent if isinstance(sent, LocalResult) or sent.WhichOneof("variant")]
         if task.closing is not None:
-            task.sent.append(task.closing)  # what else the run has asked for comes before
+            task.sent.append(task.closing)  # after all other commands
         for step in self._steps.values():
             step.index = None
 
-    def _forget_cancelled(self, given: list[WorkflowActivationJob]) -> None:
-        ended = {job.resolve_activity.seq for job in given if job.HasField("resolve_activity")}
-        if ended and self._local:
-            self._local = [item for item in self._local if item[1] not in ended]
-            heapq.heapify(self._local)
+    def _drop_resolved(self, batch: list[WorkflowActivationJob]) -> None:
+        """Drop the results of local activities that jobs resolve, because the run has cancelled them."""
+        resolved = {job.resolve_activity.seq for job in batch if job.HasField("resolve_activity")}
+        if resolved and self._local_results:
+            self._local_results = [item for item in self._local_results if item[1] not in resolved]
+            heapq.heapify(self._local_results)
 
-    def _is_late(self, job: WorkflowActivationJob) -> bool:
-        """Return true if a job is about a step that has ended for the run; mark the step if this job ends it."""
-        kind, seq = _about(job)
+    def _is_obsolete(self, job: WorkflowActivationJob) -> bool:
+        """Return true if the step of a job is already resolved. Otherwise mark the step if the job resolves it."""
+        kind, seq = _step_key(job)
         step = self._steps.get((kind, seq)) if kind else None
         if step is None:
             return False
-        if step.is_done:
+        if step.is_resolved:
             return True
-        step.is_done = not job.HasField("resolve_child_workflow_execution_start") or not (
+        step.is_resolved = not job.HasField("resolve_child_workflow_execution_start") or not (
             job.resolve_child_workflow_execution_start.HasField("succeeded")
         )
         return False
 
 
-def _about(job: WorkflowActivationJob) -> tuple[str, int]:
-    kind = jobs.variant(job)
-    known = {
+def _step_key(job: WorkflowActivationJob) -> tuple[str, int]:
+    """Return the kind and the sequence number of the step that a job belongs to; an empty kind if it has none."""
+    variant = jobs.variant(job)
+    kind = {
         "resolve_activity": "activity",
         "fire_timer": "timer",
         "resolve_child_workflow_execution_start": "child",
         "resolve_child_workflow_execution": "child",
         "resolve_signal_external_workflow": "signal",
         "resolve_request_cancel_external_workflow": "cancel",
-    }.get(kind, "")
-    return known, getattr(job, kind).seq if known else 0
+    }.get(variant, "")
+    return kind, getattr(job, variant).seq if kind else 0
 
 
 def _child_cancelled(start: Any, message: str) -> Failure:
@@ -321,16 +325,17 @@ def _child_cancelled(start: Any, message: str) -> Failure:
 
 
 def _difference(task: Task, expected: list[WorkflowCommand], actual: list[WorkflowCommand]) -> str:
-    at = next((i for i, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]), None)
-    at = min(len(expected), len(actual)) if at is None else at
+    """Describe the first difference between the commands of a task and of its replay."""
+    index = next((i for i, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]), None)
+    index = min(len(expected), len(actual)) if index is None else index
 
-    def said(commands: list[WorkflowCommand]) -> str:
-        if at >= len(commands):
-            return "nothing more"
-        kind = jobs.variant(commands[at])
-        return " ".join(f"{kind.replace('_', ' ')} {{{getattr(commands[at], kind)}}}".split())
+    def describe(commands: list[WorkflowCommand]) -> str:
+        if index >= len(commands):
+            return "no command"
+        kind = jobs.variant(commands[index])
+        return " ".join(f"{kind.replace('_', ' ')} {{{getattr(commands[index], kind)}}}".split())
 
-    return f"a replay differs in workflow task {task.number}: it was {said(expected)}, it is {said(actual)}"
+    return f"replay of workflow task {task.number} differs: recorded {describe(expected)}, replayed {describe(actual)}"
 
 
 _COMMANDS: dict[str, Callable[[Core, Task, WorkflowCommand], list[WorkflowActivationJob]]] = {

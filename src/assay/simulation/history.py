@@ -1,4 +1,4 @@
-"""The history of a simulated run: kept in short form, and made into events when somebody looks at it."""
+"""The history of a simulated run, in a compact form from which events are created on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 
 class History:
-    """The events of a run, by their numbers from 1."""
+    """The events of a run, numbered from 1."""
 
     def __init__(self) -> None:
         self._events: list[tuple[str, int, dict[str, Any], Any]] = []
@@ -19,7 +19,7 @@ class History:
         return len(self._events)
 
     def add(self, kind: str, at: int, metadata: Any = None, **fields: Any) -> int:
-        """Add an event of a kind, as "timer_started"; returns its number. `at`: nanoseconds since 1970."""
+        """Add an event of a kind, such as "timer_started", and return its number. `at`: nanoseconds since 1970."""
         self._events.append((kind, at, fields, metadata))
         return len(self._events)
 
@@ -28,11 +28,11 @@ class History:
         return [event[0] for event in self._events]
 
     def events(self) -> list[HistoryEvent]:
-        """Return the events as the server has them."""
+        """Return the events as protobuf messages."""
         return [_event(number, *event) for number, event in enumerate(self._events, 1)]
 
     def message(self) -> HistoryMessage:
-        """Return the whole history as the server gives it."""
+        """Return the history as a protobuf message."""
         return HistoryMessage(events=self.events())
 
 

@@ -1,4 +1,4 @@
-"""Jobs of activations as Core makes them, of what the server and Core say."""
+"""Jobs and failures, as Core and the server create them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from assay.temporal.core.protos import (
 from assay.temporal.data import payloads
 
 _EXISTS = StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
-_ORDER = {
+_RANKS = {
     "initialize_workflow": 0,
     "notify_has_patch": 1,
     "update_random_seed": 2,
     "signal_workflow": 3,
     "do_update": 3,
 }
-_LOCAL, _OTHER = 5, 4
+_LOCAL_RANK, _DEFAULT_RANK = 5, 4
 
 
 def in_order(jobs: list[WorkflowActivationJob]) -> list[WorkflowActivationJob]:
-    """Return jobs as Core orders those of an activation: the start, patches, messages, and then the others."""
+    """Sort the jobs of an activation as Core does: start, patches, messages, then the others."""
     return sorted(jobs, key=_rank)
 
 
 def _rank(job: WorkflowActivationJob) -> int:
     variant = job.WhichOneof("variant") or ""
     if variant == "resolve_activity" and job.resolve_activity.is_local:
-        return _LOCAL
-    return _ORDER.get(variant, _OTHER)
+        return _LOCAL_RANK
+    return _RANKS.get(variant, _DEFAULT_RANK)
 
 
 def arguments(values: Sequence[Json | None]) -> list[Payload]:
-    """Return the payloads of values."""
+    """Convert values to payloads."""
     return [payloads.to_payload(value) for value in values]
 
 
 def signal(name: str, input: Sequence[Payload]) -> WorkflowActivationJob:
-    """Bring a signal."""
+    """Return the job of a signal."""
     job = WorkflowActivationJob()
     job.signal_workflow.signal_name = name
     job.signal_workflow.input.extend(input)
@@ -54,7 +54,7 @@ def signal(name: str, input: Sequence[Payload]) -> WorkflowActivationJob:
 
 
 def update(id: str, name: str, input: Sequence[Payload]) -> WorkflowActivationJob:
-    """Bring an update."""
+    """Return the job of an update."""
     job = WorkflowActivationJob()
     target = job.do_update
     target.id, target.protocol_instance_id, target.name, target.run_validator = id, id, name, True
@@ -63,7 +63,7 @@ def update(id: str, name: str, input: Sequence[Payload]) -> WorkflowActivationJo
 
 
 def query(name: str, value: Json | None) -> WorkflowActivationJob:
-    """Bring a query."""
+    """Return the job of a query."""
     job = WorkflowActivationJob()
     job.query_workflow.query_id, job.query_workflow.query_type = "query", name
     if value is not None:
@@ -72,21 +72,21 @@ def query(name: str, value: Json | None) -> WorkflowActivationJob:
 
 
 def cancel(reason: str) -> WorkflowActivationJob:
-    """Ask the workflow to cancel."""
+    """Return the job of a cancellation request."""
     job = WorkflowActivationJob()
     job.cancel_workflow.reason = reason
     return job
 
 
 def fire_timer(seq: int) -> WorkflowActivationJob:
-    """Fire a timer."""
+    """Return the job of a timer that fired."""
     job = WorkflowActivationJob()
     job.fire_timer.seq = seq
     return job
 
 
 def patch(id: str) -> WorkflowActivationJob:
-    """Say that the history has a patch."""
+    """Return the job of a patch in the history."""
     job = WorkflowActivationJob()
     job.notify_has_patch.patch_id = id
     return job
@@ -96,7 +96,7 @@ def patch(id: str) -> WorkflowActivationJob:
 
 
 def activity_completed(seq: int, result: Payload, *, is_local: bool = False) -> WorkflowActivationJob:
-    """End an activity with a result."""
+    """Return the job of an activity that completed."""
     job = WorkflowActivationJob()
     job.resolve_activity.seq, job.resolve_activity.is_local = seq, is_local
     job.resolve_activity.result.completed.result.CopyFrom(result)
@@ -104,7 +104,7 @@ def activity_completed(seq: int, result: Payload, *, is_local: bool = False) -> 
 
 
 def activity_failed(seq: int, failure: Failure, *, is_local: bool = False) -> WorkflowActivationJob:
-    """End an activity with a failure."""
+    """Return the job of an activity that failed."""
     job = WorkflowActivationJob()
     job.resolve_activity.seq, job.resolve_activity.is_local = seq, is_local
     job.resolve_activity.result.failed.failure.CopyFrom(failure)
@@ -112,7 +112,7 @@ def activity_failed(seq: int, failure: Failure, *, is_local: bool = False) -> Wo
 
 
 def activity_cancelled(seq: int, failure: Failure, *, is_local: bool = False) -> WorkflowActivationJob:
-    """End an activity as cancelled."""
+    """Return the job of an activity that was cancelled."""
     job = WorkflowActivationJob()
     job.resolve_activity.seq, job.resolve_activity.is_local = seq, is_local
     job.resolve_activity.result.cancelled.failure.CopyFrom(failure)
@@ -120,7 +120,7 @@ def activity_cancelled(seq: int, failure: Failure, *, is_local: bool = False) ->
 
 
 def activity_backoff(seq: int, attempt: int, seconds: float, scheduled: int) -> WorkflowActivationJob:
-    """Ask for a timer before the next attempt of a local activity."""
+    """Return the job that asks for a timer before the next attempt of a local activity."""
     job = WorkflowActivationJob()
     job.resolve_activity.seq, job.resolve_activity.is_local = seq, True
     backoff = job.resolve_activity.result.backoff
@@ -146,7 +146,7 @@ def cancelled_activity(name: str, id: str) -> Failure:
 
 
 def cancelled(message: str = "") -> Failure:
-    """Return the failure of what was cancelled."""
+    """Return a cancellation failure."""
     failure = Failure(message=message)
     failure.canceled_failure_info.SetInParent()
     return failure
@@ -160,7 +160,7 @@ _TIMEOUT_MESSAGES = {
 
 
 def timed_out(kind: TimeoutType.ValueType, cause: Failure | None = None) -> Failure:
-    """Return the failure of an attempt that has reached a time limit."""
+    """Return the failure of an attempt that timed out."""
     failure = Failure(message=_TIMEOUT_MESSAGES[kind], source="Server")
     failure.timeout_failure_info.timeout_type = kind
     if cause is not None:
@@ -168,10 +168,10 @@ def timed_out(kind: TimeoutType.ValueType, cause: Failure | None = None) -> Fail
     return failure
 
 
-def out_of_time(cause: Failure | None) -> Failure:
-    """Return the failure of an activity whose attempts have reached the limit of all."""
-    text = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
-    failure = Failure(message=text, source="Server")
+def deadline_exceeded(cause: Failure | None) -> Failure:
+    """Return the failure of an activity that reached its schedule-to-close timeout."""
+    message = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
+    failure = Failure(message=message, source="Server")
     failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
     if cause is not None:
         failure.cause.CopyFrom(cause)
@@ -182,7 +182,7 @@ def out_of_time(cause: Failure | None) -> Failure:
 
 
 def child_started(seq: int, run_id: str) -> WorkflowActivationJob:
-    """Say that a child workflow has started."""
+    """Return the job of a child workflow that started."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution_start.seq = seq
     job.resolve_child_workflow_execution_start.succeeded.run_id = run_id
@@ -190,7 +190,7 @@ def child_started(seq: int, run_id: str) -> WorkflowActivationJob:
 
 
 def child_not_started(seq: int, workflow_type: str, workflow_id: str) -> WorkflowActivationJob:
-    """Say that a child workflow cannot be started because its id is in use."""
+    """Return the job of a child workflow that was not started because its id is in use."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution_start.seq = seq
     failed = job.resolve_child_workflow_execution_start.failed
@@ -199,7 +199,7 @@ def child_not_started(seq: int, workflow_type: str, workflow_id: str) -> Workflo
 
 
 def child_start_cancelled(seq: int, failure: Failure) -> WorkflowActivationJob:
-    """Say that a child workflow was cancelled before it was started."""
+    """Return the job of a child workflow that was cancelled before its start."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution_start.seq = seq
     job.resolve_child_workflow_execution_start.cancelled.failure.CopyFrom(failure)
@@ -207,7 +207,7 @@ def child_start_cancelled(seq: int, failure: Failure) -> WorkflowActivationJob:
 
 
 def child_completed(seq: int, result: Payload | None) -> WorkflowActivationJob:
-    """End a child workflow with a result."""
+    """Return the job of a child workflow that completed."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution.seq = seq
     completed = job.resolve_child_workflow_execution.result.completed
@@ -218,7 +218,7 @@ def child_completed(seq: int, result: Payload | None) -> WorkflowActivationJob:
 
 
 def child_failed(seq: int, failure: Failure) -> WorkflowActivationJob:
-    """End a child workflow with a failure."""
+    """Return the job of a child workflow that failed."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution.seq = seq
     job.resolve_child_workflow_execution.result.failed.failure.CopyFrom(failure)
@@ -226,7 +226,7 @@ def child_failed(seq: int, failure: Failure) -> WorkflowActivationJob:
 
 
 def child_cancelled(seq: int, failure: Failure) -> WorkflowActivationJob:
-    """End a child workflow as cancelled."""
+    """Return the job of a child workflow that was cancelled."""
     job = WorkflowActivationJob()
     job.resolve_child_workflow_execution.seq = seq
     job.resolve_child_workflow_execution.result.cancelled.failure.CopyFrom(failure)
@@ -246,8 +246,8 @@ def child_failure(
     return failure
 
 
-def signal_answered(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
-    """Answer a signal to another workflow."""
+def signal_resolved(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
+    """Return the job that resolves a signal to another workflow."""
     job = WorkflowActivationJob()
     job.resolve_signal_external_workflow.seq = seq
     if failure is not None:
@@ -255,8 +255,8 @@ def signal_answered(seq: int, failure: Failure | None = None) -> WorkflowActivat
     return job
 
 
-def cancel_answered(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
-    """Answer a cancel request for another workflow."""
+def cancel_resolved(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
+    """Return the job that resolves a cancellation request for another workflow."""
     job = WorkflowActivationJob()
     job.resolve_request_cancel_external_workflow.seq = seq
     if failure is not None:
@@ -272,14 +272,14 @@ CLOSING = frozenset(
         "continue_as_new_workflow_execution",
     }
 )
-"""Commands that end a run."""
+"""Kinds of commands that end a run."""
 
 
 def closes(command: WorkflowCommand) -> bool:
-    """Return true for a command that ends its run."""
+    """Return true if a command ends its run."""
     return command.WhichOneof("variant") in CLOSING
 
 
 def variant(message: Any) -> str:
-    """Return which kind of job or command a message is."""
+    """Return the kind of a job or a command."""
     return message.WhichOneof("variant") or ""

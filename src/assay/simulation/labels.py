@@ -1,4 +1,4 @@
-"""Names of events, for the coverage of schedules."""
+"""Labels of events, for the coverage of schedules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _BY_FIELD = {
 }
 
 
-def label(kind: str, fields: Mapping[str, Any], names: Mapping[int, str]) -> str:
-    """Return the name of an event; `names` says what began with an event, by its number."""
+def label(kind: str, fields: Mapping[str, Any], step_names: Mapping[int, str]) -> str:
+    """Return the label of an event; `step_names` are the names of steps by the number of their first event."""
     if kind in _BY_FIELD:
-        what, field = _BY_FIELD[kind]
-        return f"{what} {fields[field]}"
+        noun, field = _BY_FIELD[kind]
+        return f"{noun} {fields[field]}"
     if kind == "workflow_execution_cancel_requested":
         return "cancel"
     event = fields.get("scheduled_event_id") or fields.get("started_event_id") or fields.get("initiated_event_id")
-    name = names.get(event or 0)
+    name = step_names.get(event or 0)
     if name is None:
         return kind.replace("_", " ")
     return f"{name} {'timed out' if kind.endswith('timed_out') else kind.rpartition('_')[2]}"

@@ -13,10 +13,10 @@ from assay.temporal.workflow.settings import Definition, Settings
 
 
 class View(Protocol):
-    """A run as an invariant sees it."""
+    """The run that an invariant inspects."""
 
     def query(self, name: str, value: Json | None) -> Json | None:
-        """Answer a query. Raises LuaError."""
+        """Query the run. Raise LuaError if the query fails."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Activity:
     """The behavior of an activity.
 
     Attributes:
-        run: Gives its result; raises LuaError when it fails.
-        shortest: Seconds that an attempt takes at least.
-        longest: Seconds that it takes at most; None for its own time limit.
-        failures: Failures that an attempt may have beside those that `run` raises.
-        transient: An attempt may fail, time out or lose its answer as long as another one follows.
-        times_out: Every attempt may time out, the last too.
+        run: Returns the result from the arguments and the number of the attempt. Raises LuaError if the attempt fails.
+        min_duration: Minimum duration of an attempt, in seconds.
+        max_duration: Maximum duration of an attempt, in seconds; None for a minute. The timeout also limits it.
+        failures: Failures that are injected into any attempt.
+        transient: Attempts may fail, time out or lose their result as long as the retry policy allows another attempt.
+        times_out: Any attempt may time out, including the last one.
     """
 
     run: Callable[[Sequence[Json], int], Json | None]
-    shortest: float = 0.05
-    longest: float | None = None
+    min_duration: float = 0.05
+    max_duration: float | None = None
     failures: Sequence[Failure] = ()
     transient: bool = True
     times_out: bool = False
@@ -42,21 +42,21 @@ class Activity:
 
 @dataclass(frozen=True)
 class Message:
-    """A signal or an update that may come.
+    """A signal or an update that may arrive.
 
     Attributes:
         kind: "signal" or "update".
         name: Its name.
-        inputs: What it may bring: each time one of these.
-        fewest: How often it comes at least, if the workflow has not ended before.
-        most: How often it comes at most.
+        inputs: Possible inputs, one of which is chosen for each message.
+        min_count: Minimum number of messages, unless the workflow ends first.
+        max_count: Maximum number of messages.
     """
 
     kind: str
     name: str
     inputs: Sequence[Json | None] = (None,)
-    fewest: int = 0
-    most: int = 1
+    min_count: int = 0
+    max_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ class Plan:
 
     Attributes:
         definitions: The workflows by type.
-        settings: What their runs share.
-        workflow_type: The workflow that is started.
-        arguments: What it gets.
+        settings: The settings that their runs share.
+        workflow_type: The workflow under test.
+        arguments: Its arguments.
         activities: The activities by name.
-        find_activity: Finds those that are not in `activities`. Raises Unsupported.
-        messages: The signals and updates that may come.
-        may_cancel: A cancel request may come.
-        queries: Queries that are asked at any moment, for nothing but that they change nothing.
-        always: Raises LuaError when what has to hold does not hold; called after each task of the first workflow.
-        allowed: Kinds of violations that are none here: "lost", "unfinished", "unawaited", "query".
-        time_limit: Seconds of virtual time that it may take.
-        task_limit: Workflow tasks that one schedule may have.
-        run_timeout: Seconds for one run; None for no limit.
-        execution_timeout: Seconds for the workflow with its continuations.
+        find_activity: Returns activities that are not in `activities`. Raises Unsupported for unknown names.
+        messages: The signals and updates that may arrive.
+        may_cancel: A cancellation request may arrive.
+        queries: Queries that are sent at any moment; they must not fail or affect the run.
+        always: Invariant, called after each task of the workflow under test. Raises LuaError if it does not hold.
+        allowed: Kinds of violations to ignore: "lost", "unfinished", "unawaited", "query".
+        time_limit: Maximum duration of the workflow, in seconds of virtual time.
+        task_limit: Maximum number of workflow tasks in one schedule.
+        run_timeout: Timeout of one run, in seconds; None for no timeout.
+        execution_timeout: Timeout of the workflow including its continuations, in seconds; None for no timeout.
     """
 
     definitions: Mapping[str, Definition]

@@ -1,4 +1,4 @@
-"""The search for a schedule that fails."""
+"""The search for a failing schedule."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from assay.simulation.violation import Violation
 from assay.simulation.world import World
 
 Check = Callable[[World], None]
-"""Looks at a world that has ended. Raises Violation."""
+"""Checks a world that has ended. Raises Violation."""
 
 _MAX_STALE = 1000
-"""Schedules without anything new after which the search ends."""
-_MAX_KEPT = 200
+"""Number of schedules without new coverage after which the search ends."""
+_MAX_INTERESTING = 200
 _MAX_HORIZON = 80
 
 
 @dataclass
-class Found:
-    """A schedule that fails.
+class FailingSchedule:
+    """A failing schedule that a search has found.
 
     Attributes:
-        number: Which schedule of the search it was, counted from 1.
-        schedule: Its events, the fewest that still fail.
-        events: How many there were before it was made smaller.
-        violation: What is wrong.
-        world: The world at its end.
+        number: Its number in the search, counted from 1.
+        schedule: The schedule, after shrinking.
+        original_size: Number of its choices before shrinking.
+        violation: The violation.
+        world: The world at the end of the schedule.
     """
 
     number: int
     schedule: Schedule
-    events: int
+    original_size: int
     violation: Violation
     world: World
 
@@ -47,22 +47,22 @@ class Report:
     """The result of a search.
 
     Attributes:
-        count: How many schedules were run.
-        coverage: What they showed.
-        interesting: Schedules that showed something new.
-        found: The schedule that fails; None when none does.
-        has_stopped_early: Nothing new had come for a long time.
+        count: Number of schedules that ran.
+        coverage: Their coverage.
+        interesting: Schedules with new coverage.
+        failing: The failing schedule, if one was found.
+        has_stopped_early: The search ended early because the last schedules had no new coverage.
     """
 
     count: int = 0
     coverage: Coverage = field(default_factory=Coverage)
     interesting: list[Schedule] = field(default_factory=list)
-    found: Found | None = None
+    failing: FailingSchedule | None = None
     has_stopped_early: bool = False
 
 
 class Explorer:
-    """Runs schedules of a plan."""
+    """Runs the schedules of a plan."""
 
     def __init__(self, plan: Plan, check: Check) -> None:
         self._plan = plan
@@ -71,7 +71,7 @@ class Explorer:
         self._interesting: list[Schedule] = []
 
     def run(self, choices: Choices, watch: Watch | None = None) -> tuple[World, Violation | None]:
-        """Run one schedule; returns its world and what is wrong. Raises Unsupported."""
+        """Run one schedule; return its world and the violation, if any. Raise Unsupported."""
         world = World(self._plan, choices, self._horizon, watch)
         try:
             world.run()
@@ -83,11 +83,11 @@ class Explorer:
     def repeat(
         self, schedule: Mapping[str, str | int | float], watch: Watch | None = None
     ) -> tuple[World, Violation | None]:
-        """Run a schedule exactly as it is recorded."""
+        """Run a recorded schedule."""
         return self.run(Choices(schedule), watch)
 
     def search(self, count: int, seed: int) -> Report:
-        """Run up to `count` schedules, the first of which goes the usual way, until one fails."""
+        """Run up to `count` schedules until one fails. The first one has only default choices."""
         report = Report(interesting=self._interesting)
         last_new = 0
         for number in range(1, count + 1):
@@ -98,44 +98,44 @@ class Explorer:
             self._horizon = min(_MAX_HORIZON, max(self._horizon, world.trace.moments))
             is_new = report.coverage.add(world.trace.labels)
             if violation is not None:
-                report.found = self._found(number, choices.taken, violation)
+                report.failing = self._shrink(number, choices.deviations, violation)
                 return report
             if is_new:
                 last_new = number
-                self._interesting.append(choices.taken)
-                if len(self._interesting) > _MAX_KEPT:
-                    self._interesting.pop(source.randrange(_MAX_KEPT))
+                self._interesting.append(choices.deviations)
+                if len(self._interesting) > _MAX_INTERESTING:
+                    self._interesting.pop(source.randrange(_MAX_INTERESTING))
             elif number - last_new >= _MAX_STALE:
                 report.has_stopped_early = number < count
                 break
         return report
 
     def _choices(self, source: random.Random) -> Choices:
-        """Return the choices of the next schedule: random ones, or those of one that showed something new, changed."""
+        """Return the choices of the next schedule: random, or a mutation of an interesting schedule."""
         if len(self._interesting) < 2 or source.random() < 0.5:
             return Choices(None, source)
         chosen = dict(source.choice(self._interesting))
         for name in list(chosen):
-            change = source.random()
-            if change < 0.2:
+            mutation = source.random()
+            if mutation < 0.2:
                 del chosen[name]
-            elif change < 0.4 and isinstance(chosen[name], int):
+            elif mutation < 0.4 and isinstance(chosen[name], int):
                 chosen[name] = max(0, int(chosen[name]) + source.choice((-2, -1, 1, 2)))
         return Choices(chosen, source)
 
-    def _found(self, number: int, schedule: Schedule, violation: Violation) -> Found:
-        """Make a schedule that fails as small as it can be."""
+    def _shrink(self, number: int, schedule: Schedule, violation: Violation) -> FailingSchedule:
+        """Shrink a failing schedule."""
         latest = violation
 
         def fails(candidate: Schedule) -> Schedule | None:
             nonlocal latest
             choices = Choices(candidate)
-            _, problem = self.run(choices)
-            if problem is None or problem.key != violation.key:
+            _, candidate_violation = self.run(choices)
+            if candidate_violation is None or candidate_violation.key != violation.key:
                 return None
-            latest = problem
-            return choices.taken
+            latest = candidate_violation
+            return choices.deviations
 
         small = shrink(schedule, fails)
         world, again = self.repeat(small)
-        return Found(number, small, len(schedule), again or latest, world)
+        return FailingSchedule(number, small, len(schedule), again or latest, world)

@@ -1,4 +1,4 @@
-"""A world as timelines: what `assay workflow show` shows of real runs."""
+"""Timelines and histories of the runs of a world."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from assay.temporal.timeline.entries import Timeline, timeline
 from assay.temporal.workflow.run.run import Run
 
 
-class Lines:
-    """Watches which lines of the script cause the commands of each run, whose states need `TRACE` among their parts."""
+class LineRecorder:
+    """Records the line of the script that causes each command. The states of the runs need the part `TRACE`."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, StepRecorder] = {}
+        self._recorders: dict[str, StepRecorder] = {}
 
     def watch(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """See an activation."""
+        """Record the steps of an activation."""
         calls = take_calls(run.host)
         if act.is_replaying or completion.HasField("failed"):
             return
-        taken = self._taken.setdefault(act.run_id, StepRecorder())
-        taken.add(act.history_length, completion.successful.commands, calls)
+        recorder = self._recorders.setdefault(act.run_id, StepRecorder())
+        recorder.add(act.history_length, completion.successful.commands, calls)
 
     def timelines(self, world: World) -> list[Timeline]:
-        """Return the timelines of the runs of a world, in the order of their starts."""
-        found = []
+        """Return the timelines of the runs, in the order of their start, with the lines as places."""
+        result = []
         for run in world.executions:
             events = run.history.events()
             shown = timeline(run.start.workflow_id, run.start.run_id, events)
-            taken = self._taken.get(run.start.run_id, StepRecorder())
-            where = places(events, taken.steps)
+            recorder = self._recorders.get(run.start.run_id, StepRecorder())
+            steps = places(events, recorder.steps)
             for entry in shown.entries:
-                entry.place = where.get(entry.event_id, "")
-            found.append(shown)
-        return found
+                entry.place = steps.get(entry.event_id, "")
+            result.append(shown)
+        return result
 
 
 def histories(world: World) -> list[WorkflowHistory]:
-    """Return the histories of the runs of a world, in the order of their starts."""
+    """Return the histories of the runs, in the order of their start."""
     return [WorkflowHistory(run.start.workflow_id, run.history.events()) for run in world.executions]

@@ -1,4 +1,4 @@
-"""Smaller schedules that still fail: fewer events, then earlier and shorter ones."""
+"""Shrinks failing schedules: removes choices, then lowers their numbers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Callable
 from assay.simulation.choices import Schedule
 
 Fails = Callable[[Schedule], Schedule | None]
-"""Runs a schedule; returns what was chosen in it if it fails as before."""
+"""Runs a schedule; returns its deviations if it fails in the same way as the original."""
 
-BUDGET = 600
-"""Schedules that are tried."""
-
-
-def shrink(schedule: Schedule, fails: Fails, budget: int = BUDGET) -> Schedule:
-    """Return the smallest schedule found that fails."""
-    return _Shrinking(schedule, fails, budget).run()
+MAX_RUNS = 600
+"""Default maximum number of schedules to run."""
 
 
-class _Shrinking:
-    def __init__(self, schedule: Schedule, fails: Fails, budget: int) -> None:
+def shrink(schedule: Schedule, fails: Fails, max_runs: int = MAX_RUNS) -> Schedule:
+    """Return the smallest failing schedule that is found within `max_runs` runs."""
+    return _Shrinker(schedule, fails, max_runs).run()
+
+
+class _Shrinker:
+    def __init__(self, schedule: Schedule, fails: Fails, max_runs: int) -> None:
         self._best = dict(schedule)
         self._fails = fails
-        self._left = budget
+        self._remaining_runs = max_runs
 
     def run(self) -> Schedule:
-        while self._left > 0:
+        while self._remaining_runs > 0:
             before = dict(self._best)
             self._remove()
             self._lower()
@@ -34,17 +34,18 @@ class _Shrinking:
         return self._best
 
     def _try(self, candidate: Schedule) -> bool:
-        if self._left <= 0 or candidate == self._best:
+        """Run a candidate, and keep it if it fails and is smaller than the best schedule; return true if it is kept."""
+        if self._remaining_runs <= 0 or candidate == self._best:
             return False
-        self._left -= 1
-        taken = self._fails(candidate)
-        if taken is None or _size(taken) >= _size(self._best):
+        self._remaining_runs -= 1
+        deviations = self._fails(candidate)
+        if deviations is None or _size(deviations) >= _size(self._best):
             return False
-        self._best = dict(taken)
+        self._best = dict(deviations)
         return True
 
     def _remove(self) -> None:
-        """Leave out as many events as possible: halves, quarters, and so on down to single ones."""
+        """Remove as many choices as possible: halves, then quarters, down to single choices."""
         size = max(1, len(self._best) // 2)
         while True:
             at = 0
@@ -58,7 +59,7 @@ class _Shrinking:
             size //= 2
 
     def _lower(self) -> None:
-        """Let what is counted come earlier, or be less."""
+        """Lower the numbers: earlier moments, smaller counts."""
         for name in list(self._best):
             value = self._best.get(name)
             if not isinstance(value, int):
@@ -70,5 +71,5 @@ class _Shrinking:
 
 
 def _size(schedule: Schedule) -> tuple[int, float]:
-    """Fewer events are smaller, then lower numbers."""
+    """Return a sort key: the number of choices, then the sum of the numbers."""
     return len(schedule), sum(value for value in schedule.values() if not isinstance(value, str))

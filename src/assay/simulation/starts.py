@@ -17,20 +17,20 @@ class Start:
     """The start of a run.
 
     Attributes:
-        workflow_id: The workflow.
-        run_id: The run.
-        workflow_type: Its type.
+        workflow_id: Id of the workflow.
+        run_id: Id of the run.
+        workflow_type: Type of the workflow.
         task_queue: Its task queue.
-        arguments: What it gets.
-        parent: The id and the run id of its parent.
-        initiated: The number of the event in the parent's history.
-        continued: The run that it continues.
-        first_run_id: The first run of the workflow.
-        memo: Values by name.
-        search_attributes: Values by name.
-        headers: Values by name.
-        run_timeout: Seconds for the run; 0 for no limit.
-        expires: When all runs must have ended, in nanoseconds since 1970; 0 for no limit.
+        arguments: Its arguments.
+        parent: Workflow id and run id of its parent.
+        initiated: Number of the initiated event in the parent's history.
+        continued: Id of the run that it continues.
+        first_run_id: Id of the first run of the workflow; empty if this is the first.
+        memo: Memo fields by name.
+        search_attributes: Search attributes by name.
+        headers: Headers by name.
+        run_timeout: Timeout of the run, in seconds; 0 for no timeout.
+        expires: Time of the execution timeout, in nanoseconds since 1970-01-01 UTC; 0 for no timeout.
     """
 
     workflow_id: str
@@ -73,7 +73,7 @@ class Start:
         return job
 
     def event(self) -> dict[str, Any]:
-        """Return the fields of the event that starts the run."""
+        """Return the fields of the started event."""
         fields: dict[str, Any] = {
             "workflow_type": {"name": self.workflow_type},
             "workflow_id": self.workflow_id,

@@ -1,4 +1,4 @@
-"""Workflow tasks as they were answered: what a replay gets again, and must answer again."""
+"""Processed workflow tasks, which a replay repeats."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from assay.temporal.core.protos import WorkflowActivationJob, WorkflowCommand
 
 
 @dataclass
-class Round:
-    """One activation of a task.
+class Activation:
+    """One activation of a workflow task.
 
     Attributes:
-        at: The run's time, in nanoseconds since 1970-01-01 UTC.
-        local: The ends of local activities that it brought.
+        at: Virtual time, in nanoseconds since 1970-01-01 UTC.
+        local_results: The jobs with results of local activities that it delivered.
     """
 
     at: int
-    local: list[WorkflowActivationJob] = field(default_factory=list)
+    local_results: list[WorkflowActivationJob] = field(default_factory=list)
 
 
 @dataclass
-class LocalEnd:
-    """The end of a local activity or a side effect.
+class LocalResult:
+    """The result of a local activity or a side effect.
 
     Attributes:
-        command: What started it.
-        job: Its end.
-        at: When, in nanoseconds since 1970-01-01 UTC; None when it was called off.
-        activation: In which activation of its task, counted from 0.
+        command: The command that started it.
+        job: The job that delivers the result.
+        at: Time of its end, in nanoseconds since 1970-01-01 UTC; None if it was cancelled.
+        activation: Index of the activation that delivers it, in its workflow task.
     """
 
     command: WorkflowCommand
@@ -45,30 +45,30 @@ class Task:
     """A workflow task.
 
     Attributes:
-        number: Counted from 1 in its run.
-        at: When it was started, in nanoseconds since 1970-01-01 UTC.
-        jobs: What it brought.
-        history_length: How many events the run had.
-        rounds: Its activations, in order.
-        commands: What the run answered, in order, as Core passes it on.
-        sent: Those of them that the server got, and the ends of local activities.
-        closing: The command that ends the run, if it does.
-        failure: Why it failed, if it did.
+        number: Its number in the run, counted from 1.
+        at: Start time, in nanoseconds since 1970-01-01 UTC.
+        jobs: The jobs that it delivers.
+        history_length: Number of events in the history at its start.
+        activations: Its activations, in order.
+        commands: The commands of the run, in order.
+        sent: The commands that Core sends to the server, and the results of local activities.
+        closing: The command that ends the run, if there is one.
+        failure: The failure of the task, if it failed.
     """
 
     number: int
     at: int
     jobs: list[WorkflowActivationJob]
     history_length: int
-    rounds: list[Round] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
     commands: list[WorkflowCommand] = field(default_factory=list)
-    sent: list[WorkflowCommand | LocalEnd] = field(default_factory=list)
+    sent: list[WorkflowCommand | LocalResult] = field(default_factory=list)
     closing: WorkflowCommand | None = None
     failure: Failure | None = None
 
     @property
     def rejected(self) -> set[str]:
-        """The updates that were rejected."""
+        """The ids of the updates that the task rejected."""
         accepted, rejected = set(), set()
         for command in self.commands:
             response = command.update_response
@@ -78,8 +78,8 @@ class Task:
                 rejected.add(response.protocol_instance_id)
         return rejected
 
-    def recorded(self) -> list[WorkflowCommand]:
-        """Return those commands that leave a trace in the history."""
+    def recorded_commands(self) -> list[WorkflowCommand]:
+        """Return the commands that cause events."""
         rejected = self.rejected
         return [
             command
@@ -87,14 +87,14 @@ class Task:
             if not (command.HasField("update_response") and command.update_response.protocol_instance_id in rejected)
         ]
 
-    def replayed(self) -> list[WorkflowActivationJob]:
-        """Return the jobs that a replay brings: with the patches of the history, without rejected updates."""
+    def replay_jobs(self) -> list[WorkflowActivationJob]:
+        """Return the jobs of a replay: with the patches of the history, without rejected updates."""
         patches = [
             jobs.patch(command.set_patch_marker.patch_id)
             for command in self.commands
             if command.HasField("set_patch_marker")
         ]
-        rejected, again = self.rejected, []
+        rejected, replayed = self.rejected, []
         for job in self.jobs:
             if job.HasField("do_update"):
                 if job.do_update.protocol_instance_id in rejected:
@@ -102,13 +102,13 @@ class Task:
                 copy = WorkflowActivationJob()
                 copy.CopyFrom(job)
                 copy.do_update.run_validator = False
-                again.append(copy)
+                replayed.append(copy)
             else:
-                again.append(job)
-        return patches + again
+                replayed.append(job)
+        return patches + replayed
 
     @property
-    def is_traceless(self) -> bool:
-        """True if the history has nothing of it: it only brought updates, and all were rejected."""
-        brought = all(job.HasField("do_update") for job in self.jobs)
-        return bool(self.jobs) and brought and not self.recorded()
+    def leaves_no_events(self) -> bool:
+        """True if the task only delivered updates and rejected all of them, so that the history does not contain it."""
+        only_updates = all(job.HasField("do_update") for job in self.jobs)
+        return bool(self.jobs) and only_updates and not self.recorded_commands()

@@ -1,13 +1,13 @@
-"""Violations: faults that a schedule reveals."""
+"""Violations: failed checks of a schedule."""
 
 from __future__ import annotations
 
 
 class Violation(Exception):
-    """A run did what it must not do.
+    """A run failed a check.
 
-    `kind` says what was violated: "check" and "always" (the test's own), "failed", "stuck", "lost", "unawaited",
-    "unfinished", "limit", "replay". `traceback` is Lua's, empty when there is none.
+    `kind` is the check: "check" and "always" (from the test), "failed", "stuck", "lost", "unawaited", "unfinished",
+    "limit", "query", "replay". `traceback` is a Lua traceback, or empty.
     """
 
     def __init__(self, kind: str, message: str, traceback: str = "") -> None:
@@ -18,5 +18,5 @@ class Violation(Exception):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The same for the same mistake: its kind, and its message without numbers."""
+        """The kind, and the message without numbers: equal for violations that have the same cause."""
         return self.kind, "".join("#" if letter.isdigit() else letter for letter in self.message)

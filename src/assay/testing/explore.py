@@ -22,7 +22,7 @@ from assay.simulation import show
 from assay.simulation.choices import Schedule, Unsupported
 from assay.simulation.plan import Activity, Message, Plan, View
 from assay.simulation.search import Explorer, Report
-from assay.simulation.show import Lines
+from assay.simulation.show import LineRecorder
 from assay.simulation.violation import Violation
 from assay.simulation.world import World
 from assay.temporal.data import failures, payloads
@@ -106,15 +106,15 @@ def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome
         world, violation = explorer.repeat(asked.schedule)
         if violation is None:
             return Outcome("", "", ["the schedule passes"], [], dict(asked.schedule))
-        events, notes = world.choices.taken, []
+        events, notes = world.choices.deviations, []
     else:
         report = explorer.search(asked.count or exploration.options.schedules, asked.seed)
         notes = list(_notes(report))
-        if report.found is None:
+        if report.failing is None:
             notes += _lines_of_some(plan, prepared, exploration, report)
             return Outcome("", "", notes, [], {})
-        events, violation = report.found.schedule, report.found.violation
-    lines = Lines()
+        events, violation = report.failing.schedule, report.failing.violation
+    lines = LineRecorder()
     traced = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, parts=(TRACE,)))
     world, again = Explorer(traced, lambda world: prepared.check(exploration, world)).repeat(events, lines.watch)
     if again is None or again.key != violation.key:
@@ -156,13 +156,13 @@ def _ranges(lines: list[int]) -> str:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    seen, found = report.coverage, report.found
+    seen, found = report.coverage, report.failing
     ran = f"{report.count} schedule{'s' if report.count != 1 else ''}"
     if found is not None:
-        yield f"schedule {found.number} failed; shrunk from {found.events} to {len(found.schedule)} events"
+        yield f"schedule {found.number} failed; shrunk from {found.original_size} to {len(found.schedule)} events"
     else:
         yield f"{ran} passed" + ("; stopped early: nothing new in the last 1000" if report.has_stopped_early else "")
-    both = sorted(seen.both(), key=_is_about_faults)
+    both = sorted(seen.seen_in_both_orders(), key=_is_about_faults)
     yield f"{seen.pairs} pairs of events, {len(both)} of them seen in both orders"
     for first, second in both[:_MAX_PAIRS]:
         yield f"  {first} / {second}"
@@ -249,8 +249,8 @@ class _Prepared:
         shortest, longest = _times(name, behavior)
         return Activity(
             run=_caller(behavior.run, name),
-            shortest=shortest,
-            longest=longest,
+            min_duration=shortest,
+            max_duration=longest,
             failures=[failures.of_lua_error(LuaError(text)) for text in behavior.fails],
             transient=behavior.faults,
             times_out=behavior.times_out,
@@ -272,7 +272,7 @@ class _Prepared:
         """Check how a schedule went. Raises Violation."""
         explored = _explored(world)
         if explored.status == "failed" and not exploration.options.may_fail:
-            raise Violation("failed", f"the workflow failed: {explored.error}", world.first.result.stack_trace)
+            raise Violation("failed", f"the workflow failed: {explored.error}", world.main_run.result.stack_trace)
         try:
             _call(exploration.check, (explored,), "the function of test.explore")
         except LuaError as error:
@@ -336,14 +336,14 @@ def _error(outcome: Any) -> str | None:
 
 
 def _explored(world: World) -> Explored:
-    run = world.first
+    run = world.main_run
     return Explored(
         status=run.status,
         result=_result(run.result),
         error=_error(run.result),
         seconds=world.seconds,
-        runs=sum(world.is_first(each) for each in world.executions),
-        cancel_requested=any(world.is_first(each) and each.is_cancel_requested for each in world.executions),
+        runs=sum(world.is_main(each) for each in world.executions),
+        cancel_requested=any(world.is_main(each) and each.is_cancel_requested for each in world.executions),
         calls=[
             ExploredCall(
                 call.activity,
@@ -364,8 +364,8 @@ def _explored(world: World) -> Explored:
                 sent.update.name,
                 None if sent.input is None else payloads.to_python(sent.input),
                 sent.update.state,
-                _result(sent.update.outcome),
-                _error(sent.update.outcome),
+                _result(sent.update.result),
+                _error(sent.update.result),
             )
             for sent in world.arrivals.updates
         ],
