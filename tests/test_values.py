@@ -134,7 +134,7 @@ def test_arrays_and_objects() -> None:
         ("return {coroutine.create(print)}", "a thread at [1]"),
         ("return {probe.box()}", "a probe.Box at [1]"),
         ("return probe.box()", "a probe.Box"),
-        ("return {['\\xff'] = 1}", "a key that is not UTF-8 text"),
+        ("return {['\\xff'] = 1}", "a key that is not valid UTF-8"),
         ("return {[1.5] = 1}", "a table with a key of type number"),
         ("local t = {} for _ = 1, 1001 do t = {t} end return t", "more than 1000 levels"),
     ],

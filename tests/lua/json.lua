@@ -109,9 +109,9 @@ refuses("an infinite number", math.huge)
 refuses("an infinite number at .x", { x = -math.huge })
 refuses("a function at [1]", { print })
 refuses("a thread at .co", { co = coroutine.create(print) })
-refuses("a string that is not UTF-8 text at [1]", { "\xff" })
-refuses("a string that is not UTF-8 text", "\xed\xa0\x80")
-refuses("a key that is not UTF-8 text", { ["\xff"] = 1 })
+refuses("a string that is not valid UTF-8 at [1]", { "\xff" })
+refuses("a string that is not valid UTF-8", "\xed\xa0\x80")
+refuses("a key that is not valid UTF-8", { ["\xff"] = 1 })
 refuses("a table with a key of type table", { [{}] = 1 })
 refuses("a table with a key of type number at .a", { a = { [1.5] = 1 } })
 refuses("a table with a key of type boolean", { [true] = 1 })
@@ -147,9 +147,9 @@ for text, problem in pairs({
   ['"\\ud800"'] = "half of a surrogate pair at line 1 column 2",
   ['"\\udc00"'] = "half of a surrogate pair at line 1 column 2",
   ['"\n"'] = "control character in a string at line 1 column 2",
-  ['"\xff"'] = "text that is not UTF-8 at line 1 column 2",
-  ['[1,\n2,\n"abc\xff"]'] = "text that is not UTF-8 at line 3 column 5",
-  ['["é\xc3"]'] = "text that is not UTF-8 at line 1 column 5",
+  ['"\xff"'] = "invalid UTF-8 at line 1 column 2",
+  ['[1,\n2,\n"abc\xff"]'] = "invalid UTF-8 at line 3 column 5",
+  ['["é\xc3"]'] = "invalid UTF-8 at line 1 column 5",
   ["1 x"] = "unexpected 'x' at line 1 column 3",
   ["[é]"] = "unexpected 'é' at line 1 column 2",
   ["\u{FEFF}{}"] = "unexpected byte order mark at line 1 column 1",

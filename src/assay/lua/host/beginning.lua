@@ -1,5 +1,5 @@
--- Position of the function that a task began with. A tail call such as `return ctx:sleep(1)` replaces its frame, so that
--- the current line is unknown and messages give the line where the function is defined. The function is found in the
+-- Position of the main function of a task. A tail call such as `return ctx:sleep(1)` replaces its frame, so that the
+-- current line is unknown and messages give the line where the function is defined. The function is found in the
 -- arguments of the task's outermost frame.
 local host = ...
 

@@ -25,8 +25,8 @@ local unpack = table.unpack
 
 local WAIT = host.WAIT
 
--- Names of builtins, by function or table, with which another state finds its own. `snapshot.lua` adds the names of Lua's
--- own functions.
+-- Names of builtins, by function or table, with which another state finds its own. `snapshot.lua` adds the names of
+-- standard functions.
 host.names = setmetatable({}, host.WEAK_KEYS)
 
 -- Handles: tables that represent Python objects. Their ids are not accessible to scripts.
@@ -120,8 +120,8 @@ end
 
 host.finish = finish
 
--- Return the arguments for Python, followed by attachments. `parameters` has three items for each parameter: name, kind,
--- and whether it is optional.
+-- Return the arguments for Python, followed by attachments. `parameters` has three items for each parameter: name,
+-- kind, and whether it is optional.
 local function collect(name, parameters, ...)
   local out, given, count, attachments = {}, { ... }, #parameters // 3, 0
   for i = 1, count do

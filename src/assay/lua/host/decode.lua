@@ -1,4 +1,4 @@
--- Reads JSON text and the wire; `read_alike.lua` helps with long texts.
+-- Decodes JSON and wire. `read_alike.lua` speeds up long texts.
 local host = ...
 
 local create = table.create
@@ -13,7 +13,7 @@ local contains, present = host.contains, host.present
 local resume_collecting, stop_collecting = host.resume_collecting, host.stop_collecting
 local null, array_metatable = host.null, host.array_metatable
 
-local BAD_ESCAPE = "\xFF" -- what no text holds
+local BAD_ESCAPE = "\xFF" -- does not occur in UTF-8
 local UNESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 setmetatable(UNESCAPES, {
   __index = function()
@@ -21,7 +21,7 @@ setmetatable(UNESCAPES, {
   end,
 })
 
--- What represents an escape and the hexadecimal digits behind it.
+-- Return the replacement of an escape and the hexadecimal digits that follow it.
 local function unescape(c, digits)
   if c ~= "u" then
     return UNESCAPES[c] .. digits
@@ -29,7 +29,7 @@ local function unescape(c, digits)
   return #digits == 4 and utf8char(tonumber(digits, 16)) or BAD_ESCAPE
 end
 
--- The character of two halves: the second and third byte of each.
+-- Return the character of a surrogate pair, given the second and third byte of each half.
 local function join_surrogates(a, b, c, d)
   local high = (byte(a) & 0x0F) << 6 | byte(b) & 0x3F
   return utf8char(0x10000 + (high << 10 | (byte(c) & 0x0F) << 6 | byte(d) & 0x3F))
@@ -50,22 +50,22 @@ local function resolve(s, attachments)
 end
 
 local MAX_HEADS = 32
-local SHORT = 2000 -- a text in which nothing is expected to come again
-local LONG = 32000 -- a text in which so much is expected to be alike that to learn from it pays
-local FIRST_LESSON = 8 -- objects of one name after which something is learnt from one
+local SHORT = 2000 -- length up to which keys are not cached
+local LONG = 32000 -- length from which readers are generated (`read_alike.lua`)
+local FIRST_LESSON = 8 -- objects under a key after which a reader is generated from one
 local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
-local MALFORMED = {} -- the error of a reader that has found what is no JSON
+local MALFORMED = {} -- error of a generated reader that found invalid JSON
 local UNKNOWN = { count = 0 }
 local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
 
--- What is being decoded. Nothing here calls a script, so there is only ever one at a time.
+-- State of the current call. Nothing here calls a script, so calls do not overlap.
 local text, attachments
-local controls -- the control characters that are in it, which must not be in strings; or nil
-local backslash -- where the first one is, at or behind the string that is read
--- What the last object under a key was like, which the next one probably is: by turns the texts up to its values, and
--- their keys. Nil for a short text.
+local controls -- control characters that occur in the text, which must not be in strings; or nil
+local backslash -- position of the first backslash at or after the current string
+-- The last object under each key, which the next one probably resembles: alternately the text before each value, and
+-- its key. Nil for a short text.
 local heads
-local alike -- see `read_alike.lua`; nil when the text is not long
+local alike -- see `read_alike.lua`; nil if the text is not long
 
 local function fail(pos, what)
   local line, last = 1, 0
@@ -95,7 +95,7 @@ local function unicode(pos)
   return tonumber(hex, 16)
 end
 
--- The error of a string whose escapes are bad; `pos` stands behind its opening quote.
+-- Raise the error of a malformed string. `pos` is the position after its opening quote.
 local function bad_string(pos)
   local stop = find(text, '[\0-\31"\\]', pos)
   while stop and byte(text, stop) == 92 do
@@ -121,7 +121,7 @@ local function bad_string(pos)
   fail(stop, "control character in a string")
 end
 
--- Read on where a string has its first escape or is not a string. `pos` stands behind the opening quote.
+-- Read a string that has escapes or is malformed. `pos` is the position after its opening quote.
 local function read_escaped(pos, is_key)
   local stop = pos
   repeat
@@ -143,7 +143,7 @@ local function read_escaped(pos, is_key)
     if find(s, "\xED[\xA0-\xBF]") then
       s = gsub(s, "\xED([\xA0-\xAF])(.)\xED([\xB0-\xBF])(.)", join_surrogates)
       if find(s, "\xED[\xA0-\xBF]") then
-        bad_string(pos) -- half of a pair is left
+        bad_string(pos) -- an unpaired surrogate
       end
     end
   else
@@ -195,7 +195,7 @@ local function read_any_number(pos)
   return number, stop
 end
 
--- Most numbers are short integers: they need no string of their own.
+-- Read a number. Most are short integers, which are read without creating a string.
 local function read_number(pos)
   local a, b, c, d, e, f, g = byte(text, pos, pos + 6)
   if not g or a < 49 or a > 57 then
@@ -229,7 +229,7 @@ end
 
 local read_value
 
--- The first position at or behind `pos` that is not a space, and what stands there.
+-- Return the first position from `pos` that is not white space, and its byte.
 local function skip(pos)
   pos = find(text, "[^ \n\r\t]", pos) or #text + 1
   return pos, byte(text, pos)
@@ -262,8 +262,8 @@ local function read_array(pos, depth, name)
   end
 end
 
--- Read the keys and values of an object on from the position behind its brace, or behind its first `n` values; returns
--- the position behind it.
+-- Read the keys and values of an object from the position after its opening brace, or after its first `n` values.
+-- Returns the position after the object.
 local function read_members(object, pos, depth, known, n)
   while true do
     local c
@@ -303,13 +303,13 @@ local function read_members(object, pos, depth, known, n)
         known[2 * n + 1], known[2 * n + 2] = sub(text, start, pos - 1), key
       end
     end
-    -- What has many keys is a list by another name.
+    -- An object with many keys is probably a map, whose values resemble each other.
     object[key], pos = read_value(pos, depth, n < MAX_HEADS and key or "*")
     n = n + 1
   end
 end
 
--- What is known of objects like the one at `pos` did not suffice to read it whole: learn from it, but rarely.
+-- Count an object that no reader could read completely, and from time to time generate a reader from one.
 local function study(known, pos, stop)
   local count = known.unlike + 1
   known.unlike = count
@@ -330,7 +330,7 @@ local function read_object(pos, depth, name)
     local here = backslash
     object, stop, n = readers[i](text, pos - 1, depth)
     if n then
-      backslash = here -- something is read once more
+      backslash = here -- a part is read again
     end
     if object then
       break
@@ -358,7 +358,7 @@ end
 
 host.MALFORMED = MALFORMED
 
--- Returns the value, nil for null, and the position behind it. `name` is the last key on the way to it.
+-- Read a value; returns it (nil for null) and the position after it. `name` is the last key of its path.
 function read_value(pos, depth, name)
   local c = byte(text, pos)
   if c == 32 then
@@ -393,7 +393,7 @@ host.read_value = read_value
 local function decode_root()
   local length, invalid = utf8len(text)
   if not length then
-    fail(invalid, "text that is not UTF-8")
+    fail(invalid, "invalid UTF-8")
   end
   local result, pos = read_value(1, 0, "")
   pos = find(text, "[^ \n\r\t]", pos)
@@ -403,7 +403,7 @@ local function decode_root()
   return result == nil and null or result
 end
 
--- Decode a long text. Next to nothing of what is made is garbage, so that collecting meanwhile would be for nothing.
+-- Decode a long text. Almost nothing of what is allocated becomes garbage, so the collector is stopped meanwhile.
 local function decode_long()
   local plain = controls and '[^"\\\0-\31]*' or backslash < huge and '[^"\\]*' or '[^"]*'
   alike = host.new_alike(plain)
@@ -415,12 +415,12 @@ local function decode_long()
   alike = nil
   if not ok and rawequal(value, MALFORMED) then
     heads, backslash = {}, 0
-    return pcall(decode_root) -- the error says where
+    return pcall(decode_root) -- raises an error with the position
   end
   return ok, value
 end
 
--- Returns the value, or nil and a message. `given` are the side strings of the wire.
+-- Decode a text; returns the value, or nil and a message. `given` are the attachments of wire.
 function host.decode(source, given)
   text, attachments, heads = source, given, #source > SHORT and {} or nil
   controls = present(CONTROLS, text)
@@ -443,7 +443,7 @@ function host.decode(source, given)
   return nil, type(value) == "table" and value[null] or tostring(value)
 end
 
--- What `host.encode_value` has written.
+-- Decode a result of `host.encode_value`.
 function host.decode_value(source)
   if byte(source) == 61 then
     return sub(source, 2)

@@ -1,4 +1,4 @@
--- Writes JSON text and the wire; `write_alike.lua` helps with large values.
+-- Encodes JSON and wire. `write_alike.lua` speeds up large values.
 local host = ...
 
 local concat, sort = table.concat, table.sort
@@ -15,7 +15,7 @@ local null, array_metatable, constant_arrays = host.null, host.array_metatable, 
 
 local MAX_ATTACHMENTS = 100 -- lupa's cost per argument grows with their number
 local LONG_STRING = 4096
-local LONG_ARRAY = 32 -- in which something may be alike
+local LONG_ARRAY = 32 -- length from which `write_run` is tried
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 setmetatable(ESCAPES, {
@@ -28,7 +28,7 @@ local function escaped(s)
   return (gsub(s, SPECIALS.pattern, ESCAPES))
 end
 
--- A string as JSON. `format` quotes like that, but for control characters.
+-- Quote a string as JSON. `format` does this except for control characters.
 function host.quoted(s)
   local text = format("%q", s)
   if find(text, "\\", 1, true) and find(s, "%c") then
@@ -40,7 +40,7 @@ end
 local quoted = host.quoted
 
 function host.float_text(v)
-  local text = tostring(v) -- with 15 digits when they are enough, else with 17
+  local text = tostring(v) -- with 15 digits if they suffice, else with 17
   if #text > 17 then
     local shorter = format("%.16g", v)
     if #shorter < #text and find(shorter, "[.e]") and tonumber(shorter) == v then
@@ -52,13 +52,13 @@ end
 
 local float_text = host.float_text
 
--- The length of `t` when its keys are exactly 1..n with n > 0, else nil.
+-- Return the length of `t` if its keys are exactly 1..n with n > 0, else nil.
 function host.sequence_length(t)
   local count = 0
   for k in next, t do
     count = count + 1
     if k ~= count then
-      -- Out of order, they may still be all there.
+      -- The keys may be complete but out of order.
       local n = mathtype(k) == "integer" and rawlen(t) or 0
       count = 0
       for key in next, t do
@@ -75,7 +75,7 @@ end
 
 local sequence_length = host.sequence_length
 
--- The length of a table marked as an array, whose holes are nulls; nil when it has other keys or mostly holes.
+-- Return the length of a table marked as an array, whose holes are nulls; nil if it has other keys or mostly holes.
 local function array_length(t)
   local count, last = 0, 0
   for k in next, t do
@@ -88,7 +88,7 @@ local function array_length(t)
   return last <= 4 * count + 16 and last or nil
 end
 
--- Where in the value an error is: " at .a.b[3]", or nothing when it is the value itself.
+-- Format the path of an error in the value: " at .a.b[3]", or "" for the value itself.
 local function path_text(path, depth)
   local out = {}
   for i = 1, depth do
@@ -102,7 +102,7 @@ local function path_text(path, depth)
   return depth == 0 and "" or " at " .. concat(out)
 end
 
--- Look for a string in a value; returns its depth, and has filled the path to it.
+-- Find a string in a value; returns its depth, and fills `path`.
 local function find_string(value, wanted, path, depth)
   if value == wanted then
     return depth
@@ -117,26 +117,26 @@ local function find_string(value, wanted, path, depth)
   end
 end
 
--- What is being encoded. Nothing here calls a script, so there is only ever one at a time.
-local out -- the pieces of the text
-local strings, places -- the strings, and which piece each is: they are looked at all at once, in the end
+-- State of the current call. Nothing here calls a script, so calls do not overlap.
+local out -- pieces of the text
+local strings, places -- strings, and the index of each in `out`: they are checked all at once at the end
 local path, open -- the key and the table of each level
-local foreign -- whether one of these tables may have a metatable of the script
+local foreign -- true if a table may have a metatable of the script
 local root, mode, attachments
 
--- Most objects have the keys of one before them. Walking the keys through a tree finds the shape that is known:
--- their order, and their texts with what stands before and behind them.
+-- Most objects have the same keys as an earlier one. Walking a tree by the keys finds its shape: the sorted keys, and
+-- the text before each value.
 local SHAPE = {}
-local MAX_KEYS, MAX_NODES = 32, 1000 -- of shapes that are kept
+local MAX_KEYS, MAX_NODES = 32, 1000 -- of cached shapes
 local shapes, nodes = {}, 0
 
-local SAFE = 2 ^ 53 -- whole numbers below it are written by `concat` as they should be
+local SAFE = 2 ^ 53 -- `concat` writes whole numbers below this correctly
 
 local function fail(depth, what)
   error({ [null] = what .. path_text(path, depth) }, 0)
 end
 
--- Tell what is wrong with the keys of a table: the same of several faults, whatever order `next` has.
+-- Raise an error for the keys of a table. Of several problems it reports the same one in whatever order `next` is.
 local function fail_keys(t, depth)
   local kind, twice
   for k in next, t do
@@ -151,7 +151,7 @@ local function fail_keys(t, depth)
   elseif twice then
     fail(depth, "a table with both the key " .. twice .. ' and the key "' .. twice .. '"')
   end
-  fail(depth, "a key that is not UTF-8 text")
+  fail(depth, "a key that is not valid UTF-8")
 end
 
 local function new_shape(t, depth)
@@ -175,7 +175,7 @@ local function new_shape(t, depth)
   for i = 1, count do
     local name = names[i]
     heads[i] = (i > 1 and "," or "{") .. quoted(name) .. ":"
-    openings[i] = heads[i] .. '"' -- of a string
+    openings[i] = heads[i] .. '"' -- before a string
     keys[i] = renamed[name] or name
   end
   local shape = { keys = keys, heads = heads, openings = openings, count = count }
@@ -196,7 +196,7 @@ local function new_shape(t, depth)
   return shape
 end
 
--- The shape of an object if there has been one like it, else nil.
+-- Return the shape of an object if it is cached, else nil.
 function host.known_shape(t)
   local node = shapes
   for k in next, t do
@@ -210,13 +210,13 @@ end
 
 local known_shape = host.known_shape
 
--- How many objects of each shape were written as usual (nil: nothing is to be learnt); after this many something is
--- learnt from one. `alike` is what is known by then, see `write_alike.lua`, and `writers` what is in it for a shape.
+-- `unlike` counts the objects of each shape that no writer wrote (nil: do not generate writers). After `FIRST_LESSON`
+-- of them a writer is generated from one. `alike` is the state of `write_alike.lua`, `writers` its writers by shape.
 local FIRST_LESSON = 128
 local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
 local unlike, alike, writers
-local unchecked -- whether something was written without a look at whether it is UTF-8
-local collecting -- what was in use when the collector was stopped, if it was
+local unchecked -- true if something was written without checking that it is UTF-8
+local collecting -- result of `stop_collecting`, if it was called
 
 local function study(t, shape)
   local count = (unlike[shape] or 0) + 1
@@ -225,14 +225,14 @@ local function study(t, shape)
     if not alike then
       alike = host.alike_writers(out, path)
       writers = alike.writers
-      -- What is made is needed until the end, so that collecting meanwhile would be for nothing.
+      -- Everything allocated from now on is needed until the end, so collecting would be useless.
       collecting = stop_collecting()
     end
     host.learn_to_write(alike, t, shape)
   end
 end
 
--- What a value of no other kind is written as.
+-- Return the text of a boolean, nil, number or function. Raises an error for other values.
 local function scalar_text(v, kind, depth)
   if kind == "boolean" then
     return v and "true" or "false"
@@ -253,7 +253,8 @@ local function scalar_text(v, kind, depth)
   fail(depth, "a " .. kind)
 end
 
-local function side_text(s)
+-- Return the wire form of a byte string, inside quotes.
+local function attachment_text(s)
   if #attachments < MAX_ATTACHMENTS then
     attachments[#attachments + 1] = s
     return "\\u0000r" .. #attachments
@@ -263,7 +264,7 @@ local function side_text(s)
   end)
 end
 
--- Check a table with a metatable; returns whether it is marked as an array.
+-- Check a table with a metatable; returns true if it is marked as an array.
 local function check_marked(t, metatable, depth)
   if host.is_handle(t) then
     fail(depth, host.describe(t))
@@ -273,11 +274,11 @@ local function check_marked(t, metatable, depth)
   return marked or constant_arrays[t]
 end
 
--- Raise the error when the table of the last level is that of a level above, or one too deep.
+-- Raise an error if the table of the last level contains itself, or is nested too deeply.
 local function check_path(depth)
   local t = open[depth + 1]
   for i = 1, depth do
-    -- `==` is the faster one, but calls what a script may have put into a metatable.
+    -- `==` is faster but may call a metamethod of the script.
     if not foreign and open[i] == t or foreign and rawequal(open[i], t) then
       local seen = {}
       for first = 1, depth + 1 do
@@ -293,8 +294,8 @@ local function check_path(depth)
   end
 end
 
--- Write the first items of a long array in one piece, if they are alike; returns the number of pieces then, and the
--- index of the item that comes next.
+-- Write the first items of a long array in one piece if they have the same kind. Returns the new number of pieces, and
+-- the index of the next item.
 local function write_run(items, length, n)
   local text, count = host.write_run(items, length)
   if count == 0 then
@@ -304,12 +305,12 @@ local function write_run(items, length, n)
   return n + 2, count + 1
 end
 
--- Write a value behind the `n` pieces and `m` strings that there are; returns how many there are then.
+-- Write a value after the first `n` pieces and `m` strings; returns the new numbers.
 local function write(v, depth, n, m)
   local kind = type(v)
   if kind == "string" then
     if attachments and #v > LONG_STRING and #attachments < MAX_ATTACHMENTS then
-      out[n + 1] = '"' .. side_text(v) .. '"'
+      out[n + 1] = '"' .. attachment_text(v) .. '"'
       return n + 1, m
     end
     out[n + 1], out[n + 2], out[n + 3] = '"', v, '"'
@@ -331,7 +332,7 @@ local function write(v, depth, n, m)
   local marked = metatable ~= nil and check_marked(v, metatable, depth)
   local inner = depth + 1
   open[inner] = v
-  -- To look at all levels on each one would take too long. A table that contains itself goes deep enough to be found.
+  -- Checking on each level would take too long. A table that contains itself is nested deep enough to be found.
   if depth & (depth - 1) == 0 or depth >= MAX_DEPTH then
     check_path(depth)
   end
@@ -361,7 +362,7 @@ local function write(v, depth, n, m)
   local keys, heads, openings, count = shape.keys, shape.heads, shape.openings, shape.count
   for i = 1, count do
     local key = keys[i]
-    local item = v[key] -- the key is there: no metamethod is asked
+    local item = v[key] -- the key exists, so no metamethod is called
     if type(item) == "string" and #item <= LONG_STRING then
       out[n + 1], out[n + 2], out[n + 3] = openings[i], item, '"'
       strings[m + 1], places[m + 1] = item, n + 2
@@ -389,9 +390,9 @@ local function finish(m)
       local s = strings[i]
       if attachments and byte(s) == 0 or not is_text(s) then
         if not attachments then
-          fail(find_string(root, s, path, 0), "a string that is not UTF-8 text")
+          fail(find_string(root, s, path, 0), "a string that is not valid UTF-8")
         end
-        out[places[i]], strings[i] = side_text(s), ""
+        out[places[i]], strings[i] = attachment_text(s), ""
       end
     end
   end
@@ -408,7 +409,7 @@ local function encode_root()
   finish(m)
   local text = concat(out, "", 1, n)
   if unchecked and not is_text(text) then
-    -- Written as usual, it will be found.
+    -- Write it again without writers, which finds the invalid string.
     unlike, writers, unchecked = nil, {}, false
     attachments = attachments and {}
     n, m = write(root, 0, 0, 0)
@@ -418,8 +419,8 @@ local function encode_root()
   return text
 end
 
--- wanted: "json" (nothing but JSON), "wire" (JSON and side strings), "call" (also functions).
--- Returns the text and the array of side strings (nil for "json"), or nil and a message.
+-- Encode a value. `wanted` is "json", "wire" (with attachments) or "call" (wire with functions).
+-- Returns the text and the array of attachments (nil for "json"), or nil and a message.
 function host.encode(value, wanted)
   if host.borrower then
     host.borrower.fill_all(value)
@@ -428,7 +429,7 @@ function host.encode(value, wanted)
   out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
   unlike, writers, unchecked = {}, {}, false
   local ok, problem = pcall(encode_root)
-  local aside = attachments
+  local result_attachments = attachments
   root, attachments, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
   unlike, alike, writers = nil, nil, nil
   if collecting then
@@ -439,14 +440,14 @@ function host.encode(value, wanted)
     if host.note then
       host.note(problem)
     end
-    return problem, aside
+    return problem, result_attachments
   elseif host.check_memory then
     host.check_memory(problem)
   end
   return nil, type(problem) == "table" and problem[null] or tostring(problem)
 end
 
--- A value on its own, as JSON; a string that is not JSON-serializable is "=" and its bytes.
+-- Encode a single value as JSON. A string of invalid UTF-8 becomes "=" and its bytes.
 function host.encode_value(value)
   if type(value) == "string" and not is_text(value) then
     return "=" .. value

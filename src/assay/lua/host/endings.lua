@@ -13,8 +13,8 @@ local TAIL_CALLS = "^%s*%(%.%.%.tail calls"
 
 local outcomes = {} -- id -> outcome for `host.outcome`
 
--- Return a traceback without private frames, the C functions that they call and the tail calls that led to them; "" if no
--- other frame remains.
+-- Return a traceback without private frames, the C functions that they call and the tail calls that led to them; "" if
+-- no other frame remains.
 local function cleaned(traceback)
   local lines = {}
   local below_host, c_function = false, nil

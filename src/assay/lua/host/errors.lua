@@ -1,5 +1,5 @@
--- Error objects, which builtins raise for errors with fields (kind, type, details, cause, …). They print and concatenate
--- as their message, and have the methods of strings.
+-- Error objects, which builtins raise for errors with fields (kind, type, details, cause, …). They print and
+-- concatenate as their message, and have the methods of strings.
 local host = ...
 
 local getmetatable, pcall, rawequal, rawget, setmetatable, tostring, type =

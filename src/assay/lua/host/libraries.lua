@@ -83,8 +83,8 @@ function host.entry(name)
   return entries[name]
 end
 
--- Add call and field support to a class metatable. `callable`: handles can be called. `owner`: class that has the handles
--- as fields; they are then called with a colon, like its methods. `...`: names of the methods that are fields.
+-- Add call and field support to a class metatable. `callable`: handles can be called. `owner`: class that has the
+-- handles as fields; they are then called with a colon, like its methods. `...`: names of the methods that are fields.
 function host.extend_class(metatable, callable, owner, ...)
   local name, methods = metatable.__name, metatable.__index
   local call = callable and host.method(name, "__call__")

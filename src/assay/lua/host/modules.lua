@@ -121,7 +121,8 @@ host["package.searchpath"] = function(name, path, separator, directory)
   local given, names = { name, path, separator, directory }, { "name", "path", "sep", "rep" }
   for i = 1, 4 do
     if type(given[i]) ~= "string" then
-      host.raise("package.searchpath: bad argument '" .. names[i] .. "' (string expected, got " .. type(given[i]) .. ")")
+      local got = type(given[i])
+      host.raise("package.searchpath: bad argument '" .. names[i] .. "' (string expected, got " .. got .. ")")
     end
   end
   if separator ~= "" then

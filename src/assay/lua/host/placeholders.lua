@@ -1,4 +1,4 @@
--- Placeholders for functions and tables that are loaded on first use. (Has no state of its own: it may be loaded again.)
+-- Placeholders for functions and tables that are loaded on first use. This part keeps no state and may be loaded again.
 local host = ...
 
 local setmetatable = debug.setmetatable -- works on protected metatables

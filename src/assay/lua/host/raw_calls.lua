@@ -86,8 +86,8 @@ local function finish(raw, ok, ...)
   error((...), 0)
 end
 
--- Message handlers by original function. They rewrite only errors that the function itself raises, not those of functions
--- of the script that it calls.
+-- Message handlers by original function. They rewrite only errors that the function itself raises, not those of
+-- functions of the script that it calls.
 local handlers = setmetatable({}, {
   __index = function(handlers, raw)
     handlers[raw] = function(err)

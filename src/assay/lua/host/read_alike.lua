@@ -1,12 +1,12 @@
--- Reads what is alike in a long JSON text, for `decode.lua`.
+-- Generates readers for similar objects in a long JSON text, for `decode.lua`.
 --
--- The objects of a list mostly have the same keys, and under them values of the same kinds. So from an example a
--- function is generated that reads an object like it in a few calls of `match`, each for a *stretch* of the text: what
--- stands between the values as it is, and a capture for each string and each scalar. Between two stretches `read_value`
--- reads what is *mixed* (now a string, now a scalar, or a string with escapes) and what is *loose* (a table that is not
--- always the same). Where an object is unlike the example, `decode.lua` reads on from there as usual.
+-- The objects of a list usually have the same keys, with values of the same kinds. From an example, a function is
+-- generated that reads a similar object with a few calls of `match`. Each matches a *stretch* of the text: the literal
+-- text between values, and a capture for each string and scalar. Between stretches, `read_value` reads *mixed* values
+-- (sometimes a string, sometimes a scalar, or a string with escapes) and *loose* values (tables of varying structure).
+-- Where an object differs from the example, `decode.lua` continues from that position.
 --
--- Of the text only keys and what stands between values get into generated code, as quoted strings.
+-- Generated code contains only the keys and the text between values, as quoted strings.
 local host = ...
 
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
@@ -17,19 +17,19 @@ local error, ipairs, load, setmetatable, tonumber = error, ipairs, load, setmeta
 local null, array_metatable, read_value = host.null, host.array_metatable, host.read_value
 
 local MAX_LENGTH = 4000 -- bytes of an example
-local MAX_KEYS, MAX_ITEMS, MAX_LEVELS = 60, 8, 4 -- of an example, of an array in it, of tables in tables
-local MAX_SLOTS = 30 -- in a stretch: Lua's patterns have at most 32 captures
-local MAX_LOOSE = 12 -- values of an object
-local MAX_EXAMPLES = 3 -- that differ, of the objects under one name
-local MAX_NUMBERS = 1000 -- that are kept, because they may come again
+local MAX_KEYS, MAX_ITEMS, MAX_LEVELS = 60, 8, 4 -- keys of an example, items of an array in it, levels of nesting
+local MAX_SLOTS = 30 -- captures of a stretch: Lua's patterns have at most 32
+local MAX_LOOSE = 12 -- loose values of an object
+local MAX_EXAMPLES = 3 -- different examples of the objects under one key
+local MAX_NUMBERS = 1000 -- cached numbers
 
 -- Examples -----------------------------------------------------------------------------------------
 
--- What represents a value: one of these, or a table with `items`, the text before each (`heads`) and behind the last
--- (`tail`), and the number of its slots; that of an object has `keys`.
+-- Description of a value: one of these, or a table with `items`, the text before each (`heads`) and after the last
+-- (`tail`), the number of captures (`slots`), and for an object `keys`.
 local STRING, MIXED, SCALAR, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 1 }, { slots = 0 }
 
--- The position behind the string at `pos`.
+-- Return the position after the string at `pos`.
 local function behind_string(text, pos)
   pos = find(text, '["\\]', pos + 1)
   while byte(text, pos) == 92 do
@@ -40,12 +40,12 @@ end
 
 local describe
 
--- Describe the table at `pos` of a text that has been read; returns what represents it and the position behind it.
+-- Describe the array or object at `pos` of a valid text; returns the description and the position after it.
 local function describe_table(text, pos, level)
   local keys = byte(text, pos) == 123 and {} or nil
   local node = { keys = keys, heads = {}, items = {}, slots = 0 }
   local fits, seen, count = level <= MAX_LEVELS, {}, 0
-  local behind, start = pos, pos + 1 -- of the value before
+  local behind, start = pos, pos + 1 -- `behind`: position after the previous value
   while true do
     local stop = match(text, "^%s*[%]}]()", start)
     if stop then
@@ -83,7 +83,7 @@ function describe(text, pos, level)
   return find(sub(text, pos, stop - 1), "\\", 1, true) and MIXED or STRING, stop
 end
 
--- What represents both of two values; nil when it would be loose.
+-- Return a description that fits both of two values; nil if it would be loose.
 local function merge(a, b, level)
   if a == b then
     return a
@@ -108,7 +108,7 @@ end
 
 -- Readers ------------------------------------------------------------------------------------------
 
--- The number of a text, or nil when JSON has no such number.
+-- Parse a number; returns nil if it is not valid JSON.
 local function number_of(s)
   local number, first = tonumber(s), byte(s)
   if not number or number == huge or number == -huge then
@@ -123,7 +123,7 @@ local function number_of(s)
   return rest and (rest == "" or find(rest, "^[eE][+-]?%d+$")) and number or nil
 end
 
--- The values of the texts of scalars; those of numbers are made when they are first asked for.
+-- Return a table of scalars by their text. Numbers are parsed on first use.
 local function scalars(value_of_null)
   local room = MAX_NUMBERS
   return setmetatable({ ["true"] = true, ["false"] = false }, {
@@ -143,12 +143,12 @@ local function scalars(value_of_null)
   })
 end
 
--- What is kept while one text is read. `plain` is what stands in a string without escapes.
+-- Return the state for one text. `plain` is the pattern for the contents of a string without escapes.
 function host.new_alike(plain)
   return { string_slot = '"(' .. plain .. ')"', fields = scalars(nil), cells = scalars(null), runs = {} }
 end
 
-local BEGINS = {} -- the first bytes of strings and scalars
+local BEGINS = {} -- first bytes of strings and scalars
 for _, code in ipairs({ byte('"-0123456789tfn', 1, -1) }) do
   BEGINS[code] = true
 end
@@ -169,7 +169,7 @@ local function end_stretch(reader)
   reader.pattern, reader.names = "^", {}
 end
 
--- Add a value; returns the expression that makes it of the captures.
+-- Add a value to a reader; returns the expression that creates it from the captures.
 local function add(reader, item, is_cell)
   if item.items then
     local values = {}
@@ -197,9 +197,9 @@ local function add(reader, item, is_cell)
   return item == STRING and name or format("%s[%s]", is_cell and "cells" or "fields", name)
 end
 
--- Make the function that reads an object like an example. It gets the text, the position and the depth of the object,
--- and returns it and the position behind it. Of one that is unlike the example it returns what it could read, the
--- position behind the last value in that, and how many values that are.
+-- Generate a function that reads objects similar to an example. Its arguments are the text, and the position and depth
+-- of the object; it returns the object and the position after it. For an object that differs it returns the values that
+-- it could read, the position after the last one, and their number.
 local function reader_of(node, alike)
   local reader = { code = {}, pattern = "^", names = {}, locals = 0, string_slot = alike.string_slot }
   reader.unlike = "nil, start, 0"
@@ -207,7 +207,7 @@ local function reader_of(node, alike)
   code[1] = "local byte, match, begins, read_value, fields, cells, null, array, array_metatable = ..."
   code[2] = "return function(text, pos, depth) local start, stop = pos"
 
-  local function settle(count) -- the values so far are not to be read again
+  local function keep(count) -- if the object differs later, do not read the first `count` values again
     code[#code + 1] = "start = pos"
     reader.unlike = format("{ %s }, start, %d", concat(values, ", "), count)
   end
@@ -215,14 +215,14 @@ local function reader_of(node, alike)
   for i, item in ipairs(node.items) do
     if #reader.names + item.slots > MAX_SLOTS then
       end_stretch(reader)
-      settle(i - 1)
+      keep(i - 1)
     end
     reader.pattern = reader.pattern .. literal(node.heads[i])
     if item == LOOSE then
       end_stretch(reader)
       code[#code + 1] = format("local t%d t%d, pos = read_value(pos, depth, %q)", i, i, node.keys[i])
       values[i] = format("[%q] = t%d", node.keys[i], i)
-      settle(i)
+      keep(i)
     else
       values[i] = format("[%q] = %s", node.keys[i], add(reader, item, false))
     end
@@ -234,8 +234,8 @@ local function reader_of(node, alike)
   return make(byte, match, BEGINS, read_value, alike.fields, alike.cells, null, setmetatable, array_metatable)
 end
 
--- Learn from the object between two positions, which no reader of its name could read whole. `known` is what is known
--- of the objects of that name: their `examples` and `readers`.
+-- Generate a reader from the object between two positions, which no reader of its key could read completely. `known`
+-- has the `examples` and `readers` of the objects under that key.
 function host.learn(alike, known, text, start, stop)
   local example = stop - start <= MAX_LENGTH and describe_table(text, start, 0) or LOOSE
   local loose = 0
@@ -259,8 +259,8 @@ function host.learn(alike, known, text, start, stop)
   end
 end
 
--- Read on in an array, where the texts of its items are alike: eight at a time, strings or scalars, while a comma
--- follows. `n` is the number of its items so far; returns it and the position behind the last comma.
+-- Read strings or scalars of an array, eight at a time, while a comma follows. `n` is the number of items so far;
+-- returns the new number and the position after the last comma.
 function host.read_run(alike, text, pos, items, n)
   local space, c = match(text, "^([ \n\r\t]*)([^%[{])", pos)
   if not space then

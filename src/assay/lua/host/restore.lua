@@ -1,4 +1,4 @@
--- Makes what a snapshot holds again, in another state (`snapshot.lua` says what is in one).
+-- Restores a snapshot in another state (`snapshot.lua` describes the format).
 local host = ...
 
 local unpack_from = string.unpack
@@ -10,7 +10,7 @@ local G = host.globals
 
 local NOT_IN_WORKFLOWS = "cannot be used in a workflow: use it in an activity"
 
--- The builtin of a name.
+-- Return the builtin with a name, or nil.
 function host.builtin(name)
   if name == "json.null" then
     return host.null
@@ -24,13 +24,13 @@ function host.builtin(name)
   return G[library] and G[library][field]
 end
 
--- What stands in the place of something that cannot come along.
+-- Return a placeholder for a value that cannot be in a snapshot. Using it raises an error.
 function host.stub(path, what)
   local function refuse()
     host.raise("'" .. path .. "' is " .. what .. ", which " .. (host.stub_advice or NOT_IN_WORKFLOWS))
   end
   local stub = {}
-  host.handle_classes[stub] = "stub of '" .. path .. "'" -- shown like a handle, and never taken for data
+  host.handle_classes[stub] = "stub of '" .. path .. "'" -- described like a handle, and never encoded as a table
   return setmetatable(stub, {
     __name = "stub of '" .. path .. "'",
     __metatable = false,
@@ -46,8 +46,8 @@ function host.stub(path, what)
   })
 end
 
--- Set metatables: table -> its own. Nothing is collected or weak in a workflow's state, so a metatable is made ready
--- before it is used, and closed when each has its own metatable.
+-- Set the metatables of tables (table -> metatable). A workflow's state has no finalizers and no weak tables, so `__gc`
+-- and `__mode` are removed first. Metatables are closed once all are set.
 function host.set_metatables(metatables)
   for _, metatable in next, metatables do
     rawset(metatable, "__gc", nil)
@@ -61,11 +61,11 @@ function host.set_metatables(metatables)
   end
 end
 
--- Make everything in a snapshot again in this state; returns the function and an array of all objects.
+-- Restore a snapshot in this state; returns the function and an array of all objects.
 function host.restore(bytes)
   local node_count, cell_count, at = unpack_from("<I4I4", bytes)
   local nodes, kinds, starts = {}, {}, {}
-  local owners = {} -- cell -> {function, upvalue index} that has it already
+  local owners = {} -- cell -> { function, upvalue index } that already has it
 
   local function skip_value(pos)
     local tag = string.sub(bytes, pos, pos)

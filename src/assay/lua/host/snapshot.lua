@@ -1,8 +1,8 @@
--- Snapshots: functions with everything that they reach, as bytes, to be made again in another state (`restore.lua`).
+-- Snapshots: functions with everything that they reach, serialized for another state (`restore.lua`).
 --
--- A snapshot holds a list of nodes (tables, functions, errors, builtins by name, handles, stubs) and of cells
+-- A snapshot has a list of nodes (tables, functions, errors, builtins by name, handles, stubs) and a list of cells
 -- (upvalues; functions that share a variable share its cell). Values inside nodes are scalars or references to nodes.
--- Table keys are written in order, so that the same script always gives the same bytes.
+-- Table keys are sorted, so that the same script always gives the same bytes.
 local host = ...
 
 local pack, sub = string.pack, string.sub
@@ -17,11 +17,11 @@ local G = host.globals
 
 local LIBRARIES = host.LIBRARIES
 
-local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path in a message, and bytes of one
-local MAX_LARGEST = 5 -- parts whose sizes are reported
+local MAX_STEPS, MAX_KEY = 16, 64 -- keys of a path in a message, and bytes of a key
+local MAX_LARGEST = 5 -- nodes whose sizes are reported
 local METATABLE, SAME = {}, {} -- steps of a path that are not keys
 
--- What is Lua's own gets its name here; nothing that a script replaced is in this side's copy of the library.
+-- Add the names of standard functions. The private side has the originals, which scripts cannot replace.
 for name, value in next, _ENV do
   if type(value) == "function" then
     host.names[value] = host.names[value] or name
@@ -35,8 +35,8 @@ for _, library in ipairs(LIBRARIES) do
   end
 end
 
--- Whether `value` is what stood under `name` (in a library, or in the globals) before the script ran: only what the
--- script added or changed comes along.
+-- Return true if `value` is the original value of `name` in a library or in the globals. Only values that the script
+-- has added or changed are part of a snapshot.
 local function is_original(value, name, library)
   local known = host.names[value]
   if known and library and not _ENV[library] then
@@ -48,14 +48,14 @@ local function is_original(value, name, library)
   return rawequal(value, G) or origin and rawequal(value, origin[name])
 end
 
--- What the script added to the libraries, Lua's own and the builtins: library -> name -> value.
+-- Return the values that the script has added to libraries: library -> name -> value.
 local function additions()
   local all = {}
   for library, value in next, G do
     if type(value) == "table" and host.names[value] == library then
       local added = {}
       for name, item in next, value do
-        local is_local = library == "package" -- the machine's own: where files are
+        local is_local = library == "package" -- paths of this machine
         if type(name) == "string" and not is_local and not is_original(item, name, library) then
           added[name] = item
         end
@@ -68,7 +68,7 @@ local function additions()
   return all
 end
 
--- The metatable of the globals, and what the script changed in that of strings.
+-- Return the metatable of the globals, and the fields that the script has set in that of strings.
 local function metatables()
   local strings = {}
   for name, value in next, getmetatable("") do
@@ -80,11 +80,11 @@ local function metatables()
   return { globals = getmetatable(G), strings = strings }
 end
 
--- What the script has made of this state: its globals and modules, and what it has put into libraries and metatables.
+-- Return the script's own values in this state: its globals and modules, and its additions to libraries and metatables.
 function host.own()
   local globals, modules = {}, {}
   for name, value in next, G do
-    -- The command line is the worker's, not the workflow's.
+    -- `arg` is the command line of the worker.
     if type(name) == "string" and name ~= "arg" and not is_original(value, name) then
       globals[name] = value
     end
@@ -109,7 +109,7 @@ local function key_less(a, b)
   return ta == "boolean" and not a and b
 end
 
--- A key in a path. Of a table or a function only the type: its text is an address, or the script's own.
+-- Format a key of a path. For a table or a function only the type: `tostring` would give an address or run the script.
 local function key_text(key)
   if rawequal(key, METATABLE) then
     return " (metatable)"
@@ -121,7 +121,7 @@ local function key_text(key)
   return "[" .. (KEY_ORDER[type(key)] and tostring(key) or type(key)) .. "]"
 end
 
--- The keys of a table in order, and their number.
+-- Return the sorted keys of a table, and their number.
 local function sorted_keys(t)
   local keys, count, in_order, first = {}, 0, true, nil
   for key in next, t do
@@ -144,14 +144,15 @@ local function sorted_keys(t)
   return keys, count
 end
 
--- The snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: for a state that
--- knows them by the same ids; else they become stubs.
--- Returns its bytes, then the names and sizes of its parts (name, size, name, size, …), largest first.
+-- Create a snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: the other
+-- state has the same handles by the same ids; else they become stubs.
+-- Returns the bytes, then the paths and sizes of the largest nodes (path, size, path, size, …), largest first.
 function host.snapshot(id, with_handles)
-  local values, count, ids = {}, 0, {} -- what each node is made of, and the other way round
-  local origins, parents, steps, depths = {}, {}, {}, {} -- how each was first reached: from which name, and by which keys
+  local values, count, ids = {}, 0, {} -- node -> value, and value -> node
+  -- How each node was first reached: the name of the root, its parent node, the key in the parent, and the depth.
+  local origins, parents, steps, depths = {}, {}, {}, {}
   local cells, cell_count, cell_ids = {}, 0, {}
-  local guard, keep_out = rawget(host, "GUARD"), rawget(host, "keep_out") -- what `metatables.lua` puts in
+  local guard, keep_out = rawget(host, "GUARD"), rawget(host, "keep_out") -- internal values of `metatables.lua`
 
   local function path_of(node)
     local path = {}
@@ -162,7 +163,7 @@ function host.snapshot(id, with_handles)
     return origins[node] .. (depths[node] > 0 and "…" or "") .. concat(path)
   end
 
-  -- A value that is reached from the node `parent` by the key `step`, or has a name (`step`) when there is no parent.
+  -- Serialize a value that was reached from the node `parent` by the key `step`. Without a parent, `step` is its name.
   local function write(value, parent, step)
     local kind = type(value)
     if kind == "string" then
@@ -237,7 +238,7 @@ function host.snapshot(id, with_handles)
       local info = getinfo(value, "S")
       if info.what == "C" then
         return stub(node, "a C function")
-      elseif host.is_private(info) then -- what `coroutine.wrap` has made, for one
+      elseif host.is_private(info) then -- a result of `coroutine.wrap`, for example
         return stub(node, "a function made by a library")
       end
       return write_function(value, node)
@@ -266,7 +267,7 @@ function host.snapshot(id, with_handles)
     write(own.metatables, nil, "the metatables"),
   }
 
-  local nodes, largest = {}, {} -- the largest first
+  local nodes, largest = {}, {} -- `largest` is sorted, largest first
   local node = 1
   while node <= count do
     local text = write_node(values[node], node)
@@ -282,9 +283,9 @@ function host.snapshot(id, with_handles)
     end
     node = node + 1
   end
-  local parts = {}
+  local sizes = {}
   for i = 1, #largest do
-    parts[2 * i - 1], parts[2 * i] = path_of(largest[i].node), largest[i].size
+    sizes[2 * i - 1], sizes[2 * i] = path_of(largest[i].node), largest[i].size
   end
-  return concat({ pack("<I4I4", count, cell_count), concat(nodes), concat(cells), concat(roots) }), unpack(parts)
+  return concat({ pack("<I4I4", count, cell_count), concat(nodes), concat(cells), concat(roots) }), unpack(sizes)
 end

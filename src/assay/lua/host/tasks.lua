@@ -21,7 +21,8 @@ host.tracebacks = tracebacks
 
 -- Set by the parts of a workflow's state. `watch` is called with each new coroutine.
 host.borrower, host.watch, host.is_limit, host.mark = false, false, false, false
-host.check_limit, host.check_memory, host.has_decoded, host.note, host.number_of, host.protected = false, false, false, false, false, false
+host.check_limit, host.check_memory, host.has_decoded = false, false, false
+host.note, host.number_of, host.protected = false, false, false
 
 function host.create(fn)
   local co = raw_create(fn)

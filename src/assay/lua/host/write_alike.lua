@@ -1,10 +1,10 @@
--- Writes the objects of a large value that are alike, for `encode.lua`.
+-- Generates writers for similar objects in a large value, for `encode.lua`.
 --
--- The objects of a list mostly have the same keys, and under them values of the same kinds. So from an example a
--- function is generated that writes an object like it in a few calls of `format`, each for a *stretch* of the text: the
--- keys as they are, and a place for each string and each scalar. Between two stretches stands what is *mixed* (now a
--- string, now a scalar, or a string with escapes) and what is *loose* (a table that is not always the same), which
--- `write` writes. An object that is unlike the example is left to `encode.lua`.
+-- The objects of a list usually have the same keys, with values of the same kinds. From an example, a function is
+-- generated that writes a similar object with a few calls of `format`. Each writes a *stretch* of the text: the literal
+-- keys, and a slot for each string and scalar. Between stretches, `write` writes *mixed* values (sometimes a string,
+-- sometimes a scalar, or a string with escapes) and *loose* values (tables of varying structure). `encode.lua` writes
+-- objects that differ from the example.
 local host = ...
 
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
@@ -17,15 +17,14 @@ local null, array_metatable = host.null, host.array_metatable
 local float_text, quoted = host.float_text, host.quoted
 local known_shape, sequence_length = host.known_shape, host.sequence_length
 
-local MAX_ITEMS, MAX_LEVELS, MAX_SLOTS = 8, 4, 60 -- of an array in an example, of tables in tables, of an example
-local MAX_LOOSE = 12 -- values of an object
-local MARKS = { [array_metatable] = true, [0] = true } -- the metatables of arrays; 0 represents none
-local MAX_NUMBERS = 1000 -- whose texts are kept, because they may come again
+local MAX_ITEMS, MAX_LEVELS, MAX_SLOTS = 8, 4, 60 -- items of an array, levels of nesting, slots of an example
+local MAX_LOOSE = 12 -- loose values of an object
+local MARKS = { [array_metatable] = true, [0] = true } -- metatables of arrays; 0 represents none
+local MAX_NUMBERS = 1000 -- numbers whose text is cached
 
 -- Examples -----------------------------------------------------------------------------------------
 
--- What represents a value: one of these, or a table with `items` and the number of its slots, and the `shape` of an
--- object.
+-- Description of a value: one of these, or a table with `items`, the number of `slots`, and for an object its `shape`.
 local STRING, MIXED, LOOSE = { slots = 1 }, { slots = 1 }, { slots = 0 }
 local INTEGER, SCALAR = { slots = 1 }, { slots = 1 }
 
@@ -64,7 +63,7 @@ function describe(v, level)
   return LOOSE
 end
 
--- What represents both of two values.
+-- Return a description that fits both of two values.
 local function merge(a, b, level)
   if a == b then
     return a
@@ -88,7 +87,7 @@ end
 
 -- Writers ------------------------------------------------------------------------------------------
 
--- The texts of scalars. Those of fractions are kept: a whole float would be the same key as an integer.
+-- Return a table of the texts of scalars. Only fractions are cached: a whole float would be the same key as an integer.
 local function scalar_texts()
   local room = MAX_NUMBERS
   return setmetatable({ [true] = "true", [false] = "false", [null] = "null" }, {
@@ -108,7 +107,7 @@ local function scalar_texts()
   })
 end
 
--- `format` quotes strings as JSON does, but for control characters. Whether there is one in what it has written:
+-- Return true if a string quoted by `format` is not valid JSON, because it has a control character.
 local function is_broken(piece)
   return find(gsub(piece, '\\["\\]', ""), "\\", 1, true) ~= nil
 end
@@ -131,7 +130,7 @@ local function end_stretch(writer)
   writer.text, writer.names = "", {}
 end
 
--- Add a value; `source` is the expression for it.
+-- Add a value to a writer. `source` is its expression.
 local function add(writer, item, source)
   local code = writer.code
   writer.locals = writer.locals + 1
@@ -141,7 +140,7 @@ local function add(writer, item, source)
     local shape = item.shape
     code[#code + 1] = format("if type(%s) ~= 'table' then return end count = 0", name)
     if shape then
-      -- All that are expected will be found there: there must be no more than they.
+      -- The expected keys are checked later; here only that there are no others.
       code[#code + 1] = format("if getmetatable(%s) ~= nil then return end", name)
       code[#code + 1] = format("for _ in next, %s do count = count + 1 end", name)
     else
@@ -158,7 +157,7 @@ local function add(writer, item, source)
   elseif item == MIXED then
     end_stretch(writer)
     code[#code + 1] = format("if type(%s) ~= 'string' then %s = texts[%s]", name, name, name)
-    -- One that begins with NUL the wire may carry otherwise.
+    -- In wire, a string that begins with NUL needs another form.
     code[#code + 1] = format("elseif byte(%s) == 0 then return else %s = quoted(%s) end", name, name, name)
     code[#code + 1] = format("if not %s then return end", name)
     writer.ending[#writer.ending + 1] = format("out[n + 1] = %s n = n + 1", name)
@@ -176,12 +175,12 @@ local function add(writer, item, source)
   writer.names[#writer.names + 1] = name
 end
 
--- Make the function that writes an object like an example. It is called like `write`, and returns nil when the object
--- is unlike it.
+-- Generate a function that writes objects similar to an example. It is called like `write`, and returns nil if the
+-- object differs.
 local function writer_of(node, alike)
   local shape = node.shape
   local writer = { locals = 0, pieces = 0, text = "", names = {} }
-  writer.code, writer.ending = {}, {} -- what may find that it is unlike, and what only writes
+  writer.code, writer.ending = {}, {} -- code that checks the object, and code that only writes
   writer.code[1] = "local byte, find, format, getmetatable, mathtype, next, type, marks, texts, quoted, is_broken, "
     .. "out, path, write = ..."
   writer.code[2] = "return function(t, depth, n, m) local count"
@@ -208,13 +207,13 @@ local function writer_of(node, alike)
   )
 end
 
--- What is kept while one value is written to `out`: for each shape an example and a writer.
+-- Return the state for one value, which is written to `out`: for each shape an example and a writer.
 function host.alike_writers(out, path)
   return { out = out, path = path, texts = scalar_texts(), examples = {}, writers = {} }
 end
 
--- The texts of the items of an array that are alike from the first one on, and how many those are: integers, or strings
--- without control characters.
+-- Write the first items of an array while they are integers, or strings without control characters. Returns the text
+-- and the number of items.
 function host.write_run(items, length)
   local count = 0
   if mathtype(items[1]) == "integer" then
@@ -248,7 +247,7 @@ function host.write_run(items, length)
   return concat(pieces, ","), count
 end
 
--- Learn from an object that no writer could write.
+-- Generate a writer from an object that no writer could write.
 function host.learn_to_write(alike, t, shape)
   local example = describe_table(t, shape, 0)
   local before = alike.examples[shape]
