@@ -70,10 +70,11 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
 class Session:
     """A client of a running worker; what it has started is replayed at the end."""
 
-    def __init__(self, client: Client, name: str, process: subprocess.Popen[str]) -> None:
-        """`process`: the worker."""
+    def __init__(self, client: Client, name: str, process: subprocess.Popen[str], task_queue: str = "") -> None:
+        """Make a session. Ids of workflows begin with `name`, which is also the task queue unless one is given."""
         self.client = client
         self.name = name
+        self.task_queue = task_queue or name
         self.process = process
         self.handles: list[WorkflowHandle[Any, Any]] = []
         self.stderr = ""
@@ -82,7 +83,7 @@ class Session:
         """Start a workflow."""
         number = len(self.handles) + 1
         options.setdefault("id", f"{self.name}-{number}")
-        handle = await self.client.start_workflow(workflow_type, argument, task_queue=self.name, **options)
+        handle = await self.client.start_workflow(workflow_type, argument, task_queue=self.task_queue, **options)
         self.handles.append(handle)
         return handle
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from command import Command
+from shared_worker import SharedWorker, run_shared_worker
 from temporal_script import Script
+from workflow_session import Session
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -16,11 +19,37 @@ HISTORIES = Path(__file__).parent.parent / "histories"
 @pytest.fixture
 def lua(assay: Command, temporal_server: str, request: pytest.FixtureRequest) -> Script:
     """Run Lua scripts that find a real Temporal server."""
-    folder = HISTORIES / request.path.stem.removeprefix("test_")
-    return Script(assay, temporal_server, folder if request.config.getoption("--record-histories") else None)
+    return Script(assay, temporal_server, _recordings(request))
 
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A name for task queues and workflows that no other test uses."""
     return f"{request.node.originalname}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def shared_worker(
+    temporal_server: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[SharedWorker]:
+    """The worker of a test file, which runs the file's Lua script `WORKER`."""
+    command = Command(tmp_path_factory.mktemp("worker"))
+    task_queue = f"{request.path.stem}-{uuid.uuid4().hex[:8]}"
+    with run_shared_worker(
+        Script(command, temporal_server, _recordings(request)), task_queue, request.module.WORKER
+    ) as worker:
+        yield worker
+
+
+@pytest.fixture
+async def session(shared_worker: SharedWorker, name: str) -> AsyncIterator[Session]:
+    """Start workflows on the worker of the test file."""
+    session = await shared_worker.open_session(name)
+    yield session
+    shared_worker.close_session(session)
+
+
+def _recordings(request: pytest.FixtureRequest) -> Path | None:
+    """Return the folder for the histories of a test file, if they are recorded."""
+    folder = HISTORIES / request.path.stem.removeprefix("test_")
+    return folder if request.config.getoption("--record-histories") else None
