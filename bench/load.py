@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import random
 import signal
@@ -33,6 +34,7 @@ from typing import Any
 
 import psutil
 from aiohttp import web
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
@@ -81,13 +83,27 @@ class Minute:
 
 @dataclass
 class Figures:
-    """What was measured."""
+    """The measurements of a run.
+
+    Attributes:
+        minutes: One entry per minute.
+        ended: Number of workflows that ended, by type.
+        restarts: Number of worker restarts.
+        kills: Number of restarts by SIGKILL.
+        descriptors_at_rest: File descriptors of the idle worker before and after the load.
+        memory_at_rest: Resident MiB of the idle worker before and after the load.
+        level: Mean memory after the warm-up, in MiB.
+        growth: Growth of the memory along its trend line, in MiB.
+        noise: Twice the standard deviation around the trend line, in MiB.
+        problems: Everything that went wrong.
+    """
 
     minutes: list[Minute] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
     restarts: int = 0
     kills: int = 0
-    rest: tuple[int, int] = (0, 0)
+    descriptors_at_rest: tuple[int, int] = (0, 0)
+    memory_at_rest: tuple[float, float] = (0.0, 0.0)
     level: float = 0.0
     growth: float = 0.0
     noise: float = 0.0
@@ -126,6 +142,8 @@ class Load:
         self._pause = pause
         self._stopping = False
         self._lanes: list[asyncio.Task[None]] = []
+        self._workflows: dict[asyncio.Task[None] | None, tuple[str, str]] = {}
+        """What each lane does, and with which workflow."""
 
     def begin(self, lanes: int, waiting: int) -> None:
         """Start the lanes."""
@@ -140,9 +158,25 @@ class Load:
         for lane in self._lanes:
             if lane in left:
                 lane.cancel()
-                self._figures.problems.append("a workflow did not end")
+                self._figures.problems.append(await self._describe_stuck(*self._workflows[lane]))
             elif lane.exception() is not None:
                 self._figures.problems.append(f"{lane.exception()!r}")
+
+    async def _describe_stuck(self, call: str, workflow_id: str) -> str:
+        """Return a text about a call that did not end, with the workflow's last events."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        described = await handle.describe()
+        events = [
+            EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+            async for event in handle.fetch_history_events()
+        ]
+        status = described.status.name if described.status else "?"
+        return (
+            f"{workflow_id}: {call} did not end; the workflow is {status}, closed at {described.close_time}: {events}"
+        )
+
+    def _note(self, call: str, workflow_id: str) -> None:
+        self._workflows[asyncio.current_task()] = call, workflow_id
 
     async def _mixed(self) -> None:
         while not self._stopping:
@@ -157,12 +191,16 @@ class Load:
         """Run a workflow to its end and check what it returns."""
         given: Any = {"n": n, "left": 3, "sum": 0} if kind == "Batch" else n
         workflow_id = f"{kind}-{uuid.UUID(int=self._random.getrandbits(128))}"
+        self._note("start", workflow_id)
         handle = await _insist(lambda: self._client.start_workflow(kind, given, id=workflow_id, task_queue=self._queue))
         if kind == "Talk":
+            self._note("talk", workflow_id)
             await _talk(handle)
         elif kind == "Endless":
             await asyncio.sleep(0.5)
+            self._note("cancel", workflow_id)
             await _insist(handle.cancel)
+        self._note("result", workflow_id)
         try:
             got = await _insist(handle.result)
         except WorkflowFailureError as error:
@@ -251,15 +289,17 @@ async def _restart(worker: Worker, figures: Figures) -> None:
         figures.restarts += 1
 
 
-async def _descriptors_at_rest(process: psutil.Process) -> int:
-    """Return how many descriptors a worker without work has: the fewest it comes to."""
+async def _at_rest(process: psutil.Process) -> tuple[int, float]:
+    """Return the file descriptors and the resident MiB of an idle worker, once they stop falling."""
     fewest, since = process.num_fds(), time.monotonic()
+    memory = math.inf
     end = since + REST
     while time.monotonic() < min(end, since + 30):
         await asyncio.sleep(1)
+        memory = min(memory, process.memory_info().rss / MEBIBYTE)
         if process.num_fds() < fewest:
             fewest, since = process.num_fds(), time.monotonic()
-    return fewest
+    return fewest, round(memory, 1)
 
 
 async def _unfinished(client: Client, queue: str) -> list[str]:
@@ -284,8 +324,9 @@ def _judge(figures: Figures, warm_up: int) -> None:
     figures.noise = round(2 * statistics.pstdev(rest), 1)
     if figures.growth > max(figures.noise, figures.level / 100):
         figures.problems.append(f"the memory grew by {figures.growth} MiB, more than the noise of {figures.noise} MiB")
-    if figures.rest[1] > figures.rest[0]:
-        figures.problems.append(f"{figures.rest[1] - figures.rest[0]} file descriptors were lost")
+    before, after = figures.descriptors_at_rest
+    if after > before:
+        figures.problems.append(f"{after - before} file descriptors were lost")
 
 
 async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -> Figures:
@@ -309,7 +350,7 @@ async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -
         load.begin(lanes, 0)  # a first bit of everything, before the descriptors are counted
         await asyncio.sleep(30)
         await load.end()
-        at_first = await _descriptors_at_rest(process)
+        at_first = await _at_rest(process)
 
         load.begin(lanes, WAITING)
         watching = [asyncio.create_task(_measure(process, figures)), asyncio.create_task(_restart(restarted, figures))]
@@ -322,7 +363,9 @@ async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -
         if restarted.process.returncode is not None:
             await restarted.start()
         await load.end()
-        figures.rest = at_first, await _descriptors_at_rest(process)
+        at_last = await _at_rest(process)
+        figures.descriptors_at_rest = at_first[0], at_last[0]
+        figures.memory_at_rest = at_first[1], at_last[1]
         figures.problems += await _unfinished(client, queue)
         for worker in (lasting, restarted):
             if (code := await worker.stop()) != 0:
@@ -336,7 +379,8 @@ def _show(figures: Figures) -> None:
     print(f"{figures.ended.total()} workflows ({kinds})")
     print(f"{figures.restarts} restarts, {figures.kills} of them kills")
     print(f"memory {figures.level} MiB, trend {figures.growth:+} MiB over the time measured, noise {figures.noise} MiB")
-    print(f"file descriptors at rest: {figures.rest[0]} at first, {figures.rest[1]} at the end")
+    print("file descriptors at rest: {} before, {} after".format(*figures.descriptors_at_rest))
+    print("memory at rest: {} MiB before, {} MiB after".format(*figures.memory_at_rest))
     for problem in figures.problems[:20]:
         print(f"  {problem}")
 
