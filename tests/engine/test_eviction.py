@@ -11,7 +11,7 @@ import pytest
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
-from assay.temporal.workflow.runs import LEFT, LEFT_OLD, Observer, Runs, UnknownRunError
+from assay.temporal.workflow.runs import COLLECT_ALL_EVERY, COLLECT_EVERY, Observer, Runs, UnknownRunError
 from engine import jobs
 from engine.driver import TRY, Commands, Drive, Driver, make_settings, result, shown
 
@@ -132,7 +132,9 @@ def test_nothing_keeps_an_evicted_run() -> None:
     assert run() is None
 
 
-@pytest.mark.parametrize(("count", "old"), [(LEFT, False), (LEFT_OLD, True)], ids=["short runs", "long runs"])
+@pytest.mark.parametrize(
+    ("count", "old"), [(COLLECT_EVERY, False), (COLLECT_ALL_EVERY, True)], ids=["short runs", "long runs"]
+)
 def test_runs_that_have_left_are_freed_although_python_does_not_collect(count: int, old: bool) -> None:
     gc.collect()
     gc.disable()
@@ -142,7 +144,7 @@ def test_runs_that_have_left_are_freed_although_python_does_not_collect(count: i
         for number in range(count):
             runs.activate(activation(jobs.initialize()))
             left.append(weakref.ref(runs.find(jobs.RUN_ID)))
-            if old and number % LEFT == 0:
+            if old and number % COLLECT_EVERY == 0:
                 gc.collect(1)  # it lives on, and is not looked at again
                 gc.collect(1)
             runs.activate(activation(jobs.remove()))

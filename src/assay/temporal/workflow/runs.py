@@ -27,11 +27,11 @@ SLOW = 0.05
 QUICK_IN_A_ROW = 100
 """Number of quick activations of a slow workflow type after which its new runs count as quick again."""
 
-LEFT = 100
-"""Runs that leave the cache between two collections of Python's."""
+COLLECT_EVERY = 100
+"""Number of removed runs after which Python's garbage collector runs."""
 
-LEFT_OLD = 500
-"""Runs between two collections of everything: the others pass over a run that was there before."""
+COLLECT_ALL_EVERY = 500
+"""Number of removed runs after which it also visits old objects, such as a run that has survived a collection."""
 
 WATCHDOG = 10.0
 """Wall-clock seconds after which an activation is logged."""
@@ -88,7 +88,7 @@ class Runs:
         self._slow_runs: set[str] = set()
         self._slow_types: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._left = 0
+        self._removed = 0
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -200,14 +200,15 @@ class Runs:
         return completion
 
     def _collect(self) -> None:
-        """Let Python free the runs that have left: they refer to themselves, and keep the messages that they came with.
+        """Run the garbage collector from time to time: removed runs are reference cycles that keep their messages.
 
-        It counts objects and not what they keep, so that with long payloads it would come hundreds of megabytes later.
+        The collector triggers itself by the number of objects, not by their size. With large payloads that would be
+        hundreds of megabytes later.
         """
-        self._left += 1
-        if self._left % LEFT_OLD == 0:
+        self._removed += 1
+        if self._removed % COLLECT_ALL_EVERY == 0:
             gc.collect()
-        elif self._left % LEFT == 0:
+        elif self._removed % COLLECT_EVERY == 0:
             gc.collect(1)
 
     def side_effect(self, run_id: str, key: int) -> Json | None:
