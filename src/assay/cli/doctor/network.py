@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 5.0
 _EXPIRY_WARNING = 30
-"""Days before the expiry of a certificate from which on it is a warning."""
+"""Days before the expiry of a certificate at which the check warns."""
 
 
 async def address(settings: Settings) -> Finding:

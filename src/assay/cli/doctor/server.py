@@ -25,10 +25,10 @@ CALL_TIMEOUT = timedelta(seconds=10)
 _POLL_TIMEOUT = timedelta(seconds=5)
 
 CLOCK_WARNING = 2.0
-"""Difference of the clocks, in seconds, from which on it is a warning."""
+"""Clock difference at which the check warns, in seconds."""
 
 CLOCK_ERROR = 60.0
-"""Difference of the clocks, in seconds, from which on it is an error: certificates, tokens and timeouts fail."""
+"""Clock difference at which the check fails, in seconds: certificates, tokens and timeouts break."""
 
 _REMEDIES = {
     "access denied": "Check the API key (TEMPORAL_API_KEY) and its permissions.",
