@@ -102,7 +102,7 @@ async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, n
 def test_code_that_does_not_run_does_not_go_on_when_the_script_has_ended(lua: Script, name: str) -> None:
     with dev(lua, name, WORKER) as running:
         lua.command.script((WORKER + "os.exit(1)").replace("QUEUE", name), "worker.lua")
-        running.read_until("the script ended with 1")
+        running.read_until("the script exited with 1")
         lua.command.script("return 'two", "value.lua")
         running.read_until("Not reloaded     value.lua: the script has ended")
         # The last change makes it whole: a worker in between would end by itself once more.
