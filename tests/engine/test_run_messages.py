@@ -91,6 +91,21 @@ def test_a_named_handler_gets_signals_that_came_before_it(drive: Drive) -> None:
     assert result(driver.send(jobs.activity(1), jobs.signal("s", 3))) == [1, 2, 3]
 
 
+def test_a_named_handler_with_kept_signals_has_not_finished(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      ctx:execute_activity("a")
+      ctx:on_signal("s", function() end)
+      local at_once = ctx:all_handlers_finished()
+      ctx:wait_condition(function() return ctx:all_handlers_finished() end)
+      return { at_once = at_once }
+    end
+    """)
+    driver.start()
+    driver.send(jobs.signal("s"))
+    assert result(driver.send(jobs.activity(1))) == {"at_once": False}
+
+
 def test_signals_go_to_those_that_wait_in_the_order_of_their_waits(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
@@ -108,6 +123,61 @@ def test_signals_go_to_those_that_wait_in_the_order_of_their_waits(drive: Drive)
     driver.start()
     driver.send(jobs.signal("s", "a"))
     assert result(driver.send(jobs.signal("s", "b"), jobs.signal("s", "c"))) == ["1a", "2b", "3c"]
+
+
+def test_a_wait_that_timed_out_leaves_signals_to_those_that_still_wait(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local log, tasks = {}, {}
+      for i = 1, 3 do
+        tasks[i] = ctx:spawn(function()
+          local value = ctx:wait_signal("s", { timeout = i == 3 and 1 or 60 })
+          log[#log + 1] = "task " .. i .. ": " .. (value or "timed out")
+        end)
+      end
+      ctx:await_all(tasks)
+      return log
+    end
+    """)
+    timer_of_the_third = 3
+    driver.send(jobs.initialize(), jobs.signal("s", "a"))
+    driver.send(jobs.fire(timer_of_the_third), after=1)
+    assert result(driver.send(jobs.signal("s", "b"))) == ["task 1: a", "task 3: timed out", "task 2: b"]
+
+
+def test_a_named_handler_has_its_signals_although_there_is_a_dynamic_one(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local named, dynamic = {}, {}
+      ctx:on_signal("named", function(value) named[#named + 1] = value end)
+      ctx:on_dynamic_signal(function(name) dynamic[#dynamic + 1] = name end)
+      ctx:wait_signal("end")
+      return { named = named, dynamic = dynamic }
+    end
+    """)
+    driver.start()
+    for name in ("named", "other", "named"):
+        driver.send(jobs.signal(name, name))
+    assert result(driver.send(jobs.signal("end"))) == {"named": ["named", "named"], "dynamic": ["other"]}
+
+
+def test_a_signal_of_a_name_that_was_polled_for_is_kept_from_the_dynamic_handler(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local dynamic = {}
+      local at_first = ctx:poll_signal("polled")
+      ctx:wait_signal("begin")
+      ctx:on_dynamic_signal(function(name) dynamic[#dynamic + 1] = name end)
+      ctx:sleep(1)
+      local later, value = ctx:poll_signal("polled")
+      return { at_first = at_first, later = later, value = value, dynamic = dynamic }
+    end
+    """)
+    driver.start()
+    driver.send(jobs.signal("polled", "p"), jobs.signal("other"))
+    driver.send(jobs.signal("begin"))
+    expected = {"at_first": False, "later": True, "value": "p", "dynamic": ["other"]}
+    assert result(driver.send(jobs.fire(1), after=1)) == expected
 
 
 def test_a_signal_and_the_end_of_its_time_in_one_activation(drive: Drive) -> None:
@@ -310,49 +380,3 @@ def test_a_query_and_a_validator_only_read(drive: Drive, body: str) -> None:
     assert "must be read-only" in queried["respond_to_query"]["failed"]["message"]
     (updated,) = driver.send(jobs.update("u"))
     assert "must be read-only" in updated["update_response"]["rejected"]["message"]
-
-
-# Conditions -------------------------------------------------------------------------------------------------------
-
-
-def test_a_condition_is_asked_once_for_each_state(drive: Drive) -> None:
-    driver = drive("""
-    return function(ctx)
-      local asked, tasks = 0, {}
-      ctx:on_signal("s", function() end)
-      for i = 1, 2 do
-        tasks[i] = ctx:spawn(function()
-          ctx:wait_condition(function() asked = asked + 1 end, { timeout = 5 })
-        end)
-      end
-      ctx:await_all(tasks)
-      return asked
-    end
-    """)
-    driver.start()
-    driver.send(jobs.signal("s"))
-    assert result(driver.send(jobs.fire(1), jobs.fire(2), after=5)) <= 5
-
-
-@pytest.mark.parametrize("body", list(READ_ONLY.values()), ids=READ_ONLY)
-def test_a_condition_only_reads(drive: Drive, body: str) -> None:
-    driver = drive(f"return function(ctx) ctx:wait_condition(function() {body} end) end")
-    (command,) = driver.start()
-    assert "must be read-only" in command["fail_workflow_execution"]["failure"]["message"]
-
-
-def test_a_condition_with_a_time_limit(drive: Drive) -> None:
-    source = """
-    return function(ctx)
-      local ready = false
-      ctx:on_signal("s", function() ready = true end)
-      return ctx:wait_condition(function() return ready end, { timeout = 5 })
-    end
-    """
-    late, in_time = drive(source), drive(source)
-    for driver in (late, in_time):
-        assert kinds(driver.start()) == ["start_timer"]
-    assert result(late.send(jobs.fire(1), after=5)) is False
-    commands = in_time.send(jobs.signal("s"), after=1)
-    assert kinds(commands) == ["cancel_timer", "complete_workflow_execution"]
-    assert result(commands) is True
