@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from engine import jobs
@@ -114,3 +116,10 @@ def test_what_a_reader_draws_is_not_the_runs(drive: Drive, draw: str) -> None:
     driver.send(jobs.query("q"))
     driver.send(jobs.update("u"))
     driver.send(jobs.signal("go"))  # which a replay has to answer without the readers
+
+
+def test_uuid7_draws_a_new_id_of_version_7_at_each_call(drive: Drive) -> None:
+    driver = drive("return function(ctx) return { ctx:uuid7(), ctx:uuid7() } end")
+    first, second = result(driver.start())
+    assert first != second
+    assert uuid.UUID(first).version == uuid.UUID(second).version == 7
