@@ -143,9 +143,9 @@ def test_an_invariant_is_checked(assay: Command) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("{}", "nothing to explore: give 'script', 'workflows' or both"),
-        ("{ workflows = { A = f, B = f } }", "which workflow? give 'workflow_type' (one of: A, B)"),
-        ("{ workflows = { A = f }, workflow_type = 'C' }", "no workflow 'C' here (there are: A)"),
+        ("{}", "nothing to explore: set 'script', 'workflows' or both"),
+        ("{ workflows = { A = f, B = f } }", "'workflow_type' is required (one of: A, B)"),
+        ("{ workflows = { A = f }, workflow_type = 'C' }", "no workflow 'C' (registered: A)"),
         ("{ workflows = { A = g } }", "activity 'gone' is neither in the script nor in 'activities'"),
         (
             "{ workflows = { A = g }, activities = { gone = function() sleep(1) end } }",

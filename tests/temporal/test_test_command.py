@@ -71,9 +71,9 @@ class TestPlain:
         )
         assert names(result) == ["FAIL  floods", "FAIL  one line", "FAIL  in its message"]
         assert "        first\n        xxx" in result.stdout
-        assert re.search(r"x\n        … 799\d\d lines left out …\n        x", result.stdout)
+        assert re.search(r"x\n        … 799\d\d lines omitted …\n        x", result.stdout)
         assert "x\n        last\n" in result.stdout
-        assert "y\n        … 60001 bytes left out …\n        y" in result.stdout
+        assert "y\n        … 60001 bytes omitted …\n        y" in result.stdout
         assert "test report exceeds 64 MiB" in result.stdout
         assert len(result.stdout) < 100_000
         assert (result.stderr, result.returncode) == ("", 1)
@@ -88,10 +88,10 @@ class TestPlain:
         [
             ("x =", "some_test.lua:1: unexpected symbol near <eof>"),
             ("error('boom')", "some_test.lua:1: boom"),
-            ("test('a', print) test('a', print)", "some_test.lua:1: test: there is already a test 'a'"),
+            ("test('a', print) test('a', print)", "some_test.lua:1: test: duplicate test name 'a'"),
             ("test('a')", "some_test.lua:1: test: bad argument 'function' (function expected, got nil)"),
-            ("test.workflow_env({})", "test.workflow_env: only inside of a test"),
-            ("os.exit(0)", "os.exit ends the whole file"),
+            ("test.workflow_env({})", "test.workflow_env: only allowed inside a test"),
+            ("os.exit(0)", "os.exit ended the test file"),
         ],
     )
     def test_a_broken_file_fails(self, assay: Command, text: str, message: str) -> None:
@@ -121,7 +121,7 @@ class TestPlain:
         ("arguments", "text"),
         [
             (["missing"], "cannot read missing: No such file or directory"),
-            (["."], "no test files: none is named *_test.lua"),
+            (["."], "no test files (*_test.lua) found"),
             (["x.lua", "--filter", "nope"], "no test name contains 'nope'"),
             (["--timeout", "0"], "--timeout"),
         ],
@@ -143,7 +143,7 @@ class TestPlain:
         assert (bad[0].tag, bad[0].get("message")) == ("failure", "some_test.lua:1: <no>")
         assert bad[1].text == "\ufffd[31m<&\n"
 
-    @pytest.mark.parametrize(("code", "word"), [("sleep(60)", "ended within 0.2 s"), ("while true do end", "killed")])
+    @pytest.mark.parametrize(("code", "word"), [("sleep(60)", "timed out after"), ("while true do end", "killed")])
     def test_a_test_has_a_limit(self, assay: Command, monkeypatch: pytest.MonkeyPatch, code: str, word: str) -> None:
         text = f"test('long', function() print('seen') log.warn('heard') {code} end)"
         result = run(assay, "print('before')" + text, "--timeout", "0.2")
@@ -364,7 +364,7 @@ class TestWorkflows:
             *("--timeout", "30"),
         )
         assert names(result) == ["FAIL  one that fails", "ok    the next", "FAIL  one that catches it"]
-        assert "workflow 'Fails' cannot continue: its workflow task fails, also when it is replayed\n" in result.stdout
+        assert "workflow 'Fails' cannot continue: its workflow task fails, also in a replay\n" in result.stdout
         assert "deterministic" not in result.stdout
 
     def test_an_activity_that_never_succeeds_ends_the_test(self, assay: Command) -> None:
@@ -411,7 +411,7 @@ class TestWorkflows:
             end)""",
             *("--timeout", "15"),
         )
-        assert "the test has not ended within 15 s" in result.stdout
+        assert "the test timed out after 15 s" in result.stdout
         assert "workflow 'W' waits" in result.stdout
         assert "some_test.lua:3: in function" in result.stdout
 

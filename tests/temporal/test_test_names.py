@@ -36,12 +36,12 @@ FAILS = {
     "a misspelled activity in env:calls": (
         "",
         'env:execute() assert.eq(env:calls("chrge"), {})',
-        "some_test.lua:4: env:calls: no activity 'chrge' here (did you mean 'charge'?)\n",
+        "some_test.lua:4: env:calls: no activity 'chrge' (did you mean 'charge'?)\n",
     ),
     "a misspelled replacement": (
         "chrge = print",
         "env:execute()",
-        "the environment replaces activity 'chrge', which the script does not have and nothing has called "
+        "the environment replaces activity 'chrge', which is not registered and was never called "
         "(did you mean 'charge'?)\n",
     ),
 }

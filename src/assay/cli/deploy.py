@@ -146,7 +146,9 @@ async def _test(candidate: Candidate) -> Stage:
 
     if not candidate.tests:
         return Stage("no tests", details={"files": []})
-    run = run_files(candidate.tests, jobs=os.cpu_count() or 1, limit=_TEST_TIMEOUT, options=candidate.sandbox.options())
+    run = run_files(
+        candidate.tests, jobs=os.cpu_count() or 1, test_timeout=_TEST_TIMEOUT, options=candidate.sandbox.options()
+    )
     results = sorted([result async for result in run], key=lambda result: candidate.tests.index(result.path))
     return Stage(
         test_results.summary(results),

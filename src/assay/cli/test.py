@@ -185,8 +185,8 @@ async def _run(files: list[str], options: _Options) -> list[FileResult]:
     running = run_files(
         files,
         jobs=options.jobs,
-        limit=options.timeout,
-        text=options.text,
+        test_timeout=options.timeout,
+        name_filter=options.text,
         coverage=options.measures_coverage,
         options=options.sandbox.options(),
         explore=options.exploration,

@@ -1,5 +1,5 @@
-"""`assay test`: the global `test`, workflows in an environment with time skipping, and the run of test files.
+"""`assay test`: the global `test`, environments with time skipping, and the test runner.
 
-`file.py` runs one file in a process of its own and reports each test as a line of JSON; `runner.py` starts those
-processes; what people see is `assay.cli.test`.
+`runner.py` starts a process for each test file; `file.py` runs in it and reports each test as a line of JSON.
+`assay.cli.test` prints the results.
 """

@@ -1,4 +1,4 @@
-"""The clock of a test environment: the server's, which stands still unless a test lets time pass."""
+"""The clock of a test environment: the time of the server, which only advances when a test skips time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.testing.worker import SERVER_TIMEOUT, Reports
 
 
 class Clock:
-    """Skips time, unless a workflow task fails meanwhile."""
+    """Reads and skips the server's time. Skipping ends when a workflow task fails."""
 
     def __init__(self, server: WorkflowEnvironment, reports: Reports) -> None:
         self._server = server
@@ -22,18 +22,18 @@ class Clock:
         self._loop = asyncio.get_running_loop()
 
     async def now(self) -> float:
-        """The server's time in seconds since 1970-01-01 UTC."""
+        """Return the server's time, in seconds since 1970-01-01 UTC."""
         return (await self._server.get_current_time()).timestamp()
 
-    async def skip_to(self, moment: float) -> None:
-        """Let time pass until a moment. Raises ErrorObject when a task fails."""
-        pause = moment - await self.now()
+    async def skip_to(self, time: float) -> None:
+        """Skip to a time, in seconds since 1970-01-01 UTC. Raise ErrorObject if a workflow task fails."""
+        pause = time - await self.now()
         if pause > 0:
-            await self._reports.unless_a_task_fails(self._server.sleep(pause))
+            await self._reports.unless_task_fails(self._server.sleep(pause))
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[Callable[[], None]]:
-        """Let time pass within the block; gives what stops it earlier, from a worker's thread."""
+        """Let time pass within the block. Yield a function that stops it earlier; call it on a worker's thread."""
         service = self._server.client.test_service
         await service.unlock_time_skipping(UnlockTimeSkippingRequest())
         stopped: asyncio.Future[None] | None = None

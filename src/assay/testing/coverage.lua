@@ -1,5 +1,5 @@
--- Which lines of the files of a script run. Every coroutine records each line when it runs it for the first time in its
--- state; the hook of the limits, of which a coroutine can have one only, continues in here.
+-- Records which lines of a script's files run. Each line is reported once per state. A coroutine can have only one hook,
+-- so this one also calls the count hook of the limits.
 local host = ...
 
 local internal = {}
@@ -8,11 +8,11 @@ host.fill(internal, "_.coverage")
 local getinfo, sethook = debug.getinfo, debug.sethook
 local concat, load, setmetatable, sub = table.concat, load, setmetatable, string.sub
 
-local files = {} -- name of a file -> its lines that were recorded
-local lines_of = setmetatable({}, { __mode = "k" }) -- function -> those of its file; false for what is in no file
-local names_of = setmetatable({}, { __mode = "k" }) -- function -> the name of its file
+local files = {} -- file name -> set of recorded lines
+local lines_of = setmetatable({}, { __mode = "k" }) -- function -> entry of `files`; false if it is not in a file
+local names_of = setmetatable({}, { __mode = "k" }) -- function -> file name
 
-local function look(fn)
+local function find_file(fn)
   local source = getinfo(fn, "S").source
   if sub(source, 1, 1) ~= "@" then
     lines_of[fn] = false
@@ -31,7 +31,7 @@ local function hook(event, line)
   local fn = getinfo(2, "f").func
   local lines = lines_of[fn]
   if lines == nil then
-    lines = look(fn)
+    lines = find_file(fn)
   end
   if lines and not lines[line] then
     lines[line] = true
@@ -43,8 +43,8 @@ function host.watch(co)
   sethook(co, hook, "l", host.count_hook and host.HOOK_COUNT or 0)
 end
 
--- The numbers of the lines of a function's own code, with spaces between them. `text` is a chunk, or from its
--- parameters on a function, which may be anywhere: what it takes from around it does not matter.
+-- Returns the line numbers of a function's own code, separated by spaces. `text` is a chunk, or the source of a function
+-- from its parameters on. Upvalues of the function do not matter: it is never called.
 function host.active_lines(text, is_function)
   local fn = load(is_function and "return function" .. text or text, "=?", "t", {})
   if not fn then

@@ -1,4 +1,4 @@
-"""Line coverage of Lua files: what `coverage.lua` records, and which lines there are."""
+"""Line coverage of Lua files: the lines that `coverage.lua` records, and the lines that contain code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from assay.lua.declare import Library
 from assay.lua.state import State
 
 PART = os.path.join(os.path.dirname(__file__), "coverage")
-"""The part of the private Lua side that looks."""
+"""The part of the private Lua side that records lines."""
 LIBRARIES = {"_.coverage": ("assay.testing.coverage", False)}
 
-library = Library("coverage", "While lines are counted.")
+library = Library("coverage", "Line coverage.")
 
 _hits: dict[str, set[int]] = {}
 _CLOSERS = frozenset({"end", "else", ")", "}", "]", ",", ";"})
@@ -22,7 +22,7 @@ _CLOSERS = frozenset({"end", "else", ")", "}", "]", ",", ";"})
 
 @dataclass
 class FileCoverage:
-    """The lines of a file that have code, and those of them that ran."""
+    """The lines of a file that contain code, and the subset that ran."""
 
     path: str
     lines: set[int]
@@ -30,7 +30,7 @@ class FileCoverage:
 
     @property
     def missing(self) -> list[tuple[int, int]]:
-        """The lines that did not run, as first and last line of each range; lines without code do not part one."""
+        """First and last line of each range that did not run; lines without code do not split a range."""
         ranges: list[tuple[int, int]] = []
         open_range = False
         for line in sorted(self.lines):
@@ -45,45 +45,45 @@ class FileCoverage:
 
 
 def percent(files: Iterable[FileCoverage]) -> float:
-    """Return how much of the lines of some files ran; 100 when there is none."""
-    known = list(files)
-    total = sum(len(file.lines) for file in known)
-    return 100 * sum(len(file.hit) for file in known) / total if total else 100.0
+    """Return the percentage of lines that ran; 100 if there are none."""
+    files = list(files)
+    total = sum(len(file.lines) for file in files)
+    return 100 * sum(len(file.hit) for file in files) / total if total else 100.0
 
 
 @library.function(pure=True)
 def hit(file: str, line: int) -> None:
-    """Tell that a line ran."""
+    """Record that a line ran."""
     _hits.setdefault(file, set()).add(line)
 
 
 def take_hits() -> dict[str, set[int]]:
-    """Return the lines that ran since the last call, by file; they count for `collect` no more."""
+    """Return the lines that ran since the last call, by file, and forget them."""
     taken = dict(_hits)
     _hits.clear()
     return taken
 
 
-def collect(state: State, leave_out: str) -> list[FileCoverage]:
-    """Return what ran in this process, of each file that is still there, but for the file `leave_out`."""
+def collect(state: State, excluded: str) -> list[FileCoverage]:
+    """Return the coverage of this process, without the file `excluded` and files that no longer exist."""
     by_path: dict[str, set[int]] = {}
     for name, lines in _hits.items():
-        by_path.setdefault(_plain(name), set()).update(lines)
-    by_path.pop(_plain(leave_out), None)
-    found = []
+        by_path.setdefault(_display_path(name), set()).update(lines)
+    by_path.pop(_display_path(excluded), None)
+    files = []
     for path, lines in by_path.items():
         try:
             with open(path, "rb") as file:
                 source = file.read()
         except OSError:
             continue
-        known = lines_with_code(state, source)
-        found.append(FileCoverage(path, known, lines & known))
-    return found
+        with_code = lines_with_code(state, source)
+        files.append(FileCoverage(path, with_code, lines & with_code))
+    return files
 
 
 def merge(parts: Iterable[FileCoverage]) -> list[FileCoverage]:
-    """One entry for each file, in the order of their paths."""
+    """Merge the entries of each file, and sort the files by path."""
     files: dict[str, FileCoverage] = {}
     for part in parts:
         file = files.setdefault(part.path, FileCoverage(part.path, set(), set()))
@@ -92,28 +92,29 @@ def merge(parts: Iterable[FileCoverage]) -> list[FileCoverage]:
     return [files[path] for path in sorted(files)]
 
 
-def _plain(name: str) -> str:
+def _display_path(name: str) -> str:
+    """Return a path relative to the working directory if it is inside, or an absolute path."""
     path = os.path.abspath(name)
     inside = os.path.relpath(path)
     return path if inside.startswith(os.pardir + os.sep) else inside
 
 
 def lines_with_code(state: State, source: bytes) -> set[int]:
-    """The lines of a source text that something of it can run on: all but those that only close what is open."""
+    """Return the lines of a source that contain code, without lines that only close a block or a bracket."""
     source = source.removeprefix(b"\xef\xbb\xbf")
     if source.startswith(b"#"):
         source = b"--" + source
     tokens = tokenize(source)
-    speaking: set[int] = set()
+    significant: set[int] = set()
     for token in tokens:
-        if token.kind == "string":  # Lua gives what a long one does to its last line
-            speaking.update(range(token.line, token.line + token.text.count("\n") + 1))
+        if token.kind == "string":  # Lua assigns the code of a long string to its last line
+            significant.update(range(token.line, token.line + token.text.count("\n") + 1))
         elif token.text not in _CLOSERS:
-            speaking.add(token.line)
+            significant.add(token.line)
     active = _numbers(state.invoke(b"active_lines", source, False))
     for text in _functions(source, tokens):
         active |= _numbers(state.invoke(b"active_lines", text, True))
-    return active & speaking
+    return active & significant
 
 
 def _numbers(text: bytes) -> set[int]:
@@ -121,7 +122,7 @@ def _numbers(text: bytes) -> set[int]:
 
 
 def _functions(source: bytes, tokens: list[Token]) -> Iterator[bytes]:
-    """Each function from its parameters on, with the lines before it as empty lines."""
+    """Yield the source of each function from its parameters on, after as many empty lines as precede it."""
     for start, token in enumerate(tokens):
         if token.kind != "name" or token.text != "function":
             continue
@@ -132,10 +133,10 @@ def _functions(source: bytes, tokens: list[Token]) -> Iterator[bytes]:
 
 
 def as_json(files: Iterable[FileCoverage]) -> Mapping[str, tuple[list[int], list[int]]]:
-    """Coverage for another process."""
+    """Serialize coverage for another process."""
     return {file.path: (sorted(file.lines), sorted(file.hit)) for file in files}
 
 
 def from_json(fields: Mapping[str, tuple[list[int], list[int]]]) -> list[FileCoverage]:
-    """Coverage of another process."""
+    """Deserialize the coverage of another process."""
     return [FileCoverage(path, set(lines), set(hit)) for path, (lines, hit) in fields.items()]

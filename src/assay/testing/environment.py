@@ -1,4 +1,4 @@
-"""The environment of a test: a Temporal server that skips time, with a script's workers on it."""
+"""The environment of a test: the workers of a script, on a Temporal server that skips time."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from assay.temporal.worker.worker import Worker
 from assay.testing.clock import Clock
 from assay.testing.histories import mismatches
 from assay.testing.names import ActivityNames, TestedScript
-from assay.testing.options import ActivityCall, EnvironmentOptions, Planned, RunOptions
-from assay.testing.search_attributes import Registered
+from assay.testing.options import ActivityCall, EnvironmentOptions, PlannedMessage, RunOptions
+from assay.testing.search_attributes import AttributeRegistry
 from assay.testing.updates import SentUpdate
 from assay.testing.worker import Reports, TestWorker
 
@@ -40,10 +40,10 @@ class StartedRun:
     """A workflow that was started.
 
     Attributes:
-        workflow_type: Its type.
-        workflow_id: Its id.
-        run_id: The id of its first run.
-        has_timeout: It was started with a timeout, which ends it in any case.
+        workflow_type: Type of the workflow.
+        workflow_id: Id of the workflow.
+        run_id: Id of its first run.
+        has_timeout: True if it was started with a timeout, so that it will end in any case.
     """
 
     workflow_type: str
@@ -53,13 +53,13 @@ class StartedRun:
 
 
 class TestEnvironment:
-    """Workers on the file's server, and the workflows that were started."""
+    """Workers on the test server of a file, and the workflows that the test started."""
 
     def __init__(
         self,
         host: Host,
         server: WorkflowEnvironment,
-        attributes: Registered,
+        attributes: AttributeRegistry,
         client: Client,
         options: EnvironmentOptions,
         end_test: Callable[[str], None],
@@ -67,10 +67,17 @@ class TestEnvironment:
         parts: tuple[str, ...] = (),
         libraries: Mapping[str, tuple[str, bool]] = MappingProxyType({}),
     ) -> None:
-        """Make an environment without workers.
+        """Create an environment without workers.
 
-        `end_test` lets the running test fail; `parts`, `libraries`: what all states of the test file have beside the
-        usual.
+        Args:
+            host: The host of the test file.
+            server: The test server.
+            attributes: Registry of the server's search attributes.
+            client: A client for the server.
+            options: Options of the environment.
+            end_test: Fails the running test with a message.
+            parts: Additional parts of the private Lua side for all states.
+            libraries: Additional libraries for all states.
         """
         self._host = host
         self._parts = parts
@@ -82,17 +89,17 @@ class TestEnvironment:
         self._script: TestedScript | None = None
         self._workers: list[Worker] = []
         self._runs: list[StartedRun] = []
-        self._planned: list[Planned] = []
-        self._started: dict[str, tuple[float, list[Planned]]] = {}
+        self._planned: list[PlannedMessage] = []
+        self._started: dict[str, tuple[float, list[PlannedMessage]]] = {}
         self._names = ActivityNames((), is_open=False)
         self._reports = Reports(attributes, end_test)
         self._clock = Clock(server, self._reports)
 
     async def open(self, folder: str) -> None:
-        """Read the script and start the workers. Raises AssayError."""
+        """Run the script and start the workers. Raise AssayError."""
         options = self._options
         if options.script is None and not options.workflows:
-            raise BuiltinError("nothing to test: give 'script', 'workflows' or both")
+            raise BuiltinError("nothing to test: set 'script', 'workflows' or both")
         if options.script is not None:
             path = _join(folder, options.script)
             self._host.permissions.part_of(os.fsencode(path), [folder])
@@ -113,8 +120,8 @@ class TestEnvironment:
             for worker in self._script.workers:
                 workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]
                 if not workflows and not worker.options.all_activities():
-                    continue  # it serves Nexus operations only, and no workflow here calls them
-                given = replace(
+                    continue  # it only serves Nexus operations, which the test server does not support
+                worker_options = replace(
                     WorkerOptions(task_queue=worker.options.task_queue),
                     workflows={name: entry for name, entry in workflows if name is not None},
                     activities={**worker.options.activities, **options.activities},
@@ -123,13 +130,13 @@ class TestEnvironment:
                     workflow_limits=worker.options.workflow_limits,
                     on_workflow_error=worker.options.on_workflow_error,
                 )
-                self._workers.append(self._worker(self._script, given))
+                self._workers.append(self._worker(self._script, worker_options))
         if options.workflows:
             inline = WorkerOptions(
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
             )
             self._workers.append(self._worker(self._host, inline))
-        self._reports.refusals.open()
+        self._reports.rejections.open()
         for worker in self._workers:
             worker.settings.parts = self._parts
             await worker.start()
@@ -139,14 +146,14 @@ class TestEnvironment:
         return TestWorker(host, options, self._reports)
 
     def calls_of(self, activity: str | None) -> list[ActivityCall]:
-        """The calls of one activity, or of all. Raises BuiltinError when there is none of this name."""
+        """Return the calls of one activity, or of all. Raise BuiltinError if the name is unknown."""
         if activity is None:
             return list(self._reports.calls)
         self._names.check_called(activity, self._called(), self._mocks())
         return [call for call in self._reports.calls if call.activity == activity]
 
     def unused_mocks(self) -> list[str]:
-        """A sentence for each name among the environment's activities that nothing knows."""
+        """Return a message for each replaced activity that is unknown and was never called."""
         return [] if self._script is None else self._names.unused(self._mocks(), self._called())
 
     def _called(self) -> set[str]:
@@ -158,16 +165,16 @@ class TestEnvironment:
     # Workflows ----------------------------------------------------------------------------------------------
 
     async def start(self, options: RunOptions) -> StartedRun:
-        """Start a workflow, with the signals planned for it."""
+        """Start a workflow, for which the planned messages are then due."""
         queues = {name: worker.options.task_queue for worker in self._workers for name in worker.options.workflows}
         dynamic = [worker.options.task_queue for worker in self._workers if worker.options.dynamic_workflow is not None]
         name = options.workflow_type
         if name is None:
             if len(queues) != 1 or dynamic:
-                raise BuiltinError(f"which workflow? give 'workflow_type' (one of: {', '.join(sorted(queues))})")
+                raise BuiltinError(f"'workflow_type' is required (one of: {', '.join(sorted(queues)) or 'none'})")
             name = next(iter(queues))
         elif name not in queues and not dynamic:
-            raise BuiltinError(f"no workflow '{name}' here (there are: {', '.join(sorted(queues))})")
+            raise BuiltinError(f"no workflow '{name}' (registered: {', '.join(sorted(queues)) or 'none'})")
         if options.search_attributes:
             await self._attributes.add_values(options.search_attributes)
         started = await self._client.start_workflow(
@@ -192,12 +199,12 @@ class TestEnvironment:
         self._runs.append(run)
         return run
 
-    def plan(self, message: Planned) -> None:
-        """Plan a signal or an update for the next workflow."""
+    def plan(self, message: PlannedMessage) -> None:
+        """Plan a signal or an update for the workflow that is started next."""
         self._planned.append(message)
 
     async def result(self, run: StartedRun) -> Any:
-        """Skip time until a workflow has ended."""
+        """Skip time until a workflow has ended, and return its result. Raise ErrorObject if it fails."""
         began, planned = self._started[run.workflow_id]
         while planned:
             await self._clock.skip_to(began + planned[0].seconds)
@@ -205,20 +212,20 @@ class TestEnvironment:
         options = ResultOptions(workflow_id=Name(run.workflow_id), run_id=Name(run.run_id))
         async with self._clock.passing():
             try:
-                getting = self._client.get_result(options)
-                return await self._reports.unless_a_task_fails(getting, may_be_endless=not run.has_timeout)
+                call = self._client.get_result(options)
+                return await self._reports.unless_task_fails(call, watch_activities=not run.has_timeout)
             except ErrorObject as error:
                 if error.fields.get("kind") == "timeout" and not run.has_timeout:
-                    why = "waiting for an external event, such as a signal"
-                    if self._reports.endless is not None:
-                        why = f"{self._reports.endless} (set retry_policy.maximum_attempts)"
+                    reason = "waiting for an external event, such as a signal"
+                    if self._reports.failing_activity is not None:
+                        reason = f"{self._reports.failing_activity} (set retry_policy.maximum_attempts)"
                     raise ErrorObject(
-                        f"workflow '{run.workflow_type}' did not complete: {why}", kind="timeout"
+                        f"workflow '{run.workflow_type}' did not complete: {reason}", kind="timeout"
                     ) from error
                 raise
 
     async def sleep(self, seconds: float) -> None:
-        """Skip time, with a stop at each planned signal."""
+        """Skip time, and send the planned messages when they are due."""
         end = await self._clock.now() + seconds
         while True:
             due = [began + planned[0].seconds for began, planned in self._started.values() if planned]
@@ -236,7 +243,7 @@ class TestEnvironment:
                 try:
                     await self._send_planned(workflow_id, message)
                 except ErrorObject as error:
-                    if error.fields.get("kind") != "not_found":  # it has ended
+                    if error.fields.get("kind") != "not_found":  # the workflow has ended
                         raise
 
     async def signal(self, run: StartedRun, name: str, value: Any) -> None:
@@ -246,14 +253,14 @@ class TestEnvironment:
         )
 
     async def query(self, run: StartedRun, name: str, value: Any) -> Any:
-        """Ask a query handler."""
+        """Query a workflow."""
         options = QueryOptions(workflow_id=Name(run.workflow_id), query_type=Name(name), input=value)
         return await self._client.query_workflow(options)
 
     async def update(self, run: StartedRun, name: str, value: Any) -> Any:
-        """Send an update; time passes when its handler waits."""
+        """Send an update; let time pass while its handler waits."""
         sent = SentUpdate(self._client, self._reports.handlers, run.workflow_id, name, value)
-        if await self._reports.unless_a_task_fails(sent.until_it_waits()):
+        if await self._reports.unless_task_fails(sent.until_handler_waits()):
             try:
                 return await sent.result()
             except ErrorObject as error:
@@ -263,37 +270,37 @@ class TestEnvironment:
                 raise
         async with self._clock.passing() as stop:
             self._reports.handlers.at_end(sent.update_id, stop)
-            return await self._reports.unless_a_task_fails(sent.result())
+            return await self._reports.unless_task_fails(sent.result())
 
-    async def _send_planned(self, workflow_id: str, message: Planned) -> None:
+    async def _send_planned(self, workflow_id: str, message: PlannedMessage) -> None:
         if message.kind == "signal":
             options = SignalOptions(workflow_id=Name(workflow_id), signal_name=Name(message.name), input=message.input)
             await self._client.signal_workflow(options)
             return
         sent = SentUpdate(self._client, self._reports.handlers, workflow_id, message.name, message.input)
-        if await self._reports.unless_a_task_fails(sent.until_it_waits()):
+        if await self._reports.unless_task_fails(sent.until_handler_waits()):
             await sent.result()
         sent.forget()
 
     async def cancel(self, run: StartedRun) -> None:
-        """Ask a workflow to cancel."""
+        """Request cancellation of a workflow."""
         await self._client.cancel_workflow(CancelOptions(workflow_id=Name(run.workflow_id)))
 
-    # The end ------------------------------------------------------------------------------------------------
+    # Shutdown -----------------------------------------------------------------------------------------------
 
     def tracebacks(self) -> list[str]:
-        """Return where each open workflow waits: its type and id, and a Lua traceback."""
-        found = []
+        """Return the place where each open workflow waits: its type, and a Lua traceback."""
+        result = []
         for worker in self._workers:
             for run_id, text in worker.tracebacks():
                 run = next((run for run in self._runs if run.run_id == run_id), None)
                 if text:
-                    found.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")
-        return found
+                    result.append(f"workflow '{run.workflow_type if run else run_id}' waits\n{text}")
+        return result
 
     async def close(self) -> None:
-        """End the workers and what still runs on them."""
-        self._reports.refusals.close()
+        """Terminate the workflows and stop the workers."""
+        self._reports.rejections.close()
         for run in self._runs:
             with suppress(RPCError):
                 await self._server.client.get_workflow_handle(run.workflow_id).terminate()
@@ -305,7 +312,7 @@ class TestEnvironment:
             await self._script.close()
 
     async def mismatches(self) -> list[ReplayResult]:
-        """Replay every run of this environment cold; returns those that do not match their histories."""
+        """Replay every run of this environment; return the results that do not match the history."""
         runs = [(run.workflow_id, run.run_id) for run in self._runs]
         return await mismatches(self._server.client, self._workers, runs)
 

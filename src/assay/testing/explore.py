@@ -1,4 +1,4 @@
-"""`test.explore`: from its options to a plan, and from what the search finds to the report of a test."""
+"""`test.explore`: creates a plan from the options, runs the search, and reports the result."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ from assay.testing.explore_options import (
 )
 from assay.testing.host import TestHost
 
-_MIN_LENGTH = 0.05
+_MIN_DURATION = 0.05
 _MAX_PAIRS = 5
-_MAX_TRACED = 12
-"""Schedules whose lines are looked at."""
+_MAX_RECORDED = 12
+"""Maximum number of schedules whose lines are recorded."""
 
 
 @dataclasses.dataclass
-class Asked:
-    """The options of the command line.
+class SearchOptions:
+    """Options of the command line.
 
     Attributes:
-        count: How many schedules; None for as many as the exploration says.
-        seed: Where the search begins.
-        schedule: The events of a schedule that is run in place of a search.
+        count: Number of schedules; None for the default of the exploration.
+        seed: Seed of the search.
+        schedule: A schedule to run instead of a search.
     """
 
     count: int | None = None
@@ -69,15 +69,15 @@ class Asked:
 
 
 @dataclasses.dataclass
-class Outcome:
-    """The outcome of an exploration.
+class ExplorationResult:
+    """The result of an exploration.
 
     Attributes:
-        message: What is wrong; empty when nothing is.
-        traceback: Lua's, or the place where the workflow waits.
-        notes: What was explored, as lines.
-        timelines: The runs in the schedule that fails.
-        events: The events of that schedule.
+        message: The violation; empty if all schedules passed.
+        traceback: Lua traceback of the error, or of the place where the workflow waits.
+        notes: Lines about the schedules that ran.
+        timelines: The runs of the failing schedule.
+        events: The events of the failing schedule.
         histories: The histories of its runs, as JSON.
     """
 
@@ -89,63 +89,65 @@ class Outcome:
     histories: list[str] = dataclasses.field(default_factory=list)
 
 
-async def explore(host: TestHost, exploration: Exploration, asked: Asked) -> Outcome:
-    """Run an exploration. Raises LuaError and AssayError for what is wrong with the test itself."""
-    prepared = await _Prepared.make(host, exploration.options)
+async def explore(host: TestHost, exploration: Exploration, options: SearchOptions) -> ExplorationResult:
+    """Run an exploration. Raise LuaError or AssayError if the test itself is wrong."""
+    subject = await _Subject.load(host, exploration.options)
     try:
-        with _quiet():
-            return await asyncio.to_thread(_run, prepared, exploration, asked)
+        with _silence():
+            return await asyncio.to_thread(_run, subject, exploration, options)
     finally:
-        await prepared.close()
+        await subject.close()
 
 
-def _run(prepared: _Prepared, exploration: Exploration, asked: Asked) -> Outcome:
-    plan = prepared.plan(exploration.options)
-    explorer = Explorer(plan, lambda world: prepared.check(exploration, world))
-    if asked.schedule is not None:
-        world, violation = explorer.repeat(asked.schedule)
+def _run(subject: _Subject, exploration: Exploration, options: SearchOptions) -> ExplorationResult:
+    plan = subject.plan(exploration.options)
+    explorer = Explorer(plan, lambda world: subject.check(exploration, world))
+    if options.schedule is not None:
+        world, violation = explorer.repeat(options.schedule)
         if violation is None:
-            return Outcome("", "", ["the schedule passes"], [], dict(asked.schedule))
+            return ExplorationResult("", "", ["the schedule passes"], [], dict(options.schedule))
         events, notes = world.choices.deviations, []
     else:
-        report = explorer.search(asked.count or exploration.options.schedules, asked.seed)
+        report = explorer.search(options.count or exploration.options.schedules, options.seed)
         notes = list(_notes(report))
         if report.failing is None:
-            notes += _lines_of_some(plan, prepared, exploration, report)
-            return Outcome("", "", notes, [], {})
+            notes += _varying_lines(plan, subject, exploration, report)
+            return ExplorationResult("", "", notes, [], {})
         events, violation = report.failing.schedule, report.failing.violation
-    lines = LineRecorder()
+    recorder = LineRecorder()
     traced = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, parts=(TRACE,)))
-    world, again = Explorer(traced, lambda world: prepared.check(exploration, world)).repeat(events, lines.watch)
+    world, again = Explorer(traced, lambda world: subject.check(exploration, world)).repeat(events, recorder.watch)
     if again is None or again.key != violation.key:
         notes.append("the schedule did not fail again in the same way: the test must not keep state between schedules")
     histories = [history.to_json() for history in show.histories(world)]
-    return Outcome(violation.message, violation.traceback, notes, lines.timelines(world), events, histories)
+    return ExplorationResult(
+        violation.message, violation.traceback, notes, recorder.timelines(world), events, histories
+    )
 
 
 def _is_about_faults(pair: tuple[str, str]) -> bool:
     return any(label.startswith("worker ") or " attempt " in label for label in pair)
 
 
-def _lines_of_some(plan: Plan, prepared: _Prepared, exploration: Exploration, report: Report) -> Iterator[str]:
-    """Give the lines of the workflows that ran under some schedules only, as a line for each file."""
+def _varying_lines(plan: Plan, subject: _Subject, exploration: Exploration, report: Report) -> Iterator[str]:
+    """Yield, for each file, a note about the lines that ran under some schedules only."""
     settings = dataclasses.replace(
         plan.settings, libraries={**plan.settings.libraries, **coverage.LIBRARIES}, parts=(coverage.PART,)
     )
-    explorer = Explorer(dataclasses.replace(plan, settings=settings), lambda world: prepared.check(exploration, world))
-    ran: list[set[tuple[str, int]]] = []
-    for schedule in report.interesting[:_MAX_TRACED]:
+    explorer = Explorer(dataclasses.replace(plan, settings=settings), lambda world: subject.check(exploration, world))
+    executed: list[set[tuple[str, int]]] = []
+    for schedule in report.interesting[:_MAX_RECORDED]:
         explorer.repeat(schedule)
-        ran.append({(file, line) for file, lines in coverage.take_hits().items() for line in lines})
-    if ran:
-        some = {place for places in ran for place in places if not all(place in each for each in ran)}
+        executed.append({(file, line) for file, lines in coverage.take_hits().items() for line in lines})
+    if executed:
+        some = executed[0].union(*executed) - executed[0].intersection(*executed)
         for file in sorted({file for file, _ in some}):
             numbers = _ranges([line for name, line in sorted(some) if name == file])
             yield f"lines that ran under some schedules only: {os.path.relpath(file)} {numbers}"
 
 
 def _ranges(lines: list[int]) -> str:
-    """Return numbers as text, with those that follow one another as a range."""
+    """Format sorted line numbers, with consecutive ones as a range."""
     ranges: list[list[int]] = []
     for line in lines:
         if ranges and ranges[-1][-1] == line - 1:
@@ -156,12 +158,15 @@ def _ranges(lines: list[int]) -> str:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    seen, found = report.coverage, report.failing
-    ran = f"{report.count} schedule{'s' if report.count != 1 else ''}"
-    if found is not None:
-        yield f"schedule {found.number} failed; shrunk from {found.original_size} to {len(found.schedule)} events"
+    """Yield lines about the schedules that ran and their coverage."""
+    seen, failing = report.coverage, report.failing
+    if failing is not None:
+        yield f"schedule {failing.number} failed; shrunk from {failing.original_size} to {len(failing.schedule)} events"
     else:
-        yield f"{ran} passed" + ("; stopped early: nothing new in the last 1000" if report.has_stopped_early else "")
+        schedules = f"{report.count} schedule{'s' if report.count != 1 else ''}"
+        yield f"{schedules} passed" + (
+            "; stopped early: nothing new in the last 1000" if report.has_stopped_early else ""
+        )
     both = sorted(seen.seen_in_both_orders(), key=_is_about_faults)
     yield f"{seen.pairs} pairs of events, {len(both)} of them seen in both orders"
     for first, second in both[:_MAX_PAIRS]:
@@ -170,8 +175,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"  and {len(both) - _MAX_PAIRS} more"
 
 
-class _Prepared:
-    """A script that has been read, and what is needed to run its workflows."""
+class _Subject:
+    """The script under test: its workflows, their settings and its activities."""
 
     def __init__(self, host: TestHost, options: ExploreOptions) -> None:
         self._host = host
@@ -179,23 +184,23 @@ class _Prepared:
         self._script: Script | None = None
         self._definitions: dict[str, Definition] = {}
         self._settings: Settings | None = None
-        self._own: dict[str, LuaFunction] = {}
+        self._script_activities: dict[str, LuaFunction] = {}
 
     @classmethod
-    async def make(cls, host: TestHost, options: ExploreOptions) -> _Prepared:
-        """Read the script. Raises LuaError and AssayError."""
-        made = cls(host, options)
+    async def load(cls, host: TestHost, options: ExploreOptions) -> _Subject:
+        """Run the script. Raise LuaError or AssayError."""
+        subject = cls(host, options)
         if options.script is None and not options.workflows:
-            raise BuiltinError("nothing to explore: give 'script', 'workflows' or both")
+            raise BuiltinError("nothing to explore: set 'script', 'workflows' or both")
         if options.script is not None:
             path = _join(host.folder, options.script)
             host.permissions.part_of(os.fsencode(path), [host.folder])
-            made._script = await read_script(path, LIBRARIES, options.arguments, permissions=host.permissions)
-            for worker in made._script.workers:
-                made._add(worker)
+            subject._script = await read_script(path, LIBRARIES, options.arguments, permissions=host.permissions)
+            for worker in subject._script.workers:
+                subject._add(worker)
         if options.workflows:
-            made._add(Worker(host, WorkerOptions(task_queue=Name("test"), workflows={**options.workflows})))
-        return made
+            subject._add(Worker(host, WorkerOptions(task_queue=Name("test"), workflows={**options.workflows})))
+        return subject
 
     def _add(self, worker: Worker) -> None:
         for definition in worker.definitions():
@@ -204,24 +209,24 @@ class _Prepared:
         if self._settings is None:
             self._settings = dataclasses.replace(worker.settings, task_queue=worker.options.task_queue)
         for name, entry in worker.options.activities.items():
-            self._own[name] = entry.run if isinstance(entry, ActivityEntry) else entry
+            self._script_activities[name] = entry.run if isinstance(entry, ActivityEntry) else entry
 
     async def close(self) -> None:
-        """Let go of the script."""
+        """Close the script."""
         if self._script is not None:
             await self._script.close()
 
     def plan(self, options: ExploreOptions) -> Plan:
-        """Return what may happen. Raises AssayError."""
+        """Create the plan. Raise AssayError if the options are invalid."""
         assert self._settings is not None
-        messages = [_message("signal", given) for given in options.signals]
-        messages += [_message("update", given) for given in options.updates]
+        messages = [_message("signal", item) for item in options.signals]
+        messages += [_message("update", item) for item in options.updates]
         return Plan(
             definitions=self._definitions,
             settings=self._settings,
             workflow_type=self._workflow_type(options),
             arguments=[] if options.input is None else [options.input],
-            activities={name: self._activity(name, given) for name, given in options.activities.items()},
+            activities={name: self._activity(name, item) for name, item in options.activities.items()},
             find_activity=self._find_activity,
             messages=messages,
             may_cancel=options.cancel,
@@ -235,29 +240,29 @@ class _Prepared:
         )
 
     def _workflow_type(self, options: ExploreOptions) -> str:
-        known = ", ".join(sorted(self._definitions)) or "none"
+        registered = ", ".join(sorted(self._definitions)) or "none"
         if options.workflow_type is None:
             if len(self._definitions) != 1:
-                raise BuiltinError(f"which workflow? give 'workflow_type' (one of: {known})")
+                raise BuiltinError(f"'workflow_type' is required (one of: {registered})")
             return next(iter(self._definitions))
         if options.workflow_type not in self._definitions:
-            raise BuiltinError(f"no workflow '{options.workflow_type}' here (there are: {known})")
+            raise BuiltinError(f"no workflow '{options.workflow_type}' (registered: {registered})")
         return options.workflow_type
 
-    def _activity(self, name: str, given: LuaFunction | ActivityBehavior) -> Activity:
-        behavior = given if isinstance(given, ActivityBehavior) else ActivityBehavior(run=given)
-        shortest, longest = _times(name, behavior)
+    def _activity(self, name: str, option: LuaFunction | ActivityBehavior) -> Activity:
+        behavior = option if isinstance(option, ActivityBehavior) else ActivityBehavior(run=option)
+        min_duration, max_duration = _durations(name, behavior)
         return Activity(
             run=_caller(behavior.run, name),
-            min_duration=shortest,
-            max_duration=longest,
+            min_duration=min_duration,
+            max_duration=max_duration,
             failures=[failures.of_lua_error(LuaError(text)) for text in behavior.fails],
             transient=behavior.faults,
             times_out=behavior.times_out,
         )
 
     def _find_activity(self, name: str) -> Activity:
-        function = self._own.get(name)
+        function = self._script_activities.get(name)
         if function is None:
             raise Unsupported(f"activity '{name}' is neither in the script nor in 'activities'")
         return Activity(_caller(function, name))
@@ -269,12 +274,12 @@ class _Prepared:
         return check
 
     def check(self, exploration: Exploration, world: World) -> None:
-        """Check how a schedule went. Raises Violation."""
+        """Check the result of a schedule. Raise Violation."""
         explored = _explored(world)
         if explored.status == "failed" and not exploration.options.may_fail:
             raise Violation("failed", f"the workflow failed: {explored.error}", world.main_run.result.stack_trace)
         try:
-            _call(exploration.check, (explored,), "the function of test.explore")
+            _call(exploration.check, (explored,), "'check'")
         except LuaError as error:
             raise Violation("check", error.message, error.traceback) from error
 
@@ -283,25 +288,27 @@ def _join(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
-def _times(name: str, behavior: ActivityBehavior) -> tuple[float, float | None]:
+def _durations(name: str, behavior: ActivityBehavior) -> tuple[float, float | None]:
     takes = behavior.takes
     if takes is None:
-        return _MIN_LENGTH, None
+        return _MIN_DURATION, None
     if not isinstance(takes, list):
         return takes, takes
     if len(takes) != 2 or takes[0] > takes[1]:
-        raise BuiltinError(f"bad option 'takes' of activity '{name}' (a number, or the least and the most, expected)")
+        raise BuiltinError(
+            f"bad option 'takes' of activity '{name}' (expected a number, or the minimum and the maximum)"
+        )
     return takes[0], takes[1]
 
 
-def _message(kind: str, given: MessageOptions) -> Message:
-    if given.inputs is not None and given.input is not None:
-        raise BuiltinError(f"{kind} '{given.name}': 'input' and 'inputs' are mutually exclusive")
-    most = max(given.at_least, 1) if given.at_most is None else given.at_most
-    if not 0 <= given.at_least <= most:
-        raise BuiltinError(f"{kind} '{given.name}': 'at_most' must not be less than 'at_least'")
-    inputs: Sequence[Json | None] = given.inputs or [given.input]
-    return Message(kind, given.name, inputs, given.at_least, most)
+def _message(kind: str, options: MessageOptions) -> Message:
+    if options.inputs is not None and options.input is not None:
+        raise BuiltinError(f"{kind} '{options.name}': 'input' and 'inputs' are mutually exclusive")
+    max_count = max(options.at_least, 1) if options.at_most is None else options.at_most
+    if not 0 <= options.at_least <= max_count:
+        raise BuiltinError(f"{kind} '{options.name}': 'at_most' must not be less than 'at_least'")
+    inputs: Sequence[Json | None] = options.inputs or [options.input]
+    return Message(kind, options.name, inputs, options.at_least, max_count)
 
 
 def _caller(function: LuaFunction | None, name: str) -> Callable[[Sequence[Json], int], Json | None]:
@@ -314,25 +321,25 @@ def _caller(function: LuaFunction | None, name: str) -> Callable[[Sequence[Json]
     return run
 
 
-def _call(function: LuaFunction, arguments: Any, what: str, delivery: bytes = b"wire") -> Any:
-    """Call a function of the test, which must not wait. Raises LuaError, and Unsupported if it does."""
+def _call(function: LuaFunction, arguments: Any, title: str, delivery: bytes = b"wire") -> Any:
+    """Call a Lua function of the test. Raise LuaError if it fails, and Unsupported if it waits."""
     host = function.host
     assert isinstance(host, Host)
     task, event = host.begin_task(function, arguments, delivery)
     if event[0] == b"wait":
-        waited, operation = host.callbacks.take_operation(event[1])
+        builtin, operation = host.callbacks.take_operation(event[1])
         operation.close()
         host.discard(task, has_begun=False)
-        raise Unsupported(f"{what} waits in {waited.title}: functions of a simulation must not wait")
+        raise Unsupported(f"{title} waits in {builtin.title}: functions of a simulation must not wait")
     return host.result(event)
 
 
-def _result(outcome: Any) -> Any:
-    return payloads.read_python(outcome) if isinstance(outcome, Payload) else None
+def _result(value: Any) -> Any:
+    return payloads.read_python(value) if isinstance(value, Payload) else None
 
 
-def _error(outcome: Any) -> str | None:
-    return str(failures.fields(outcome)["message"]) if isinstance(outcome, Failure) else None
+def _error(value: Any) -> str | None:
+    return str(failures.fields(value)["message"]) if isinstance(value, Failure) else None
 
 
 def _explored(world: World) -> Explored:
@@ -373,11 +380,11 @@ def _explored(world: World) -> Explored:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Log nothing: thousands of schedules would flood the log."""
+def _silence() -> Iterator[None]:
+    """Disable logging and output: thousands of schedules would flood the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null), contextlib.redirect_stderr(null):
         try:
             yield
         finally:

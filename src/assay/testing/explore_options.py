@@ -17,12 +17,12 @@ class ActivityBehavior:
     """The behavior of an activity in schedules.
 
     Attributes:
-        run: Gets the input, and returns the result or raises an error; it must not wait. Returns nil when left out.
-        takes: Seconds that an attempt takes: one number, or the least and the most of them. Between 0.05 seconds and
-            its time limit, but at most a minute, when left out.
-        fails: Errors with which any attempt may fail, the last one too; a string like "TYPE: message" has that type.
-        times_out: Any attempt may reach its time limit, the last one too.
-        faults: An attempt may fail, time out, or run and lose its answer, as long as its retry policy has another one.
+        run: The function of the activity. It must not wait. By default, the activity returns nil.
+        takes: Duration of an attempt in seconds: a number, or a list of the minimum and the maximum. By default, from
+            0.05 seconds to the timeout of the attempt, but at most a minute.
+        fails: Errors with which any attempt may fail, including the last one. "TYPE: message" sets the error's type.
+        times_out: Any attempt may time out, including the last one.
+        faults: Attempts may fail, time out, or run and lose their result, if the retry policy allows another attempt.
     """
 
     run: LuaFunction | None = None
@@ -34,14 +34,14 @@ class ActivityBehavior:
 
 @dataclass(kw_only=True)
 class MessageOptions:
-    """A signal or an update that may come at any moment.
+    """A signal or an update that may arrive at any time.
 
     Attributes:
-        name: Its name.
-        input: What it brings.
-        inputs: Several inputs, one of which it brings each time, in place of `input`.
-        at_least: How often it comes in every schedule, if the workflow has not ended before.
-        at_most: How often it may come; `at_least`, or once, when left out.
+        name: Name of the signal or update.
+        input: The input.
+        inputs: Possible inputs, one of which is chosen for each message. Mutually exclusive with `input`.
+        at_least: Minimum number of messages in each schedule, unless the workflow ends first.
+        at_most: Maximum number of messages. By default `at_least`, or 1 if that is 0.
     """
 
     name: Name
@@ -53,29 +53,30 @@ class MessageOptions:
 
 @dataclass(kw_only=True)
 class ExploreOptions:
-    """The workflow that is explored, and everything that may happen to it.
+    """Options of an exploration: the workflow, and everything that may happen to it.
 
     Attributes:
-        script: A worker script, seen from the folder of the test file.
-        arguments: What the script finds in `arg`.
-        workflows: Workflows that are not in the script: name → function.
-        activities: Name → function, or a table that says how the activity behaves. They take the place of the script's
-            own; those of the script must not wait.
-        workflow_type: The workflow that is started; may be left out when there is only one.
-        input: What it gets.
-        signals: Signals that may come.
-        updates: Updates that may come.
-        cancel: A cancel request may come.
-        queries: Queries that may be asked at any moment, without input.
-        always: Gets the workflow after each of its tasks, and raises an error when something does not hold that always
-            has to. `state:query(name, input)` asks a query handler.
-        may_fail: The workflow may fail; otherwise a schedule in which it does fails the test.
-        allow: What is allowed: "lost" signals that nothing takes, "unfinished" handlers, "unawaited" failures.
-        run_timeout: Seconds that one run of the workflow may take.
-        execution_timeout: Seconds that the workflow may take with its continuations.
-        time_limit: Seconds of simulated time after which a schedule fails the test.
-        task_limit: Workflow tasks after which a schedule fails the test.
-        schedules: How many schedules are run without `--explore`.
+        script: Path of a worker script, relative to the folder of the test file.
+        arguments: Arguments of the script, in `arg`.
+        workflows: Additional workflows: name → function.
+        activities: Replacements of activities: name → function, or a table that describes the behavior. Activities of
+            the script that are not replaced must not wait.
+        workflow_type: The workflow to start; optional if only one is registered.
+        input: The input of the workflow.
+        signals: Signals that may arrive.
+        updates: Updates that may arrive.
+        cancel: A cancellation request may arrive.
+        queries: Queries that may arrive at any time, without input.
+        always: Invariant: called after each workflow task, with the state of the workflow. It raises an error if the
+            invariant does not hold. `state:query(name, input)` calls a query handler.
+        may_fail: The workflow may fail. By default, a schedule in which it fails, fails the test.
+        allow: Checks to disable: "lost" (signals that are never received), "unfinished" (handlers), "unawaited"
+            (failures).
+        run_timeout: Timeout of one run, in seconds.
+        execution_timeout: Timeout of the workflow, including its continuations, in seconds.
+        time_limit: Maximum duration of a schedule, in seconds of simulated time.
+        task_limit: Maximum number of workflow tasks in a schedule.
+        schedules: Number of schedules to run, unless `--explore` sets it.
     """
 
     script: str | None = None
@@ -112,13 +113,13 @@ class ExploredCall:
     """An attempt of an activity.
 
     Attributes:
-        activity: Its name.
-        input: What it got.
-        attempt: 1, or more when it was tried again.
-        at: Seconds since the start of the workflow.
-        outcome: "completed", "failed", "timed out", or "lost" when it ran and its answer was lost; empty when the
-            workflow ended first.
-        after_cancel: The workflow had heard of a cancel request before it asked for the activity.
+        activity: Name of the activity.
+        input: The input.
+        attempt: Number of the attempt, counted from 1.
+        at: Start time, in seconds since the start of the workflow.
+        outcome: "completed", "failed", "timed out", or "lost" if it ran but its result was lost; empty if the workflow
+            ended first.
+        after_cancel: True if the workflow had received a cancellation request before it scheduled the activity.
     """
 
     activity: str
@@ -134,11 +135,11 @@ class ExploredUpdate:
     """An update that was sent.
 
     Attributes:
-        name: Its name.
-        input: What it brought.
-        state: "completed", "failed", "rejected", or "lost" when the workflow ended without an answer.
-        result: Its answer.
-        error: The message of its error.
+        name: Name of the update.
+        input: The input.
+        state: "completed", "failed", "rejected", or "lost" if the workflow ended first.
+        result: The result.
+        error: Message of the error.
     """
 
     name: str
@@ -153,9 +154,9 @@ class ExploredSignal:
     """A signal that was sent.
 
     Attributes:
-        name: Its name.
-        input: What it brought.
-        at: Seconds since the start of the workflow.
+        name: Name of the signal.
+        input: The input.
+        at: Time in seconds since the start of the workflow.
     """
 
     name: str
@@ -165,18 +166,18 @@ class ExploredSignal:
 
 @dataclass
 class Explored:
-    """The outcome of the workflow in one schedule.
+    """The result of the workflow in one schedule.
 
     Attributes:
         status: "completed", "failed", "cancelled" or "timed out".
-        result: What it returned.
-        error: The message of its error.
-        seconds: How long it took, in simulated time.
-        runs: How many runs it had: more than one when it was continued as new.
-        cancel_requested: Whether a cancel request came.
-        calls: The attempts of activities, in the order of their starts.
-        signals: The signals that came.
-        updates: The updates that came.
+        result: The result.
+        error: Message of the error.
+        seconds: Duration in seconds of simulated time.
+        runs: Number of runs; more than one after `ctx:continue_as_new`.
+        cancel_requested: True if a cancellation request arrived.
+        calls: The attempts of activities, in the order of their start.
+        signals: The signals that arrived.
+        updates: The updates that arrived.
     """
 
     status: str
@@ -191,7 +192,7 @@ class Explored:
 
 
 class ExploredState:
-    """The workflow between two of its tasks, as an invariant sees it."""
+    """The workflow between two workflow tasks, for an invariant."""
 
     lua_name: ClassVar[str] = "test.ExploredState"
     lua_prefix: ClassVar[str] = "state"
@@ -201,11 +202,11 @@ class ExploredState:
 
     @method
     def query(self, name: str, input: Json | None = None) -> Json | None:
-        """Ask a query handler, and return its answer.
+        """Query the workflow, and return the answer.
 
         Args:
-            name: The query.
-            input: What the handler gets.
+            name: Name of the query.
+            input: Input of the query handler.
         """
         answer: Json | None = self._view.query(name, input)
         return answer

@@ -1,7 +1,7 @@
-"""One test file in a process of its own: `python -m assay.testing.file SETTINGS`, a JSON object.
+"""The process of a test file: `python -m assay.testing.file SETTINGS`, where SETTINGS is a JSON object.
 
-Each test is reported as a line of JSON on standard output as soon as it has ended. What the tests themselves write, on
-both streams, goes to standard error, which is a file: each report says how much of it had been written by then.
+The process reports each test as a line of JSON on standard output when the test ends. All output of the tests goes to
+standard error, which is a file; each report contains the number of bytes that have been written to it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from assay.testing.explore_options import Exploration
 from assay.testing.host import TestHost
 
 
-class File:
-    """The run of one file."""
+class FileRun:
+    """A run of a test file."""
 
     def __init__(self, settings: dict[str, Any], report: IO[str]) -> None:
         self._path: str = settings["path"]
@@ -33,12 +33,16 @@ class File:
         self._report = report
         self._coverage: bool = settings["coverage"]
         self._explore: dict[str, Any] = settings.get("explore") or {}
-        """What is asked of explorations: `count`, `seed`, `schedule`, and `test`, the name of the only one to run."""
-        allowed = permissions(SandboxOptions.from_options(settings["options"])[0], os.path.dirname(self._path) or ".")
-        self._host = TestHost(self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=allowed)
+        """Options of explorations: `count`, `seed`, `schedule`, and `test`, the name of the only exploration to run."""
+        file_permissions = permissions(
+            SandboxOptions.from_options(settings["options"])[0], os.path.dirname(self._path) or "."
+        )
+        self._host = TestHost(
+            self._path, lambda text: os.write(1, text), coverage=self._coverage, permissions=file_permissions
+        )
 
     def _report_event(self, **fields: Any) -> None:
-        sys.stdout.flush()  # what was written belongs to this report
+        sys.stdout.flush()  # the output so far belongs to this report
         sys.stderr.flush()
         written = os.fstat(1).st_size
         self._report.write(json.dumps({**fields, "written": written}) + "\n")
@@ -57,70 +61,70 @@ class File:
         except OSError as error:
             self._report_event(event="broken", message=f"cannot read {self._path}: {error.strerror}", traceback="")
         except SystemExit:
-            self._report_event(event="broken", message="os.exit ends the whole file", traceback="")
+            self._report_event(event="broken", message="os.exit ended the test file", traceback="")
         else:
-            chosen = {name: fn for name, fn in host.tests.items() if self._is_chosen(name, fn)}
-            self._report_event(event="found", count=len(chosen), filtered=len(host.tests) - len(chosen))
-            for name, function in chosen.items():
-                if not await self._test(name, function):
+            selected = {name: fn for name, fn in host.tests.items() if self._is_selected(name, fn)}
+            self._report_event(event="found", count=len(selected), filtered=len(host.tests) - len(selected))
+            for name, function in selected.items():
+                if not await self._run_test(name, function):
                     break
         if host.server is not None:
             await host.server.stop()
         if self._coverage:
             from assay.testing import coverage
 
-            found = coverage.collect(host.state, self._path)
-            self._report_event(event="coverage", files=coverage.as_json(found))
+            files = coverage.collect(host.state, self._path)
+            self._report_event(event="coverage", files=coverage.as_json(files))
         self._report_event(event="end")
 
-    def _is_chosen(self, name: str, test: LuaFunction | Exploration) -> bool:
+    def _is_selected(self, name: str, test: LuaFunction | Exploration) -> bool:
         if "test" in self._explore:
             return bool(name == self._explore["test"])
         return self._filter in name and (not self._explore or isinstance(test, Exploration))
 
-    async def _explored(self, exploration: Exploration) -> None:
+    async def _run_exploration(self, exploration: Exploration) -> None:
         """Run an exploration."""
         from assay.testing import explore, schedules
 
         self._report_event(event="test", name=exploration.name)
         self._host.running = exploration.name
         began = time.monotonic()
-        asked = explore.Asked(**{name: value for name, value in self._explore.items() if name != "test"})
+        options = explore.SearchOptions(**{name: value for name, value in self._explore.items() if name != "test"})
         try:
-            outcome = await explore.explore(self._host, exploration, asked)
+            result = await explore.explore(self._host, exploration, options)
         except LuaError as error:
-            outcome = explore.Outcome(error.message, error.traceback, [], [], {})
+            result = explore.ExplorationResult(error.message, error.traceback, [], [], {})
         except (AssayError, OSError) as error:
-            outcome = explore.Outcome(str(error), "", [], [], {})
+            result = explore.ExplorationResult(str(error), "", [], [], {})
         self._host.running = None
-        notes = outcome.notes
-        if outcome.message and outcome.timelines:
+        notes = result.notes
+        if result.message and result.timelines:
             folder, name = self._host.folder, exploration.name
             try:
-                if asked.schedule is None:
+                if options.schedule is None:
                     path = schedules.write_schedule(
-                        folder, self._path, name, asked.seed, outcome.message, outcome.events
+                        folder, self._path, name, options.seed, result.message, result.events
                     )
                     notes.append(f"run it again: assay test --schedule {path}")
-                path = schedules.write_histories(folder, name, outcome.histories)
-                notes.append(f"step through it: a replay of {path} in the debugger")
+                path = schedules.write_histories(folder, name, result.histories)
+                notes.append(f"step through it: replay {path} in the debugger")
             except OSError as error:
-                notes.append(f"the schedule cannot be written: {error.strerror}")
+                notes.append(f"cannot write the schedule: {error.strerror}")
         self._report_event(
             event="result",
             name=exploration.name,
-            message=outcome.message,
-            traceback=outcome.traceback,
+            message=result.message,
+            traceback=result.traceback,
             seconds=time.monotonic() - began,
             notes=notes,
-            timelines=[dataclasses.asdict(item) for item in outcome.timelines],
-            schedule=outcome.events,
+            timelines=[dataclasses.asdict(item) for item in result.timelines],
+            schedule=result.events,
         )
 
-    async def _test(self, name: str, function: LuaFunction | Exploration) -> bool:
-        """Run a test; returns whether the next one may run."""
+    async def _run_test(self, name: str, function: LuaFunction | Exploration) -> bool:
+        """Run a test; return false if the remaining tests must not run."""
         if isinstance(function, Exploration):
-            await self._explored(function)
+            await self._run_exploration(function)
             return True
         host = self._host
         host.running = name
@@ -135,14 +139,14 @@ class File:
             if running.done():
                 exited = running.result()
             else:
-                message = ending.result() if ending.done() else f"the test has not ended within {self._timeout:g} s"
+                message = ending.result() if ending.done() else f"the test timed out after {self._timeout:g} s"
                 traceback = "\n".join(place for item in host.environments for place in item.tracebacks())
                 running.cancel()
                 await asyncio.wait((running,))
         except LuaError as error:
             message, traceback = error.message, error.traceback
         if exited:
-            message = "os.exit ends the whole file"
+            message = "os.exit ended the test file"
         try:
             problem = await self._close_environments()
             if problem and not message:
@@ -151,7 +155,7 @@ class File:
             message = message or str(error)
         host.running = None
         if message and host.server is not None:
-            # A workflow task that was never completed keeps its clock from skipping, although its run is gone.
+            # A workflow task that was never completed would prevent the next test from skipping time.
             await host.server.stop()
             host.server = None
         self._report_event(
@@ -164,7 +168,7 @@ class File:
         return not exited
 
     async def _close_environments(self) -> tuple[str, str] | None:
-        """End the environments and replay what ran in them; returns what does not match."""
+        """Close the environments and replay their runs; return the message and the details of the first problem."""
         from assay.temporal.replay.show import show
 
         problem = None
@@ -173,17 +177,17 @@ class File:
             await environment.close()
             if unused := environment.unused_mocks():
                 problem = problem or ("\n".join(unused), "")
-            for outcome in await environment.mismatches():
-                assert outcome.divergence is not None
-                what = "is not deterministic: replayed, it does not match its history"
-                if outcome.divergence.is_task_failure:
-                    what = "cannot continue: its workflow task fails, also when it is replayed"
-                problem = problem or (f"workflow '{outcome.workflow_type}' {what}", show(outcome.divergence))
+            for result in await environment.mismatches():
+                assert result.divergence is not None
+                reason = "is not deterministic: its replay does not match its history"
+                if result.divergence.is_task_failure:
+                    reason = "cannot continue: its workflow task fails, also in a replay"
+                problem = problem or (f"workflow '{result.workflow_type}' {reason}", show(result.divergence))
         return problem
 
 
 async def _until_exit(test: Coroutine[Any, Any, object]) -> bool:
-    """Run a test; returns whether it has called `os.exit`, which would go through the event loop."""
+    """Run a test; return true if it called `os.exit`, whose SystemExit would stop the event loop."""
     try:
         await test
     except SystemExit:
@@ -195,11 +199,11 @@ def main(settings: dict[str, Any]) -> None:
     """Run a file and end the process."""
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    # The test server is a child of this process; both are in a process group of their own.
+    # This process and the test server, its child, are in a separate process group.
     signal.signal(signal.SIGTERM, lambda number, frame: os.killpg(0, signal.SIGKILL))
-    asyncio.run(File(settings, report).run())
+    asyncio.run(FileRun(settings, report).run())
     report.close()
-    os._exit(0)  # without the interpreter's teardown, in which the SDK can crash
+    os._exit(0)  # skip the interpreter's shutdown, in which the SDK can crash
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The state of a test file."""
+"""The host of a test file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEST_LIBRARIES = {**LIBRARIES, "test": ("assay.testing.library", False)}
 
 
 class TestHost(Host):
-    """The state of a test file."""
+    """The host of a test file: its tests, its server and its environments."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class TestHost(Host):
     ) -> None:
         self.folder = os.path.dirname(path) or "."
         self.more_parts: tuple[str, ...] = ()
-        """What all states of the file have beside the usual parts of the private side."""
+        """Additional parts for all states of the file, including those of scripts and workflows."""
         self.more_libraries: dict[str, tuple[str, bool]] = {}
         if coverage:
             from assay.testing.coverage import LIBRARIES as COVERAGE
@@ -57,32 +57,33 @@ class TestHost(Host):
         self.on_exit = lambda: None
         self.tests: dict[str, LuaFunction | Exploration] = {}
         self.running: str | None = None
+        """Name of the running test."""
         self.ending: asyncio.Future[str] | None = None
-        """What ends the running test, whatever it waits for: its message."""
+        """Resolves to the message with which the running test fails, whatever it waits for."""
         self.server: Server | None = None
         self.environments: list[TestEnvironment] = []
 
     def end_test(self, message: str) -> None:
-        """Let the running test fail."""
+        """Fail the running test."""
         if self.ending is not None and not self.ending.done():
             self.ending.set_result(message)
 
     def declare(self, name: str, function: LuaFunction | Exploration) -> None:
-        """Keep a test."""
+        """Declare a test or an exploration. Raise BuiltinError if that is not possible."""
         if self.running is not None:
-            raise BuiltinError("a test cannot declare another")
+            raise BuiltinError("tests cannot be declared inside a test")
         if name in self.tests:
-            raise BuiltinError(f"there is already a test '{name}'")
+            raise BuiltinError(f"duplicate test name '{name}'")
         self.tests[name] = function
 
     async def environment(self, options: EnvironmentOptions) -> TestEnvironment:
-        """Make an environment that ends with the running test."""
+        """Create an environment that ends with the running test. Raise BuiltinError outside of a test."""
         from assay.temporal.telemetry import logs
         from assay.testing.environment import TestEnvironment
         from assay.testing.server import Server
 
         if self.running is None:
-            raise BuiltinError("only inside of a test")
+            raise BuiltinError("only allowed inside a test")
         logs.configure(verbose=False)
         self.server = self.server or Server()
         server = self.server

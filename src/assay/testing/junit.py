@@ -1,4 +1,4 @@
-"""Results as JUnit XML, which CI systems read."""
+"""Test results as JUnit XML, for CI systems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(path: str, results: Iterable[FileResult]) -> None:
-    """Write results. Raises OSError."""
+    """Write the results to a file. Raise OSError."""
     suites = ElementTree.Element("testsuites")
     for result in results:
         tests = result.tests

@@ -1,4 +1,4 @@
-"""Coverage as lcov's tracefile, which CI systems and editors read."""
+"""Coverage as an lcov tracefile, for CI systems and editors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assay.testing.coverage import FileCoverage
 
 
 def write(path: str, files: Iterable[FileCoverage]) -> None:
-    """Write coverage. Raises OSError."""
+    """Write the coverage to a file. Raise OSError."""
     lines = []
     for file in files:
         lines += ["TN:", f"SF:{file.path}"]

@@ -11,7 +11,7 @@ from assay.lua.host import Host
 from assay.lua.values import Json, Value
 from assay.permissions.needs import NOTHING
 from assay.testing.explore_options import Exploration, ExploredState, ExploreOptions
-from assay.testing.options import ActivityCall, EnvironmentOptions, Planned, RunOptions
+from assay.testing.options import ActivityCall, EnvironmentOptions, PlannedMessage, RunOptions
 
 if TYPE_CHECKING:
     from assay.testing.environment import StartedRun, TestEnvironment
@@ -20,12 +20,12 @@ library = Library(
     "test",
     """Tests, in files named `*_test.lua` that `assay test` runs.
 
-    The tests of a file run one after the other in one Lua state, in the order in which they are declared. A test fails
-    when it raises an error; the checks of `assert` do.
+    The tests of a file run one after the other in one Lua state, in the order of their declaration. A test fails if it
+    raises an error, as the functions of `assert` do.
 
-    A workflow is tested in an environment: a Temporal server of its own that skips time, so that a timer of thirty
-    days takes milliseconds. At the end of a test every workflow that ran in it is replayed from its history; one that
-    does not match it makes the test fail.
+    A workflow is tested in an environment: a private Temporal server that skips time, so that a timer of thirty days
+    takes milliseconds. At the end of a test, every workflow that ran in it is replayed from its history. A workflow
+    that does not match its history fails the test.
     """,
     callbacks={
         "test.function": "fun()",
@@ -47,13 +47,13 @@ def test(host: Host, name: str, function: LuaFunction) -> None:
     """Declare a test.
 
     Args:
-        name: What it shows, in words; no two tests of a file have the same.
+        name: Name of the test, unique in its file.
         function: The test. It may wait.
     """
     from assay.testing.host import TestHost
 
     if not isinstance(host, TestHost):
-        raise BuiltinError("only in a file that 'assay test' runs")
+        raise BuiltinError("only available in files run by 'assay test'")
     host.declare(name, function)
 
 
@@ -75,7 +75,7 @@ class Run:
 
     @method
     async def result(self) -> Json:
-        """Skip time until the workflow has ended, and return its result; its failure is raised."""
+        """Skip time until the workflow has ended, and return its result. Raise an error if it failed."""
         result: Json = await self._environment.result(self._started)
         return result
 
@@ -84,38 +84,38 @@ class Run:
         """Send a signal now.
 
         Args:
-            name: The signal.
-            input: What `ctx:wait_signal` returns.
+            name: Name of the signal.
+            input: Input, which `ctx:wait_signal` returns.
         """
         await self._environment.signal(self._started, name, input)
 
     @method
     async def query(self, name: str, input: Value = None) -> Json:
-        """Ask a query handler now, and return its answer.
+        """Query the workflow now, and return the answer.
 
         Args:
-            name: The query.
-            input: What the handler gets.
+            name: Name of the query.
+            input: Input of the query handler.
         """
         answer: Json = await self._environment.query(self._started, name, input)
         return answer
 
     @method
     async def update(self, name: str, input: Value = None) -> Json:
-        """Send an update now, and return its result; what its validator or its handler raises is raised here.
+        """Send an update now, and return its result. Raise the error of its validator or its handler.
 
-        Time stands still unless the handler waits for something.
+        Time does not advance, except while the handler waits.
 
         Args:
-            name: The update.
-            input: What the handler gets.
+            name: Name of the update.
+            input: Input of the update handler.
         """
         result: Json = await self._environment.update(self._started, name, input)
         return result
 
     @method
     async def cancel(self) -> None:
-        """Ask the workflow to cancel, now."""
+        """Request cancellation of the workflow now."""
         await self._environment.cancel(self._started)
 
 
@@ -123,7 +123,7 @@ class Run:
 class Environment:
     """A Temporal server that skips time, with workers for the workflows under test.
 
-    Its clock stands still but in `env:execute`, `run:result` and `env:sleep`, which skip to what happens next, and in
+    Its clock only advances in `env:execute`, `run:result` and `env:sleep`, which skip to the next event, and in
     `run:update` while the handler waits.
     """
 
@@ -138,76 +138,77 @@ class Environment:
         """Start a workflow, without waiting for it.
 
         Args:
-            options: Which workflow to start.
+            options: Options of the workflow.
         """
         return Run(self._environment, await self._environment.start(options or RunOptions()))
 
     @method
     async def execute(self, options: RunOptions | None = None) -> Json:
-        """Start a workflow, skip time until it has ended, and return its result; its failure is raised.
+        """Start a workflow, skip time until it has ended, and return its result. Raise an error if it failed.
 
         Args:
-            options: Which workflow to start.
+            options: Options of the workflow.
         """
         result: Json = await self._environment.result(await self._environment.start(options or RunOptions()))
         return result
 
     @method
     def signal_at(self, seconds: float, name: str, input: Value = None) -> None:
-        """Plan a signal for the workflow that is started next. It is left out if the workflow has ended by then.
+        """Plan a signal for the workflow that is started next. It is not sent if the workflow has ended by then.
 
         Args:
-            seconds: When, in seconds since the start of the workflow.
-            name: The signal.
-            input: What `ctx:wait_signal` returns.
+            seconds: Time to send it, in seconds since the start of the workflow.
+            name: Name of the signal.
+            input: Input, which `ctx:wait_signal` returns.
         """
-        self._environment.plan(Planned(seconds, "signal", name, input))
+        self._environment.plan(PlannedMessage(seconds, "signal", name, input))
 
     @method
     def update_at(self, seconds: float, name: str, input: Value = None) -> None:
-        """Plan an update for the workflow that is started next. It is left out if the workflow has ended by then.
+        """Plan an update for the workflow that is started next. It is not sent if the workflow has ended by then.
 
-        When the workflow refuses it, whatever lets time pass then raises the error. Its result is not waited for.
+        If the workflow rejects it, the call that skips time at that moment raises the error. The call does not wait for
+        the result of the update.
 
         Args:
-            seconds: When, in seconds since the start of the workflow.
-            name: The update.
-            input: What the handler gets.
+            seconds: Time to send it, in seconds since the start of the workflow.
+            name: Name of the update.
+            input: Input of the update handler.
         """
-        self._environment.plan(Planned(seconds, "update", name, input))
+        self._environment.plan(PlannedMessage(seconds, "update", name, input))
 
     @method
     async def sleep(self, seconds: float) -> None:
-        """Let workflow time pass.
+        """Skip workflow time.
 
         Args:
-            seconds: How much.
+            seconds: Time to skip, in seconds.
         """
         if not 0 <= seconds < float("inf"):
-            raise BuiltinError(f"bad argument 'seconds' (a number of at least 0 expected, got {seconds:g})")
+            raise BuiltinError(f"bad argument 'seconds' (expected a non-negative number, got {seconds:g})")
         await self._environment.sleep(seconds)
 
     @method
     def calls(self, activity: str | None = None) -> list[ActivityCall]:
-        """Return the calls of activities so far, in their order.
+        """Return the calls of activities so far, in order.
 
         Args:
-            activity: Only the calls of this one; an error when there is no such activity.
+            activity: Return only the calls of this activity. Raise an error if there is no such activity.
         """
         return self._environment.calls_of(activity)
 
 
 @library.function()
 async def workflow_env(host: Host, options: EnvironmentOptions) -> Environment:
-    """Make an environment for workflows. It ends with the test.
+    """Create an environment for workflows. It ends with the test.
 
     Args:
-        options: What it runs.
+        options: Options of the environment.
     """
     from assay.testing.host import TestHost
 
     if not isinstance(host, TestHost):
-        raise BuiltinError("only in a file that 'assay test' runs")
+        raise BuiltinError("only available in files run by 'assay test'")
     return Environment(await host.environment(options))
 
 
@@ -218,17 +219,17 @@ library.handle(ExploredState)
 def explore(host: Host, name: str, options: ExploreOptions, check: LuaFunction) -> None:
     """Declare a test that runs a workflow under many schedules in a simulated server, in virtual time.
 
-    Schedules differ in when messages come, how long activities take, which of their attempts fail or lose their answer,
-    what shares a workflow task, and when a worker dies. Each run is replayed at its end. A schedule that fails is made
-    as small as possible, shown as a timeline and written to a file for `assay test --schedule`.
+    Schedules differ in the arrival of messages, the durations of activities, the attempts that fail or lose their
+    result, the events that share a workflow task, and the workers that die. Each run is replayed at its end. A failing
+    schedule is shrunk, shown as a timeline and written to a file for `assay test --schedule`.
 
     Args:
-        name: What it shows, in words; no two tests of a file have the same.
-        options: What is explored, and what may happen.
-        check: Gets how the workflow went, after each schedule, and raises an error when that is wrong.
+        name: Name of the test, unique in its file.
+        options: The workflow, and everything that may happen to it.
+        check: Called with the result of each schedule. It raises an error if the result is wrong.
     """
     from assay.testing.host import TestHost
 
     if not isinstance(host, TestHost):
-        raise BuiltinError("only in a file that 'assay test' runs")
+        raise BuiltinError("only available in files run by 'assay test'")
     host.declare(name, Exploration(name, options, check))

@@ -1,4 +1,4 @@
-"""The names of activities in a test: each has to be one that the workflows under test can call."""
+"""Checks the names of activities in a test, so that a typo does not go unnoticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.temporal.worker.registration import Script
 
 
 class TestedScript(Script):
-    """A script that remembers its source, and that of the modules which it requires."""
+    """A script that keeps its source and the sources of the modules that it requires."""
 
     def __init__(
         self,
@@ -26,16 +26,16 @@ class TestedScript(Script):
     ) -> None:
         super().__init__(path, parts=parts, libraries=libraries, permissions=permissions)
         self.sources: list[bytes] = []
-        self.callbacks.finder = _RememberingFinder(self.callbacks.finder, self.sources)
+        self.callbacks.finder = _RecordingFinder(self.callbacks.finder, self.sources)
 
     def load(self, source: bytes, name: str) -> LuaFunction:
-        """Remember the source."""
+        """Load a chunk and keep its source."""
         self.sources.append(source)
         return super().load(source, name)
 
 
-class _RememberingFinder:
-    """Finds modules as another finder does, and remembers their sources."""
+class _RecordingFinder:
+    """Wraps a module finder and keeps the sources that it finds."""
 
     def __init__(self, finder: FindModule, sources: list[bytes]) -> None:
         self.path = finder.path
@@ -44,22 +44,22 @@ class _RememberingFinder:
         self._sources = sources
 
     def __call__(self, name: str, path: bytes, built_in: bool) -> Outcome:
-        found = self._finder(name, path, built_in)
-        if found[0] == b"source":
-            self._sources.append(found[1])
-        return found
+        outcome = self._finder(name, path, built_in)
+        if outcome[0] == b"source":
+            self._sources.append(outcome[1])
+        return outcome
 
 
 class ActivityNames:
-    """The activities of an environment."""
+    """The names of the activities that workflows in an environment may call."""
 
     def __init__(self, registered: Collection[str], *, is_open: bool, sources: Iterable[bytes] = ()) -> None:
-        """Take what is known.
+        """Create the names.
 
         Args:
-            registered: The activities of the script.
-            is_open: The script has an activity for every name.
-            sources: The text of the script, in which the names of activities of other workers stand.
+            registered: Names of the activities that the script registers.
+            is_open: True if the script has a dynamic activity, so that every name is valid.
+            sources: Sources of the script; activities of other workers appear in them as string literals.
         """
         self._registered = registered
         self._is_open = is_open
@@ -74,15 +74,15 @@ class ActivityNames:
         )
 
     def check_called(self, name: str, called: Collection[str], mocks: Collection[str]) -> None:
-        """Raise BuiltinError for a name that nothing here has."""
+        """Raise BuiltinError if a name is neither called, replaced nor known."""
         if not (name in called or name in mocks or self._is_known(name)):
             known = {*self._registered, *mocks, *called}
-            raise BuiltinError(f"no activity '{name}' here" + (suggest(name, known) if known else ""))
+            raise BuiltinError(f"no activity '{name}'" + (suggest(name, known) if known else ""))
 
     def unused(self, mocks: Iterable[str], called: Collection[str]) -> list[str]:
-        """Return a sentence for each replacement of an activity that is not there and that nothing has called."""
+        """Return a message for each replacement whose name is unknown and was never called."""
         return [
-            f"the environment replaces activity '{name}', which the script does not have and nothing has called"
+            f"the environment replaces activity '{name}', which is not registered and was never called"
             + (suggest(name, self._registered) if self._registered else "")
             for name in sorted(mocks)
             if name not in called and not self._is_known(name)

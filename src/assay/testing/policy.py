@@ -1,4 +1,4 @@
-"""What the builtins of a test file do beside their work: clients register the search attributes that they set."""
+"""The policy of a test file: its clients register the search attributes that they set with the test server."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class TestPolicy(Policy):
     __slots__ = ("_server",)
 
     def __init__(self, permissions: Permissions, server: Callable[[], Server | None]) -> None:
-        """`server`: gives the test server once it runs."""
+        """`server` returns the test server, or None before it is started."""
         super().__init__(permissions)
         self._server = server
 
     def implementation(self, function: Function) -> Callable[..., Any]:
-        """Return what runs when the test calls `function`."""
-        found = super().implementation(function)
+        """Return the implementation that runs when the test calls `function`."""
+        implementation = super().implementation(function)
         if function.title == "temporal.connect":
 
             async def connect(*arguments: Any) -> Client:
-                client: Client = await found(*arguments)
+                client: Client = await implementation(*arguments)
                 if (server := self._server()) is not None:
                     client.search_attributes = await server.attributes_of(client)
                 return client
@@ -41,7 +41,7 @@ class TestPolicy(Policy):
             async def start(host: Any, options: StartOptions) -> Any:
                 if (server := self._server()) is not None and options.search_attributes:
                     await (await server.attributes()).add_values(options.search_attributes)
-                return await found(host, options)
+                return await implementation(host, options)
 
             return start
-        return found
+        return implementation

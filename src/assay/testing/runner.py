@@ -1,4 +1,4 @@
-"""The run of many test files, each in a process of its own."""
+"""Runs test files, each in a separate process."""
 
 from __future__ import annotations
 
@@ -19,17 +19,24 @@ from assay.testing.coverage import FileCoverage, from_json
 from assay.testing.output import Output
 
 PATTERN = "*_test.lua"
-_MARGIN = 15.0  # seconds that a file has beyond the limit of a test, to report that it was reached
-_PER_SCHEDULE = 1.0  # seconds that a schedule of an exploration may take, however many are asked for
-_LINE = 64 << 20  # the longest line of a report
+_GRACE = 15.0  # seconds after the timeout of a test in which its process can report the timeout
+_SECONDS_PER_SCHEDULE = 1.0  # additional timeout for each schedule of an exploration
+_MAX_LINE = 64 << 20  # maximum length of a line of a report, in bytes
 
 
 @dataclass
 class TestResult:
-    """How one test ended; `message` is empty when it passed. `name` is empty for what a file does outside of tests.
+    """The result of one test.
 
-    Of an exploration there are `notes`, the `schedule` that fails, and the `timelines` of its runs, as fields of
-    `assay.temporal.timeline.entries.Timeline`.
+    Attributes:
+        name: Name of the test; empty for an error outside of tests.
+        message: Error message; empty if the test passed.
+        traceback: Lua traceback of the error.
+        output: Output of the test.
+        seconds: Duration in seconds.
+        notes: Lines about the schedules of an exploration.
+        timelines: The runs of a failing schedule, as fields of `assay.temporal.timeline.entries.Timeline`.
+        schedule: The events of a failing schedule.
     """
 
     name: str
@@ -44,7 +51,7 @@ class TestResult:
 
 @dataclass
 class FileResult:
-    """What the tests of a file gave."""
+    """The results of the tests of a file."""
 
     path: str
     tests: list[TestResult] = field(default_factory=list)
@@ -53,26 +60,26 @@ class FileResult:
 
 
 def find_files(paths: Iterable[str]) -> list[str]:
-    """The test files in `paths`: a file as it is, of a folder all `*_test.lua`. Raises AssayError if there are none."""
-    found = search_files(paths)
-    if not found:
-        raise AssayError(f"no test files: none is named {PATTERN}")
-    return found
+    """Return the given files, and all `*_test.lua` files in the given folders. Raise AssayError if there are none."""
+    files = search_files(paths)
+    if not files:
+        raise AssayError(f"no test files ({PATTERN}) found")
+    return files
 
 
 def search_files(paths: Iterable[str]) -> list[str]:
-    """Return what `find_files` returns, or an empty list. Raises AssayError for a path that does not exist."""
-    found: dict[str, None] = {}
+    """Return the files of `find_files`, or an empty list. Raise AssayError if a path does not exist."""
+    files: dict[str, None] = {}
     for name in paths:
         path = Path(name)
         if path.is_dir():
             inside = sorted(item for item in path.rglob(PATTERN) if not _is_hidden(item.relative_to(path)))
-            found |= dict.fromkeys(map(str, inside))
+            files |= dict.fromkeys(map(str, inside))
         elif path.exists():
-            found[name] = None
+            files[name] = None
         else:
             raise AssayError(f"cannot read {name}: No such file or directory")
-    return list(found)
+    return list(files)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -83,27 +90,33 @@ async def run_files(
     paths: list[str],
     *,
     jobs: int,
-    limit: float,
-    text: str = "",
+    test_timeout: float,
+    name_filter: str = "",
     coverage: bool = False,
     options: Sequence[str] = (),
     explore: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[FileResult]:
-    """Run test files, `jobs` at once; gives each as it ends. Whatever still runs is killed when the caller leaves.
+    """Run test files, and yield their results as they end. Kill running files if the caller stops the iteration.
 
-    `limit`: seconds for one test; `text`: what the names of the tests to run contain; `coverage`: look which lines run;
-    `options`: those of the permissions of the files; `explore`: run only explorations, so (see `testing/file.py`).
+    Args:
+        paths: The files.
+        jobs: Number of files to run in parallel.
+        test_timeout: Timeout of one test, in seconds.
+        name_filter: Run only the tests whose name contains this text.
+        coverage: Record which lines run.
+        options: Options of the command line for the permissions of the files.
+        explore: Run only explorations, with these options (see `testing/file.py`).
     """
-    turns = asyncio.Semaphore(jobs)
+    semaphore = asyncio.Semaphore(jobs)
 
     async def run(path: str) -> FileResult:
-        async with turns:
-            return await _run_file(path, limit, text, coverage, options, explore)
+        async with semaphore:
+            return await _run_file(path, test_timeout, name_filter, coverage, options, explore)
 
     running = [asyncio.ensure_future(run(path)) for path in paths]
     try:
-        for next_ended in asyncio.as_completed(running):
-            yield await next_ended
+        for next_result in asyncio.as_completed(running):
+            yield await next_result
     finally:
         for task in running:
             task.cancel()
@@ -112,8 +125,8 @@ async def run_files(
 
 async def _run_file(
     path: str,
-    limit: float,
-    text: str,
+    test_timeout: float,
+    name_filter: str,
     coverage: bool,
     options: Sequence[str],
     explore: Mapping[str, Any] | None,
@@ -121,15 +134,15 @@ async def _run_file(
     settings = json.dumps(
         {
             "path": path,
-            "timeout": limit,
-            "filter": text,
+            "timeout": test_timeout,
+            "filter": name_filter,
             "coverage": coverage,
             "options": list(options),
             "explore": dict(explore or {}),
         }
     )
     if explore is not None:
-        limit += explore.get("count", 0) * _PER_SCHEDULE
+        test_timeout += explore.get("count", 0) * _SECONDS_PER_SCHEDULE
     output = Output()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "assay.testing.file", settings),
@@ -137,7 +150,7 @@ async def _run_file(
         stdout=asyncio.subprocess.PIPE,
         stderr=output.fileno(),
         start_new_session=True,
-        limit=_LINE,
+        limit=_MAX_LINE,
     )
     assert process.stdout is not None
     result, running, ended = FileResult(path), "", False
@@ -145,17 +158,19 @@ async def _run_file(
     try:
         while not ended:
             try:
-                line = await asyncio.wait_for(process.stdout.readline(), limit + _MARGIN)
+                line = await asyncio.wait_for(process.stdout.readline(), test_timeout + _GRACE)
             except TimeoutError:
-                text = "killed: the test exceeded its timeout without yielding"
-                result.tests.append(TestResult(running, text, output=output.take(), seconds=time.monotonic() - began))
+                message = "killed: the test exceeded its timeout without yielding"
+                result.tests.append(
+                    TestResult(running, message, output=output.take(), seconds=time.monotonic() - began)
+                )
                 break
             except ValueError:
-                result.tests.append(TestResult(running, f"test report exceeds {_LINE >> 20} MiB"))
+                result.tests.append(TestResult(running, f"test report exceeds {_MAX_LINE >> 20} MiB"))
                 break
             if not line:
-                text = "the process of the file ended unexpectedly"
-                result.tests.append(TestResult(running, text, output=output.take()))
+                message = "the test process ended unexpectedly"
+                result.tests.append(TestResult(running, message, output=output.take()))
                 break
             fields = json.loads(line)
             event, written = fields.pop("event"), fields.pop("written")

@@ -1,4 +1,4 @@
-"""Files of schedules: what a failing exploration writes, and `assay test --schedule` runs again."""
+"""Schedule files, which a failing exploration writes and `assay test --schedule` runs again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from assay.errors import AssayError
 
 FORMAT = "assay schedule 1"
-"""The value of `format` in the file of a schedule."""
+"""Value of `format` in a schedule file."""
 
 
 def write_schedule(folder: str, file: str, name: str, seed: int, message: str, events: Mapping[str, Any]) -> str:
-    """Write a schedule beside its test file; returns the path. Raises OSError."""
+    """Write a schedule next to its test file, and return the path. Raise OSError."""
     path = os.path.join(folder, f"{_slug(name)}.schedule.json")
     content = {
         "format": FORMAT,
@@ -33,7 +33,7 @@ def write_schedule(folder: str, file: str, name: str, seed: int, message: str, e
 
 
 def write_histories(folder: str, name: str, histories: Iterable[str]) -> str:
-    """Write the histories of a schedule's runs beside its test file; returns the path of the first. Raises OSError."""
+    """Write the histories of the runs next to the test file; return the path of the first one. Raise OSError."""
     for number, history in enumerate(histories, 1):
         path = os.path.join(folder, f"{_slug(name)}.history{'' if number == 1 else f'-{number}'}.json")
         with open(path, "w", encoding="utf-8") as target:
@@ -46,16 +46,16 @@ def _slug(name: str) -> str:
 
 
 @dataclass
-class Recorded:
-    """A schedule that was written to a file: of which test in which file, and its events."""
+class RecordedSchedule:
+    """A schedule from a file: the test file, the name of the test, and the events."""
 
     file: str
     test: str
     events: dict[str, Any]
 
 
-def read_schedule(path: str) -> Recorded:
-    """Read a schedule's file. Raises AssayError."""
+def read_schedule(path: str) -> RecordedSchedule:
+    """Read a schedule file. Raise AssayError."""
     try:
         with open(path, encoding="utf-8") as source:
             content = json.load(source)
@@ -67,5 +67,5 @@ def read_schedule(path: str) -> Recorded:
         raise AssayError(f"{path} is not a schedule: its 'format' must be '{FORMAT}'")
     file, test, events = content.get("file"), content.get("test"), content.get("events")
     if not (isinstance(file, str) and isinstance(test, str) and isinstance(events, dict)):
-        raise AssayError(f"{path} is not a schedule: 'file', 'test' and 'events' are expected")
-    return Recorded(os.path.join(os.path.dirname(path), file), test, events)
+        raise AssayError(f"{path} is not a schedule: expected 'file', 'test' and 'events'")
+    return RecordedSchedule(os.path.join(os.path.dirname(path), file), test, events)

@@ -1,4 +1,4 @@
-"""The search attributes of the test server: each is registered when a workflow first sets it."""
+"""Registers search attributes with the test server, when a workflow first sets them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TYPES = {
     name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", ""): number
     for name, number in IndexedValueType.items()
 }
-"""The types by their names in the metadata of payloads."""
+"""The types by their name in the metadata of payloads."""
 
 
-class Registered:
+class AttributeRegistry:
     """Registers search attributes with the types of their values."""
 
     def __init__(self, client: Client) -> None:
@@ -30,7 +30,7 @@ class Registered:
         self._names: set[str] = set()
 
     async def add(self, fields: Mapping[str, Payload]) -> None:
-        """Register those that are new. Raises RPCError."""
+        """Register the attributes that are new. Raise RPCError."""
         new = {
             name: _TYPES[payload.metadata["type"].decode()]
             for name, payload in fields.items()
@@ -42,28 +42,28 @@ class Registered:
             self._names.update(new)
 
     async def add_values(self, values: Mapping[str, Value]) -> None:
-        """Register those of a workflow that is started. Raises RPCError and BuiltinError."""
+        """Register the attributes of a new workflow. Raise RPCError or BuiltinError."""
         changes = search_attributes.updates(values)
         await self.add({change.key.name: search_attributes.to_payload(change) for change in changes})
 
 
 class ClientAttributes(SearchAttributes):
-    """Those that a client of a test sets."""
+    """The search attributes that a client of a test sets."""
 
-    def __init__(self, client: Client, registered: Registered) -> None:
+    def __init__(self, client: Client, registered: AttributeRegistry) -> None:
         super().__init__(client)
         self._registered = registered
 
     async def typed(self, values: Mapping[str, Value]) -> TypedSearchAttributes:
-        """Register those that are new first. Raises RPCError and BuiltinError."""
+        """Register new attributes before they are used. Raise RPCError or BuiltinError."""
         await self._registered.add_values({name: value for name, value in values.items() if value is not None})
         return await super().typed(values)
 
 
-def set_by(completion: WorkflowActivationCompletion) -> dict[str, Payload]:
-    """Return the search attributes that the commands of a workflow task set, without those that they only remove."""
-    every = (item for fields in _fields(completion) for item in fields.items())
-    return {name: payload for name, payload in every if "type" in payload.metadata}
+def attributes_set_by(completion: WorkflowActivationCompletion) -> dict[str, Payload]:
+    """Return the search attributes that the commands of a workflow task set; leave out those that they remove."""
+    items = (item for fields in _fields(completion) for item in fields.items())
+    return {name: payload for name, payload in items if "type" in payload.metadata}
 
 
 def _fields(completion: WorkflowActivationCompletion) -> Iterator[Mapping[str, Payload]]:

@@ -1,4 +1,4 @@
-"""The Temporal server of a test file, which skips time."""
+"""The Temporal test server of a test file, which skips time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from assay.temporal.client.connect import connect_client
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.connection.options import ConnectionOptions
 from assay.temporal.telemetry.runtime import shared_runtime
-from assay.testing.search_attributes import ClientAttributes, Registered
+from assay.testing.search_attributes import AttributeRegistry, ClientAttributes
 
 
 def find_server() -> str:
-    """Find the test server: beside this Python, then in the PATH. Raises DevServerError."""
+    """Return the path of the test server: next to this Python, or in PATH. Raise DevServerError if there is none."""
     folders = (sysconfig.get_path("scripts"), os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))
     command = shutil.which("temporal-test-server", path=os.pathsep.join(folders))
     if command is None:
@@ -30,14 +30,14 @@ def find_server() -> str:
 
 
 class Server:
-    """The server of a test file, started when it is first needed."""
+    """The test server of a file. It starts when it is first needed."""
 
     def __init__(self) -> None:
         self._environment: WorkflowEnvironment | None = None
-        self._attributes: Registered | None = None
+        self._attributes: AttributeRegistry | None = None
 
     async def get(self) -> WorkflowEnvironment:
-        """Start it, or return the running one; `temporal.connect` finds it from then on."""
+        """Return the server; start it at the first call. `temporal.connect` then uses it by default."""
         if self._environment is None:
             for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
                 del os.environ[name]
@@ -50,21 +50,21 @@ class Server:
             os.environ["TEMPORAL_ADDRESS"] = self._environment.client.service_client.config.target_host
         return self._environment
 
-    async def attributes(self) -> Registered:
-        """Return what registers its search attributes."""
+    async def attributes(self) -> AttributeRegistry:
+        """Return the registry of its search attributes."""
         if self._attributes is None:
-            self._attributes = Registered((await self.get()).client)
+            self._attributes = AttributeRegistry((await self.get()).client)
         return self._attributes
 
     async def attributes_of(self, client: Client) -> ClientAttributes:
-        """Return what registers the search attributes that a client sets."""
+        """Return the search attributes of a client, which it registers on use."""
         return ClientAttributes(client.sdk, await self.attributes())
 
     async def client(self) -> Client:
-        """Connect to it, as scripts do."""
+        """Return a client for it."""
         return Client(await connect_client("test.workflow_env", ConnectionOptions()))
 
     async def stop(self) -> None:
-        """Stop it."""
+        """Stop the server."""
         if self._environment is not None:
             await self._environment.shutdown()

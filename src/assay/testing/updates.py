@@ -1,4 +1,4 @@
-"""Updates that a test sends: time stands still until their handlers wait for something."""
+"""Updates that a test sends: time does not advance until the handler waits."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCom
 from assay.temporal.workflow.run.run import Run
 
 
-class Handlers:
-    """The handlers of updates that run, as the workers see them."""
+class UpdateHandlers:
+    """The running update handlers, as reported by the workers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._running: dict[tuple[str, str], str] = {}
-        """The ids of updates, by the run's id and the id that Core uses."""
+        """Update ids by run id and protocol instance id."""
         self._at_end: dict[str, Callable[[], None]] = {}
 
     def waits(self, update_id: str) -> asyncio.Future[None]:
-        """Return what is done when the handler of an update waits for what its workflow task does not bring."""
+        """Return a future that is resolved when the handler waits for more than its workflow task delivers."""
         return self._waiting.setdefault(update_id, self._loop.create_future())
 
     def at_end(self, update_id: str, call: Callable[[], None]) -> None:
-        """Have `call` called on the worker's thread when a handler has ended, before the server hears of it."""
+        """Call `call` when a handler has ended, on the worker's thread and before the server learns of the end."""
         self._at_end[update_id] = call
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Look at an activation; called on a worker's thread."""
+        """Process an activation; called on a worker's thread."""
         for job in act.jobs:
             if job.HasField("do_update"):
                 self._running[act.run_id, job.do_update.protocol_instance_id] = job.do_update.id
@@ -49,9 +49,9 @@ class Handlers:
                     self._at_end.pop(update_id)()
         if self._running and not run.local_activities:
             waiting = [update for (run_id, _), update in tuple(self._running.items()) if run_id == act.run_id]
-            self._loop.call_soon_threadsafe(self._note, waiting)
+            self._loop.call_soon_threadsafe(self._set_waiting, waiting)
 
-    def _note(self, updates: list[str]) -> None:
+    def _set_waiting(self, updates: list[str]) -> None:
         for update in updates:
             waiting = self.waits(update)
             if not waiting.done():
@@ -59,10 +59,10 @@ class Handlers:
 
 
 class SentUpdate:
-    """An update on its way."""
+    """An update that was sent."""
 
-    def __init__(self, client: Client, handlers: Handlers, workflow_id: str, name: str, value: Value) -> None:
-        """Send it."""
+    def __init__(self, client: Client, handlers: UpdateHandlers, workflow_id: str, name: str, value: Value) -> None:
+        """Send an update."""
         options = RunUpdateOptions(
             workflow_id=Name(workflow_id), update_name=Name(name), update_id=Name(uuid.uuid4().hex), input=value
         )
@@ -70,17 +70,17 @@ class SentUpdate:
         self._handler_waits = handlers.waits(self.update_id)
         self._result = asyncio.ensure_future(_send(client, options))
 
-    async def until_it_waits(self) -> bool:
-        """Wait until its handler has ended or waits; returns whether it has ended."""
+    async def until_handler_waits(self) -> bool:
+        """Wait until the handler ends or waits; return true if it has ended."""
         await asyncio.wait((self._result, self._handler_waits), return_when=asyncio.FIRST_COMPLETED)
         return self._result.done()
 
     async def result(self) -> Json:
-        """Wait for its result. Raises ErrorObject."""
+        """Wait for the result, and return it. Raise ErrorObject if the update fails."""
         return await self._result
 
     def forget(self) -> None:
-        """Wait for its result no longer."""
+        """Stop waiting for the result."""
         self._result.cancel()
 
 

@@ -1,4 +1,4 @@
-"""The workers of a test environment, and what they report to it."""
+"""The workers of a test environment, and their reports to it."""
 
 from __future__ import annotations
 
@@ -24,84 +24,87 @@ from assay.temporal.worker.worker import Worker
 from assay.temporal.workflow.run.run import Run as WorkflowRun
 from assay.temporal.workflow.runs import Observer
 from assay.testing.options import ActivityCall
-from assay.testing.refusals import Refusals
-from assay.testing.search_attributes import Registered, set_by
-from assay.testing.updates import Handlers
+from assay.testing.rejections import Rejections
+from assay.testing.search_attributes import AttributeRegistry, attributes_set_by
+from assay.testing.updates import UpdateHandlers
 
 T = TypeVar("T")
 
 SERVER_TIMEOUT = 60.0
-"""Seconds for what a worker waits for before it continues."""
+"""Timeout of a worker's calls to the test server, in seconds."""
 
-_UNRAISED = 5.0  # seconds after which a failed workflow task ends a test that waits for something else
-_ENDLESS = 1000  # failed attempts of an activity without a limit, by default more than a day of them
+_RAISE_TIMEOUT = 5.0  # seconds after which a failed workflow task fails a test that waits for something else
+_MAX_ATTEMPTS = 1000  # failed attempts of an activity without a limit; with the default policy, more than a day
 
 
 class Reports:
-    """What the workers of an environment report: calls of activities, tasks that fail, activities that keep failing."""
+    """The reports of an environment's workers: activity calls, failed workflow tasks, activities that keep failing."""
 
-    def __init__(self, attributes: Registered, end_test: Callable[[str], None]) -> None:
-        """`end_test` lets the running test fail, whatever it waits for."""
+    def __init__(self, attributes: AttributeRegistry, end_test: Callable[[str], None]) -> None:
+        """`end_test` fails the running test, whatever it waits for."""
         self.calls: list[ActivityCall] = []
         self.first_start: float | None = None
-        """When the first workflow was started, in the server's time."""
-        self.handlers = Handlers()
+        """Start time of the first workflow, in the server's time."""
+        self.handlers = UpdateHandlers()
         self._attributes = attributes
         self._loop = asyncio.get_running_loop()
-        self.refusals = Refusals(self.task_failed)
+        self.rejections = Rejections(self.task_failed)
         self._end_test = end_test
-        self._failed: asyncio.Future[str] = self._loop.create_future()
+        self._failed_task: asyncio.Future[str] = self._loop.create_future()
         self._is_raised = False
-        self._endless: asyncio.Future[str] = self._loop.create_future()
+        self._failing_activity: asyncio.Future[str] = self._loop.create_future()
 
     @property
-    def endless(self) -> str | None:
-        """Return what an activity that keeps failing fails with."""
-        return self._endless.result() if self._endless.done() else None
+    def failing_activity(self) -> str | None:
+        """Message about an activity that keeps failing; None if there is none."""
+        return self._failing_activity.result() if self._failing_activity.done() else None
 
     def add_call(self, start: Start) -> None:
-        """Note a call of an activity; on the script's loop."""
+        """Record a call of an activity; called on the script's loop."""
         at = 0.0 if self.first_start is None else start.scheduled_time.ToMicroseconds() / 1e6 - self.first_start
         value = _decode(start.input[0]) if start.input else None
         self.calls.append(ActivityCall(start.activity_type, value, start.attempt, math.floor(at)))
 
     def register(self, attributes: Mapping[str, Payload]) -> None:
-        """Register search attributes with the server; on a worker's thread."""
+        """Register search attributes with the server; called on a worker's thread."""
         adding = asyncio.run_coroutine_threadsafe(self._attributes.add(attributes), self._loop)
         try:
             adding.result(SERVER_TIMEOUT)
         except (RPCError, TimeoutError) as error:
-            self.task_failed(f"the search attributes {', '.join(attributes)} cannot be registered: {error}")
+            self.task_failed(f"cannot register the search attributes {', '.join(attributes)}: {error}")
 
     def task_failed(self, text: str) -> None:
-        """Report a workflow task that failed; from any thread."""
+        """Report a failed workflow task; may be called on any thread."""
         self._loop.call_soon_threadsafe(self._set_failed, text)
 
     def _set_failed(self, text: str) -> None:
-        if not self._failed.done():
-            self._failed.set_result(text)
-            self._loop.call_later(_UNRAISED, self._end_unraised, text)
+        if not self._failed_task.done():
+            self._failed_task.set_result(text)
+            self._loop.call_later(_RAISE_TIMEOUT, self._end_test_unless_raised, text)
 
-    def _end_unraised(self, text: str) -> None:
+    def _end_test_unless_raised(self, text: str) -> None:
         if not self._is_raised:
             self._end_test(text)
 
     def keeps_failing(self, text: str) -> None:
-        """Report an activity that keeps failing; from any thread."""
-        self._loop.call_soon_threadsafe(_set, self._endless, text)
+        """Report an activity that keeps failing; may be called on any thread."""
+        self._loop.call_soon_threadsafe(_set, self._failing_activity, text)
 
-    async def unless_a_task_fails(self, call: Coroutine[Any, Any, T], *, may_be_endless: bool = False) -> T:
-        """Await a call of a client, unless a task fails meanwhile. Raises ErrorObject."""
+    async def unless_task_fails(self, call: Coroutine[Any, Any, T], *, watch_activities: bool = False) -> T:
+        """Await a call of a client. Raise ErrorObject if a workflow task fails first.
+
+        With `watch_activities`, also raise it if an activity keeps failing.
+        """
         waiting = asyncio.ensure_future(call)
-        signs = (self._failed, self._endless) if may_be_endless else (self._failed,)
+        reports = (self._failed_task, self._failing_activity) if watch_activities else (self._failed_task,)
         try:
-            await asyncio.wait((waiting, *signs), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waiting, *reports), return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
                 return waiting.result()
-            if self._failed.done():
+            if self._failed_task.done():
                 self._is_raised = True
-                raise ErrorObject(self._failed.result(), kind="workflow_task")
-            raise ErrorObject(self._endless.result(), kind="timeout")
+                raise ErrorObject(self._failed_task.result(), kind="workflow_task")
+            raise ErrorObject(self._failing_activity.result(), kind="timeout")
         finally:
             if not waiting.done():
                 waiting.cancel()
@@ -122,7 +125,7 @@ def _decode(payload: Payload) -> Any:
 
 
 class _Activities(ActivityTasks):
-    """Records the calls of activities, and reports one that keeps failing."""
+    """Activity tasks whose calls are recorded and reported if they keep failing."""
 
     def __init__(
         self,
@@ -135,24 +138,24 @@ class _Activities(ActivityTasks):
         self._registered = options.activities
 
     def on_start(self, attempt: Attempt) -> None:
-        """Write down the call."""
+        """Record the call."""
         self._reports.add_call(attempt.start)
 
     def on_failure(self, attempt: Attempt, failure: Failure) -> None:
-        """Report an activity without a limit that has failed too often."""
+        """Report an activity that has failed too often and has no maximum number of attempts."""
         start = attempt.start
-        if start.attempt == _ENDLESS and start.retry_policy.maximum_attempts == 0:
+        if start.attempt == _MAX_ATTEMPTS and start.retry_policy.maximum_attempts == 0:
             self._reports.keeps_failing(f"{attempt.title} keeps failing: {failure.message}")
 
     def unknown(self, name: str) -> Failure:
-        """End the test."""
-        meant = suggest(name, self._registered) if self._registered else ""
-        text = f"activity '{name}' is neither in the script nor in the 'activities' of the environment{meant}"
+        """Return the failure of a call of an unknown activity."""
+        suggestion = suggest(name, self._registered) if self._registered else ""
+        text = f"activity '{name}' is neither in the script nor in the 'activities' of the environment{suggestion}"
         return failures.application(text, "UnknownActivity", non_retryable=True)
 
 
 class TestWorker(Worker):
-    """A worker whose activities are watched."""
+    """A worker that reports its activity calls and workflow tasks."""
 
     always_takes_activities = True
 
@@ -167,18 +170,18 @@ class TestWorker(Worker):
         self.permissions = EVERYTHING  # its server belongs to the tool
 
     def make_observer(self) -> Observer:
-        """Make what sees how runs go."""
-        return _Runs(self.options.task_queue, self._reports)
+        """Create the observer of the runs."""
+        return _RunObserver(self.options.task_queue, self._reports)
 
     def make_activities(self) -> ActivityTasks:
-        """Make what takes the activity tasks."""
+        """Create the handler of activity tasks."""
         return _Activities(self.options, asyncio.get_running_loop(), self._reports)
 
 
-class _Runs(Observer):
-    """Reports workflow tasks that fail (a run that no time will end); registers what search attributes the others set.
+class _RunObserver(Observer):
+    """Reports failed workflow tasks, and registers the search attributes that the others set.
 
-    Called on the threads of workers, before the server sees a task's commands.
+    Its methods are called on the threads of workers, before the server receives the commands of a task.
     """
 
     def __init__(self, task_queue: str, reports: Reports) -> None:
@@ -186,7 +189,7 @@ class _Runs(Observer):
         self._reports = reports
 
     def unregistered(self, message: str) -> None:
-        """Report a workflow that the worker does not have: a client of the test has started it."""
+        """Report a workflow that the worker does not register, but that a client of the test has started."""
         self._reports.task_failed(f"task queue '{self._task_queue}': {message}")
 
     def mismatch(self, run: WorkflowRun, message: str, where: str) -> None:
@@ -197,14 +200,14 @@ class _Runs(Observer):
         self._reports.task_failed(f"{name} does not match its history: {message}{place}")
 
     def rejected(self, run: WorkflowRun, message: str) -> None:
-        """Report commands that the server refuses."""
-        self._reports.refusals.rejected(run.start.workflow_type)
+        """Report commands that the server rejects."""
+        self._reports.rejections.rejected(run.start.workflow_type)
 
     def activated(self, run: WorkflowRun, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
-        """Report a workflow task that failed, or register what it sets."""
+        """Report a failed workflow task, or register the search attributes that it sets."""
         if completion.HasField("failed"):
             self._reports.task_failed(completion.failed.failure.message)
             return
-        if attributes := set_by(completion):
+        if attributes := attributes_set_by(completion):
             self._reports.register(attributes)
         self._reports.handlers.activated(run, act, completion)
