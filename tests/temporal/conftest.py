@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import Command
+from inline_lua import InlineLua
 from shared_worker import SharedWorker, run_shared_worker
 from temporal_script import Script
 from workflow_session import Session
@@ -26,6 +27,13 @@ def lua(assay: Command, temporal_server: str, request: pytest.FixtureRequest) ->
 def name(request: pytest.FixtureRequest) -> str:
     """A name for task queues and workflows that no other test uses."""
     return f"{request.node.originalname}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def inline_lua(temporal_server: str, name: str, monkeypatch: pytest.MonkeyPatch) -> InlineLua:
+    """Run Lua code in this process that finds a real Temporal server."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server)
+    return InlineLua(name)
 
 
 @pytest.fixture(scope="module")
