@@ -44,6 +44,19 @@ BAD_ARGUMENTS = {
         'f:signal("x")',
         "future:signal: only futures of child workflows accept signals",
     ),
+    "a child with a misspelled option": (
+        'ctx:start_child_workflow("Child", nil, { parent_close_polcy = "abandon" })',
+        "ctx:start_child_workflow: unknown option 'parent_close_polcy' (did you mean 'parent_close_policy'?)",
+    ),
+    "a continuation with a negative timeout": (
+        "ctx:continue_as_new(1, { run_timeout = -1 })",
+        "ctx:continue_as_new: bad option 'run_timeout' (a positive number of seconds expected, got -1)",
+    ),
+    "an activity with a hole in its arguments": (
+        'ctx:execute_activity("any", nil, { args = { 1, nil, "three" } })',
+        "ctx:execute_activity: bad option 'args' "
+        "(array expected, got a table without item 2: use json.null instead of nil)",
+    ),
     "a timer of no length": (
         "ctx:start_timer(0 / 0)",
         "ctx:start_timer: bad argument 'duration' (a number of seconds expected, got nan)",
