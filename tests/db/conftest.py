@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -32,16 +33,21 @@ def mysql_url() -> Iterator[str]:
 
 @pytest.fixture
 async def script() -> AsyncIterator[Script]:
+    """Scripts on the event loop of the test."""
     made = Script()
     yield made
     await made.host.close()
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database in an empty folder."""
+    return f"sqlite://{tmp_path}/test.db"
+
+
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def url(request: pytest.FixtureRequest) -> str:
     """A database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite://{request.getfixturevalue('tmp_path')}/test.db"
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
 
