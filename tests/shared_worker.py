@@ -1,4 +1,4 @@
-"""One Lua worker for all tests of a file: it is started once, and all that it ran is replayed cold at the end."""
+"""One Lua worker for all tests of a file; at the end, another process replays all workflows that it ran."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ _REPLAY = Path(__file__).parent / "replay.py"
 
 
 class Script:
-    """The `assay` command in an environment that names a real server, and the Temporal CLI as a witness."""
+    """The `assay` command in an environment that names a real server, and the Temporal CLI."""
 
     def __init__(self, command: Command, address: str, recordings: Path | None = None) -> None:
-        """`recordings`: the folder in which histories are kept, if they are."""
+        """`recordings`: the folder in which histories are saved, if they are."""
         self.recordings = recordings
         self.command = command
         self.address = address
@@ -46,7 +46,7 @@ class Script:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
     def replay(self, *workflow_ids: str, script: str = "script.lua") -> None:
-        """Replay the histories of workflows cold with a script, which makes its worker without arguments."""
+        """Replay the histories of workflows in another process with a script, which needs no arguments."""
         paths = []
         for workflow_id in workflow_ids:
             path = self.folder / f"history-{len(list(self.folder.glob('history-*')))}.json"
@@ -59,6 +59,6 @@ class Script:
         assert result.returncode == 0, result.stderr
 
     def events(self, workflow_id: str) -> list[str]:
-        """The types of the events in a workflow's history."""
+        """Return the types of the events in a workflow's history."""
         history = self.cli("workflow", "show", "--workflow-id", workflow_id)
         return [event["eventType"].removeprefix("EVENT_TYPE_") for event in history["events"]]

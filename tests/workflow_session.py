@@ -1,4 +1,4 @@
-"""A Lua worker on a real server, the SDK's own client beside it, and a cold replay of all that has run."""
+"""A Lua worker on a real server, a client of the Python SDK, and a replay of all workflows in another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from command import read_until
 from temporal_script import Script
 
 TIMEOUT = 60.0  # generous: the machine may be busy
-MAX_RECORDED = 64_000  # characters of a history that is worth its place in the repository
+MAX_RECORDED = 64_000  # characters: longer histories are not saved
 REPLAY = Path(__file__).parent / "replay.py"
 
 
@@ -46,12 +46,12 @@ async def replay(lua: Script, histories: list[WorkflowHistory], *, hash_seed: in
 
 
 def count_types(history: WorkflowHistory) -> Counter[str]:
-    """How many events of each type a history has."""
+    """Return the number of events of each type in a history."""
     return Counter(EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events)
 
 
 def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
-    """Keep a history of each workflow type, and the script that it belongs to; `test_histories.py` replays them."""
+    """Save a history of each workflow type, and the script that it belongs to; `test_histories.py` replays them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "worker.lua").write_text(script.lstrip(), encoding="utf-8")
     recorded = set()
@@ -68,7 +68,7 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
 
 
 class Session:
-    """A client of a running worker; what it has started is replayed at the end."""
+    """A client of a running worker; the workflows that it started are replayed at the end."""
 
     def __init__(self, client: Client, name: str, process: subprocess.Popen[str], task_queue: str = "") -> None:
         """Make a session. Ids of workflows begin with `name`, which is also the task queue unless one is given."""
@@ -111,7 +111,7 @@ class Session:
         return await asyncio.wait_for(look(), TIMEOUT)
 
     async def histories(self) -> list[WorkflowHistory]:
-        """The histories of all runs of all workflows that were started."""
+        """Return the histories of all runs of all workflows that were started."""
         found = []
         for handle in self.handles:
             run_id: str | None = handle.first_execution_run_id
@@ -127,9 +127,9 @@ class Session:
 async def worker(
     lua: Script, name: str, script: str, *arguments: str, program: tuple[str, ...] = (), replayed: bool = True
 ) -> AsyncIterator[Session]:
-    """Run a worker that prints "polling"; stop it at the end and replay cold what it has done.
+    """Run a worker that prints "polling"; stop it at the end and replay its workflows in another process.
 
-    `program`: what Python runs in place of the command.
+    `program`: the arguments of Python that replace the command.
     """
     path = lua.command.script(script, "worker.lua")
     client = await Client.connect(lua.address)

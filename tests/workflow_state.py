@@ -1,4 +1,4 @@
-"""The Lua state of a workflow without a workflow: what a script does in one, seen without a server."""
+"""The Lua state of a workflow, without a run and without a server."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Still:
 
 
 class WorkflowState:
-    """A workflow's state in which the function that a chunk returns runs."""
+    """The state of a workflow, with a function whose body is a chunk."""
 
     def __init__(self, chunk: str, before: str = "", **limits: float) -> None:
-        """Make the state. `before` is what the script does before it starts its worker."""
+        """Make the state. `before`: the part of the script before the worker starts."""
         inside = Inside(LIBRARIES)
         inside.run(f"{before} function workflow_under_test(...) {chunk}\nend")
         function = inside.host.find_function("workflow_under_test")
@@ -39,11 +39,11 @@ class WorkflowState:
         self.function = LuaFunction(self.host, self.host.state.invoke(b"restore_held", snapshot))
 
     def run(self, *arguments: Any) -> Any:
-        """Run it once; returns its result. Raises LuaError, and HostFailure for a limit."""
+        """Run the function; returns its result. Raises LuaError, and HostFailure when a limit is exceeded."""
         result = self.host.run_now(self.function, [Json.of(argument) for argument in arguments])
         return None if result is None else payloads.to_python(result)
 
 
 def run(chunk: str, *arguments: Any, before: str = "", **limits: float) -> Any:
-    """Run the body of a function in a workflow's state of its own; returns its result."""
+    """Run the body of a function in a new state; returns its result."""
     return WorkflowState(chunk, before, **limits).run(*arguments)
