@@ -1,9 +1,14 @@
-"""The checks of each run at its end: unfinished handlers, unreceived signals, unawaited failures."""
+"""The checks of each run: unfinished handlers, unreceived signals, unawaited failures, and its replay."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from assay.simulation.core import Core
 from assay.simulation.execution import Execution
+from assay.simulation.plan import Plan
 from assay.simulation.violation import Violation
+from assay.temporal.workflow.sandbox.host import OTHER_HASH_SEED
 
 _ENDED_BY_SERVER = frozenset({"terminated", "timed out"})
 
@@ -24,3 +29,16 @@ def check_end(execution: Execution) -> list[Violation]:
         for future in run.unawaited
     ]
     return violations
+
+
+def check_replay(execution: Execution, plan: Plan) -> None:
+    """Replay a run with another hash seed, to find code that depends on the order of hash tables. Raise Violation."""
+    if not execution.tasks:
+        return
+    settings = replace(plan.settings, hash_seed=OTHER_HASH_SEED)
+    core = Core(plan.definitions[execution.start.workflow_type], settings, execution.start.run_id)
+    core.flags = execution.core.flags
+    try:
+        core.replay(execution.tasks)
+    finally:
+        core.evict()

@@ -13,7 +13,7 @@ from assay.simulation.choices import Unsupported
 from assay.simulation.server import Run
 from assay.temporal.core.protos import ParentClosePolicy
 
-LAG = (0.01, 0.4, 5.0)
+DELAYS = (0.01, 0.4, 5.0)
 """Possible delays of the server between two workflows, in seconds."""
 
 _ALLOW_DUPLICATE_FAILED_ONLY, _REJECT_DUPLICATE = 2, 3
@@ -34,8 +34,8 @@ class Child:
             raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
         if start.cron_schedule:
             raise Unsupported(f"child workflow '{start.workflow_type}': 'cron_schedule' is not simulated")
-        lag = parent.world.choices.pick(f"child {start.workflow_id} starts after", LAG, "lags")
-        parent.later(lag, self._start)
+        delay = parent.world.choices.pick(f"child {start.workflow_id} starts after", DELAYS, "lags")
+        parent.later(delay, self._start)
 
     def _fields(self) -> dict[str, Any]:
         run = "" if self._execution is None else self._execution.start.run_id
@@ -81,8 +81,8 @@ class Child:
         """Report its end to the parent, after a delay."""
         if not self._parent.is_open or self.seq not in self._parent.children:
             return
-        lag = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", LAG, "lags")
-        self._parent.later(lag, lambda: self._report(execution))
+        delay = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", DELAYS, "lags")
+        self._parent.later(delay, lambda: self._report(execution))
 
     def _report(self, execution: Run) -> None:
         if self._parent.children.pop(self.seq, None) is None:
@@ -126,7 +126,7 @@ class Child:
         policy = self.command.parent_close_policy
         if policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
             return
-        self._parent.world.clock.call_later(LAG[0], lambda: self._apply_close_policy(policy))
+        self._parent.world.clock.call_later(DELAYS[0], lambda: self._apply_close_policy(policy))
 
     def _apply_close_policy(self, policy: int) -> None:
         execution = self._execution

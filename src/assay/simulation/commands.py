@@ -11,7 +11,7 @@ from temporalio.api.failure.v1 import Failure
 
 from assay.simulation import jobs
 from assay.simulation.activities import ScheduledActivity
-from assay.simulation.children import LAG, Child
+from assay.simulation.children import DELAYS, Child
 from assay.simulation.choices import Unsupported
 from assay.simulation.clock import SECOND
 from assay.simulation.server import Run
@@ -174,11 +174,11 @@ def _signal_external(run: Run, command: WorkflowCommand) -> None:
     seq, is_child = target.seq, target.HasField("child_workflow_id")
     workflow_id = target.child_workflow_id if is_child else target.workflow_execution.workflow_id
     run_id = "" if is_child else target.workflow_execution.run_id
-    named = {"workflow_id": workflow_id, "run_id": run_id}
+    execution = {"workflow_id": workflow_id, "run_id": run_id}
     event = run.record(
         "signal_external_workflow_execution_initiated",
         namespace="default",
-        workflow_execution=named,
+        workflow_execution=execution,
         signal_name=target.signal_name,
         input=Payloads(payloads=target.args),
         child_workflow_only=is_child,
@@ -186,7 +186,7 @@ def _signal_external(run: Run, command: WorkflowCommand) -> None:
 
     def send() -> None:
         target_run = run.world.find(workflow_id, run_id)
-        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
+        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": execution}
         if target_run is not None and target_run.is_open:
             target_run.signal(target.signal_name, list(target.args))
             run.deliver("external_workflow_execution_signaled", jobs.signal_resolved(seq), **fields)
@@ -196,28 +196,28 @@ def _signal_external(run: Run, command: WorkflowCommand) -> None:
         run.deliver("signal_external_workflow_execution_failed", jobs.signal_resolved(seq, failure), cause=1, **fields)
 
     # The signal is sent even if its sender has ended by then: not `run.later`.
-    lag = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.name_suffix} arrives after", LAG, "lags")
-    run.world.clock.call_later(lag, send)
+    delay = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.name_suffix} arrives after", DELAYS, "lags")
+    run.world.clock.call_later(delay, send)
 
 
 def _cancel_external(run: Run, command: WorkflowCommand) -> None:
     target = command.request_cancel_external_workflow_execution
-    named = target.workflow_execution
-    _request_cancel(run, named.workflow_id, named.run_id, target.seq, child_only=False)
+    execution = target.workflow_execution
+    _request_cancel(run, execution.workflow_id, execution.run_id, target.seq, child_only=False)
 
 
 def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *, child_only: bool) -> None:
-    named = {"workflow_id": workflow_id, "run_id": run_id}
+    execution = {"workflow_id": workflow_id, "run_id": run_id}
     event = run.record(
         "request_cancel_external_workflow_execution_initiated",
         namespace="default",
-        workflow_execution=named,
+        workflow_execution=execution,
         child_workflow_only=child_only,
     )
 
     def send() -> None:
         target_run = run.world.find(workflow_id, run_id)
-        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": named}
+        fields: dict[str, Any] = {"initiated_event_id": event, "namespace": "default", "workflow_execution": execution}
         if target_run is not None:  # the request succeeds even if the run has ended
             target_run.request_cancel()
             job = None if seq is None else jobs.cancel_resolved(seq)
@@ -228,8 +228,8 @@ def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *,
         job = None if seq is None else jobs.cancel_resolved(seq, failure)
         run.deliver("request_cancel_external_workflow_execution_failed", job, cause=1, **fields)
 
-    lag = run.world.choices.pick(f"cancel of {workflow_id}{run.name_suffix} arrives after", LAG, "lags")
-    run.world.clock.call_later(lag, send)
+    delay = run.world.choices.pick(f"cancel of {workflow_id}{run.name_suffix} arrives after", DELAYS, "lags")
+    run.world.clock.call_later(delay, send)
 
 
 # Markers and attributes -------------------------------------------------------------------------------------------

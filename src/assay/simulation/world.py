@@ -12,7 +12,7 @@ from assay.lua.values import Json
 from assay.simulation import activities, jobs
 from assay.simulation.arrivals import Arrivals, Send
 from assay.simulation.attempts import Call
-from assay.simulation.checks import check_end
+from assay.simulation.checks import check_end, check_replay
 from assay.simulation.choices import Choices, Unsupported
 from assay.simulation.clock import SECOND, START, Clock
 from assay.simulation.core import Core, Watch
@@ -22,7 +22,6 @@ from assay.simulation.plan import Activity, Plan
 from assay.simulation.server import ChildWorkflow, Run
 from assay.simulation.starts import Start
 from assay.simulation.violation import Violation
-from assay.temporal.workflow.sandbox.host import OTHER_HASH_SEED
 
 WORKFLOW_ID = "workflow"
 
@@ -100,7 +99,7 @@ class World:
 
     def _step(self) -> bool:
         """Process the next workflow task, message or timer; return false if there is none."""
-        self._moment()
+        self._next_moment()
         ready = next((run for run in self.executions if run.has_task and not run.task_delay), None)
         if ready is not None:
             self._run_task(ready)
@@ -124,7 +123,7 @@ class World:
         assert at is not None
         if at > self.clock.now:
             self.clock.advance(at)
-            self._moment()
+            self._next_moment()
         self.clock.pop().action()
         self._count_event()
 
@@ -167,10 +166,10 @@ class World:
         run.core.perform(task, run.tasks, lambda command, lua: activities.run_local(self, command, lua))
         if task.failure is not None:
             raise Violation("limit", f"workflow task failed: {task.failure.message}", task.failure.stack_trace)
-        ends = max([task.at, *(activation.at for activation in task.activations)])
-        during = self.choices.pick(f"{name} ends after events", (0, 1, 2, 3), "grouping")
-        self._moment()
-        for _ in range(during):
+        end = max([task.at, *(activation.at for activation in task.activations)])
+        events_during_task = self.choices.pick(f"{name} ends after events", (0, 1, 2, 3), "grouping")
+        self._next_moment()
+        for _ in range(events_during_task):
             at = self.clock.next_due()
             if at is None or at > task.at + _MAX_TASK_DURATION * SECOND:
                 break
@@ -181,7 +180,7 @@ class World:
             self._restart_worker()
             run.lose_task()
             return
-        self._advance(ends)
+        self._advance(end)
         run.complete_task()
         self._check_invariants(run)
 
@@ -200,7 +199,7 @@ class World:
 
     # Messages -----------------------------------------------------------------------------------------------
 
-    def _moment(self) -> None:
+    def _next_moment(self) -> None:
         """Begin the next moment, and send its messages."""
         self.trace.moments += 1
         for send in self.arrivals.due(self.trace.moments):
@@ -368,7 +367,8 @@ class World:
 
     def _check(self) -> None:
         traceback = self.main_run.core.traceback() if self.main_run.is_open else ""
-        self._check_replays()
+        for run in self.executions:
+            check_replay(run, self.plan)
         if self.main_run.is_open:
             raise Violation("stuck", "the workflow is blocked: nothing that it waits for can happen", traceback)
         for violation in self._violations:
@@ -377,18 +377,6 @@ class World:
         limit = self.plan.time_limit
         if limit is not None and self.seconds > limit:
             raise Violation("limit", f"the workflow took {self.seconds:g} s, more than 'time_limit' ({limit:g} s)")
-
-    def _check_replays(self) -> None:
-        """Replay each run with another hash seed, to find code that depends on the order of hash tables."""
-        other = replace(self.plan.settings, hash_seed=OTHER_HASH_SEED)
-        for run in self.executions:
-            if run.tasks:
-                core = Core(self.plan.definitions[run.start.workflow_type], other, run.start.run_id)
-                core.flags = run.core.flags
-                try:
-                    core.replay(run.tasks)
-                finally:
-                    core.evict()
 
 
 class _View:

@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from assay.errors import AssayError, BuiltinError, ErrorObject
 from assay.libraries import LIBRARIES
+from assay.lua.function import LuaFunction
 from assay.lua.host import Host
 from assay.lua.state import PARTS
 from assay.lua.values import Name
@@ -117,20 +118,9 @@ class TestEnvironment:
                 is_open=any(worker.options.dynamic_activity is not None for worker in script.workers),
                 sources=script.sources,
             )
-            for worker in self._script.workers:
-                workflows = [(name, replace(entry, versioning=None)) for name, entry in worker.options.all_workflows()]
-                if not workflows and not worker.options.all_activities():
-                    continue  # it only serves Nexus operations, which the test server does not support
-                worker_options = replace(
-                    WorkerOptions(task_queue=worker.options.task_queue),
-                    workflows={name: entry for name, entry in workflows if name is not None},
-                    activities={**worker.options.activities, **options.activities},
-                    dynamic_activity=worker.options.dynamic_activity,
-                    dynamic_workflow=next((entry for name, entry in workflows if name is None), None),
-                    workflow_limits=worker.options.workflow_limits,
-                    on_workflow_error=worker.options.on_workflow_error,
-                )
-                self._workers.append(self._worker(self._script, worker_options))
+            for worker in script.workers:
+                if worker.options.all_workflows() or worker.options.all_activities():  # not only Nexus operations
+                    self._workers.append(self._worker(script, _test_options(worker.options, options.activities)))
         if options.workflows:
             inline = WorkerOptions(
                 task_queue=Name(INLINE_QUEUE), workflows={**options.workflows}, activities={**options.activities}
@@ -315,6 +305,20 @@ class TestEnvironment:
         """Replay every run of this environment; return the results that do not match the history."""
         runs = [(run.workflow_id, run.run_id) for run in self._runs]
         return await mismatches(self._server.client, self._workers, runs)
+
+
+def _test_options(options: WorkerOptions, replacements: Mapping[str, LuaFunction]) -> WorkerOptions:
+    """Return the options of a test worker: the relevant options of the script's worker, with replaced activities."""
+    workflows = [(name, replace(entry, versioning=None)) for name, entry in options.all_workflows()]
+    return replace(
+        WorkerOptions(task_queue=options.task_queue),
+        workflows={name: entry for name, entry in workflows if name is not None},
+        activities={**options.activities, **replacements},
+        dynamic_activity=options.dynamic_activity,
+        dynamic_workflow=next((entry for name, entry in workflows if name is None), None),
+        workflow_limits=options.workflow_limits,
+        on_workflow_error=options.on_workflow_error,
+    )
 
 
 def _join(folder: str, path: str) -> str:
