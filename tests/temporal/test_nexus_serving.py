@@ -13,105 +13,191 @@ from temporalio.api.operatorservice.v1 import CreateNexusEndpointRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from shared_worker import SharedWorker
 from temporal_script import Script
-from workflow_session import worker
+from workflow_session import Session, worker
 
-SCRIPT = """
-local queue = arg[1] or "replay"
+WORKER = """
+local task_queue = arg[1] or "replay"
+local orders, workflows = {}, {}
+
+-- Operations that a function answers.
+
+function orders.echo(input, request)
+  sleep(0.01)
+  return {
+    input = input,
+    service = request.service,
+    operation = request.operation,
+    who = request.headers.who,
+    has_id = #request.request_id > 0,
+  }
+end
+
+function orders.nothing() end
+
 local attempts = 0
+
+function orders.busy()
+  attempts = attempts + 1
+  if attempts == 1 then error("BUSY: try again") end
+  return attempts
+end
+
+function orders.refuse()
+  error({ type = "SOLD_OUT", message = "no more", details = { left = 0 }, non_retryable = true })
+end
+
+-- Operations that start a workflow.
+
+orders.place = {
+  workflow_type = "Place",
+  workflow_id = function(order) return task_queue .. "-order-" .. order.id end,
+}
+
+orders.without_id = { workflow_type = "Place", workflow_id = function() return 5 end }
+
+function workflows.Place(ctx, order)
+  if order.wait then ctx:wait_signal("go") end
+  if order.is_bad then error({ type = "BAD_ORDER", message = "no", details = order.id }) end
+  return { placed = order.id }
+end
+
+-- Callers.
+
+function workflows.Calls(ctx, call)
+  return ctx:execute_nexus_operation({
+    endpoint = call.endpoint,
+    service = call.service or "orders",
+    operation = call.operation,
+    input = call.input,
+    headers = call.headers,
+    schedule_to_close_timeout = 60,
+  })
+end
+
+function workflows.CatchesFailure(ctx, call)
+  local _, err = pcall(workflows.Calls, ctx, call)
+  return { kind = err.kind, type = err.type, details = err.details, message = err.message }
+end
+
+function workflows.Cancels(ctx, endpoint)
+  local future = ctx:start_nexus_operation({
+    endpoint = endpoint,
+    service = "orders",
+    operation = "place",
+    input = { id = "to-cancel", wait = true },
+  })
+  ctx:wait_signal("cancel")
+  future:cancel()
+  local _, err = pcall(future.get, future)
+  return err.kind
+end
+
 temporal.worker({
-  task_queue = queue,
+  task_queue = task_queue,
   nexus_services = {
-    orders = {
-      echo = function(input, request)
-        sleep(0.01)
-        return { input = input, service = request.service, operation = request.operation, who = request.headers.who,
-          has_id = #request.request_id > 0 }
-      end,
-      nothing = function() end,
-      busy = function()
-        attempts = attempts + 1
-        if attempts == 1 then error("BUSY: try again") end
-        return attempts
-      end,
-      refuse = function()
-        error({ type = "SOLD_OUT", message = "no more", details = { left = 0 }, non_retryable = true })
-      end,
-      place = { workflow_type = "Place", workflow_id = function(input) return queue .. "-order-" .. input.id end },
-      lost = { workflow_type = "Place", workflow_id = function() return 5 end },
-    },
+    orders = orders,
     ["a.b"] = { ["x-y"] = function(input) return input + 1 end },
   },
-  workflows = {
-    Place = function(ctx, order)
-      if order.wait then ctx:wait_signal("go") end
-      if order.bad then error({ type = "BAD_ORDER", message = "no", details = order.id }) end
-      return { placed = order.id }
-    end,
-    Calls = function(ctx, endpoint)
-      local function call(operation, input, service, headers)
-        return ctx:execute_nexus_operation({ endpoint = endpoint, service = service or "orders", operation = operation,
-          input = input, headers = headers, schedule_to_close_timeout = 60 })
-      end
-      local function failure(...)
-        local ok, err = pcall(call, ...)
-        return { err.kind, err.type, err.details or "none", err.message:match("[^:]*$") }
-      end
-      return {
-        call("echo", { 1.0, json.empty_array }, nil, { who = "me" }), call("nothing") == nil, call("busy"),
-        call("x-y", 41, "a.b"), call("place", { id = "7" }),
-        failure("refuse"), failure("place", { id = "8", bad = true }), failure("lost", {}),
-      }
-    end,
-    Cancels = function(ctx, endpoint)
-      local future = ctx:start_nexus_operation({ endpoint = endpoint, service = "orders", operation = "place",
-        input = { id = "9", wait = true } })
-      ctx:wait_signal("cancel")
-      future:cancel()
-      return select(2, pcall(future.get, future)).kind
-    end,
-  },
+  workflows = workflows,
 })
 print("polling")
 """
 
 
-async def make_endpoint(client: Client, name: str) -> str:
-    """Let an endpoint route to a task queue; returns its name."""
-    endpoint = name.replace("_", "-")
-    target = EndpointTarget(worker=EndpointTarget.Worker(namespace="default", task_queue=name))
+async def make_endpoint(client: Client, task_queue: str) -> str:
+    """Create an endpoint that routes to a task queue; returns its name."""
+    endpoint = task_queue.replace("_", "-")
+    target = EndpointTarget(worker=EndpointTarget.Worker(namespace="default", task_queue=task_queue))
     spec = EndpointSpec(name=endpoint, target=target)
     await client.operator_service.create_nexus_endpoint(CreateNexusEndpointRequest(spec=spec))
     return endpoint
 
 
-async def test_a_lua_workflow_calls_them(lua: Script, name: str) -> None:
-    async with worker(lua, name, SCRIPT) as session:
-        endpoint = await make_endpoint(session.client, name)
-        handle = await session.start("Calls", endpoint)
-        echoed, nothing, busy, plus_one, placed, refused, failed, lost = await session.end(handle)
-        assert repr(echoed["input"]) == "[1.0, []]"
-        assert echoed == {**echoed, "service": "orders", "operation": "echo", "who": "me", "has_id": True}
-        assert (nothing, busy, plus_one, placed) == (True, 2, 42, {"placed": "7"})
-        assert refused == ["nexus", "SOLD_OUT", {"left": 0}, " no more"]
-        assert failed[:3] == ["nexus", "BAD_ORDER", "8"]
-        assert lost[1] == "BadInput"
-        assert "WORKFLOW_EXECUTION_COMPLETED" in lua.events(f"{name}-order-7")
-    assert session.stderr.splitlines() == [
-        "warning: operation 'busy' failed: worker.lua:16: BUSY: try again [ASSAY4001]",
-        "warning: operation 'refuse' failed: no more [ASSAY4001]",
-        f"warning: workflow 'Place' ({name}-order-8) failed: no [ASSAY2006]",
-        "warning: operation 'lost': the function 'workflow_id' must return a non-empty string [ASSAY4004]",
-    ]
+@pytest.fixture(scope="module")
+def endpoint(shared_worker: SharedWorker) -> str:
+    """An endpoint that routes to the worker of this file."""
+
+    async def make() -> str:
+        return await make_endpoint(await Client.connect(shared_worker.lua.address), shared_worker.task_queue)
+
+    return asyncio.run(make())
 
 
-async def test_a_cancel_reaches_the_workflow_behind(lua: Script, name: str) -> None:
-    async with worker(lua, name, SCRIPT) as session:
-        handle = await session.start("Cancels", await make_endpoint(session.client, name))
-        await session.until(handle, "NEXUS_OPERATION_STARTED")
-        await handle.signal("cancel")
-        assert await session.end(handle) == "cancelled"
-        assert "WORKFLOW_EXECUTION_CANCELED" in lua.events(f"{name}-order-9")
+# Operations that a function answers -------------------------------------------------------------------------------
+
+
+async def test_an_operation_gets_its_input_and_the_headers_of_its_caller(session: Session, endpoint: str) -> None:
+    call = {"endpoint": endpoint, "operation": "echo", "input": {"a": [None, 1]}, "headers": {"who": "me"}}
+    assert await session.run("Calls", call) == {
+        "input": {"a": [None, 1]},
+        "service": "orders",
+        "operation": "echo",
+        "who": "me",
+        "has_id": True,
+    }
+
+
+async def test_floats_and_empty_arrays_stay_what_they_are(session: Session, endpoint: str) -> None:
+    answer = await session.run("Calls", {"endpoint": endpoint, "operation": "echo", "input": [1.0, []]})
+    assert repr(answer["input"]) == "[1.0, []]"
+
+
+async def test_an_operation_may_return_nothing(session: Session, endpoint: str) -> None:
+    assert await session.run("Calls", {"endpoint": endpoint, "operation": "nothing"}) is None
+
+
+async def test_names_of_services_and_operations_may_have_dots_and_hyphens(session: Session, endpoint: str) -> None:
+    call = {"endpoint": endpoint, "service": "a.b", "operation": "x-y", "input": 41}
+    assert await session.run("Calls", call) == 42
+
+
+async def test_an_operation_that_raises_an_error_is_tried_again(session: Session, endpoint: str) -> None:
+    assert await session.run("Calls", {"endpoint": endpoint, "operation": "busy"}) == 2
+
+
+async def test_an_error_that_is_not_retryable_fails_the_operation(session: Session, endpoint: str) -> None:
+    error = await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "refuse"})
+    assert error["message"].endswith(": no more")
+    assert (error["kind"], error["type"], error["details"]) == ("nexus", "SOLD_OUT", {"left": 0})
+
+
+# Operations that start a workflow ---------------------------------------------------------------------------------
+
+
+async def test_an_operation_can_be_a_workflow_with_an_id_from_the_input(
+    session: Session, endpoint: str, lua: Script
+) -> None:
+    call = {"endpoint": endpoint, "operation": "place", "input": {"id": "good"}}
+    assert await session.run("Calls", call) == {"placed": "good"}
+    events = await asyncio.to_thread(lua.events, f"{session.task_queue}-order-good")
+    assert "WORKFLOW_EXECUTION_COMPLETED" in events
+
+
+async def test_the_failure_of_its_workflow_fails_the_operation(session: Session, endpoint: str) -> None:
+    call = {"endpoint": endpoint, "operation": "place", "input": {"id": "bad", "is_bad": True}}
+    error = await session.run("CatchesFailure", call)
+    assert (error["kind"], error["type"], error["details"]) == ("nexus", "BAD_ORDER", "bad")
+
+
+async def test_an_id_that_is_not_a_string_fails_the_operation(session: Session, endpoint: str) -> None:
+    error = await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "without_id", "input": {}})
+    assert error["type"] == "BadInput"
+
+
+async def test_the_cancellation_of_an_operation_cancels_its_workflow(
+    session: Session, endpoint: str, lua: Script
+) -> None:
+    handle = await session.start("Cancels", endpoint)
+    await session.until(handle, "NEXUS_OPERATION_STARTED")
+    await handle.signal("cancel")
+    assert await session.end(handle) == "cancelled"
+    events = await asyncio.to_thread(lua.events, f"{session.task_queue}-order-to-cancel")
+    assert "WORKFLOW_EXECUTION_CANCELED" in events
+
+
+# Callers of another SDK -------------------------------------------------------------------------------------------
 
 
 @workflow.defn(name="Caller", sandboxed=False)
@@ -119,53 +205,81 @@ class Caller:
     """A workflow of the Python SDK."""
 
     @workflow.run
-    async def run(self, endpoint: str) -> list[Any]:
-        """Call both kinds of operations."""
+    async def run(self, endpoint: str) -> dict[str, Any]:
+        """Call an operation of each kind."""
         client = workflow.create_nexus_client(service="orders", endpoint=endpoint)
         limit = timedelta(seconds=60)
         echoed: Any = await client.execute_operation(
             "echo", {"a": [None, 1]}, schedule_to_close_timeout=limit, headers={"who": "python"}
         )
-        placed: Any = await client.execute_operation("place", {"id": "10"}, schedule_to_close_timeout=limit)
-        return [echoed["input"], echoed["who"], placed]
+        placed: Any = await client.execute_operation("place", {"id": "python"}, schedule_to_close_timeout=limit)
+        return {"input": echoed["input"], "who": echoed["who"], "placed": placed}
 
 
-async def test_a_workflow_of_python_calls_them(lua: Script, name: str) -> None:
-    async with worker(lua, name, SCRIPT) as session:
+async def test_a_workflow_of_the_python_sdk_can_call_operations(session: Session, endpoint: str) -> None:
+    task_queue = f"{session.name}-python"
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(session.client, task_queue=task_queue, workflows=[Caller], workflow_runner=runner):
+        call = session.client.execute_workflow("Caller", endpoint, id=task_queue, task_queue=task_queue)
+        result: Any = await asyncio.wait_for(call, 60)
+    assert result == {"input": {"a": [None, 1]}, "who": "python", "placed": {"placed": "python"}}
+
+
+# Log, check and registration --------------------------------------------------------------------------------------
+
+
+async def test_failures_of_operations_are_logged_with_their_codes(lua: Script, name: str) -> None:
+    async with worker(lua, name, WORKER) as session:
         endpoint = await make_endpoint(session.client, name)
-        queue = f"{name}-python"
-        runner = UnsandboxedWorkflowRunner()
-        async with Worker(session.client, task_queue=queue, workflows=[Caller], workflow_runner=runner):
-            call = session.client.execute_workflow("Caller", endpoint, id=queue, task_queue=queue)
-            result: Any = await asyncio.wait_for(call, 60)
-        assert result == [{"a": [None, 1]}, "python", {"placed": "10"}]
+        await session.run("Calls", {"endpoint": endpoint, "operation": "busy"})
+        await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "refuse"})
+        bad_order = {"id": "8", "is_bad": True}
+        await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "place", "input": bad_order})
+        await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "without_id", "input": {}})
+    line = WORKER[: WORKER.index("BUSY")].count("\n") + 1
+    assert session.stderr.splitlines() == [
+        f"warning: operation 'busy' failed: worker.lua:{line}: BUSY: try again [ASSAY4001]",
+        "warning: operation 'refuse' failed: no more [ASSAY4001]",
+        f"warning: workflow 'Place' ({name}-order-8) failed: no [ASSAY2006]",
+        "warning: operation 'without_id': the function 'workflow_id' must return a non-empty string [ASSAY4004]",
+    ]
 
 
-def test_the_check_names_services(lua: Script) -> None:
-    result = lua.command.run("check", lua.command.script(SCRIPT))
+def test_the_check_names_the_services(lua: Script) -> None:
+    result = lua.command.run("check", lua.command.script(WORKER))
     assert (result.returncode, result.stdout) == (
         0,
-        "script.lua: task queue 'replay': workflows Calls, Cancels, Place; nexus services a.b, orders\n",
+        "script.lua: task queue 'replay': workflows Calls, Cancels, CatchesFailure, Place; "
+        "nexus services a.b, orders\n",
     )
 
 
-@pytest.mark.parametrize(
-    ("services", "problem"),
-    [
-        ("{ orders = {} }", "bad option 'nexus_services.orders' (at least one operation expected)"),
-        (
-            "{ orders = { place = { workflow = 'x' } } }",
-            "unknown option 'nexus_services.orders.place.workflow' (did you",
-        ),
-        ("{ orders = { place = {} } }", "missing option 'nexus_services.orders.place.workflow_type'"),
-        (
-            "{ orders = { echo = 5 } }",
-            "bad option 'nexus_services.orders.echo' (function or table expected, got number)",
-        ),
-        ("{ { echo = print } }", "bad option 'nexus_services' (a table of functions by name expected, got an array)"),
-    ],
-)
-def test_what_is_refused(lua: Script, services: str, problem: str) -> None:
+BAD_SERVICES = {
+    "a service without operations": (
+        "{ orders = {} }",
+        "bad option 'nexus_services.orders' (at least one operation expected)",
+    ),
+    "an operation with an unknown option": (
+        "{ orders = { place = { workflow = 'x' } } }",
+        "unknown option 'nexus_services.orders.place.workflow' (did you",
+    ),
+    "an operation without a workflow type": (
+        "{ orders = { place = {} } }",
+        "missing option 'nexus_services.orders.place.workflow_type'",
+    ),
+    "an operation that is a number": (
+        "{ orders = { echo = 5 } }",
+        "bad option 'nexus_services.orders.echo' (function or table expected, got number)",
+    ),
+    "services without names": (
+        "{ { echo = print } }",
+        "bad option 'nexus_services' (a table of functions by name expected, got an array)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("services", "message"), BAD_SERVICES.values(), ids=BAD_SERVICES)
+def test_the_worker_refuses_as_a_nexus_service(lua: Script, services: str, message: str) -> None:
     result = lua.run(f'temporal.worker({{ task_queue = "q", nexus_services = {services} }})')
     assert result.returncode == 1
-    assert f"temporal.worker: {problem}" in result.stderr
+    assert f"temporal.worker: {message}" in result.stderr
