@@ -11,7 +11,7 @@ PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --qui
 
 # The Lua that is written for scripts; the private side of the runtime is loaded by each of its states.
 LUA := $(filter-out %/reference/examples/ctx.lua %/reference/examples/test.lua,$(wildcard \
-	examples/*.lua examples/promotion/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/lua/*.lua))
+	examples/*.lua examples/promotion/*.lua docs/reference/examples/*.lua src/assay/cli/template/*.lua tests/batteries/lua/*.lua))
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -41,7 +41,7 @@ class Contender:
 OURS = Contender(
     "ours",
     (ASSAY, "run", str(BENCH / "worker.lua")),
-    (sys.executable, str(BENCH.parent / "tests" / "replay.py"), str(BENCH / "worker.lua")),
+    (sys.executable, str(BENCH.parent / "tests" / "support" / "replay.py"), str(BENCH / "worker.lua")),
 )
 OFFICIAL = Contender(
     "official",

@@ -83,9 +83,9 @@ v1.2\tsales\tThe release that sales asked for
 
 
 ELSEWHERE = {
-    "cron": "tests/test_examples_scripts.py",
+    "cron": "tests/project/test_examples_scripts.py",
     "github_webhook": "tests/web/test_web_examples.py",
-    "health_checker": "tests/test_examples_scripts.py",
+    "health_checker": "tests/project/test_examples_scripts.py",
     "rest_service": "tests/web/test_web_examples.py",
 }
 """Examples that another file runs, because they serve or need no Temporal server."""

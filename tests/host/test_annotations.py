@@ -11,7 +11,7 @@ from assay.cli import reference
 from command import Command
 from language_server import SERVER, diagnostics, language_server
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 WORKFLOW = "fun(ctx: Context, input: any, ...: any): any"
 ACTIVITY = "fun(input: any, ...: any): any"

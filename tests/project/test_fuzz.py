@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FUZZ = Path(__file__).parent.parent / "bench" / "fuzz.py"
+FUZZ = Path(__file__).parent.parent.parent / "bench" / "fuzz.py"
 
 
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:

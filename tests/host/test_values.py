@@ -14,40 +14,12 @@ from hypothesis import strategies as st
 from assay.errors import LuaError, WireError
 from assay.lua.values import Json
 from inside import Inside, run
+from json_values import alike, json_trees, trees, without_nulls
 
-scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.just("\0r1")
-keys = st.text() | st.just("\0r1")
-trees = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5), max_leaves=30
-)
-json_scalars = st.none() | scalars.filter(lambda value: not (isinstance(value, float) and math.isinf(value)))
-json_trees = st.recursive(
-    json_scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5), max_leaves=30
-)
 INSIDE = Inside()
 ECHO = INSIDE.host.load(b"local value = ... return value", "echo")
 ECHO_CALL = INSIDE.host.load(b"local value = ... return probe.echo(value)", "echo")
 JSON_ECHO = INSIDE.host.load(b"local text = ... return json.encode(json.parse(text))", "echo")
-
-
-def alike(a: Any, b: Any) -> bool:
-    """Equal, with integers and floats told apart."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(alike, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(alike(item, b[key]) for key, item in a.items())
-    if isinstance(a, float):
-        return repr(a) == repr(b)
-    return bool(a == b)
-
-
-def without_nulls(value: Any) -> Any:
-    """What Lua makes of null: absent in an object."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 @settings(deadline=None)

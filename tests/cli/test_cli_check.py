@@ -15,7 +15,7 @@ from assay.checking.tokens import tokenize
 from assay.temporal.worker import registration
 from command import TIMEOUT, Command, wait_for
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def worker(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from assay.lua.state import LAZY_PARTS, LazyParts
 from inside import Inside
-from test_values import alike, json_trees, keys, without_nulls
+from json_values import alike, json_trees, keys, without_nulls
 
 LEARNING = Inside()
 PLAIN = Inside()
 """A host that learns nothing."""
 
-_NOTHING = os.path.join(os.path.dirname(__file__), "never_alike")
+_NOTHING = str(Path(__file__).parent.parent / "support" / "never_alike")
 PLAIN.host.state.lazy = LazyParts(
     {**LAZY_PARTS, _NOTHING: (*LAZY_PARTS["read_alike"], *LAZY_PARTS["write_alike"])},
 )

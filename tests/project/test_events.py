@@ -10,7 +10,7 @@ import pytest
 
 from assay import events
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "assay"
 LEVELS = {20: "info", 30: "warning", 40: "error"}
 WRITERS = {"telemetry/reporter.py", "telemetry/logs.py", "telemetry/runtime.py"}

@@ -13,7 +13,7 @@ import pytest
 from assay.cli.names import COMMANDS
 from command import TIMEOUT, Command, read_until, wait_for
 
-STUB = (os.path.join(os.path.dirname(__file__), "stub_service.py"),)
+STUB = (str(Path(__file__).parent.parent / "support" / "stub_service.py"),)
 BUSY = "sleep(0) print('busy') while true do end"
 STUCK_IN_C = "sleep(0) print('busy') string.find(('a'):rep(100), ('.-'):rep(30) .. 'b')"
 

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "Dockerfile").read_text()
 BUILD_TIMEOUT = 1200.0  # the dependencies are downloaded
 UV = re.compile(r"pip install --no-cache-dir uv==([\d.]+)")

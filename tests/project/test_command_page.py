@@ -10,7 +10,7 @@ from assay.cli import command_page
 from assay.cli.names import COMMANDS
 from command import Command
 
-PAGE = Path(__file__).parent.parent / "docs" / "command-line.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "command-line.md"
 
 
 def test_the_page_is_current() -> None:

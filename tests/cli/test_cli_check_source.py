@@ -12,7 +12,7 @@ from assay.checking.scopes import scopes_of
 from assay.checking.syntax import text_of
 from command import Command
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def worker(workflow: str, activity: str = "return 1") -> str:

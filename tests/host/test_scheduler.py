@@ -6,6 +6,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -346,7 +347,7 @@ def test_nothing_crashes_the_process(code: str) -> None:
     program = "import inside, sys\ninside.run(sys.argv[1])\nprint('alive')"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", program, code],
-        cwd=__file__.rpartition("/")[0],
+        cwd=Path(__file__).parent.parent / "support",
         capture_output=True,
         text=True,
         check=False,

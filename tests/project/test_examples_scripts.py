@@ -14,7 +14,7 @@ import pytest
 
 from command import Command
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 class Services(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ from assay.lua.reference import page
 from assay.temporal.rest.library import library as rest
 from probe_library import library as probe
 
-PAGES = Path(__file__).parent.parent / "docs" / "reference"
+PAGES = Path(__file__).parent.parent.parent / "docs" / "reference"
 
 
 def test_the_pages_are_current() -> None:

@@ -17,7 +17,7 @@ import yaml
 from command import TIMEOUT
 from guides import blocks
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "assay-worker"
 KUBERNETES = ("1.30", "1.37")
 CUSTOM = ("monitoring.coreos.com", "keda.sh")
@@ -57,7 +57,7 @@ BACKLOG = {
 def helm(action: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
     """What Helm answers about the chart with these values."""
     asked = json.dumps({"action": action, "chart": str(CHART), "values": values or {}})
-    program = Path(__file__).parent / "helm_program.py"
+    program = Path(__file__).parent.parent / "support" / "helm_program.py"
     result = subprocess.run(
         [sys.executable, str(program)], input=asked, capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
