@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from assay.temporal.dev_server.server import DevServer
 from command import Command
 from inline_lua import InlineLua
+from rest_client import Rest
 from shared_worker import SharedWorker, run_shared_worker
 from temporal_script import Script
 from workflow_session import Session
@@ -34,6 +36,12 @@ def inline_lua(temporal_server: str, name: str, monkeypatch: pytest.MonkeyPatch)
     """Run Lua code in this process that finds a real Temporal server."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server)
     return InlineLua(name)
+
+
+@pytest.fixture
+def rest(lua: Script, temporal_dev_server: DevServer) -> Rest:
+    """Run Lua code with a client of the HTTP API of a real server."""
+    return Rest(lua, temporal_dev_server.http_url)
 
 
 @pytest.fixture(scope="module")
