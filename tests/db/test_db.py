@@ -208,11 +208,13 @@ async def start_slow(script: Script, url: str, seconds: float = 60) -> None:
     local url, slow, running, timeout = ...
     c, watcher = db.connect(url, { timeout = timeout }), db.connect(url)
     c:query("select 1")
+    local ended
     task = async.spawn(function()
       local ok, problem = pcall(c.query, c, slow)
+      ended = true
       return ok and "completed" or problem.kind
     end)
-    repeat sleep(0.05) until #watcher:query(running) > 0 or task:done()"""
+    repeat sleep(0.05) until ended or #watcher:query(running) > 0"""
     await script.run(code, url, SLOW[dialect(url)], RUNNING[dialect(url)], seconds)
 
 

@@ -113,6 +113,10 @@ class Peer:
         return self.requests[index].partition(b"\r\n\r\n")[2]
 
 
+async def close_silently(writer: asyncio.StreamWriter) -> None:
+    """Answer nothing: the peer closes the connection."""
+
+
 def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
