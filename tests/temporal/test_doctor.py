@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
+from temporalio.service import ServiceClient
 
+from assay.cli.doctor.queues import polled
 from assay.cli.doctor.server import judge
 from assay.temporal.dev_server.server import DevServer
 from command import TIMEOUT, Command, read_until, wait_for
@@ -104,6 +112,29 @@ def test_tasks_that_wait_for_nobody_are_an_error(lua: Script, name: str) -> None
     wait_for(lambda: Answer(lua.command, "--task-queue", name).wrong() == ["task queues"])
     answer = Answer(lua.command, "--task-queue", name)
     assert answer["task queues"]["message"] == f"'{name}' has no pollers; backlog: 1 workflow tasks"
+
+
+def test_versions_of_which_none_is_current(lua: Script, name: str) -> None:
+    deployment = f'task_queue = "{name}", deployment = {{ name = "{name}", build_id = "b1" }}'
+    script = lua.command.script(WORKER.replace('task_queue = arg[1] or "QUEUE"', deployment))
+    with lua.command.started(script) as worker:
+        read_until(worker, "polling")
+        wait_for(lambda: Answer(lua.command, script)["task queues"]["details"]["pollers"] != [])
+        found = Answer(lua.command, script)["task queues"]
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate(timeout=TIMEOUT)
+    assert found["status"] == "warning"
+    assert f"'{name}' has no current version: workflows wait" in found["message"]
+    assert f"set-current-version --deployment-name {name} --build-id b1" in found["remedy"]
+
+
+async def test_a_worker_that_no_longer_polls() -> None:
+    polled_at = Timestamp(seconds=int(time.time()) - 200)
+    answer = DescribeTaskQueueResponse(pollers=[PollerInfo(identity="1@gone", last_access_time=polled_at)])
+    service = SimpleNamespace(workflow_service=SimpleNamespace(describe_task_queue=AsyncMock(return_value=answer)))
+    found = await polled(cast("ServiceClient", service), "default", "orders")
+    assert found.status == "warning"
+    assert found.message.startswith("'orders' was last polled 2")
 
 
 @pytest.mark.parametrize(
@@ -228,6 +259,19 @@ def test_a_key_that_is_missing(lua: Script, name: str) -> None:
     script = encrypted(lua, name, "k3", "k3")
     wait_for(lambda: "keys" in Answer(lua.command, script).wrong())
     assert Answer(lua.command, script)["keys"]["message"].endswith("with unknown keys: 'k1' (1)")
+
+
+def test_another_key_of_the_same_id(lua: Script, name: str) -> None:
+    script = encrypted(lua, name, "k1", "k1")
+    assert lua.command.run(script, "start").returncode == 0
+    other = (
+        (lua.command.folder / script)
+        .read_text()
+        .replace(b64encode(b"k1" * 16).decode(), b64encode(b"k2" * 16).decode())
+    )
+    script = lua.command.script(other, "other.lua")
+    wait_for(lambda: "keys" in Answer(lua.command, script).wrong())
+    assert Answer(lua.command, script)["keys"]["message"].endswith("with other keys of the same ids: 'k1' (1)")
 
 
 def test_a_key_that_is_none(lua: Script, name: str) -> None:

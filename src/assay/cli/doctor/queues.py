@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.service import RPCError, ServiceClient
@@ -15,6 +16,9 @@ from assay.cli.doctor.server import CALL_TIMEOUT
 
 _KINDS = {"workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 _MAX_SHOWN = 5
+_LONG_AGO = 90.0
+"""Seconds without a poll after which a worker counts as gone: a poll takes a minute, and the server lists pollers for
+five minutes."""
 
 
 async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
@@ -34,29 +38,60 @@ async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
     details = {"task_queue": queue, "pollers": pollers, "waiting": waiting}
     tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
     backlog = f"; backlog: {tasks}" if tasks else ""
-    if not pollers:
-        text, remedy = f"'{queue}' has no pollers{backlog}", "Start a worker: assay run SCRIPT."
-        return Finding("task queues", "error" if tasks else "warning", text, remedy, details)
-    lines = [_line(poller) for poller in pollers[:_MAX_SHOWN]]
-    if len(pollers) > _MAX_SHOWN:
-        lines.append(f"and {len(pollers) - _MAX_SHOWN} more")
-    workers = f"{len(pollers)} worker{'' if len(pollers) == 1 else 's'}"
+    polling = [poller for poller in pollers if poller["seconds_ago"] < _LONG_AGO]
+    if not polling:
+        last = f"was last polled {pollers[0]['seconds_ago']:.0f} s ago" if pollers else "has no pollers"
+        remedy = "Start a worker: assay run SCRIPT."
+        return Finding("task queues", "error" if tasks else "warning", f"'{queue}' {last}{backlog}", remedy, details)
+    lines = [_line(poller) for poller in polling[:_MAX_SHOWN]]
+    if len(polling) > _MAX_SHOWN:
+        lines.append(f"and {len(polling) - _MAX_SHOWN} more")
+    workers = f"{len(polling)} worker{'' if len(polling) == 1 else 's'}"
+    deployment = _without_current(answers["workflow"], polling)
+    if deployment:
+        text = f"'{queue}' is polled by {workers}, but '{deployment}' has no current version: workflows wait{backlog}"
+        remedy = (
+            f"temporal worker deployment set-current-version --deployment-name {deployment} "
+            f"--build-id {polling[0]['version']} --yes"
+        )
+        return Finding("task queues", "error" if tasks else "warning", "\n".join([text, *lines]), remedy, details)
     text = "\n".join([f"'{queue}' is polled by {workers}{backlog}", *lines])
     return Finding("task queues", "ok", text, details=details)
 
 
+def _without_current(answer: DescribeTaskQueueResponse, polling: list[dict[str, Any]]) -> str | None:
+    """Return the deployment of the pollers if the server gives none of them new workflows; None otherwise."""
+    info = answer.versioning_info
+    if info.current_deployment_version.build_id or info.ramping_deployment_version.build_id:
+        return None
+    deployments = [poller["deployment"] for poller in polling if "workflow" in poller["kinds"]]
+    return deployments[0] if deployments and all(deployments) else None
+
+
 def _pollers(answers: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
-    """Return the pollers, latest first: identity, kinds of tasks, time of the last poll and version."""
+    """Return the pollers, latest first: identity, kinds of tasks, time of the last poll, version and deployment."""
     by_identity: dict[str, dict[str, Any]] = {}
     for kind, answer in answers.items():
         for item in answer.pollers:
             ago = max(0.0, round(time.time() - item.last_access_time.ToMicroseconds() / 1e6, 1))
             version = item.deployment_options.build_id or item.worker_version_capabilities.build_id
-            new = {"identity": item.identity, "kinds": [], "seconds_ago": ago, "version": version or None}
+            new = {
+                "identity": item.identity,
+                "kinds": [],
+                "seconds_ago": ago,
+                "version": version or None,
+                "deployment": _deployment(item.deployment_options),
+            }
             known = by_identity.setdefault(item.identity, new)
             known["kinds"].append(kind)
             known["seconds_ago"] = min(known["seconds_ago"], ago)
     return sorted(by_identity.values(), key=lambda poller: (poller["seconds_ago"], poller["identity"]))
+
+
+def _deployment(options: WorkerDeploymentOptions) -> str | None:
+    """Return the deployment of a poller that uses Worker Versioning."""
+    versioned = options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    return options.deployment_name if versioned else None
 
 
 def _line(poller: dict[str, Any]) -> str:
