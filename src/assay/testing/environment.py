@@ -155,7 +155,7 @@ class TestEnvironment:
     # Workflows ----------------------------------------------------------------------------------------------
 
     async def start(self, options: RunOptions) -> StartedRun:
-        """Start a workflow, for which the planned messages are then due."""
+        """Start a workflow, and assign the planned messages to it."""
         queues = {name: worker.options.task_queue for worker in self._workers for name in worker.options.workflows}
         dynamic = [worker.options.task_queue for worker in self._workers if worker.options.dynamic_workflow is not None]
         name = options.workflow_type

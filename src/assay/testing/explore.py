@@ -28,7 +28,7 @@ _MAX_RECORDED = 12
 
 @dataclasses.dataclass
 class SearchOptions:
-    """Options of the command line.
+    """Options of a search, from the command line.
 
     Attributes:
         count: Number of schedules; None for the default of the exploration.

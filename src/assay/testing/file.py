@@ -155,7 +155,7 @@ class FileRun:
             message = message or str(error)
         host.running = None
         if message and host.server is not None:
-            # A workflow task that was never completed would prevent the next test from skipping time.
+            # A workflow task that never completed stops the server from skipping time, even after its run has ended.
             await host.server.stop()
             host.server = None
         self._report_event(

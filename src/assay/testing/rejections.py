@@ -8,11 +8,11 @@ from collections.abc import Callable
 from assay.temporal.telemetry import runtime
 
 _TIMEOUT = 2.0
-"""Seconds to wait for the second of the two."""
+"""Seconds to wait for the reason once the type is known, or for the type once the reason is known."""
 
 
 class Rejections:
-    """Combines both and reports each rejection once. It handles one at a time, because the first one ends the test."""
+    """Combines the reason and the workflow type, and reports the rejection. The first one ends the test."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report

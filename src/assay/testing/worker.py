@@ -167,7 +167,7 @@ class TestWorker(Worker):
     ) -> None:
         super().__init__(host, options)
         self._reports = reports
-        self.permissions = EVERYTHING  # its server belongs to the tool
+        self.permissions = EVERYTHING  # it only connects to the test server
 
     def make_observer(self) -> Observer:
         """Create the observer of the runs."""
@@ -179,7 +179,7 @@ class TestWorker(Worker):
 
 
 class _RunObserver(Observer):
-    """Reports failed workflow tasks, and registers the search attributes that the others set.
+    """Reports failed workflow tasks, and registers the search attributes that successful ones set.
 
     Its methods are called on the threads of workers, before the server receives the commands of a task.
     """
