@@ -96,10 +96,17 @@ def test_a_query_finds(drive: Drive, script: str, expression: str, expected: obj
 def test_all_parts_of_a_script_come_along_together(drive: Drive) -> None:
     driver = drive(f"""{CLASSES} {LIBRARIES} {GLOBALS} {KEYS}
     return function()
-      return {{ class = object:is(Base), library = json.short({{ 1 }}), global = unheard_of, key = mutes[mute] }}
+      return {{ class = object:is(Base), library = json.short({{ 1 }}), global = unheard_of, key = mutes[mute],
+        is_globals = rawequal(object, _G) }}
     end
     """)
-    assert result(driver.start()) == {"class": True, "library": 3, "global": "no unheard_of", "key": "found"}
+    assert result(driver.start()) == {
+        "class": True,
+        "library": 3,
+        "global": "no unheard_of",
+        "key": "found",
+        "is_globals": False,
+    }
 
 
 def test_an_operator_that_a_run_adds_to_a_class_works_on_objects_of_the_script(drive: Drive) -> None:
