@@ -78,6 +78,8 @@ def test_a_query_of_the_closed_run_finds_nothing_left_to_run(drive: Drive) -> No
 
 PLACES = {
     "a task": "ctx:spawn(function() ctx:continue_as_new(1) end)",
+    "a coroutine": "coroutine.wrap(function() ctx:continue_as_new(1) end)()",
+    "a protected call": "pcall(function() pcall(ctx.continue_as_new, ctx, 1) end)",
     "a signal handler": 'ctx:on_signal("s", function() ctx:continue_as_new(1) end)',
     "a shield": "ctx:shield(function() ctx:continue_as_new(1) end)",
     "a deadline": "ctx:with_timeout(9, function() ctx:continue_as_new(1) end)",
@@ -85,12 +87,13 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", list(PLACES.values()), ids=PLACES)
-def test_it_can_be_called_from(drive: Drive, place: str) -> None:
+def test_it_can_be_called_from(drive: Drive, place: str, caplog: pytest.LogCaptureFixture) -> None:
     driver = drive(f"return function(ctx) {place} ctx:wait_signal('never') end")
     commands = driver.start()
     if "on_signal" in place:
         commands = driver.send(jobs.signal("s"))
     assert continued(commands)["arguments"] == [1]
+    assert caplog.text == ""
 
 
 def test_the_handler_of_an_update_cannot_call_it(drive: Drive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import shutil
@@ -52,6 +53,7 @@ def count_types(history: WorkflowHistory) -> Counter[str]:
 
 def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
     """Save a history of each workflow type, and the script that it belongs to; `test_histories.py` replays them."""
+    folder = folder_of_script(folder, script.lstrip())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "worker.lua").write_text(script.lstrip(), encoding="utf-8")
     recorded = set()
@@ -65,6 +67,17 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
             # The file's name is the workflow's id, which children's ids may come from.
             path = folder / workflow_type / f"{history.workflow_id}.json"
             path.write_text(json.dumps(json.loads(text), indent=1) + "\n", encoding="utf-8")
+
+
+def folder_of_script(folder: Path, script: str) -> Path:
+    """Return the folder for the histories of a script: a new one for a new script, as recorded histories are kept."""
+    candidate = folder
+    for number in itertools.count(2):
+        path = candidate / "worker.lua"
+        if not path.exists() or path.read_text(encoding="utf-8") == script:
+            break
+        candidate = folder.with_name(f"{folder.name}_{number}")
+    return candidate
 
 
 class Session:

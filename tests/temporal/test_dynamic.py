@@ -158,6 +158,11 @@ def test_a_test_can_run_a_dynamic_workflow_and_replace_a_dynamic_activity(lua: S
           assert.eq(env:start({ workflow_type = "RunsAnyActivity" }):result(), "mine")
         end)
 
+        test("a registered activity beside it", function()
+          local env = test.workflow_env({ script = "worker.lua", activities = { any = function() return "mine" end } })
+          assert.eq(env:start({ workflow_type = "RunsKnownActivity" }):result(), "known one")
+        end)
+
         test("calls of an activity that is not replaced", function()
           local env = test.workflow_env({ script = "worker.lua" })
           env:start({ workflow_type = "RunsAnyLocalActivity" }):result()
