@@ -79,7 +79,7 @@ end
 
 -- Updates and queries.
 
-local validated = 0 -- Lua's counter of this worker: validators run on a copy of the workflow's state
+local validated = 0 -- stays 0: validators run on a copy of the workflow's state
 
 function workflows.Adds(ctx, start)
   local total, is_done = start, false
