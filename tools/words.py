@@ -1,6 +1,6 @@
-"""Prose linter: `python tools/words.py` finds discouraged words in sources and guides.
+"""Finds words and phrases that the project avoids in sources and guides: `python tools/words.py`.
 
-`docs/glossary.md` defines the preferred terms.
+`docs/glossary.md` lists the terms to use.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ WORDS = {
     r"\bstand-ins?\b": "stub, placeholder",
     r"\b(a|the) text that is\b": "string",
     r"\bcannot be carried\b|\bcannot carry\b": "cannot be serialized",
+    r"\bof (its|their) own\b": "separate, private, its own …",
+    r"\bin place of\b": "instead of",
+    r"\banew\b": "again",
+    r"\b(hears?|heard) of\b": "is notified of, learns of",
+    r"\bstands? for\b": "represents, is short for",
     r"\bMOST_[A-Z]|\b_MOST_[A-Z]|\b_?LONGEST_[A-Z]|\b_?DEEPEST_[A-Z]": "MAX_…",
     r"\b_?FEWEST_[A-Z]": "MIN_…",
     r"\b\w*PATIENCE\b": "…_TIMEOUT",
     r"\b_?TOLD\b": "…LOGGED",
 }
 SOURCE_WORDS = {
-    r"\bnobody\b": "say what does not happen: 'is never awaited'",
+    r"\b(nobody|somebody|whoever)\b": "name the actor: the caller, the script, the client",
+    r"^\s*r?\"{3}(What|How|Tell|Say|Who|Where|Which|When)\b": "a noun phrase, or 'Return …'",
 }
-"""Words that are only checked in sources: example programs in guides may print them."""
+"""Patterns that only sources must not have: programs and headings of guides may."""
 
 _PATTERNS = [(re.compile(pattern), advice) for pattern, advice in WORDS.items()]
 _SOURCE_PATTERNS = [(re.compile(pattern), advice) for pattern, advice in SOURCE_WORDS.items()]
@@ -42,17 +48,17 @@ def files() -> Iterator[Path]:
     """Yield the files to check."""
     for place in PLACES:
         path = ROOT / place
-        candidates = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
-        yield from (file for file in candidates if file.suffix in SUFFIXES)
+        found = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+        yield from (file for file in found if file.suffix in SUFFIXES and file != Path(__file__).resolve())
 
 
 def findings(text: str, *, is_source: bool) -> Iterator[tuple[int, str, str]]:
-    """Yield the line number, the matched words and the advice for each finding in a text."""
+    """Yield the line number, the words and the advice of each finding in `text`."""
     patterns = _PATTERNS + _SOURCE_PATTERNS * is_source
     for number, line in enumerate(text.split("\n"), 1):
         for pattern, advice in patterns:
-            if match := pattern.search(line):
-                yield number, match[0], advice
+            if found := pattern.search(line):
+                yield number, found[0], advice
 
 
 def main() -> None:
