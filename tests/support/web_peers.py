@@ -23,7 +23,7 @@ WAIT_TIMEOUT = 60.0
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that nobody tells."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(WAIT_TIMEOUT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -44,14 +44,16 @@ class Script:
         self.host = Host(LIBRARIES, Finder("."), lambda text: self.lines.put_nowait(text.decode().rstrip("\n")))
 
     async def run(self, code: str, *arguments: Any) -> Any:
+        """Run a chunk; return its first result."""
         return await self.host.run(self.host.load(code.encode(), "test.lua"), arguments)
 
     async def line(self) -> str:
+        """Wait for the next line that a script prints."""
         return await asyncio.wait_for(self.lines.get(), WAIT_TIMEOUT)
 
     @asynccontextmanager
     async def serving(self, routes: str, options: str = "") -> AsyncIterator[str]:
-        """Serve `routes`, the text of a Lua table; gives the server's address."""
+        """Serve `routes`, the text of a Lua table; yields the URL of the server."""
         code = f"http.serve(0, {routes}, {{ on_listen = function(port) print(port) end, {options} }})"
         task = asyncio.ensure_future(self.run(code))
         try:
@@ -70,7 +72,7 @@ P = TypeVar("P", bound="Peer")
 
 
 class Peer:
-    """A server that records what it gets, byte by byte, and answers what it is told."""
+    """A server that records the bytes of requests, and sends `answers` one after another."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
@@ -105,11 +107,12 @@ class Peer:
             writer.close()
 
     def headers(self, index: int = -1) -> list[str]:
-        """The header lines of a request, name in lower case."""
+        """Return the header lines of a request, with names in lower case."""
         lines = self.requests[index].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
         return [name.lower() + ":" + value for name, _, value in (line.partition(":") for line in lines)]
 
     def body(self, index: int = -1) -> bytes:
+        """Return the body of a request."""
         return self.requests[index].partition(b"\r\n\r\n")[2]
 
 
@@ -118,12 +121,14 @@ async def close_silently(writer: asyncio.StreamWriter) -> None:
 
 
 def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
+    """Return the bytes of a response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 @asynccontextmanager
 async def listening(peer: P, context: ssl.SSLContext | None = None) -> AsyncIterator[P]:
+    """Let a peer listen; `url` is set."""
     server = await asyncio.start_server(peer.handle, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     peer.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
@@ -132,7 +137,7 @@ async def listening(peer: P, context: ssl.SSLContext | None = None) -> AsyncIter
 
 
 async def failure(script: Script, call: str, *arguments: Any) -> tuple[str, str]:
-    """The kind and the message of the error that a call raises."""
+    """Return kind and message of the error that a call raises."""
     with pytest.raises(LuaError) as caught:
         await script.run(call, *arguments)
     return caught.value.value["kind"], caught.value.message
@@ -140,7 +145,7 @@ async def failure(script: Script, call: str, *arguments: Any) -> tuple[str, str]
 
 @asynccontextmanager
 async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """A connection over which `request` was sent."""
+    """Open a connection and send a request; yields the receiving side."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     try:
         writer.write(request)
@@ -150,7 +155,19 @@ async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamRea
         writer.close()
 
 
+async def say(url: str, said: bytes, *, end: bool = True) -> bytes:
+    """Send bytes and, if `end`, close the sending half of the connection; return everything that is received."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        writer.write(said)
+        if end:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
+    finally:
+        writer.close()
+
+
 async def raw(url: str, request: bytes) -> bytes:
-    """What a server answers to `request` until it closes the connection."""
+    """Send a request; return what the server sends until it closes the connection."""
     async with connected(url, request) as reader:
         return await reader.read()

@@ -1,4 +1,4 @@
-"""Fixtures for tests of what talks over the network."""
+"""Fixtures for tests of `http` and `ws`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from web_peers import WAIT_TIMEOUT, Peer, Script, listening
 
 @pytest.fixture
 async def script() -> AsyncIterator[Script]:
+    """Scripts on the event loop of the test."""
     made = Script()
     yield made
     await made.host.close()
@@ -21,6 +22,7 @@ async def script() -> AsyncIterator[Script]:
 
 @pytest.fixture
 async def peer(script: Script) -> AsyncIterator[Peer]:
+    """A server that records requests and answers them with 200."""
     async with listening(Peer()) as made:
         yield made
         await script.host.close()
@@ -28,13 +30,13 @@ async def peer(script: Script) -> AsyncIterator[Peer]:
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """An authority that nobody trusts yet."""
+    """A certificate authority that is not trusted by default."""
     return trustme.CA()
 
 
 @pytest.fixture(scope="session")
 def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What a server at 127.0.0.1 shows."""
+    """TLS of a server at 127.0.0.1 with a certificate of `authority`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
@@ -42,6 +44,7 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that is independent of the one under test."""
     timeout = aiohttp.ClientTimeout(total=WAIT_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         yield session
