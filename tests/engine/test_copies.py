@@ -14,7 +14,8 @@ WRITES = """
 return function(ctx)
   local count, list, state = 0, { 1, 2 }, setmetatable({ name = "run" }, { __index = { kind = "class" } })
   ctx:register_query("write", function()
-    local before = { count, #list, state.name, state.kind, rawlen(list), added }
+    local before = { count = count, length = #list, raw_length = rawlen(list), name = state.name, kind = state.kind,
+      global = added }
     count, added = count + 1, "global"
     list[#list + 1], list[1] = 3, nil
     state.name = nil
@@ -22,7 +23,10 @@ return function(ctx)
     table.insert(list, {})
     return before
   end)
-  ctx:register_query("read", function() return { count, #list, state.name, state.kind, added } end)
+  ctx:register_query("read", function()
+    return { count = count, length = #list, raw_length = rawlen(list), name = state.name, kind = state.kind,
+      global = added }
+  end)
   ctx:register_update("add", function(n) count = count + n return count end, { validator = function(n)
     count = 100
     if n > 10 then error("too much") end
@@ -30,6 +34,9 @@ return function(ctx)
   ctx:wait_signal("never")
 end
 """
+
+STATE = {"count": 0, "length": 2, "raw_length": 2, "name": "run", "kind": "class"}
+"""The state of the run of `WRITES`, as its query handlers return it."""
 
 
 @pytest.fixture
@@ -64,8 +71,8 @@ def test_what_a_handler_writes_is_taken_back(drive: Drive, copies: list[Workflow
     driver = drive(WRITES)
     driver.start()
     for _ in range(3):
-        assert answer(driver, "write") == [0, 2, "run", "class", 2]
-        assert answer(driver, "read") == [0, 2, "run", "class"]
+        assert answer(driver, "write") == STATE
+        assert answer(driver, "read") == STATE
     assert len(copies) == 1
 
 
@@ -74,7 +81,7 @@ def test_a_validator_that_writes_changes_nothing(drive: Drive) -> None:
     driver.start()
     accepted = driver.send(jobs.update("add", 1))
     assert accepted[-1]["update_response"]["completed"] == 1
-    assert answer(driver, "read") == [1, 2, "run", "class"]
+    assert answer(driver, "read") == {**STATE, "count": 1}
 
 
 def test_a_copy_is_made_anew_once_something_has_happened(drive: Drive, copies: list[WorkflowHost]) -> None:
@@ -82,7 +89,7 @@ def test_a_copy_is_made_anew_once_something_has_happened(drive: Drive, copies: l
     driver.start()
     answer(driver, "read")
     driver.send(jobs.update("add", 5))
-    assert answer(driver, "read") == [5, 2, "run", "class"]
+    assert answer(driver, "read") == {**STATE, "count": 5}
     assert len(copies) == 2  # the validator had the first one too
 
 

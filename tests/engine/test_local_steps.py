@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 
 import pytest
@@ -29,14 +30,14 @@ IN_ORDER = [1, "after 1", 2, "after 2", 3, "after 3"]
 
 
 @pytest.mark.parametrize("order", list(permutations([1, 2, 3])), ids=str)
-def test_they_end_in_the_order_of_their_starts(drive: Drive, order: tuple[int, ...]) -> None:
+def test_local_activities_end_in_the_order_of_their_starts(drive: Drive, order: tuple[int, ...]) -> None:
     driver = drive(THREE)
     driver.start()
     assert result(driver.send(*(jobs.local_activity(seq, seq) for seq in order))) == IN_ORDER
 
 
 @pytest.mark.parametrize("order", list(permutations([1, 2, 3])), ids=str)
-def test_they_end_in_that_order_also_in_several_activations(drive: Drive, order: tuple[int, ...]) -> None:
+def test_local_activities_end_in_order_also_in_several_activations(drive: Drive, order: tuple[int, ...]) -> None:
     driver = drive(THREE)
     driver.start()
     first, second, third = order
@@ -45,7 +46,7 @@ def test_they_end_in_that_order_also_in_several_activations(drive: Drive, order:
     assert result(driver.send(jobs.local_activity(third, third))) == IN_ORDER
 
 
-def test_each_ends_once_all_that_the_one_before_set_going_is_done(drive: Drive) -> None:
+def test_a_local_activity_ends_once_all_that_the_one_before_started_is_done(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log = {}
@@ -53,7 +54,7 @@ def test_each_ends_once_all_that_the_one_before_set_going_is_done(drive: Drive) 
       local tasks = {
         ctx:spawn(function()
           first:get()
-          -- A chain of tasks, each set going by the one before.
+          -- A chain of tasks, each started by the one before.
           local function chain(n)
             log[#log + 1] = n
             if n < 5 then
@@ -96,14 +97,18 @@ def test_a_side_effect_runs_on_a_copy_with_real_randomness(drive: Drive) -> None
     driver = drive("""
     return function(ctx)
       local n = 0
-      local given = ctx:side_effect(function() n = n + 1 return { n, ctx == nil } end)
-      return { n, given }
+      local given = ctx:side_effect(function()
+        n = n + 1
+        return { count = n, has_ctx = ctx ~= nil }
+      end)
+      return { count = n, given = given }
     end
     """)
     driver.start()
     assert driver.run is not None
-    assert driver.run.run_side_effect(1) == b"[1,false]"
-    assert result(driver.send(jobs.local_activity(1, [1, False]))) == [0, [1, False]]
+    given = {"count": 1, "has_ctx": True}
+    assert json.loads(driver.run.run_side_effect(1)) == given
+    assert result(driver.send(jobs.local_activity(1, given))) == {"count": 0, "given": given}
 
 
 def retried(drive: Drive) -> Driver:
@@ -112,7 +117,7 @@ def retried(drive: Drive) -> Driver:
     return function(ctx)
       local other = ctx:start_timer(50)
       local first = try(ctx.execute_local_activity, ctx, "l", "in", {{ retry_policy = {{ maximum_attempts = 3 }} }})
-      return {{ first, try(other.get, other) }}
+      return {{ activity = first, timer = try(other.get, other) }}
     end
     """)
     driver.start()
@@ -127,10 +132,10 @@ def test_a_long_wait_between_attempts_is_a_timer_of_the_server(drive: Drive) -> 
     assert (schedule["seq"], schedule["activity_id"], schedule["attempt"]) == (2, "2", 2)
     assert (schedule["original_schedule_time"], schedule["arguments"]) == (1000.0, ["in"])
     driver.send(jobs.local_activity(2, "done"))
-    assert result(driver.send(jobs.fire(1))) == ["ok:done", "ok:nil"]
+    assert result(driver.send(jobs.fire(1))) == {"activity": "ok:done", "timer": "ok:nil"}
 
 
-def test_it_may_wait_several_times(drive: Drive) -> None:
+def test_a_local_activity_may_wait_several_times(drive: Drive) -> None:
     driver = retried(drive)
     for attempt in (2, 3):
         (timer,) = driver.send(jobs.backoff(attempt - 1, 90, attempt))
@@ -138,7 +143,7 @@ def test_it_may_wait_several_times(drive: Drive) -> None:
         (command,) = driver.send(jobs.fire(attempt), after=90)
         assert command["schedule_local_activity"]["attempt"] == attempt
     driver.send(jobs.local_activity(3, failure=jobs.application("no")))
-    assert result(driver.send(jobs.fire(1))) == ["err:activity", "ok:nil"]
+    assert result(driver.send(jobs.fire(1))) == {"activity": "err:activity", "timer": "ok:nil"}
 
 
 def test_a_named_activity_keeps_its_name_when_it_is_tried_again(drive: Drive) -> None:
@@ -149,15 +154,15 @@ def test_a_named_activity_keeps_its_name_when_it_is_tried_again(drive: Drive) ->
     assert command["schedule_local_activity"]["activity_id"] == "mine"
 
 
-def test_a_cancel_while_it_waits_for_its_next_attempt(drive: Drive) -> None:
+def test_a_local_activity_that_waits_for_its_next_attempt_is_cancelled(drive: Drive) -> None:
     driver = retried(drive)
     driver.send(jobs.backoff(1, 90))
     commands = driver.send(jobs.cancel())
     assert kinds(commands) == ["cancel_timer", "cancel_timer", "complete_workflow_execution"]
-    assert result(commands) == ["err:cancelled", "err:cancelled"]
+    assert result(commands) == {"activity": "err:cancelled", "timer": "err:cancelled"}
 
 
-def test_one_that_waits_for_its_next_attempt_holds_up_those_after_it(drive: Drive) -> None:
+def test_a_local_activity_that_waits_for_its_next_attempt_holds_up_those_after_it(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log, tasks = {}, {}
@@ -175,7 +180,7 @@ def test_one_that_waits_for_its_next_attempt_holds_up_those_after_it(drive: Driv
     assert result(driver.send(jobs.local_activity(3, "first"))) == ["first", "second"]
 
 
-def test_its_failure_is_what_a_replay_has(drive: Drive) -> None:
+def test_a_failure_is_the_same_on_a_replay(drive: Drive) -> None:
     failed = []
     for given in (
         jobs.application("no", "OOPS", 1),  # from the marker on a replay
@@ -184,15 +189,23 @@ def test_its_failure_is_what_a_replay_has(drive: Drive) -> None:
         driver = drive("""
         return function(ctx)
           local ok, problem = pcall(ctx.execute_local_activity, ctx, "l")
-          return { problem.kind, problem.type, problem.activity_type, tostring(problem), problem.details }
+          return { kind = problem.kind, type = problem.type, activity_type = problem.activity_type,
+            message = tostring(problem), details = problem.details }
         end
         """)
         driver.start()
         failed.append(result(driver.send(jobs.local_activity(1, failure=given))))
-    assert failed[0] == failed[1] == ["activity", "OOPS", "l", "activity 'l' failed: no", 1]
+    assert failed[0] == failed[1]
+    assert failed[0] == {
+        "kind": "activity",
+        "type": "OOPS",
+        "activity_type": "l",
+        "message": "activity 'l' failed: no",
+        "details": 1,
+    }
 
 
-def test_an_activity_that_the_worker_does_not_have_fails_the_workflow_task(drive: Drive) -> None:
+def test_a_local_activity_that_is_not_registered_fails_the_workflow_task(drive: Drive) -> None:
     source = "return function(ctx) pcall(ctx.execute_local_activity, ctx, 'l') end"
     driver = drive(source, settings=make_settings(local_activities=frozenset({"other"})))
     assert driver.start() == []

@@ -1,4 +1,4 @@
-"""What query handlers and validators see of a run: its tables as they are in it, although they come one by one."""
+"""Query handlers and validators see the tables of a run as they are, although they are copied one by one."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_query_sees_what_has_changed(drive: Drive) -> None:
     return function(ctx)
       local state, count = {}, 0
       for i = 1, 200 do state["k" .. i] = { n = 0 } end
-      ctx:register_query("read", function() return { state.k1.n, state.k2.n, count } end)
+      ctx:register_query("read", function() return { written = state.k1.n, other = state.k2.n, count = count } end)
       ctx:register_update("write", function(n) state.k1.n, count = n, count + 1 end)
       ctx:wait_signal("never")
     end
@@ -127,7 +127,7 @@ def test_a_query_sees_what_has_changed(drive: Drive) -> None:
     driver.start()
     for n in range(3):
         (answer,) = driver.send(jobs.query("read"))
-        assert answer["respond_to_query"]["succeeded"]["response"] == [n, 0, n]
+        assert answer["respond_to_query"]["succeeded"]["response"] == {"written": n, "other": 0, "count": n}
         driver.send(jobs.update("write", n + 1))
 
 
@@ -153,7 +153,7 @@ def test_readers_of_a_large_state_take_little_cpu() -> None:
     driver.close()
 
 
-def test_what_is_lent_is_let_go_of_when_the_run_goes_on() -> None:
+def test_the_memory_of_a_query_is_freed_when_the_run_continues() -> None:
     driver = Driver("""
     return function(ctx)
       local state = {}

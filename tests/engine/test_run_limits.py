@@ -12,7 +12,7 @@ from engine import jobs
 from engine.driver import Commands, Drive, Driver, failure, kinds, make_settings, result
 
 ROOM = 1024
-"""Bytes of a payload's limit that are kept for its metadata."""
+"""Bytes of a payload's limit that are reserved for its metadata."""
 
 
 def limited(source: str, **limits: float) -> Driver:
@@ -50,7 +50,7 @@ def test_each_activation_has_its_own_cpu() -> None:
     driver.close()
 
 
-def test_a_query_that_takes_too_long_fails_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_query_that_takes_too_long_fails_and_the_run_continues(caplog: pytest.LogCaptureFixture) -> None:
     driver = limited(
         """
         return function(ctx)
@@ -100,7 +100,7 @@ def test_too_much_memory_fails_the_workflow_task(body: str) -> None:
     driver.close()
 
 
-def test_an_input_that_finds_no_room_fails_the_workflow_task() -> None:
+def test_an_input_beyond_the_memory_limit_fails_the_workflow_task() -> None:
     driver = limited("return function(ctx) return 1 end", memory_mb=4)
     assert driver.start("x" * 4_000_000) == []
     assert driver.failure == "the workflow needs more than 4 MB (workflow_limits.memory_mb)"
@@ -115,16 +115,16 @@ def test_too_many_commands_are_refused(monkeypatch: pytest.MonkeyPatch, drive: D
       for i = 1, 4 do ok, problem = pcall(ctx.start_activity, ctx, "a") end
       ctx:wait_signal("go")
       ctx:start_activity("a")
-      return { ok, problem }
+      return { ok = ok, message = problem }
     end
     """)
     assert kinds(driver.start()) == ["schedule_activity"] * 3
-    ok, problem = result(driver.send(jobs.signal("go")))
-    assert not ok
-    assert "ctx:start_activity: a workflow task can send at most 3 commands" in problem
+    refused = result(driver.send(jobs.signal("go")))
+    assert not refused["ok"]
+    assert "ctx:start_activity: a workflow task can send at most 3 commands" in refused["message"]
 
 
-def test_more_bytes_than_a_message_takes_are_refused(drive: Drive) -> None:
+def test_commands_beyond_the_size_of_a_message_are_refused(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local text = ("x"):rep(1500000)
@@ -212,7 +212,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("body", HELD.values(), ids=HELD)
-def test_what_python_holds_for_a_run_counts_for_its_memory(body: str) -> None:
+def test_data_that_python_holds_for_a_run_counts_for_its_memory(body: str) -> None:
     source = f"return function(ctx) local text = ('x'):rep(1000000) {body} ctx:wait_signal('never') end"
     driver = limited(source, memory_mb=16, cpu_seconds=30)
     driver.start()
@@ -247,7 +247,7 @@ def test_signals_and_results_that_wait_count_for_the_memory(kind: str) -> None:
     driver.close()
 
 
-def test_what_was_held_and_is_let_go_of_does_not_count(drive: Drive) -> None:
+def test_memory_that_is_freed_does_not_count(drive: Drive) -> None:
     driver = drive(
         """
         return function(ctx)
@@ -330,7 +330,7 @@ def test_rejections_and_answers_of_queries_are_cut_short() -> None:
     driver.close()
 
 
-def test_an_update_that_finds_no_room_has_no_answer(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_update_beyond_the_size_of_a_task_has_no_answer(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
     driver = drive("return function(ctx) ctx:register_update('u', function(t) return #t end) ctx:wait_signal('s') end")
     driver.start()
     commands = driver.send(*(jobs.update("u", "x" * 1_000_000, id=f"u{n}") for n in range(6)))
@@ -356,7 +356,7 @@ def test_results_of_local_activities_count(drive: Drive) -> None:
     driver.close()
 
 
-def test_timers_count_as_steps(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
+def test_timers_count_as_commands(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
     monkeypatch.setattr(outbound, "MAX_COMMANDS", 3)
     driver = drive("""
     return function(ctx)

@@ -1,4 +1,4 @@
-"""What a cancel reaches: tasks, futures, deadlines and shields as a tree."""
+"""A cancellation goes down the tree of tasks, futures, deadlines and shields."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def test_a_cancelled_task_takes_what_it_started_with_it(drive: Drive) -> None:
       end)
       ctx:sleep(1)
       outer:cancel()
-      return {{ try(outer.get, outer), try(inner.get, inner) }}
+      return {{ outer = try(outer.get, outer), inner = try(inner.get, inner) }}
     end
     """)
     driver.start()
-    assert result(driver.send(jobs.fire(1))) == ["err:cancelled", "err:cancelled"]
+    assert result(driver.send(jobs.fire(1))) == {"outer": "err:cancelled", "inner": "err:cancelled"}
 
 
 def test_a_cancelled_future_leaves_the_others_alone(drive: Drive) -> None:
@@ -98,11 +98,11 @@ def test_a_cancelled_future_leaves_the_others_alone(drive: Drive) -> None:
     return function(ctx)
       local one, two = ctx:start_timer(5), ctx:start_timer(6)
       one:cancel()
-      return {{ try(one.get, one), try(two.get, two) }}
+      return {{ one = try(one.get, one), two = try(two.get, two) }}
     end
     """)
     assert driver.start()[-1] == {"cancel_timer": {"seq": 1}}
-    assert result(driver.send(jobs.fire(2))) == ["err:cancelled", "ok:nil"]
+    assert result(driver.send(jobs.fire(2))) == {"one": "err:cancelled", "two": "ok:nil"}
 
 
 def test_a_task_that_has_not_begun_never_begins_when_it_is_cancelled(drive: Drive) -> None:
@@ -111,10 +111,10 @@ def test_a_task_that_has_not_begun_never_begins_when_it_is_cancelled(drive: Driv
       local began = false
       local task = ctx:spawn(function() began = true end)
       task:cancel()
-      return {{ try(task.get, task), began, task:done() }}
+      return {{ ended = try(task.get, task), began = began, is_done = task:done() }}
     end
     """)
-    assert result(driver.start()) == ["err:cancelled", False, True]
+    assert result(driver.start()) == {"ended": "err:cancelled", "began": False, "is_done": True}
 
 
 def test_what_a_shield_started_is_not_cancelled(drive: Drive) -> None:
@@ -172,12 +172,12 @@ def test_a_deadline_within_a_deadline(drive: Drive) -> None:
         inner = try(ctx.with_timeout, ctx, 9, function() ctx:sleep(99) end)
         ctx:sleep(5)
       end)
-      return {{ outer, inner }}
+      return {{ outer = outer, inner = inner }}
     end
     """)
     driver.start()
     driver.send(jobs.fire(1), after=1)
-    assert result(driver.send(jobs.fire(4), after=5)) == ["ok:nil", "err:cancelled"]
+    assert result(driver.send(jobs.fire(4), after=5)) == {"outer": "ok:nil", "inner": "err:cancelled"}
 
 
 def test_a_workflow_cancel_within_a_deadline_is_a_cancel(drive: Drive) -> None:
