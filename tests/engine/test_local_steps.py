@@ -107,7 +107,9 @@ def test_a_side_effect_runs_on_a_copy_with_real_randomness(drive: Drive) -> None
     driver.start()
     assert driver.run is not None
     given = {"count": 1, "has_ctx": True}
-    assert json.loads(driver.run.run_side_effect(1)) == given
+    side_effect = driver.run.run_side_effect(1)
+    assert side_effect is not None
+    assert json.loads(side_effect) == given
     assert result(driver.send(jobs.local_activity(1, given))) == {"count": 0, "given": given}
 
 
