@@ -1,4 +1,4 @@
-"""The Python API."""
+"""The Python API: `Runtime` runs Lua in an asyncio program."""
 
 from __future__ import annotations
 
@@ -9,43 +9,51 @@ from pathlib import Path
 import pytest
 
 import assay
-from assay import LuaError, LuaSyntaxError, Runtime, ScriptExit
+from assay import LuaError, LuaSyntaxError, Runtime, ScriptExit, errors, permissions, runtime
 from assay.lua.host import Host
 from stub_service import StubService
 
 
 def is_error(item: object) -> bool:
+    """Return true for an exception class."""
     return isinstance(item, type) and issubclass(item, BaseException)
 
 
 class TestPackage:
-    def test_all_is_what_is_public(self) -> None:
-        from assay import errors, permissions, runtime
-
-        internal = {"BuiltinError", "ErrorObject"}  # a binding turns each into a Lua error before it reaches anyone
+    def test_all_names_the_errors_that_can_be_raised(self) -> None:
+        internal = {"BuiltinError", "ErrorObject"}  # a binding turns each into a Lua error
         raised = {name for name, item in vars(errors).items() if is_error(item)} - internal
         assert set(assay.__all__) == raised | {"Permissions", "Runtime", "__version__"}
+
+    def test_dir_shows_the_public_names(self) -> None:
         assert dir(assay) == sorted(assay.__all__)
+
+    def test_public_names_are_those_of_the_modules(self) -> None:
         assert assay.Runtime is runtime.Runtime
         assert assay.Permissions is permissions.Permissions
-        assert all(getattr(assay, name) is getattr(errors, name) for name in raised)
+        assert all(getattr(assay, name) is item for name, item in vars(errors).items() if name in assay.__all__)
 
     def test_an_unknown_name_is_an_attribute_error(self) -> None:
         with pytest.raises(AttributeError, match="module 'assay' has no attribute 'nope'"):
             assay.nope  # noqa: B018
 
-    def test_every_error_is_an_assay_error(self) -> None:
-        from assay import errors
-
-        assert all(issubclass(item, assay.AssayError) for item in vars(errors).values() if is_error(item))
+    @pytest.mark.parametrize("name", [name for name, item in vars(errors).items() if is_error(item)])
+    def test_every_error_is_an_assay_error(self, name: str) -> None:
+        assert issubclass(getattr(errors, name), assay.AssayError)
 
 
 class TestRunning:
-    async def test_a_file_gets_its_arguments_and_returns_a_value(self, tmp_path: Path) -> None:
+    async def test_a_file_receives_its_arguments(self, tmp_path: Path) -> None:
         script = tmp_path / "x.lua"
-        script.write_text("local a, b = ... return {arg[0], arg[1], a, b, n = nil}")
+        script.write_text("local a, b = ... return { a, b }")
         async with Runtime() as lua:
-            assert await lua.run_file(script, "one", "é") == [str(script), "one", "one", "é"]
+            assert await lua.run_file(script, "one", "é") == ["one", "é"]
+
+    async def test_the_table_arg_has_the_path_and_the_arguments(self, tmp_path: Path) -> None:
+        script = tmp_path / "x.lua"
+        script.write_text("return { path = arg[0], first = arg[1] }")
+        async with Runtime() as lua:
+            assert await lua.run_file(script, "one") == {"path": str(script), "first": "one"}
 
     async def test_modules_are_found_beside_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "helper.lua").write_text("return {answer = 42}")
@@ -58,47 +66,75 @@ class TestRunning:
         async with Runtime(folder=tmp_path) as lua:
             assert await lua.run("return (require('helper'))") == 42
 
-    async def test_code_gets_values(self) -> None:
-        value = {"list": [1, 2.5, "three", True], "bytes": b"\xff", "empty": [], "nested": {"a": {"b": None}}}
+    @pytest.mark.parametrize(
+        "value",
+        [[1, 2.5, "three", True], b"\xff", [], {"a": {"b": 1}}],
+        ids=["list", "bytes", "empty list", "nested"],
+    )
+    async def test_a_value_is_passed_and_returned(self, value: object) -> None:
         async with Runtime() as lua:
-            assert await lua.run("return ...", value) == value | {"nested": {"a": {}}}
+            assert await lua.run("return ...", value) == value
+
+    async def test_none_in_a_dict_is_an_absent_field(self) -> None:
+        async with Runtime() as lua:
+            assert await lua.run("return ...", {"a": None, "b": 1}) == {"b": 1}
+
+    async def test_none_is_passed_as_nil(self) -> None:
+        async with Runtime() as lua:
             assert await lua.run("return select('#', ...)", 1, None, None) == 3
+
+    async def test_nil_is_returned_as_none(self) -> None:
+        async with Runtime() as lua:
             assert await lua.run("return nil") is None
 
-    async def test_a_global_function_is_called_by_name(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "arguments", "result"),
+        [("add", (1, 2), 3), ("math_tools.deep.twice", (21,), 42), ("json.encode", ([1],), "[1]")],
+        ids=["function", "function in tables", "builtin"],
+    )
+    async def test_a_global_function_is_called_by_name(
+        self, name: str, arguments: tuple[object, ...], result: object
+    ) -> None:
         async with Runtime() as lua:
-            await lua.run(
-                "function add(a, b) return a + b end math_tools = {deep = {twice = function(x) return 2 * x end}}"
-            )
-            assert await lua.call("add", 1, 2) == 3
-            assert await lua.call("math_tools.deep.twice", 21) == 42
-            assert await lua.call("json.encode", [1]) == "[1]"
+            await lua.run("function add(a, b) return a + b end")
+            await lua.run("math_tools = { deep = { twice = function(x) return 2 * x end } }")
+            assert await lua.call(name, *arguments) == result
 
-    async def test_a_function_in_a_result_can_be_called(self, tmp_path: Path) -> None:
-        script = tmp_path / "plugin.lua"
-        script.write_text("""
-            local count = 0
-            return {
-              add = function(n) sleep(0) count = count + n return count end,
-              make = function(a) return function(b) return a .. b end end,
-              fail = function() error({ code = 7 }) end,
-              leave = function() os.exit(3) end,
-              name = "plugin",
-            }
-        """)
+    async def test_a_function_in_a_result_can_be_called(self) -> None:
         async with Runtime() as lua:
-            plugin = await lua.run_file(script)
+            plugin = await lua.run("return { name = 'plugin', double = function(n) return 2 * n end }")
             assert plugin["name"] == "plugin"
-            assert list(await asyncio.gather(plugin["add"](1), plugin["add"](2))) == [1, 3]
-            assert await (await plugin["make"]("a"))("b") == "ab"
+            assert await plugin["double"](21) == 42
+
+    async def test_calls_of_a_returned_function_run_concurrently(self) -> None:
+        async with Runtime() as lua:
+            add = await lua.run("local count = 0 return function(n) sleep(0) count = count + n return count end")
+            assert list(await asyncio.gather(add(1), add(2))) == [1, 3]
+
+    async def test_a_returned_function_may_return_a_function(self) -> None:
+        async with Runtime() as lua:
+            join = await lua.run("return function(a) return function(b) return a .. b end end")
+            assert await (await join("a"))("b") == "ab"
+
+    async def test_an_error_of_a_returned_function_is_raised(self) -> None:
+        async with Runtime() as lua:
+            fail = await lua.run("return function() error({ code = 7 }) end")
             with pytest.raises(LuaError) as caught:
-                await plugin["fail"]()
-            assert caught.value.value == {"code": 7}
-            with pytest.raises(ScriptExit) as left:
-                await plugin["leave"]()
-            assert left.value.code == 3
+                await fail()
+        assert caught.value.value == {"code": 7}
+
+    async def test_os_exit_in_a_returned_function_is_raised(self) -> None:
+        async with Runtime() as lua:
+            leave = await lua.run("return function() os.exit(3) end")
+            with pytest.raises(ScriptExit) as caught:
+                await leave()
+        assert caught.value.code == 3
+
+    async def test_a_returned_function_cannot_be_called_after_the_runtime_has_ended(self) -> None:
+        async with Runtime() as lua:
+            function = await lua.run("return function() end")
         with pytest.raises(RuntimeError, match="not running"):
-            await plugin["add"](1)
+            await function()
 
     @pytest.mark.parametrize("name", ["nope", "nope.nope", "string", "_VERSION", "", "print.x"])
     async def test_a_missing_function_is_named(self, name: str) -> None:
@@ -115,8 +151,9 @@ class TestRunning:
 
     async def test_two_runtimes_share_nothing(self) -> None:
         async with Runtime() as one, Runtime() as two:
-            await asyncio.gather(one.run("x = 1 sleep(0)"), two.run("x = 2 sleep(0)"))
-            assert [await one.run("return x"), await two.run("return x")] == [1, 2]
+            await asyncio.gather(one.run("x = 'one' sleep(0)"), two.run("x = 'two' sleep(0)"))
+            assert await one.run("return x") == "one"
+            assert await two.run("return x") == "two"
 
     async def test_print_goes_to_a_stream(self) -> None:
         out = io.BytesIO()
@@ -131,17 +168,22 @@ class TestRunning:
 
 
 class TestErrors:
-    async def test_an_error_keeps_message_value_and_traceback(self, tmp_path: Path) -> None:
+    async def test_an_error_has_message_value_and_traceback(self, tmp_path: Path) -> None:
         script = tmp_path / "x.lua"
         script.write_text("\nfunction fail() error({code = 7, message = 'seven'}) end\n")
         async with Runtime() as lua:
             await lua.run_file(script)
             with pytest.raises(LuaError) as caught:
                 await lua.call("fail")
-            assert await lua.run("return 1") == 1
         assert caught.value.message == str(caught.value) == "seven"
         assert caught.value.value == {"code": 7, "message": "seven"}
         assert "x.lua:2: in function 'fail'" in caught.value.traceback
+
+    async def test_a_runtime_runs_on_after_an_error(self) -> None:
+        async with Runtime() as lua:
+            with pytest.raises(LuaError):
+                await lua.run("error('no')")
+            assert await lua.run("return 1") == 1
 
     async def test_a_syntax_error_names_file_and_line(self, tmp_path: Path) -> None:
         script = tmp_path / "x.lua"
@@ -149,6 +191,9 @@ class TestErrors:
         async with Runtime() as lua:
             with pytest.raises(LuaSyntaxError, match=r"x\.lua:2: unexpected symbol near <eof>"):
                 await lua.run_file(script)
+
+    async def test_a_syntax_error_in_code_names_the_chunk(self) -> None:
+        async with Runtime() as lua:
             with pytest.raises(LuaSyntaxError, match=r"^rules:1: "):
                 await lua.run("x =", name="=rules")
 
@@ -157,11 +202,12 @@ class TestErrors:
             with pytest.raises(FileNotFoundError):
                 await lua.run_file(tmp_path / "nope.lua")
 
-    async def test_a_runtime_runs_only_inside_its_block(self) -> None:
-        lua = Runtime()
+    async def test_a_runtime_does_not_run_before_its_block(self) -> None:
         with pytest.raises(RuntimeError, match="not running"):
-            await lua.run("return 1")
-        async with lua:
+            await Runtime().run("return 1")
+
+    async def test_a_runtime_does_not_run_after_its_block(self) -> None:
+        async with Runtime() as lua:
             pass
         with pytest.raises(RuntimeError, match="not running"):
             await lua.call("print")
@@ -169,12 +215,20 @@ class TestErrors:
 
 class TestExit:
     @pytest.mark.parametrize(("call", "code"), [("os.exit(3)", 3), ("sleep(0) os.exit(false)", 1), ("os.exit()", 0)])
-    async def test_os_exit_raises_and_ends_the_runtime(self, call: str, code: int) -> None:
+    async def test_os_exit_is_raised(self, call: str, code: int) -> None:
         async with Runtime() as lua:
-            for again in (call, "return 1"):
-                with pytest.raises(ScriptExit) as caught:
-                    await lua.run(again)
-                assert caught.value.code == code
+            with pytest.raises(ScriptExit) as caught:
+                await lua.run(call)
+        assert caught.value.code == code
+
+    @pytest.mark.parametrize(("call", "code"), [("os.exit(3)", 3), ("sleep(0) os.exit(false)", 1), ("os.exit()", 0)])
+    async def test_every_call_after_os_exit_raises_it_again(self, call: str, code: int) -> None:
+        async with Runtime() as lua:
+            with pytest.raises(ScriptExit):
+                await lua.run(call)
+            with pytest.raises(ScriptExit) as caught:
+                await lua.run("return 1")
+        assert caught.value.code == code
 
     async def test_os_exit_in_a_task_ends_the_runtime_too(self) -> None:
         async with Runtime() as lua:
@@ -201,25 +255,28 @@ class TestCancellation:
                 await call
             assert await lua.run("return seen") == "cancelled"
 
-    async def test_a_time_out_is_a_cancellation(self) -> None:
+    async def test_a_timeout_cancels_the_call(self) -> None:
         async with Runtime() as lua:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01):
                     await lua.run("sleep(600)")
             assert await lua.run("return 1") == 1
 
-    async def test_closing_ends_spawned_tasks(self) -> None:
+    async def test_closing_cancels_spawned_tasks(self) -> None:
         out = io.BytesIO()
         async with Runtime(stdout=out) as lua:
             await lua.run(
                 """
                 async.spawn(function() pcall(sleep, 600) print("cleaned up") sleep(600) print("not reached") end)
-                async.spawn(function() while true do pcall(sleep, 600) end end)
                 sleep(0)
                 """
             )
-            assert len(asyncio.all_tasks()) > 1
         assert out.getvalue() == b"cleaned up\n"
+
+    async def test_closing_ends_a_task_that_ignores_cancellation(self) -> None:
+        async with Runtime() as lua:
+            await lua.run("async.spawn(function() while true do pcall(sleep, 600) end end) sleep(0)")
+            assert len(asyncio.all_tasks()) > 1
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     async def test_closing_shuts_services_down(self) -> None:

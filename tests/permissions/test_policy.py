@@ -1,4 +1,4 @@
-"""What the names in a policy cover."""
+"""Which hosts, files and programs the names in a policy cover."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TestHosts:
             ("127.0.0.1:80", "localhost", 80),
         ],
     )
-    def test_covered(self, named: str, host: str, port: int) -> None:
+    def test_a_name_covers(self, named: str, host: str, port: int) -> None:
         assert Hosts([named]).covers(host, port)
 
     @pytest.mark.parametrize(
@@ -61,14 +61,26 @@ class TestHosts:
             ("example.com", "", 1),
         ],
     )
-    def test_not_covered(self, named: str, host: str, port: int) -> None:
+    def test_a_name_does_not_cover(self, named: str, host: str, port: int) -> None:
         assert not Hosts([named]).covers(host, port)
 
     @pytest.mark.parametrize(
         "address",
         [
-            *("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"),
-            *("224.0.0.1", "::1", "::", "fe80::1", "fd00::1", "::7f00:1", "ff02::1"),
+            "127.0.0.1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::7f00:1",
+            "ff02::1",
         ],
     )
     def test_an_address_that_is_not_public(self, address: str) -> None:
@@ -79,55 +91,80 @@ class TestHosts:
         assert is_public(ip_address(address))
 
     @pytest.mark.parametrize("text", ["", "*.", "a:b", "a:1:", "a b", "user@a", "http://a", "a/b", "[::1", "a:70000"])
-    def test_what_is_no_host_is_refused(self, text: str) -> None:
+    def test_a_name_that_is_not_a_host_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"expected|port"):
             Hosts([text])
 
 
 class TestPaths:
-    def test_what_was_checked_is_what_is_opened(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def checked(self, tmp_path: Path) -> bytes:
+        """The path of a file in the folder `inside`, checked by a policy that covers the folder."""
+        inside = tmp_path / "inside"
+        inside.mkdir()
+        (inside / "file").write_text("inside")
+        return Permissions(read=[str(inside)]).path("read", os.fsencode(inside / "file"))
+
+    @pytest.fixture
+    def swapped(self, tmp_path: Path, checked: bytes) -> Path:
+        """The folder `inside`, which became a link to another one after the check."""
         inside, outside = tmp_path / "inside", tmp_path / "outside"
-        for folder in (inside, outside):
-            folder.mkdir()
-            (folder / "file").write_text(folder.name)
-        checked = Permissions(read=[str(inside)]).path("read", os.fsencode(inside / "file"))
-        with paths.open(checked) as file:
-            assert file.read() == b"inside"
+        outside.mkdir()
+        (outside / "file").write_text("outside")
         inside.rename(tmp_path / "gone")
         inside.symlink_to(outside)
+        return inside
+
+    def test_a_checked_file_is_opened(self, checked: bytes) -> None:
+        with paths.open(checked) as file:
+            assert file.read() == b"inside"
+
+    @pytest.mark.usefixtures("swapped")
+    def test_a_file_in_a_folder_that_became_a_link_is_not_opened(self, checked: bytes) -> None:
         with pytest.raises(OSError, match="inside/file"):
             paths.open(checked)
-        with pytest.raises(OSError, match="inside"), paths.open_folder(paths.RealPath(os.fsencode(inside), b"inside")):
+
+    def test_a_folder_that_became_a_link_is_not_opened(self, swapped: Path) -> None:
+        folder = paths.RealPath(os.fsencode(swapped), b"inside")
+        with pytest.raises(OSError, match="inside"), paths.open_folder(folder):
             pass
 
-    def test_a_file_that_became_a_link_is_not_opened(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("mode", ["wb", "rb", "ab", "xb"])
+    def test_a_file_that_became_a_link_is_not_opened(self, tmp_path: Path, mode: str) -> None:
         (tmp_path / "file").write_text("file")
         checked = Permissions(write=[str(tmp_path)]).path("write", os.fsencode(tmp_path / "file"))
         (tmp_path / "file").unlink()
         (tmp_path / "other").write_text("other")
         (tmp_path / "file").symlink_to("other")
-        for mode in ("wb", "rb", "ab", "xb"):
-            with pytest.raises(OSError, match="file"):
-                paths.open(checked, mode)
+        with pytest.raises(OSError, match="file"):
+            paths.open(checked, mode)
         assert (tmp_path / "other").read_text() == "other"
 
-    def test_a_path_that_was_checked_is_checked_again_where_it_is_given(self, tmp_path: Path) -> None:
+    def test_a_path_that_was_checked_for_reading_is_checked_again_for_writing(self, tmp_path: Path) -> None:
         policy = Permissions(read=[str(tmp_path)])
         checked = policy.path("read", os.fsencode(tmp_path))
         with pytest.raises(DeniedError):
             policy.path("write", checked)
 
-    def test_links_in_a_circle_lead_nowhere(self, tmp_path: Path) -> None:
+    def test_links_in_a_circle_are_not_opened(self, tmp_path: Path) -> None:
         (tmp_path / "a").symlink_to("b")
         (tmp_path / "b").symlink_to("a")
         checked = Permissions(read=[str(tmp_path)]).path("read", os.fsencode(tmp_path / "a"))
         with pytest.raises(OSError, match="a"):
             paths.open(checked)
 
-    def test_everything_restricts_nothing(self) -> None:
+
+class TestEverything:
+    def test_every_path_is_allowed(self) -> None:
         assert EVERYTHING.path("write", b"/proc/self/mem") == b"/proc/self/mem"
+
+    def test_every_host_is_allowed(self) -> None:
         EVERYTHING.check_host("net", "example.com", 1)
+
+    def test_every_variable_may_be_set(self) -> None:
         EVERYTHING.check_variable("PATH", setting=True)
+
+    def test_every_command_runs_in_the_shell(self) -> None:
         assert EVERYTHING.argv(b"a | b", None) == [b"/bin/sh", b"-c", b"a | b"]
 
 
@@ -146,5 +183,5 @@ class TestPrograms:
         assert plain_words(command) == words
 
     @pytest.mark.parametrize("command", ["", " ", "a\nb", "a;b", "A=b c", "a $b", 'a "$b"', "a 'b", "a\0b", "ä", "a~"])
-    def test_others_need_the_shell(self, command: str) -> None:
+    def test_other_commands_need_the_shell(self, command: str) -> None:
         assert plain_words(command) is None

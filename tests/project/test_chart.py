@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "assay-worker"
 KUBERNETES = ("1.30", "1.37")
 CUSTOM = ("monitoring.coreos.com", "keda.sh")
-"""The groups of resources that Kubernetes itself does not have."""
+"""API groups of resources that Kubernetes itself does not define."""
 
 pytestmark = pytest.mark.skipif(find_spec("helm_python") is None, reason="there is no Helm for this platform")
 
@@ -54,19 +55,23 @@ BACKLOG = {
 }
 
 
-def helm(action: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What Helm answers about the chart with these values."""
-    asked = json.dumps({"action": action, "chart": str(CHART), "values": values or {}})
+@functools.cache
+def helm_answer(request: str) -> str:
+    """Run Helm once per request, both in JSON."""
     program = Path(__file__).parent.parent / "support" / "helm_program.py"
-    result = subprocess.run(
-        [sys.executable, str(program)], input=asked, capture_output=True, text=True, timeout=TIMEOUT, check=True
-    )
-    answer: dict[str, Any] = json.loads(result.stdout)
+    command = [sys.executable, str(program)]
+    return subprocess.run(command, input=request, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
+
+
+def helm(action: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the answer of Helm to an action on the chart with some values."""
+    request = json.dumps({"action": action, "chart": str(CHART), "values": values or {}})
+    answer: dict[str, Any] = json.loads(helm_answer(request))
     return answer
 
 
 def manifests_of(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The manifests of a release."""
+    """Return the manifests of a release."""
     answer = helm("render", values)
     assert "error" not in answer, answer["error"]
     files = [text for name, text in answer["files"].items() if not name.endswith("NOTES.txt")]
@@ -74,7 +79,7 @@ def manifests_of(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
 
 
 def rendered(values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The manifests of a release, by kind."""
+    """Return the manifests of a release by kind."""
     manifests = manifests_of(values)
     kinds = {manifest["kind"]: manifest for manifest in manifests}
     assert len(kinds) == len(manifests)
@@ -82,12 +87,12 @@ def rendered(values: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def pod(manifests: dict[str, Any]) -> Any:
-    """The pod's specification."""
+    """Return the specification of the pods."""
     return manifests["Deployment"]["spec"]["template"]["spec"]
 
 
 def worker(manifests: dict[str, Any]) -> Any:
-    """The worker's container."""
+    """Return the container of the worker."""
     [container] = pod(manifests)["containers"]
     return container
 
@@ -116,28 +121,41 @@ def test_the_values_of_the_guide_fit_the_chart() -> None:
     assert worker(rendered(values))["image"] == "registry.example.com/assay:0.1.0"
 
 
-def test_by_default_there_is_what_every_worker_needs() -> None:
+def test_a_release_with_default_values_has_three_manifests() -> None:
     assert set(rendered()) == {"Deployment", "PodDisruptionBudget", "ServiceAccount"}
 
 
-def test_every_part_can_be_turned_on() -> None:
+def test_every_part_can_be_enabled() -> None:
     assert set(rendered(EVERYTHING)) == {
-        *("Deployment", "PodDisruptionBudget", "ServiceAccount", "ConfigMap", "Service", "ServiceMonitor"),
-        *("HorizontalPodAutoscaler", "NetworkPolicy"),
+        "ConfigMap",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+        "ServiceMonitor",
     }
 
 
-def test_the_worker_runs_as_the_image_does_by_itself() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text()
-    [started] = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
-    [user] = re.findall(r"^USER (\d+):", dockerfile, re.MULTILINE)
-    manifests = rendered()
-    assert worker(manifests)["args"] == json.loads(started)
-    assert pod(manifests)["securityContext"]["runAsUser"] == int(user)
-    assert worker(manifests)["securityContext"]["readOnlyRootFilesystem"] is True
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def test_the_script_gets_its_arguments_as_text() -> None:
+def test_the_worker_runs_the_command_of_the_image() -> None:
+    [command] = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    assert worker(rendered())["args"] == json.loads(command)
+
+
+def test_the_worker_runs_as_the_user_of_the_image() -> None:
+    [user] = re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)
+    assert pod(rendered())["securityContext"]["runAsUser"] == int(user)
+
+
+def test_the_worker_cannot_write_to_its_image() -> None:
+    assert worker(rendered())["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_script_receives_its_arguments_as_strings() -> None:
     given = ["run", "--health", "0.0.0.0:8081", "promotions.lua", "--fast", "12345678"]
     assert worker(rendered(EVERYTHING))["args"] == given
 
@@ -148,7 +166,7 @@ def test_a_pod_may_run_several_processes(processes: int | str) -> None:
     assert worker(rendered({"processes": processes}))["args"] == given
 
 
-def test_the_probes_ask_for_the_health_of_the_worker() -> None:
+def test_the_probes_request_the_health_of_the_worker() -> None:
     container = worker(rendered(EVERYTHING))
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert paths == {
@@ -156,10 +174,13 @@ def test_the_probes_ask_for_the_health_of_the_worker() -> None:
         "liveness": {"path": "/livez", "port": "health"},
         "readiness": {"path": "/readyz", "port": "health"},
     }
-    assert {"name": "health", "containerPort": 8081} in container["ports"]
 
 
-def test_the_scripts_are_where_the_image_looks_for_them() -> None:
+def test_the_port_for_health_is_open() -> None:
+    assert {"name": "health", "containerPort": 8081} in worker(rendered(EVERYTHING))["ports"]
+
+
+def test_the_scripts_are_mounted_in_the_folder_of_the_image() -> None:
     manifests = rendered(EVERYTHING)
     scripts = manifests["ConfigMap"]
     assert scripts["data"] == EVERYTHING["scripts"]
@@ -178,15 +199,17 @@ def test_a_change_of_the_scripts_restarts_the_workers() -> None:
     assert checksum("return 1") != checksum("return 2")
 
 
-def test_secrets_are_referred_to_and_never_copied() -> None:
-    variables = {variable["name"]: variable for variable in worker(rendered(EVERYTHING))["env"]}
-    secrets = {name: given["valueFrom"]["secretKeyRef"] for name, given in variables.items() if "valueFrom" in given}
-    assert secrets == {
+def test_secrets_are_references() -> None:
+    variables = worker(rendered(EVERYTHING))["env"]
+    assert {item["name"]: item["valueFrom"]["secretKeyRef"] for item in variables if "valueFrom" in item} == {
         "TEMPORAL_API_KEY": {"name": "temporal", "key": "api-key"},
         "GITLAB_TOKEN": {"name": "gitlab", "key": "token"},
     }
-    plain = {name: given["value"] for name, given in variables.items() if "value" in given}
-    assert plain == {
+
+
+def test_other_variables_have_values() -> None:
+    variables = worker(rendered(EVERYTHING))["env"]
+    assert {item["name"]: item["value"] for item in variables if "value" in item} == {
         "TEMPORAL_ADDRESS": "delivery.example.com:7234",
         "TEMPORAL_NAMESPACE": "delivery",
         "TEMPORAL_TLS": "true",
@@ -198,32 +221,51 @@ def test_secrets_are_referred_to_and_never_copied() -> None:
     }
 
 
-def test_every_selector_finds_the_pods() -> None:
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Deployment", ["selector", "matchLabels"]),
+        ("PodDisruptionBudget", ["selector", "matchLabels"]),
+        ("NetworkPolicy", ["podSelector", "matchLabels"]),
+        ("Service", ["selector"]),
+    ],
+)
+def test_a_selector_finds_the_pods(kind: str, path: list[str]) -> None:
     manifests = rendered(EVERYTHING)
-    labels = manifests["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
-    assert manifests["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
-    assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels
-    assert manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= labels
-    assert manifests["Service"]["spec"]["selector"].items() <= labels
-    service = manifests["Service"]["metadata"]["labels"].items()
-    assert manifests["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items() <= service
+    selector = functools.reduce(lambda value, key: value[key], path, manifests[kind]["spec"])
+    assert selector
+    assert selector.items() <= manifests["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
 
 
-def test_autoscaling_owns_the_number_of_workers() -> None:
+def test_the_monitor_finds_the_service() -> None:
+    manifests = rendered(EVERYTHING)
+    selector = manifests["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
+    assert selector
+    assert selector.items() <= manifests["Service"]["metadata"]["labels"].items()
+
+
+def test_without_autoscaling_the_number_of_workers_is_fixed() -> None:
     assert rendered()["Deployment"]["spec"]["replicas"] == 2
+
+
+def test_autoscaling_sets_the_number_of_workers() -> None:
     manifests = rendered(EVERYTHING)
     assert "replicas" not in manifests["Deployment"]["spec"]
     assert manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "promotions"
 
 
-def test_a_backlog_is_scaled_by_keda_with_the_secrets_of_the_worker() -> None:
+def test_keda_sets_the_number_of_workers_for_a_backlog() -> None:
     manifests = rendered(BACKLOG)
     assert "HorizontalPodAutoscaler" not in manifests
     assert "replicas" not in manifests["Deployment"]["spec"]
     scaled = manifests["ScaledObject"]["spec"]
     assert scaled["scaleTargetRef"] == {"name": "promotions"}
-    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (1, 10)
-    *queues, cpu = scaled["triggers"]
+    assert scaled["minReplicaCount"] == 1
+    assert scaled["maxReplicaCount"] == 10
+
+
+def test_each_task_queue_with_a_backlog_is_a_trigger() -> None:
+    *queues, _ = rendered(BACKLOG)["ScaledObject"]["spec"]["triggers"]
     assert [trigger["metadata"]["taskQueue"] for trigger in queues] == ["promotions", "reports"]
     assert queues[0]["metadata"] == {
         "endpoint": "delivery.example.com:7234",
@@ -231,13 +273,20 @@ def test_a_backlog_is_scaled_by_keda_with_the_secrets_of_the_worker() -> None:
         "taskQueue": "promotions",
         "targetQueueSize": "20",
     }
-    assert queues[0]["authenticationRef"] == {"name": manifests["TriggerAuthentication"]["metadata"]["name"]}
+
+
+def test_the_load_of_the_cpu_is_a_trigger_too() -> None:
+    *_, cpu = rendered(BACKLOG)["ScaledObject"]["spec"]["triggers"]
     assert cpu == {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "75"}}
-    secrets = {
-        item["parameter"]: (item["name"], item["key"])
-        for item in manifests["TriggerAuthentication"]["spec"]["secretTargetRef"]
-    }
-    assert secrets == {
+
+
+def test_the_triggers_of_a_backlog_use_the_secrets_of_the_worker() -> None:
+    manifests = rendered(BACKLOG)
+    authentication = manifests["TriggerAuthentication"]
+    queue, *_ = manifests["ScaledObject"]["spec"]["triggers"]
+    assert queue["authenticationRef"] == {"name": authentication["metadata"]["name"]}
+    secrets = authentication["spec"]["secretTargetRef"]
+    assert {item["parameter"]: (item["name"], item["key"]) for item in secrets} == {
         "apiKey": ("temporal", "api-key"),
         "cert": ("temporal-tls", "tls.crt"),
         "key": ("temporal-tls", "tls.key"),
@@ -252,7 +301,7 @@ def test_a_backlog_without_secrets_needs_no_authentication() -> None:
     assert "authenticationRef" not in trigger
 
 
-def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
+def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
     egress = rendered(EVERYTHING)["NetworkPolicy"]["spec"]["egress"]
     ports = [port["port"] for rule in egress for port in rule["ports"]]
     assert ports == [53, 53, 7234, 443]
@@ -273,6 +322,16 @@ def test_the_network_policy_lets_the_worker_reach_the_server() -> None:
             "autoscaling.metrics and autoscaling.backlog cannot be combined",
         ),
     ],
+    ids=[
+        "no script",
+        "two sources of scripts",
+        "monitor without metrics",
+        "address without a port",
+        "unknown value",
+        "no process",
+        "no replica",
+        "two ways to scale",
+    ],
 )
-def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused(values: dict[str, Any], message: str) -> None:
     assert message in helm("render", values)["error"]

@@ -1,4 +1,4 @@
-"""A client of the Debug Adapter Protocol: `assay debug` as an editor drives it."""
+"""A client of the Debug Adapter Protocol, which takes the place of an editor."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DebugClient:
         return self._last
 
     def _wait(self, fits: Callable[[Message], bool]) -> Message:
-        """The first message that fits; the others are kept."""
+        """Wait for the first message that fits, and keep the others."""
         for at, message in enumerate(self._kept):
             if fits(message):
                 return self._kept.pop(at)
@@ -66,7 +66,7 @@ class DebugClient:
             self._kept.append(message_or_end)
 
     def answer(self, number: int) -> Message:
-        """The body of the response to a request."""
+        """Return the body of the response to a request."""
         message = self._wait(lambda item: item["type"] == "response" and item["request_seq"] == number)
         if not message["success"]:
             raise RefusedError(message["message"])
@@ -83,7 +83,7 @@ class DebugClient:
         return body
 
     def outputs(self, category: str) -> str:
-        """What has come as output of a category so far."""
+        """Return the output of a category that has been received so far."""
         found = [item for item in self._kept if item["type"] == "event" and item["event"] == "output"]
         return "".join(item["body"]["output"] for item in found if item["body"]["category"] == category)
 
@@ -108,38 +108,38 @@ class DebugClient:
         return found
 
     def stopped(self) -> Message:
-        """Wait for a stop; returns why, with the frames of its thread as `frames` and the innermost line as `line`."""
+        """Wait for a stop; returns its reason, the frames of its thread as `frames`, the innermost line as `line`."""
         stop = self.event("stopped")
         stop["frames"] = self.request("stackTrace", threadId=stop["threadId"])["stackFrames"]
         stop["line"] = stop["frames"][0]["line"] if stop["frames"] else None
         return stop
 
     def go(self, command: str, stop: Message) -> Message:
-        """Go on with a command ("next", …) and wait for the next stop."""
+        """Resume with a command ("next", …) and wait for the next stop."""
         self.request(command, threadId=stop["threadId"])
         return self.stopped()
 
     def resume(self, stop: Message) -> None:
-        """Go on without a look."""
+        """Resume, and do not wait for a stop."""
         self.request("continue", threadId=stop["threadId"])
 
     def scope(self, stop: Message, name: str, frame: int = 0) -> dict[str, str]:
-        """The variables of a scope of a frame, as texts by name."""
+        """Return the values of the variables of a scope, by name."""
         return {item["name"]: item["value"] for item in self.variables(stop, name, frame)}
 
     def variables(self, stop: Message, name: str, frame: int = 0) -> list[Message]:
-        """The variables of a scope of a frame."""
+        """Return the variables of a scope of a frame."""
         scopes = self.request("scopes", frameId=stop["frames"][frame]["id"])["scopes"]
         [reference] = [scope["variablesReference"] for scope in scopes if scope["name"] == name]
         return self.children(reference)
 
     def children(self, reference: int) -> list[Message]:
-        """What is in a variable."""
+        """Return the children of a variable."""
         found: list[Message] = self.request("variables", variablesReference=reference)["variables"]
         return found
 
     def evaluate(self, stop: Message, expression: str, frame: int = 0) -> str:
-        """The value of an expression in a frame, as a text."""
+        """Return the value of an expression in a frame, as the adapter writes it."""
         body = self.request("evaluate", expression=expression, frameId=stop["frames"][frame]["id"], context="watch")
         result: str = body["result"]
         return result
@@ -153,7 +153,7 @@ class DebugClient:
 
 @contextmanager
 def debugging(assay: Command, *arguments: str) -> Iterator[DebugClient]:
-    """Start the adapter; at the end of the block the editor goes, and the adapter with it."""
+    """Start the adapter; at the end of the block its input is closed, which ends it."""
     with subprocess.Popen(
         [assay.path, "debug", *arguments],
         cwd=assay.folder,
@@ -167,3 +167,33 @@ def debugging(assay: Command, *arguments: str) -> Iterator[DebugClient]:
             process.communicate(timeout=TIMEOUT)  # closes its input
         finally:
             process.kill()
+
+
+@contextmanager
+def session(assay: Command, text: str, *points: Any, **options: Any) -> Iterator[DebugClient]:
+    """Debug a script with breakpoints."""
+    path = str(assay.folder / assay.script(text))
+    with debugging(assay) as client:
+        client.launch(program=path, breakpoints={path: list(points)}, **options)
+        yield client
+
+
+def finish(client: DebugClient, stop: Message) -> int:
+    """Remove the breakpoints and let the program end; returns its exit code."""
+    client.set_breakpoints(stop["frames"][0]["source"]["path"])
+    client.resume(stop)
+    return client.ended()
+
+
+ADDING = """\
+local function add(a, b)
+  local sum = a + b
+  return sum
+end
+
+local total = 0
+for i = 1, 3 do
+  total = add(total, i)
+end
+print("total", total)
+"""

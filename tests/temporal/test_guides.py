@@ -33,7 +33,7 @@ GUIDES: dict[str, list[str] | None] = {
     "docs/command-line.md": None,  # test_command_page.py
     "docs/concurrency.md": ["lua"] * 5,  # test_guides_workflows.py
     "docs/connecting.md": ["toml", "lua", "lua", "lua", "sh"],  # test_connection.py, test_codec_server.py
-    "docs/debugging.md": ["json", "", "sh", "json", "lua"],  # test_debug.py
+    "docs/debugging.md": ["json", "", "sh", "json", "lua"],  # test_debug_launch.py
     "docs/deploy.md": [
         "sh",
         "",
