@@ -5,7 +5,6 @@ What single futures return and raise needs no server: see `tests/engine/test_fut
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 from workflow_session import Session, count_types
@@ -115,10 +114,8 @@ async def test_await_all_waits_for_all_kinds_of_futures(session: Session) -> Non
 
 
 async def test_500_activities_at_once(session: Session) -> None:
-    began = time.monotonic()
     handle = await session.start("Many", 500)
     assert await session.end(handle) == sum(range(1, 501))
-    assert time.monotonic() - began < 60
     assert count_types(await handle.fetch_history())["ACTIVITY_TASK_COMPLETED"] == 500
 
 

@@ -32,10 +32,12 @@ class Clock:
             await self._reports.unless_task_fails(self._server.sleep(pause))
 
     @asynccontextmanager
-    async def passing(self) -> AsyncIterator[Callable[[], None]]:
-        """Let time pass within the block. Yield a function that stops it earlier; call it on a worker's thread."""
-        service = self._server.client.test_service
-        await service.unlock_time_skipping(UnlockTimeSkippingRequest())
+    async def passing(self, register: Callable[[Callable[[], None]], bool] | None = None) -> AsyncIterator[None]:
+        """Let time pass within the block.
+
+        `register` receives, before time passes, a function that stops it earlier, to be called on a worker's thread.
+        No time passes if it returns false.
+        """
         stopped: asyncio.Future[None] | None = None
 
         async def lock() -> None:
@@ -48,8 +50,12 @@ class Clock:
             with suppress(RPCError, TimeoutError):
                 asyncio.run_coroutine_threadsafe(lock(), self._loop).result(SERVER_TIMEOUT)
 
+        if register is not None and not register(stop):
+            yield
+            return
+        await self._server.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
         try:
-            yield stop
+            yield
         finally:
             await lock()
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -258,8 +259,7 @@ class TestEnvironment:
                     text = f"run:update: workflow '{run.workflow_type}' has ended"
                     raise ErrorObject(text, kind="not_found") from error
                 raise
-        async with self._clock.passing() as stop:
-            self._reports.handlers.at_end(sent.update_id, stop)
+        async with self._clock.passing(partial(self._reports.handlers.at_end, sent.update_id)):
             return await self._reports.unless_task_fails(sent.result())
 
     async def _send_planned(self, workflow_id: str, message: PlannedMessage) -> None:

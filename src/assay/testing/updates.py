@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -27,26 +28,37 @@ class UpdateHandlers:
         self._running: dict[tuple[str, str], str] = {}
         """Update ids by run id and protocol instance id."""
         self._at_end: dict[str, Callable[[], None]] = {}
+        self._lock = threading.Lock()
 
     def waits(self, update_id: str) -> asyncio.Future[None]:
         """Return a future that is resolved when the handler waits for more than its workflow task delivers."""
         return self._waiting.setdefault(update_id, self._loop.create_future())
 
-    def at_end(self, update_id: str, call: Callable[[], None]) -> None:
-        """Call `call` when a handler has ended, on the worker's thread and before the server learns of the end."""
-        self._at_end[update_id] = call
+    def at_end(self, update_id: str, call: Callable[[], None]) -> bool:
+        """Call `call` when a handler has ended, on the worker's thread and before the server learns of the end.
+
+        Return false if it has ended already.
+        """
+        with self._lock:
+            if update_id not in self._running.values():
+                return False
+            self._at_end[update_id] = call
+            return True
 
     def activated(self, run: Run, act: WorkflowActivation, completion: WorkflowActivationCompletion) -> None:
         """Process an activation; called on a worker's thread."""
         for job in act.jobs:
             if job.HasField("do_update"):
-                self._running[act.run_id, job.do_update.protocol_instance_id] = job.do_update.id
+                with self._lock:
+                    self._running[act.run_id, job.do_update.protocol_instance_id] = job.do_update.id
         for command in completion.successful.commands:
             response = command.update_response
             if response.WhichOneof("response") in ("completed", "rejected"):
-                update_id = self._running.pop((act.run_id, response.protocol_instance_id), "")
-                if update_id in self._at_end:
-                    self._at_end.pop(update_id)()
+                with self._lock:
+                    update_id = self._running.pop((act.run_id, response.protocol_instance_id), "")
+                    call = self._at_end.pop(update_id, None)
+                if call is not None:
+                    call()
         if self._running and not run.local_activities:
             waiting = [update for (run_id, _), update in tuple(self._running.items()) if run_id == act.run_id]
             self._loop.call_soon_threadsafe(self._set_waiting, waiting)
