@@ -18,13 +18,13 @@ help: ## Show the targets
 
 install: $(VENV)/project ## Make .venv with the command assay and the embedded Temporal servers
 
-demo: install ## Watch a workflow run on a Temporal server of its own
+demo: install ## Run the demo workflow on an embedded Temporal server
 	@$(BIN)/assay dev examples/promotion/demo.lua
 
-test: lint ## Check everything
+test: lint ## Run lint and all tests
 	$(BIN)/pytest --numprocesses $(JOBS)
 
-lint: install ## Check style, types, the layers of imports, words and Lua
+lint: install ## Check style, types, import layers, wording and Lua code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -34,41 +34,41 @@ lint: install ## Check style, types, the layers of imports, words and Lua
 	@rm .lua-check
 	@if command -v stylua > /dev/null; then stylua --check $(LUA); else echo "StyLua is not installed: Lua style not checked"; fi
 
-bench: install ## Measure, and fail when a goal is missed; QUICK=1 for a first impression
-	@missed=; for what in startup lua web client worker short_runs short_lives processes simulation; do \
-		$(BIN)/python bench/$$what.py $(if $(QUICK),--quick) || missed="$$missed $$what"; \
-	done; test -z "$$missed" || { echo "goals missed:$$missed"; exit 1; }
+bench: install ## Run the benchmarks; fails if one misses its target; QUICK=1 for a short run
+	@missed=; for name in startup lua web client worker short_runs short_lives processes simulation; do \
+		$(BIN)/python bench/$$name.py $(if $(QUICK),--quick) || missed="$$missed $$name"; \
+	done; test -z "$$missed" || { echo "targets missed:$$missed"; exit 1; }
 
-fuzz: install ## Run programs from a grammar in two processes and compare them; QUICK=1 for a few
+fuzz: install ## Run generated workflows in two processes and compare them; QUICK=1 for a short run
 	$(BIN)/python bench/fuzz.py $(if $(QUICK),--programs 100)
 
 chaos: install ## Kill workers and restart the server under load; QUICK=1 for a short run
 	$(BIN)/python bench/chaos.py $(if $(QUICK),--quick)
 
-load: install ## Run workers under mixed load for 40 minutes, and check that nothing grows; MINUTES=5 for a short run
+load: install ## Run workers under mixed load for 40 minutes and check for leaks; MINUTES=5 for a short run
 	$(BIN)/python bench/load.py $(if $(MINUTES),--minutes $(MINUTES))
 
-docs: install ## Write the reference pages anew
+docs: install ## Regenerate the reference pages
 	$(BIN)/python -m assay.cli.reference docs/reference
 	$(BIN)/python -m assay.cli.command_page docs/command-line.md
 
 site: install ## Build the manual as a site in build/site
-	$(BIN)/python manual/prepare.py build
+	$(BIN)/python tools/manual.py build
 	$(BIN)/zensical build --strict --clean --config-file build/mkdocs.yml
 
 dist: site ## Build wheel, source distribution, SBOM and site into dist
 	rm -rf dist && mkdir dist
 	$(BIN)/hatchling build -d dist
-	$(BIN)/python manual/release.py dist
+	$(BIN)/python tools/release.py dist
 	tar -czf dist/assay-manual.tar.gz -C build/site .
 
-lock: $(BIN)/python ## Resolve the dependencies anew
+lock: $(BIN)/python ## Update the dependencies in requirements.lock
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra dev --group test --group build --group site --custom-compile-command "make lock" \
 		pyproject.toml --output-file requirements.lock
 
-clean: ## Remove everything that was made
+clean: ## Remove all generated files
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/results build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

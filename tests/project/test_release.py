@@ -23,7 +23,7 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 
 
 def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release", ROOT / "manual" / "release.py")
+    spec = importlib.util.spec_from_file_location("release", ROOT / "tools" / "release.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +40,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     hatchling = os.path.join(sysconfig.get_path("scripts"), "hatchling")
     subprocess.run([hatchling, "build", "-d", str(folder)], cwd=ROOT, check=True, timeout=300, capture_output=True)
-    script = ROOT / "manual" / "release.py"
+    script = ROOT / "tools" / "release.py"
     subprocess.run([sys.executable, script, folder], check=True, timeout=60)
     return folder
 
@@ -80,7 +80,7 @@ def test_the_changelog_has_the_version() -> None:
 
 
 def test_a_release_needs_the_right_tag_and_real_addresses(dist: Path) -> None:
-    script = ROOT / "manual" / "release.py"
+    script = ROOT / "tools" / "release.py"
     result = subprocess.run(
         [sys.executable, script, dist, "--tag", "v9.9.9"], check=False, timeout=60, capture_output=True, text=True
     )

@@ -46,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make site` does, with proxies that lead nowhere."""
     folder = tmp_path_factory.mktemp("build")
     nowhere = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
-    subprocess.run([sys.executable, ROOT / "manual" / "prepare.py", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, ROOT / "tools" / "manual.py", folder], check=True, timeout=60)
     build = subprocess.run(
         [
             os.path.join(sysconfig.get_path("scripts"), "zensical"),

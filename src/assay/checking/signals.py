@@ -1,4 +1,4 @@
-"""The rule for signals that are aawaited but not sent, across all files of a check."""
+"""The rule for signals that are awaited but not sent, across all files of a check."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _sent_by_method(call: MethodCall) -> Iterator[Node]:
 
 
 def find_unsent(awaited: Sequence[Mention], sent: Sequence[Mention], *, files: int) -> Iterator[Finding]:
-    """Find signals that are aawaited but sent in no checked file.
+    """Find signals that are awaited but sent in no checked file.
 
     Signals often come from other programs. So a finding requires that some file sends signals and all their names are
     known; with a single file, or if some names are unknown, it requires that a similar name is sent.

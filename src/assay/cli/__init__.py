@@ -9,7 +9,8 @@ Shared by several commands:
     options.py         common click options; sandbox.py: the permission options
     inputs.py          values on the command line, as JSON or Lua
     script_options.py  the connection, codec and workers of a script
-    failure.py         reports errors of the tools; interrupt.py: Ctrl-C in a tool; leave.py: ends the process
+    exit.py            error messages, and the end of the process
+    failure.py         reports errors of the tools; interrupt.py: Ctrl-C in a tool
     reference.py       reference pages and editor annotations of all libraries
 
 Parts of one command: `workflow_calls.py`, `descriptions.py` and `timeline.py` (`workflow.py`), `coverage.py` and
@@ -24,7 +25,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from assay.cli.leave import leave
+from assay.cli.exit import exit_process
 from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -38,7 +39,7 @@ def main() -> NoReturn:
         code = _dispatch(sys.argv[1:])
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
-    leave(code)
+    exit_process(code)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.cli.exit import print_error
 from assay.cli.failure import EXIT_USAGE, report_error
-from assay.cli.leave import complain
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
@@ -72,7 +72,7 @@ def command(
     except AssayError as error:
         return report_error(error, verbose)
     except OSError as error:
-        complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
+        print_error(f"cannot listen on {host}:{port}: {error.strerror or error}")
         return EXIT_USAGE
     return 0
 

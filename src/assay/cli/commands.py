@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 import assay
+from assay.cli.exit import print_error
 from assay.cli.failure import print_traceback
 from assay.cli.interrupt import EXIT_INTERRUPTED
-from assay.cli.leave import complain
 from assay.cli.names import COMMANDS, SANDBOX_OPTIONS
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -83,12 +83,12 @@ def main(arguments: list[str]) -> int:
     except assay.AssayError as error:
         if verbose:
             print_traceback(error)
-        complain(str(error))
+        print_error(str(error))
         return 1
     except OSError as error:
         if error.errno not in _UNWRITTEN or error.filename is not None:
             raise
-        complain(f"cannot write the output: {error.strerror}")
+        print_error(f"cannot write the output: {error.strerror}")
         return 1
     return result if isinstance(result, int) else 0
 
@@ -104,5 +104,5 @@ def unknown(name: str) -> int:
     """Report a name that is neither a command nor a script and return the exit code."""
     matches = difflib.get_close_matches(name, COMMANDS, 1)
     hint = f" (did you mean '{matches[0]}'?)" if matches else f" (commands: {', '.join(COMMANDS)})"
-    complain(f"unknown command or script '{name}'{hint}")
+    print_error(f"unknown command or script '{name}'{hint}")
     return 1

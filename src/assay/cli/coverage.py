@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from assay.cli.leave import complain
+from assay.cli.exit import print_error
 from assay.testing.coverage import FileCoverage, merge, percent
 from assay.testing.runner import FileResult
 
@@ -31,7 +31,7 @@ def report(results: Iterable[FileResult], lcov: str | None, fail_under: float | 
         writer.write(lcov, files)
     total = percent(files)
     if fail_under is not None and total < fail_under:
-        complain(f"coverage {total:.1f} % is below {fail_under:g} %")
+        print_error(f"coverage {total:.1f} % is below {fail_under:g} %")
         return False
     return True
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import click
 
 from assay.cli import script as runner
+from assay.cli.exit import exit_process, print_error
 from assay.cli.failure import describe
-from assay.cli.leave import complain, leave
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
 from assay.lua.host import Host
@@ -65,7 +65,7 @@ def _write_extension(path: str) -> int:
     try:
         write_extension(path, [os.path.abspath(sys.argv[0]), "debug"])
     except OSError as error:
-        complain(f"cannot write {path}: {error.strerror}")
+        print_error(f"cannot write {path}: {error.strerror}")
         return 1
     click.echo(f"created {path}:\n  code --install-extension {shlex.quote(path)}")
     return 0
@@ -89,7 +89,7 @@ def _stream(session: Session, category: str) -> TextIO:
 
 def _leave() -> None:
     runner.end_commands(grace_period=1)
-    leave(0)
+    exit_process(0)
 
 
 def _run(session: Session, launch: Launch, sandbox: SandboxOptions) -> int:

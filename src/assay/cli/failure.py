@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from assay.cli.leave import complain
+from assay.cli.exit import print_error
 from assay.errors import AssayError, LuaError
 
 EXIT_USAGE = 2
@@ -26,5 +26,5 @@ def report_error(error: AssayError, verbose: bool) -> int:
     """Report an error and return the exit code."""
     if verbose:
         print_traceback(error)
-    complain(describe(error))
+    print_error(describe(error))
     return EXIT_USAGE

@@ -6,7 +6,7 @@ import http.client
 
 import click
 
-from assay.cli.leave import complain
+from assay.cli.exit import print_error
 from assay.errors import AssayError
 from assay.temporal.telemetry import listen_address
 
@@ -35,12 +35,12 @@ def command(address: str, ready: bool) -> int:
         response = connection.getresponse()
         text = response.read().decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        complain(f"no answer from a worker at {address}: {getattr(error, 'strerror', None) or error}")
+        print_error(f"no answer from a worker at {address}: {getattr(error, 'strerror', None) or error}")
         return 1
     finally:
         connection.close()
     if response.status != 200:
-        complain(text)
+        print_error(text)
         return 1
     click.echo(text)
     return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from assay.cli.exit import print_error
 from assay.cli.failure import EXIT_USAGE
-from assay.cli.leave import complain
 from assay.cli.options import verbose
 
 _TEMPLATE = Path(__file__).parent / "template"
@@ -29,10 +29,10 @@ def command(name: str, verbose: bool) -> int:
     folder = Path(name)
     queue = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
     if not queue:
-        complain(f"cannot create project '{name}': the name needs a letter or a digit")
+        print_error(f"cannot create project '{name}': the name needs a letter or a digit")
         return EXIT_USAGE
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        complain(f"cannot create project in {name}: the folder already exists")
+        print_error(f"cannot create project in {name}: the folder already exists")
         return EXIT_USAGE
     from assay.cli.reference import write_stubs
 
@@ -47,7 +47,7 @@ def command(name: str, verbose: bool) -> int:
             target.write_text(text, encoding="utf-8")
         write_stubs(os.fspath(folder / ".luals" / STUBS))
     except OSError as error:
-        complain(f"cannot create project in {name}: {error.strerror}")
+        print_error(f"cannot create project in {name}: {error.strerror}")
         return EXIT_USAGE
     click.echo(f"created {folder}:\n  cd {shlex.quote(str(folder))}\n  assay test\n  assay dev worker.lua")
     return 0

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from assay.cli.leave import fail
+from assay.cli.exit import report_failure
 from assay.cli.names import SOURCES
 from assay.errors import AssayError, LuaError
 from assay.libraries import LIBRARIES
@@ -72,7 +72,7 @@ def run_file(
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}")
+        report_failure(f"cannot read {path}: {error.strerror}")
         return 1
     folder = os.path.dirname(path) or "."
     return _run(
@@ -112,7 +112,7 @@ def _run(
     try:
         allowed = _permissions(sandbox, folder)
     except AssayError as error:
-        fail(str(error))
+        report_failure(str(error))
         return 1
     finder: FindModule = Finder(folder, allowed)
     if SOURCES in os.environ:
@@ -150,17 +150,17 @@ def _run(
         host.run_sync(host.load(source, name), tuple(rest), b"keep")  # the result is not used
     except LuaError as error:
         flush()
-        fail(error.report, error.traceback)
+        report_failure(error.report, error.traceback)
         return 1
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except BrokenPipeError:
         raise
     except OSError as error:  # raised only by `write` and `flush`
-        fail(f"cannot write the output: {error.strerror}")
+        report_failure(f"cannot write the output: {error.strerror}")
         return 1
     except AssayError as error:
-        fail(str(error))
+        report_failure(str(error))
         return 1
     finally:
         if signals is not None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from assay.cli.leave import leave
+from assay.cli.exit import exit_process
 from assay.lua.services import Service
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -88,7 +88,7 @@ class Signals:
                 return
         self._ending.set()
         self._clean_up(_CLEAN_UP_TIMEOUT)
-        leave(code)
+        exit_process(code)
 
 
 async def _shut_down(services: Sequence[Service]) -> int:

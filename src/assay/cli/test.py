@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.cli import test_results
+from assay.cli.exit import print_error
 from assay.cli.failure import EXIT_USAGE, report_error
 from assay.cli.interrupt import make_interruptible
-from assay.cli.leave import complain
 from assay.cli.options import verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError
@@ -149,7 +149,7 @@ async def _run_once(options: _Options) -> int:
     tests = [test for result in results for test in result.tests]
     if not tests:
         is_filtered = any(result.filtered for result in results)
-        complain(f"no test name contains '{options.text}'" if is_filtered else "no tests")
+        print_error(f"no test name contains '{options.text}'" if is_filtered else "no tests")
         return EXIT_USAGE
     failed = sum(bool(test.message) for test in tests)
     if options.junit is not None:
@@ -158,7 +158,7 @@ async def _run_once(options: _Options) -> int:
         try:
             junit.write(options.junit, results)
         except OSError as error:
-            complain(f"cannot write {options.junit}: {error.strerror}")
+            print_error(f"cannot write {options.junit}: {error.strerror}")
             return EXIT_USAGE
     is_covered = True
     if options.measures_coverage:
@@ -167,7 +167,7 @@ async def _run_once(options: _Options) -> int:
         try:
             is_covered = coverage.report(results, options.lcov, options.fail_under, prints=not options.as_json)
         except OSError as error:
-            complain(f"cannot write {options.lcov}: {error.strerror}")
+            print_error(f"cannot write {options.lcov}: {error.strerror}")
             return EXIT_USAGE
     seconds = time.monotonic() - began
     if options.as_json:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from assay.cli.exit import print_error
 from assay.cli.failure import EXIT_USAGE
-from assay.cli.leave import complain
 from assay.cli.options import verbose
 
 
@@ -26,6 +26,6 @@ def command(file: str | None, verbose: bool) -> int:
     try:
         write_stubs(file)
     except OSError as error:
-        complain(f"cannot write {file}: {error.strerror}")
+        print_error(f"cannot write {file}: {error.strerror}")
         return EXIT_USAGE
     return 0

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.cli.exit import print_error
 from assay.cli.failure import describe, print_traceback
 from assay.cli.interrupt import make_interruptible
-from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.cli.workflow_calls import COMMANDS
@@ -78,7 +78,7 @@ def show(
         if verbose:
             print_traceback(error)
         no_file = f"\nThere is no file {workflow} either." if workflow.endswith(".json") and not is_file else ""
-        complain(describe(error) + no_file)
+        print_error(describe(error) + no_file)
         return 1
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(timeline), indent=2, ensure_ascii=False, default=str))
@@ -87,9 +87,9 @@ def show(
 
         click.echo(show(timeline, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     if divergence is not None and divergence.is_task_failure:
-        complain(f"{script}: {divergence.message}")
+        print_error(f"{script}: {divergence.message}")
     elif divergence is not None:
-        complain(f"{script} does not match this history, so lines are missing: {divergence.message}")
+        print_error(f"{script} does not match this history, so lines are missing: {divergence.message}")
     return 0
 
 

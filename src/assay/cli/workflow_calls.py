@@ -13,9 +13,9 @@ import click
 
 from assay.cli import inputs, script_options
 from assay.cli.descriptions import UNREADABLE, details, rows
+from assay.cli.exit import print_error
 from assay.cli.failure import describe, print_traceback
 from assay.cli.interrupt import make_interruptible
-from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
 from assay.cli.sandbox import SandboxedCommand
 from assay.errors import AssayError, ErrorObject
@@ -257,7 +257,7 @@ def _run(
         if as_json and isinstance(error, ErrorObject):
             _print({"error": _fields(error)}, as_json, "")
         else:
-            complain(_explained(error, script))
+            print_error(_explained(error, script))
         return 1
 
 

@@ -32,7 +32,7 @@ def check_end(execution: Execution) -> list[Violation]:
 
 
 def check_replay(execution: Execution, plan: Plan) -> None:
-    """Replay a run with another hash seed, to find code that depends on the order of hash tables. Raise Violation."""
+    """Replay a run with another hash seed, to find code that depends on the order of hash tables. Raises Violation."""
     if not execution.tasks:
         return
     settings = replace(plan.settings, hash_seed=OTHER_HASH_SEED)

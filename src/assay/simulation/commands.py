@@ -25,7 +25,7 @@ _NOT_FOUND = "ExternalWorkflowExecutionNotFound"
 
 
 def apply(run: Run, command: WorkflowCommand) -> None:
-    """Apply a command to its run. Raise Unsupported if its kind is not simulated."""
+    """Apply a command to its run. Raises Unsupported if its kind is not simulated."""
     kind = jobs.variant(command)
     handle = _HANDLERS.get(kind)
     if handle is None:

@@ -79,7 +79,7 @@ class Core:
     def perform(self, task: Task, completed: list[Task], run_local: RunLocal) -> None:
         """Process a workflow task. Replay the `completed` tasks first if the run is not in the cache.
 
-        Raise Violation if the commands of the replay differ from those of the completed tasks.
+        Raises Violation if the commands of the replay differ from those of the completed tasks.
         """
         if self.run is None and completed:
             self.replay(completed)
@@ -113,7 +113,7 @@ class Core:
         self._finish(task)
 
     def replay(self, tasks: list[Task]) -> None:
-        """Replay workflow tasks. Raise Violation if the commands differ from those of the original tasks."""
+        """Replay workflow tasks. Raises Violation if the commands differ from those of the original tasks."""
         for task in tasks:
             replayed = Task(task.number, task.at, task.replay_jobs(), task.history_length)
             self._replay_task(task, replayed)
@@ -165,7 +165,7 @@ class Core:
         return completion
 
     def query(self, name: str, value: Json | None, at: int, history_length: int) -> Json | None:
-        """Query the run. Raise LuaError if the query fails."""
+        """Query the run. Raises LuaError if the query fails."""
         assert self.run is not None
         task = Task(0, at, [], history_length)
         completion = self._activate([jobs.query(name, value)], at, task, is_replaying=False)

@@ -16,7 +16,7 @@ class View(Protocol):
     """The run that an invariant inspects."""
 
     def query(self, name: str, value: Json | None) -> Json | None:
-        """Query the run. Raise LuaError if the query fails."""
+        """Query the run. Raises LuaError if the query fails."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Explorer:
         self._interesting: list[Schedule] = []
 
     def run(self, choices: Choices, watch: Watch | None = None) -> tuple[World, Violation | None]:
-        """Run one schedule; return its world and the violation, if any. Raise Unsupported."""
+        """Run one schedule; return its world and the violation, if any. Raises Unsupported."""
         world = World(self._plan, choices, self._horizon, watch)
         try:
             world.run()

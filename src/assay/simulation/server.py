@@ -114,7 +114,7 @@ class Server(Protocol):
     choices: Choices
 
     def activity(self, name: str) -> Activity:
-        """Return the behavior of an activity. Raise Unsupported if it has none."""
+        """Return the behavior of an activity. Raises Unsupported if it has none."""
 
     def record_call(self, name: str, input: Json, attempt: int, number: int, *, after_cancel: bool) -> Call:
         """Record an attempt of an activity."""

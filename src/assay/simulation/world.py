@@ -70,7 +70,7 @@ class World:
     # Running ------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run the schedule to its end, and check it. Raise Violation or Unsupported."""
+        """Run the schedule to its end, and check it. Raises Violation or Unsupported."""
         try:
             self._run()
             self._check()
@@ -324,7 +324,7 @@ class World:
     # Activities ---------------------------------------------------------------------------------------------
 
     def activity(self, name: str) -> Activity:
-        """Return the behavior of an activity. Raise Unsupported if it has none."""
+        """Return the behavior of an activity. Raises Unsupported if it has none."""
         if name in self.plan.activities:
             return self.plan.activities[name]
         if self.plan.find_activity is None:
@@ -387,5 +387,5 @@ class _View:
         self._run = run
 
     def query(self, name: str, value: Json | None) -> Json | None:
-        """Query the run. Raise LuaError if the query fails."""
+        """Query the run. Raises LuaError if the query fails."""
         return self._run.core.query(name, value, self._world.clock.now, len(self._run.history))

@@ -30,7 +30,7 @@ _PROBLEMS: dict[type[jwt.PyJWTError], str] = {
 
 
 def sign(claims: Json, key: bytes, algorithm: str, kid: str | None) -> str:
-    """Return a signed token. Raise BuiltinError."""
+    """Return a signed token. Raises BuiltinError."""
     keys.check_algorithm(algorithm)
     if claims[:1] != b"{":
         raise BuiltinError("bad argument 'claims' (a table with string keys expected)")
@@ -43,7 +43,7 @@ def sign(claims: Json, key: bytes, algorithm: str, kid: str | None) -> str:
 
 
 def decode(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the header and the claims of a token without verifying its signature. Raise BuiltinError."""
+    """Return the header and the claims of a token without verifying its signature. Raises BuiltinError."""
     parts = token.split(".")
     if len(parts) != 3:
         raise BuiltinError("a token must have three segments separated by '.'")
@@ -51,7 +51,7 @@ def decode(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def verify(token: str, key: Any, options: VerifyOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Verify a token; return its header and claims. Raise BuiltinError."""
+    """Verify a token; return its header and claims. Raises BuiltinError."""
     allowed = _allowed_algorithms(options)
     if isinstance(key, dict):
         header, _ = decode(token)

@@ -41,7 +41,7 @@ _EDWARDS = (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey, ed448.Ed448Publ
 
 
 def secret(key: bytes) -> bytes:
-    """Return a secret for an HMAC. Raise BuiltinError if it is empty or a PEM key."""
+    """Return a secret for an HMAC. Raises BuiltinError if it is empty or a PEM key."""
     if not key:
         raise BuiltinError("the secret is empty")
     if b"-----BEGIN " in key:
@@ -55,7 +55,7 @@ def _invalid(kind: str, pem: bytes) -> BuiltinError:
 
 
 def private_key(pem: bytes) -> Any:
-    """Load a private key. Raise BuiltinError."""
+    """Load a private key. Raises BuiltinError."""
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError:
@@ -65,7 +65,7 @@ def private_key(pem: bytes) -> Any:
 
 
 def public_key(pem: bytes) -> Any:
-    """Load a public key, or that of a certificate or a private key. Raise BuiltinError."""
+    """Load a public key, or that of a certificate or a private key. Raises BuiltinError."""
     try:
         if b"-----BEGIN CERTIFICATE" in pem:
             return x509.load_pem_x509_certificate(pem).public_key()
@@ -77,7 +77,7 @@ def public_key(pem: bytes) -> Any:
 
 
 def select_from_set(keys: dict[str, Any], header: dict[str, Any], allowed: tuple[str, ...] | None) -> tuple[Any, str]:
-    """Select the key that a token's header names from a key set; return it with its algorithm. Raise BuiltinError."""
+    """Select the key that a token's header names from a key set; return it with its algorithm. Raises BuiltinError."""
     entries = keys.get("keys")
     if not isinstance(entries, list):
         raise BuiltinError("bad argument 'key' (a key set must have an array 'keys')")

@@ -48,7 +48,7 @@ _DECODERS = conversions | {
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[MysqlSession]]:
-    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
+    """Return a function that opens a session with the database of a URL. Raises BuiltinError or DeniedError."""
     options = _options(url, permissions)
 
     async def connect() -> MysqlSession:

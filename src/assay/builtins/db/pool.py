@@ -88,7 +88,7 @@ class Pool:
 
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
-        """Run a block within the statement timeout, and cancel it when the pool is closed. Raise DatabaseError."""
+        """Run a block within the statement timeout, and cancel it when the pool is closed. Raises DatabaseError."""
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 self._running.add(limit)
@@ -170,7 +170,7 @@ class Pool:
 
 
 async def open(url: str, options: ConnectOptions, permissions: Permissions) -> Pool:
-    """Create a pool for a URL and open its first session. Raise BuiltinError, ErrorObject or DeniedError."""
+    """Create a pool for a URL and open its first session. Raises BuiltinError, ErrorObject or DeniedError."""
     scheme = url.partition(":")[0].lower()
     dialect = _SCHEMES.get(scheme)
     if dialect is None:

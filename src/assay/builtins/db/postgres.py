@@ -32,7 +32,7 @@ _UTC = datetime.UTC
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[PostgresSession]]:
-    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
+    """Return a function that opens a session with the database of a URL. Raises BuiltinError or DeniedError."""
     servers = _check_permissions(url, permissions) if permissions.restricts else {}
 
     async def connect() -> PostgresSession:
@@ -50,7 +50,7 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Post
 def _check_permissions(url: str, permissions: Permissions) -> dict[str, list[Any]]:
     """Check the servers and files of a URL; return the driver's options with exactly these servers.
 
-    Raise BuiltinError or DeniedError.
+    Raises BuiltinError or DeniedError.
     """
     try:
         parts = urlsplit(url)
@@ -240,7 +240,7 @@ def _range_text(value: asyncpg.Range, kind: str) -> str:
 
 
 def _to_driver(value: Any, kind: str, name: str) -> Any:
-    """Convert a Lua value for the driver. Raise DatabaseError if it does not fit the type.
+    """Convert a Lua value for the driver. Raises DatabaseError if it does not fit the type.
 
     Args:
         value: The value.

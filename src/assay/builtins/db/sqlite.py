@@ -23,7 +23,7 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[SqliteSession]]:
-    """Return a function that opens a session with the database of a URL. Raise BuiltinError or DeniedError."""
+    """Return a function that opens a session with the database of a URL. Raises BuiltinError or DeniedError."""
     path, _, query = url.partition(":")[2].removeprefix("//").partition("?")
     if path in ("", ":memory:"):
         target = ":memory:"
@@ -62,7 +62,7 @@ def connector(url: str, permissions: Permissions) -> Callable[[], Awaitable[Sqli
 
 
 def _checked_path(path: str, query: str, permissions: Permissions) -> bytes:
-    """Return the resolved path of a database file. Raise DeniedError if it may not be used."""
+    """Return the resolved path of a database file. Raises DeniedError if it may not be used."""
     real = permissions.path("read", os.fsencode(path))
     return real if query == "mode=ro" else permissions.path("write", real)
 
@@ -79,7 +79,7 @@ class _Guard:
         self._denial: DeniedError | None = None
 
     async def begin(self) -> None:
-        """Check the open database, and authorize statements from now on. Raise DeniedError."""
+        """Check the open database, and authorize statements from now on. Raises DeniedError."""
         await self.check_open_files()
         await self._connection.set_authorizer(self._authorize)
 
@@ -91,7 +91,7 @@ class _Guard:
     async def check_open_files(self) -> None:
         """Check newly opened files, whose path may have become a symbolic link after the first check.
 
-        Raise DeniedError.
+        Raises DeniedError.
         """
         if self._has_new_files:
             self._has_new_files = False
@@ -186,7 +186,7 @@ class SqliteSession:
             return int(row["changes()"])
 
     async def _run_retrying(self, execute: Callable[..., Any], sql: str, values: list[Any]) -> Any:
-        """Run a statement; retry while another process holds the lock. Raise DatabaseError or DeniedError."""
+        """Run a statement; retry while another process holds the lock. Raises DatabaseError or DeniedError."""
         delay = 0.001
         while True:
             try:

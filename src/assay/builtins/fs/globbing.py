@@ -19,7 +19,7 @@ _MAGIC = re.compile(rb"[*?[]")
 def find(pattern: bytes, permissions: Permissions) -> Iterator[bytes]:
     """Yield the matching paths, possibly with duplicates; only folders if the pattern ends with a slash.
 
-    Raise DeniedError if the folder in which the search begins may not be read. Other such folders are skipped.
+    Raises DeniedError if the folder in which the search begins may not be read. Other such folders are skipped.
     """
     parts: list[bytes] = []
     for part in pattern.split(b"/"):

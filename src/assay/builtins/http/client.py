@@ -154,7 +154,7 @@ async def _read(response: aiohttp.ClientResponse, options: RequestOptions, permi
 
 
 def check(options: SharedOptions, permissions: Permissions) -> None:
-    """Check the options of a client. Raise BuiltinError if one is invalid, or DeniedError."""
+    """Check the options of a client. Raises BuiltinError if one is invalid, or DeniedError."""
     header_tables.to_multidict(options.headers)
     _check_numbers(options)
     transport.timeouts(options)

@@ -27,7 +27,7 @@ class Decoder(Protocol):
     """Decoder of one content encoding."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Decode `data`; yield the output in chunks of bounded size. Raise DecodingError."""
+        """Decode `data`; yield the output in chunks of bounded size. Raises DecodingError."""
 
     def finish(self) -> None:
         """Raise IncompleteError if the data fed so far ends within a stream."""
@@ -150,7 +150,7 @@ _MAKERS: dict[str, Any] = {
 def decoders(header: str) -> list[Decoder] | None:
     """Return the decoders for a Content-Encoding header, outermost first; None if one of the encodings is unknown.
 
-    Raise DecodingError for more than MAX_ENCODINGS.
+    Raises DecodingError for more than MAX_ENCODINGS.
 
     Args:
         header: The header's value, such as "gzip" or "deflate, gzip".

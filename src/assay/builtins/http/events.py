@@ -30,7 +30,7 @@ class Event:
     retry: int | None = None
 
     def encode(self) -> bytes:
-        """Return the event in the text/event-stream format. Raise BuiltinError for an invalid field."""
+        """Return the event in the text/event-stream format. Raises BuiltinError for an invalid field."""
         lines = []
         for name, value in (("event", self.event), ("id", self.id)):
             if value is not None:

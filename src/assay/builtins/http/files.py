@@ -89,7 +89,7 @@ async def respond(
 
 
 def _open(target: StaticFiles, rest: str, permissions: Permissions) -> _OpenFile | None:
-    """Open the file at its resolved path, or return None if there is none to serve. Raise PermissionError."""
+    """Open the file at its resolved path, or return None if there is none to serve. Raises PermissionError."""
     names = [name for name in rest.split("/") if name]
     if "\0" in rest or any(name.startswith(".") and name != ".well-known" for name in names):
         return None

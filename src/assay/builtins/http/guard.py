@@ -61,7 +61,7 @@ class _Resolver(AbstractResolver):
 
 
 def admit(options: RequestOptions, permissions: Permissions) -> RequestOptions:
-    """Return the options with checked paths. Raise DeniedError for a file that may not be used."""
+    """Return the options with checked paths. Raises DeniedError for a file that may not be used."""
     if not permissions.restricts:
         return options
     changes: dict[str, Any] = {}

@@ -37,7 +37,7 @@ def pairs(table: Mapping[str, Scalar | list[Scalar]] | Mapping[str, HeaderValue]
 
 
 def validated(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
-    """Return the headers of a Lua table as pairs. Raise BuiltinError for an invalid name or value."""
+    """Return the headers of a Lua table as pairs. Raises BuiltinError for an invalid name or value."""
     headers = list(pairs(table or {}))
     for name, value in headers:
         if not is_token(name):
@@ -48,7 +48,7 @@ def validated(table: Mapping[str, HeaderValue] | None) -> list[tuple[str, str]]:
 
 
 def to_multidict(table: Mapping[str, HeaderValue] | None) -> CIMultiDict[str]:
-    """Return the headers of a Lua table for aiohttp. Raise BuiltinError for an invalid name or value."""
+    """Return the headers of a Lua table for aiohttp. Raises BuiltinError for an invalid name or value."""
     return CIMultiDict(validated(table))
 
 

@@ -19,7 +19,7 @@ def requested(header: str | None, size: int) -> range | None:
     A malformed header or another unit is ignored, as the RFC requires. Multiple ranges are ignored too: the RFC allows
     a response with the whole file, and clients that resume a download do not use them.
 
-    Raise UnsatisfiableError if the range lies outside the file.
+    Raises UnsatisfiableError if the range lies outside the file.
 
     Args:
         header: The header's value.

@@ -74,7 +74,7 @@ def first_hop(method: str, url: URL, headers: CIMultiDict[str], with_body: bool,
 
 
 def next_hop(hop: Hop, redirect: Redirect, private: Iterable[str]) -> Hop:
-    """Return the request that follows a redirect. Raise BadLocationError.
+    """Return the request that follows a redirect. Raises BadLocationError.
 
     Args:
         hop: The request that was redirected.

@@ -23,7 +23,7 @@ _LARGE = 1 << 20
 
 
 def build(body: bytes | Json | None, options: RequestOptions, files: ExitStack) -> tuple[Any, str | None]:
-    """Return aiohttp's `data` argument and the content type. Raise BuiltinError for more than one body.
+    """Return aiohttp's `data` argument and the content type. Raises BuiltinError for more than one body.
 
     Args:
         body: A string or JSON; the body may also be one of the options.

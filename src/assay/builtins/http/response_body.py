@@ -53,7 +53,7 @@ class ResponseBody:
         self.decoded = bool(self._decoders)
 
     async def read(self) -> bytes:
-        """Return the whole body. Raise BodyTooLargeError, DecodingError or IncompleteError."""
+        """Return the whole body. Raises BodyTooLargeError, DecodingError or IncompleteError."""
         length = self._response.content_length
         if length is not None and not self.decoded and (self._limit is None or length <= self._limit):
             return await self._response.content.read()
@@ -62,7 +62,7 @@ class ResponseBody:
     async def save(self, path: bytes, permissions: Permissions) -> int:
         """Write the body to a file, which appears when it is complete; return its length.
 
-        Raise DeniedError, and the exceptions of `read`.
+        Raises DeniedError, and the exceptions of `read`.
         """
         path = permissions.path("write", path, link=True)  # again: links may have changed since the request was sent
         partial = b"%b.%b.part" % (path, secrets.token_hex(4).encode())

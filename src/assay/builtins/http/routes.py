@@ -149,7 +149,7 @@ def _search(node: _Node, segments: list[str], index: int, values: list[str]) -> 
 
 
 def _segments(path: str) -> list[str]:
-    """Return the segments of a route's path. Raise BuiltinError for an invalid path."""
+    """Return the segments of a route's path. Raises BuiltinError for an invalid path."""
     problem = None
     segments = path[1:].split("/")
     if not path.startswith("/"):

@@ -73,7 +73,7 @@ def _log_access(request: web.BaseRequest, status: int | None, size: int, seconds
 
 
 async def serve(host: Host, port: int, routes: Routes, options: ServeOptions) -> None:
-    """Listen on `port` and answer requests until cancelled or asked to stop. Raise BuiltinError or DeniedError."""
+    """Listen on `port` and answer requests until cancelled or asked to stop. Raises BuiltinError or DeniedError."""
     if not 0 <= port <= 65535:
         raise BuiltinError(f"bad argument 'port' (0 to 65535 expected, got {port})")
     for name in ("read_timeout", "idle_timeout"):

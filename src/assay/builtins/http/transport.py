@@ -46,7 +46,7 @@ class Timeouts(NamedTuple):
 
 
 def timeouts(options: SharedOptions) -> Timeouts:
-    """Return the timeouts of a request. Raise BuiltinError if one is not positive."""
+    """Return the timeouts of a request. Raises BuiltinError if one is not positive."""
     return _timeouts(options.timeout, options.connect_timeout, options.read_timeout)
 
 
@@ -66,7 +66,7 @@ def _seconds(name: str, value: float | None) -> float | None:
 
 
 def tls(verify: bool | None, ca_cert: str | None, permissions: Permissions) -> ssl.SSLContext | bool:
-    """Return aiohttp's `ssl` argument. Raise BuiltinError for an invalid 'ca_cert', or DeniedError."""
+    """Return aiohttp's `ssl` argument. Raises BuiltinError for an invalid 'ca_cert', or DeniedError."""
     if verify is False:
         return False
     if ca_cert is None:

@@ -11,7 +11,7 @@ WEBSOCKET = ("ws", "wss")
 
 
 def parse(text: str, schemes: tuple[str, str] = HTTP) -> URL:
-    """Parse the argument 'url' of a builtin. Raise BuiltinError for a URL without host or with another scheme."""
+    """Parse the argument 'url' of a builtin. Raises BuiltinError for a URL without host or with another scheme."""
     try:
         url = URL(text)
         if is_absolute(url, schemes):
@@ -23,5 +23,5 @@ def parse(text: str, schemes: tuple[str, str] = HTTP) -> URL:
 
 
 def is_absolute(url: URL, schemes: tuple[str, str] = HTTP) -> bool:
-    """Return true if a URL has one of the schemes, a host and a port. Raise ValueError for an invalid port."""
+    """Return true if a URL has one of the schemes, a host and a port. Raises ValueError for an invalid port."""
     return url.scheme in schemes and bool(url.host) and url.port is not None

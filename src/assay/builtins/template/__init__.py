@@ -63,7 +63,7 @@ def _read(path: bytes, permissions: Permissions) -> str:
 
 
 def _load(folder: str, name: str, permissions: Permissions) -> str | None:
-    """Read another template; return None if it does not exist or lies outside the folder. Raise DeniedError."""
+    """Read another template; return None if it does not exist or lies outside the folder. Raises DeniedError."""
     parts = name.split("/")
     if not all(parts) or ".." in parts:
         return None

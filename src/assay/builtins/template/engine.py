@@ -24,7 +24,7 @@ _prepare = lru_cache(maxsize=32)(source.prepare)
 
 
 def render(text: str, name: str, variables: dict[str, Any], load: Load) -> str:
-    """Render a template. Raise BuiltinError.
+    """Render a template. Raises BuiltinError.
 
     Args:
         text: The source.

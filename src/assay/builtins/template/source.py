@@ -86,7 +86,7 @@ class _Tag:
 
 
 def prepare(text: str, name: str) -> Source:
-    """Check a source and make assignments to attributes safe. Raise BuiltinError if it is nested too deeply."""
+    """Check a source and make assignments to attributes safe. Raises BuiltinError if it is nested too deeply."""
     chains: list[int] = []  # depth of the last `elif` of each open `if`
     pieces: list[str] = []
     nested, written, is_flat = 0, 0, True

@@ -57,7 +57,7 @@ class Array(tuple[Any, ...]):
 
 
 def wrap(value: Any) -> Any:
-    """Convert a Lua value to a value of a template. Raise BuiltinError for invalid UTF-8."""
+    """Convert a Lua value to a value of a template. Raises BuiltinError for invalid UTF-8."""
     if isinstance(value, dict):
         return Table({key: wrap(item) for key, item in value.items()})
     if isinstance(value, list | tuple):

@@ -23,7 +23,7 @@ from assay.lua.host import Host
 
 
 async def connect(host: Host, url: str, options: ConnectOptions) -> Connection:
-    """Open a WebSocket. Raise BuiltinError for invalid options, ErrorObject if the connection fails, or DeniedError."""
+    """Open a WebSocket. Raises BuiltinError for invalid options, ErrorObject if connecting fails, or DeniedError."""
     target = urls.parse(url, urls.WEBSOCKET)
     for name in ("timeout", "heartbeat"):
         value = getattr(options, name)

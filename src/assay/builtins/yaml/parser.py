@@ -78,7 +78,7 @@ class Parser12(Reader, Scanner, Parser):
     # Spaces -------------------------------------------------------------------------------------------------
 
     def scan_to_next_token(self) -> None:
-        """Skip spaces, tabs, comments and line breaks. Raise ScannerError for a block collection indented by a tab."""
+        """Skip spaces, tabs, comments and line breaks. Raises ScannerError for a block collection indented by a tab."""
         if self.index == 0 and self.peek() == "\ufeff":
             self.forward()
         while True:

@@ -28,13 +28,13 @@ _FREE_ALIASES = 1_000_000  # characters that aliases may add to a document of an
 
 
 def read(text: str, must_be_quick: bool) -> Any:
-    """Parse one document. Raise BuiltinError."""
+    """Parse one document. Raises BuiltinError."""
     documents = _Reader(text, must_be_quick, only_one=True).documents()
     return documents[0] if documents else None
 
 
 def read_all(text: str, must_be_quick: bool) -> list[Any]:
-    """Parse all documents. Raise BuiltinError."""
+    """Parse all documents. Raises BuiltinError."""
     return _Reader(text, must_be_quick, only_one=False).documents()
 
 

@@ -18,7 +18,7 @@ _YAML_11_RESOLVERS: dict[Any, Any] = yaml.resolver.Resolver.yaml_implicit_resolv
 
 
 def write(value: Any) -> str:
-    """Return a value as one document. Raise BuiltinError."""
+    """Return a value as one document. Raises BuiltinError."""
     text: str = yaml.emit(_document(value), Dumper=yaml.CBaseDumper, allow_unicode=True, width=_NO_WRAP)
     # libyaml ends some scalar documents with "...". Only at the start of a line it is not part of the value.
     return text[: -len("...\n")] if text.endswith("\n...\n") else text

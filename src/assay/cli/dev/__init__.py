@@ -14,7 +14,7 @@ import click
 
 from assay.cli.dev import servers
 from assay.cli.dev.search_attribute import SearchAttribute
-from assay.cli.leave import complain
+from assay.cli.exit import print_error
 from assay.cli.options import script_arguments, verbose
 from assay.cli.reloading.display import Display, Lines
 from assay.cli.reloading.reload import Reloading
@@ -64,7 +64,7 @@ def command(
     try:
         open(script, "rb").close()  # fails before a server is started
     except OSError as error:
-        complain(f"cannot read {script}: {error.strerror}")
+        print_error(f"cannot read {script}: {error.strerror}")
         return 1
     permissions(sandbox, os.path.dirname(script) or ".")  # raises before a server is started
     display = Lines() if plain or not is_terminal() else _screen(script, sandbox)

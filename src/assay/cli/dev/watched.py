@@ -11,7 +11,7 @@ import signal
 import sys
 
 from assay.cli import script
-from assay.cli.leave import leave
+from assay.cli.exit import exit_process
 from assay.lua.services import Service
 from assay.permissions.settings import SandboxOptions
 
@@ -29,4 +29,4 @@ if __name__ == "__main__":
     verbose = sys.argv[2]
     sandbox, (path, *arguments) = SandboxOptions.from_options(sys.argv[3:])
     sys.argv = [path]
-    leave(script.run_file(path, arguments, verbose=bool(verbose), sandbox=sandbox, observe=observe))
+    exit_process(script.run_file(path, arguments, verbose=bool(verbose), sandbox=sandbox, observe=observe))

@@ -14,7 +14,7 @@ import sys
 
 from assay import log_lines
 from assay.cli import script
-from assay.cli.leave import leave
+from assay.cli.exit import exit_process
 from assay.cli.processes.link import Link
 from assay.permissions.settings import SandboxOptions
 
@@ -39,4 +39,4 @@ if __name__ == "__main__":
         observe=lambda services: link.announce_start(),
         sharing=link,
     )
-    leave(code)
+    exit_process(code)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay import events, log_lines
-from assay.cli.leave import fail
+from assay.cli.exit import report_failure
 from assay.cli.processes.child import Child
 from assay.cli.processes.endpoints import Endpoints
 from assay.cli.processes.fleet import Fleet
@@ -59,7 +59,7 @@ class Supervisor:
                 try:
                     await self._endpoints.serve_health(self._health)
                 except BuiltinError as error:
-                    fail(str(error))
+                    report_failure(str(error))
                     return 1
             codes = await asyncio.gather(*(self._keep_running(number) for number in range(1, self._fleet.size + 1)))
         finally:
@@ -163,7 +163,7 @@ class Supervisor:
                 child.send(reserved=await self._reserve(message["host"], message["port"]), id=message["id"])
         except BuiltinError as error:
             if not self._fleet.stopping:
-                fail(str(error))
+                report_failure(str(error))
                 self._failure = 1
                 self._end()
 

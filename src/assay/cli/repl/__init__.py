@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 import assay
+from assay.cli.exit import print_error
 from assay.cli.failure import describe
 from assay.cli.interrupt import EXIT_INTERRUPTED
-from assay.cli.leave import complain
 from assay.cli.options import connection, verbose
 from assay.cli.repl import callbacks
 from assay.cli.sandbox import SandboxedCommand
@@ -155,12 +155,12 @@ class Repl:
             self._running = asyncio.ensure_future(self.host.run(printing, (), b"keep"))
             await self._running
         except LuaError as error:
-            complain(describe(error) if "\n\t(repl)" not in error.traceback else error.message)
+            print_error(describe(error) if "\n\t(repl)" not in error.traceback else error.message)
             return False
         except asyncio.CancelledError:
             if not callbacks.is_interrupted[0]:
                 raise
-            complain("interrupted")
+            print_error("interrupted")
             return False
         finally:
             self._running = None

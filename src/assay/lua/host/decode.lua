@@ -263,7 +263,7 @@ local function read_array(pos, depth, name)
 end
 
 -- Read the keys and values of an object from the position after its opening brace, or after its first `n` values.
--- Returns the position after the object.
+-- Return the position after the object.
 local function read_members(object, pos, depth, known, n)
   while true do
     local c

@@ -420,7 +420,7 @@ local function encode_root()
 end
 
 -- Encode a value. `wanted` is "json", "wire" (with attachments) or "call" (wire with functions).
--- Returns the text and the array of attachments (nil for "json"), or nil and a message.
+-- Return the text and the array of attachments (nil for "json"), or nil and a message.
 function host.encode(value, wanted)
   if host.borrower then
     host.borrower.fill_all(value)

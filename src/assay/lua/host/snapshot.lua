@@ -146,7 +146,7 @@ end
 
 -- Create a snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: the other
 -- state has the same handles by the same ids; else they become stubs.
--- Returns the bytes, then the paths and sizes of the largest nodes (path, size, path, size, …), largest first.
+-- Return the bytes, then the paths and sizes of the largest nodes (path, size, path, size, …), largest first.
 function host.snapshot(id, with_handles)
   local values, count, ids = {}, 0, {} -- node -> value, and value -> node
   -- How each node was first reached: the name of the root, its parent node, the key in the parent, and the depth.

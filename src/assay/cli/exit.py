@@ -1,4 +1,4 @@
-"""End of the process, and error messages on stderr."""
+"""Process exit, and error messages on stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """Export the remaining spans, flush the standard streams and end the process without interpreter teardown.
 
     The native part of the Temporal SDK occasionally crashes during interpreter teardown, which would change the exit
@@ -26,23 +26,23 @@ def leave(code: int) -> NoReturn:
         except OSError as error:
             if code == 0 and stream is sys.stdout:  # a lost log line is not a failure
                 code = 1
-                complain(f"cannot write the output: {error.strerror}")
+                print_error(f"cannot write the output: {error.strerror}")
     os._exit(code)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write an error message to stderr, as "assay: text"."""
     if sys.stderr is not None:
         sys.stderr.write(f"assay: {text}\n")
 
 
-def fail(message: str, traceback: str = "") -> None:
+def report_failure(message: str, traceback: str = "") -> None:
     """Report the failure of the script in the format of its log lines (text or JSON)."""
     from assay import log_lines
     from assay.events import SCRIPT_FAILED
 
     if not log_lines.is_json():
-        complain("\n".join(filter(None, (message, traceback))))
+        print_error("\n".join(filter(None, (message, traceback))))
         return
     fields = {"traceback": traceback} if traceback else None
     log_lines.emit("error", message, fields, SCRIPT_FAILED)

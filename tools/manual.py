@@ -1,4 +1,4 @@
-"""Collect the pages of the manual for MkDocs: python manual/prepare.py build
+"""Collect the pages of the manual for the site generator: python tools/manual.py build
 
 The pages are the guides and the reference, the changelog, the security policy, the contribution guide, and a page for
 each example with its test. Links between these files are rewritten. Pages that are missing from the navigation in

@@ -1,4 +1,4 @@
-"""Prepare and check the files of a release: python manual/release.py dist [--tag v0.1.0] [--changelog FILE]
+"""Prepare and check the files of a release: python tools/release.py dist [--tag v0.1.0] [--changelog FILE]
 
 Writes an SBOM (CycloneDX JSON) next to the wheel, with the runtime dependencies from requirements.lock and their
 hashes. Checks that the wheel contains the guides and the private Lua files. With --tag, checks that the tag matches the
