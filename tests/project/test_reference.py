@@ -51,7 +51,7 @@ def test_a_page() -> None:
         '| `value` | `"fast"\\|"slow"` |  |',
         "## `probe.box(value?)` → `probe.Box`",
         "### `box:wait(seconds?)` → `any`\n\nReturn the value after a while.",
-        "It waits: only the calling coroutine is suspended.",
+        "Suspends only the calling coroutine while it waits.",
         "## `probe.runtime_of(value)` → `boolean`",
         "## probe.Options\n\nEvery kind of option.\n\n| field | type | default | meaning |",
         "| `name` | `string` |  | Has to be there. |",

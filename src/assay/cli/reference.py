@@ -36,6 +36,8 @@ _CTX_CALLBACKS = {
     "ctx:shield.function": "fun(): any",
     "ctx:with_timeout.function": "fun(): any",
     "ctx:wait_condition.condition": "fun(): any",
+    "ctx:await_any.return": "integer?, any",
+    "ctx:poll_signal.return": "boolean, any",
 }
 
 _GROUPS = {
@@ -63,9 +65,48 @@ _GROUPS = {
             ),
             ("The run", ["workflow_info", "is_replaying", "metric_meter"]),
         ]
-    }
+    },
+    "temporal": {
+        "temporal.Client": [
+            ("Starting workflows", ["start_workflow", "execute_workflow", "get_result"]),
+            ("Messages", ["signal_workflow", "query_workflow", "update_workflow", "update_with_start"]),
+            ("Ending workflows", ["cancel_workflow", "terminate_workflow", "reset_workflow"]),
+            (
+                "Inspecting workflows",
+                ["describe_workflow", "list_workflows", "each_workflow", "count_workflows", "fetch_history"],
+            ),
+            (
+                "Standalone activities",
+                [
+                    *("start_activity", "execute_activity", "get_activity_result", "describe_activity"),
+                    *("list_activities", "cancel_activity", "terminate_activity"),
+                ],
+            ),
+            (
+                "Completing activities",
+                ["complete_activity", "fail_activity", "heartbeat_activity", "report_activity_cancelled"],
+            ),
+            ("Closing", ["close"]),
+        ]
+    },
+    "assay.temporal": {
+        "assay.temporal.Client": [
+            ("Server", ["health", "system_info"]),
+            (
+                "Older aliases",
+                [
+                    *("namespace", "workflow", "workflow_history", "signal_workflow", "terminate_workflow"),
+                    *("cancel_workflow", "task_queue", "schedule", "search", "is_workflow_running"),
+                    "wait_workflow_complete",
+                ],
+            ),
+        ]
+    },
 }
 """Methods of a handle, grouped by task."""
+
+_TWINS = {"temporal": "temporal.Client"}
+"""Handles whose methods are also functions of the library."""
 
 
 def libraries() -> list[Library]:
@@ -86,10 +127,7 @@ def _ctx() -> Library:
 
 def pages() -> dict[str, str]:
     """Return all reference pages, by file name."""
-    by_library = {
-        f"{library.name}.md": page(library, examples.by_function(str(library.name)), _GROUPS.get(str(library.name), {}))
-        for library in libraries()
-    }
+    by_library = {f"{library.name}.md": _page(library) for library in libraries()}
     rows = [f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}" for library in libraries()]
     index = (
         "# Reference\n\n"
@@ -98,6 +136,11 @@ def pages() -> dict[str, str]:
     )
     index += "\n\n" + "\n".join(rows)
     return {"README.md": index + "\n", **by_library}
+
+
+def _page(library: Library) -> str:
+    name = str(library.name)
+    return page(library, examples.by_function(name), _GROUPS.get(name, {}), _TWINS.get(name, ""))
 
 
 def function_rows(library: Library) -> list[tuple[str, str]]:

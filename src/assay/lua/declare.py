@@ -236,7 +236,7 @@ class Library:
             doc: Description.
             lua: Path of a Lua file that implements the functions declared `native` and defines the `constants`.
             constants: Name → description.
-            callbacks: Types of function arguments and options, for editors: `title.argument` or `table.option` →
+            callbacks: Types of arguments, results and options: `title.argument`, `title.return` or `table.option` →
                 "fun(input: any): any".
             callback_tables: Dataclasses that are used only in `callbacks`, as "module:name".
             needs: Default rights of the functions.

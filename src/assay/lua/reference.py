@@ -8,7 +8,7 @@ import pkgutil
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from assay.lua.arguments import Parameter
@@ -104,7 +104,7 @@ class Types:
         for base in reversed(cls.__mro__):
             described |= Doc(base.__doc__).items
         hints = typing.get_type_hints(cls)
-        for field in dataclasses.fields(cls):
+        for field in sorted(dataclasses.fields(cls), key=_order(cls)):
             hint = hints[field.name]
             default = field.default
             if field.default_factory is not dataclasses.MISSING:
@@ -117,6 +117,9 @@ class Types:
     def result(self, function: Function) -> str:
         """Return the name of the result type of a function; "" for no result."""
         hint = function.result
+        declared = self._library.callbacks.get(f"{function.title}.return")
+        if declared is not None:
+            return declared
         if hint in (None, types.NoneType, typing.NoReturn):
             return ""
         name = self.name(hint)
@@ -126,6 +129,19 @@ class Types:
         """Collect the tables that only callbacks use."""
         for cls in map(pkgutil.resolve_name, self._library.callback_tables):
             self.name(cls)
+
+
+def _order(cls: type) -> Callable[[dataclasses.Field[Any]], tuple[bool, bool]]:
+    """Return the sort key of fields: required options first, those of bases with `lua_last` last."""
+    bases = [base for base in cls.__mro__[1:] if vars(base).get("lua_last", False)]
+    shared = {field.name for base in bases for field in dataclasses.fields(base)}
+    is_input = cls.__name__.endswith(("Options", "Target"))
+
+    def key(field: dataclasses.Field[Any]) -> tuple[bool, bool]:
+        missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        return is_input and not missing, field.name in shared
+
+    return key
 
 
 def _lua(value: Any) -> str:
@@ -161,15 +177,23 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 """Headings, each with the names of its methods."""
 
 
-def page(library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[str, Groups] = _NONE) -> str:
+def page(
+    library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[str, Groups] = _NONE, twin: str = ""
+) -> str:
     """Return the reference page of a library.
 
     `examples` maps titles of functions to Markdown that follows them; `groups` maps handles to groups of their methods.
+    Functions that are also methods of the handle `twin` are only listed, with links to the groups of the methods.
     """
     names = Types(library)
-    parts = [f"# {library.name}", Doc(library.doc).text]
+    same = {name for _, members in groups.get(twin, ()) for name in members}
+    parts = []
     for function in filter(None, [library.entry, *public(library.functions)]):
-        parts += [*_function_part(function, names, "##"), examples.get(function.title, "")]
+        if function.name not in same:
+            parts += [*_section(function, names, "##"), examples.get(function.title, "")]
+    if same:
+        parts.append("## Functions on the last connection")
+        parts.append(_twins(library, twin, groups.get(twin, ())))
     if library.constants:
         parts.append("## Constants")
         parts.append("\n".join(f"- `{library.name}.{name}`: {text}" for name, text in library.constants.items()))
@@ -179,14 +203,38 @@ def page(library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[
         for title, members in groups.get(handle.name, ()):
             parts.append(f"### {title}")
             for method in map(methods.pop, members):
-                parts += [*_function_part(method, names, "####"), examples.get(method.title, "")]
+                parts += [*_section(method, names, "####"), examples.get(method.title, "")]
         for method in methods.values():
-            parts += [*_function_part(method, names, "###"), examples.get(method.title, "")]
+            parts += [*_section(method, names, "###"), examples.get(method.title, "")]
     names.note_callbacks()
     for cls, name in all_tables(names):
         parts += [f"## {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
+    contents = _contents(library, names, groups) if groups else ""
+    parts = [f"# {library.name}", Doc(library.doc).text, contents, *parts]
     here = [name for _, name in all_tables(names)] + [handle.name for handle in library.handles]
     return _with_links("\n\n".join(filter(None, parts)) + "\n", library, here)
+
+
+def _section(function: Function, names: Types, level: str) -> list[str]:
+    *parts, notes = _function_part(function, names, level)
+    return [*parts, f"Returns `{names.result(function)}`.", notes]
+
+
+def _twins(library: Library, twin: str, groups: Groups) -> str:
+    lines = [f"Same as the methods of [`{twin}`](#{_anchor(twin)}) with these names.\n"]
+    lines += ["| section | functions |", "| --- | --- |"]
+    for title, members in groups:
+        lines.append(f"| [{title}](#{_anchor(title)}) | {', '.join(f'`{library.name}.{name}`' for name in members)} |")
+    return "\n".join(lines)
+
+
+def _contents(library: Library, names: Types, groups: Mapping[str, Groups]) -> str:
+    lines = []
+    for handle in library.handles:
+        titles = [f"[{title}](#{_anchor(title)})" for title, _ in groups.get(handle.name, ())]
+        lines.append(f"- [{handle.name}](#{_anchor(handle.name)})" + (f": {', '.join(titles)}" if titles else ""))
+    tables = [f"[{name.removeprefix(f'{library.name}.')}](#{_anchor(name)})" for _, name in all_tables(names)]
+    return "\n".join(["Contents:\n", *lines, f"- Options and results: {', '.join(tables)}"])
 
 
 def _with_links(text: str, library: Library, here: list[str]) -> str:
@@ -204,12 +252,12 @@ def _with_links(text: str, library: Library, here: list[str]) -> str:
     def row(match: re.Match[str]) -> str:
         return match[1] + link(match[2]) + match[3]
 
-    def head(match: re.Match[str]) -> str:
-        linked = link(f"`{match[2]}`")
-        return match[0] if linked.startswith("`") else f"{match[1]}\n\nReturns {linked}.\n"
+    def result(match: re.Match[str]) -> str:
+        linked = link(match[1])
+        return "" if linked.startswith("`") else f"Returns {linked}.\n\n"
 
     text = re.sub(r"^(\| `[^`]+` \| )(`[^`]+`)( \|)", row, text, flags=re.MULTILINE)
-    return re.sub(r"^(#+ `[^`]+` → `([^`]+)`)\n", head, text, flags=re.MULTILINE)
+    return re.sub(r"^Returns (`[^`]*`)\.\n(?:\n|\Z)", result, text, flags=re.MULTILINE).rstrip("\n") + "\n"
 
 
 def _anchor(heading: str) -> str:
@@ -281,7 +329,7 @@ def _function_part(function: Function, names: Types, level: str) -> list[str]:
         default = defaults.get(parameter.name, "")
         rows.append((name, names.parameter(function, parameter), default, doc.items.get(parameter.name, "")))
     result = names.result(function)
-    notes = ["It waits: only the calling coroutine is suspended."] * function.waits
+    notes = ["Suspends only the calling coroutine while it waits."] * function.waits
     if function.pure and function.owner is None:
         most = f", with at most {function.workflow_bytes // 1024} KiB" if function.workflow_bytes else ""
         notes.append(f"It can be called in a workflow{most}.")

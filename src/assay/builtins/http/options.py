@@ -182,6 +182,7 @@ class Request:
         headers: Lower-case header name → value.
         query: The query string as received.
         params: The decoded query parameters.
+        path_params: The decoded parameters of the route's path: "id" for ":id", "*" for the rest.
     """
 
     method: str
@@ -191,6 +192,7 @@ class Request:
     headers: dict[str, str]
     query: str
     params: dict[str, str]
+    path_params: dict[str, str]
 
 
 @dataclass(kw_only=True)

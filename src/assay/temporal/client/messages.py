@@ -100,7 +100,7 @@ class MessageMethods(Session):
 
     @method
     async def signal_workflow(self, options: SignalOptions) -> None:
-        """Send a signal to a running workflow.
+        """Send a signal to a running workflow. Raises an error of kind "not_found" if it is not running.
 
         Args:
             options: Workflow id, signal name and input.
@@ -111,7 +111,11 @@ class MessageMethods(Session):
 
     @method
     async def query_workflow(self, options: QueryOptions) -> Json:
-        """Query a workflow and return its answer.
+        """Query a workflow and return the result of its query handler.
+
+        An error of the handler and an unknown query raise an error of type "QueryFailed", a query that
+        `reject_condition` rejects one of type "QueryRejected". A worker must be running; a closed workflow can be
+        queried too.
 
         Args:
             options: Workflow id, query name and input.

@@ -86,7 +86,7 @@ class UpdateScheduleOptions(ScheduleTarget):
         overlap: Policy when the workflow of the previous action is still running: skip the action ("skip"), start it
             later ("buffer_one", "buffer_all"), end the running workflow ("cancel_other", "terminate_other"), or run
             both ("allow_all").
-        catchup_window: Maximum delay of an action after a server outage, in seconds; a year when left out.
+        catchup_window: Maximum delay of an action after a server outage, in seconds.
         pause_on_failure: Pause the schedule when a workflow fails or times out.
         paused: Pause or unpause the schedule.
         note: Free-form note.
@@ -118,6 +118,7 @@ class CreateScheduleOptions(UpdateScheduleOptions):
         overlap: Policy when the workflow of the previous action is still running: skip the action ("skip", the
             default), start it later ("buffer_one", "buffer_all"), end the running workflow ("cancel_other",
             "terminate_other"), or run both ("allow_all").
+        catchup_window: Maximum delay of an action after a server outage, in seconds; a year when left out.
         trigger_immediately: Trigger one action on creation.
         backfill: Past periods to backfill on creation.
         memo: Non-indexed values of the schedule by name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from temporalio.common import RawValue
 
@@ -28,9 +28,13 @@ class CallOptions:
     """Options of every call.
 
     Attributes:
-        rpc_timeout: Timeout of the call, in seconds.
+        rpc_timeout: Timeout of the call including retries, in seconds. When left out, a call fails once the server has
+            been unreachable for a minute.
         rpc_metadata: gRPC headers of the call by lower-case name, added to those of the connection.
     """
+
+    lua_last: ClassVar[bool] = True
+    """The reference shows these options after those of derived classes."""
 
     rpc_timeout: Seconds | None = None
     rpc_metadata: dict[str, str] | None = None

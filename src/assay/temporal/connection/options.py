@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from assay.temporal.connection.tls import TlsOptions
 from assay.temporal.data.codec import CodecOptions
@@ -33,6 +34,9 @@ class ConnectionOptions:
         tracing: Send traces to an OpenTelemetry collector, which the standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
             `OTEL_SERVICE_NAME`, …) configure. Default: `true` if they name a collector.
     """
+
+    lua_last: ClassVar[bool] = True
+    """The reference shows these options after those of derived classes."""
 
     url: str | None = None
     namespace: str | None = None

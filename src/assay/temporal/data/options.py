@@ -81,9 +81,11 @@ class PriorityOptions:
     """Task priority and fairness.
 
     Attributes:
-        priority_key: Priority from 1 (highest) to 5; the server's default, usually 3, if omitted.
-        fairness_key: Key among which tasks of the same priority are distributed fairly.
-        fairness_weight: Weight of the fairness key.
+        priority_key: Priority from 1 (highest) to 5. Default: that of the calling workflow; without one, 3 on a server
+            with the default configuration.
+        fairness_key: Key, such as a tenant id, of up to 64 bytes. Tasks of the same priority are distributed fairly
+            among the keys.
+        fairness_weight: Share of the fairness key relative to other keys, from 0.001 to 1000. Default: 1.
     """
 
     priority_key: int | None = None

@@ -79,15 +79,16 @@ class WorkerOptions(ConnectionOptions):
             is called with the input and a table of `service`, `operation`, `request_id` and `headers`. It must return
             within a few seconds; use a workflow for operations that take longer. A Nexus endpoint on the server must
             target the `task_queue`.
-        max_concurrent_activities: Maximum number of concurrent activities.
-        max_concurrent_local_activities: Maximum number of concurrent local activities and side effects.
-        max_concurrent_nexus_tasks: Maximum number of concurrent Nexus tasks.
-        max_concurrent_workflow_tasks: Maximum number of concurrent workflow tasks; at least 2.
+        max_concurrent_activities: Maximum number of concurrent activities. Default: 100.
+        max_concurrent_local_activities: Maximum number of concurrent local activities and side effects. Default:
+            100.
+        max_concurrent_nexus_tasks: Maximum number of concurrent Nexus tasks. Default: 100.
+        max_concurrent_workflow_tasks: Maximum number of concurrent workflow tasks; at least 2. Default: 100.
         tuner: Resource-based concurrency limits, instead of the `max_concurrent_` options.
         workflow_task_poller_behavior: Number of concurrent polls for workflow tasks.
         activity_task_poller_behavior: Number of concurrent polls for activities.
         nonsticky_to_sticky_poll_ratio: The share of workflow task polls for the normal queue, which has the new runs,
-            as opposed to the sticky queue of cached runs. Default: 0.2.
+            as opposed to the sticky queue of cached runs.
         sticky_queue_schedule_to_start_timeout: Seconds that a task of a cached run waits for this worker before any
             other worker may take it. Default: 10.
         max_heartbeat_throttle_interval: Maximum seconds between two heartbeats that are sent to the server. Default:
@@ -98,9 +99,9 @@ class WorkerOptions(ConnectionOptions):
         disable_eager_activity_execution: Disable eager activities, which the server returns with the response to a
             completed workflow task.
         max_cached_workflows: Maximum number of runs that are kept in memory between their tasks.
-        max_activities_per_second: Maximum number of activities that this worker starts per second.
+        max_activities_per_second: Maximum number of activities that this worker starts per second. Default: no limit.
         max_task_queue_activities_per_second: Maximum number of activities that the server dispatches per second for
-            the task queue.
+            the task queue. Default: no limit.
         graceful_shutdown_timeout: Seconds that running activities have to complete during a shutdown before they are
             cancelled.
         deployment: The deployment version of the worker, for Worker Versioning. Without it the server may dispatch any

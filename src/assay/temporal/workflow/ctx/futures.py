@@ -324,9 +324,9 @@ class Futures:
 
     @native
     async def await_any(self, futures: list[Future], options: WaitOptions | None = None) -> int:
-        """Wait for the first future to end; return its index in the array and its result, or raise its error.
+        """Wait for the first future to end. Returns its index in the array and its result, or raises its error.
 
-        The other futures keep running. Returns `nil` on a timeout.
+        The other futures keep running. Returns nil on a timeout.
 
         Args:
             futures: Non-empty array of futures.
