@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,8 @@ from assay.events import Event
 LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 process_number: int | None = None
 """Number of this process if several run the script, for JSON lines."""
+subject: Callable[[], dict[str, Any]] | None = None
+"""Returns the activity that runs now as fields, for the JSON lines of a script; set by workers."""
 
 _COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
@@ -34,6 +37,8 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
     if is_json():
         kind = {} if event is None else {"event": event.name, "code": event.code}
         process = {} if process_number is None else {"process": process_number}
+        if event is None and subject is not None:
+            fields = {**subject(), **(fields or {})}
         record = {"time": now, "level": level, **kind, **process, "message": message}
         line = _json(record | ({"fields": fields} if fields else {}))
     else:

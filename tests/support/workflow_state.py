@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from assay.libraries import LIBRARIES
 from assay.lua.function import LuaFunction
@@ -19,6 +19,7 @@ class Still:
 
     now = started = 0.0
     is_replaying = False
+    names: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         self.randomness = RandomStreams(1)

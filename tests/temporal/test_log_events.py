@@ -46,6 +46,33 @@ def test_a_failed_activity_is_logged_as_an_event(lua: Script, name: str) -> None
     assert (fields["activity_type"], fields["attempt"], fields["workflow_id"]) == ("breaks", 1, name)
 
 
+LOGGING = """
+local worker = temporal.worker({ task_queue = arg[1], workflows = {
+  Logs = function(ctx)
+    log.info("in the workflow", { order = 7 })
+    ctx:execute_activity("logs")
+  end,
+}, activities = { logs = function() log.info("in the activity", { attempt = "mine" }) end } })
+local client = temporal.connect()
+client:start_workflow({ task_queue = arg[1], workflow_type = "Logs", workflow_id = arg[1] })
+client:get_result({ workflow_id = arg[1] })
+worker:shutdown()
+log.info("in the main chunk")
+"""
+
+
+def test_lines_of_a_script_name_the_run_that_writes_them(lua: Script, name: str) -> None:
+    lua.command.environment["ASSAY_LOG"] = "json"
+    result = lua.run(LOGGING, name)
+    workflow, activity, main = [json.loads(line) for line in result.stderr.splitlines()]
+    run = workflow["fields"].pop("run_id")
+    assert workflow["fields"] == {"workflow_type": "Logs", "workflow_id": name, "order": 7}
+    assert activity["fields"].pop("activity_id")
+    named = {"activity_type": "logs", "attempt": "mine", "workflow_id": name, "run_id": run}
+    assert activity["fields"] == named
+    assert "fields" not in main
+
+
 def test_a_line_of_text_ends_with_the_code(lua: Script, name: str) -> None:
     result = lua.run(WORKER, name, "Fails")
     assert result.stderr == f"warning: workflow 'Fails' ({name}) failed: script.lua:3: NO: not today [ASSAY2006]\n"

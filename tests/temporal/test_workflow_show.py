@@ -121,6 +121,18 @@ def test_without_a_script_there_are_no_lines(release: tuple[Script, str]) -> Non
         assert "jane" not in result.stdout
 
 
+def test_a_key_that_is_missing_is_told(release: tuple[Script, str]) -> None:
+    lua, name = release
+    text = (lua.folder / "worker.lua").read_text()
+    if KEYS not in text:
+        return
+    result = lua.command.run("workflow", "show", name, lua.command.script(text.replace(KEYS, "nil"), "keyless.lua"))
+    assert result.stderr == (
+        "assay: keyless.lua: the run cannot continue: a payload is encrypted with the key 'one': "
+        "set the option 'codec' to decrypt it\n"
+    )
+
+
 def test_a_script_that_differs_is_told(release: tuple[Script, str]) -> None:
     lua, name = release
     text = (lua.folder / "worker.lua").read_text().replace('"prepare", input', '"deploy", input')

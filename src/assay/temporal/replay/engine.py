@@ -190,7 +190,9 @@ class Replay:
         async with Feed(self._runs, self._codec) as feed:
             async for history in histories:
                 self._recorder.recording = _Recording()
-                yield self._result(history, await feed.replay(history))
+                failure = await feed.replay(history)
+                self._recorder.recording.failure = self._recorder.recording.failure or feed.unreadable
+                yield self._result(history, failure)
 
     async def trace(self, history: WorkflowHistory) -> Trace:
         """Replay a run and return the lines of the script that caused its events.

@@ -34,6 +34,8 @@ class Feed:
         self._core: CoreWorker
         self._histories: HistoryFeed
         self._is_stuck = False
+        self.unreadable = ""
+        """The codec's message if it could not decrypt the last history; empty otherwise."""
 
     async def __aenter__(self) -> Self:
         self._core, self._histories = make_replay_worker(shared_runtime(), replay_config("replay"))
@@ -56,6 +58,7 @@ class Feed:
     async def replay(self, history: WorkflowHistory) -> str | None:
         """Replay a history; return Core's message if it does not match. Raises AssayError for an incomplete history."""
         check(history.events)
+        self.unreadable = ""
         await self._histories.push(history.workflow_id, history.events)
         removal = None
         while removal is None:
@@ -80,6 +83,7 @@ class Feed:
             completion = self._runs.activate(activation)
             self._codec.seal(completion)
         except AssayError as error:
+            self.unreadable = str(error)
             completion = WorkflowActivationCompletion(run_id=activation.run_id)
             completion.failed.failure.CopyFrom(failures.application(str(error), type(error).__name__))
         await self._core.complete_workflow_activation(completion.SerializeToString())

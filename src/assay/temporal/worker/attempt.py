@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 
-from assay import events
+from assay import events, log_lines
 from assay.errors import BuiltinError, LuaError
 from assay.events import Event
 from assay.lua.function import LuaFunction
@@ -131,6 +131,17 @@ class Attempt:
         """Name for messages."""
         return f"activity '{self.start.activity_type}'"
 
+    def names(self) -> dict[str, Any]:
+        """Return what identifies the attempt, as fields of a log line."""
+        start = self.start
+        return {
+            "activity_type": start.activity_type,
+            "activity_id": start.activity_id,
+            "attempt": start.attempt,
+            "workflow_id": start.workflow_execution.workflow_id,
+            "run_id": start.workflow_execution.run_id,
+        }
+
     # On the script's loop -----------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -245,17 +256,12 @@ class Attempt:
             self._fail(_cancelled())
 
     def _report(self, event: Event, text: str, *, error: BaseException | None = None, is_logged: bool = True) -> None:
-        start = self.start
         self._tasks.reporter.report(
             event,
             text,
             error=error,
             is_logged=is_logged,
-            activity_type=start.activity_type,
-            activity_id=start.activity_id,
-            attempt=start.attempt,
-            workflow_id=start.workflow_execution.workflow_id,
-            run_id=start.workflow_execution.run_id,
+            **self.names(),
         )
 
     def _fail(self, failure: Failure) -> None:
@@ -346,6 +352,14 @@ class Attempt:
 
 current_attempt: ContextVar[Attempt] = ContextVar("assay.activity")
 """The attempt that the current task belongs to."""
+
+
+def _subject() -> dict[str, Any]:
+    attempt = current_attempt.get(None)
+    return {} if attempt is None else attempt.names()
+
+
+log_lines.subject = _subject
 
 
 def _cancelled() -> Failure:

@@ -384,6 +384,12 @@ class Run:
         """Whether the run is being replayed."""
         return self.activation.is_replaying
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What identifies the run, as fields of a log line."""
+        start = self.start
+        return {"workflow_type": start.workflow_type, "workflow_id": start.workflow_id, "run_id": start.run_id}
+
     # For ctx ------------------------------------------------------------------------------------------------
 
     def current_scope(self) -> Scope:

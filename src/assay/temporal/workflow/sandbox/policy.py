@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from assay import log_lines
 from assay.builtins import crypto
 from assay.errors import AssayError, BuiltinError
 from assay.lua.function import TaskHost
@@ -55,6 +56,10 @@ class Source(Protocol):
     @property
     def is_replaying(self) -> bool:
         """Whether the run is being replayed."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What identifies the run, as fields of a log line."""
 
 
 def _ignore(*_arguments: Any) -> None:
@@ -133,7 +138,7 @@ class WorkflowPolicy(Policy):
 
         def limited(message: bytes, fields: dict[str, Any] | None = None) -> None:
             if self._output.admits(len(message) + len(repr(fields or ""))):
-                write(message, fields)
+                write(message, {**self._source.names, **(fields or {})} if log_lines.is_json() else fields)
 
         return limited
 
