@@ -301,6 +301,14 @@ def test_a_backlog_without_secrets_needs_no_authentication() -> None:
     assert "authenticationRef" not in trigger
 
 
+def test_metrics_may_share_the_port_of_the_health_checks() -> None:
+    shared = {"metrics": {"enabled": True, "port": 8080}, "networkPolicy": {"enabled": True}}
+    manifests = rendered(shared)
+    assert worker(manifests)["ports"] == [{"name": "health", "containerPort": 8080}]
+    assert manifests["Service"]["spec"]["ports"] == [{"name": "metrics", "port": 8080, "targetPort": "health"}]
+    assert manifests["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": "health"}]}]
+
+
 def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
     egress = rendered(EVERYTHING)["NetworkPolicy"]["spec"]["egress"]
     ports = [port["port"] for rule in egress for port in rule["ports"]]
@@ -317,6 +325,13 @@ def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
         ({"replica": 3}, "replica"),
         ({"processes": 0}, "processes"),
         ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "minReplicas 0 requires autoscaling.backlog.taskQueues"),
+        (
+            {
+                "metrics": {"enabled": True, "port": 8080},
+                "networkPolicy": {"enabled": True, "metricsFrom": [{"podSelector": {}}]},
+            },
+            "networkPolicy.metricsFrom requires that metrics.port differs from health.port",
+        ),
         (
             {"autoscaling": {"enabled": True, "metrics": [{}], "backlog": {"taskQueues": ["q"]}}},
             "autoscaling.metrics and autoscaling.backlog cannot be combined",

@@ -32,6 +32,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.scripts }}{{ include "assay-worker.name" . }}-scripts{{ else }}{{ .Values.existingScripts }}{{ end -}}
 {{- end -}}
 
+{{/* The name of the container's port with the metrics, which may be that of the health checks. */}}
+{{- define "assay-worker.metricsPort" -}}
+{{- ternary "health" "metrics" (eq (int .Values.metrics.port) (int .Values.health.port)) -}}
+{{- end -}}
+
 {{/* toJson keeps large numbers: Helm would print 1234567 as 1.234567e+06. */}}
 {{- define "assay-worker.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
