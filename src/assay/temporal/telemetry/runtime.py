@@ -180,14 +180,15 @@ def shared_runtime(metrics: MetricsOptions | None = None) -> Runtime:
                     )
                 )
             except (ValueError, RuntimeError) as error:
-                raise BuiltinError(f"bad option 'metrics' ({_reason(str(error))})") from error
+                raise BuiltinError(f"bad option 'metrics' ({_reason(str(error), options)})") from error
         return runtime
 
 
-def _reason(text: str) -> str:
-    """Return the informative part of Core's message."""
+def _reason(text: str, options: MetricsOptions) -> str:
+    """Return the informative part of Core's message, with the address."""
     text = text.partition(" (os error")[0]
-    return text.replace("Failed starting Prometheus exporter", "cannot start the Prometheus exporter")
+    exporter = f"cannot start the Prometheus exporter on {options.prometheus}"
+    return text.replace("Failed starting Prometheus exporter", exporter)
 
 
 def _filter_core_log(record: logging.LogRecord) -> bool:
