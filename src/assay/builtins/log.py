@@ -13,7 +13,7 @@ library = Library(
     Lines are text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`. `ASSAY_LOG_LEVEL`
     (`debug`, `info`, `warn` or `error`; `info` by default) is the minimum level. Both also apply to the log lines of a
     worker; their JSON has an `event` and a `code` in addition, which are stable across releases. In a workflow or an
-    activity, the `fields` of a JSON line also name the run: `workflow_id`, `run_id`, `workflow_type` or `activity_type`.
+    activity, the `fields` of a JSON line name the run too: `workflow_id`, `run_id`, `workflow_type` or `activity_type`.
     """,
 )
 
