@@ -132,7 +132,7 @@ class Attempt:
         return f"activity '{self.start.activity_type}'"
 
     def names(self) -> dict[str, Any]:
-        """Return what identifies the attempt, as fields of a log line."""
+        """Return the names of the attempt, as fields of a log line."""
         start = self.start
         return {
             "activity_type": start.activity_type,

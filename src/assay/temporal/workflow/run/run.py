@@ -386,7 +386,7 @@ class Run:
 
     @property
     def names(self) -> dict[str, str]:
-        """What identifies the run, as fields of a log line."""
+        """Names of the run, as fields of a log line."""
         start = self.start
         return {"workflow_type": start.workflow_type, "workflow_id": start.workflow_id, "run_id": start.run_id}
 

@@ -59,7 +59,7 @@ class Source(Protocol):
 
     @property
     def names(self) -> dict[str, str]:
-        """What identifies the run, as fields of a log line."""
+        """Names of the run, as fields of a log line."""
 
 
 def _ignore(*_arguments: Any) -> None:
