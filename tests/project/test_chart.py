@@ -345,6 +345,7 @@ def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
         "unknown value",
         "no process",
         "no replica",
+        "scraping restricted at a shared port",
         "two ways to scale",
     ],
 )
