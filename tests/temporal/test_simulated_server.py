@@ -82,20 +82,24 @@ async def test_a_child_follows_its_parent_close_policy(
       local child = ctx:start_child_workflow("Child", "wait", {{
         workflow_id = id .. "/child", parent_close_policy = "{policy}",
       }})
+      ctx:wait_signal("now")
       child:signal("nothing")
       {how}
     """
     async with worker(lua, name, script(body)) as session:
         handle = await session.start("W", f"{name}-1")
-        expected = await result(handle, session)
+        await session.until(handle, "CHILD_WORKFLOW_EXECUTION_STARTED")
         child = session.client.get_workflow_handle(f"{name}-1/child")
+        await session.until(child, "TIMER_STARTED")
+        await handle.signal("now")
+        expected = await result(handle, session)
         kinds = {"terminated": "WORKFLOW_EXECUTION_TERMINATED", "cancelled": "WORKFLOW_EXECUTION_CANCELED"}
         if status in kinds:
             await session.until(child, kinds[status])
         else:
             await asyncio.sleep(0.5)
             assert (await child.describe()).status == 1
-        world = await simulate(lua, f"{name}-1", {})
+        world = await simulate(lua, f"{name}-1", {"signal now 1": 9}, messages=[signal("now", min_count=1)])
         assert value(world.main_run.result) == expected
         simulated = world.current(f"{name}-1/child")
         assert simulated is not None
