@@ -1,4 +1,4 @@
--- The worker of load.py: runs of all kinds whose results are known in advance.
+-- The worker of load.py: workflows of several kinds, with known results.
 local queue, url, folder = arg[1] or "replay", arg[2] or "", arg[3] or "."
 
 local quick_retry = { initial_interval = 0.1, backoff_coefficient = 1 }
@@ -24,7 +24,7 @@ local activities = {
     return json.parse(response.body).value
   end,
 
-  -- Everything that takes a descriptor: files, a database, a child process.
+  -- Uses everything that needs file descriptors: files, a database, a child process.
   disk = function(input)
     local path = folder .. "/" .. input.id
     fs.write(path, tostring(input.value))

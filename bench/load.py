@@ -1,13 +1,13 @@
-"""Keep workers under mixed load for a long time, and check that nothing grows and nothing is lost.
+"""Soak test: run workers under mixed load for a long time, and check that nothing leaks and no workflow is lost.
 
-Two workers share a task queue. One runs from the beginning to the end and is measured: its memory and its file
-descriptors. The other is restarted every minute, in turns drained (SIGTERM) and killed (SIGKILL). Workflows of all
-kinds, whose results are known in advance, run one after the other in several lanes, beside some that wait for a minute.
+Two workers share a task queue. One runs throughout; its memory and its file descriptors are measured. The other is
+restarted every minute, alternately drained (SIGTERM) and killed (SIGKILL). Several lanes run workflows of all kinds one
+after the other, with known results. Some more workflows only wait for about a minute.
 
-At the end every workflow must have its result, the server must know of none that is open or has failed, and the idle
-worker must have no more file descriptors than at the beginning. Its memory must be level: the growth along the trend
-of the minutes after the warm-up must be less than the noise around that trend. The warm-up is long because allocators
-keep the memory of the largest peak, which comes late in a random mix.
+At the end every workflow must have the expected result, and none may be open or failed on the server. The idle worker
+must not have more file descriptors than before the load. The growth of its memory along the trend line must be less
+than the noise around that line, or 1 %. The warm-up before is long because allocators keep the memory of the largest
+peak, which comes late in a random mix.
 """
 
 from __future__ import annotations
@@ -48,31 +48,31 @@ WORKER = Path(__file__).parent / "load.lua"
 
 KINDS = ("Steps", "Fan", "Talk", "Batch", "Flaky", "Disk", "Large", "Endless")
 WAITING = 40
-"""Workflows that wait for half a minute to a minute and a half, beside the lanes."""
+"""Number of workflows that wait for 30 to 90 seconds, in addition to the lanes."""
 
 RESTART = 60.0
 """Seconds between two restarts."""
 
 SAMPLE = 2.0
-"""Seconds between two looks at the worker."""
+"""Seconds between two measurements."""
 
 CALL = 30.0
-"""Seconds after which a call is made anew."""
+"""Seconds after which a call is retried."""
 
 REST = 120.0
-"""Seconds in which what is open must have ended, and the descriptors of a worker must have come to rest."""
+"""Seconds in which open workflows must end, and the number of a worker's file descriptors must settle."""
 
 MEBIBYTE = 1024 * 1024
 
 
 @dataclass
 class Minute:
-    """What one minute was like: medians, and the workflows that ended in it.
+    """Measurements of one minute: medians, and the number of workflows that ended.
 
     Attributes:
-        memory: Resident MiB of the worker that runs throughout.
-        descriptors: Its file descriptors.
-        ended: Workflows that ended in this minute.
+        memory: Resident MiB of the measured worker.
+        descriptors: Number of its file descriptors.
+        ended: Number of workflows that ended.
         load: The machine's load average.
     """
 
@@ -120,13 +120,13 @@ class Worker:
         self.process: asyncio.subprocess.Process
 
     async def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         self.process = await asyncio.create_subprocess_exec(
             ASSAY, "run", str(WORKER), *self._arguments, env=self._environment, stderr=asyncio.subprocess.DEVNULL
         )
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it; returns the exit code."""
+        """Stop the process with a signal; return the exit code."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
         return await self.process.wait()
@@ -144,7 +144,7 @@ class Load:
         self._stopping = False
         self._lanes: list[asyncio.Task[None]] = []
         self._workflows: dict[asyncio.Task[None] | None, tuple[str, str]] = {}
-        """What each lane does, and with which workflow."""
+        """The current call of each lane, and its workflow id."""
 
     def begin(self, lanes: int, waiting: int) -> None:
         """Start the lanes."""
@@ -153,7 +153,7 @@ class Load:
         self._lanes += [asyncio.create_task(self._waiting()) for _ in range(waiting)]
 
     async def end(self) -> None:
-        """Start nothing more, and wait until what is open has ended."""
+        """Start no more workflows, and wait until the open ones have ended."""
         self._stopping = True
         _, left = await asyncio.wait(self._lanes, timeout=REST + 90)
         for lane in self._lanes:
@@ -164,7 +164,7 @@ class Load:
                 self._figures.problems.append(f"{lane.exception()!r}")
 
     async def _describe_stuck(self, call: str, workflow_id: str) -> str:
-        """Return a text about a call that did not end, with the workflow's last events."""
+        """Describe a call that did not end, with the events of its workflow."""
         handle = self._client.get_workflow_handle(workflow_id)
         described = await handle.describe()
         events = [
@@ -189,7 +189,7 @@ class Load:
             await self._run("Wait", self._random.randrange(30, 90))
 
     async def _run(self, kind: str, n: int) -> None:
-        """Run a workflow to its end and check what it returns."""
+        """Run a workflow to its end and check its result."""
         given: Any = {"n": n, "left": 3, "sum": 0} if kind == "Batch" else n
         workflow_id = f"{kind}-{uuid.UUID(int=self._random.getrandbits(128))}"
         self._note("start", workflow_id)
@@ -207,12 +207,12 @@ class Load:
         except WorkflowFailureError as error:
             got = "cancelled" if isinstance(error.cause, CancelledError) else repr(error.cause)
         if got != (want := _expected(kind, n)):
-            self._figures.problems.append(f"{workflow_id}: {got!r} in place of {want!r}")
+            self._figures.problems.append(f"{workflow_id}: expected {want!r}, got {got!r}")
         self._figures.ended[kind] += 1
 
 
 def _expected(kind: str, n: int) -> Any:
-    """The result of a workflow."""
+    """Return the expected result of a workflow."""
     steps = n + 8
     of_kind = {"Steps": steps, "Fan": 6 * n + 15, "Talk": n + 3, "Batch": 3 * steps, "Disk": 2 * n, "Large": 1000}
     return of_kind.get(kind, {"Flaky": n, "Endless": "cancelled", "Wait": n + 1}.get(kind))
@@ -222,12 +222,12 @@ async def _talk(handle: WorkflowHandle[Any, Any]) -> None:
     await _insist(lambda: handle.signal("tick"))
     for value in (1, 2):
         await _insist(partial(handle.execute_update, "add", value, id=f"add-{value}"))
-        with contextlib.suppress(RPCError):  # it has ended
+        with contextlib.suppress(RPCError):  # the workflow has ended
             await asyncio.wait_for(handle.query("total"), CALL)
 
 
 async def _insist(call: Callable[[], Any]) -> Any:
-    """Make a call until it is answered; a signal may come twice then, an update has an id."""
+    """Repeat a call until it succeeds. So a signal may arrive twice; updates are deduplicated by their ids."""
     while True:
         try:
             return await asyncio.wait_for(call(), CALL)
@@ -241,7 +241,7 @@ async def _insist(call: Callable[[], Any]) -> Any:
 
 @contextlib.asynccontextmanager
 async def _service() -> AsyncIterator[str]:
-    """An HTTP server that answers with what it gets; yields its URL."""
+    """Run an HTTP server that returns the JSON that it receives; yield its URL."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response(await request.json())
@@ -258,7 +258,7 @@ async def _service() -> AsyncIterator[str]:
 
 
 async def _measure(process: psutil.Process, figures: Figures) -> None:
-    """Note each minute, until cancelled."""
+    """Record the measurements of each minute, until cancelled."""
     while True:
         began, before = time.monotonic(), figures.ended.total()
         memory, descriptors = [], []
@@ -285,7 +285,7 @@ async def _restart(worker: Worker, figures: Figures) -> None:
             await worker.stop(signal.SIGKILL)
             figures.kills += 1
         elif (code := await worker.stop()) != 0:
-            figures.problems.append(f"a worker that was drained ended with {code}")
+            figures.problems.append(f"a drained worker exited with {code}")
         await worker.start()
         figures.restarts += 1
 
@@ -304,34 +304,34 @@ async def _at_rest(process: psutil.Process) -> tuple[int, float]:
 
 
 async def _unfinished(client: Client, queue: str) -> list[str]:
-    """Return what the server knows of workflows that did not end as they should."""
+    """Return a problem for each status on the server that no workflow should have."""
     found = await client.count_workflows(f"TaskQueue = '{queue}' GROUP BY ExecutionStatus")
     counts = {str(group.group_values[0]): group.count for group in found.groups}
-    right = {"Completed", "ContinuedAsNew", "Canceled"}
-    return [f"{count} workflows are {status}" for status, count in counts.items() if status not in right]
+    expected = {"Completed", "ContinuedAsNew", "Canceled"}
+    return [f"{count} workflows are {status}" for status, count in counts.items() if status not in expected]
 
 
 def _judge(figures: Figures, warm_up: int) -> None:
-    """Find the trend of the memory after the warm-up, and add what is wrong to the problems."""
+    """Compute the trend of the memory after the warm-up, and add the problems of the run."""
     levels = [minute.memory for minute in figures.minutes[warm_up:]]
     if len(levels) < 3:
-        figures.problems.append("too short for a trend: at least three minutes beside the warm-up are needed")
+        figures.problems.append("too short for a trend: at least three minutes after the warm-up are needed")
         return
     minutes = range(len(levels))
     slope, start = statistics.linear_regression(minutes, levels)
-    rest = [level - (start + slope * minute) for minute, level in zip(minutes, levels, strict=True)]
+    residuals = [level - (start + slope * minute) for minute, level in zip(minutes, levels, strict=True)]
     figures.level = round(statistics.fmean(levels), 1)
     figures.growth = round(slope * (len(levels) - 1), 1)
-    figures.noise = round(2 * statistics.pstdev(rest), 1)
+    figures.noise = round(2 * statistics.pstdev(residuals), 1)
     if figures.growth > max(figures.noise, figures.level / 100):
         figures.problems.append(f"the memory grew by {figures.growth} MiB, more than the noise of {figures.noise} MiB")
     before, after = figures.descriptors_at_rest
     if after > before:
-        figures.problems.append(f"{after - before} file descriptors were lost")
+        figures.problems.append(f"{after - before} file descriptors leaked")
 
 
 async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -> Figures:
-    """Do it all; returns what was measured."""
+    """Run the test; return its measurements."""
     figures, queue = Figures(), f"load-{seed}"
     async with contextlib.AsyncExitStack() as leaving:
         folder = leaving.enter_context(tempfile.TemporaryDirectory())
@@ -348,7 +348,7 @@ async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -
         load = Load(client, queue, seed, figures, pause)
         process = psutil.Process(lasting.process.pid)
 
-        load.begin(lanes, 0)  # a first bit of everything, before the descriptors are counted
+        load.begin(lanes, 0)  # warms up every kind before the descriptors are counted
         await asyncio.sleep(30)
         await load.end()
         at_first = await _at_rest(process)
@@ -370,7 +370,7 @@ async def run(minutes: int, warm_up: int, lanes: int, pause: float, seed: int) -
         figures.problems += await _unfinished(client, queue)
         for worker in (lasting, restarted):
             if (code := await worker.stop()) != 0:
-                figures.problems.append(f"a worker ended with {code}")
+                figures.problems.append(f"a worker exited with {code}")
     _judge(figures, warm_up)
     return figures
 
@@ -387,14 +387,16 @@ def _show(figures: Figures) -> None:
 
 
 def main() -> None:
-    """Run and print; fails when something was wrong."""
+    """Run the test and print the measurements; exit with 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, default=40)
-    parser.add_argument("--warm-up", type=int, help="minutes that do not count for the trend [half]")
-    parser.add_argument("--lanes", type=int, default=12, help="workflows at once, beside those that wait [12]")
+    parser.add_argument("--warm-up", type=int, help="minutes to exclude from the trend [half]")
+    parser.add_argument(
+        "--lanes", type=int, default=12, help="concurrent workflows, in addition to the waiting ones [12]"
+    )
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two workflows of a lane [0]")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, help="a file for the figures, as JSON")
+    parser.add_argument("--output", type=Path, help="write the measurements to a file, as JSON")
     options = parser.parse_args()
     warm_up = options.minutes // 2 if options.warm_up is None else options.warm_up
     figures = asyncio.run(run(options.minutes, warm_up, options.lanes, options.pause, options.seed))

@@ -105,10 +105,10 @@ def test_a_run_is_shown_with_its_lines(release: tuple[Script, str]) -> None:
     assert '✓ update note "abc" → 3' in shown
     assert '· signal approve {"user": "jane"}' in shown
     assert "worker.lua:17  local approval" in line_with(shown, "– timer 1d00h cancelled")
-    deploy = line_with(shown, "… activity deploy (waits for its next attempt), attempt 2")
+    deploy = line_with(shown, "… activity deploy (waiting for its next attempt), attempt 2")
     assert "DENIED: not today" in deploy
     assert "worker.lua:18  ctx:execute_activity" in deploy
-    assert "it waits for:\n  activity 'deploy'\n      worker.lua:18: in function" in shown
+    assert "\nwaiting for:\n  activity 'deploy'\n      worker.lua:18: in function" in shown
 
 
 def test_without_a_script_there_are_no_lines(release: tuple[Script, str]) -> None:

@@ -55,12 +55,12 @@ def test_code_past_the_end_of_the_history_does_not_run(lua: Script, name: str) -
     script = worker(lua, name)
     let_it_wait(lua, name, script)
     result = lua.command.run("workflow", "show", name, script)
-    assert "it waits for:\n  signal 'go'\n" in result.stdout
+    assert "\nwaiting for:\n  signal 'go'\n" in result.stdout
     assert "no worker" not in result.stdout
     lua.cli_text("workflow", "signal", "--workflow-id", name, "--name", "go")
     result = lua.command.run("workflow", "show", name, script)
     assert "no worker has taken its last workflow task; task queue" in result.stdout
-    assert "when its last workflow task ended it waited for:\n  signal 'go'\n" in result.stdout
+    assert "waiting for, after its last completed workflow task:\n  signal 'go'\n" in result.stdout
     assert "timer" not in result.stdout
 
 

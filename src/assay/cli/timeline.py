@@ -36,7 +36,7 @@ def show(timeline: Timeline, width: int | None) -> str:
         lines += ["", click.style(_clean(timeline.standstill), fg="yellow")]
     if timeline.waits:
         waits = [line for line in timeline.waits.expandtabs(4).splitlines() if line and line != _TRACEBACK]
-        title = "when its last workflow task ended it waited for:" if timeline.standstill else "it waits for:"
+        title = "waiting for, after its last completed workflow task:" if timeline.standstill else "waiting for:"
         lines += ["", title, *(f"  {_clean(line)}" for line in waits)]
     return "\n".join(lines)
 
@@ -89,7 +89,7 @@ def _head(entry: Entry, room: int | None) -> str:
 
 
 def _waiting(state: str) -> str:
-    return {"scheduled": "not started", "started": "running", "waiting": "waits for its next attempt"}[state]
+    return {"scheduled": "not started", "started": "running", "waiting": "waiting for its next attempt"}[state]
 
 
 def _values(values: list[Value]) -> str:
