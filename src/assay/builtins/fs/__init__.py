@@ -17,7 +17,14 @@ from assay.lua.values import Path, text_or_bytes
 from assay.permissions import paths
 from assay.permissions.needs import GLOB, TEMPDIR, reads, writes
 
-library = Library("fs", "Files and folders. Paths are relative to the working folder of the process.")
+library = Library(
+    "fs",
+    """Files and folders. Paths are relative to the working folder of the process.
+
+    A failed call raises an error whose message has the path and the reason of the system, such as
+    `No such file or directory`.
+    """,
+)
 
 _MAX_MODE = 0o7777
 _OCTAL = re.compile("[0-7]{1,5}")
@@ -91,7 +98,7 @@ class Stat:
 
 @library.function(needs=reads("path"))
 def read(path: Path) -> str:
-    """Return the content of a UTF-8 text file.
+    """Return the content of a UTF-8 text file. Raises an error if it is not valid UTF-8.
 
     Args:
         path: The file.
@@ -212,11 +219,11 @@ def remove(path: Path) -> None:
 
 @library.function(needs=reads("source") + writes("target"))
 def copy(source: Path, target: Path) -> int:
-    """Copy a file and its permission bits; return its size in bytes.
+    """Copy a file and its permission bits; return its size in bytes. An existing target is overwritten.
 
     Args:
         source: The file.
-        target: The path of the copy.
+        target: The path of the copy, in an existing folder.
     """
     try:
         shutil.copyfile(source, target)

@@ -22,7 +22,8 @@ class ExecOptions:
         cwd: The working folder.
         env: Environment variables to set in addition to those of this process.
         stdin: The command's standard input; empty by default.
-        timeout: Maximum duration in seconds; then the command and all its child processes are killed.
+        timeout: Maximum duration in seconds, no limit by default; then the command and all its child processes are
+            killed.
     """
 
     cwd: Path | None = None

@@ -14,10 +14,10 @@ class ConnectOptions:
     Attributes:
         headers: Header name → value, or an array of values.
         protocols: The subprotocols that the client offers.
-        timeout: Maximum time to open the connection, in seconds; 30 by default.
+        timeout: Maximum time to open the connection, in seconds.
         heartbeat: Interval between pings, in seconds; the connection is closed if no pong arrives within half of it.
         max_message: Maximum size of a message, in bytes.
-        verify: Verify the server's TLS certificate.
+        verify: Verify the server's TLS certificate; true by default.
         ca_cert: Certificates to trust in addition to the system's: PEM text, or "@" and the path of a PEM file.
     """
 

@@ -39,9 +39,10 @@ class WorkflowOptions(InputOptions):
         task_queue: Task queue of the workflow's workers.
         workflow_type: Workflow type, as registered by the worker.
         workflow_id: Workflow id.
-        execution_timeout: Timeout of the whole execution, in seconds, including retries and continue-as-new.
-        run_timeout: Timeout of one run, in seconds.
-        task_timeout: Timeout of one workflow task, in seconds.
+        execution_timeout: Timeout of the whole execution, in seconds, including retries and continue-as-new. Default:
+            no limit.
+        run_timeout: Timeout of one run, in seconds. Default: `execution_timeout`.
+        task_timeout: Timeout of one workflow task, in seconds. Default: 10.
         retry_policy: Retry policy of the workflow.
         memo: Non-indexed values by name, returned in lists and descriptions.
         search_attributes: Indexed values by name, of the types registered on the server: a string, an integer, a
@@ -73,13 +74,13 @@ class WithStartOptions(WorkflowOptions):
     Attributes:
         workflow_id: Workflow id; a random UUID when left out.
         id_reuse_policy: Reuse of the id of a closed workflow; "allow_duplicate_failed_only" allows it only if that
-            workflow did not complete.
+            workflow did not complete, "reject_duplicate" never. Default: "allow_duplicate".
         id_conflict_policy: Behaviour when a workflow with this id is running: "fail" raises an error of kind
             "already_started", "use_existing" returns the running workflow, "terminate_existing" terminates it first.
             Defaults to "fail"; for an update to "use_existing".
         cron_schedule: Cron expression by which the workflow recurs. Prefer schedules, which have more features.
         start_delay: Delay of the first workflow task, in seconds; a signal ends it.
-        versioning_override: Versioning behaviour that overrides the worker's: a table pins a version of a deployment,
+        versioning_override: Versioning behavior that overrides the worker's: a table pins a version of a deployment,
             "auto_upgrade" follows the current version.
     """
 

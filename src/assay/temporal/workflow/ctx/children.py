@@ -47,9 +47,9 @@ class ChildOptions:
             requests it and raises at once; "abandon" raises at once and does not notify the child.
         id_reuse_policy: Whether the id of a closed workflow may be reused: always, only if that workflow did not
             complete successfully, or never.
-        execution_timeout: Maximum time of the execution, including retries and continue-as-new.
-        run_timeout: Maximum time of a single run.
-        task_timeout: Maximum time of a single workflow task.
+        execution_timeout: Maximum time of the execution, including retries and continue-as-new. Default: no limit.
+        run_timeout: Maximum time of a single run. Default: `execution_timeout`.
+        task_timeout: Maximum time of a single workflow task. Default: 10.
         retry_policy: Retry policy of the child workflow.
         cron_schedule: Cron expression on which the child runs repeatedly.
         memo: Memo fields by name, shown with the workflow.

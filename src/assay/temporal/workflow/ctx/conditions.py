@@ -61,7 +61,7 @@ class Conditions:
     async def wait_condition(self, condition: LuaFunction, options: ConditionOptions | None = None) -> bool:
         """Wait until a condition holds. Returns true, or false on a timeout.
 
-        The condition is evaluated at once, and again after every progress of the run, so keep it cheap.
+        The condition is evaluated at once, and again whenever the run makes progress, so keep it cheap.
 
         Args:
             condition: Function that returns true once the wait is over. It is read-only: it must not wait or start
