@@ -35,7 +35,7 @@ async def test_generated_workflows_are_replayed_as_they_ran(first: int) -> None:
     assert problems == []
 
 
-def test_a_generated_workflow_is_the_same_again() -> None:
+def test_a_seed_always_generates_the_same_workflow() -> None:
     assert Generator(7).source() == Generator(7).source() != Generator(8).source()
 
 

@@ -1,4 +1,4 @@
-"""What happens in a simulated server under a given schedule."""
+"""Runs of workflows in a simulated server under a given schedule."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ end
 """
 
 
-def test_the_usual_schedule_goes_straight_to_the_end() -> None:
+def test_the_default_schedule_runs_to_the_end_without_deviations() -> None:
     world = run(make_plan(TWO_STEPS))
-    assert (world.main_run.status, value(world.main_run.result), world.choices.deviations) == ("completed", "done", {})
+    assert world.main_run.status == "completed"
+    assert value(world.main_run.result) == "done"
+    assert world.choices.deviations == {}
     assert [(call.input, call.attempt, call.outcome) for call in world.calls] == [
         (b"1", 1, "completed"),
         (b"2", 1, "completed"),
@@ -62,7 +64,7 @@ def test_an_activity_that_hangs_does_not_run() -> None:
     assert runs == [1, 2]
 
 
-def test_attempts_are_apart_as_the_retry_policy_says() -> None:
+def test_the_retry_policy_sets_the_times_of_attempts() -> None:
     source = """
     return function(ctx)
       return ctx:execute_activity("act", nil, {
@@ -75,7 +77,7 @@ def test_attempts_are_apart_as_the_retry_policy_says() -> None:
     assert [call.at for call in world.calls] == [0, 2, 8, 18]
 
 
-def test_the_last_attempt_is_left_alone() -> None:
+def test_the_last_attempt_never_fails() -> None:
     source = """
     return function(ctx)
       return ctx:execute_activity("act", nil, { retry_policy = { maximum_attempts = 2 } })
@@ -85,7 +87,7 @@ def test_the_last_attempt_is_left_alone() -> None:
         assert run(make_plan(source), seed=seed).main_run.status == "completed"
 
 
-def test_a_signal_comes_at_its_moment() -> None:
+def test_a_schedule_chooses_when_a_signal_arrives() -> None:
     source = """
     return function(ctx)
       local first = ctx:wait_signal("go", { timeout = 10 })
@@ -102,7 +104,7 @@ def test_a_message_that_must_come_comes_when_nothing_else_can() -> None:
     assert value(run(plan).main_run.result) == 1
 
 
-def test_a_run_that_waits_for_ever_is_found_with_the_line() -> None:
+def test_a_run_that_never_ends_is_reported_with_its_line() -> None:
     plan = make_plan('return function(ctx) return ctx:wait_signal("go") end', messages=[signal("go", 1)])
     with pytest.raises(Violation) as raised:
         run(plan)
@@ -110,7 +112,7 @@ def test_a_run_that_waits_for_ever_is_found_with_the_line() -> None:
     assert "workflow.lua:1" in raised.value.traceback
 
 
-def test_an_end_is_refused_while_something_comes() -> None:
+def test_a_completion_is_rejected_when_a_signal_has_arrived() -> None:
     source = """
     return function(ctx)
       ctx:sleep(1)
@@ -146,7 +148,7 @@ def test_a_run_survives_what_happens_to_its_worker(worker: str) -> None:
     assert value(world.main_run.result) == "done"
 
 
-def test_a_task_whose_worker_dies_comes_again() -> None:
+def test_a_task_whose_worker_dies_times_out_and_is_repeated() -> None:
     world = run(make_plan(TWO_STEPS), {"task 1, the worker": "dies in it"})
     assert world.main_run.history.kinds()[:6] == [
         "workflow_execution_started",
@@ -159,7 +161,7 @@ def test_a_task_whose_worker_dies_comes_again() -> None:
     assert len(world.calls) == 2
 
 
-def test_a_run_that_differs_on_its_replay_is_found() -> None:
+def test_a_run_that_differs_on_its_replay_is_reported() -> None:
     source = """
     local count = 0
     return function(ctx)
@@ -180,18 +182,18 @@ def test_what_is_not_simulated_is_refused() -> None:
         run(make_plan(source))
 
 
-def test_an_activity_that_nobody_has_is_refused() -> None:
+def test_an_unknown_activity_is_refused() -> None:
     with pytest.raises(Unsupported, match="activity 'act' is not in 'activities'"):
         run(make_plan(TWO_STEPS, activities={}))
 
 
-def test_a_workflow_without_an_end_is_found() -> None:
+def test_a_workflow_without_an_end_is_reported() -> None:
     source = "return function(ctx) while true do ctx:sleep(1) end end"
     with pytest.raises(Violation, match="the workflow did not complete within 50 workflow tasks"):
         run(make_plan(source, task_limit=50))
 
 
-def test_an_invariant_is_asked_after_each_task() -> None:
+def test_an_invariant_is_checked_after_each_task() -> None:
     source = """
     return function(ctx)
       local at = 0
@@ -224,12 +226,14 @@ def test_a_run_is_continued_as_new() -> None:
     end
     """
     world = run(make_plan(source, 1))
-    assert (len(world.executions), value(world.main_run.result)) == (3, 3)
+    assert len(world.executions) == 3
+    assert value(world.main_run.result) == 3
 
 
 def test_a_run_timeout_ends_a_run() -> None:
     world = run(make_plan("return function(ctx) ctx:sleep(100) end", run_timeout=50))
-    assert (world.main_run.status, world.seconds) == ("timed out", 50)
+    assert world.main_run.status == "timed out"
+    assert world.seconds == 50
 
 
 def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
@@ -243,4 +247,5 @@ def test_an_update_that_comes_during_a_task_comes_with_the_next_one() -> None:
     """
     plan = make_plan(source, messages=[update("set", 5)])
     world = run(plan, {"update set 1": 2})  # in the first task
-    assert (value(world.main_run.result), [each.update.state for each in world.arrivals.updates]) == (5, ["completed"])
+    assert value(world.main_run.result) == 5
+    assert [each.update.state for each in world.arrivals.updates] == ["completed"]
