@@ -105,6 +105,16 @@ _GROUPS = {
 }
 """Methods of a handle, grouped by task."""
 
+_SUBJECTS = [
+    ("Temporal", ["temporal", "ctx", "activity", "assay.temporal"]),
+    ("Testing", ["test", "assert"]),
+    ("Network and databases", ["http", "ws", "db"]),
+    ("Data", ["json", "yaml", "toml", "base64", "crypto", "regex", "template", "markdown"]),
+    ("Files and processes", ["fs", "disk", "shell", "process", "env", "os"]),
+    ("Concurrency, time and logs", ["async", "sleep", "time", "log"]),
+]
+"""Groups of libraries in the list of all pages."""
+
 _TWINS = {"temporal": "temporal.Client"}
 """Handles whose methods are also functions of the library."""
 
@@ -128,14 +138,20 @@ def _ctx() -> Library:
 def pages() -> dict[str, str]:
     """Return all reference pages, by file name."""
     by_library = {f"{library.name}.md": _page(library) for library in libraries()}
-    rows = [f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}" for library in libraries()]
+    rows = {
+        str(library.name): f"- [{library.name}]({library.name}.md): {first_sentence(library.doc)}"
+        for library in libraries()
+    }
+    parts = []
+    for title, names in _SUBJECTS:
+        parts.append(f"## {title}\n\n" + "\n".join(map(rows.pop, names)))
+    assert not rows, f"no subject for {', '.join(rows)}"
     index = (
         "# Reference\n\n"
         "The globals of a script. `ctx` is the first argument of a workflow function, `test` is for test files only; "
         "a name with a dot is a module for `require`."
     )
-    index += "\n\n" + "\n".join(rows)
-    return {"README.md": index + "\n", **by_library}
+    return {"README.md": "\n\n".join([index, *parts]) + "\n", **by_library}
 
 
 def _page(library: Library) -> str:

@@ -132,7 +132,7 @@ class MessageMethods(Session):
 
     @method
     async def update_workflow(self, options: RunUpdateOptions) -> Value:
-        """Send an update to a workflow and return its result; errors of its handler or validator are raised here.
+        """Send an update to a workflow and return its result. Raises an error of its handler or validator.
 
         With `wait_for = "accepted"`, return `{update_id, workflow_id, run_id}` once the workflow has accepted the
         update. A second call with that `update_id` waits for the result.

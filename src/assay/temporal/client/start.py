@@ -238,7 +238,7 @@ class StartMethods(Session):
     async def update_with_start(self, options: UpdateWithStartOptions) -> Results:
         """Send an update to a workflow, starting the workflow first unless it is running.
 
-        Returns the result of `update_workflow`, and a table with the `workflow_id` and the `run_id`.
+        Returns what `update_workflow` returns, and a table with the `workflow_id` and the `run_id`.
 
         Args:
             options: Update to send and workflow to start.

@@ -116,7 +116,8 @@ class WorkflowMethods(Session):
         """Wait for a workflow to complete and return its result.
 
         The failure of a workflow is raised unchanged. A workflow that was cancelled, terminated or timed out raises an
-        error of kind "cancelled", "terminated" or "timeout".
+        error of kind "cancelled", "terminated" or "timeout". If the workflow has not ended after `timeout`, an error of
+        kind "timeout" is raised, and the workflow continues.
 
         A warning is logged after 5 seconds if no worker polls the workflow's task queue.
 
