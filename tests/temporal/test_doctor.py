@@ -19,8 +19,8 @@ from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 from temporalio.service import ServiceClient
 
-from assay.cli.doctor.queues import polled
-from assay.cli.doctor.server import judge
+from assay.cli.doctor.queues import check_queue
+from assay.cli.doctor.server import compare_clocks
 from assay.temporal.dev_server.server import DevServer
 from command import TIMEOUT, Command, read_until, wait_for
 from temporal_script import Script
@@ -132,7 +132,7 @@ async def test_a_worker_that_no_longer_polls() -> None:
     polled_at = Timestamp(seconds=int(time.time()) - 200)
     answer = DescribeTaskQueueResponse(pollers=[PollerInfo(identity="1@gone", last_access_time=polled_at)])
     service = SimpleNamespace(workflow_service=SimpleNamespace(describe_task_queue=AsyncMock(return_value=answer)))
-    found = await polled(cast("ServiceClient", service), "default", "orders")
+    found = await check_queue(cast("ServiceClient", service), "default", "orders")
     assert found.status == "warning"
     assert found.message.startswith("'orders' was last polled 2")
 
@@ -302,6 +302,6 @@ def test_a_server_that_the_script_may_not_reach(lua: Script, name: str) -> None:
     ],
 )
 def test_clocks_that_differ(noted: float, status: str, message: str) -> None:
-    found = judge(noted, 100.0, 101.0)
+    found = compare_clocks(noted, 100.0, 101.0)
     assert found.status == status
     assert found.message.startswith(message)

@@ -51,10 +51,10 @@ async def examine(
         remedy = "Correct the option, the environment variable or the file: see the manual, connecting.md."
         return [*findings, Finding("configuration", "error", str(error), remedy), *_skipped(_NETWORK_CHECKS)]
     findings.append(_configuration(settings))
-    findings.append(await network.address(settings))
+    findings.append(await network.check_address(settings))
     if findings[-1].status == "error":
         return [*findings, *_skipped(_NETWORK_CHECKS[1:])]
-    findings += await network.certificates(settings)
+    findings += await network.check_certificates(settings)
     all_queues = list(dict.fromkeys([*(worker.task_queue for worker in options.workers), *queues]))
     return findings + await _server_findings(options, settings, script, all_queues)
 
@@ -66,15 +66,17 @@ async def _server_findings(
         service = await connect("doctor", options.connection, permissions=options.permissions)
     except ErrorObject as error:
         return [server.unreachable(str(error), settings), *_skipped(_SERVER_CHECKS[1:])]
-    findings = [await server.about(service), await server.clock(service, settings.namespace)]
-    findings.append(await server.namespace(service, settings.namespace))
+    findings = [await server.check_server(service), await server.check_clock(service, settings.namespace)]
+    findings.append(await server.check_namespace(service, settings.namespace))
     if findings[-1].status == "error":
         return [*findings, *_skipped(_SERVER_CHECKS[3:])]
-    findings += [await queues.polled(service, settings.namespace, queue) for queue in all_queues]
+    findings += [await queues.check_queue(service, settings.namespace, queue) for queue in all_queues]
     if not all_queues:
         findings.append(Finding("task queues", "skipped", "none given: pass a script with a worker, or --task-queue"))
     codec = options.connection.codec
-    findings.append(await keys.known(service, settings.namespace, all_queues, codec, has_script=script is not None))
+    findings.append(
+        await keys.check_keys(service, settings.namespace, all_queues, codec, has_script=script is not None)
+    )
     return findings
 
 

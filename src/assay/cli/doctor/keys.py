@@ -22,7 +22,7 @@ _MAX_EVENTS = 50
 """Number of events to examine, from the start of each history."""
 
 
-async def known(
+async def check_keys(
     service: ServiceClient, namespace: str, queues: Sequence[str], codec: CodecOptions | None, *, has_script: bool
 ) -> Finding:
     """Check the keys, and whether they decrypt the recent workflows of the task queues."""
@@ -81,7 +81,7 @@ async def _seen(service: ServiceClient, namespace: str, queue: str, codec: Codec
         history_request = GetWorkflowExecutionHistoryRequest(
             namespace=namespace, execution=item.execution, maximum_page_size=_MAX_EVENTS
         )
-        answer = await service.workflow_service.get_workflow_execution_history(history_request, timeout=CALL_TIMEOUT)
+        response = await service.workflow_service.get_workflow_execution_history(history_request, timeout=CALL_TIMEOUT)
         ids: set[str] = set()
         failed: set[str] = set()
 
@@ -94,7 +94,7 @@ async def _seen(service: ServiceClient, namespace: str, queue: str, codec: Codec
                 except BuiltinError:
                     failed.add(key)
 
-        visit_payloads(answer.history, note)
+        visit_payloads(response.history, note)
         seen.update(ids)
         unreadable.update(failed)
     return seen, unreadable

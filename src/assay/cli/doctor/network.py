@@ -23,7 +23,7 @@ _EXPIRY_WARNING = 30
 """Days before the expiry of a certificate at which the check warns."""
 
 
-async def address(settings: Settings) -> Finding:
+async def check_address(settings: Settings) -> Finding:
     """Resolve the host and connect to the port."""
     host, port = settings.host_and_port
     details = {"host": host, "port": port}
@@ -53,7 +53,7 @@ def _reason(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
-async def certificates(settings: Settings) -> list[Finding]:
+async def check_certificates(settings: Settings) -> list[Finding]:
     """Check the validity dates of the server's, the client's and the authorities' certificates."""
     if not settings.tls:
         return [Finding("certificates", "skipped", "the connection does not use TLS")]

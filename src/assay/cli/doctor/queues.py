@@ -17,24 +17,24 @@ from assay.cli.doctor.server import CALL_TIMEOUT
 _KINDS = {"workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 _MAX_SHOWN = 5
 _LONG_AGO = 90.0
-"""Seconds without a poll after which a worker counts as gone: a poll takes a minute, and the server lists pollers for
-five minutes."""
+"""Seconds without a poll after which a worker counts as stopped. A poll takes up to a minute; the server lists pollers
+for five minutes."""
 
 
-async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
+async def check_queue(service: ServiceClient, namespace: str, queue: str) -> Finding:
     """Check the pollers and the backlog of a task queue for workflow and activity tasks."""
-    answers: dict[str, DescribeTaskQueueResponse] = {}
+    responses: dict[str, DescribeTaskQueueResponse] = {}
     for kind, number in _KINDS.items():
         request = DescribeTaskQueueRequest(
             namespace=namespace, task_queue=TaskQueue(name=queue), task_queue_type=number, report_stats=True
         )
         try:
-            answers[kind] = await service.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
+            responses[kind] = await service.workflow_service.describe_task_queue(request, timeout=CALL_TIMEOUT)
         except RPCError as error:
             remedy = "Correct its name or the permissions of the caller."
             return Finding("task queues", "error", f"'{queue}': {error.message}", remedy, {"task_queue": queue})
-    pollers = _pollers(answers)
-    waiting = {kind: answer.stats.approximate_backlog_count for kind, answer in answers.items()}
+    pollers = _pollers(responses)
+    waiting = {kind: response.stats.approximate_backlog_count for kind, response in responses.items()}
     details = {"task_queue": queue, "pollers": pollers, "waiting": waiting}
     tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
     backlog = f"; backlog: {tasks}" if tasks else ""
@@ -47,7 +47,7 @@ async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
     if len(polling) > _MAX_SHOWN:
         lines.append(f"and {len(polling) - _MAX_SHOWN} more")
     workers = f"{len(polling)} worker{'' if len(polling) == 1 else 's'}"
-    deployment = _without_current(answers["workflow"], polling)
+    deployment = _without_current(responses["workflow"], polling)
     if deployment:
         text = f"'{queue}' is polled by {workers}, but '{deployment}' has no current version: workflows wait{backlog}"
         remedy = (
@@ -59,20 +59,20 @@ async def polled(service: ServiceClient, namespace: str, queue: str) -> Finding:
     return Finding("task queues", "ok", text, details=details)
 
 
-def _without_current(answer: DescribeTaskQueueResponse, polling: list[dict[str, Any]]) -> str | None:
+def _without_current(response: DescribeTaskQueueResponse, polling: list[dict[str, Any]]) -> str | None:
     """Return the deployment of the pollers if the server gives none of them new workflows; None otherwise."""
-    info = answer.versioning_info
+    info = response.versioning_info
     if info.current_deployment_version.build_id or info.ramping_deployment_version.build_id:
         return None
     deployments = [poller["deployment"] for poller in polling if "workflow" in poller["kinds"]]
     return deployments[0] if deployments and all(deployments) else None
 
 
-def _pollers(answers: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
+def _pollers(responses: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
     """Return the pollers, latest first: identity, kinds of tasks, time of the last poll, version and deployment."""
     by_identity: dict[str, dict[str, Any]] = {}
-    for kind, answer in answers.items():
-        for item in answer.pollers:
+    for kind, response in responses.items():
+        for item in response.pollers:
             ago = max(0.0, round(time.time() - item.last_access_time.ToMicroseconds() / 1e6, 1))
             version = item.deployment_options.build_id or item.worker_version_capabilities.build_id
             new = {

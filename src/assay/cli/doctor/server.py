@@ -49,7 +49,7 @@ def unreachable(message: str, settings: Settings) -> Finding:
     return Finding("server", "error", f"no connection: {reason}", remedy)
 
 
-async def about(service: ServiceClient) -> Finding:
+async def check_server(service: ServiceClient) -> Finding:
     """Check that the server reports its version."""
     try:
         info = await service.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=CALL_TIMEOUT)
@@ -59,15 +59,15 @@ async def about(service: ServiceClient) -> Finding:
     return Finding("server", "ok", f"Temporal {info.server_version or 'of an unknown version'}", details=details)
 
 
-async def namespace(service: ServiceClient, name: str) -> Finding:
+async def check_namespace(service: ServiceClient, name: str) -> Finding:
     """Check that the namespace exists."""
     request = DescribeNamespaceRequest(namespace=name)
     try:
-        answer = await service.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
+        response = await service.workflow_service.describe_namespace(request, timeout=CALL_TIMEOUT)
     except RPCError as error:
         return _namespace_failure(name, error)
-    days = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
-    state = NamespaceState.Name(answer.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
+    days = response.config.workflow_execution_retention_ttl.ToTimedelta().days
+    state = NamespaceState.Name(response.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
     details = {"namespace": name, "state": state, "retention_days": days}
     text = f"'{name}' exists; closed workflows are kept for {days} day{'' if days == 1 else 's'}"
     if state != "registered":
@@ -88,7 +88,7 @@ def _namespace_failure(name: str, error: RPCError) -> Finding:
     return Finding("namespace", "error", f"'{name}': {error.message}", "Check the server's log.")
 
 
-async def clock(service: ServiceClient, name: str) -> Finding:
+async def check_clock(service: ServiceClient, name: str) -> Finding:
     """Compare the clock of this machine with the server's.
 
     No call returns the server's time, but the server records when a task queue was last polled. So this polls a task
@@ -105,8 +105,8 @@ async def clock(service: ServiceClient, name: str) -> Finding:
     try:
         while polled_at is None and not polling.done():
             await asyncio.sleep(0.1)
-            answer = await service.workflow_service.describe_task_queue(describe, timeout=CALL_TIMEOUT)
-            polled_at = next((item.last_access_time.ToMicroseconds() / 1e6 for item in answer.pollers), None)
+            response = await service.workflow_service.describe_task_queue(describe, timeout=CALL_TIMEOUT)
+            polled_at = next((item.last_access_time.ToMicroseconds() / 1e6 for item in response.pollers), None)
     except RPCError as error:
         return Finding("clock", "skipped", f"cannot get the server's time: {error.message}")
     finally:
@@ -116,18 +116,18 @@ async def clock(service: ServiceClient, name: str) -> Finding:
             await polling
     if polled_at is None:
         return Finding("clock", "skipped", "cannot get the server's time")
-    return judge(polled_at, before, after)
+    return compare_clocks(polled_at, before, after)
 
 
-def judge(server_time: float, before: float, after: float) -> Finding:
-    """Judge a time that the server recorded between two times of this machine, all in seconds since 1970."""
+def compare_clocks(server_time: float, before: float, after: float) -> Finding:
+    """Compare a time of the server with the times of this machine before and after it, in seconds since 1970."""
     difference = server_time - before if server_time < before else max(0.0, server_time - after)
     details = {"seconds": round(difference, 3)}
     amount = f"{abs(difference):.1f} s {'behind' if difference > 0 else 'ahead of'} the server's"
     text = f"this machine's clock is {amount}"
     remedy = "Synchronize the clocks (NTP, chrony)."
     if abs(difference) >= CLOCK_ERROR:
-        return Finding("clock", "error", f"{text}: certificates and tokens may be refused", remedy, details)
+        return Finding("clock", "error", f"{text}: certificates and tokens may be rejected", remedy, details)
     if abs(difference) >= CLOCK_WARNING:
         return Finding("clock", "warning", text, remedy, details)
     return Finding("clock", "ok", "this machine's clock agrees with the server's", details=details)
