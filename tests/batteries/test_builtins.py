@@ -14,7 +14,7 @@ import pytest
 from assay import log_lines
 from assay.libraries import LIBRARIES
 from command import Command
-from inside import Inside, run
+from lua_host import CapturingHost, run
 
 SCRIPTS = Path(__file__).parent / "lua"
 NAMES = (
@@ -158,8 +158,8 @@ def test_links_are_not_followed_where_that_would_do_harm(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "loop").symlink_to(".")
     (tmp_path / "dangling").symlink_to("nowhere")
-    inside = Inside(folder=str(tmp_path))
-    listed = inside.run("return fs.readdir(...)", str(tmp_path))
+    lua = CapturingHost(folder=str(tmp_path))
+    listed = lua.run("return fs.readdir(...)", str(tmp_path))
     assert [(entry["path"], entry["type"]) for entry in listed] == [
         ("dangling", "symlink"),
         ("link", "symlink"),
@@ -167,10 +167,10 @@ def test_links_are_not_followed_where_that_would_do_harm(tmp_path: Path) -> None
         ("real", "directory"),
         ("real/file", "file"),
     ]
-    stat = inside.run("return fs.stat(...)", str(tmp_path / "link"))
+    stat = lua.run("return fs.stat(...)", str(tmp_path / "link"))
     assert (stat["type"], stat["is_symlink"], stat["is_dir"]) == ("directory", True, True)
-    assert inside.run("return fs.exists(...)", str(tmp_path / "dangling")) is False
-    inside.run("fs.remove(...)", str(tmp_path / "link"))
-    inside.run("fs.remove(...)", str(tmp_path / "dangling"))
+    assert lua.run("return fs.exists(...)", str(tmp_path / "dangling")) is False
+    lua.run("fs.remove(...)", str(tmp_path / "link"))
+    lua.run("fs.remove(...)", str(tmp_path / "dangling"))
     assert (tmp_path / "real" / "file").exists()
     assert not (tmp_path / "link").is_symlink()

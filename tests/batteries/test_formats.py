@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inside import Inside
+from lua_host import CapturingHost
 
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
@@ -28,8 +28,8 @@ VALUES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def inside() -> Inside:
-    return Inside()
+def lua() -> CapturingHost:
+    return CapturingHost()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -43,16 +43,16 @@ def same(a: Any, b: Any) -> bool:
 
 @EXAMPLES
 @given(value=VALUES, ascii_only=st.booleans(), indent=st.sampled_from([None, 0, 2]), pretty=st.booleans())
-def test_json_both_ways(inside: Inside, value: Any, ascii_only: bool, indent: int | None, pretty: bool) -> None:
+def test_json_both_ways(lua: CapturingHost, value: Any, ascii_only: bool, indent: int | None, pretty: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
-    again = inside.run("local text, pretty = ... return json.encode(json.parse(text), {pretty = pretty})", text, pretty)
+    again = lua.run("local text, pretty = ... return json.encode(json.parse(text), {pretty = pretty})", text, pretty)
     assert same(json.loads(again), value)
 
 
 @EXAMPLES
 @given(value=VALUES)
-def test_values_cross_unchanged(inside: Inside, value: Any) -> None:
-    assert same(inside.run("return ...", value), value)
+def test_values_cross_unchanged(lua: CapturingHost, value: Any) -> None:
+    assert same(lua.run("return ...", value), value)
 
 
 def refuse(text: str) -> Any:
@@ -65,7 +65,7 @@ def refuse(text: str) -> Any:
     cut=st.integers(0, 80),
     put=st.sampled_from(["", '"', "\\", "\n", "{", "]", ",", "0", "-", ".", "e", "\\ud83d", "\\u12"]),
 )
-def test_json_takes_what_python_takes(inside: Inside, value: Any, cut: int, put: str) -> None:
+def test_json_takes_what_python_takes(lua: CapturingHost, value: Any, cut: int, put: str) -> None:
     text = json.dumps(value)
     text = text[: cut % (len(text) + 1)] + put + text[cut % (len(text) + 1) + 1 :]
     try:
@@ -73,7 +73,7 @@ def test_json_takes_what_python_takes(inside: Inside, value: Any, cut: int, put:
         json.dumps(expected, ensure_ascii=False).encode()  # half of a pair is no text
     except (ValueError, RecursionError):
         expected = None
-    got = inside.run("local ok, value = pcall(json.parse, ...) return ok and json.encode({value})", text)
+    got = lua.run("local ok, value = pcall(json.parse, ...) return ok and json.encode({value})", text)
     if expected is None or any(math.isinf(number) for number in floats(expected)):
         assert got is False
     else:
@@ -90,13 +90,13 @@ def floats(value: Any) -> list[float]:
 
 @EXAMPLES
 @given(value=VALUES)
-def test_yaml_both_ways(inside: Inside, value: Any) -> None:
-    assert same(inside.run("return yaml.parse(yaml.encode(...))", value), value)
+def test_yaml_both_ways(lua: CapturingHost, value: Any) -> None:
+    assert same(lua.run("return yaml.parse(yaml.encode(...))", value), value)
 
 
 @EXAMPLES
 @given(value=st.dictionaries(ODD_TEXT, VALUES, max_size=6))
-def test_toml_both_ways(inside: Inside, value: Any) -> None:
-    text = inside.run("return toml.encode(...)", value)
+def test_toml_both_ways(lua: CapturingHost, value: Any) -> None:
+    text = lua.run("return toml.encode(...)", value)
     assert same(tomllib.loads(text), value)
-    assert same(inside.run("return toml.parse(...)", text), value)
+    assert same(lua.run("return toml.parse(...)", text), value)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from inside import run
+from lua_host import run
 
 SECRET = "a secret of more than thirty-two bytes, of more than sixty-four even"
 FAMILIES = {

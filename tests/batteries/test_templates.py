@@ -9,7 +9,7 @@ import pytest
 
 from assay.errors import LuaError
 from guides import ROOT, blocks
-from inside import Inside, run
+from lua_host import CapturingHost, run
 
 GUIDE = "docs/templates.md"
 
@@ -26,10 +26,10 @@ def problem(text: str) -> str:
 
 
 def test_the_example_of_the_guide_prints_what_it_says() -> None:
-    inside = Inside()
+    lua = CapturingHost()
     (script,) = blocks(GUIDE, "lua")
-    inside.run(script)
-    assert inside.output.decode().splitlines()[0] == script.split("--> ")[1].strip()
+    lua.run(script)
+    assert lua.output.decode().splitlines()[0] == script.split("--> ")[1].strip()
 
 
 @pytest.mark.parametrize(("heading", "use"), [("Filters", "{{ x|NAME }}"), ("Tests", "{{ x is NAME }}")])

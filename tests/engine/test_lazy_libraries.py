@@ -14,7 +14,7 @@ from assay.temporal.workflow.sandbox.errors import HostFailure
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from engine.driver import Drive, result
-from workflow_state import Still
+from workflow_state import FixedClock
 
 
 def run(drive: Drive, body: str) -> Any:
@@ -116,7 +116,7 @@ def test_a_first_use_that_finds_no_memory_fails_with_the_limit(use: str) -> None
 
 def end_of_run(snapshot: bytes, size: int) -> Any:
     """Run a workflow with a limit of 1 MB; returns the message of its failure, or an empty string."""
-    host = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1), Still())
+    host = WorkflowHost(LIBRARIES, WorkflowLimits(memory_mb=1), FixedClock())
     task = host.begin(snapshot, object(), [Json(str(size).encode())])
     try:
         event = host.step(task)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import LuaError
-from inside import Inside, run
+from lua_host import CapturingHost, run
 from probe_library import Box
 
 
@@ -184,14 +184,14 @@ def test_bad_options(table: str, message: str) -> None:
 
 def test_what_a_builtin_raises() -> None:
     assert problem("probe.fail('refused')") == "probe.fail: refused"
-    assert problem("probe.fail('stranger')") == "probe.fail: RuntimeError: unforeseen"
+    assert problem("probe.fail('unexpected')") == "probe.fail: RuntimeError: unforeseen"
     assert problem("probe.fail('no words')") == "probe.fail: KeyError: "
     assert run("return select(2, pcall(probe.fail, 'file'))") == b"probe.fail: /x/\xff: No such file or directory"
     assert run("""
         local ok, e = pcall(probe.fail, 'object')
         return {tostring(e), e.kind, e.details.n, tostring(e.cause), e.cause.kind, getmetatable(e)}
     """) == ["whole message", "odd", 1, "inner", "deep", False]
-    assert run("return select(2, pcall(probe.fail, 'object with a stranger')).kind") == "odd"
+    assert run("return select(2, pcall(probe.fail, 'object with an unsupported value')).kind") == "odd"
     with pytest.raises(LuaError) as caught:
         run("probe.fail('object')")
     assert caught.value.message == "whole message"
@@ -221,12 +221,12 @@ def test_a_copy_of_a_handle_is_none() -> None:
 def test_objects_go_when_their_handles_are_collected() -> None:
     gc.collect()
     before = Box.alive
-    inside = Inside()
-    inside.run("keep = probe.box() for i = 1, 1000 do probe.box(i) end collectgarbage() collectgarbage()")
-    inside.run("")
+    lua = CapturingHost()
+    lua.run("keep = probe.box() for i = 1, 1000 do probe.box(i) end collectgarbage() collectgarbage()")
+    lua.run("")
     assert Box.alive == before + 1
-    inside.run("keep = nil collectgarbage() collectgarbage()")
-    inside.run("")
+    lua.run("keep = nil collectgarbage() collectgarbage()")
+    lua.run("")
     assert Box.alive == before
 
 
@@ -246,17 +246,19 @@ def test_functions_go_when_python_lets_go() -> None:
 
 
 def test_a_library_that_cannot_be_loaded_says_why() -> None:
-    inside = Inside({"gone": ("no_such_module", False), "odd": ("inside", False), "there": ("probe_library", False)})
-    assert "gone: ModuleNotFoundError: No module named 'no_such_module'" in inside.run(
+    lua = CapturingHost(
+        {"gone": ("no_such_module", False), "odd": ("lua_host", False), "there": ("probe_library", False)}
+    )
+    assert "gone: ModuleNotFoundError: No module named 'no_such_module'" in lua.run(
         "return select(2, pcall(function() return gone.x end))"
     )
-    assert "odd: AttributeError: " in inside.run("return select(2, pcall(function() return odd.x end))")
-    assert inside.run("return there.integer(1)") == 1
+    assert "odd: AttributeError: " in lua.run("return select(2, pcall(function() return odd.x end))")
+    assert lua.run("return there.integer(1)") == 1
 
 
 def test_a_global_is_loaded_at_its_first_use() -> None:
-    inside = Inside()
-    assert inside.run("""
+    lua = CapturingHost()
+    assert lua.run("""
         local before = rawget(base64, 'encode')
         base64.mine = 1
         local names = {}

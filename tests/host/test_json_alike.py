@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.lua.state import LAZY_PARTS, LazyParts
-from inside import Inside
 from json_values import alike, json_trees, keys, without_nulls
+from lua_host import CapturingHost
 
-LEARNING = Inside()
-PLAIN = Inside()
+LEARNING = CapturingHost()
+PLAIN = CapturingHost()
 """A host that learns nothing."""
 
 _NOTHING = str(Path(__file__).parent.parent / "support" / "never_alike")
@@ -52,8 +52,8 @@ STYLES: list[dict[str, Any]] = [{"separators": (",", ":")}, {}, {"indent": 2}, {
 ODD = ['"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "1e", "01", "\n", "\x01", "null", "\\u12", "1e999", '""']
 
 
-def call(inside: Inside, code: bytes, *arguments: Any) -> Any:
-    return inside.host.run_sync(inside.host.load(code, "script.lua"), arguments)
+def call(lua: CapturingHost, code: bytes, *arguments: Any) -> Any:
+    return lua.host.run_sync(lua.host.load(code, "script.lua"), arguments)
 
 
 @st.composite
@@ -124,14 +124,14 @@ def test_escapes_in_what_is_read_once_more() -> None:
 def test_a_script_that_stopped_the_collector_finds_it_stopped() -> None:
     text = json.dumps([{"id": number, "name": f"pod-{number}"} for number in range(5000)])
     code = b"local text = ... json.encode(json.parse(text)) return collectgarbage('isrunning')"
-    assert call(Inside(), code, text) is True
-    assert call(Inside(), b"collectgarbage('stop') " + code, text) is False
+    assert call(CapturingHost(), code, text) is True
+    assert call(CapturingHost(), b"collectgarbage('stop') " + code, text) is False
 
 
 def test_a_script_that_only_reads_and_writes_long_texts_keeps_no_garbage() -> None:
     text = json.dumps([{"id": number, "name": f"pod-{number}", "tags": ["a", "b"]} for number in range(1000)])
     code = b"local text = ... for _ = 1, 200 do json.encode(json.parse(text)) end return collectgarbage('count')"
-    assert call(Inside(), code, text) < 30 * 1024  # all of it would be more than 80 MiB
+    assert call(CapturingHost(), code, text) < 30 * 1024  # all of it would be more than 80 MiB
 
 
 def test_functions_of_the_script_are_never_called() -> None:
@@ -149,7 +149,7 @@ def test_functions_of_the_script_are_never_called() -> None:
     list[303].sizes = { [1] = 1, [3] = 2 }
     return json.encode(list)
     """
-    value = json.loads(call(Inside(), code))
+    value = json.loads(call(CapturingHost(), code))
     assert value[298:300] == [{"at": {"x": i, "y": "b"}, "sizes": [1, 2.5]} for i in (299, 300)]
     assert value[300]["sizes"] == [1, 2.5]
     assert value[301]["sizes"] == [1, None, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import LuaError
-from inside import Inside, run
+from lua_host import CapturingHost, run
 
 GONE = [
     "python",
@@ -102,15 +102,15 @@ HARMLESS = {
         probe.echo({1, {2}}) old.pcall(probe.words, {{}}) fs.exists('/') json.encode({}) sleep(0)
         return not seen or error('seen')""",
     "an error of Python is a value of Lua": """
-        for _, how in ipairs{'refused', 'object', 'stranger', 'file', 'no words'} do
+        for _, how in ipairs{'refused', 'object', 'unexpected', 'file', 'no words'} do
           local _, e = pcall(probe.fail, how)
           assert(type(e) == 'string' or type(e) == 'table', how)
         end""",
     "an error of Python through a coroutine": """
-        local co = coroutine.create(function() probe.fail('stranger') end)
+        local co = coroutine.create(function() probe.fail('unexpected') end)
         local _, e = coroutine.resume(co)
         assert(type(e) == 'string')""",
-    "an error of Python through xpcall": "xpcall(probe.fail, function(e) assert(type(e) == 'string') end, 'stranger')",
+    "a Python error through xpcall": "xpcall(probe.fail, function(e) assert(type(e) == 'string') end, 'unexpected')",
     "a strange result of Python": "local _, e = pcall(probe.strange) assert(type(e) == 'string')",
     "a builtin as a coroutine": """
         local co = coroutine.create(probe.echo)
@@ -182,7 +182,7 @@ HARNESS = """
 
 
 def check_attempt(code: str, passes: bool) -> None:
-    ok, shown = Inside().run(HARNESS % code)
+    ok, shown = CapturingHost().run(HARNESS % code)
     assert ok is passes, shown
     for trace in ("userdata", "<function", "object at 0x"):
         assert trace not in shown
@@ -203,10 +203,10 @@ def test_bytecode_is_not_loaded() -> None:
     from lupa.lua55 import LuaRuntime
 
     bytecode = LuaRuntime(encoding=None).execute(b"return string.dump(function() return 1 end)")
-    inside = Inside()
+    lua = CapturingHost()
     for source in (bytecode, b"#!\n" + bytecode, b"\xef\xbb\xbf" + bytecode):
         with pytest.raises(LuaError):
-            inside.host.load(source, "script.lua")
+            lua.host.load(source, "script.lua")
 
 
 WALK = """
@@ -233,7 +233,7 @@ WALK = """
     add(_ENV, '_ENV')
     results('handle', probe.box(), probe.lid(), async.spawn(print))
     results('error', pcall(probe.fail, 'object'))
-    results('error', pcall(probe.fail, 'stranger'))
+    results('error', pcall(probe.fail, 'unexpected'))
     results('running', coroutine.running())
     results('require', pcall(require, 'nothing'))
     local call = {'', 1, {}, print, json.null, probe.box(), true}
@@ -273,14 +273,14 @@ def test_no_userdata_is_reachable(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_walk_would_find_userdata() -> None:
-    inside = Inside()
-    inside.host.state.invoke(b"set_global", b"leak", {b"deep": object()})
+    lua = CapturingHost()
+    lua.host.state.invoke(b"set_global", b"leak", {b"deep": object()})
     with pytest.raises(LuaError, match="userdata at"):
-        inside.run(WALK)
+        lua.run(WALK)
 
 
 def test_scripts_in_different_hosts_do_not_see_each_other() -> None:
-    first, second = Inside(), Inside()
+    first, second = CapturingHost(), CapturingHost()
     first.run("shared = 1 string.mine = 2 getmetatable('').mine = 3 package.loaded.mine = 4 json.null = 5")
     assert second.run(
         "return shared == nil and string.mine == nil and getmetatable('').mine == nil and package.loaded.mine == nil "

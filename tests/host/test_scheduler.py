@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from assay.errors import LuaError, LuaSyntaxError
-from inside import Inside, run
+from lua_host import CapturingHost, run
 
 
 def failure(code: str) -> LuaError:
@@ -88,16 +88,16 @@ def test_a_syntax_error_names_file_and_line() -> None:
 
 
 def test_closing_variables_may_wait_while_an_error_passes() -> None:
-    inside = Inside()
+    lua = CapturingHost()
     with pytest.raises(LuaError, match="first"):
-        inside.run("""
+        lua.run("""
             local guard <close> = setmetatable({}, {__close = function(_, e)
               sleep(0.001)
               print("closed", e)
             end})
             error("first", 0)
         """)
-    assert inside.output == b"closed\tfirst\n"
+    assert lua.output == b"closed\tfirst\n"
 
 
 # asyncio -----------------------------------------------------------------------------------------------------
@@ -134,18 +134,18 @@ def test_asyncio_is_imported_when_something_waits() -> None:
 
 
 async def test_functions_run_concurrently_on_the_callers_loop() -> None:
-    inside = Inside()
-    function = inside.host.load(b"local n = ... sleep(0.01) counter = (counter or 0) + 1 return n * 2", "script.lua")
+    lua = CapturingHost()
+    function = lua.host.load(b"local n = ... sleep(0.01) counter = (counter or 0) + 1 return n * 2", "script.lua")
     assert await asyncio.gather(*(function(n) for n in range(100))) == [n * 2 for n in range(100)]
-    assert await inside.host.run(inside.host.load(b"return counter", "script.lua"), ()) == 100
+    assert await lua.host.run(lua.host.load(b"return counter", "script.lua"), ()) == 100
 
 
 async def test_a_cancelled_call_raises_in_lua_and_then_in_python() -> None:
-    inside = Inside()
-    catches = inside.host.load(
+    lua = CapturingHost()
+    catches = lua.host.load(
         b"local ok, e = pcall(sleep, 60) print(ok, e, e.kind) sleep(0.001) return 'went on'", "script.lua"
     )
-    lets_through = inside.host.load(b"sleep(60)", "script.lua")
+    lets_through = lua.host.load(b"sleep(60)", "script.lua")
     first, second = asyncio.ensure_future(catches()), asyncio.ensure_future(lets_through())
     await asyncio.sleep(0)
     first.cancel()
@@ -153,13 +153,13 @@ async def test_a_cancelled_call_raises_in_lua_and_then_in_python() -> None:
     assert await first == "went on"
     with pytest.raises(asyncio.CancelledError):
         await second
-    assert inside.output == b"false\tcancelled\tcancelled\n"
+    assert lua.output == b"false\tcancelled\tcancelled\n"
 
 
 async def test_close_ends_spawned_tasks_and_reports_lost_errors(capfd: pytest.CaptureFixture[str]) -> None:
-    inside = Inside()
-    await inside.host.run(
-        inside.host.load(
+    lua = CapturingHost()
+    await lua.host.run(
+        lua.host.load(
             b"""
             keep = async.spawn(function() error("lost") end)
             awaited = async.spawn(function() error("awaited") end)
@@ -172,8 +172,8 @@ async def test_close_ends_spawned_tasks_and_reports_lost_errors(capfd: pytest.Ca
         ),
         (),
     )
-    await inside.host.close()
-    assert not inside.host.tasks
+    await lua.host.close()
+    assert not lua.host.tasks
     reported = capfd.readouterr().err
     assert reported == (
         "async: a spawned task failed and was never awaited: script.lua:2: lost\n"
@@ -184,17 +184,17 @@ async def test_close_ends_spawned_tasks_and_reports_lost_errors(capfd: pytest.Ca
 
 
 async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pytest.CaptureFixture[str]) -> None:
-    inside = Inside()
+    lua = CapturingHost()
     collected = b"collectgarbage() collectgarbage() sleep(0) sleep(0)"
-    await inside.host.run(
-        inside.host.load(
+    await lua.host.run(
+        lua.host.load(
             b"do async.spawn(function() sleep(0.001) error('lost', 0) end) end sleep(0.01) " + collected, "x"
         ),
         (),
     )
     assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: lost\n")
-    await inside.host.run(
-        inside.host.load(
+    await lua.host.run(
+        lua.host.load(
             b"async.spawn(function() sleep(0.01) error('late', 0) end) sleep(0) "
             + collected
             + b" sleep(0.05) sleep(0.01) sleep(0.01)",
@@ -203,14 +203,14 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
         (),
     )
     assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: late\n")
-    await inside.host.close()
+    await lua.host.close()
     assert capfd.readouterr().err == ""
 
 
 async def test_outcomes_that_nobody_wants_are_not_kept() -> None:
-    inside = Inside()
-    weight = await inside.host.run(
-        inside.host.load(
+    lua = CapturingHost()
+    weight = await lua.host.run(
+        lua.host.load(
             b"""
             local function spawn_many()
               for i = 1, 200 do
@@ -230,13 +230,13 @@ async def test_outcomes_that_nobody_wants_are_not_kept() -> None:
         (),
     )
     assert weight < 2000  # KiB; one round of outcomes would be 20,000
-    assert not inside.host.tasks
+    assert not lua.host.tasks
 
 
 async def test_an_interval_reports_errors_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
-    inside = Inside()
-    count = await inside.host.run(
-        inside.host.load(
+    lua = CapturingHost()
+    count = await lua.host.run(
+        lua.host.load(
             b"""
             local n, interval = 0, nil
             interval = async.spawn_interval(function()
@@ -281,11 +281,11 @@ def test_output_that_cannot_be_written_ends_an_endless_script() -> None:
     def write(_text: bytes) -> None:
         raise BrokenPipeError
 
-    inside = Inside()
-    inside.host.callbacks._write = write
+    lua = CapturingHost()
+    lua.host.callbacks._write = write
     for code in ("while true do print(1) end", "while true do pcall(print, 1) end"):
         with pytest.raises(BrokenPipeError):
-            inside.run(code)
+            lua.run(code)
 
 
 # What lupa crashes on; each runs in a process of its own -----------------------------------------------------
@@ -344,7 +344,7 @@ CRASHES = {
 
 @pytest.mark.parametrize("code", CRASHES.values(), ids=CRASHES.keys())
 def test_nothing_crashes_the_process(code: str) -> None:
-    program = "import inside, sys\ninside.run(sys.argv[1])\nprint('alive')"
+    program = "import lua_host, sys\nlua_host.run(sys.argv[1])\nprint('alive')"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", program, code],
         cwd=Path(__file__).parent.parent / "support",
@@ -361,9 +361,9 @@ def test_states_are_dropped_whole() -> None:
 
     weak = []
     for _ in range(20):
-        inside = Inside()
-        inside.run("kept = probe.box({1}) callback = function() end probe.hold(callback) probe.echo({1})")
-        weak.append(weakref.ref(inside.host))
-    del inside
+        lua = CapturingHost()
+        lua.run("kept = probe.box({1}) callback = function() end probe.hold(callback) probe.echo({1})")
+        weak.append(weakref.ref(lua.host))
+    del lua
     gc.collect()
     assert [reference() for reference in weak] == [None] * 20

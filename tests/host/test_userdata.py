@@ -12,8 +12,8 @@ from assay.lua.callbacks import Callbacks
 from assay.lua.function import LuaFunction
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
-from inside import Inside
-from workflow_state import Still
+from lua_host import CapturingHost
+from workflow_state import FixedClock
 
 
 class Spy:
@@ -167,7 +167,7 @@ WAYS: dict[str, Way] = {
 
 
 def workflow_host() -> WorkflowHost:
-    host = WorkflowHost(LIBRARIES, WorkflowLimits(), Still(), is_copy=True)
+    host = WorkflowHost(LIBRARIES, WorkflowLimits(), FixedClock(), is_copy=True)
     host.state.invoke(b"be_copy", False)
     return host
 
@@ -175,7 +175,7 @@ def workflow_host() -> WorkflowHost:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["script", "workflow"])
 def test_no_operation_on_a_userdata_does_anything(way: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Inside().host if kind == "script" else workflow_host()
+    host = CapturingHost().host if kind == "script" else workflow_host()
     spy = Spy()
     WAYS[way](host, spy, monkeypatch)
     before = list(spy.noted)
@@ -215,8 +215,8 @@ def test_what_python_raises_meets_no_handler(how: str, monkeypatch: pytest.Monke
         return call(self, index, *arguments)
 
     monkeypatch.setattr(Callbacks, "call", interrupted)
-    inside = Inside()
-    monkeypatch.setattr(inside.host.callbacks, "_write", seen.append)
+    lua = CapturingHost()
+    monkeypatch.setattr(lua.host.callbacks, "_write", seen.append)
     with pytest.raises(Stray):
-        inside.run(f"local function see(e) print(type(e)) end probe.echo(1) {CATCHERS[how]}")
+        lua.run(f"local function see(e) print(type(e)) end probe.echo(1) {CATCHERS[how]}")
     assert b"userdata\n" not in seen

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from assay.errors import LuaError, WireError
 from assay.lua.values import Json
-from inside import Inside, run
 from json_values import alike, json_trees, trees, without_nulls
+from lua_host import CapturingHost, run
 
-INSIDE = Inside()
+INSIDE = CapturingHost()
 ECHO = INSIDE.host.load(b"local value = ... return value", "echo")
 ECHO_CALL = INSIDE.host.load(b"local value = ... return probe.echo(value)", "echo")
 JSON_ECHO = INSIDE.host.load(b"local text = ... return json.encode(json.parse(text))", "echo")
@@ -137,12 +137,12 @@ def test_deep_values() -> None:
 
 
 def test_json_arguments_and_results_stay_text() -> None:
-    inside = Inside()
-    function = inside.host.load(b"local a, b = ... return {a, b or 'none'}", "script.lua")
-    task = inside.host.start(function, [Json(b'{"x":[]}'), Json(b"null")], b"json")
-    assert inside.host.result(inside.host.step(task)) == Json(b'[{"x":[]},"none"]')
+    lua = CapturingHost()
+    function = lua.host.load(b"local a, b = ... return {a, b or 'none'}", "script.lua")
+    task = lua.host.start(function, [Json(b'{"x":[]}'), Json(b"null")], b"json")
+    assert lua.host.result(lua.host.step(task)) == Json(b'[{"x":[]},"none"]')
     with pytest.raises(LuaError, match=r"is not serializable: NaN at \[1\]"):
-        inside.host.result(inside.host.step(inside.host.start(inside.host.load(b"return {0/0}", "x"), [], b"json")))
+        lua.host.result(lua.host.step(lua.host.start(lua.host.load(b"return {0/0}", "x"), [], b"json")))
 
 
 def test_a_value_that_lua_has_no_word_for_is_an_error_of_the_builtin() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lupa.lua55 import LuaRuntime
 
-from inside import Inside
+from lua_host import CapturingHost
 from workflow_state import run
 
 FAULTS = [
@@ -76,7 +76,7 @@ def test_an_error_says_what_it_says_in_plain_lua(code: str) -> None:
     chunk = f"local function probe()\n  {code}\nend\nlocal _, problem = pcall(probe)\nreturn tostring(problem)"
     plain = LuaRuntime().execute(f"return (function(...) {chunk}\nend)()", name="@script.lua")
     assert run(chunk) == plain
-    assert Inside().run(f"return (function(...) {chunk}\nend)()") == plain
+    assert CapturingHost().run(f"return (function(...) {chunk}\nend)()") == plain
 
 
 AGREE = {

@@ -14,7 +14,7 @@ from assay.lua.declare import Function, Library
 from assay.permissions.needs import NOTHING, RIGHTS
 from assay.testing.host import TEST_LIBRARIES
 from command import Command
-from sandboxed import attempt
+from sandbox_attempts import attempt
 
 MODULES = sorted(
     {module for module, _ in {**LIBRARIES, **TEST_LIBRARIES}.values()}

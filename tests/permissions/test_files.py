@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command import Command
-from sandboxed import attempt
+from sandbox_attempts import attempt
 
 
 @pytest.fixture

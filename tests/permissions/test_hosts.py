@@ -15,7 +15,7 @@ from aiohttp.abc import ResolveResult
 
 import assay as package
 from command import Command
-from sandboxed import attempt
+from sandbox_attempts import attempt
 
 
 class _Handler(BaseHTTPRequestHandler):

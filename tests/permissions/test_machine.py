@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from command import Command
-from sandboxed import attempt
+from sandbox_attempts import attempt
 
 RUN = "local r = shell.exec([==[{}]==]); return (r.stdout:gsub('\\n$', ''))"
 

@@ -20,13 +20,13 @@ PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 
 class Page:
-    """One page; it remembers what went wrong in it."""
+    """One page, and the problems that occurred in it."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.problems: list[str] = []
-        """Errors of the console, exceptions, and requests that failed."""
+        """Console errors, exceptions and failed requests."""
         self.requests: list[str] = []
-        """The addresses that were asked for."""
+        """The URLs that were requested."""
         self._socket = socket
         self._numbers = itertools.count(1)
 
@@ -40,9 +40,9 @@ class Page:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']['message']}")
                 return message["result"]
-            self._hear(message)
+            self._record(message)
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _record(self, event: dict[str, Any]) -> None:
         given = event.get("params", {})
         match event.get("method"):
             case "Runtime.exceptionThrown":
@@ -76,13 +76,13 @@ class Page:
         return value
 
     async def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         await self.call("Input.insertText", text=text)
 
 
 @asynccontextmanager
 async def opened(folder: Path, *, width: int = 1280, height: int = 900) -> AsyncIterator[Page]:
-    """A page of a browser of its own, whose profile is in a folder."""
+    """Start a browser with its profile in a folder; yields its page."""
     assert PROGRAM is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     options += [f"--window-size={width},{height}", f"--user-data-dir={folder}", "--remote-debugging-port=0"]
@@ -97,7 +97,7 @@ async def opened(folder: Path, *, width: int = 1280, height: int = 900) -> Async
     try:
         port_file = folder / "DevToolsActivePort"
         async with asyncio.timeout(TIMEOUT):
-            while not port_file.exists() or "\n" not in port_file.read_text():  # noqa: ASYNC110 a file tells no one
+            while not port_file.exists() or "\n" not in port_file.read_text():  # noqa: ASYNC110 a file sends no event
                 await asyncio.sleep(0.05)
         address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
         async with aiohttp.ClientSession() as session:

@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: it takes OTLP over HTTP and keeps what it gets."""
+"""An OpenTelemetry collector on loopback: it accepts OTLP over HTTP and keeps the requests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
-    """What has arrived: request bodies by path, and their headers."""
+    """The received requests: path, headers and body."""
 
     def __init__(self) -> None:
         self.url = ""
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
     def metrics(self) -> set[str]:
-        """The names of the metrics that have arrived."""
+        """The names of the received metrics."""
         bodies = [body for path, _, body in self.requests if path == "/v1/metrics"]
         requests = [ExportMetricsServiceRequest.FromString(body) for body in bodies]
         return {
@@ -33,7 +33,7 @@ class Collector:
         }
 
     def spans(self) -> list[Span]:
-        """The spans that have arrived."""
+        """The received spans."""
         bodies = [body for path, _, body in self.requests if path == "/v1/traces"]
         requests = [ExportTraceServiceRequest.FromString(body) for body in bodies]
         return [
@@ -47,7 +47,7 @@ class Collector:
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    """Run a collector for as long as the block takes."""
+    """Run a collector until the end of the block."""
     found = Collector()
 
     class Handler(BaseHTTPRequestHandler):

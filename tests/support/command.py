@@ -1,4 +1,4 @@
-"""The real command, run as a child process."""
+"""The `assay` command, run as a child process."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TIMEOUT = 120.0  # generous: the machine may be busy
 
 
 def _default_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job of a shell ignores it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells make background jobs ignore SIGINT
 
 
 class Command:
-    """`assay` with an environment of its own, in a folder of its own."""
+    """`assay` with a separate environment and working folder."""
 
     path = os.path.join(sysconfig.get_path("scripts"), "assay")
 
@@ -37,7 +37,7 @@ class Command:
         return name
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
+        """Run the command until it exits."""
         return subprocess.run(
             [self.path, *arguments],
             cwd=self.folder,
@@ -53,7 +53,7 @@ class Command:
     def started(
         self, *arguments: str, program: tuple[str, ...] = (), stderr: IO[str] | int = subprocess.PIPE
     ) -> Iterator[subprocess.Popen[str]]:
-        """Start it, or another Python `program` in its place; it is killed at the end of the block if it still runs."""
+        """Start the command, or a Python `program` instead; it is killed at the end of the block if it still runs."""
         with subprocess.Popen(
             [*([sys.executable, *program] if program else [self.path]), *arguments],
             cwd=self.folder,
@@ -83,5 +83,5 @@ def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.02)

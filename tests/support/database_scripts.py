@@ -15,7 +15,7 @@ local c = db.connect(url)
 c:execute("drop table if exists t")
 c:execute("create table t (id integer primary key, name varchar(50) unique)")
 """
-"""The beginning of a script that is run with the URL of a database: it connects, and makes an empty table `t`."""
+"""The beginning of a script that is run with a database URL: it connects and creates an empty table `t`."""
 
 
 def dialect(url: str) -> str:

@@ -1,7 +1,7 @@
 """Real PostgreSQL and MariaDB servers for tests.
 
-Installed ones are used. Where there are none, the Debian packages are unpacked into `.venv/servers`: nothing is
-installed, and apt works with lists of its own.
+Installed servers are used. If there are none, the Debian packages are unpacked into `.venv/servers`: nothing is
+installed, and apt works with separate package lists.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _UNNEEDED = ("libllvm", "libperl", "libpython", "libtcl")  # of PostgreSQL's com
 
 
 class MissingError(Exception):
-    """There is no such server, and none can be had."""
+    """The server is neither installed nor downloadable."""
 
 
-# Where the programs are -----------------------------------------------------------------------------------------
+# Finding the programs -----------------------------------------------------------------------------------------
 
 
 def find_postgres() -> Path:
@@ -50,7 +50,7 @@ def find_postgres() -> Path:
 
 
 def find_mariadb() -> tuple[Path, Path]:
-    """MariaDB's server (or MySQL's), and the folder with the SQL that fills a new one."""
+    """MariaDB's server (or MySQL's), and the folder with the SQL that initializes a new one."""
     for name in ("mariadbd", "mysqld"):
         server = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/libexec")
         if server and os.path.exists("/usr/share/mysql/mysql_system_tables.sql"):
@@ -60,13 +60,13 @@ def find_mariadb() -> tuple[Path, Path]:
 
 
 def _unpacked(package: str, wanted: re.Pattern[str]) -> Path:
-    """The folder with a Debian package and the libraries that this machine lacks."""
+    """The folder with an unpacked Debian package and the libraries that are not installed."""
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise MissingError(f"{package} is not installed, and there is no apt-get to fetch it with")
     root = CACHE / package
     CACHE.mkdir(exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run in parallel
         if not (root / "done").exists():
             _fetch(package, wanted, root)
             (root / "done").touch()
@@ -107,11 +107,11 @@ def _run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-# Running them ---------------------------------------------------------------------------------------------------
+# Running the servers --------------------------------------------------------------------------------------------
 
 
 class Server:
-    """A server's process, in a folder of its own, as a user that is not root."""
+    """A server process with a temporary folder, run as a user other than root."""
 
     def __init__(self, root: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="assay-db-"))
@@ -124,7 +124,7 @@ class Server:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
 
     def reachable(self, path: Path) -> Path:
-        """A folder of programs, copied if the user may not go there."""
+        """A folder of programs, or its copy if the server's user cannot access it."""
         parents = [parent for parent in path.parents if not parent.stat().st_mode & 0o001]
         if self._user is None or not parents:
             return path
@@ -135,7 +135,7 @@ class Server:
         return copy / path.relative_to(self._root)
 
     def run(self, *command: str | Path, stdin: bytes = b"") -> None:
-        """Run a program to its end."""
+        """Run a program until it exits."""
         done = subprocess.run(
             [str(part) for part in command],
             input=stdin,
@@ -147,7 +147,7 @@ class Server:
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
     def start(self, ready: str, *command: str | Path) -> None:
-        """Start the server and wait until its log says that it is ready."""
+        """Start the server and wait until its log contains `ready`."""
         prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
         def end_with_parent() -> None:
@@ -172,7 +172,7 @@ class Server:
         raise AssertionError((self.folder / "log").read_text())
 
     def stop(self) -> None:
-        """End it and remove its folder."""
+        """Stop the server and remove its folder."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             try:
@@ -190,7 +190,7 @@ class Server:
 
 
 def _library_path(root: Path) -> str:
-    """The folders below `root` that have shared libraries, as the dynamic linker wants them."""
+    """The folders below `root` with shared libraries, in the format of LD_LIBRARY_PATH."""
     return ":".join(sorted({str(path.parent) for path in root.glob("**/lib*.so*")}))
 
 
@@ -201,7 +201,7 @@ def _cache_root(path: Path) -> Path:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server; gives the URL of an empty database."""
+    """Run a PostgreSQL server; yields the URL of an empty database."""
     programs = find_postgres()
     server = Server(_cache_root(programs))
     try:
@@ -231,7 +231,7 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def mariadb() -> Iterator[str]:
-    """A MariaDB server; gives the URL of an empty database."""
+    """Run a MariaDB server; yields the URL of an empty database."""
     program, share = find_mariadb()
     server = Server(_cache_root(program))
     try:

@@ -1,4 +1,4 @@
-"""A client of the Debug Adapter Protocol, which takes the place of an editor."""
+"""A Debug Adapter Protocol client, which plays the role of an editor."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Message = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """The adapter has refused a request."""
+    """The adapter refused a request."""
 
 
 class DebugClient:
-    """An editor's side of a session."""
+    """The editor's side of a session."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
@@ -49,7 +49,7 @@ class DebugClient:
         return self._last
 
     def _wait(self, fits: Callable[[Message], bool]) -> Message:
-        """Wait for the first message that fits, and keep the others."""
+        """Wait for the first matching message, and keep the others."""
         for at, message in enumerate(self._kept):
             if fits(message):
                 return self._kept.pop(at)
@@ -57,10 +57,10 @@ class DebugClient:
             try:
                 message_or_end = self._messages.get(timeout=TIMEOUT)
             except queue.Empty:
-                raise AssertionError(f"no such message came; kept: {self._kept}") from None
+                raise AssertionError(f"no such message arrived; kept: {self._kept}") from None
             if message_or_end is None:
                 stderr = self.process.stderr.read() if self.process.stderr else b""
-                raise AssertionError(f"the adapter has ended; kept: {self._kept}; on stderr: {stderr!r}")
+                raise AssertionError(f"the adapter exited; kept: {self._kept}; on stderr: {stderr!r}")
             if fits(message_or_end):
                 return message_or_end
             self._kept.append(message_or_end)
@@ -102,7 +102,7 @@ class DebugClient:
         return number
 
     def set_breakpoints(self, path: str, *points: Any) -> list[Message]:
-        """Set the breakpoints of a file; returns them as the adapter sees them."""
+        """Set the breakpoints of a file; returns them as the adapter reports them."""
         wanted = [{"line": point} if isinstance(point, int) else point for point in points]
         found: list[Message] = self.request("setBreakpoints", source={"path": path}, breakpoints=wanted)["breakpoints"]
         return found
@@ -139,7 +139,7 @@ class DebugClient:
         return found
 
     def evaluate(self, stop: Message, expression: str, frame: int = 0) -> str:
-        """Return the value of an expression in a frame, as the adapter writes it."""
+        """Return the value of an expression in a frame, as the adapter formats it."""
         body = self.request("evaluate", expression=expression, frameId=stop["frames"][frame]["id"], context="watch")
         result: str = body["result"]
         return result
@@ -153,7 +153,7 @@ class DebugClient:
 
 @contextmanager
 def debugging(assay: Command, *arguments: str) -> Iterator[DebugClient]:
-    """Start the adapter; at the end of the block its input is closed, which ends it."""
+    """Start the adapter; at the end of the block its input is closed, which stops it."""
     with subprocess.Popen(
         [assay.path, "debug", *arguments],
         cwd=assay.folder,

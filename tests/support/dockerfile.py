@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "Dockerfile").read_text()
 BUILD_TIMEOUT = 1200.0  # the dependencies are downloaded
 UV = re.compile(r"pip install --no-cache-dir uv==([\d.]+)")
-"""The installation of uv, which the tests have already."""
+"""The installation of uv, which is already installed for the tests."""
 
 
 def last(name: str) -> list[str]:
@@ -32,10 +32,10 @@ def build_stage() -> list[tuple[str, str]]:
 
 
 class Build:
-    """The files of the build stage in an empty folder in place of the root, made by its own commands."""
+    """The files of the build stage, created by running its commands with an empty folder as the root."""
 
     def __init__(self, root: Path) -> None:
-        """Run the instructions one after the other; `root` is the empty folder."""
+        """Run the instructions in order; `root` is the empty folder."""
         self.root = root
         self._folder = root
         path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
@@ -47,7 +47,7 @@ class Build:
 
     @property
     def scripts(self) -> Path:
-        """Where the commands of the environment are."""
+        """The folder with the commands of the environment."""
         return self.root / "opt" / "assay" / "bin"
 
     def _env(self, rest: str) -> None:

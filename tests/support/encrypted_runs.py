@@ -1,4 +1,4 @@
-"""Workflows whose payloads are encrypted: keys, a worker, and histories to look for a secret in."""
+"""Workflows with encrypted payloads: keys, a worker, and checks that histories do not contain a secret."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def inline(body: str, steps: str = 'return result(start("Run", SECRET, name))') 
 
 @contextmanager
 def worker_process(lua: Script, name: str, codec: Any) -> Iterator[Popen[str]]:
-    """Run a worker in a process of its own."""
+    """Run a worker in a separate process."""
     script = f"name, codec = arg[1], json.parse(arg[2]) {WORKER.replace('BODY', '')} print('up')"
     with working(lua, script, name, json.dumps(codec)) as process:
         read_until(process, "up")

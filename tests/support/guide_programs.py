@@ -6,7 +6,7 @@ A guide shows it in three sections, "The program", "How to run it" and "What you
   the text before it (`race.lua`).
 - The second section has one block of commands, or two: then the last line of the first block runs in the background
   while the second block runs.
-- The only block of the third section is the standard output of the commands. "…" in it matches any text.
+- The only block of the third section is the standard output of the commands; "…" matches any text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GUIDES = sorted(
 
 
 def shell(command: Command, text: str) -> subprocess.CompletedProcess[str]:
-    """Run lines of a shell in the folder of a test."""
+    """Run shell commands in the folder of a test."""
     path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
     return subprocess.run(
         ["bash", "-ec", text],
@@ -60,7 +60,7 @@ def output(guide: str) -> str:
 
 _VARIES = re.compile(
     r"""
-    [ ]+$                                # what pads a line
+    [ ]+$                                # padding at the end of a line
     | (?<=\()[0-9.]+(?=[ ]s\))           # the time that a test took
     | [ ]*\b\d+\.\d{3}s                  # a time in a timeline
     | \d{4}-\d\d-\d\d[ ][\d:]{8}[ ]UTC

@@ -13,24 +13,24 @@ PROGRAM = ("The program", "How to run it", "What you see")
 
 
 def section(guide: str, heading: str) -> str | None:
-    """The text below a heading of a guide, up to the next heading of its level."""
+    """The text below a heading of a guide, up to the next heading of the same level."""
     found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", _read(guide), re.MULTILINE | re.DOTALL)
     return None if found is None else found[1]
 
 
 def fenced(text: str) -> list[tuple[str, str]]:
-    """The code blocks of Markdown source, each with its language and whatever follows on that line."""
+    """The code blocks of Markdown source, each with its info string (the language and the rest of that line)."""
     found = re.findall(r"^( *)```([^\n]*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     return [(info, re.sub(f"^{indent}", "", code, flags=re.MULTILINE)) for indent, info, code in found]
 
 
 def blocks(guide: str, language: str) -> list[str]:
-    """The code blocks of a guide in a language, but for those of its program."""
+    """The code blocks of a guide in a language, except those of its program."""
     return [code for info, code in fenced(_without_program(guide)) if info == language]
 
 
 def languages(guide: str) -> list[str]:
-    """The languages of the code blocks of a guide, but for those of its program."""
+    """The languages of the code blocks of a guide, except those of its program."""
     return [info.split(" ")[0] for info, _ in fenced(_without_program(guide))]
 
 

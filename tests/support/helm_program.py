@@ -1,4 +1,4 @@
-"""Helm on a chart, as a program of its own: its native library brings a Go runtime, with signal handlers, along.
+"""Helm on a chart, as a separate program: its native library contains a Go runtime, which installs signal handlers.
 
 Reads {"action": "lint" or "render", "chart": …, "values": …} from stdin; writes a JSON object, {"error": …} if Helm
 refuses the chart or its values.
@@ -14,7 +14,7 @@ from typing import Any
 import helm_python
 
 RELEASE = "promotions"
-KUBERNETES = "1.33.0"  # else it is up to how Helm was built
+KUBERNETES = "1.33.0"  # the default depends on Helm's build
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lua code in this process that has workers and clients of a real server: it starts faster than a command."""
+"""Lua code with workers and clients of a real server, run in the test process: it starts faster than a command."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ end
 """
 
 CLIENT = f"(function(...) {PRELUDE} end)(arg[1])\n"
-"""Begins a script whose first argument is the task queue with the same variables."""
+"""The same variables for a script whose first argument is the task queue."""
 
 
 class InlineLua:
-    """Runs Lua code that finds a connected `client`, the `name` of its task queue and functions that run workflows."""
+    """Runs Lua code with a connected `client`, the `name` of its task queue and functions that run workflows."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     async def __call__(self, code: str, *arguments: Any) -> Any:
-        """Run code in a runtime of its own; returns its result. Its workers shut down at the end."""
+        """Run code in a new runtime; returns its result. Its workers shut down at the end."""
         async with Runtime() as lua:
             await lua.run(PRELUDE, self._name)
             return await asyncio.wait_for(lua.run(code, *arguments), TIMEOUT)

@@ -32,7 +32,7 @@ def alike(a: Any, b: Any) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return a value as Lua has it: without the null fields of objects."""
+    """Return a value as it arrives in Lua: without the null fields of objects."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value

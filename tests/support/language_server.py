@@ -1,4 +1,4 @@
-"""A client of the Lua language server, which talks to it as an editor does."""
+"""A client of the Lua language server, which plays the role of an editor."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class LanguageServer:
         self._send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
 
     def completions(self, name: str, line: int, column: int) -> list[str]:
-        """The names that the server offers at a place; both numbers begin with 1.
+        """The completions at a position; line and column are 1-based.
 
-        It offers none while it still reads the folder, so this asks until there are some.
+        The server has none until it has read the folder, so the request is repeated until there are some.
         """
         place = {"line": line - 1, "character": column - 1}
         document = {"uri": (self._folder / name).as_uri()}
@@ -106,7 +106,7 @@ def language_server(folder: Path) -> Iterator[LanguageServer]:
 
 
 def diagnostics(folder: Path) -> list[tuple[str, int, str, str]]:
-    """What the server finds in all files of a folder: file, line, code and message."""
+    """The server's diagnostics for all files of a folder: file, line, code and message."""
     assert SERVER is not None
     with tempfile.TemporaryDirectory() as logs:
         found = Path(logs, "check.json")

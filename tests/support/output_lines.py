@@ -1,4 +1,4 @@
-"""What a process writes, line by line."""
+"""The output of a process, line by line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from command import TIMEOUT
 
 
 class OutputLines:
-    """The lines of both streams, as they come."""
+    """The lines of both streams, in the order of arrival."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -26,13 +26,13 @@ class OutputLines:
             self._lines.put(line)
 
     def read_until(self, text: str) -> str:
-        """Wait for a line with a text on either stream; returns all lines up to it."""
+        """Wait for a line that contains a string on either stream; returns all lines up to it."""
         seen, deadline = "", time.monotonic() + TIMEOUT
         while True:
             try:
                 line = self._lines.get(timeout=max(0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no line has {text!r}; there were: {seen}") from None
+                raise AssertionError(f"no line contains {text!r}; received: {seen}") from None
             seen += line
             if text in line:
                 return seen

@@ -12,7 +12,7 @@ from assay.lua.host import Host
 from assay.lua.outcomes import Results
 from assay.lua.values import Json, Value
 
-library = Library("probe", "What the tests call.")
+library = Library("probe", "Functions for tests.")
 
 
 @library.handle
@@ -39,7 +39,7 @@ class Box:
         """Return the value after a while.
 
         Args:
-            seconds: How long.
+            seconds: Delay.
         """
         import asyncio
 
@@ -49,7 +49,7 @@ class Box:
 
 @library.handle
 class Lid:
-    """Fits no box."""
+    """A handle of another type than Box."""
 
     lua_name = "probe.Lid"
 
@@ -60,10 +60,10 @@ class Lid:
 
 @dataclass
 class Inner:
-    """Options in options.
+    """Nested options.
 
     Attributes:
-        size: How big.
+        size: A size.
     """
 
     size: int = 1
@@ -74,16 +74,16 @@ class Options:
     """Every kind of option.
 
     Attributes:
-        name: Has to be there.
-        count: A whole number.
+        name: A required string.
+        count: An integer.
         ratio: A number.
-        on: A switch.
-        mode: One of two words.
-        tags: Words.
-        headers: Words by name.
+        on: A boolean.
+        mode: One of two strings.
+        tags: Strings.
+        headers: Strings by name.
         inner: More options.
-        done: Called at the end.
-        value: Anything.
+        done: A function.
+        value: Any value.
         data: Any bytes.
     """
 
@@ -105,14 +105,14 @@ def echo(value: Value) -> Value:
     """Return a value.
 
     Args:
-        value: Anything.
+        value: Any value.
     """
     return value
 
 
 @library.function()
 def text(value: str) -> str:
-    """Return a text."""
+    """Return a string."""
     return value
 
 
@@ -124,7 +124,7 @@ def data(value: bytes) -> bytes:
 
 @library.function()
 def integer(value: int) -> int:
-    """Return a whole number."""
+    """Return an integer."""
     return value
 
 
@@ -142,13 +142,13 @@ def boolean(value: bool) -> bool:
 
 @library.function()
 def word(value: Literal["fast", "slow"]) -> str:
-    """Return one of two words."""
+    """Return one of two strings."""
     return value
 
 
 @library.function()
 def words(value: list[str]) -> list[str]:
-    """Return an array of words."""
+    """Return an array of strings."""
     return value
 
 
@@ -160,7 +160,7 @@ def rows(value: dict[str, int]) -> dict[str, int]:
 
 @library.function()
 def either(value: str | list[str]) -> Value:
-    """Return a word or words."""
+    """Return a string or an array of strings."""
     return value
 
 
@@ -199,7 +199,7 @@ async def call(function: LuaFunction, *arguments: Value) -> Value:
 
 @library.function()
 def hold(function: LuaFunction) -> None:
-    """Take a function and let it go."""
+    """Accept a function and release it."""
 
 
 @library.function()
@@ -216,7 +216,7 @@ def lid() -> Lid:
 
 @library.function()
 def unbox(value: Box) -> Value:
-    """Return what is in a box."""
+    """Return the value of a box."""
     return value.value
 
 
@@ -233,11 +233,11 @@ def fail(how: str) -> None:
         raise BuiltinError("refused")
     if how == "object":
         raise ErrorObject("whole message", kind="odd", details={"n": 1}, cause={"message": "inner", "kind": "deep"})
-    if how == "object with a stranger":
+    if how == "object with an unsupported value":
         raise ErrorObject("whole message", kind="odd", details=object())
     if how == "file":
         raise FileNotFoundError(2, "No such file or directory", b"/x/\xff")
-    if how == "stranger":
+    if how == "unexpected":
         raise RuntimeError("unforeseen")
     if how == "no words":
         raise KeyError
@@ -245,11 +245,11 @@ def fail(how: str) -> None:
 
 @library.function()
 def strange() -> Value:
-    """Return what Lua has no word for."""
+    """Return a value that has no Lua representation."""
     return {"a": object()}
 
 
 @library.function()
 def runtime_of(host: Host, value: int) -> bool:
-    """Get the host from the host, not from Lua."""
+    """Return true if the host argument comes from the host, not from Lua."""
     return isinstance(host, Host)

@@ -1,4 +1,4 @@
-"""What a Prometheus does: it asks a port of loopback for metrics."""
+"""Scrapes of metrics as Prometheus does them, and free ports on loopback."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from assay.temporal.dev_server.server import is_free
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, nor will: the kernel gives higher ones to who takes any."""
+    """A free loopback port below the range from which the kernel assigns ports."""
     ports = range(10_000, 15_000)  # the embedded servers are above
     return next(port for port in random.sample(ports, len(ports)) if is_free(port))
 
 
 def scrape(address: str) -> str:
-    """What a Prometheus gets there."""
+    """The metrics of an endpoint, in the Prometheus text format."""
     with urllib.request.urlopen(f"http://{address}/metrics") as answer:
         text: str = answer.read().decode()
         return text

@@ -1,4 +1,4 @@
-"""WebSockets byte by byte."""
+"""WebSocket peers that send and receive raw frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIN, RSV1, RSV2 = 0x80, 0x40, 0x20
 
 
 def frame(first: int, payload: bytes = b"", *, masked: bool, length: bytes | None = None) -> bytes:
-    """A frame; `length` is how its length is written, in the shortest form when left out."""
+    """A frame; `length` is its encoded length, by default in the shortest form."""
     if length is None:
         size = len(payload)
         length = (
@@ -36,23 +36,23 @@ def frame(first: int, payload: bytes = b"", *, masked: bool, length: bytes | Non
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
-    """The payload of a close."""
+    """The payload of a close frame."""
     return code.to_bytes(2) + reason
 
 
 def deflated(text: bytes) -> bytes:
-    """A message as permessage-deflate sends it."""
+    """A message compressed with permessage-deflate."""
     packer = zlib.compressobj(wbits=-15)
     return (packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\0\0\xff\xff")
 
 
 def accepting(key: str) -> str:
-    """What a server answers to a key."""
+    """The Sec-WebSocket-Accept header for a key."""
     return base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
 
 
 class End:
-    """One end of a connection that speaks WebSocket."""
+    """One end of a WebSocket connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -74,7 +74,7 @@ class End:
         return first, bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
     async def closed_with(self) -> bytes | None:
-        """The payload of the close that comes, whatever is before it; None when the connection ends without one."""
+        """The payload of the next close frame, skipping other frames; None when the connection ends without one."""
         while True:
             first, payload = await self.receive()
             if first == 0:
@@ -85,7 +85,7 @@ class End:
 
 @asynccontextmanager
 async def client(url: str, *headers: str) -> AsyncIterator[End]:
-    """A raw client of a server."""
+    """Connect a raw client to a server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     lines = [
         "GET /ws HTTP/1.1",
@@ -109,7 +109,7 @@ async def client(url: str, *headers: str) -> AsyncIterator[End]:
 async def server(
     frames: bytes, *headers: str, connection: str = "Upgrade"
 ) -> AsyncIterator[tuple[str, asyncio.Future[End]]]:
-    """A raw server that accepts one client and sends frames at once; gives its URL, and its end when it is accepted."""
+    """A raw server that accepts one client and immediately sends frames; yields its URL and a future of its end."""
     accepted: asyncio.Future[End] = asyncio.get_running_loop().create_future()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

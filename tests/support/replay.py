@@ -1,7 +1,7 @@
-"""Replay histories cold against a script's workflows: `python replay.py SCRIPT HISTORY.json…`.
+"""Replay histories from their first event against a script's workflows: `python replay.py SCRIPT HISTORY.json…`.
 
-Prints a line for each history that does not match and ends with 1 when there is one. The environment variable
-CODEC has the `codec` option of the worker, as JSON.
+Prints a line for each history that does not match and exits with 1 if there is one. The environment variable
+CODEC contains the `codec` option of the worker, as JSON.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from assay.temporal.workflow.settings import Definition, Settings
 
 
 class _Captured(BaseException):
-    """Ends a script where its worker would start."""
+    """Stops a script where its worker would start."""
 
 
 def definitions(script: Path) -> tuple[list[Definition], Settings]:
-    """Run a script up to its first `temporal.worker`; returns its workflows and what their runs share."""
+    """Run a script up to its first `temporal.worker`; returns its workflows and the settings of their runs."""
     host = Host(LIBRARIES, Finder(os.fspath(script.parent)), lambda text: None)
     host.set_arguments(os.fsencode(script))
     captured: list[Worker] = []
@@ -57,7 +57,7 @@ def read(path: Path) -> WorkflowHistory:
 async def replay(
     workflows: list[Definition], settings: Settings, histories: list[Path], codec: CodecOptions | None = None
 ) -> list[str]:
-    """Replay each history from its first event; returns what does not match."""
+    """Replay each history from its first event; returns the mismatches."""
     problems = []
     async with Feed(Runs(workflows, settings), codec) as feed:
         for path in histories:

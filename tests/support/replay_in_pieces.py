@@ -1,6 +1,6 @@
-"""Replay histories as `replay.py` does, with each run evicted after every activation and made again.
+"""Replay histories as `replay.py` does, with each run evicted and rebuilt after every activation.
 
-What a run answers to an activation it must answer again when it is made again of all activations before.
+A run that is rebuilt from its activations must return the same completion for each of them.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ problems: list[str] = []
 
 
 class RunsInPieces(Runs):
-    """Runs that leave the cache after every activation."""
+    """Runs that are evicted from the cache after every activation."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
         self._answered: dict[str, list[tuple[WorkflowActivation, WorkflowActivationCompletion]]] = {}
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Hand an activation to its run, and make the run again."""
+        """Pass an activation to its run, then evict and rebuild the run."""
         completion = super().activate(act)
         if any(job.HasField("remove_from_cache") for job in act.jobs):
             self._answered.pop(act.run_id, None)
         elif completion.HasField("successful"):
             self._answered.setdefault(act.run_id, []).append((act, completion))
-            self._make_again(act.run_id)
+            self._rebuild(act.run_id)
         return completion
 
-    def _make_again(self, run_id: str) -> None:
+    def _rebuild(self, run_id: str) -> None:
         removal = WorkflowActivationJob()
         removal.remove_from_cache.SetInParent()
         super().activate(WorkflowActivation(run_id=run_id, jobs=[removal]))
         for number, (act, completion) in enumerate(self._answered[run_id], 1):
             again = super().activate(act)
             if again != completion:
-                problems.append(f"activation {number}: {completion}\n\nmade again: {again}")
+                problems.append(f"activation {number}: {completion}\n\nrebuilt: {again}")
 
 
 def main(script: str, *histories: str) -> int:

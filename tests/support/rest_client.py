@@ -1,4 +1,4 @@
-"""Lua code with a client of the HTTP API, and the Temporal CLI as a witness."""
+"""Lua code with a client of the HTTP API, and the Temporal CLI to check its effects."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RUNNING, TERMINATED = "WORKFLOW_EXECUTION_STATUS_RUNNING", "WORKFLOW_EXECUTION_S
 
 
 class Rest:
-    """Lua code that finds a client in `c`, and the Temporal CLI."""
+    """Runs Lua code with a client in `c`, and the Temporal CLI."""
 
     def __init__(self, lua: Script, url: str) -> None:
         self.url = url
         self._lua = lua
 
     async def __call__(self, code: str, *arguments: Any) -> Any:
-        """Run code in a runtime of its own; returns its first result."""
+        """Run code in a new runtime; returns its first result."""
         async with Runtime() as lua:
             head = "local c = require('assay.temporal').client((...)) arg = { select(2, ...) }"
             return await lua.run(f"{head} return (function(...) {code}\nend)(table.unpack(arg))", self.url, *arguments)
@@ -38,7 +38,7 @@ class Rest:
         return caught.value.value
 
     async def until(self, accept: Callable[[Any], object], code: str, *arguments: Any) -> Any:
-        """Run code until its result is accepted: what was written appears in lists after a moment."""
+        """Run code until its result is accepted: lists show changes only after a delay."""
         deadline = time.monotonic() + WAIT_TIMEOUT
         while not accept(result := await self(code, *arguments)):
             assert time.monotonic() < deadline, result
@@ -46,7 +46,7 @@ class Rest:
         return result
 
     async def cli(self, *arguments: str) -> Any:
-        """Ask the Temporal CLI."""
+        """Run the Temporal CLI; returns its JSON output."""
         return await asyncio.to_thread(self._lua.cli, *arguments)
 
     async def start(self, workflow_id: str, *arguments: str) -> str:
@@ -55,7 +55,7 @@ class Rest:
         return str((await self.cli("workflow", "start", *target, *arguments))["runId"])
 
     async def history(self, workflow_id: str, *arguments: str) -> Any:
-        """Return a history as the CLI shows it."""
+        """Return a history from the CLI."""
         return await self.cli("workflow", "show", "--workflow-id", workflow_id, *arguments)
 
     async def describe(self, workflow_id: str, *arguments: str) -> Any:

@@ -1,4 +1,4 @@
-"""One Lua worker for all tests of a file; at the end, another process replays all workflows that it ran."""
+"""One Lua worker for all tests of a file; at the end, another process replays all its workflows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SharedWorker:
         return Session(client, name, self.process, task_queue=self.task_queue)
 
     def close_session(self, session: Session) -> None:
-        """Note the workflows of a session for the replay."""
+        """Remember the workflows of a session for the replay."""
         self.started += [(handle.id, handle.first_execution_run_id) for handle in session.handles]
 
     async def histories(self) -> list[WorkflowHistory]:

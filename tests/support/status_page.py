@@ -1,4 +1,4 @@
-"""What asks a worker for its health."""
+"""Requests to a worker's health endpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import urllib.request
 
 
 def get(address: str, path: str, method: str = "GET") -> tuple[int, str]:
-    """The status and the text of an answer; 0 where nothing listens."""
+    """The status and body of the response; 0 and the reason if the connection fails."""
     try:
         with urllib.request.urlopen(urllib.request.Request(f"http://{address}{path}", method=method)) as answer:
             return answer.status, answer.read().decode()

@@ -1,6 +1,6 @@
-"""The command with one more global, `service(seconds)`: a service that takes `seconds` to end once it is asked to.
+"""The command with one more global, `service(seconds)`: a service whose shutdown takes `seconds`.
 
-When it is asked it prints "asked". Run as a program with the arguments of the command.
+It prints "asked" when its shutdown is requested. Run as a program with the arguments of the command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ library = Library("service", "A service.")
 
 
 class StubService:
-    """A service on a thread of its own."""
+    """A service with a background thread."""
 
     def __init__(self, seconds: float, asked: Callable[[], object] = lambda: None) -> None:
         self._seconds = seconds
@@ -28,7 +28,7 @@ class StubService:
         self._ended: Future[None] = Future()
 
     def request_shutdown(self) -> None:
-        """Begin to end it."""
+        """Begin the shutdown."""
         self._asked()
         threading.Timer(self._seconds, self._ended.set_result, (None,)).start()
 

@@ -1,4 +1,4 @@
-"""Runs of workflows on a real server, with workers that come and go."""
+"""Workflow runs on a real server, with workers that are started and stopped."""
 
 from __future__ import annotations
 

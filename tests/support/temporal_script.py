@@ -15,10 +15,10 @@ _REPLAY = Path(__file__).parent / "replay.py"
 
 
 class Script:
-    """The `assay` command in an environment that names a real server, and the Temporal CLI."""
+    """The `assay` command configured for a real server, and the Temporal CLI."""
 
     def __init__(self, command: Command, address: str, recordings: Path | None = None) -> None:
-        """`recordings`: the folder in which histories are saved, if they are."""
+        """`recordings`: the folder for saved histories; None to save none."""
         self.recordings = recordings
         self.command = command
         self.address = address
@@ -26,17 +26,17 @@ class Script:
         command.environment["TEMPORAL_ADDRESS"] = address
 
     def run(self, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script to its end."""
+        """Run a script until it exits."""
         return self.command.run(self.command.script(text), *arguments)
 
     def value(self, text: str, *arguments: str) -> Any:
-        """Run a script that prints one JSON value and ends with 0; returns the value."""
+        """Run a script that prints one JSON value and exits with 0; returns the value."""
         result = self.run(text, *arguments)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
     def cli(self, *arguments: str) -> Any:
-        """Ask the Temporal CLI; returns its JSON output."""
+        """Run the Temporal CLI; returns its JSON output."""
         return json.loads(self.cli_text(*arguments, "--output", "json"))
 
     def cli_text(self, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The command in a terminal of its own."""
+"""The command in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _BEGUN = re.compile(r"\x1b(\[[0-9;?>]*)?$")
 
 
 class Terminal:
-    """What a command shows and what is typed."""
+    """The output of a command in a terminal, and its keyboard input."""
 
     def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
         self.process = process
         self._screen = screen
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._begun = ""  # a code of which the rest has not come yet
+        self._begun = ""  # an incomplete control code at the end of the output
         self.raw = b""
         self.shown = ""
         self._seen = 0
 
     def resize(self, columns: int, lines: int) -> None:
-        """Give the terminal another size, of which the command is told."""
+        """Resize the terminal, which notifies the command."""
         termios.tcsetwinsize(self._screen, (lines, columns))
 
     def type(self, text: str) -> None:
@@ -40,17 +40,17 @@ class Terminal:
         os.write(self._screen, text.encode())
 
     def read_until(self, text: str) -> str:
-        """Wait until a text is shown (colours do not count); returns what was shown up to it since the last time."""
+        """Wait until a string is shown (ignoring colours); returns the output up to it since the last call."""
         deadline = time.monotonic() + TIMEOUT
         while (at := self.shown.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{text!r} was not shown, but {self.shown[self._seen :]!r}"
             if select.select([self._screen], [], [], 0.1)[0]:
-                assert self._take(), f"it ended before {text!r}: {self.shown!r}"
+                assert self._take(), f"it exited before {text!r}: {self.shown!r}"
         begin, self._seen = self._seen, at + len(text)
         return self.shown[begin : self._seen]
 
     def settle(self) -> None:
-        """Read until the picture has stood still for longer than `assay dev` takes between two looks."""
+        """Read until there was no output for longer than the refresh interval of `assay dev`."""
         deadline = time.monotonic() + TIMEOUT
         while select.select([self._screen], [], [], 1.5)[0] and self._take():
             assert time.monotonic() < deadline
@@ -60,7 +60,7 @@ class Terminal:
         return termios.tcgetattr(self._screen)
 
     def wait(self) -> int:
-        """Wait for the end, with an eye on the screen; returns the exit code."""
+        """Wait until the command exits, and read its output meanwhile; returns the exit code."""
         deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < deadline
@@ -81,7 +81,7 @@ class Terminal:
         text, self._begun = (text[: begun.start()], begun[0]) if begun else (text, "")
         self.shown += _CODES.sub("", text)
         if "\x1b[6n" in text:
-            self.type("\x1b[1;1R")  # where the cursor is
+            self.type("\x1b[1;1R")  # the cursor position
         return bool(data)
 
 

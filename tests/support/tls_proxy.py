@@ -1,4 +1,4 @@
-"""A proxy that ends TLS in front of a server, as a load balancer would, and keeps what it saw."""
+"""A proxy that terminates TLS in front of a server, as a load balancer would, and keeps the received bytes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Authority:
 
 
 class TlsProxy:
-    """Passes on what comes over TLS on a free port to `target`, in a thread of its own.
+    """Forwards TLS connections from a free port to `target`, in a background thread.
 
-    `wants` is the authority of the clients' certificates that it demands, `not_after` the end of its own certificate.
-    `received` has the bytes of each connection without their encryption.
+    `wants` is the authority of the client certificates that it requires, `not_after` the expiry of the server
+    certificate. `received` contains the decrypted bytes of each connection.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class TlsProxy:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        self._loop.set_exception_handler(lambda loop, context: None)  # refused handshakes are what the tests are about
+        self._loop.set_exception_handler(lambda loop, context: None)  # refused handshakes are expected
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
         host, port = server.sockets[0].getsockname()
         self.address = f"{host}:{port}"
@@ -91,11 +91,11 @@ class TlsProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._pass_on(reader, writer))
+        task = self._loop.create_task(self._forward(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = bytearray()
         self.received.append(seen)
         host, _, port = self._target.rpartition(":")
@@ -119,7 +119,7 @@ _CODES |= {"B": "1011101", "r": "101100", " ": "010100", "-": "010110"}
 
 
 def in_header(text: str) -> bytes:
-    """How HTTP/2 writes a text in a header (RFC 7541, appendix B), for the letters in `_CODES`."""
+    """The Huffman code of a string in an HTTP/2 header (RFC 7541, appendix B), for the letters in `_CODES`."""
     bits = "".join(_CODES[letter] for letter in text)
     bits += "1" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")

@@ -1,4 +1,4 @@
-"""Scripts on the test's own event loop, and peers for them."""
+"""Scripts on the event loop of the test, and peers for them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def break_off(end: aiohttp.ClientWebSocketResponse | aiohttp.web.WebSocketResponse) -> None:
-    """End a WebSocket's connection without a closing handshake."""
+    """Close a WebSocket's connection without a closing handshake."""
     descriptor = end.get_extra_info("socket").fileno()
     with socket.socket(fileno=os.dup(descriptor)) as other:
         other.shutdown(socket.SHUT_RDWR)
 
 
 class Script:
-    """A host whose scripts run on the test's event loop; what they print arrives as lines."""
+    """A host whose scripts run on the event loop of the test; their output is queued as lines."""
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str] = asyncio.Queue()
@@ -117,7 +117,7 @@ class Peer:
 
 
 async def close_silently(writer: asyncio.StreamWriter) -> None:
-    """Answer nothing: the peer closes the connection."""
+    """Send no response: the peer closes the connection."""
 
 
 def answer_of(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:

@@ -28,7 +28,7 @@ REPLAY = Path(__file__).parent / "replay.py"
 
 
 async def replay(lua: Script, histories: list[WorkflowHistory], *, hash_seed: int) -> tuple[int, str]:
-    """Replay histories with `worker.lua` in a process of their own; returns its exit code and stderr."""
+    """Replay histories with `worker.lua` in a separate process; returns its exit code and stderr."""
     paths = [lua.folder / history.run_id / f"{history.workflow_id}.json" for history in histories]
     for path, history in zip(paths, histories, strict=True):
         path.parent.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def record(folder: Path, script: str, histories: list[WorkflowHistory]) -> None:
             recorded.add(workflow_type)
             shutil.rmtree(folder / workflow_type, ignore_errors=True)
             (folder / workflow_type).mkdir()
-            # The file's name is the workflow's id, which children's ids may come from.
+            # The file's name is the workflow's id, which the ids of children may be derived from.
             path = folder / workflow_type / f"{history.workflow_id}.json"
             path.write_text(json.dumps(json.loads(text), indent=1) + "\n", encoding="utf-8")
 
@@ -101,11 +101,11 @@ class Session:
         return handle
 
     async def run(self, workflow_type: str, argument: Any = None, **options: Any) -> Any:
-        """Run a workflow to its end; returns its result."""
+        """Run a workflow until it closes; returns its result."""
         return await self.end(await self.start(workflow_type, argument, **options))
 
     async def end(self, handle: WorkflowHandle[Any, Any]) -> Any:
-        """Wait for the end of a workflow; returns its result, or the cause of its failure."""
+        """Wait until a workflow closes; returns its result, or the cause of its failure."""
         try:
             return await asyncio.wait_for(handle.result(), TIMEOUT)
         except WorkflowFailureError as error:

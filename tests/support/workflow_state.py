@@ -1,4 +1,4 @@
-"""The Lua state of a workflow, without a run and without a server."""
+"""The Lua state of a workflow, without a run or a server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from assay.temporal.data import payloads
 from assay.temporal.workflow.sandbox.host import WorkflowHost
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from assay.temporal.workflow.sandbox.randomness import RandomStreams
-from inside import Inside
+from lua_host import CapturingHost
 
 
-class Still:
-    """Time and randomness that never change."""
+class FixedClock:
+    """Fixed time and randomness."""
 
     now = started = 0.0
     is_replaying = False
@@ -29,13 +29,13 @@ class WorkflowState:
     """The state of a workflow, with a function whose body is a chunk."""
 
     def __init__(self, chunk: str, before: str = "", **limits: float) -> None:
-        """Make the state. `before`: the part of the script before the worker starts."""
-        inside = Inside(LIBRARIES)
-        inside.run(f"{before} function workflow_under_test(...) {chunk}\nend")
-        function = inside.host.find_function("workflow_under_test")
+        """Create the state. `before`: the part of the script before the worker starts."""
+        lua = CapturingHost(LIBRARIES)
+        lua.run(f"{before} function workflow_under_test(...) {chunk}\nend")
+        function = lua.host.find_function("workflow_under_test")
         assert function is not None
-        snapshot = inside.host.snapshot(function, "the workflow")
-        self.host = WorkflowHost(LIBRARIES, WorkflowLimits(**limits), Still(), is_copy=True, live=True)
+        snapshot = lua.host.snapshot(function, "the workflow")
+        self.host = WorkflowHost(LIBRARIES, WorkflowLimits(**limits), FixedClock(), is_copy=True, live=True)
         self.host.state.invoke(b"be_copy", True)
         self.function = LuaFunction(self.host, self.host.state.invoke(b"restore_held", snapshot))
 

@@ -15,9 +15,9 @@ from temporalio.client import Client
 
 from assay.temporal.dev_server.server import DevServer
 from command import TIMEOUT, Command, wait_for
-from glass import Glass
 from temporal_script import Script
 from terminal import Terminal, terminal
+from terminal_display import Display
 
 WORKER = """
 temporal.worker({
@@ -77,15 +77,15 @@ async def test_it_shows_what_runs_and_what_failed(lua: Script, name: str) -> Non
         while not all(re.search(text, picture) for text in wanted):
             assert time.monotonic() < deadline, picture
             screen.settle()
-            glass = Glass(120)
-            glass.feed(screen.raw)
-            picture = "\n".join(glass.lines)
+            display = Display(120)
+            display.feed(screen.raw)
+            picture = "\n".join(display.lines)
         assert picture.count("task queue") == 1
         assert (
             f"task queue    {name}\n  workflows   Breaks, Pays, Slow, Waits\n  activities  declined, slow\n" in picture
         )
         assert f"server        {lua.address} (configured)" in picture
-        assert not glass.has_cursor
+        assert not display.has_cursor
         screen.type("\x03")
         assert screen.wait() == 0
 
@@ -100,11 +100,11 @@ async def test_output_scrolls_above_it_and_is_whole(lua: Script, name: str) -> N
         screen.read_until("1 open workflow")
         screen.type("\x03")
         assert screen.wait() == 0
-        glass = Glass(60)
-        glass.feed(screen.raw)
-        output = glass.lines[glass.lines.index("polling") :]
+        display = Display(60)
+        display.feed(screen.raw)
+        output = display.lines[display.lines.index("polling") :]
         assert output == ["polling", *(f"line {i} of output" for i in range(1, 301))]
-        assert glass.has_cursor
+        assert display.has_cursor
 
 
 def test_ctrl_c_throws_no_output_away_that_is_on_its_way(lua: Script, name: str) -> None:
@@ -119,29 +119,29 @@ def test_ctrl_c_throws_no_output_away_that_is_on_its_way(lua: Script, name: str)
         wait_for(lambda: (lua.command.folder / "printed").exists())  # and nobody reads what the terminal gets
         screen.type("\x03")
         assert screen.wait() == 0
-        glass = Glass(60)
-        glass.feed(screen.raw)
-        output = glass.lines[glass.lines.index("polling") :]
+        display = Display(60)
+        display.feed(screen.raw)
+        output = display.lines[display.lines.index("polling") :]
         assert output == ["polling", *(f"line {i} of output" for i in range(1, 151))]
 
 
 async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
     with dev(lua, name, columns=120, lines=30) as screen:
         await start(lua, name, "Waits")
-        glass = Glass(120)
+        display = Display(120)
         seen = 0
         for columns in (60, 100, 45, 120):
             screen.read_until("signal 'app")
             screen.read_until("for its")
             screen.settle()  # a picture for the size before would come too late
             shown, seen = screen.raw[seen:], len(screen.raw)
-            glass.feed(shown)
-            glass.resize(columns)
+            display.feed(shown)
+            display.resize(columns)
             screen.resize(columns, 30)
         screen.type("\x03")
         assert screen.wait() == 0
-        glass.feed(screen.raw[seen:])
-        assert [line for line in glass.lines if "server" in line or "─" in line] == [
+        display.feed(screen.raw[seen:])
+        assert [line for line in display.lines if "server" in line or "─" in line] == [
             f"Temporal server  {lua.address} (configured)"
         ]
 
@@ -196,10 +196,10 @@ async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
             await start(lua, name, "Waits", f"{name}-{i:02}")
         screen.read_until("25 open workflows")
         screen.read_until(" more")
-        glass = Glass(80)
-        glass.feed(screen.raw)
-        rule = max(at for at, line in enumerate(glass.lines) if "─" in line)
-        assert len(glass.lines) - rule <= 14
+        display = Display(80)
+        display.feed(screen.raw)
+        rule = max(at for at, line in enumerate(display.lines) if "─" in line)
+        assert len(display.lines) - rule <= 14
         screen.type("\x03")
         assert screen.wait() == 0
 
@@ -295,9 +295,9 @@ async def test_output_is_whole_whatever_is_looked_at(lua: Script, name: str) -> 
         screen.read_until("line 300 of output")
         screen.type("\x03")
         assert screen.wait() == 0
-        glass = Glass(60)
-        glass.feed(screen.raw)
-        output = glass.lines[glass.lines.index("polling") :]
+        display = Display(60)
+        display.feed(screen.raw)
+        output = display.lines[display.lines.index("polling") :]
         assert output == ["polling", *(f"line {i} of output" for i in range(1, 301))]
 
 

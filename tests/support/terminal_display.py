@@ -1,4 +1,4 @@
-"""What a terminal shows after some output, as far as `assay dev` uses it."""
+"""A terminal emulator with the control codes that `assay dev` uses."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 _PIECE = re.compile(r"\x1b\[([\d;?]*)([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 
-class Glass:
-    """The lines of a terminal that scrolls for ever; a resize wraps its lines anew, as terminals do."""
+class Display:
+    """The lines of a terminal with unlimited scrollback; a resize rewraps its lines, as terminals do."""
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
-        self._lines: list[tuple[str, bool]] = [("", False)]  # a row, and whether the next one belongs to its line
+        self._lines: list[tuple[str, bool]] = [("", False)]  # row, is continued in the next row
         self._row = self._column = 0
         self.has_cursor = True
 
     @property
     def lines(self) -> list[str]:
-        """The rows, without the empty ones at the end."""
+        """The rows, without trailing empty ones."""
         rows = [text.rstrip() for text, _ in self._lines]
         while rows and not rows[-1]:
             rows.pop()
         return rows
 
     def feed(self, output: bytes) -> None:
-        """Show output."""
+        """Process output of the command."""
         for code, command, back, down, text in _PIECE.findall(output.decode("utf-8", "replace")):
             if back:
                 self._column = 0
@@ -43,7 +43,7 @@ class Glass:
                 self.has_cursor = command == "h"
 
     def resize(self, columns: int) -> None:
-        """Wrap the lines anew; the cursor stays behind the character that it was behind."""
+        """Rewrap the lines; the cursor stays after the same character."""
         rows, before, position = self._lines, self._row, self._column
         self._columns, self._lines, self._row, self._column = columns, [("", False)], 0, 0
         cursor = (0, 0)

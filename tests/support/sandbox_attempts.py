@@ -1,4 +1,4 @@
-"""Lua code that the real command runs in a sandbox, and what became of it."""
+"""Lua code that the command runs in a sandbox, and its outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ end
 
 
 class Outcome(NamedTuple):
-    """`kind` is "allowed", "denied" or that of another error; `flag` is what would allow it, or what was returned."""
+    """`kind` is "allowed" or the kind of the error; `flag` is the option that would allow the call, or its result."""
 
     kind: str
     flag: str

@@ -1,4 +1,4 @@
-"""A Lua host inside the test process."""
+"""A Lua host in the test process."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from assay.lua.loader import Finder
 PROBE = {**LIBRARIES, "probe": ("probe_library", False)}
 
 
-class Inside:
-    """A host whose output is kept."""
+class CapturingHost:
+    """A host that captures the output of scripts."""
 
     def __init__(self, libraries: Mapping[str, tuple[str, bool]] = PROBE, folder: str = ".") -> None:
         self.output = bytearray()
         self.host = Host(libraries, Finder(folder), self.output.extend)
 
     def run(self, code: str, *arguments: Any) -> Any:
-        """Run a chunk to its end; returns its first result."""
+        """Run a chunk until it returns; returns its first result."""
         return self.host.run_sync(self.host.load(code.encode(), "script.lua"), arguments)
 
 
 def run(code: str, *arguments: Any) -> Any:
-    """Run a chunk in a host of its own; returns its first result."""
-    return Inside().run(code, *arguments)
+    """Run a chunk in a new host; returns its first result."""
+    return CapturingHost().run(code, *arguments)
