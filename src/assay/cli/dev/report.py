@@ -56,7 +56,7 @@ class Run:
         details: Current details that the workflow has set, as plain text.
         run_id: Run id.
         namespace: Namespace.
-        is_described: Whether waits and details were fetched; they are not for all of many workflows.
+        is_described: True if waits and details were fetched. If there are many workflows, only some are described.
     """
 
     workflow_type: str
@@ -82,7 +82,7 @@ class Finished:
 
 @dataclass
 class Failure:
-    """A failure: time, what failed, the line of the script, and the error message."""
+    """A failure: its time, the kind and name of what failed, the line of the script, and the error message."""
 
     time: float
     what: str
@@ -95,12 +95,12 @@ class Report:
     """State of the workers and workflows of a script.
 
     Attributes:
-        queues: Workers.
+        queues: Task queues of the workers.
         runs: Open workflows, newest first; not all if there are many.
         more: Number of further open workflows.
-        finished: Workflows that completed or were cancelled last, newest first.
+        finished: Workflows that recently completed or were cancelled, newest first.
         failures: Most recent failures, newest first.
-        problem: Why the workflows could not be fetched, or empty.
+        problem: Reason why the workflows could not be fetched, or an empty string.
     """
 
     queues: list[Queue] = field(default_factory=list)
