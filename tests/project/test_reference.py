@@ -41,8 +41,8 @@ def test_everything_is_described(library: object) -> None:
 def test_a_page() -> None:
     text = page(probe)
     for part in (
-        "# probe\n\nWhat the tests call.\n\n## `probe.echo(value)` → `any`\n\nReturn a value.\n\n"
-        "| argument | type | meaning |\n| --- | --- | --- |\n| `value` | `any` | Anything. |\n\n"
+        "# probe\n\nFunctions for tests.\n\n## `probe.echo(value)` → `any`\n\nReturn a value.\n\n"
+        "| argument | type | meaning |\n| --- | --- | --- |\n| `value` | `any` | Any value. |\n\n"
         "It can be called in a workflow.",
         "## `probe.optional(value?, other?)` → `any`",
         '| `other?` | `string` | `"none"` |  |',
@@ -54,13 +54,13 @@ def test_a_page() -> None:
         "Suspends only the calling coroutine while it waits.",
         "## `probe.runtime_of(value)` → `boolean`",
         "## probe.Options\n\nEvery kind of option.\n\n| field | type | default | meaning |",
-        "| `name` | `string` |  | Has to be there. |",
-        "| `count?` | `integer` | `0` | A whole number. |",
-        '| `mode?` | `"fast"\\|"slow"` | `"fast"` | One of two words. |',
-        "| `headers?` | `table<string, string\\|string[]>` |  | Words by name. |",
+        "| `name` | `string` |  | A required string. |",
+        "| `count?` | `integer` | `0` | An integer. |",
+        '| `mode?` | `"fast"\\|"slow"` | `"fast"` | One of two strings. |',
+        "| `headers?` | `table<string, string\\|string[]>` |  | Strings by name. |",
         "| `inner?` | [`probe.Inner`](#probeinner) |  | More options. |",
-        "| `tags?` | `string[]` | `{}` | Words. |",
-        "## probe.Inner\n\nOptions in options.",
+        "| `tags?` | `string[]` | `{}` | Strings. |",
+        "## probe.Inner\n\nNested options.",
     ):
         assert part in text, part
 
@@ -68,15 +68,15 @@ def test_a_page() -> None:
 def test_a_stub() -> None:
     text = stub(probe)
     for part in (
-        "---What the tests call.\n---@class probelib\nprobe = {}",
-        "---Return a value.\n---@param value any Anything.\n---@return any\nfunction probe.echo(value) end",
+        "---Functions for tests.\n---@class probelib\nprobe = {}",
+        "---Return a value.\n---@param value any Any value.\n---@return any\nfunction probe.echo(value) end",
         "---@param function_ function\n---@param ... any\n---@return any\nfunction probe.call(function_, ...) end",
         "---@param value? integer\n---@param other? string\n---@return any\nfunction probe.optional(value, other) end",
-        "---Take a function and let it go.\n---@param function_ function\n---@return nothing\n"
+        "---Accept a function and release it.\n---@param function_ function\n---@return nothing\n"
         "function probe.hold(function_) end",
         "---Holds a value.\n---@class probe.Box: Outcome\nlocal Box = {}",
-        "---@param seconds? number How long.\n---@return any\nfunction Box:wait(seconds) end",
-        '---@field mode? "fast"|"slow" One of two words.',
+        "---@param seconds? number Delay.\n---@return any\nfunction Box:wait(seconds) end",
+        '---@field mode? "fast"|"slow" One of two strings.',
         "---@field inner? probe.Inner More options.",
     ):
         assert part in text, part

@@ -23,6 +23,7 @@ library = Library(
     the close code).
     """,
     needs=NOTHING,
+    callbacks={f"{title}.return": "string?, string|integer, string?" for title in ("ws.recv", "conn:recv")},
 )
 
 library.handle(Connection)
