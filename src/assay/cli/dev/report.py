@@ -82,7 +82,7 @@ class Finished:
 
 @dataclass
 class Failure:
-    """A failure: its time, the kind and name of what failed, the line of the script, and the error message."""
+    """A failure: time, the workflow and the step that failed, the line of the script, and the error message."""
 
     time: float
     what: str
