@@ -14,21 +14,21 @@ from assay.lua.loop import new_event_loop
 from assay.temporal.dev_server.server import DevServer
 from command import Command
 
-# Whoever starts the tests in the background may have Ctrl-C ignored, which what they start would inherit.
+# Shells make background jobs ignore Ctrl-C, which child processes of the tests would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test fails because the machine stood still.
+# No test fails because the machine is slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option with which `tests/histories/` is written."""
+    """Add the option that writes `tests/histories/`."""
     parser.addoption("--record-histories", action="store_true", help="keep a history of each workflow of these tests")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run the tests inside this process on the event loop that scripts run on: errors of the network differ by loop."""
+    """Run in-process tests on the event loop of scripts: network errors differ by loop."""
     return {"product": new_event_loop}
 
 

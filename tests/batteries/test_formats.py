@@ -1,4 +1,4 @@
-"""JSON, YAML and TOML against Python's own readers, with values and texts that nobody chose."""
+"""JSON, YAML and TOML compared with Python's parsers, with generated values and documents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lua() -> CapturingHost:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values are equal, integers and floats told apart."""
+    """Return true if two values are equal and have the same types."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
@@ -70,7 +70,7 @@ def test_json_takes_what_python_takes(lua: CapturingHost, value: Any, cut: int, 
     text = text[: cut % (len(text) + 1)] + put + text[cut % (len(text) + 1) + 1 :]
     try:
         expected: Any = [json.loads(text, parse_constant=refuse)]
-        json.dumps(expected, ensure_ascii=False).encode()  # half of a pair is no text
+        json.dumps(expected, ensure_ascii=False).encode()  # an unpaired surrogate is not UTF-8
     except (ValueError, RecursionError):
         expected = None
     got = lua.run("local ok, value = pcall(json.parse, ...) return ok and json.encode({value})", text)

@@ -257,7 +257,7 @@ def test_what_is_no_token() -> None:
         assert call("jwt_verify", text, public("rsa")) == f"crypto.jwt_verify: {problem}"
 
 
-def test_a_short_secret_works_and_warns_nobody() -> None:
+def test_a_short_secret_works_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         token = sign(claims(), "short", "HS256")

@@ -1,4 +1,4 @@
-"""The command line: what runs, what is printed, how it ends."""
+"""The command line: arguments, output and exit codes."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class TestExit:
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
     @pytest.mark.parametrize("arguments", [["modules"], ["context", "sleep"], ["types"], ["--help"], ["--version"]])
-    def test_so_it_is_for_every_command(self, assay: Command, arguments: list[str]) -> None:
+    def test_every_command_reports_a_full_disk(self, assay: Command, arguments: list[str]) -> None:
         with open("/dev/full", "wb") as full:
             result = subprocess.run(
                 [assay.path, *arguments],
@@ -267,7 +267,7 @@ class TestExit:
 
 
 def group_is_alive(file: Path) -> bool:
-    """Whether a process group has a process; its number is in a file."""
+    """Return true if a process group, whose id is in a file, has a process."""
     try:
         os.killpg(int(file.read_text()), 0)
     except ProcessLookupError:
@@ -317,7 +317,7 @@ class TestSignals:
     def test_a_signal_ends_the_command_that_the_script_waits_for(self, assay: Command, number: signal.Signals) -> None:
         code = """
           local function run(name)
-            local command = "trap 'echo >told; exit 0' TERM; echo $$ >pid; mv pid at; sleep 600 & wait"
+            local command = "trap 'echo >stopped; exit 0' TERM; echo $$ >pid; mv pid at; sleep 600 & wait"
             shell.exec(command, { cwd = name })
             fs.write("next", "")
           end
@@ -330,7 +330,7 @@ class TestSignals:
             wait_for(lambda: all(file.exists() for file in files))
             process.send_signal(number)
             assert process.wait(TIMEOUT) == 128 + number
-            assert all(file.with_name("told").exists() for file in files)
+            assert all(file.with_name("stopped").exists() for file in files)
             assert not (assay.folder / "next").exists()
             wait_for(lambda: not any(group_is_alive(file) for file in files))
 

@@ -210,14 +210,14 @@ def test_the_context_has_any_name(assay: Command) -> None:
     assert "script.lua:3: error: no activity 'nope' is registered" in result.stdout
 
 
-def test_a_script_that_serves_listens_to_nobody(assay: Command) -> None:
-    serve = "http.serve(1, {}, { on_listen = function() fs.write('heard', '') end })"  # a port that nobody may have
+def test_a_script_that_serves_does_not_listen(assay: Command) -> None:
+    serve = "http.serve(1, {}, { on_listen = function() fs.write('listening', '') end })"  # a privileged port
     result = assay.run("check", assay.script(serve))
     assert (result.stdout, result.stderr, result.returncode) == ("script.lua: no worker\n", "", 0)
     text = f"async.spawn(function() {serve} end) sleep(0)" + worker("return 1")
     result = assay.run("check", assay.script(text))
     assert result.stdout == "script.lua: task queue 'q': workflows W; activities act\n"
-    assert not (assay.folder / "heard").exists()
+    assert not (assay.folder / "listening").exists()
 
 
 def test_ctrl_c_ends_a_script_that_never_waits(assay: Command) -> None:
@@ -297,7 +297,7 @@ def test_tokens() -> None:
 
 
 class TestBeforeAWorkerStarts:
-    def test_what_is_found_is_told_as_warnings(self, assay: Command) -> None:
+    def test_findings_are_printed_as_warnings(self, assay: Command) -> None:
         assay.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:1"
         script = assay.script(worker('ctx:execute_activity("atc") sleep(1)', before="print('once')"))
         for command in ([script], ["run", script]):

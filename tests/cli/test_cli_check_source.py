@@ -137,7 +137,7 @@ def test_a_name_that_stops_the_script_is_reported_once(assay: Command) -> None:
     assert result.stdout == "script.lua:2: error: 'prnt' is not defined (did you mean 'print'?)\n"
 
 
-def test_functions_of_one_line_are_told_apart_by_their_names(assay: Command) -> None:
+def test_functions_on_one_line_are_distinguished_by_their_names(assay: Command) -> None:
     text = """temporal.worker({ task_queue = "q", workflows = {
       A = function(ctx) ctx:slep(1) end, B = { run = function(ctx) ctx:slip(1) end }, C = function(ctx) end } })"""
     result = assay.run("check", assay.script(text))

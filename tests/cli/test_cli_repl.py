@@ -46,7 +46,7 @@ class TestPiped:
         assert result.stdout == "{7}\n{found = true}\n"
         assert (result.stderr, result.returncode) == ("", 0)
 
-    def test_errors_are_told_and_the_rest_runs(self, assay: Command) -> None:
+    def test_errors_are_printed_and_the_rest_runs(self, assay: Command) -> None:
         result = pipe(assay, "error('boom')\nx y\n(nil)()\nprint('after')\nhttp.get()\n1 +")
         assert result.stdout == "after\n"
         errors = [line for line in result.stderr.splitlines() if line.startswith("assay: ")]

@@ -43,7 +43,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 class TestCommand:
-    def test_the_script_runs_with_a_server_of_its_own(self, assay: Command, ports: tuple[int, int]) -> None:
+    def test_the_script_runs_with_a_separate_server(self, assay: Command, ports: tuple[int, int]) -> None:
         port, ui_port = ports
         assay.environment["TEMPORAL_API_KEY"] = "for another server"
         script = assay.script(f"{ADDRESS} print(...)")
@@ -259,7 +259,7 @@ class TestServer:
         with pytest.raises(DevServerError, match=r"did not start: Error: .*missing"):
             server.start()
 
-    def test_a_missing_command_tells_what_to_install(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_missing_command_error_names_the_package(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
         monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
@@ -286,7 +286,7 @@ class TestAnswers:
         assert not answers(f"127.0.0.1:{listener.getsockname()[1]}")
 
 
-def test_the_server_has_a_session_of_its_own(temporal_dev_server: DevServer) -> None:
+def test_the_server_runs_in_a_separate_session(temporal_dev_server: DevServer) -> None:
     """Ctrl-C in a terminal does not reach it."""
     process = temporal_dev_server._process
     assert isinstance(process, subprocess.Popen)

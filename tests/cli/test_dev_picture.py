@@ -41,7 +41,7 @@ def test_it_fits(width: int, height: int, runs: int) -> None:
     assert all(cell_len(line) < width for line in lines)
 
 
-def test_it_tells_how_many_more_there_are() -> None:
+def test_the_number_of_omitted_workflows_is_shown() -> None:
     lines = plain(draw(Status("here"), report(30, 170), 80, 24))
     assert "200 open workflows" in lines
     shown = sum("  Order order-" in line and "signal" in line for line in lines)
@@ -134,7 +134,7 @@ def test_markdown_becomes_text() -> None:
     assert as_text("") == ""
 
 
-def test_without_news_it_does_not_say_that_nothing_is_open() -> None:
+def test_without_a_report_it_does_not_claim_that_nothing_is_open() -> None:
     text = "\n".join(plain(draw(Status("here"), Report(problem="here does not answer"), 80, 40)))
     assert re.search(r"not updated +here does not answer", text)
     assert "no open workflows" not in text

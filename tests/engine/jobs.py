@@ -1,4 +1,4 @@
-"""Jobs of activations, as Core sends them."""
+"""Activation jobs, as Core sends them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 42
 
 
 def payload(value: Any) -> Payload:
-    """Return the payload of a value; a payload is what it is."""
+    """Return the payload of a value; a payload is returned unchanged."""
     if isinstance(value, Payload):
         return value
     if value is None:
@@ -27,7 +27,7 @@ def payload(value: Any) -> Payload:
 
 
 def raw(data: bytes, encoding: bytes = b"json/plain") -> Payload:
-    """Return a payload of any bytes."""
+    """Return a payload with any data."""
     return Payload(metadata={"encoding": encoding}, data=data)
 
 
@@ -48,12 +48,12 @@ def initialize(*arguments: Any, **fields: Any) -> WorkflowActivationJob:
 
 
 def signal(name: str, *arguments: Any) -> WorkflowActivationJob:
-    """Bring a signal."""
+    """Deliver a signal."""
     return _job("signal_workflow", signal_name=name, input=payloads(arguments))
 
 
 def update(name: str, *arguments: Any, id: str = "u1", run_validator: bool = True) -> WorkflowActivationJob:
-    """Bring an update."""
+    """Deliver an update."""
     given = DoUpdate(
         id=id, protocol_instance_id=f"{id}-p", name=name, input=payloads(arguments), run_validator=run_validator
     )
@@ -61,7 +61,7 @@ def update(name: str, *arguments: Any, id: str = "u1", run_validator: bool = Tru
 
 
 def query(name: str, *arguments: Any) -> WorkflowActivationJob:
-    """Bring a query."""
+    """Deliver a query."""
     return _job("query_workflow", query_id="q1", query_type=name, arguments=payloads(arguments))
 
 
@@ -79,7 +79,7 @@ def fire(seq: int) -> WorkflowActivationJob:
 
 
 def activity(seq: int, result: Any = None, *, failure: Failure | None = None) -> WorkflowActivationJob:
-    """End an activity with a result, a failure or, when the failure says so, as cancelled."""
+    """End an activity with a result or a failure, which may be a cancellation."""
     return _activity(seq, result, failure, is_local=False)
 
 
@@ -89,7 +89,7 @@ def local_activity(seq: int, result: Any = None, *, failure: Failure | None = No
 
 
 def backoff(seq: int, seconds: int, attempt: int = 2) -> WorkflowActivationJob:
-    """Ask for a timer before the next attempt of a local activity."""
+    """Request a timer before the next attempt of a local activity."""
     resolution = ActivityResolution()
     resolution.backoff.attempt = attempt
     resolution.backoff.backoff_duration.FromSeconds(seconds)
@@ -98,18 +98,18 @@ def backoff(seq: int, seconds: int, attempt: int = 2) -> WorkflowActivationJob:
 
 
 def child_started(seq: int, run_id: str = "child-run") -> WorkflowActivationJob:
-    """Say that a child workflow has started."""
+    """Report that a child workflow has started."""
     return _job("resolve_child_workflow_execution_start", seq=seq, succeeded={"run_id": run_id})
 
 
 def child_not_started(seq: int, cause: int, workflow_id: str = "child") -> WorkflowActivationJob:
-    """Say that a child workflow cannot be started."""
+    """Report that a child workflow cannot be started."""
     failed = {"workflow_id": workflow_id, "workflow_type": "Child", "cause": cause}
     return _job("resolve_child_workflow_execution_start", seq=seq, failed=failed)
 
 
 def child_cancelled_before_start(seq: int) -> WorkflowActivationJob:
-    """Say that a child workflow was cancelled before it was started."""
+    """Report that a child workflow was cancelled before it started."""
     return _job("resolve_child_workflow_execution_start", seq=seq, cancelled={"failure": child_failure(cancelled())})
 
 
@@ -119,17 +119,17 @@ def child(seq: int, result: Any = None, *, failure: Failure | None = None) -> Wo
 
 
 def signal_sent(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
-    """Answer a signal to another workflow."""
+    """Report the outcome of a signal to another workflow."""
     return _job("resolve_signal_external_workflow", seq=seq, failure=failure)
 
 
 def cancel_requested(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
-    """Answer a cancel request for another workflow."""
+    """Report the outcome of a cancel request for another workflow."""
     return _job("resolve_request_cancel_external_workflow", seq=seq, failure=failure)
 
 
 def nexus_started(seq: int, failure: Failure | None = None) -> WorkflowActivationJob:
-    """Say whether a Nexus operation has been started."""
+    """Report that a Nexus operation has started or failed to start."""
     fields = {"operation_token": "token"} if failure is None else {"failed": failure}
     return _job("resolve_nexus_operation_start", seq=seq, **fields)
 
@@ -144,7 +144,7 @@ def nexus(seq: int, result: Any = None, *, failure: Failure | None = None) -> Wo
 
 
 def has_patch(id: str) -> WorkflowActivationJob:
-    """Say that the history has a patch."""
+    """Report that the history contains a patch."""
     return _job("notify_has_patch", patch_id=id)
 
 
@@ -170,7 +170,7 @@ def application(message: str, type: str = "Oops", *details: Any) -> Failure:
 
 
 def cancelled() -> Failure:
-    """Return the failure of what was cancelled."""
+    """Return a cancellation failure."""
     failure = Failure(message="cancelled")
     failure.canceled_failure_info.SetInParent()
     return failure

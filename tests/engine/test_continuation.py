@@ -47,7 +47,7 @@ def test_what_cannot_be_read_goes_along_in_a_changed_memo(drive: Drive) -> None:
     assert continued(commands)["memo"] == {"a": 1, "secret": b"x"}
 
 
-def test_a_memo_of_its_own_takes_the_place_of_that_of_the_run(drive: Drive) -> None:
+def test_an_explicit_memo_replaces_that_of_the_run(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:upsert_memo({ a = 1 }) ctx:continue_as_new(1, { memo = { b = 2 } }) end")
     assert continued(driver.start(memo=MEMO))["memo"] == {"b": 2}
 

@@ -209,8 +209,8 @@ def test_a_type_that_is_not_registered_fails_the_task_and_names_the_known_ones()
     assert failed.message == "workflow 'Other' is not registered (registered: W)"
 
 
-def test_a_misspelled_type_is_told_with_the_nearest_one_and_the_workflow(caplog: pytest.LogCaptureFixture) -> None:
-    """A worker of the type that was meant cannot know of it: this line is all that its author sees."""
+def test_a_misspelled_type_is_logged_with_the_nearest_one_and_the_workflow(caplog: pytest.LogCaptureFixture) -> None:
+    """The log line is the only report: a worker with the intended type never receives the workflow."""
     runs = Runs([replace(Driver(WAITS).definition, name="Release")], make_settings())
     runs.activate(activation(jobs.initialize(workflow_type="Relaese", workflow_id="train-7")))
     assert caplog.messages == [

@@ -101,6 +101,6 @@ def test_a_patch_that_comes_with_a_later_task(drive: Drive) -> None:
     assert result(driver.send(jobs.has_patch("p"), jobs.fire(1), is_replaying=True)) is True
 
 
-def test_patches_are_told_apart(drive: Drive) -> None:
+def test_patches_are_distinguished(drive: Drive) -> None:
     driver = drive("return function(ctx) return { ctx:patched('a'), ctx:patched('b') } end")
     assert result(driver.send(jobs.has_patch("b"), jobs.initialize(), is_replaying=True)) == [False, True]

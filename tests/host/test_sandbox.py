@@ -65,7 +65,7 @@ REFUSED = {
     "a forged handle": "return probe.unbox({id = 1, __name = 'probe.Box'})",
     "another class's method": "return probe.box().get(probe.lid())",
 }
-"""What must raise an error."""
+"""Code that must raise an error."""
 
 HARMLESS = {
     "python attributes of a library": "return fs.__class__ == nil and fs.__dict__ == nil or error('found')",
@@ -169,7 +169,7 @@ HARMLESS = {
         local _, e = pcall(function() probe.call(function() error('x') end) end)
         assert(not tostring(e):find('[assay]', 1, true))""",
 }
-"""What must pass, with its own assertions."""
+"""Code that must pass; it contains assertions."""
 
 HARNESS = """
     local pcall, tostring, type, pack = pcall, tostring, type, table.pack

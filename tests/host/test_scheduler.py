@@ -1,4 +1,4 @@
-"""Tasks, waiting, errors with their tracebacks, and what lupa would crash on."""
+"""Tasks, waiting, errors with their tracebacks, and code that would crash lupa."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def failure(code: str) -> LuaError:
     [
         ("error('text')", "script.lua:1: text", None),
         ("error('text', 0)", "text", None),
-        ("error({code = 7, message = 'told'})", "told", {"code": 7, "message": "told"}),
+        ("error({code = 7, message = 'text'})", "text", {"code": 7, "message": "text"}),
         ("error({1, 2})", "(error object is a table value)", [1, 2]),
         ("error(5)", "5", None),
         ("error(true)", "true", None),
@@ -207,7 +207,7 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
     assert capfd.readouterr().err == ""
 
 
-async def test_outcomes_that_nobody_wants_are_not_kept() -> None:
+async def test_outcomes_that_are_never_awaited_are_not_kept() -> None:
     lua = CapturingHost()
     weight = await lua.host.run(
         lua.host.load(
@@ -242,7 +242,7 @@ async def test_an_interval_reports_errors_and_goes_on(capfd: pytest.CaptureFixtu
             interval = async.spawn_interval(function()
               n = n + 1
               if n == 2 then error("second") end
-              if n == 4 then interval.cancel() error("not told") end
+              if n == 4 then interval.cancel() error("not reported") end
             end, 1)
             interval.await()
             return n
@@ -288,7 +288,7 @@ def test_output_that_cannot_be_written_ends_an_endless_script() -> None:
             lua.run(code)
 
 
-# What lupa crashes on; each runs in a process of its own -----------------------------------------------------
+# Code that crashes lupa; each runs in a separate process -------------------------------------------------------
 
 CRASHES = {
     "tables from coroutines that are collected": """

@@ -1,4 +1,4 @@
-"""Lua inside a workflow is Lua: its functions do, and their errors say, what they do in plain Lua."""
+"""Lua in a workflow behaves like plain Lua, including error messages."""
 
 from __future__ import annotations
 
@@ -185,6 +185,6 @@ def test_no_finalizer_runs() -> None:
 
 
 @pytest.mark.parametrize("keys", ["[print] = 1, [{}] = 2, [true] = 3", "[true] = 1, [{}] = 2, [print] = 3, x = 4"])
-def test_of_several_faults_of_keys_the_same_is_told(keys: str) -> None:
+def test_of_several_invalid_keys_the_same_one_is_reported(keys: str) -> None:
     problem = "json.encode: not JSON-serializable: a table with a key of type boolean"
     assert run(f"local _, e = pcall(json.encode, {{ {keys} }}) return e") == problem

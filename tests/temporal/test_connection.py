@@ -1,4 +1,4 @@
-"""Where clients and workers connect to, and as whom, on a real server behind a proxy that ends TLS."""
+"""Connection options of clients and workers: a real server behind a proxy that terminates TLS."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
+def untrusted(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("untrusted"), "untrusted")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ def mtls_proxy(temporal_server: str, authority: Authority) -> Iterator[TlsProxy]
 
 
 def attempt(lua: Script, options: dict[str, Any]) -> str | None:
-    """The error of a `temporal.connect`, or none."""
-    ok, told = lua.value(TRY, json.dumps(options))
-    return None if ok else str(told)
+    """The error of a `temporal.connect`, or None."""
+    ok, message = lua.value(TRY, json.dumps(options))
+    return None if ok else str(message)
 
 
 def test_client_and_worker_over_tls(lua: Script, name: str, proxy: TlsProxy, authority: Authority) -> None:
@@ -77,7 +77,7 @@ def test_client_and_worker_over_tls(lua: Script, name: str, proxy: TlsProxy, aut
 
 
 def test_client_and_worker_over_mutual_tls(
-    lua: Script, name: str, mtls_proxy: TlsProxy, authority: Authority, stranger: Authority
+    lua: Script, name: str, mtls_proxy: TlsProxy, authority: Authority, untrusted: Authority
 ) -> None:
     certificate, key = authority.client("someone")
     tls = {
@@ -89,25 +89,28 @@ def test_client_and_worker_over_mutual_tls(
     assert lua.value(ROUND, name, json.dumps({"url": mtls_proxy.address, "tls": tls})) == {"n": 1}
     for left_out, wanted in ((("client_cert", "client_key"), "'tls.client_cert'"), (("domain",), "'tls.domain'")):
         rest = {option: value for option, value in tls.items() if option not in left_out}
-        told = attempt(lua, {"url": mtls_proxy.address, "tls": rest})
-        assert isinstance(told, str)
-        assert told.startswith(f"temporal.connect: cannot connect to the Temporal server at {mtls_proxy.address}: ")
-        assert wanted in told
-    certificate, key = stranger.client("stranger-client")
-    told = attempt(
+        message = attempt(lua, {"url": mtls_proxy.address, "tls": rest})
+        assert isinstance(message, str)
+        assert message.startswith(f"temporal.connect: cannot connect to the Temporal server at {mtls_proxy.address}: ")
+        assert wanted in message
+    certificate, key = untrusted.client("other-client")
+    message = attempt(
         lua, {"url": mtls_proxy.address, "tls": tls | {"client_cert": f"@{certificate}", "client_key": f"@{key}"}}
     )
-    assert "'tls.client_cert'" in str(told)
+    assert "'tls.client_cert'" in str(message)
 
 
-def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, stranger: Authority) -> None:
+def test_tls_problems_are_reported(lua: Script, proxy: TlsProxy, authority: Authority, untrusted: Authority) -> None:
     certificate, key = (path.read_text() for path in authority.client("one"))
     _, other_key = (path.read_text() for path in authority.client("two"))
     (lua.folder / "empty.pem").write_text("")
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"tls": {"server_root_ca_cert": f"@{stranger.file}"}}, "trusted authority (option 'tls.server_root_ca_cert')"),
+        (
+            {"tls": {"server_root_ca_cert": f"@{untrusted.file}"}},
+            "trusted authority (option 'tls.server_root_ca_cert')",
+        ),
         ({"tls": True}, "trusted authority (option 'tls.server_root_ca_cert')"),
-        ({"api_key": SECRET}, "trusted authority (option 'tls.server_root_ca_cert')"),  # so it implies TLS
+        ({"api_key": SECRET}, "trusted authority (option 'tls.server_root_ca_cert')"),  # an API key implies TLS
         ({}, "does it require TLS (option 'tls')?"),
         ({"api_key": SECRET, "tls": False}, "does it require TLS (option 'tls')?"),
         ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls')"),
@@ -128,7 +131,7 @@ def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, str
         ({"tls": {"ca": "x"}}, "unknown option 'tls.ca'"),
         ({"tls": "yes"}, "bad option 'tls' (boolean or table expected, got string)"),
     ]
-    told = lua.value(
+    messages = lua.value(
         """
         local out = {}
         for i, options in ipairs(json.parse(arg[1])) do
@@ -139,7 +142,7 @@ def test_bad_tls_is_told(lua: Script, proxy: TlsProxy, authority: Authority, str
         """,
         json.dumps([{"url": proxy.address, **options} for options, _ in cases]),
     )
-    for text, (_, wanted) in zip(told, cases, strict=True):
+    for text, (_, wanted) in zip(messages, cases, strict=True):
         assert wanted in text
         assert SECRET not in text
         assert key[40:60] not in text
@@ -243,9 +246,9 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
     local missing, other = pcall(client.describe_workflow, client, "x")
     print(json.encode({ tostring(err), tostring(other) }))
     """
-    told = lua.value(text, "default")
-    assert "temporal.worker: namespace 'from-the-file' not found" in told[0]
-    assert "not found for ID: x" in told[1] or "workflow not found" in told[1]
+    messages = lua.value(text, "default")
+    assert "temporal.worker: namespace 'from-the-file' not found" in messages[0]
+    assert "not found for ID: x" in messages[1] or "workflow not found" in messages[1]
 
     # The environment comes before the file, an option before both.
     lua.command.environment["TEMPORAL_ADDRESS"] = "127.0.0.1:2"
@@ -257,9 +260,9 @@ def test_profiles(lua: Script, proxy: TlsProxy, authority: Authority) -> None:
     )
     assert "bad option 'config_file' (none.toml: no such file)" in str(attempt(lua, {"config_file": "none.toml"}))
     (lua.folder / "broken.toml").write_text(f"[profile.default]\napi_key = {SECRET}\n")
-    told = str(attempt(lua, {"config_file": "broken.toml"}))
-    assert "bad option 'config_file' (broken.toml, line 2: invalid Temporal configuration)" in told
-    assert SECRET not in told
+    message = str(attempt(lua, {"config_file": "broken.toml"}))
+    assert "bad option 'config_file' (broken.toml, line 2: invalid Temporal configuration)" in message
+    assert SECRET not in message
 
 
 def test_secrets_and_headers_are_checked_and_never_shown(lua: Script) -> None:
@@ -273,9 +276,9 @@ def test_secrets_and_headers_are_checked_and_never_shown(lua: Script) -> None:
         ({"api_key": SECRET, "url": "127.0.0.1:1"}, "127.0.0.1:1: connection refused"),
         ({"url": "127.0.0.1:99999"}, "bad option 'url' (host:port expected"),
     ):
-        told = str(attempt(lua, options))
-        assert wanted in told
-        assert SECRET not in told
+        message = str(attempt(lua, options))
+        assert wanted in message
+        assert SECRET not in message
 
 
 def test_connections_are_shared(lua: Script, proxy: TlsProxy, authority: Authority) -> None:

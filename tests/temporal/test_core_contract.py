@@ -1,4 +1,4 @@
-"""What assay takes from `temporalio.bridge`, which is no public interface: a new version may change it.
+"""The parts of `temporalio.bridge` that assay uses, which are not public: a new version may change them.
 
 When one of these tests fails after an update of `temporalio`, docs/architecture.md ("Upgrading temporalio") says
 what to do.
@@ -75,7 +75,7 @@ COMMANDS = (
 
 
 def changes(known: Iterable[str], found: Iterable[str]) -> str:
-    """Say what has gone and what is new."""
+    """Return the removed and the added names."""
     gone, new = sorted(set(known) - set(found)), sorted(set(found) - set(known))
     return "; ".join([f"gone: {', '.join(gone)}"] * bool(gone) + [f"new: {', '.join(new)}"] * bool(new))
 
@@ -150,7 +150,7 @@ def test_a_service_client_leads_to_the_native_one() -> None:
 async def test_a_worker_without_a_server() -> None:
     worker, histories = make_replay_worker(shared_runtime(), config.replay_config("q"))
     polling = worker.poll_workflow_activation()
-    assert isinstance(polling, asyncio.Future), "what a poll returns is no asyncio.Future any more"
+    assert isinstance(polling, asyncio.Future), "a poll no longer returns an asyncio.Future"
     histories.close()
     with pytest.raises(PollShutdown):
         await asyncio.wait_for(polling, 60)

@@ -84,7 +84,7 @@ WORKER = WORKER.replace("CODEC", CODEC)
 
 
 def line_of(text: str) -> int:
-    """The line of the worker's script with a text."""
+    """The line of the worker's script that contains a string."""
     return next(number for number, line in enumerate(WORKER.splitlines(), 1) if text in line)
 
 
@@ -99,7 +99,7 @@ SLEEP, WAIT, DEPLOY, RETURN = (
 
 @dataclass
 class Runs:
-    """A run that has completed and one that waits, of a worker that has gone; and what its activities have written."""
+    """A completed run and a waiting one of a stopped worker, and the file that its activities wrote."""
 
     lua: Script
     queue: str
@@ -304,7 +304,7 @@ def test_a_replay_restarts(runs: Runs) -> None:
         assert client.ended() == 0
 
 
-def test_a_restart_reads_the_script_anew(runs: Runs) -> None:
+def test_a_restart_reads_the_changed_script(runs: Runs) -> None:
     path = str(runs.lua.folder / runs.lua.command.script(WORKER, "restarted.lua"))
     with debugging(runs.lua.command) as client:
         client.launch(program=path, args=[runs.queue, "nowhere"], workflowId=runs.done, breakpoints={path: [RETURN]})
@@ -346,7 +346,7 @@ def test_an_expression_cannot_change_what_the_run_does(runs: Runs) -> None:
         assert client.ended() == 0
 
 
-def test_a_script_that_differs_is_told(runs: Runs) -> None:
+def test_a_script_that_does_not_match_the_history_is_reported(runs: Runs) -> None:
     changed = WORKER.replace('"deploy", approval', '"build", approval')
     runs.lua.command.script(changed, "changed.lua")
     with debugging(runs.lua.command) as client:

@@ -73,8 +73,8 @@ async def test_only_what_the_script_requires_is_its_code(lua: Script, name: str)
         assert await run(lua, name, "Short") == "late"
         lua.command.script("error('not of this script')", "other.lua")
         lua.command.script("return 'later'", "late.lua")
-        told = running.read_until("polling one")
-        assert re.findall(r"Reloaded +(.*)", told) == ["late.lua"]
+        output = running.read_until("polling one")
+        assert re.findall(r"Reloaded +(.*)", output) == ["late.lua"]
         assert await run(lua, name, "Short") == "later"
 
 
@@ -89,10 +89,10 @@ async def test_a_module_that_was_missing_is_waited_for(lua: Script, name: str) -
 async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, name: str) -> None:
     with dev(lua, name, WORKER) as running:
         lua.command.script("return 'two", "value.lua")
-        told = running.read_until("unfinished string")
-        assert "Not reloaded     value.lua" in told
-        assert "value.lua:1: " in told
-        assert "Traceback" not in told
+        output = running.read_until("unfinished string")
+        assert "Not reloaded     value.lua" in output
+        assert "value.lua:1: " in output
+        assert "Traceback" not in output
         assert await run(lua, name, "Short") == "one"
         lua.command.script("return 'three'", "value.lua")
         running.read_until("polling three")
@@ -111,7 +111,7 @@ def test_code_that_does_not_run_does_not_go_on_when_the_script_has_ended(lua: Sc
         running.read_until("polling one")
 
 
-async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: str) -> None:
+async def test_an_open_workflow_that_does_not_match_is_reported(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     with dev(lua, name, WORKER) as running:
         handle = await client.start_workflow("Long", id=name, task_queue=name)
@@ -121,10 +121,10 @@ async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: s
             assert running.process.poll() is None
         changed = WORKER.replace(FIRST, FIRST.replace("first", "second"))
         lua.command.script(changed.replace("QUEUE", name), "worker.lua")
-        told = running.read_until("+  worker.lua:9")
-        assert f"Long '{name}' is open and does not match the new code:" in told
-        assert "-  event 5       activity 'first'" in told
-        assert "activity 'second'" in told
+        output = running.read_until("+  worker.lua:9")
+        assert f"Long '{name}' is open and does not match the new code:" in output
+        assert "-  event 5       activity 'first'" in output
+        assert "activity 'second'" in output
         running.read_until("polling one")
         lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
         running.read_until("polling one")
@@ -132,7 +132,7 @@ async def test_an_open_workflow_that_does_not_match_is_told(lua: Script, name: s
         assert await handle.result() == "done"
 
 
-async def test_a_timer_that_an_open_workflow_does_not_take_over_is_told(lua: Script, name: str) -> None:
+async def test_a_changed_timer_of_an_open_workflow_is_reported(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     timed = WORKER.replace('ctx:wait_signal("go")', 'ctx:wait_signal("go", { timeout = 86400 })')
     with dev(lua, name, timed) as running:
@@ -142,8 +142,8 @@ async def test_a_timer_that_an_open_workflow_does_not_take_over_is_told(lua: Scr
         while (await client.count_workflows(f"TaskQueue = '{name}' AND ExecutionStatus = 'Running'")).count == 0:
             assert running.process.poll() is None
         lua.command.script(timed.replace("86400", "60").replace("QUEUE", name), "worker.lua")
-        told = running.read_until("an open run waits 86400 s")
-        assert f"Long '{name}' is open: event 11: the timer is 86400 s in the history and 60 s in the script" in told
+        output = running.read_until("an open run waits 86400 s")
+        assert f"Long '{name}' is open: event 11: the timer is 86400 s in the history and 60 s in the script" in output
         running.read_until("polling one")
 
 
@@ -158,17 +158,17 @@ def test_a_signal_drains_the_replaced_worker_too(lua: Script, name: str, number:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_that_comes_while_the_script_is_started_ends_it(assay: Command, number: signal.Signals) -> None:
-    told = asyncio.Event()
+    output = asyncio.Event()
 
     class Interrupted(Lines):
         async def start(self, arguments: Sequence[str], *, verbose: bool) -> asyncio.subprocess.Process:
             child = await super().start(arguments, verbose=verbose)
             os.kill(os.getpid(), number)
-            await told.wait()
+            await output.wait()
             return child
 
         def stopping(self) -> None:
-            told.set()
+            output.set()
 
     script = str(assay.folder / assay.script("sleep(600)"))
     running = Reloading(script, [], Interrupted(), verbose=False).run()

@@ -116,7 +116,7 @@ def test_ctrl_c_throws_no_output_away_that_is_on_its_way(lua: Script, name: str)
     with dev(lua, name, WORKER + code, columns=60, lines=20) as screen:
         screen.read_until("no open workflows")
         (lua.command.folder / "go").touch()
-        wait_for(lambda: (lua.command.folder / "printed").exists())  # and nobody reads what the terminal gets
+        wait_for(lambda: (lua.command.folder / "printed").exists())  # nothing reads the terminal's output
         screen.type("\x03")
         assert screen.wait() == 0
         display = Display(60)
@@ -172,7 +172,7 @@ async def test_of_many_workflows_it_shows_some(lua: Script, name: str) -> None:
         assert screen.wait() == 0
 
 
-async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -> None:
+async def test_a_stopped_server_is_reported_soon(assay: Command, name: str) -> None:
     with DevServer(ui=False) as server:
         lua = Script(assay, server.address)
         with dev(lua, name) as screen:
@@ -181,7 +181,7 @@ async def test_a_server_that_goes_away_is_told_soon(assay: Command, name: str) -
             began = time.monotonic()
             server.stop()
             screen.read_until(f"not updated   {server.address} does not answer")
-            assert time.monotonic() - began < 60  # so long the SDK would take to give up
+            assert time.monotonic() - began < 60  # the timeout of the SDK
             screen.read_until("1 open workflow")
             screen.read_until("signal 'approve'")
             screen.type("\x03")
@@ -204,15 +204,15 @@ async def test_it_leaves_room_for_the_output(lua: Script, name: str) -> None:
         assert screen.wait() == 0
 
 
-async def test_it_tells_of_a_reload_and_of_code_that_does_not_run(lua: Script, name: str) -> None:
+async def test_it_shows_reloads_and_code_that_does_not_run(lua: Script, name: str) -> None:
     good = WORKER.replace("QUEUE", name)
     with dev(lua, name) as screen:
         screen.read_until("no open workflows")
         lua.command.script(good.replace("local x = nil", "local x = = nil"), "worker.lua")
         screen.read_until("not reloaded  worker.lua: still running the previous version")
         screen.read_until("worker.lua:15: unexpected symbol near '='")
-        lua.command.script(good.replace("polling", "polling anew"), "worker.lua")
-        screen.read_until("polling anew")
+        lua.command.script(good.replace("polling", "polling again"), "worker.lua")
+        screen.read_until("polling again")
         screen.read_until("reloaded      worker.lua (")
         await start(lua, name, "Waits")
         screen.read_until("signal 'approve'")

@@ -107,7 +107,7 @@ def test_the_findings_are_shown_as_text(lua: Script, name: str) -> None:
     assert lines[-1] == "1 warning"
 
 
-def test_tasks_that_wait_for_nobody_are_an_error(lua: Script, name: str) -> None:
+def test_tasks_without_a_poller_are_an_error(lua: Script, name: str) -> None:
     lua.run("temporal.start({ task_queue = arg[1], workflow_type = 'W', workflow_id = arg[1] })", name)
     wait_for(lambda: Answer(lua.command, "--task-queue", name).wrong() == ["task queues"])
     answer = Answer(lua.command, "--task-queue", name)

@@ -175,7 +175,7 @@ class Sides:
         return f"{self.lua_queue}-{self._last}"
 
     async def from_python(self, kind: str, name: str, *arguments: Any, retry_delay: float | None = None) -> Any:
-        """What a Python workflow gets when it calls a Lua activity or child workflow."""
+        """The result of a Lua activity or child workflow in a Python workflow."""
         return await self.client.execute_workflow(
             "Caller",
             args=[self.lua_queue, kind, name, list(arguments), retry_delay],
@@ -184,7 +184,7 @@ class Sides:
         )
 
     async def from_lua(self, name: str, value: Any, **options: Any) -> Any:
-        """What a Lua workflow gets when it calls a Python activity."""
+        """The result of a Python activity in a Lua workflow."""
         return await self.client.execute_workflow(
             "Call",
             {"name": name, "input": value, "options": options},
@@ -193,7 +193,7 @@ class Sides:
         )
 
     async def child_from_lua(self, name: str, value: Any, **options: Any) -> Any:
-        """What a Lua workflow gets when it calls a Python child workflow."""
+        """The result of a Python child workflow in a Lua workflow."""
         return await self.client.execute_workflow(
             "Call",
             {"child": True, "name": name, "input": value, "options": options},

@@ -107,7 +107,7 @@ async def test_the_task_fails_wherever_it_is(lua: Script, name: str, what: str, 
 
 
 @pytest.mark.parametrize(("what", "text", "script"), [("spin", CPU, PLACES), ("grow", MEMORY, PATIENT)])
-async def test_a_mad_validator_rejects(lua: Script, name: str, what: str, text: str, script: str) -> None:
+async def test_a_validator_beyond_a_limit_rejects(lua: Script, name: str, what: str, text: str, script: str) -> None:
     async with worker(lua, name, script) as session:
         handle = await session.start("Validator", what)
         with pytest.raises(Exception, match="update failed") as failed:
@@ -118,8 +118,8 @@ async def test_a_mad_validator_rejects(lua: Script, name: str, what: str, text: 
 
 
 async def test_messages_that_find_no_room(lua: Script, name: str) -> None:
-    # They are there before the worker: while one comes, a task can end for that reason, and of the attempts after such
-    # an end the history tells nothing.
+    # They are sent before the worker starts: a message that arrives during a task can fail it, and the history does
+    # not contain the attempts after that.
     client = await Client.connect(lua.address)
     handle = await client.start_workflow("Large", id=f"{name}-large", task_queue=name, task_timeout=WAIT_TIMEOUT)
     for _ in range(14):

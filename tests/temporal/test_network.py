@@ -17,7 +17,7 @@ CALLS = [
 ]
 
 
-def test_a_workflow_is_told_to_use_an_activity(lua: Script, name: str) -> None:
+def test_the_error_in_a_workflow_says_to_use_an_activity(lua: Script, name: str) -> None:
     attempts = ", ".join(f"function() {call} end" for call in CALLS)
     value = lua.value(
         f"""
@@ -56,7 +56,7 @@ def test_a_workflow_is_told_to_use_an_activity(lua: Script, name: str) -> None:
 def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, prepare: str, wait: str) -> None:
     value = lua.value(
         f"""
-        local told
+        local outcome
         async.spawn(http.serve, 0, {{ GET = {{
           ["/ws"] = function() return {{ ws = function(conn) conn:recv() end }} end,
         }} }})
@@ -68,7 +68,7 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
               {prepare}
               waiting = true
               local ok, problem = pcall(function() {wait} end)
-              told = {{ ok, problem.kind }}
+              outcome = {{ ok, problem.kind }}
               error(problem)
             end }},
           }},
@@ -84,8 +84,8 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
         while not waiting do sleep(0.01) end
         client:cancel_workflow(arg[1])
         local ok = pcall(client.get_result, client, {{ workflow_id = arg[1] }})
-        while not told do sleep(0.01) end
-        print(json.encode({{ ok, told, client:describe_workflow(arg[1]).status }}))
+        while not outcome do sleep(0.01) end
+        print(json.encode({{ ok, outcome, client:describe_workflow(arg[1]).status }}))
         worker:shutdown()
         """,
         name,

@@ -1,4 +1,4 @@
-"""A server that goes away and comes back: no call is lost, and the worker carries on by itself."""
+"""A server that stops and restarts: no call is lost, and the worker recovers by itself."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_calls_and_workers_outlive_the_server(assay: Command, tmp_path: Path) ->
                 read_until(client, "calling")
                 with DevServer(ui=False, db=db, port=first.port):
                     assert client.stdout is not None
-                    told = client.stdout.readline()
+                    output = client.stdout.readline()
                     assert client.wait(TIMEOUT) == 0, client.stderr and client.stderr.read()
                     worker.terminate()
                     assert worker.wait(TIMEOUT) == 0
                     assert lua.events("slow")[-1] == "WORKFLOW_EXECUTION_COMPLETED"
     finally:
         first.stop()
-    value = json.loads(told)
+    value = json.loads(output)
     assert value["limited"] == [
         False,
         "timeout",
@@ -101,26 +101,26 @@ def test_calls_and_workers_outlive_the_server(assay: Command, tmp_path: Path) ->
     assert value["again"] is True
 
 
-def test_a_worker_tells_once_that_the_server_is_away_and_once_that_it_is_back(assay: Command, tmp_path: Path) -> None:
-    told = tmp_path / "stderr"
+def test_a_worker_logs_once_each_that_the_server_is_away_and_back(assay: Command, tmp_path: Path) -> None:
+    output = tmp_path / "stderr"
     first = DevServer(ui=False)
     first.start()
     try:
         Script(assay, first.address)
         # Two workers, each with pollers of two kinds: still one line.
         script = assay.script(WORKER + WORKER.replace('"q"', '"other"'))
-        with told.open("w") as stderr, assay.started(script, stderr=stderr) as worker:
+        with output.open("w") as stderr, assay.started(script, stderr=stderr) as worker:
             read_until(worker, "up")
             read_until(worker, "up")
             first.stop()
-            wait_for(lambda: "retrying" in told.read_text())
+            wait_for(lambda: "retrying" in output.read_text())
             with DevServer(ui=False, port=first.port):
-                wait_for(lambda: "reachable again" in told.read_text())
+                wait_for(lambda: "reachable again" in output.read_text())
                 worker.terminate()
                 assert worker.wait(TIMEOUT) == 0
     finally:
         first.stop()
-    assert told.read_text().splitlines() == [
+    assert output.read_text().splitlines() == [
         f"warning: the Temporal server at {first.address} is unreachable (connection refused); retrying [ASSAY1003]",
         f"warning: the Temporal server at {first.address} is reachable again [ASSAY1004]",
     ]

@@ -11,16 +11,16 @@ local worker = temporal.worker({
   task_queue = queue,
   workflows = {
     Look = function(ctx, paths)
-      local told = {}
+      local outcomes = {}
       for i = 1, #paths do
         local ok, result = pcall(function()
           return ctx:execute_activity("read", paths[i], { retry_policy = { maximum_attempts = 1 } })
         end)
-        told[i] = ok and result or "refused"
+        outcomes[i] = ok and result or "refused"
       end
       local ok, problem = pcall(fs.read, paths[1])
-      told[#told + 1] = ok and "read" or tostring(problem):match("not allowed in a workflow")
-      return told
+      outcomes[#outcomes + 1] = ok and "read" or tostring(problem):match("not allowed in a workflow")
+      return outcomes
     end,
   },
   activities = {

@@ -90,7 +90,7 @@ def result(lua: Script, workflow_id: str) -> str:
 
 
 def identities(lua: Script, queue: str) -> set[str]:
-    """Who polls a task queue."""
+    """The identities of the pollers of a task queue."""
     described = lua.cli("task-queue", "describe", "--task-queue", queue, "--legacy-mode")
     return {poller["identity"] for poller in described["pollers"]}
 
@@ -173,7 +173,7 @@ def test_a_script_that_does_not_exist_is_an_error(lua: Script) -> None:
     assert (result.returncode, result.stderr) == (1, "assay: cannot read none.lua: No such file or directory\n")
 
 
-def test_all_end_with_a_code_of_its_own_when_one_keeps_dying(lua: Script, name: str) -> None:
+def test_all_exit_with_a_dedicated_code_when_one_keeps_dying(lua: Script, name: str) -> None:
     script = lua.command.script(WORKER + 'shell.exec("printf x >> starts")\nsleep(0.2)\nos.exit(3)\n')
     result = lua.command.run("run", "--processes", "1", script, name)
     assert result.returncode == EXIT_UNSTABLE
@@ -261,7 +261,7 @@ def test_an_address_in_use_is_said_once(lua: Script, name: str, option: str) -> 
 
 
 def ask(port: int) -> str:
-    """An answer of a server, on a connection of its own."""
+    """The response of a server on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/")
@@ -271,7 +271,7 @@ def ask(port: int) -> str:
 
 
 def answers(port: int) -> bool:
-    """Whether something listens."""
+    """Return true if a server listens on a port."""
     with socket.socket() as trial:
         return trial.connect_ex(("127.0.0.1", port)) == 0
 

@@ -29,7 +29,7 @@ REFUSED = PollRejectedError('Poll failure: status: Status { code: PermissionDeni
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is logged, with looks at the server as often as can be."""
+    """The logged messages, with the server probed continuously."""
     lines: list[str] = []
     monkeypatch.setattr(Reporter, "report", lambda self, event, message: lines.append(message))
     monkeypatch.setattr(outage, "PROBE_INTERVAL", 0.001)
@@ -125,6 +125,6 @@ def test_a_deleted_namespace_ends_the_process(lua: Script, name: str, tmp_path: 
         lua.cli_text("operator", "namespace", "delete", "--namespace", namespace, "--yes")
         assert process.wait(120) == 1
         assert process.stderr is not None
-        told = process.stderr.read()
-    assert f"rejects the worker: Namespace {namespace} is not found." in told
-    assert "Traceback" not in told
+        output = process.stderr.read()
+    assert f"rejects the worker: Namespace {namespace} is not found." in output
+    assert "Traceback" not in output

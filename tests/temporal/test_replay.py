@@ -205,7 +205,7 @@ BROKEN = STEPWISE.replace("STEP", 'error("a bug")')
 async def test_code_that_does_not_match_its_history(lua: Script, name: str, changed: str, names: str) -> None:
     client = await Client.connect(lua.address)
     handle = await client.start_workflow("Stepwise", id=name, task_queue=name)
-    # A task that is lost with its worker would time out, and of the failures after it the history tells nothing.
+    # A task that is lost with its worker would time out, and the history does not contain the failures after that.
     await run_until(lua, AS_IT_WAS, name, "fail", until_history_has(handle, "WORKFLOW_TASK_COMPLETED", 3))
     await handle.signal("go")
     stderr = await run_until(lua, changed, name, "fail", until_history_has(handle, "WORKFLOW_TASK_FAILED"))

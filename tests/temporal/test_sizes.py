@@ -61,8 +61,8 @@ print("polling")
 """
 
 
-def told(what: str, size: int) -> str:
-    """What is said of something of `size` bytes."""
+def too_large(what: str, size: int) -> str:
+    """The error for a payload of `size` bytes."""
     return (
         f"{what} has {size} bytes, the Temporal server accepts at most {MAX_BYTES}: "
         "store it elsewhere and pass a reference"
@@ -75,12 +75,12 @@ async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
     stderr = await run_until(lua, SIZES, name, "fail", steps.result())
     value = await steps.result()
     assert value["made"] == {
-        "message": "activity 'make' failed: " + told("the result of activity 'make'", MAX_BYTES + 2),
+        "message": "activity 'make' failed: " + too_large("the result of activity 'make'", MAX_BYTES + 2),
         "type": "PayloadTooLarge",
         "non_retryable": True,
     }
     assert value["measured"]["message"].startswith("ctx:execute_activity: the input has ")
-    assert value["effect"]["message"] == told("the result of a side effect", MAX_BYTES + 2)
+    assert value["effect"]["message"] == too_large("the result of a side effect", MAX_BYTES + 2)
     assert value["child"]["message"].startswith("ctx:execute_child_workflow: the input has ")
     assert value["signal"]["message"].startswith("ctx:signal_workflow: the input has ")
     assert value["memo"]["message"].startswith("ctx:upsert_memo: the memo has ")
@@ -106,7 +106,7 @@ async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
 
 @pytest.mark.parametrize("size", [3_000_000, 5_000_000])
 def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
-    told = lua.value(
+    message = lua.value(
         f"""
         local options = {{ task_queue = arg[1], workflow_type = "Nobody", input = ("x"):rep({size}) }}
         local ok, err = pcall(temporal.connect().start_workflow, temporal.connect(), options)
@@ -114,8 +114,8 @@ def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
         """,
         name,
     )
-    assert told[0] == "rpc"
-    assert told[1].startswith("client:start_workflow: a payload exceeds the Temporal server's size limit: store it ")
+    assert message[0] == "rpc"
+    assert message[1].startswith("client:start_workflow: a payload exceeds the Temporal server's size limit: store it ")
 
 
 async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> None:
@@ -126,7 +126,7 @@ async def test_a_workflows_result_that_is_too_large(lua: Script, name: str) -> N
     with pytest.raises(WorkflowFailureError) as caught:
         await failed.result()
     assert isinstance(caught.value.cause, ApplicationError)
-    assert caught.value.cause.message == told("the workflow's result", MAX_BYTES + 2)
+    assert caught.value.cause.message == too_large("the workflow's result", MAX_BYTES + 2)
     assert caught.value.cause.type == "PayloadTooLarge"
     lua.replay(name, script="worker.lua")
 
@@ -136,7 +136,7 @@ async def test_it_keeps_a_run_open_that_suspends(lua: Script, name: str) -> None
     kept = await client.start_workflow("Result", MAX_BYTES, id=name, task_queue=name)
     await kept.signal("go")
     stderr = await run_until(lua, SIZES, name, "suspend", until_history_has(kept, "WORKFLOW_TASK_FAILED"))
-    assert told("the workflow's result", MAX_BYTES + 2) in stderr
+    assert too_large("the workflow's result", MAX_BYTES + 2) in stderr
     fixed = SIZES.replace('return ("x"):rep(size)\n    end', "return size\n    end")
     await run_until(lua, fixed, name, "suspend", kept.result())
     assert await kept.result() == MAX_BYTES

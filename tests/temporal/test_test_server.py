@@ -27,7 +27,7 @@ def test_clients_register_the_search_attributes_that_they_set(assay: Command) ->
     assert "1 passed, 0 failed" in shown, shown
 
 
-def test_a_refused_command_is_told_with_the_reason_of_the_server(assay: Command) -> None:
+def test_a_rejected_command_is_reported_with_the_reason_of_the_server(assay: Command) -> None:
     shown = run(
         assay,
         """
@@ -40,7 +40,7 @@ def test_a_refused_command_is_told_with_the_reason_of_the_server(assay: Command)
     assert "the server rejected the commands of a workflow: Could not find Nexus endpoint with name: none" in shown
 
 
-def test_what_the_server_does_not_have_is_told(assay: Command) -> None:
+def test_a_call_that_the_server_does_not_implement_is_reported(assay: Command) -> None:
     shown = run(
         assay,
         """

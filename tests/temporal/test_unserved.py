@@ -1,4 +1,4 @@
-"""What a client says of a workflow that no worker takes."""
+"""The warning of a client that waits for a workflow without a worker."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", list(CALLS.values()), ids=CALLS)
-def test_who_waits_hears_that_nobody_polls(lua: Script, name: str, call: str) -> None:
+def test_a_waiting_client_logs_that_no_worker_polls(lua: Script, name: str, call: str) -> None:
     script = lua.command.script(f"""
     local name, client = arg[1], temporal.connect()
     local ok, err = pcall(function() {call} end)
     print(err.kind)
     """)
     errors = lua.folder / "stderr"
-    told = f"workflow '{name}': waiting for a worker; no worker polls task queue '{name}'"
+    warning = f"workflow '{name}': waiting for a worker; no worker polls task queue '{name}'"
     with errors.open("w") as stderr, lua.command.started(script, name, stderr=stderr) as process:
-        wait_for(lambda: told in errors.read_text())
+        wait_for(lambda: warning in errors.read_text())
         lua.cli_text("workflow", "terminate", "--workflow-id", name)
         read_until(process, "terminated")
         assert process.wait(TIMEOUT) == 0
     assert errors.read_text().count("no worker") == 1
 
 
-def test_who_waits_for_a_workflow_that_a_worker_has_hears_nothing(lua: Script, name: str) -> None:
+def test_a_waiting_client_logs_nothing_when_a_worker_runs_the_workflow(lua: Script, name: str) -> None:
     result = lua.run(
         """
         local worker = temporal.worker({

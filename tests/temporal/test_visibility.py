@@ -1,4 +1,4 @@
-"""What a workflow shows of itself, and what it knows of itself."""
+"""The memo, search attributes and details of a workflow, and the information that it has about itself."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ async def test_an_attribute_that_the_server_does_not_know(lua: Script, name: str
     client = await connect(lua)
     handle = await client.start_workflow("Shows", id=name, task_queue=name)
     unknown = lua.command.script(SHOWS.replace("AssayKeyword", "AssayTypo"), "worker.lua")
-    told = lua.folder / "stderr"
+    output = lua.folder / "stderr"
     refusal = f"workflow 'Shows' ({name}): the server rejected the workflow task's commands"
-    with told.open("w") as stderr, lua.command.started(unknown, name, stderr=stderr) as worker:
-        await asyncio.to_thread(wait_for, lambda: refusal in told.read_text())  # after the event in the history
+    with output.open("w") as stderr, lua.command.started(unknown, name, stderr=stderr) as worker:
+        await asyncio.to_thread(wait_for, lambda: refusal in output.read_text())  # after the event in the history
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
     await until_history_has(handle, "WORKFLOW_TASK_FAILED")

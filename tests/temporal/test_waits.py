@@ -1,4 +1,4 @@
-"""What a run tells of what it waits for."""
+"""The pending waits that a run reports."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def ask(handle: WorkflowHandle[Any, Any], query: str = "__assay_state") ->
         ('ctx:sleep(0.01) ctx:execute_activity("quick") ctx:wait_signal("b")', [("signal 'b'", None)]),
     ],
 )
-async def test_it_tells_what_it_waits_for_until_when_and_where(
+async def test_it_reports_its_waits_with_deadline_and_line(
     lua: Script, name: str, workflow: str, expected: list[tuple[str, float | None]]
 ) -> None:
     script = lua.command.script(WORKER.replace("QUEUE", name).replace("WORKFLOW", workflow))

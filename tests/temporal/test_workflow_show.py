@@ -63,7 +63,7 @@ end
 
 
 def line_with(shown: str, *parts: str) -> str:
-    """The first line with all these texts, and the lines that belong to it."""
+    """The first line with all these strings, and its continuation lines."""
     lines = shown.splitlines()
     at = next((i for i, line in enumerate(lines) if all(part in line for part in parts)), None)
     assert at is not None, f"{parts} in:\n{shown}"
@@ -133,7 +133,7 @@ def test_a_key_that_is_missing_is_told(release: tuple[Script, str]) -> None:
     )
 
 
-def test_a_script_that_differs_is_told(release: tuple[Script, str]) -> None:
+def test_a_script_that_does_not_match_is_reported(release: tuple[Script, str]) -> None:
     lua, name = release
     text = (lua.folder / "worker.lua").read_text().replace('"prepare", input', '"deploy", input')
     result = lua.command.run("workflow", "show", name, lua.command.script(text, "changed.lua"))
@@ -195,7 +195,7 @@ def test_a_history_file_and_json(assay: Command) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(HISTORIES.glob("*/*/*.json")), ids=lambda path: path.parent.name)
-def test_every_recorded_history_is_told(assay: Command, path: Path) -> None:
+def test_every_recorded_history_can_be_shown(assay: Command, path: Path) -> None:
     result = assay.run("workflow", "show", str(path), str(path.parent.parent / "worker.lua"))
     assert (result.returncode, result.stderr) == (0, "")
     for line in result.stdout.splitlines():

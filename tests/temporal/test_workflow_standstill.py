@@ -1,4 +1,4 @@
-"""What `assay workflow show` says of an open run that does not go on: only what its history has, and why it stands."""
+"""`assay workflow show` of an open run that is stuck: the steps in its history, and the reason."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_a_run_that_no_worker_has_taken_has_run_no_code(lua: Script, name: str) 
     assert (result.stderr, result.returncode) == ("", 0)
 
 
-def test_a_script_that_polls_another_task_queue_is_told(lua: Script, name: str) -> None:
+def test_a_script_that_polls_another_task_queue_is_reported(lua: Script, name: str) -> None:
     start(lua, name)
     result = lua.command.run("workflow", "show", name, worker(lua, f"{name}-other"))
-    told = f"no worker has taken it; no worker polls task queue '{name}'; the script polls '{name}-other'\n"
-    assert result.stdout.endswith(told)
+    message = f"no worker has taken it; no worker polls task queue '{name}'; the script polls '{name}-other'\n"
+    assert result.stdout.endswith(message)
 
 
 def test_code_past_the_end_of_the_history_does_not_run(lua: Script, name: str) -> None:
@@ -71,7 +71,7 @@ def test_a_history_file_names_the_task_queue(lua: Script, name: str) -> None:
     assert result.stdout.endswith(f"no worker has taken it from task queue '{name}'\n")
 
 
-def test_a_workflow_task_that_fails_is_told_with_its_attempt(lua: Script, name: str) -> None:
+def test_a_failing_workflow_task_is_reported_with_its_attempt(lua: Script, name: str) -> None:
     start(lua, name)
     script = lua.command.script(WORKER.replace("W = function", "Other = function").replace("QUEUE", name), "worker.lua")
     with lua.command.started("run", script):
