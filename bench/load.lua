@@ -113,7 +113,7 @@ end
 
 function workflows.Flaky(ctx, n)
   local value = ctx:execute_activity("flaky", n, { start_to_close_timeout = 20, retry_policy = quick_retry })
-  local worked, problem = pcall(ctx.execute_activity, ctx, "broken")
+  local worked, problem = pcall(ctx.execute_activity, ctx, "broken", nil, { start_to_close_timeout = 20 })
   assert(not worked and problem.type == "BROKEN")
   return value
 end
