@@ -1,4 +1,4 @@
-"""The small builtins: Lua scripts run by the real command, and what only Python can see."""
+"""The small builtins: Lua scripts run by the command, and checks that need Python."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_claims(given: dict[str, Any], options: dict[str, Any], problem: str | N
         assert result == f"crypto.jwt_verify: {problem}"
 
 
-def test_what_is_forged_is_refused() -> None:
+def test_forged_tokens_are_refused() -> None:
     good, other = sign(claims(a=1), private("rsa")), sign(claims(a=2), private("rsa"))
     mixed = good.rpartition(".")[0] + "." + other.rpartition(".")[2]
     assert call("jwt_verify", mixed, public("rsa")) == "crypto.jwt_verify: the token's signature is invalid"
@@ -227,7 +227,7 @@ def test_key_sets(kid: str | None, family: str | None, algorithm: str, options: 
         assert result.startswith(f"crypto.jwt_verify: {problem}")
 
 
-def test_what_is_no_key() -> None:
+def test_invalid_keys() -> None:
     encrypted = key("rsa").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode()
     for text in ("no key", "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", encrypted):
         assert call("jwt_sign", {"a": 1}, text).startswith("crypto.jwt_sign: invalid PEM key: ")
@@ -244,7 +244,7 @@ def test_what_is_no_key() -> None:
     assert "at least one algorithm" in call("jwt_verify", "a.b.c", SECRET, {"algorithms": []})
 
 
-def test_what_is_no_token() -> None:
+def test_malformed_tokens() -> None:
     for text, problem in {
         "only.two": "a token must have three segments separated by '.'",
         "": "a token must have three segments separated by '.'",

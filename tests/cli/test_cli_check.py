@@ -1,4 +1,4 @@
-"""`assay check`: what is found in worker scripts, and what is not."""
+"""`assay check`: findings in worker scripts, and code without findings."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class TestPiped:
         assert lines[-2:] == ["  … and 200 more,", "}"]
         assert len(lines) == 2 + 1 + 100 + 1 + 1
 
-    def test_code_goes_on_until_it_is_complete(self, assay: Command) -> None:
+    def test_code_continues_until_it_is_complete(self, assay: Command) -> None:
         result = pipe(assay, "for i = 1, 2 do\n  print(i)\nend\nfunction f(a,\n  b)\n  return a + b\nend\nf(1,\n2)")
         assert (result.stdout, result.stderr, result.returncode) == ("1\n2\n3\n", "", 0)
 
@@ -114,7 +114,7 @@ class TestPiped:
 
 
 class TestTerminal:
-    def test_what_is_pasted_may_end_with_an_expression(self, assay: Command) -> None:
+    def test_pasted_code_may_end_with_an_expression(self, assay: Command) -> None:
         with terminal(assay, "repl") as screen:
             screen.read_until(">")
             screen.type("\x1b[200~local x = 5\nlocal function f()\n  return x\nend\nf(\n) + 1\x1b[201~\r")
@@ -144,7 +144,7 @@ class TestTerminal:
             screen.read_until("ger")
             screen.type("\x03")
             screen.read_until(">")
-            # What is waited for stands in none of the lines as they are typed.
+            # The expected output does not occur in the typed lines.
             screen.type("t = {['a b'] = 1, ['only' .. '_one'] = 20 + 2} print('rea' .. 'dy')\r")
             screen.read_until("ready")
             screen.read_until(">")
@@ -179,7 +179,7 @@ class TestTerminal:
             screen.type("half a li\x03")
             screen.read_until(">")
             screen.type("js\t")
-            screen.read_until("on")  # what was typed and what completes it may be drawn apart; the history has the word
+            screen.read_until("on")  # input and completion may be drawn separately; the history contains the whole word
             screen.type(".enc\t")
             screen.read_until("ode")
             screen.type("('x')\r")

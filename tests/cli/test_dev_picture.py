@@ -140,7 +140,7 @@ def test_without_a_report_it_does_not_claim_that_nothing_is_open() -> None:
     assert "no open workflows" not in text
 
 
-def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_picture_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
     size = [(80, 24)]
     region = Region()
@@ -156,7 +156,7 @@ def test_what_is_drawn_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatc
     assert len(written) == 4
 
 
-def test_of_what_does_not_match_each_workflow_stays_with_its_new_step() -> None:
+def test_each_workflow_that_does_not_match_stays_with_its_new_step() -> None:
     probed = "\n".join(
         f"""Order '{name}' is open and does not match the new code:
   Activity type of scheduled event differs
@@ -179,7 +179,7 @@ def test_of_what_does_not_match_each_workflow_stays_with_its_new_step() -> None:
     assert summarize("x.lua:1: boom\nstack traceback:\n\t[C]: in ?") == ["x.lua:1: boom"]
 
 
-def test_what_a_terminal_would_obey_is_left_out() -> None:
+def test_control_codes_are_removed() -> None:
     sent = Report(runs=[Run("A", "\x1b[2J\r\n", [Wait("signal '\x07'")])]).to_line()
     assert sent.count(b"\n") == 1
     got = Report.from_line(sent)

@@ -46,7 +46,7 @@ def make_settings(**fields: Any) -> Settings:
 
 
 def as_on_replay(act: WorkflowActivation, completion: WorkflowActivationCompletion) -> WorkflowActivation:
-    """Return what Core sends on a replay in place of an activation that was answered with a completion.
+    """Return the activation that Core sends on a replay for one that was answered with a completion.
 
     Queries and rejected updates are not in the history; patch markers are, and so are the flags that were used.
     """
@@ -124,7 +124,7 @@ class Driver:
         return shown(completion)
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Hand over an activation as it is."""
+        """Pass an activation unchanged."""
         if self.run is None:
             self.run = self.make(act)
         return self.run.activate(act)

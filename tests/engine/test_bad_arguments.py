@@ -81,7 +81,7 @@ BAD_ARGUMENTS = {
         'ctx:execute_activity("", 1)',
         "ctx:execute_activity: bad argument 'name' (expected a non-empty string)",
     ),
-    "an input beside args": (
+    "an input and args": (
         'ctx:start_activity("a", 1, { args = { 1 } })',
         "ctx:start_activity: bad option 'args' ('args' and the input argument are mutually exclusive: pass nil)",
     ),

@@ -1,4 +1,4 @@
-"""What the cancellation of a workflow or of a future reaches, and what deadlines cancel."""
+"""The effects of cancelling a workflow or a future, and of deadlines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ctx:wait_condition`: when a wait ends, and what a condition may do."""
+"""`ctx:wait_condition`: the end of waits, and the calls that a condition may make."""
 
 from __future__ import annotations
 

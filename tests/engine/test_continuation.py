@@ -58,7 +58,7 @@ def test_nothing_catches_it(drive: Drive) -> None:
 
 
 def test_a_query_of_the_closed_run_finds_nothing_left_to_run(drive: Drive) -> None:
-    """What a condition woke continued as new while it was the one item of the queue."""
+    """The task that the condition woke continued as new while it was the only item of the queue."""
     driver = drive("""
     return function(ctx)
       local done = 0

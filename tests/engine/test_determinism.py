@@ -1,4 +1,4 @@
-"""What differs from run to run in plain Lua is the same on a replay: time, the order of keys, addresses, sorting."""
+"""Time, key order, addresses and sorting, which vary in plain Lua, are the same on a replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that leaves the cache, and what is made of it again."""
+"""Runs that are evicted from the cache and rebuilt."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def play(driver: Driver, evicted_before: set[int]) -> list[Commands]:
     return answers
 
 
-def test_the_run_goes_on_alike_wherever_it_was_evicted() -> None:
+def test_the_run_continues_alike_wherever_it_was_evicted() -> None:
     kept = Driver(LONG)
     expected = play(kept, set())
     kept.close()
@@ -153,7 +153,7 @@ def test_runs_that_have_left_are_freed_although_python_does_not_collect(count: i
         gc.enable()
 
 
-def test_what_has_ended_leaves_nothing_behind(drive: Drive) -> None:
+def test_finished_tasks_leave_nothing_behind(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       while true do
@@ -180,7 +180,7 @@ def test_what_has_ended_leaves_nothing_behind(drive: Drive) -> None:
             jobs.fire(timers - 1), jobs.fire(timers),
         )  # fmt: skip
         driver.send(jobs.fire(counts["timer"]))
-        run.host.state._runtime.gccollect()  # what Lua has let go of before, which the next step tells
+        run.host.state._runtime.gccollect()  # values that Lua has released, which the next step reports
         driver.send(jobs.local_activity(counts["activity"]))
         assert run.outbound.pending == 0
         host = run.host
@@ -224,7 +224,7 @@ def test_a_removal_of_a_run_that_is_not_there_is_answered() -> None:
     assert answer.HasField("successful")
 
 
-def test_an_observer_sees_what_happens() -> None:
+def test_an_observer_is_notified() -> None:
     seen = Seen()
     runs = Runs([Driver(WAITS).definition], make_settings(), seen)
     runs.activate(activation(jobs.initialize()))

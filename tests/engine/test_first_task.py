@@ -1,4 +1,4 @@
-"""What comes with the start is handled as if it came in an activation of its own: live and on a replay."""
+"""Messages that arrive with the start are handled as in a separate activation: live and on a replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 from engine import jobs
 from engine.driver import TRY, Drive, Driver, failure, kinds, result
 
-# What the function found when it went on decides what it does: it must not depend on how activations were split.
+# The function's commands depend on the state in which it resumes, which must not depend on how activations were split.
 CART = """
 return function(ctx)
   local n, log = 0, {}

@@ -1,4 +1,4 @@
-"""What a run has of the script around it: a copy of its variables, and stubs of what cannot be copied."""
+"""A run's copy of the script's variables, with stubs for values that cannot be copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of job, and what it does to a run."""
+"""Every kind of job, and its effect on a run."""
 
 from __future__ import annotations
 

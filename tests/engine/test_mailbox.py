@@ -1,4 +1,4 @@
-"""Which kept signals are for handlers, and which for tasks."""
+"""The distribution of buffered signals to handlers and tasks."""
 
 from __future__ import annotations
 

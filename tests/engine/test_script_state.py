@@ -1,4 +1,4 @@
-"""What a run finds of the script's classes, its changes to libraries and its unusual keys.
+"""The script's classes, changed libraries and unusual keys as a run sees them.
 
 A run works on a copy of the script's state, and a query on a copy of that: both are tested.
 """

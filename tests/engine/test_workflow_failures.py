@@ -1,4 +1,4 @@
-"""How a workflow fails: the message, the type and the details of its failure."""
+"""Failures of workflows: message, type and details."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an editor knows of scripts: the annotations' text, and the verdicts of the Lua language server on them."""
+"""The annotations for editors: their text, and the diagnostics of the Lua language server."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def test_every_function_that_a_script_gives_has_a_type() -> None:
 
 def test_the_types_of_functions_are_those_of_arguments_and_options_that_exist() -> None:
     for library in reference.libraries():
-        texts = reference.stubs() + "".join(reference.module_stubs().values())
-        assert [kind for kind in library.callbacks.values() if kind not in texts] == []
+        stubs = reference.stubs() + "".join(reference.module_stubs().values())
+        assert [kind for kind in library.callbacks.values() if kind not in stubs] == []
 
 
 @pytest.mark.skipif(SERVER is None, reason="needs lua-language-server")

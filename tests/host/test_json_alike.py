@@ -135,7 +135,7 @@ def test_a_script_that_only_reads_and_writes_long_texts_keeps_no_garbage() -> No
 
 
 def test_functions_of_the_script_are_never_called() -> None:
-    """What is inside objects that are alike may have any metatable."""
+    """Values in objects of the same shape may have any metatable."""
     code = b"""
     local list = {}
     for i = 1, 400 do

@@ -1,4 +1,4 @@
-"""Where `require` finds a module: which folder comes first, and modules whose name begins with `assay.`."""
+"""The module search of `require`: the order of folders, and modules whose name begins with `assay.`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ GONE = [
 
 
 @pytest.mark.parametrize("name", GONE)
-def test_what_leads_out_is_gone(name: str) -> None:
+def test_unsafe_globals_are_removed(name: str) -> None:
     assert run(f"return {name} == nil") is True
 
 

@@ -233,7 +233,7 @@ async def test_outcomes_that_are_never_awaited_are_not_kept() -> None:
     assert not lua.host.tasks
 
 
-async def test_an_interval_reports_errors_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_an_interval_reports_errors_and_continues(capfd: pytest.CaptureFixture[str]) -> None:
     lua = CapturingHost()
     count = await lua.host.run(
         lua.host.load(

@@ -187,7 +187,7 @@ def test_no_operation_on_a_userdata_does_anything(way: str, kind: str, monkeypat
 
 
 class Stray(BaseException):
-    """What something outside raises inside a callback, as the interpreter does for Ctrl-C."""
+    """An exception raised asynchronously in a callback, like KeyboardInterrupt."""
 
 
 CATCHERS = {

@@ -61,7 +61,7 @@ TOO_LONG = {
 
 
 @pytest.mark.parametrize(("code", "text"), TOO_LONG.values(), ids=TOO_LONG.keys())
-def test_what_would_take_long_is_refused(code: str, text: str) -> None:
+def test_expensive_calls_are_refused(code: str, text: str) -> None:
     with pytest.raises(LuaError, match=f"script.lua:1: .*{text}"):
         run(f"local r = {code} return r")
 

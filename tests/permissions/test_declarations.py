@@ -1,4 +1,4 @@
-"""What declarations state, and that the host asks for it."""
+"""The permissions that builtins declare, and their checks by the host."""
 
 from __future__ import annotations
 

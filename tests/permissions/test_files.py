@@ -235,7 +235,7 @@ class TestModules:
         assert (found.kind, found.flag) == ("denied", "--allow-read=./tool.lua")
         assert "secret" not in found.message
 
-    def test_the_search_path_is_that_of_who_runs_it(self, assay: Command, secret: Path) -> None:
+    def test_the_search_path_is_that_of_the_user(self, assay: Command, secret: Path) -> None:
         (secret.parent / "tool.lua").write_text("return 'tool'")
         setting = f'env.set("ASSAY_MODULES_PATH", "{secret.parent}"); return require("tool")'
         found = attempt(assay, setting, "--allow-env")

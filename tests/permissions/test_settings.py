@@ -1,4 +1,4 @@
-"""Where a policy comes from: the command line, `assay.toml`, `assay.Runtime`; and the commands that follow it."""
+"""The sources of a policy (command line, `assay.toml`, `assay.Runtime`) and the commands that apply it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ temporal.worker({ task_queue = "q", workflows = { [ok and "Free" or problem.kind
 
 @pytest.fixture
 def file(assay: Command) -> Path:
-    """A file beside the script that reads it."""
+    """A file in the folder of the script that reads it."""
     assay.script(READ)
     path = assay.folder / "file.txt"
     path.write_text("text")
@@ -239,7 +239,7 @@ class TestRuntime:
             assert await other.run("return fs.read(...)", str(tmp_path / "file.txt")) == "text"
 
     @pytest.mark.parametrize("given", ["host", [1], [""], [None]])
-    def test_what_is_no_list_of_names_is_refused(self, given: object) -> None:
+    def test_an_invalid_list_of_names_is_refused(self, given: object) -> None:
         with pytest.raises(ValueError, match="expected"):
             package.Permissions(net=given)  # type: ignore[arg-type]
 

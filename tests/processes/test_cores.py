@@ -1,4 +1,4 @@
-"""How many processes `--processes auto` starts."""
+"""The number of processes of `--processes auto`."""
 
 from __future__ import annotations
 

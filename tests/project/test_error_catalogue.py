@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "assay"
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 
 OTHER_KINDS = {"argument", "extra argument", "rest", "search attributes", "string", "table"}
-"""What other things than errors call a kind."""
+"""Values of `kind` that are not error kinds."""
 
 ELSEWHERE = ("cli", "debugging", "temporal/timeline")
 """Folders whose kinds and types are not those of errors."""
@@ -34,7 +34,7 @@ def strings(node: ast.expr | None) -> Iterator[str]:
 
 
 def named(field: str, *, positional: dict[str, int]) -> set[str]:
-    """The texts that the source gives a field of errors: as an argument, in a table, or in a variable of its name."""
+    """The strings that the source gives a field of errors: as an argument, in a table, or in a variable of its name."""
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
         if any(path.is_relative_to(SOURCE / folder) for folder in ELSEWHERE):
@@ -108,7 +108,7 @@ def test_the_example(assay: Command) -> None:
         ("http.get('http://nowhere.invalid/')", "dns", None),
     ],
 )  # fmt: skip
-def test_what_is_raised_has_the_kind(assay: Command, code: str, kind: str, type_: str | None) -> None:
+def test_raised_errors_have_the_kind(assay: Command, code: str, kind: str, type_: str | None) -> None:
     assay.script(f"local ok, err = pcall(function() {code} end)\nprint(ok, err.kind, err.type)")
     result = assay.run("script.lua")
     assert result.stdout == f"false\t{kind}\t{type_ or 'nil'}\n", result.stderr

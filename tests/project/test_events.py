@@ -1,4 +1,4 @@
-"""The catalogue of what a worker reports: names and codes that are unique, used, and listed in the manual."""
+"""The catalogue of worker events: names and codes are unique, used, and listed in the manual."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def test_nothing_is_logged_without_an_event() -> None:
 
 
 def imports_logging(node: ast.AST) -> bool:
-    """Whether a statement imports `logging`."""
+    """Return true if a statement imports `logging`."""
     return isinstance(node, ast.Import) and any(alias.name == "logging" for alias in node.names)

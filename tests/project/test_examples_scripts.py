@@ -24,7 +24,7 @@ class Services(BaseHTTPRequestHandler):
         self.wfile.write(b"all is well")
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ release = load()
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make dist` builds, without the site."""
+    """The files that `make dist` builds, without the site."""
     folder = tmp_path_factory.mktemp("dist")
     hatchling = os.path.join(sysconfig.get_path("scripts"), "hatchling")
     subprocess.run([hatchling, "build", "-d", str(folder)], cwd=ROOT, check=True, timeout=300, capture_output=True)

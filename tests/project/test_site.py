@@ -27,16 +27,16 @@ DIALOG = "[...document.querySelectorAll('div')].find(element => element.shadowRo
 """The search, which lives in a shadow tree."""
 
 needs_browser = pytest.mark.skipif(
-    browser.PROGRAM is None, reason="issue 17: Chromium is not installed, so the site is not looked at in a browser"
+    browser.PROGRAM is None, reason="issue 17: Chromium is not installed, so the site is not tested in a browser"
 )
 
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send a file to a browser that may be gone."""
+        """Send a file to a browser that may have disconnected."""
         with suppress(ConnectionError):
             super().copyfile(source, outputfile)
 
@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(site: Path) -> Iterator[str]:
-    """Where a server of its own serves the site."""
+    """The URL of a server for the site."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()

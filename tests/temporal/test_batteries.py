@@ -15,7 +15,7 @@ worker:shutdown()
 """
 
 
-def test_what_only_computes_is_there(lua: Script, name: str) -> None:
+def test_pure_functions_are_available(lua: Script, name: str) -> None:
     value = lua.value(
         RUN.replace(
             "BODY",
@@ -49,7 +49,7 @@ def test_what_only_computes_is_there(lua: Script, name: str) -> None:
     ]
 
 
-def test_what_does_io_says_to_use_an_activity(lua: Script, name: str) -> None:
+def test_io_functions_say_to_use_an_activity(lua: Script, name: str) -> None:
     value = lua.value(
         RUN.replace(
             "BODY",
@@ -75,7 +75,7 @@ def test_what_does_io_says_to_use_an_activity(lua: Script, name: str) -> None:
         assert message.endswith(": not allowed in a workflow: workflow code cannot do I/O; use an activity"), message
 
 
-def test_what_could_take_long_is_bounded(lua: Script, name: str) -> None:
+def test_expensive_calls_are_bounded(lua: Script, name: str) -> None:
     value = lua.value(
         RUN.replace(
             "BODY",

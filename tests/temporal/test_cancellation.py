@@ -11,7 +11,7 @@ from temporalio.exceptions import CancelledError
 from workflow_session import Session, count_types
 
 WORKER = """
--- The server hears of each heartbeat: a throttled one would hide the cancellation from the activity.
+-- Each heartbeat reaches the server: a throttled one would hide the cancellation from the activity.
 local function nap()
   while true do
     activity.heartbeat()

@@ -169,6 +169,6 @@ def test_a_schedule_that_makes_up_for_the_past(lua: Script, name: str) -> None:
         ),
     ],
 )
-def test_what_is_refused(lua: Script, call: str, problem: str) -> None:
+def test_invalid_options_are_refused(lua: Script, call: str, problem: str) -> None:
     message = lua.value(f"local c = temporal.connect() print(json.encode(select(2, pcall(function() c:{call} end))))")
     assert problem in json.dumps(message).replace('\\"', '"')

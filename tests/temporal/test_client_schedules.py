@@ -141,7 +141,7 @@ def test_everything_that_a_schedule_can_have(lua: Script, name: str) -> None:
     assert (value["num_actions"], value["recent_actions"], value["running"]) == (0, [], [])
 
 
-def test_what_get_says_makes_the_same_schedule(lua: Script, name: str) -> None:
+def test_the_result_of_get_creates_the_same_schedule(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """
@@ -160,7 +160,7 @@ def test_what_get_says_makes_the_same_schedule(lua: Script, name: str) -> None:
     assert shown(lua, name)["schedule"]["spec"] == shown(lua, f"{name}-2")["schedule"]["spec"]
 
 
-def test_update_changes_what_it_names(lua: Script, name: str) -> None:
+def test_update_changes_only_the_given_fields(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """
@@ -284,7 +284,7 @@ def test_a_change_right_after_another_one_undoes_nothing(lua: Script, name: str)
     assert value == [[True]] * 60
 
 
-def test_what_is_refused(lua: Script, name: str) -> None:
+def test_invalid_calls_are_refused(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """

@@ -1,4 +1,4 @@
-"""Starting workflows with every option, on a real server; the Temporal CLI tells what the server made of them."""
+"""Starting workflows with every option, on a real server; the Temporal CLI shows the result on the server."""
 
 from __future__ import annotations
 

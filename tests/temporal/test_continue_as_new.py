@@ -1,4 +1,4 @@
-"""`ctx:continue_as_new` on the server: what the next run inherits, and what is lost on the way."""
+"""`ctx:continue_as_new` on the server: the state that the next run inherits or loses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the lines that Core logs."""
+"""The handling of Core's log lines."""
 
 from __future__ import annotations
 

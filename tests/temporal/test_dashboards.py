@@ -103,14 +103,14 @@ def served(text: str) -> dict[str, set[str]]:
 
 
 def count(text: str, event: str) -> float:
-    """How often a worker has reported an event."""
+    """The number of events of a kind in a worker's metrics."""
     values = [float(value) for name, labels, value in SAMPLE.findall(text)
               if name == "assay_worker_events" and f'event="{event}"' in labels]  # fmt: skip
     return sum(values) if values else -1
 
 
 def is_served(address: str) -> bool:
-    """Return true if the supervisor serves metrics; it starts to when the worker tells it the address."""
+    """Return true if the supervisor serves metrics; it starts when the worker reports the address."""
     try:
         scrape(address)
     except OSError:

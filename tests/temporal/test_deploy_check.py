@@ -107,7 +107,7 @@ def test_workflows_that_stay_with_the_workers_of_their_version_are_left_out(
         current = ("worker", "deployment", "set-current-version", "--deployment-name", name, "--build-id", "1", "--yes")
         try:
             lua.cli_text(*current)
-        except subprocess.CalledProcessError:  # the server has not heard of it
+        except subprocess.CalledProcessError:  # the server does not know it yet
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""What `assay dev` reports of workflows: those in its worker's cache without a query, which can leave a run stuck."""
+"""The workflows that `assay dev` shows: it does not query those in its worker's cache, as a query can block a run."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def start(lua: Script, name: str, workflow_type: str, workflow_id: str = "
     await client.start_workflow(workflow_type, id=workflow_id or f"{name}-{workflow_type}", task_queue=name)
 
 
-async def test_it_shows_what_runs_and_what_failed(lua: Script, name: str) -> None:
+async def test_it_shows_running_and_failed_workflows(lua: Script, name: str) -> None:
     with dev(lua, name) as screen:
         screen.read_until("polling")
         screen.read_until("no open workflows")
@@ -146,7 +146,7 @@ async def test_a_resize_leaves_nothing_behind(lua: Script, name: str) -> None:
         ]
 
 
-async def test_it_reads_what_is_encrypted(lua: Script, name: str) -> None:
+async def test_it_decrypts_payloads(lua: Script, name: str) -> None:
     key = base64.b64encode(bytes(32)).decode()
     codec = f"codec = {{ type = 'aes-gcm', keys = {{ a = '{key}' }}, current = 'a' }},"
     with dev(lua, name, WORKER.replace("activities = {", codec + "activities = {", 1)) as screen:

@@ -47,7 +47,7 @@ def proxy(temporal_server: str, authority: Authority) -> Iterator[TlsProxy]:
 
 
 class Answer:
-    """What the doctor said."""
+    """The JSON output of `assay doctor`."""
 
     def __init__(self, command: Command, *arguments: str) -> None:
         result = command.run("doctor", *arguments, "--json")

@@ -52,7 +52,7 @@ print("polling")
 
 
 def line_of(text: str) -> int:
-    """Return the number of the line of the script in which a text stands first."""
+    """Return the number of the first line of the script that contains a string."""
     return WORKER[: WORKER.index(text)].count("\n") + 1
 
 

@@ -266,7 +266,7 @@ class TestDeploying:
         with lua.command.started("run", "worker.lua") as process:
             deadline = time.monotonic() + TIMEOUT
             while shell(lua.command, current).returncode != 0 and time.monotonic() < deadline:
-                time.sleep(0.2)  # the server has not heard of the version
+                time.sleep(0.2)  # the server does not know the version yet
             lua.cli("workflow", "start", "--workflow-id", name, "--type", "Promote", "--task-queue", name)
             checks = blocks(self.guide, "sh")[0].replace('"promotions"', f'"{name}"')
             while "it matches" not in (result := shell(lua.command, checks)).stdout and time.monotonic() < deadline:

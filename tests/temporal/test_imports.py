@@ -1,4 +1,4 @@
-"""What the real command imports for scripts that use one side of Temporal: it is most of the time until they begin."""
+"""The modules that the command imports for a worker or a client: imports dominate the start-up time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What survives when the worker is killed."""
+"""Recovery after the worker is killed."""
 
 from __future__ import annotations
 

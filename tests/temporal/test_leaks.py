@@ -39,5 +39,5 @@ def test_replayed_runs_are_gone(topic: str) -> None:
     assert asyncio.run(replay()) > 1
     deadline = time.monotonic() + TIMEOUT
     while not (left := hosts()) <= before and time.monotonic() < deadline:
-        time.sleep(0.05)  # a thread of the SDK may still be letting go of the last run
+        time.sleep(0.05)  # a thread of the SDK may still hold the last run
     assert left <= before

@@ -1,4 +1,4 @@
-"""Limits of a run: each mad workflow fails its task with the limit's name, and the others go on."""
+"""Limits of a run: a workflow beyond a limit fails its task with the limit's name, and the others continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines of a worker: a stable event, a code, and what it concerns."""
+"""Log lines of a worker: a stable event, a code, and the workflow or activity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ worker:shutdown()
 
 
 def lines(lua: Script, *arguments: str) -> list[dict[str, Any]]:
-    """What the worker logs as JSON."""
+    """The JSON log lines of the worker."""
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(WORKER, *arguments)
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Which failed attempts of an activity are logged."""
+"""The failed activity attempts that are logged."""
 
 from __future__ import annotations
 

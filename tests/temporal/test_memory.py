@@ -1,4 +1,4 @@
-"""What a worker keeps in memory."""
+"""The memory that a worker retains."""
 
 from __future__ import annotations
 

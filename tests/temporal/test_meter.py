@@ -82,7 +82,7 @@ async def measured(session: Session) -> None:
     assert await session.end(handle) == "done"
 
 
-async def test_what_prometheus_finds(lua: Script, name: str) -> None:
+async def test_metrics_in_prometheus(lua: Script, name: str) -> None:
     address = f"127.0.0.1:{free_port()}"
     buckets = {"sizes": [0.1, 1.0], "durations": [0.2, 0.3]}
     options = {"prometheus": address, "global_tags": {"team": "red"}, "durations_as_seconds": True}
@@ -112,7 +112,7 @@ async def test_without_an_endpoint_nothing_is_recorded(lua: Script, name: str) -
         await measured(session)
 
 
-async def test_what_a_collector_gets(lua: Script, name: str) -> None:
+async def test_metrics_in_a_collector(lua: Script, name: str) -> None:
     with collector() as found:
         async with worker(lua, name, SCRIPT, json.dumps({"otlp": found.url})) as session:
             await measured(session)
@@ -120,7 +120,7 @@ async def test_what_a_collector_gets(lua: Script, name: str) -> None:
             await asyncio.to_thread(wait_for, lambda: wanted <= found.metrics())
 
 
-async def test_what_is_refused(lua: Script, name: str) -> None:
+async def test_invalid_metrics_are_refused(lua: Script, name: str) -> None:
     async with worker(lua, name, SCRIPT) as session:
         problems = await session.run("Wrong")
     expected = "a name of letters, digits and underscores that does not start with a digit expected"

@@ -1,4 +1,4 @@
-"""What one run may write to the logs in a second."""
+"""The limit for a run's log output per second."""
 
 from __future__ import annotations
 

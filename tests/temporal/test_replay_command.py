@@ -92,7 +92,7 @@ def test_a_changed_script_is_shown_where_it_parts(
     assert "Traceback" not in result.stdout
 
 
-def test_a_run_that_cannot_go_on_is_no_mismatch(assay: Command, history: Path) -> None:
+def test_a_run_that_is_stuck_is_not_a_mismatch(assay: Command, history: Path) -> None:
     suspended = BUG.replace("temporal.worker({", "temporal.worker({ on_workflow_error = 'suspend',")
     problem = "the run cannot continue: worker.lua:13: attempt to index a nil value (field 'none')"
     result = replay(assay, suspended, str(history))
@@ -148,7 +148,7 @@ def test_patterns_are_read(assay: Command, history: Path) -> None:
 
 def test_a_file_may_have_any_name(assay: Command) -> None:
     recorded = Path(__file__).parent.parent / "histories" / "steps"
-    [children] = recorded.glob("Children/*.json")  # it makes an id of its own
+    [children] = recorded.glob("Children/*.json")  # it generates an id
     (assay.folder / "renamed.json").write_bytes(children.read_bytes())
     result = replay(assay, (recorded / "worker.lua").read_text(encoding="utf-8"), "renamed.json")
     assert result.stdout == "1 history replayed: it matches\n", result.stdout

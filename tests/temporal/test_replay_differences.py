@@ -1,4 +1,4 @@
-"""What `assay replay` warns of although a history matches: what Temporal does not compare."""
+"""Warnings of `assay replay` for matching histories: differences that Temporal does not check."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_the_old_worker_drains_before_the_new_one_starts(lua: Script, name
         handle = await client.start_workflow("Slow", id=name, task_queue=name)
         wait_for((lua.folder / "began").exists)
         lua.command.script("return 'two'", "value.lua")
-        await asyncio.sleep(3)  # `assay dev` would have started it beside the old one
+        await asyncio.sleep(3)  # `assay dev` would have started it in parallel
         (lua.folder / "end").touch()
         assert "ended" in running.read_until("polling two")
         assert await handle.result() == "one"

@@ -1,4 +1,4 @@
-"""How many connections are shared."""
+"""The number of shared connections."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ WORKER = """
 count = 0
 local workflows = {}
 
--- Return the result of a side effect, and what is left of its write to a variable.
+-- Return the result of a side effect, and the variable that it wrote to.
 function workflows.Counts(ctx)
   local given = ctx:side_effect(function()
     count = count + 1

@@ -69,7 +69,7 @@ def too_large(what: str, size: int) -> str:
     )
 
 
-async def test_what_is_too_large_for_the_server(lua: Script, name: str) -> None:
+async def test_payloads_that_are_too_large_for_the_server(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     steps = await client.start_workflow("Steps", MAX_BYTES, id=name, task_queue=name)
     stderr = await run_until(lua, SIZES, name, "fail", steps.result())
@@ -105,7 +105,7 @@ async def test_inputs_that_are_too_much_at_once(lua: Script, name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [3_000_000, 5_000_000])
-def test_what_a_client_sends(lua: Script, name: str, size: int) -> None:
+def test_payloads_of_a_client_that_are_too_large(lua: Script, name: str, size: int) -> None:
     message = lua.value(
         f"""
         local options = {{ task_queue = arg[1], workflow_type = "Nobody", input = ("x"):rep({size}) }}

@@ -9,7 +9,7 @@ from command import TIMEOUT, Command, read_until
 
 
 def read_until_contains(process: object, text: str) -> str:
-    """Read standard output up to a line that has a text; returns the line."""
+    """Read standard output up to a line that contains a string; returns the line."""
     stdout = getattr(process, "stdout", None)
     assert stdout is not None
     for line in stdout:

@@ -1,4 +1,4 @@
-"""The server of `assay test`: what it refuses, and what clients of a test do with it."""
+"""The server of `assay test`: the calls that it rejects, and clients of a test."""
 
 from __future__ import annotations
 

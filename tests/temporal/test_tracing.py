@@ -70,7 +70,7 @@ def test_a_trace_from_the_client_to_the_last_activity(lua: Script, name: str) ->
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "URL", "OTEL_SDK_DISABLED": "true"}, None, False),
     ],
 )
-def test_what_turns_traces_on(
+def test_settings_that_enable_traces(
     lua: Script, name: str, variables: dict[str, str], option: bool | None, sends: bool
 ) -> None:
     with collector() as found:

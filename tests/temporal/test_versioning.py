@@ -182,7 +182,7 @@ async def test_a_pinned_run_can_move_to_the_current_version_when_it_continues_as
             run = client.get_workflow_handle(name, run_id=ended.new_execution_run_id)
             await until_history_has(run, "WORKFLOW_TASK_COMPLETED")
         await run.signal("go")
-        # The second run has no option of its own and stays; the third was continued with "auto_upgrade".
+        # The second run has no explicit option and stays; the third was continued with "auto_upgrade".
         assert await handle.result() == ["v1", "v1", "v2"]
 
 

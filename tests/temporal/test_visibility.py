@@ -74,7 +74,7 @@ print("polling")
 """
 
 
-async def test_what_a_workflow_shows(lua: Script, name: str) -> None:
+async def test_attributes_and_details_of_a_workflow(lua: Script, name: str) -> None:
     client = await connect(lua)
     script = lua.command.script(SHOWS)
     with lua.command.started(script, name) as worker:
@@ -204,7 +204,7 @@ print("polling")
 """
 
 
-async def test_what_a_workflow_knows_of_itself(lua: Script, name: str) -> None:
+async def test_workflow_info(lua: Script, name: str) -> None:
     client = await connect(lua)
     script = lua.command.script(KNOWS)
     with lua.command.started(script, name) as worker:
@@ -254,7 +254,7 @@ async def test_what_a_workflow_knows_of_itself(lua: Script, name: str) -> None:
 
 
 @pytest.mark.timeout(200)
-async def test_what_the_run_before_returned(lua: Script, name: str) -> None:
+async def test_the_result_of_the_previous_run(lua: Script, name: str) -> None:
     client = await connect(lua)
     script = lua.command.script(KNOWS)
     with lua.command.started(script, name) as worker:

@@ -38,6 +38,6 @@ async def test_a_run_changes_neither_the_variables_of_the_script_nor_those_of_an
         first = await session.run("Change")
         second = await session.run("Change")
     assert first["workflow"] == second["workflow"] == {"shared": 10, "global": 1, "n": 1, "counter": 2}
-    # Activities share the state of the script, in which the counter has gone on.
+    # Activities share the state of the script, in which the counter has increased.
     assert first["activity"] == {"shared": 0, "global": 0, "n": 0, "counter": 2}
     assert second["activity"] == {"shared": 0, "global": 0, "n": 0, "counter": 3}

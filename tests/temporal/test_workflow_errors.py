@@ -1,4 +1,4 @@
-"""What a Lua client gets of workflows and updates that fail: an error with its message, type, details and causes."""
+"""Failures of workflows and updates in a Lua client: an error with message, type, details and causes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ worker:shutdown()
 """
 
 WRAPPED = [
-    {"message": "outer", "type": "OUTER", "details": [1]},  # as its cause, for it has none of its own
+    {"message": "outer", "type": "OUTER", "details": [1]},  # from its cause, as it has none itself
     {"message": "activity 'root' failed: root", "type": "ROOT", "details": [1]},
     {"message": "root", "type": "ROOT", "details": [1]},
 ]

@@ -142,7 +142,7 @@ def test_a_script_that_does_not_match_is_reported(release: tuple[Script, str]) -
     assert result.returncode == 0
 
 
-def test_what_is_shown_fits_a_terminal(release: tuple[Script, str]) -> None:
+def test_the_output_fits_a_terminal(release: tuple[Script, str]) -> None:
     lua, name = release
     with terminal(lua.command, "workflow", "show", name, "worker.lua", columns=80) as screen:
         assert screen.wait() == 0
@@ -174,7 +174,7 @@ def test_long_names_and_values_are_cut(assay: Command, columns: int) -> None:
         ([], "Missing argument 'WORKFLOW'", 2),
     ],
 )
-def test_what_cannot_be_shown(lua: Script, arguments: list[str], text: str, code: int) -> None:
+def test_histories_that_cannot_be_shown(lua: Script, arguments: list[str], text: str, code: int) -> None:
     lua.command.script("x", "script.json")
     result = lua.command.run("workflow", "show", *arguments)
     assert text in result.stderr
