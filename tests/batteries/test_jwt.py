@@ -1,4 +1,4 @@
-"""JSON Web Tokens of `crypto`, with PyJWT as the other side."""
+"""JSON Web Tokens of `crypto`, checked against PyJWT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: the guide says what there is, and includes stay in their folder."""
+"""Templates: the guide lists all features, and includes cannot leave their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`assay check`: names, syntax, tests and signals, which the source alone shows; and the formats of the results."""
+"""`assay check`: findings from the source alone (names, syntax, tests, signals), and the formats of the results."""
 
 from __future__ import annotations
 

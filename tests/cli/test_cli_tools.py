@@ -1,4 +1,4 @@
-"""The small author's tools: new, types, modules, context."""
+"""The small commands for authors: new, types, modules, context."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class TestContext:
         assert shown.count("List workflows as an array") == 1
         assert shown.startswith("## `temporal.list_workflows(options?)` ")
         assert "\nAlso `client:list_workflows(options?)`.\n" in shown
-        assert shown.count("\n## ") == 2  # two others are shown beside it
+        assert shown.count("\n## ") == 2  # and two others
 
     def test_nothing(self, assay: Command) -> None:
         result = assay.run("context", "zzzz")

@@ -1,4 +1,4 @@
-"""The picture of `assay dev`, without a terminal."""
+"""The display of `assay dev`, without a terminal."""
 
 from __future__ import annotations
 

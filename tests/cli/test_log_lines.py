@@ -1,4 +1,4 @@
-"""With `ASSAY_LOG=json` every line that assay writes by itself is JSON with an event."""
+"""With `ASSAY_LOG=json` every log line of assay is JSON with an event."""
 
 from __future__ import annotations
 

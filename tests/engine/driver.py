@@ -172,7 +172,7 @@ class Driver:
 
 
 Drive = Callable[..., Driver]
-"""The fixture `drive`: makes a driver of the source of a workflow."""
+"""The fixture `drive`: creates a driver from the source of a workflow."""
 
 
 def shown(completion: WorkflowActivationCompletion) -> Commands:

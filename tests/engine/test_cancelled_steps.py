@@ -1,4 +1,4 @@
-"""A cancel and a step that completes all the same: the same in every way to wait for it."""
+"""A cancelled step that completes nevertheless: the same result in every way to wait for it."""
 
 from __future__ import annotations
 

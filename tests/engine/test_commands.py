@@ -1,4 +1,4 @@
-"""Every command that `ctx` can give: its fields, its options and their defaults."""
+"""Every command that `ctx` can issue: its fields, options and defaults."""
 
 from __future__ import annotations
 

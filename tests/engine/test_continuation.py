@@ -1,4 +1,4 @@
-"""continue-as-new: what the next run gets, and from where it can be called."""
+"""continue-as-new: the input of the next run, and the places where it can be called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The details that a workflow shows of itself."""
+"""The current details of a workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timeout of zero or less: calls take what is there already, and do not wait."""
+"""A timeout of zero or less: calls return available results and do not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour flags and patches: what a history records of the code that made it."""
+"""Behaviour flags and patches: the record in a history of the code that wrote it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that a workflow must not call: each fails with a message that names it and what to do instead."""
+"""Functions that a workflow must not call: each fails with a message that names it and the alternative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Futures: what `get`, `done`, `ctx:await_all` and `ctx:await_any` return and raise."""
+"""Futures: results and errors of `get`, `done`, `ctx:await_all` and `ctx:await_any`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that come in one activation have the effect that they have one by one."""
+"""Messages in one activation have the same effect as in separate activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which the jobs of one activation take effect: what the comment at the top of `run.py` says."""
+"""The order in which the jobs of one activation take effect, as described at the top of `run.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that come before a workflow waits for them are kept, in their order."""
+"""Signals that arrive before a workflow waits for them are buffered in order."""
 
 from __future__ import annotations
 

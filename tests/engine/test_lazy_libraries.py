@@ -1,4 +1,4 @@
-"""Libraries of a workflow's state are loaded at their first use, which a script does not notice."""
+"""Libraries of a workflow's state are loaded at their first use, without visible effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ctx:poll_signal` takes a signal that came early, and never waits."""
+"""`ctx:poll_signal` returns a buffered signal, and never waits."""
 
 from __future__ import annotations
 

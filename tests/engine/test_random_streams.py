@@ -1,4 +1,4 @@
-"""Random numbers: the same on every replay, and none of a script's shifts the ids that the engine makes."""
+"""Random numbers: the same on every replay, and the script's draws do not change the ids that the engine generates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query handlers and validators cannot act: each call that would is an error that names it."""
+"""Query handlers and validators are read-only: each call with an effect raises an error that names it."""
 
 from __future__ import annotations
 

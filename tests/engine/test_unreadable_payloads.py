@@ -1,4 +1,4 @@
-"""Payloads that cannot be read: an error that names what and where, and the rest as if they were not there."""
+"""Payloads that cannot be decoded: an error names the problem and the place, and the rest is unaffected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNREADABLE = {
     "truncated": (jobs.raw(b'{"a": 1'), "invalid JSON: "),
     "nothing": (jobs.raw(b""), "invalid JSON: "),
     "no UTF-8": (jobs.raw(b'"\xff"'), "invalid JSON: "),
-    "protobuf JSON that is none": (jobs.raw(b"{", b"json/protobuf"), "invalid JSON: "),
+    "invalid protobuf JSON": (jobs.raw(b"{", b"json/protobuf"), "invalid JSON: "),
     "unknown encoding": (
         jobs.raw(b"x", b"binary/encrypted"),
         "a payload with the encoding 'binary/encrypted' cannot be read",

@@ -1,4 +1,4 @@
-"""The log of activations that take long on the clock, which no limit counts."""
+"""The log of activations that take long in real time, which is not limited."""
 
 from __future__ import annotations
 

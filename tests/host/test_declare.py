@@ -1,4 +1,4 @@
-"""From a declaration to a Lua function: arguments, options, results, handles, errors."""
+"""Lua functions from declarations: arguments, options, results, handles, errors."""
 
 from __future__ import annotations
 

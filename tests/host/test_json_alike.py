@@ -1,4 +1,4 @@
-"""JSON whose objects are alike: what is learnt from some of them changes nothing but the time that it takes."""
+"""JSON with objects of the same shape: the cache of shapes changes only the speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lua_host import CapturingHost
 
 LEARNING = CapturingHost()
 PLAIN = CapturingHost()
-"""A host that learns nothing."""
+"""A host without the cache."""
 
 _NOTHING = str(Path(__file__).parent.parent / "support" / "never_alike")
 PLAIN.host.state.lazy = LazyParts(

@@ -1,4 +1,4 @@
-"""A value of Python's that gets into a state, in whatever way, is of no use to a script."""
+"""A Python value that gets into a Lua state, in whatever way, is useless to a script."""
 
 from __future__ import annotations
 

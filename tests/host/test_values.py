@@ -1,4 +1,4 @@
-"""Values on their way between Lua and Python, and as JSON."""
+"""Conversion of values between Lua, Python and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may use: no way to use CPU or memory escapes its limit, and no text of a script is taken for one."""
+"""The CPU and memory limits of a run: no code escapes them, and no message of a script is mistaken for one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_busy_run_is_stopped(code: str) -> None:
     began = time.thread_time()
     with pytest.raises(HostFailure, match=CPU):
         state.run()
-    assert time.thread_time() - began < 1  # an unstopped one would go on for minutes
+    assert time.thread_time() - began < 1  # without the limit it would run for minutes
 
 
 TOO_LONG = {

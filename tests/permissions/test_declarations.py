@@ -112,7 +112,7 @@ SAMPLES = {
     "temporal.worker": 'temporal.worker({url = "127.0.0.1:1", task_queue = "q", activities = {a = print}})',
     "ws.connect": 'ws.connect("ws://127.0.0.1:1/")',
 }
-"""A call of each function that needs something. Those of `temporal` that need a connection have none here."""
+"""A call of each function that needs a permission, except those of `temporal` that need a connection."""
 
 
 def test_there_is_a_sample_of_every_function_that_needs_something() -> None:

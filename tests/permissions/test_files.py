@@ -1,4 +1,4 @@
-"""Attacks on the rights to read and write files, by the real command."""
+"""Attacks on the permissions to read and write files, with the real command."""
 
 from __future__ import annotations
 

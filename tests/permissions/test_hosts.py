@@ -1,4 +1,4 @@
-"""Attacks on the rights to connect and to listen, by the real command."""
+"""Attacks on the permissions to connect and to listen, with the real command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on the rights to run programs and to read variables, by the real command."""
+"""Attacks on the permissions to run programs and to read variables, with the real command."""
 
 from __future__ import annotations
 

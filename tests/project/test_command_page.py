@@ -1,4 +1,4 @@
-"""The manual's page about the command line, made from the commands."""
+"""The manual's page about the command line, generated from the commands."""
 
 from __future__ import annotations
 

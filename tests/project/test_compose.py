@@ -1,4 +1,4 @@
-"""The Compose file: its parts fit each other, and the files that it mounts are there."""
+"""The Compose file: its parts are consistent, and the files that it mounts exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
 def config(name: str) -> Any:
-    """A file that the Compose file has inside."""
+    """A file that is embedded in the Compose file."""
     return yaml.safe_load(COMPOSE["configs"][name]["content"].replace("$$", "$"))
 
 

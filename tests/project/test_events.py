@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "assay"
 LEVELS = {20: "info", 30: "warning", 40: "error"}
 WRITERS = {"telemetry/reporter.py", "telemetry/logs.py", "telemetry/runtime.py"}
-"""The files of `temporal/` that know `logging`."""
+"""The files of `temporal/` that may import `logging`."""
 
 
 def constants() -> dict[str, events.Event]:

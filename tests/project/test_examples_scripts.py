@@ -1,4 +1,4 @@
-"""The examples that need no Temporal server, run as their first lines say."""
+"""The examples that need no Temporal server, run as described in their first lines."""
 
 from __future__ import annotations
 

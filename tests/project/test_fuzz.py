@@ -1,4 +1,4 @@
-"""A short run of the fuzzer: programs from its grammar do the same in two processes."""
+"""A short run of the fuzzer: programs from its grammar behave the same in two processes."""
 
 from __future__ import annotations
 

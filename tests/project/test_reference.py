@@ -1,4 +1,4 @@
-"""The reference pages and the editor's annotations, made from the declarations."""
+"""The reference pages and the annotations for editors, generated from the declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manual as a site: built from the files of the repository, and looked at in a browser."""
+"""The manual as a site: built from the files of the repository, and tested in a browser."""
 
 from __future__ import annotations
 

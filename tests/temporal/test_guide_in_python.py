@@ -1,4 +1,4 @@
-"""The workflow in Python in the guide for users of other SDKs does what the one in Lua does."""
+"""The workflow in Python in the guide for users of other SDKs behaves like the one in Lua."""
 
 from __future__ import annotations
 

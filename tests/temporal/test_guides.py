@@ -1,4 +1,4 @@
-"""The code blocks of README.md and docs/ run as they stand there, but for the names of queues and workflows.
+"""The code blocks of README.md and docs/ run unchanged, except for the names of queues and workflows.
 
 A block that says `no-run` is only compiled. `test_guide_programs.py` runs the whole programs of the guides. The
 snippets of `client.md` and of `connecting.md` have separate tests.

@@ -1,4 +1,4 @@
-"""The workflows of the guides on concurrency, messages and failures run as they stand there."""
+"""The workflows of the guides on concurrency, messages and failures run unchanged."""
 
 from __future__ import annotations
 

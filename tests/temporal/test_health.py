@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz` of a worker, and `assay health`, as containers ask for them."""
+"""`/livez` and `/readyz` of a worker, and `assay health`, as containers use them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Histories of an earlier day still fit the scripts that made them.
+"""Recorded histories still match the scripts that wrote them.
 
 `pytest --record-histories -p no:xdist tests/temporal/test_futures.py …` writes `tests/histories/`: for each test file
-the script, and a history of each workflow type. One is recorded for what is new; one that no longer fits is a bug.
+the script, and a history of each workflow type. A new feature gets a new one; one that no longer matches is a bug.
 """
 
 from __future__ import annotations

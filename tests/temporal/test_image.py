@@ -1,4 +1,4 @@
-"""The image: made by the commands of the Dockerfile in an empty folder, and run without the source tree."""
+"""The image: built with the commands of the Dockerfile in an empty folder, and run without the source tree."""
 
 from __future__ import annotations
 

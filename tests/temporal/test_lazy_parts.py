@@ -1,4 +1,4 @@
-"""Parts of a workflow's state that are loaded at their first use: when that is makes no difference.
+"""Parts of a workflow's state that are loaded at their first use: the time of loading makes no difference.
 
 `tests/engine/test_lazy_libraries.py` has what needs no server.
 """

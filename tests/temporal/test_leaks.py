@@ -1,4 +1,4 @@
-"""Nothing of a run is left in the process when it has left the cache, however it went."""
+"""A run leaves nothing in the process after its eviction from the cache, however it ended."""
 
 from __future__ import annotations
 

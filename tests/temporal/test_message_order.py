@@ -1,4 +1,4 @@
-"""Messages are handled in the order of the history, live and on every replay, also when they come with the start."""
+"""Messages are handled in the order of the history, live and on every replay, also when they arrive with the start."""
 
 from __future__ import annotations
 

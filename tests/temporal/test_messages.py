@@ -1,4 +1,4 @@
-"""Signals, updates and queries that clients send to a running workflow; `tests/engine/` has what needs no server."""
+"""Signals, updates and queries from clients to a running workflow; tests without a server are in `tests/engine/`."""
 
 from __future__ import annotations
 

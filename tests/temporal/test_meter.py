@@ -1,4 +1,4 @@
-"""Metrics of a script's own, from workflows and activities."""
+"""Custom metrics of scripts, from workflows and activities."""
 
 from __future__ import annotations
 

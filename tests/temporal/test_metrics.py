@@ -1,4 +1,4 @@
-"""A worker's metrics, where a Prometheus and an OpenTelemetry collector find them."""
+"""A worker's metrics, in Prometheus and in an OpenTelemetry collector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations of a Nexus service that a worker of another SDK serves."""
+"""Operations of a Nexus service in a worker of another SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workflow and the others of its namespace; its random numbers."""
+"""Calls between workflows of a namespace, and random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pattern matcher of workflows against Lua's own."""
+"""The pattern matcher of workflows, compared with Lua's."""
 
 from __future__ import annotations
 

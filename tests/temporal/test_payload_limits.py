@@ -1,4 +1,4 @@
-"""The sizes that the server takes, to the byte."""
+"""The exact sizes that the server accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries and validators of a workflow on a real server; `tests/engine/` has what needs none."""
+"""Queries and validators of a workflow on a real server; tests without a server are in `tests/engine/`."""
 
 from __future__ import annotations
 

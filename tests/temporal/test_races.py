@@ -1,4 +1,4 @@
-"""Two things that come in one workflow task, on the server: which one the workflow sees first."""
+"""Two events in one workflow task, on the server: the order in which the workflow sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of the reference text, unchanged but for the addresses."""
+"""The examples of the reference, unchanged except for addresses."""
 
 from __future__ import annotations
 

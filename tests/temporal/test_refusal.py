@@ -1,4 +1,4 @@
-"""A server that refuses a worker: for good, or until the worker's rights come back."""
+"""A server that rejects a worker: permanently, or until the worker's permissions are restored."""
 
 from __future__ import annotations
 

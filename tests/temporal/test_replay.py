@@ -1,4 +1,4 @@
-"""Replay in anger: workers that are killed, histories replayed cold, code that changes under a run."""
+"""Replays on a real server: killed workers, replayed histories, code that changes during a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search attributes as payloads, against the SDK's own converter."""
+"""Search attributes as payloads, compared with the SDK's converter."""
 
 from __future__ import annotations
 

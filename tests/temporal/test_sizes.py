@@ -1,4 +1,4 @@
-"""Values that are larger than the server takes fail at once, and say so."""
+"""Values that are too large for the server fail immediately with a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits count CPU and not the clock: a worker that gets next to no CPU, or stands still, fails no workflow task."""
+"""Limits count CPU time, not real time: a worker that gets almost no CPU, or is stopped, fails no workflow task."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from temporal_script import Script
 from workflow_session import count_types, worker
 
 TASK_TIMEOUT = timedelta(minutes=5)
-"""The server's patience with one workflow task, which is not what is tested."""
+"""A workflow task timeout that does not expire during these tests."""
 
 PINNED = """
 import os, sys
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 """
-"""Leaves one core to a process, where the system can."""
+"""Restricts a process to one core, if the system supports it."""
 
 LOWEST = f"{PINNED}\nos.nice(19); os.execv(sys.argv[1], sys.argv[1:])"
-"""Runs a command on that core, behind everything else."""
+"""Runs a command on that core with the lowest priority."""
 
 LOOP = f"{PINNED}\nwhile True: pass"
 

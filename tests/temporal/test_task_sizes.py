@@ -1,4 +1,4 @@
-"""No workflow task sends more than the server accepts, whatever the script and clients ask for.
+"""No workflow task sends more than the server accepts, whatever the script and clients request.
 
 The server terminates a run whose workflow task is too large.
 """

@@ -1,4 +1,4 @@
-"""`assay test --coverage`: which lines of scripts and modules run in which kind of state."""
+"""`assay test --coverage`: the lines of scripts and modules that run in each kind of state."""
 
 from __future__ import annotations
 

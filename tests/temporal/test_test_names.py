@@ -1,4 +1,4 @@
-"""Names of activities in `assay test`: one that nothing knows is an error."""
+"""Names of activities in `assay test`: an unknown one is an error."""
 
 from __future__ import annotations
 

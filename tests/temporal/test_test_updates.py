@@ -1,4 +1,4 @@
-"""Updates in `assay test`: sent now and at a time, answered, refused, and in no hurry."""
+"""Updates in `assay test`: sent immediately or at a time, accepted, rejected, and slow."""
 
 from __future__ import annotations
 
