@@ -59,7 +59,7 @@ def claims(**more: Any) -> dict[str, Any]:
 
 
 def call(function: str, *arguments: Any) -> Any:
-    """Call a function of `crypto`; returns its result, or the text of its error."""
+    """Call a function of `crypto`; returns its result, or its error message."""
     code = f"local ok, result = pcall(crypto.{function}, ...) return ok and result or tostring(result)"
     return run(code, *arguments)
 

@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 def worker(
     workflow: str, before: str = "", activities: str = "act = function(input) return http.get(input) end"
 ) -> str:
-    """A worker script whose workflow has its code in line 5."""
+    """A worker script with the code of its workflow on line 5."""
     return f"""{before}
 temporal.worker({{ task_queue = "q",
   activities = {{ {activities} }},

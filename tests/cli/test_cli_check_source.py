@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def worker(workflow: str, activity: str = "return 1") -> str:
-    """A worker script whose activity has its code in line 3, and whose workflow in line 6."""
+    """A worker script with the code of its activity on line 3 and of its workflow on line 6."""
     return f"""return temporal.worker({{
   task_queue = "q", activities = {{ act = function(input)
     {activity}

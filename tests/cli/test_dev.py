@@ -37,7 +37,7 @@ def ports() -> tuple[int, int]:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Something else that listens on a port, and never answers."""
+    """A socket that listens on a port and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
 
@@ -287,7 +287,7 @@ class TestAnswers:
 
 
 def test_the_server_runs_in_a_separate_session(temporal_dev_server: DevServer) -> None:
-    """Ctrl-C in a terminal does not reach it."""
+    """Ctrl-C in a terminal does not reach the server."""
     process = temporal_dev_server._process
     assert isinstance(process, subprocess.Popen)
     assert os.getsid(process.pid) == process.pid

@@ -36,7 +36,7 @@ def test_a_changed_memo_goes_along_whole(drive: Drive) -> None:
 
 
 def test_a_memo_of_which_all_was_removed_goes_along_as_null(drive: Drive) -> None:
-    """The server would put the memo of the start in the place of an empty one."""
+    """The server would replace an empty memo by that of the start."""
     driver = drive("return function(ctx) ctx:upsert_memo({ a = json.null }) ctx:continue_as_new() end")
     assert continued(driver.start(memo=Memo(fields={"a": jobs.payload(1)})))["memo"] == {"a": None}
 

@@ -92,7 +92,7 @@ def activation(*given: WorkflowActivationJob) -> WorkflowActivation:
 
 
 class Seen(Observer):
-    """Notes what it sees."""
+    """An observer that records its notifications."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

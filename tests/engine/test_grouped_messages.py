@@ -13,7 +13,7 @@ from engine.driver import Drive, Driver, result
 
 @dataclass(frozen=True)
 class Case:
-    """A workflow that logs what reaches it, the jobs that it gets and the log that it returns in the end."""
+    """A workflow that logs its messages, the jobs that it receives and the log that it returns."""
 
     source: str
     jobs: list[WorkflowActivationJob]

@@ -13,7 +13,7 @@ from probe_library import Box
 
 
 def problem(code: str) -> str:
-    """The message of the error of a piece of code."""
+    """The error message of a chunk."""
     text = run(f"local ok, e = pcall(function() local _ = {code} end) assert(not ok, 'no error') return tostring(e)")
     assert text.startswith("script.lua:1: ")
     return str(text.removeprefix("script.lua:1: "))

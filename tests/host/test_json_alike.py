@@ -58,7 +58,7 @@ def call(lua: CapturingHost, code: bytes, *arguments: Any) -> Any:
 
 @st.composite
 def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A list of objects that have something in common, and how to write it."""
+    """A list of similar objects, and its JSON formatting."""
     names = draw(st.lists(keys, min_size=1, max_size=6, unique=True))
     pools = {name: draw(st.lists(json_trees, min_size=1, max_size=3)) for name in names}
     steady = draw(st.integers(1, 10))  # how many in ten objects have each key

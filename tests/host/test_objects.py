@@ -10,7 +10,7 @@ class Handle:
         self.released = 0
 
     def release(self) -> None:
-        """Count."""
+        """Increment a counter."""
         self.released += 1
 
 

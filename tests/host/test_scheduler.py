@@ -16,7 +16,7 @@ from lua_host import CapturingHost, run
 
 
 def failure(code: str) -> LuaError:
-    """The error that a chunk ends with."""
+    """The error that a chunk raises."""
     with pytest.raises(LuaError) as caught:
         run(code)
     return caught.value

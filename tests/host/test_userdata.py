@@ -17,7 +17,7 @@ from workflow_state import FixedClock
 
 
 class Spy:
-    """Notes whatever is done with it."""
+    """Records every operation on it."""
 
     def __init__(self) -> None:
         self.__dict__["noted"] = []
@@ -144,7 +144,7 @@ def by_table(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
 
 
 def by_result(host: Any, spy: Spy, patch: pytest.MonkeyPatch) -> None:
-    """A callback returns what is not plain."""
+    """A callback returns a value that is not plain."""
     patch.setattr(Callbacks, "methods", {**Callbacks.methods, b"write": lambda self, text: spy})
     chunk = b"local host = ... host.set_global('leak', host.ask('write', ''))"
     host.state._runtime.compile(chunk, mode="t")(host.state._host)

@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Server:
-    """An HTTP server that knows what it was asked for."""
+    """An HTTP server that records its requests."""
 
     def __init__(self, location: str | None) -> None:
         self.asked: list[str] = []
@@ -54,7 +54,7 @@ class Server:
 
 @contextmanager
 def serving(location: str | None = None) -> Iterator[Server]:
-    """Serve; with a location every answer is a redirect to it."""
+    """Run the server; with a location every response is a redirect to it."""
     server = Server(location)
     thread = threading.Thread(target=server.http.serve_forever)
     thread.start()

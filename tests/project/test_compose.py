@@ -21,7 +21,7 @@ def config(name: str) -> Any:
 
 
 def mounts(service: str) -> dict[str, Path]:
-    """The folders of the checkout that a service sees, by where it sees them."""
+    """The folders of the checkout that a service mounts, by mount point."""
     found = {}
     for volume in SERVICES[service].get("volumes", []):
         source, target = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume).split(":")[:2]

@@ -69,7 +69,7 @@ def test_a_length_that_a_run_may_have(limit: str) -> None:
 
 
 def test_the_limits_of_the_server() -> None:
-    """Only those that assay checks itself."""
+    """Only the limits that assay checks itself."""
     found = rows("Limits of the server")
     assert found["one payload (input, result, signal, …)"] == mib(payloads.USUAL_LIMIT)
     assert found["all commands of one workflow task"] == mib(payloads._MESSAGE_LIMIT)
@@ -93,7 +93,7 @@ def test_the_limits_of_builtins() -> None:
 
 
 def test_nesting(assay: Command) -> None:
-    """The limit of blocks is the engine's."""
+    """The engine limits the number of blocks."""
     script = """
       local function levels(n) return ("["):rep(n) .. ("]"):rep(n) end
       print((pcall(json.parse, levels(1000))), (pcall(json.parse, levels(1001))))

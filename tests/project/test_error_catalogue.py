@@ -25,7 +25,7 @@ FAMILIES = re.compile(r"^[A-Z]+(_[A-Z]+)*$")
 
 
 def strings(node: ast.expr | None) -> Iterator[str]:
-    """The constants that an expression can be."""
+    """The constants that an expression can evaluate to."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):

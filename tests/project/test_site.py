@@ -43,7 +43,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make site` does, with proxies that lead nowhere."""
+    """The site, built as `make site` does, with unreachable proxies."""
     folder = tmp_path_factory.mktemp("build")
     nowhere = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
     subprocess.run([sys.executable, ROOT / "tools" / "manual.py", folder], check=True, timeout=60)
@@ -83,7 +83,7 @@ class Links(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what a tag has of them."""
+        """Record the links and anchors of a tag."""
         found = dict(attrs)
         self.anchors.update(filter(None, (found.get("id"), found.get("name"))))
         for name in ("href", "src"):

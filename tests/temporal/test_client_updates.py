@@ -19,7 +19,7 @@ from temporal_script import Script
 
 @workflow.defn(sandboxed=False)
 class Counter:
-    """Counts what its updates add."""
+    """Sums the values of its updates."""
 
     def __init__(self) -> None:
         self.total = 0

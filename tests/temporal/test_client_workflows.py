@@ -82,7 +82,7 @@ class Chain:
 
 @workflow.defn(sandboxed=False)
 class Parent:
-    """Has a child that never runs."""
+    """Starts a child that never runs."""
 
     @workflow.run
     async def run(self, child: str) -> None:

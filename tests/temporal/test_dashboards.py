@@ -132,7 +132,7 @@ def worker(lua: Script, name: str, version: str = "old") -> Iterator[str]:
 
 
 def scrape_until(address: str, names: set[str]) -> str:
-    """Scrape until all metrics are there, or the time is over."""
+    """Scrape until all metrics are present, or the timeout expires."""
     deadline = time.monotonic() + TIMEOUT
     while not names <= served(text := scrape(address)).keys() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -107,12 +107,12 @@ class Runs:
 
     @property
     def worker(self) -> str:
-        """The script."""
+        """The path of the worker's script."""
         return str(self.lua.folder / "worker.lua")
 
     @property
     def done(self) -> str:
-        """The id of the run that has completed."""
+        """The id of the completed run."""
         return f"{self.queue}-done"
 
     @property
@@ -126,7 +126,7 @@ class Runs:
         return events
 
     def ids(self, event_type: str) -> list[int]:
-        """The ids of the events of a type in the run that has completed, such as TIMER_FIRED."""
+        """The ids of the events of a type, such as TIMER_FIRED, in the completed run."""
         events = self.history(self.done)
         return [int(event["eventId"]) for event in events if event["eventType"] == f"EVENT_TYPE_{event_type}"]
 

@@ -33,7 +33,7 @@ PASSES, FAILS = TEST.replace("SUM", "2"), TEST.replace("SUM", "3")
 
 @pytest.fixture
 def opened(lua: Script, name: str) -> str:
-    """A task queue with a workflow that is open."""
+    """A task queue with an open workflow."""
     with lua.command.started(lua.command.script(WORKER.replace("QUEUE", name), "old.lua")) as worker:
         read_until(worker, "polling")
         lua.cli("workflow", "start", "--type", "Long", "--task-queue", name, "--workflow-id", name)
@@ -53,7 +53,7 @@ def check(lua: Script, text: str, queue: str, *options: str) -> tuple[int, str]:
 
 
 def report(lua: Script, text: str, queue: str) -> tuple[int, Any]:
-    """The exit code and the report in JSON."""
+    """The exit code and the JSON report."""
     code, output = check(lua, text, queue, "--json")
     return code, json.loads(output)
 

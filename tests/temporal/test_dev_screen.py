@@ -43,7 +43,7 @@ HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
 
 @contextlib.contextmanager
 def dev(lua: Script, name: str, text: str = WORKER, *, columns: int = 120, lines: int = 40) -> Iterator[Terminal]:
-    """The command on a terminal, which must be whole in the end."""
+    """The command on a terminal, which must be restored at the end."""
     script = lua.command.script(text.replace("QUEUE", name), "worker.lua")
     with terminal(lua.command, "dev", script, columns=columns, lines=lines) as screen:
         before = screen.modes()
@@ -226,7 +226,7 @@ async def test_it_shows_reloads_and_code_that_does_not_run(lua: Script, name: st
 
 
 class TestCtrlC:
-    """Whenever it comes, the terminal is whole: `dev` looks at that."""
+    """The terminal is restored whenever the signal arrives: the fixture `dev` checks that."""
 
     @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 1.0, 2.0])
     def test_at_some_moment(self, lua: Script, name: str, seconds: float) -> None:

@@ -59,7 +59,7 @@ class Answer:
         self.checks: list[dict[str, Any]] = said["checks"]
 
     def __getitem__(self, check: str) -> dict[str, Any]:
-        """The first finding of a check that is worst."""
+        """The most severe finding of a check, the first of several."""
         found = [item for item in self.checks if item["check"] == check]
         return min(found, key=lambda item: ("error", "warning", "ok", "skipped").index(item["status"]))
 
@@ -69,12 +69,12 @@ class Answer:
 
 
 def days(number: int) -> datetime:
-    """A time, so many days from now."""
+    """A time a number of days from now."""
     return datetime.now(UTC) + timedelta(days=number)
 
 
 def over_tls(lua: Script, proxy: TlsProxy, authority: Authority, **variables: Path | str) -> None:
-    """Let the environment name a server over TLS."""
+    """Configure the environment for a server with TLS."""
     given = {"ADDRESS": proxy.address, "TLS_SERVER_CA_CERT_PATH": authority.file, **variables}
     lua.command.environment |= {f"TEMPORAL_{name}": str(value) for name, value in given.items()}
 
@@ -240,7 +240,7 @@ end
 
 
 def encrypted(lua: Script, name: str, current: str, *keys: str) -> str:
-    """A script with keys."""
+    """A script with encryption keys."""
     table = ", ".join(f'["{key}"] = "{b64encode(key.encode() * 16).decode()}"' for key in keys)
     text = ENCRYPTED.replace("CURRENT", current).replace("KEYS", table).replace("QUEUE", name)
     return lua.command.script(text, f"{'-'.join(keys)}.lua")

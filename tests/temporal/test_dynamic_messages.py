@@ -92,7 +92,7 @@ print("polling")
 
 
 async def collect(session: Session) -> Any:
-    """Send signals before and after a workflow has its handlers; returns its result."""
+    """Send signals before and after a workflow registers its handlers; returns its result."""
     handle = await session.start("CollectsSignals")
     for signal, arguments in (("b", [1]), ("named", ["early"]), ("a", []), ("b", [2, {"c": []}])):
         await handle.signal(signal, args=arguments)

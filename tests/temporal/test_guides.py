@@ -101,7 +101,7 @@ def test_no_block_is_forgotten() -> None:
 
 @pytest.mark.parametrize("guide", ["determinism", "environment", "index", "observability", "runbooks", "versioning"])
 def test_the_scripts_of_a_guide(lua: Script, name: str, guide: str) -> None:
-    """They belong together."""
+    """The blocks of a guide form one script."""
     scripts = blocks(f"docs/{guide}.md", "lua")
     never = [f"local function never()\n{script}\nend" for script in blocks(f"docs/{guide}.md", "lua no-run")]
     end = "for _, worker in ipairs(workers) do worker:shutdown() end"
@@ -221,7 +221,7 @@ def test_changing(lua: Script, name: str) -> None:
 
 
 def test_the_example_in_the_reference(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
-    """The only one in a docstring: of the client of the HTTP API."""
+    """The only example in a docstring: the client of the HTTP API."""
     texts = {path.stem: re.sub(r"(?ms)^```.*?^```", "", path.read_text()) for path in REFERENCE.glob("*.md")}
     found = {name: re.findall(r"^    (.*)$", text, re.MULTILINE) for name, text in texts.items()}
     ((module, lines),) = ((module, lines) for module, lines in found.items() if lines)

@@ -50,13 +50,13 @@ BY_COMMAND = WORKER.replace("health = arg[2],", "")
 
 @pytest.fixture
 def address() -> str:
-    """An address for a worker's health."""
+    """An address for a worker's health endpoints."""
     return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
 def started(lua: Script, name: str, address: str) -> Iterator[None]:
-    """A worker that polls, with its health at `address`."""
+    """A polling worker with its health endpoints at `address`."""
     with lua.command.started(lua.command.script(WORKER), name, address) as worker:
         read_until(worker, "up")
         yield

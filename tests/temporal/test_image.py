@@ -33,7 +33,7 @@ print("up")
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> dockerfile.Build:
-    """The files of the image, without the source tree from which they were made."""
+    """The files of the image, without the source tree from which they were built."""
     build = dockerfile.Build(tmp_path_factory.mktemp("image"))
     shutil.rmtree(build.root / "build")
     return build

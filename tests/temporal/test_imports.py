@@ -16,7 +16,7 @@ CLIENT = ("assay.temporal.client", "temporalio.client", "temporalio.converter", 
 
 
 def found(stderr: str, packages: tuple[str, ...]) -> list[str]:
-    """The modules of some packages that a process which was started with `PYTHONPROFILEIMPORTTIME` has imported."""
+    """The modules of some packages that a process with `PYTHONPROFILEIMPORTTIME` has imported."""
     imported = set(_LINE.findall(stderr))
     assert "assay.cli" in imported
     return sorted(name for name in imported if any(f"{name}.".startswith(f"{package}.") for package in packages))

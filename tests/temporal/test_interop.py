@@ -102,7 +102,7 @@ def describe(error: BaseException | None) -> list[dict[str, Any]]:
 
 @workflow.defn(sandboxed=False)
 class Caller:
-    """Calls what is written in Lua."""
+    """Calls Lua activities and workflows."""
 
     @workflow.run
     async def run(self, queue: str, kind: str, name: str, arguments: list[Any], retry_delay: float | None) -> Any:
@@ -130,7 +130,7 @@ class Halve:
 
     @workflow.run
     async def run(self, number: int) -> float:
-        """Halve an even number, refuse an odd one."""
+        """Halve an even number, reject an odd one."""
         if number % 2:
             raise ApplicationError("odd", {"number": number}, type="Odd", non_retryable=True)
         return number / 2
@@ -162,7 +162,7 @@ async def stall(details: Any = None) -> None:
 
 
 class Sides:
-    """The two workers, and a client of the Python SDK."""
+    """A Lua worker, a Python worker, and a client of the Python SDK."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client

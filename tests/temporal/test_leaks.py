@@ -20,7 +20,7 @@ HISTORIES = Path(__file__).parent.parent / "histories"
 
 
 def hosts() -> set[int]:
-    """The hosts of runs that there are."""
+    """The existing hosts of runs."""
     gc.collect()
     return {id(item) for item in gc.get_objects() if type(item) is WorkflowHost}
 

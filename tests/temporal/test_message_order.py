@@ -39,7 +39,7 @@ print("polling")
 
 @pytest.mark.parametrize("first", ["signal", "update"])
 async def test_messages_that_meet_a_restarted_worker(lua: Script, name: str, first: str) -> None:
-    """The new worker may get start, signal and update at once; a replay gets them apart, and must see the same."""
+    """The new worker may receive start, signal and update together; a replay, separately, must have the same result."""
     path = lua.command.script(CART, "worker.lua")
     client = await Client.connect(lua.address)
     with lua.command.started(path, name) as process:
@@ -141,7 +141,7 @@ print("polling")
 async def test_a_signal_that_was_sent_before_an_update(
     lua: Script, name: str, workflow: str, sent: object, asked: object, answer: object, result: list[object]
 ) -> None:
-    """They come while the run is busy with a local activity: the update and its validator see what the signal did."""
+    """They arrive while the run is busy with a local activity: the update and its validator see the signal's effect."""
     async with worker(lua, name, ORDER) as session:
         free = lua.folder / "free"
         handle = await session.start(workflow, str(free))

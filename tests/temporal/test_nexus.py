@@ -27,7 +27,7 @@ class Orders:
 
     @sync_operation(name="refuse")
     async def refuse(self, _context: StartOperationContext, value: Any) -> Any:
-        """Fail for good, as the service or as the operation."""
+        """Fail without retries, as the service or as the operation."""
         if value == "operation":
             raise ApplicationError("sold out", {"left": 0}, type="SOLD_OUT", non_retryable=True)
         raise HandlerError("no such order", type=HandlerErrorType.NOT_FOUND)

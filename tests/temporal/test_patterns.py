@@ -25,7 +25,7 @@ _texts = st.text("abx (_)%", max_size=12)
 
 
 def matchers() -> LuaRuntime:
-    """A state in which `ours` holds the matcher's functions, told that nothing is cheap, and `theirs` Lua's own."""
+    """A state with the matcher's functions in `ours`, without its fast path, and Lua's in `theirs`."""
     runtime = LuaRuntime(unpack_returned_tuples=True)
     source = PATTERNS.read_text(encoding="utf-8").replace("local CHEAP = 1e7", "local CHEAP = -1")
     runtime.execute(

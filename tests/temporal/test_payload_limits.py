@@ -10,7 +10,7 @@ LIMIT = payloads.USUAL_LIMIT
 
 
 def largest(limit: int) -> int:
-    """The size that the message of a refusal names."""
+    """The maximum size in the error message."""
     text = payloads.too_large("a result", 10 * limit, limit)
     assert text is not None
     return int(text.partition("at most ")[2].partition(":")[0])

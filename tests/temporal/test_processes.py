@@ -49,7 +49,7 @@ http.serve(tonumber(arg[1]), { GET = { ["/"] = function() return { body = me } e
 
 @pytest.fixture
 def address() -> str:
-    """An address for health."""
+    """An address for health endpoints."""
     return f"127.0.0.1:{free_port()}"
 
 

@@ -39,7 +39,7 @@ print("polling")
 
 
 async def test_the_result_of_an_activity_wins_over_a_cancel(lua: Script, name: str) -> None:
-    """Both come while a local activity keeps the workflow task open, so that the next task has both."""
+    """Both arrive while a local activity keeps the workflow task open, so that the next task contains both."""
     async with worker(lua, name, RACE) as session:
         free = lua.folder / "free"
         handle = await session.start("Race", str(free))

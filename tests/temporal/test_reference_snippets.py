@@ -34,7 +34,7 @@ def parts(library: str) -> tuple[str, list[tuple[list[str], str]]]:
 
 
 def program(library: str) -> str:
-    """All sections as one script; each says its name first, so that a failure shows where it is."""
+    """All sections as one script; each prints its name first, which locates a failure."""
     setup, shown = parts(library)
     lines = [setup]
     for heads, code in shown:

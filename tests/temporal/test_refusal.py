@@ -37,7 +37,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def server(*answers: RPCError | None) -> Any:
-    """A connection to a server that gives these answers, and the last one ever after."""
+    """A connection to a server that returns these responses, and then repeats the last one."""
     left = list(answers)
 
     async def describe_task_queue(*_arguments: Any, **_options: Any) -> None:
@@ -49,7 +49,7 @@ def server(*answers: RPCError | None) -> Any:
 
 
 async def watched(service: Any, until: Callable[[list[ErrorObject]], bool]) -> list[ErrorObject]:
-    """Watch a server until something has come; returns the errors that end the worker."""
+    """Watch a server until a condition holds; returns the errors that stop the worker."""
     errors: list[ErrorObject] = []
     watching = asyncio.create_task(Outage(service, SETTINGS, "q", Reporter()).watch(errors.append))
     async with asyncio.timeout(TIMEOUT):

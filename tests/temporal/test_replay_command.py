@@ -257,7 +257,7 @@ def test_progress_is_shown_on_a_terminal_only(assay: Command, history: Path) -> 
 
 
 def peak(assay: Command, folder: Path) -> int:
-    """The most memory (KiB) that a replay of a folder takes."""
+    """The peak memory (KiB) of the replay of a folder."""
     process = subprocess.Popen(
         [assay.path, "replay", "worker.lua", str(folder)], cwd=assay.folder, env=assay.environment
     )

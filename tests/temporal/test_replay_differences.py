@@ -52,7 +52,7 @@ def record(lua: Script, name: str, text: str) -> Path:
 def recorded(
     request: pytest.FixtureRequest, temporal_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
-    """A history, and the script that it is of."""
+    """A history, and its script."""
     lua = Script(Command(tmp_path_factory.mktemp("differing")), temporal_server)
     text = WORKER.replace("CODEC", request.param)
     return record(lua, f"differing-{uuid.uuid4().hex[:8]}", text), text

@@ -50,7 +50,7 @@ FIRST = 'local result = ctx:execute_activity("first")'
 
 @contextmanager
 def watched(lua: Script, name: str, *options: str) -> Iterator[OutputLines]:
-    """The worker under `assay run --watch`, ready; it has to end with 0."""
+    """A ready worker under `assay run --watch`; it must exit with 0."""
     lua.command.script("return 'one'", "value.lua")
     script = lua.command.script(WORKER.replace("QUEUE", name), "worker.lua")
     with lua.command.started("run", "--watch", *options, script) as process:

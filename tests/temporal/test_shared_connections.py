@@ -11,7 +11,7 @@ from assay.temporal.connection import connect
 
 
 class Service:
-    """A connection that answers."""
+    """A stub of a connection."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -71,7 +71,7 @@ def endless_loops(count: int) -> Iterator[None]:
 
 @pytest.mark.timeout(400)
 async def test_a_worker_behind_endless_loops(lua: Script, name: str) -> None:
-    """It has the lowest priority on the one core that it shares with the loops."""
+    """The worker has the lowest priority on the core that it shares with the loops."""
     count = 500_000
     async with worker(lua, name, COMPUTES, "0.3", program=("-c", LOWEST, lua.command.path)) as session:
         with endless_loops(4):
@@ -81,7 +81,7 @@ async def test_a_worker_behind_endless_loops(lua: Script, name: str) -> None:
 
 
 async def test_a_worker_that_stands_still_while_it_computes(lua: Script, name: str) -> None:
-    """It stands still for longer than the limit, in the middle of a workflow task."""
+    """The worker is stopped for longer than the limit, in the middle of a workflow task."""
     count, limit = 30_000_000, 4.5
     async with worker(lua, name, COMPUTES, str(limit)) as session:
         handle = await session.start("Long", count, task_timeout=TASK_TIMEOUT)

@@ -293,7 +293,7 @@ async def test_an_unknown_local_activity_fails_the_workflow_task(lua: Script, na
 
 @pytest.fixture
 async def colour(session: Session) -> None:
-    """Register the search attribute FlowColour, which may be there already."""
+    """Register the search attribute FlowColour, which may exist already."""
     kinds = {"FlowColour": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
     request = AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
     await session.client.operator_service.add_search_attributes(request)

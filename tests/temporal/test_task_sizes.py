@@ -165,7 +165,7 @@ async def test_the_script_gets_an_error_for(session: Session, workflow_type: str
 async def answers_of_one_task(
     lua: Script, name: str, send: Callable[[WorkflowHandle[Any, Any]], Awaitable[Any]]
 ) -> list[Any]:
-    """Send eight messages to a workflow before its worker runs; returns the answers, and errors in their places.
+    """Send eight messages to a workflow before its worker runs; returns the responses or errors in order.
 
     The workflow must complete, and its history must replay.
     """
