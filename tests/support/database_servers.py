@@ -183,7 +183,8 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _options(self) -> dict[str, object]:
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(self.folder), "TZ": "UTC"}
+        folder = str(self.folder)  # MariaDB removes the temporary tables of others in a shared TMPDIR
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": folder, "TMPDIR": folder, "TZ": "UTC"}
         if self._libraries:
             environment["LD_LIBRARY_PATH"] = self._libraries
         return {"cwd": self.folder, "env": environment, "user": self._user}
