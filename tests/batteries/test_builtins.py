@@ -123,7 +123,7 @@ def test_log_levels(
     assert "".join(line[-1] for line in capsys.readouterr().err.splitlines()) == shown
 
 
-def test_what_log_refuses() -> None:
+def test_bad_arguments_of_log_are_errors() -> None:
     for code, message in {
         "log.info()": "bad argument 'message' (string expected, got nil)",
         "log.info({})": "bad argument 'message' (string expected, got table)",

@@ -33,7 +33,7 @@ def test_the_example_of_the_guide_prints_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(("heading", "use"), [("Filters", "{{ x|NAME }}"), ("Tests", "{{ x is NAME }}")])
-def test_what_the_guide_lists_is_there(heading: str, use: str) -> None:
+def test_names_in_the_guide_exist(heading: str, use: str) -> None:
     listed = names(heading)
     assert len(listed) > 30
     assert [name for name in listed if "unknown" in problem(use.replace("NAME", name))] == []
@@ -43,7 +43,7 @@ def test_functions_of_the_guide_are_there() -> None:
     assert [name for name in names("Functions") if "unknown" in problem("{{ " + name + "() }}")] == []
 
 
-def test_what_the_guide_calls_unknown_is_unknown() -> None:
+def test_names_that_the_guide_calls_unknown_do_not_exist() -> None:
     for name in ("forceescape", "random", "urlize", "xmlattr"):
         assert f"filter {name} is unknown" in problem("{{ x|" + name + " }}")
     assert "test callable is unknown" in problem("{{ x is callable }}")

@@ -160,7 +160,7 @@ def test_nothing_is_found_where_nothing_is_wrong(assay: Command, before: str, wo
     assert (result.stderr, result.returncode) == ("", 0)
 
 
-def test_what_an_activity_calls_that_does_not_exist(assay: Command) -> None:
+def test_an_activity_that_calls_a_missing_function_is_reported(assay: Command) -> None:
     helper = "local function helper(x) return load(x) end"
     code = 'local file = io.open(input)\nhttp.gett(input) fs.read(input) sleep(1)\nrequire("late") helper(input)'
     result = assay.run("check", assay.script(worker("helper(1)", helper, f"act = function(input) {code} end")))

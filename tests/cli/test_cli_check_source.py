@@ -184,7 +184,7 @@ class TestNoRun:
             "script.lua: task queue 'q': workflows Order; activities act",
         ]
 
-    def test_what_the_source_does_not_show_is_not_reported(self, assay: Command) -> None:
+    def test_values_that_the_source_does_not_show_are_not_reported(self, assay: Command) -> None:
         text = """
         local activities = {}
         for _, name in ipairs({ "a", "b" }) do

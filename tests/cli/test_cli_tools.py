@@ -160,7 +160,9 @@ class TestCompletion:
             (("help", "ch"), ["plain,check"]),
         ],
     )
-    def test_what_follows_a_command(self, assay: Command, words: tuple[str, ...], expected: list[str]) -> None:
+    def test_words_after_a_command_are_completed(
+        self, assay: Command, words: tuple[str, ...], expected: list[str]
+    ) -> None:
         assert self.complete(assay, *words) == expected
 
     def test_bash_completes_with_the_script(self, assay: Command) -> None:

@@ -21,7 +21,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("event", SCRIPTS)
-def test_what_assay_reports_is_json(assay: Command, event: str) -> None:
+def test_events_of_assay_are_logged_as_json(assay: Command, event: str) -> None:
     assay.environment["ASSAY_LOG"] = "json"
     result = assay.run("exec", "-e", SCRIPTS[event])
     [line] = map(json.loads, result.stderr.splitlines())

@@ -41,7 +41,7 @@ def test_a_memo_of_which_all_was_removed_goes_along_as_null(drive: Drive) -> Non
     assert continued(driver.start(memo=Memo(fields={"a": jobs.payload(1)})))["memo"] == {"a": None}
 
 
-def test_what_cannot_be_read_goes_along_in_a_changed_memo(drive: Drive) -> None:
+def test_an_unreadable_value_stays_in_a_changed_memo(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:upsert_memo({ a = 1 }) ctx:continue_as_new() end")
     commands = driver.start(memo=Memo(fields={"secret": jobs.raw(b"x", b"binary/encrypted")}))
     assert continued(commands)["memo"] == {"a": 1, "secret": b"x"}

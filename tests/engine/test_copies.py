@@ -67,7 +67,7 @@ def test_queries_about_one_moment_share_a_copy(drive: Drive, copies: list[Workfl
     assert len(copies) == 1
 
 
-def test_what_a_handler_writes_is_taken_back(drive: Drive, copies: list[WorkflowHost]) -> None:
+def test_writes_of_a_query_handler_are_undone(drive: Drive, copies: list[WorkflowHost]) -> None:
     driver = drive(WRITES)
     driver.start()
     for _ in range(3):

@@ -112,7 +112,7 @@ def test_a_run_ends_once(drive: Drive, function_ends: str, ending: str) -> None:
     assert len([kind for kind in kinds(commands) if kind.endswith("_workflow_execution")]) == 1
 
 
-def test_a_task_that_goes_on_after_the_end_does_not_end_the_run_again(drive: Drive) -> None:
+def test_a_task_that_continues_after_the_end_does_not_end_the_run_again(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:spawn(function() ctx:continue_as_new("spawned") end)

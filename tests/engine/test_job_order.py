@@ -154,7 +154,7 @@ def test_a_condition_guards_a_lock_for_one_task_at_a_time(drive: Drive) -> None:
     assert result(driver.send(jobs.fire(3))) == 1
 
 
-def test_what_a_job_sets_going_runs_before_the_next_job(drive: Drive) -> None:
+def test_tasks_that_a_job_wakes_run_before_the_next_job(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log = {}

@@ -103,7 +103,7 @@ def test_a_reset_gives_other_ids(drive: Drive) -> None:
 
 
 @pytest.mark.parametrize("draw", ["crypto.random(8)", "crypto.uuid()", "math.random(1, 1000000)"])
-def test_what_a_reader_draws_is_not_the_runs(drive: Drive, draw: str) -> None:
+def test_random_numbers_of_a_query_do_not_change_those_of_the_run(drive: Drive, draw: str) -> None:
     driver = drive(f"""
     return function(ctx)
       ctx:register_query("q", function() local _ = {draw} end)

@@ -117,7 +117,7 @@ def test_a_task_that_has_not_begun_never_begins_when_it_is_cancelled(drive: Driv
     assert result(driver.start()) == {"ended": "err:cancelled", "began": False, "is_done": True}
 
 
-def test_what_a_shield_started_is_not_cancelled(drive: Drive) -> None:
+def test_steps_started_in_a_shield_are_not_cancelled(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local inner
@@ -131,7 +131,7 @@ def test_what_a_shield_started_is_not_cancelled(drive: Drive) -> None:
     assert result(driver.send(jobs.activity(1, "kept"))) == "kept"
 
 
-def test_a_shield_runs_to_its_end_before_the_cancel_goes_on(drive: Drive) -> None:
+def test_a_shield_runs_to_its_end_before_the_cancel_continues(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:shield(function() ctx:sleep(1) end)
@@ -143,7 +143,7 @@ def test_a_shield_runs_to_its_end_before_the_cancel_goes_on(drive: Drive) -> Non
     assert kinds(driver.send(jobs.fire(1))) == ["start_timer", "cancel_timer", "cancel_workflow_execution"]
 
 
-def test_what_a_function_returns_counts_when_a_cancel_finds_nothing_to_wait_for(drive: Drive) -> None:
+def test_the_result_of_a_function_counts_if_a_cancel_interrupts_no_wait(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:sleep(1) return 'done' end")
     driver.start()
     assert driver.send(jobs.fire(1), jobs.cancel()) == [{"complete_workflow_execution": {"result": "done"}}]

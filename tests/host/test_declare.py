@@ -182,7 +182,7 @@ def test_bad_options(table: str, message: str) -> None:
     assert problem(f"probe.options({table})") == f"probe.options: {message}"
 
 
-def test_what_a_builtin_raises() -> None:
+def test_errors_of_a_builtin_reach_lua() -> None:
     assert problem("probe.fail('refused')") == "probe.fail: refused"
     assert problem("probe.fail('unexpected')") == "probe.fail: RuntimeError: unforeseen"
     assert problem("probe.fail('no words')") == "probe.fail: KeyError: "
@@ -211,7 +211,7 @@ def test_handles_show_their_class_and_nothing_else() -> None:
     """) == [5, [1, 2], [1, 2], [1, 2], [1, 2]]
 
 
-def test_a_copy_of_a_handle_is_none() -> None:
+def test_a_copied_handle_is_not_a_handle() -> None:
     message = problem(
         "(function() local copy = {} for k, v in pairs(probe.box()) do copy[k] = v end return probe.unbox(copy) end)()"
     )

@@ -202,7 +202,7 @@ CATCHERS = {
 
 
 @pytest.mark.parametrize("how", CATCHERS)
-def test_what_python_raises_meets_no_handler(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_of_python_reach_no_lua_handler(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
     call = Callbacks.call
     calls = 0

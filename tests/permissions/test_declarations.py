@@ -39,14 +39,14 @@ def test_every_builtin_states_what_it_needs(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_is_stated_names_rights_and_arguments(module: str) -> None:
+def test_declared_needs_name_rights_and_arguments(module: str) -> None:
     for function in _functions(importlib.import_module(module).library):
         for need in function.needs or ():
             assert need.right in RIGHTS
             assert need.argument in (None, *(parameter.name for parameter in function.parameters)), function.title
 
 
-def test_what_workflows_may_call_needs_nothing() -> None:
+def test_functions_for_workflows_need_no_permission() -> None:
     for module in MODULES:
         for function in _functions(importlib.import_module(module).library):
             assert not function.pure or function.needs == NOTHING, function.title

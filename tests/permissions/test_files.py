@@ -127,7 +127,7 @@ class TestRemoving:
 
 
 class TestFolders:
-    def test_what_is_named_is_allowed(self, assay: Command, data: Path) -> None:
+    def test_a_named_path_is_allowed(self, assay: Command, data: Path) -> None:
         code = 'fs.write("data/new/deep.txt", "x"); return fs.read("data/new/deep.txt") .. fs.read("./data/inside.txt")'
         assert attempt(assay, code, "--allow-read=data", "--allow-write=data")[:2] == ("allowed", "xinside")
 
@@ -308,7 +308,7 @@ class TestSqlite:
         )
         assert attempt(assay, code, "--allow-read=data", "--allow-write=data").kind == "denied"
 
-    def test_what_is_allowed_can_be_attached(self, assay: Command, data: Path, other: Path) -> None:
+    def test_an_allowed_file_can_be_attached(self, assay: Command, data: Path, other: Path) -> None:
         code = (
             f'local c = db.connect("sqlite::memory:"); db.execute(c, "ATTACH \'{other}\' AS o");'
             ' return db.query(c, "SELECT x FROM o.t")[1].x'

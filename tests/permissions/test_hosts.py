@@ -96,7 +96,7 @@ class TestEveryRequest:
         assert (found.kind, found.flag) == ("denied", f"--allow-{right}={target.place}")
         assert target.asked == []
 
-    def test_what_is_named_is_asked(self, assay: Command, target: Server, name: str) -> None:
+    def test_a_named_host_receives_the_request(self, assay: Command, target: Server, name: str) -> None:
         right = "temporal" if name == "rest" else "net"
         code = _code(name, "127.0.0.1", target.port)
         found = attempt(assay, code, "--allow-write", f"--allow-{right}={target.place}")
@@ -205,7 +205,7 @@ class TestListening:
         found = attempt(assay, code, "--allow-net=127.0.0.1")
         assert (found.kind, found.message.partition(": ")[2][:9]) == ("denied", "listening")
 
-    def test_what_is_named_is_listened_on(self, assay: Command) -> None:
+    def test_a_named_address_can_be_listened_on(self, assay: Command) -> None:
         code = "http.serve(0, {GET = {}}, {on_listen = function() os.exit(0) end})"
         assert assay.run("exec", "--allow-net=127.0.0.1", "-e", code).returncode == 0
 
@@ -238,7 +238,7 @@ class TestDatabases:
         assert (found.kind, found.flag) == ("denied", "--allow-db=db.example:7")
 
     @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
-    def test_what_is_named_is_connected_to(self, assay: Command, scheme: str) -> None:
+    def test_a_named_host_can_be_connected_to(self, assay: Command, scheme: str) -> None:
         code = f'return db.connect("{scheme}://u:p@127.0.0.1:1/x")'
         assert attempt(assay, code, "--allow-db=127.0.0.1:1").kind == "connect"
 

@@ -119,7 +119,7 @@ class TestVariables:
     @pytest.mark.parametrize(
         "name", ["HTTPS_PROXY", "TEMPORAL_ADDRESS", "OTEL_EXPORTER_OTLP_ENDPOINT", "SSL_CERT_FILE", "PGHOST", "TMPDIR"]
     )
-    def test_what_steers_the_process_has_to_be_named(self, assay: Command, name: str) -> None:
+    def test_variables_that_control_the_process_must_be_named(self, assay: Command, name: str) -> None:
         code = f'env.set("{name}", "x"); return env.get("{name}")'
         assert attempt(assay, code, "--allow-env")[:2] == ("denied", f"--allow-env={name}")
         assert attempt(assay, code, f"--allow-env={name}")[:2] == ("allowed", "x")

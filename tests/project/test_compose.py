@@ -31,7 +31,7 @@ def mounts(service: str) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_service_refers_to_is_there(name: str) -> None:
+def test_files_and_services_that_a_service_refers_to_exist(name: str) -> None:
     service = SERVICES[name]
     assert set(service.get("depends_on", [])) <= set(SERVICES)
     assert {item["source"] for item in service.get("configs", [])} <= set(COMPOSE["configs"])

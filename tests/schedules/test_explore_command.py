@@ -157,7 +157,7 @@ def test_an_invariant_is_checked(assay: Command) -> None:
         ),
     ],
 )
-def test_what_cannot_be_explored_is_said(assay: Command, options: str, message: str) -> None:
+def test_a_workflow_that_cannot_be_explored_is_an_error(assay: Command, options: str, message: str) -> None:
     assay.script(
         f"""
         local function f() end

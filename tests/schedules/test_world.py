@@ -172,7 +172,7 @@ def test_a_run_that_differs_on_its_replay_is_reported() -> None:
         run(make_plan(source))
 
 
-def test_what_is_not_simulated_is_refused() -> None:
+def test_unsupported_features_are_errors() -> None:
     source = """
     return function(ctx)
       ctx:execute_nexus_operation({ endpoint = "end", service = "Service", operation = "op" })

@@ -191,7 +191,7 @@ def test_an_attribute_that_is_registered_later_is_found(lua: Script, name: str) 
         assert process.wait(120) == 0
 
 
-def test_what_happens_when_an_id_is_taken(lua: Script, name: str) -> None:
+def test_policies_for_an_id_that_is_taken(lua: Script, name: str) -> None:
     value = lua.value(
         """
         local client = temporal.connect()

@@ -24,7 +24,7 @@ end
 """
 
 
-def test_how_a_workflow_ends(lua: Script, name: str) -> None:
+def test_the_ends_of_workflows(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """

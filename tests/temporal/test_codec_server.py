@@ -82,7 +82,7 @@ class TestProtocol:
             assert base64.b64decode(payload["metadata"]["encryption-key-id"]) == b"new"
             assert json.loads(send(f"{url}/decode", [payload])[2])["payloads"] == [wire(PLAIN)]
 
-    def test_what_cannot_be_decoded_is_explained(self, assay: Command) -> None:
+    def test_a_payload_that_cannot_be_decoded_is_explained(self, assay: Command) -> None:
         stranger = make_codec(CodecOptions(type="aes-gcm", keys={"far": KEYS["old"]}, current="far"))
         payload = stranger.seal(PLAIN)
         with serving(assay) as url:
@@ -154,7 +154,7 @@ class TestAccess:
             ),
         ],
     )
-    def test_what_it_refuses(self, assay: Command, options: tuple[str, ...], script: str, message: str) -> None:
+    def test_bad_options_are_errors(self, assay: Command, options: tuple[str, ...], script: str, message: str) -> None:
         result = assay.run("codec-server", assay.script(script), *options)
         assert message in result.stderr
         assert "Traceback" not in result.stderr

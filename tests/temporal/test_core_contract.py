@@ -87,7 +87,7 @@ def test_the_version_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("name", ["new_worker", "new_replay_worker", "PollShutdownError", "WorkerRef", "HistoryPusher"])
-def test_what_the_native_module_has(name: str) -> None:
+def test_the_native_module_has_each_function(name: str) -> None:
     assert hasattr(bridge, name), f"temporalio.bridge.temporal_sdk_bridge has no {name} any more"
 
 

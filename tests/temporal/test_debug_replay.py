@@ -222,7 +222,7 @@ def test_nothing_is_executed_again(runs: Runs) -> None:
     assert runs.history(runs.open) == events
 
 
-def test_what_a_replay_prints_is_shown(runs: Runs) -> None:
+def test_output_of_a_replay_is_shown(runs: Runs) -> None:
     with runs.debugging(runs.done) as client:
         assert client.ended() == 0
         assert client.outputs("stdout") == "building\tv1\n"

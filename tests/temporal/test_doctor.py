@@ -274,7 +274,7 @@ def test_another_key_of_the_same_id(lua: Script, name: str) -> None:
     assert Answer(lua.command, script)["keys"]["message"].endswith("with other keys of the same ids: 'k1' (1)")
 
 
-def test_a_key_that_is_none(lua: Script, name: str) -> None:
+def test_an_invalid_key_is_an_error(lua: Script, name: str) -> None:
     found = Answer(lua.command, encrypted(lua, name, "k9", "k1"))["keys"]
     assert (found["status"], "'codec.keys' has no 'k9'" in found["message"]) == ("error", True)
 

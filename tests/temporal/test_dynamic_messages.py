@@ -198,7 +198,7 @@ async def test_an_error_in_a_dynamic_query_handler_fails_the_query(session: Sess
     await finish(session, handle)
 
 
-async def test_what_a_dynamic_query_handler_writes_is_discarded(session: Session) -> None:
+async def test_writes_of_a_dynamic_query_handler_are_discarded(session: Session) -> None:
     handle = await session.start("Answers")
     await handle.query("anything")
     assert await handle.query("state") == {"a": 1}

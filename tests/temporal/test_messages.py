@@ -240,7 +240,7 @@ async def test_an_update_is_rejected_with_the_error_of_its_validator(session: Se
     await finish(session, handle)
 
 
-async def test_what_a_validator_writes_is_discarded(session: Session) -> None:
+async def test_writes_of_a_validator_are_discarded(session: Session) -> None:
     handle = await session.start("Adds", 10)
     await handle.execute_update("add", 1)  # the validator of `add` counts its calls and writes to `total`
     with pytest.raises(WorkflowUpdateFailedError):

@@ -81,7 +81,7 @@ def test_it_agrees_with_luas_own(text: str, pattern: str, init: int, by: str) ->
         assert run(ours, *arguments) == run(theirs, *arguments), arguments
 
 
-def test_numbers_are_texts() -> None:
+def test_numbers_are_converted_to_strings() -> None:
     run, ours, theirs = (RUNTIME.globals()[name] for name in ("run", "ours", "theirs"))
     for arguments in (("find", 1234, "2.*4"), ("match", 1234, 23), ("gmatch", 1212, 12), ("gsub", 1212, 1, 3)):
         assert run(ours, *arguments) == run(theirs, *arguments) != "error"

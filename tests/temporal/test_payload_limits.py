@@ -30,7 +30,7 @@ def test_one_byte_more_is_not(limit: int) -> None:
     )
 
 
-def test_what_a_workflow_task_sends_may_have_exactly_the_limit() -> None:
+def test_the_commands_of_a_workflow_task_may_have_exactly_the_limit() -> None:
     text = payloads.too_large_for_task(0, 10 * LIMIT)
     assert text is not None
     most = int(text.partition("accepts at most ")[2].partition(":")[0])

@@ -127,7 +127,7 @@ def test_strict_makes_warnings_errors(assay: Command, recorded: tuple[Path, str]
     assert replay(assay, recorded, "5000", "5001", "--strict").returncode == 1
 
 
-def test_what_a_due_workflow_task_will_do_is_no_difference(lua: Script, name: str) -> None:
+def test_commands_of_a_due_workflow_task_are_not_a_difference(lua: Script, name: str) -> None:
     text = WORKER.replace("CODEC", "nil")
     path = record(lua, name, text)
     lua.cli_text("workflow", "signal", "--workflow-id", name, "--name", "go")

@@ -234,7 +234,7 @@ async def test_health(answers: list[Answer], healthy: bool, asked: int) -> None:
             assert peer.paths[1] == "/health"
 
 
-async def test_what_is_sent() -> None:
+async def test_the_requests_that_are_sent() -> None:
     async with Peer(http(OK, {})).listening() as peer:
         options = "{ namespace = 'n s', api_key = 'secret' }"
         await lua(f"{peer.url}/behind/", "c.workflows:list({ query = 'a = \"ü&\"', next_page_token = '+/=' })", options)
@@ -306,7 +306,7 @@ async def test_waiting_fails_when_the_server_does() -> None:
                 await lua(peer.url, "c.workflows:wait_complete('w', 60)")
 
 
-async def test_what_a_client_refuses() -> None:
+async def test_bad_arguments_of_a_client_are_errors() -> None:
     for arguments, problem in {
         "": "bad argument 'url' (string expected, got nil)",
         "'localhost:7233'": "bad argument 'url' (an http:// or https:// URL expected, got 'localhost:7233')",

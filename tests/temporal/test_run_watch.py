@@ -117,7 +117,7 @@ async def test_all_processes_are_replaced(lua: Script, name: str) -> None:
         assert {await run(lua, name, "Short") for _ in range(5)} == {"two"}
 
 
-def test_what_happens_to_changes_is_an_event_where_lines_are_json(lua: Script, name: str) -> None:
+def test_reloads_are_events_in_json_lines(lua: Script, name: str) -> None:
     lua.command.environment["ASSAY_LOG"] = "json"
     with watched(lua, name) as running:
         lua.command.script("return 'two", "value.lua")

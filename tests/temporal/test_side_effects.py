@@ -106,7 +106,7 @@ async def test_the_workflow_gets_the_error_of_a_side_effect(
     assert error["type"] == error_type
 
 
-async def test_what_a_side_effect_and_a_query_write_is_gone_afterwards(session: Session) -> None:
+async def test_writes_of_a_side_effect_and_a_query_are_discarded(session: Session) -> None:
     handle = await session.start("Writes")
     for _ in range(2):
         assert await handle.query("write") == {"count": 5, "seen": 2}

@@ -108,7 +108,7 @@ def test_a_broken_file_fails(assay: Command, text: str, message: str) -> None:
     assert result.returncode == 1
 
 
-def test_each_file_has_a_process_of_its_own(assay: Command) -> None:
+def test_each_file_runs_in_a_separate_process(assay: Command) -> None:
     for name in ("a", "b"):
         text = "test('env', function() assert.eq(env.get('SEEN'), nil) env.set('SEEN', '1') end)"
         assay.script(text, f"{name}_test.lua")

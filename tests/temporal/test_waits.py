@@ -131,7 +131,7 @@ async def test_a_tail_call_leaves_the_line_in_which_its_function_begins(lua: Scr
         await handle.terminate()
 
 
-def test_what_a_tail_call_refuses_has_a_position(lua: Script, name: str) -> None:
+def test_an_error_in_a_tail_call_has_a_position(lua: Script, name: str) -> None:
     value = lua.value(
         """
         local worker = temporal.worker({ task_queue = arg[1], workflows = {

@@ -122,7 +122,7 @@ def test_only_local_activities(lua: Script, name: str) -> None:
         ),
     ],
 )
-def test_what_is_refused(lua: Script, name: str, options: str, problem: str) -> None:
+def test_bad_options_of_a_worker_are_errors(lua: Script, name: str, options: str, problem: str) -> None:
     result = lua.run(RUN.replace("OPTIONS", options), name)
     assert result.returncode == 1
     assert problem in result.stderr

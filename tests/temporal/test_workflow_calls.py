@@ -73,7 +73,7 @@ def test_a_workflow_from_its_start_to_its_result(lua: Script, name: str, codec: 
         assert json.loads(call(lua, "result", name, script, "--json")) == expected
 
 
-def test_what_is_encrypted_stays_so_without_the_script(lua: Script, name: str) -> None:
+def test_encrypted_payloads_stay_encrypted_without_the_script(lua: Script, name: str) -> None:
     with working(lua, name, CODECS[1]) as script:
         call(lua, "start", "Greeting", script, "--id", name, "-i", '{"name": "Ada"}')
         assert call(lua, "query", name, "stage", script).startswith("{")

@@ -121,7 +121,7 @@ def test_without_a_script_there_are_no_lines(release: tuple[Script, str]) -> Non
         assert "jane" not in result.stdout
 
 
-def test_a_key_that_is_missing_is_told(release: tuple[Script, str]) -> None:
+def test_a_missing_key_is_reported(release: tuple[Script, str]) -> None:
     lua, name = release
     text = (lua.folder / "worker.lua").read_text()
     if KEYS not in text:
