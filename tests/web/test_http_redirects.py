@@ -105,6 +105,13 @@ async def test_the_status_decides_about_method_and_body(
     assert (peer.requests[1].split()[0].decode(), peer.body(1)) == (then, body)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirected_head_stays_a_head(script: Script, peer: Peer, status: int) -> None:
+    peer.answers = [answer_of(b"", "Location: /there", status=f"{status} Moved"), answer_of(b"")]
+    await script.run("http.request('HEAD', ...)", peer.url)
+    assert [request.split()[0] for request in peer.requests] == [b"HEAD", b"HEAD"]
+
+
 async def test_a_large_body_is_sent_again(script: Script, peer: Peer) -> None:
     peer.answers = [answer_of(b"", "Location: /there", status="307 Temporary Redirect")]
     await script.run('http.put(..., string.rep("x", 3000000))', peer.url)

@@ -93,7 +93,8 @@ class Connection:
             raise ErrorObject(f"ws.recv failed: {self._peer}: {text}", kind=kind, code=code)
         elif not self._closed_here:
             raise ErrorObject(f"ws.recv failed: {self._peer} disconnected", kind="closed", code=1006)
-        return Results((None, *(self._ended or (1000, ""))))
+        assert self._ended is not None  # set above or by `leave`
+        return Results((None, *self._ended))
 
     @method
     async def ping(self) -> None:
