@@ -6,6 +6,8 @@
 -- (sometimes a string, sometimes a scalar, or a string with escapes) and *loose* values (tables of varying structure).
 -- Where an object differs from the example, `decode.lua` continues from that position.
 --
+-- Parsing the 5 MB list of `bench/lua.py` takes 2.7 times as long without it.
+--
 -- Generated code contains only the keys and the text between values, as quoted strings.
 local host = ...
 
