@@ -6,8 +6,8 @@ after the other, with known results. Some more workflows only wait for about a m
 
 At the end every workflow must have the expected result, and none may be open or failed on the server. The idle worker
 must not have more file descriptors than before the load. The growth of its memory along the trend line must be less
-than the noise around that line, or 1 %. The warm-up before is long because allocators keep the memory of the largest
-peak, which comes late in a random mix.
+than the noise around that line, or 1 %. The warm-up before is long because the memory
+rises for up to half an hour before it stays level.
 """
 
 from __future__ import annotations

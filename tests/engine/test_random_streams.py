@@ -115,7 +115,7 @@ def test_random_numbers_of_a_query_do_not_change_those_of_the_run(drive: Drive, 
     driver.start()
     driver.send(jobs.query("q"))
     driver.send(jobs.update("u"))
-    driver.send(jobs.signal("go"))  # which a replay has to answer without the readers
+    driver.send(jobs.signal("go"))  # `drive` compares the result with a replay, which has no query and no validator
 
 
 def test_uuid7_draws_a_new_id_of_version_7_at_each_call(drive: Drive) -> None:
