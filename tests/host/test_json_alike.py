@@ -34,16 +34,19 @@ local text, bad, where = ...
 bad = ({ 0 / 0, "\\xff", print, { [{}] = 1 }, 1 / 0, setmetatable({ 1, 2 }, { __index = error, __len = error }),
   setmetatable({ 1 }, { __metatable = false, __index = error }), { [2] = 1 }, "a\\nb", "\\0r1", 2.0 })[bad]
 local list = json.parse(text)
-local object, last = list[where], nil
-for key, value in pairs(object) do
-  if type(value) == "table" and value ~= json.null and next(value) then
-    object = value
-    break
+local function last_key(object, wanted)  -- the order of `pairs` differs between states
+  local last
+  for key, value in pairs(object) do
+    if wanted(value) and (last == nil or tostring(last) < tostring(key)) then
+      last = key
+    end
   end
+  return last
 end
-for key in pairs(object) do
-  last = last and tostring(last) > tostring(key) and last or key
-end
+local object = list[where]
+local inner = last_key(object, function(value) return type(value) == "table" and value ~= json.null and next(value) end)
+object = inner and object[inner] or object
+local last = last_key(object, function() return true end)
 object[last or "x"] = bad
 local ok, text = pcall(json.encode, list)
 return tostring(text)

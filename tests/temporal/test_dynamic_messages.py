@@ -18,8 +18,9 @@ local workflows = {}
 -- Signals of any name.
 
 function workflows.CollectsSignals(ctx)
-  local named, dynamic = {}, {}
-  ctx:wait_signal("begin")
+  local named, dynamic, has_begun = {}, {}, false
+  ctx:register_update("begin", function() has_begun = true end)
+  ctx:wait_condition(function() return has_begun end)
   ctx:on_signal("named", function(value) named[#named + 1] = value end)
   ctx:on_dynamic_signal(function(name, ...) dynamic[#dynamic + 1] = { name = name, arguments = { ... } } end)
   local waited = ctx:wait_signal("waited")
@@ -96,7 +97,8 @@ async def collect(session: Session) -> Any:
     handle = await session.start("CollectsSignals")
     for signal, arguments in (("b", [1]), ("named", ["early"]), ("a", []), ("b", [2, {"c": []}])):
         await handle.signal(signal, args=arguments)
-    for signal in ("begin", "late", "waited", "named", "end"):
+    await handle.execute_update("begin")  # the workflow waits for `waited` now
+    for signal in ("late", "waited", "named", "end"):
         await handle.signal(signal, signal)
     return await session.end(handle)
 
