@@ -32,7 +32,7 @@ lint: install ## Check style, types, import layers, wording and Lua code
 	$(BIN)/python tools/words.py
 	@$(BIN)/assay check --no-run $(LUA) > .lua-check || { grep -v ': no worker$$' .lua-check; rm .lua-check; exit 1; }
 	@rm .lua-check
-	@if command -v stylua > /dev/null; then stylua --check $(LUA); else echo "StyLua is not installed: Lua style not checked"; fi
+	@if command -v stylua > /dev/null; then stylua --check bench docs examples src tests; else echo "StyLua is not installed: Lua style not checked"; fi
 
 bench: install ## Run the benchmarks; fails if one misses its target; QUICK=1 for a short run
 	@missed=; for name in startup lua web client worker short_runs short_lives processes simulation; do \

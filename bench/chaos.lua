@@ -28,7 +28,9 @@ temporal.worker({
   graceful_shutdown_timeout = 5,
   activities = {
     effect = { run = effect, auto_heartbeat = true },
-    double = function(n) return n * 2 end,
+    double = function(n)
+      return n * 2
+    end,
   },
   workflows = {
     Steps = function(ctx, n)
@@ -57,10 +59,18 @@ temporal.worker({
         total = total + step(ctx, "u" .. value, value)
         return total
       end)
-      ctx:on_signal("tick", function() signals = signals + 1 end)
-      local token = ctx:side_effect(function() return n end)
-      ctx:wait_condition(function() return signals >= 2 and total >= 3 end)
-      ctx:wait_condition(function() return ctx:all_handlers_finished() end)
+      ctx:on_signal("tick", function()
+        signals = signals + 1
+      end)
+      local token = ctx:side_effect(function()
+        return n
+      end)
+      ctx:wait_condition(function()
+        return signals >= 2 and total >= 3
+      end)
+      ctx:wait_condition(function()
+        return ctx:all_handlers_finished()
+      end)
       return { total = total, token = token, child = ctx:execute_child_workflow("Steps", n) }
     end,
   },

@@ -59,7 +59,8 @@ local worker = temporal.worker({
   workflows = {
     Expense = function(ctx, report)
       ctx:execute_activity("create", report)
-      local ok, answer = pcall(ctx.execute_activity, ctx, "ask", report, { schedule_to_close_timeout = report.deadline })
+      local ok, answer =
+        pcall(ctx.execute_activity, ctx, "ask", report, { schedule_to_close_timeout = report.deadline })
       if not ok then
         return answer.cause.kind == "timeout" and "timed out" or error(answer)
       end

@@ -17,13 +17,16 @@ test("the exit code is the number of unhealthy services", function()
   end
   local url = "http://127.0.0.1:" .. port
   local list = fs.tempdir() .. "/services.yaml"
-  fs.write(list, yaml.encode({
-    services = {
-      { name = "healthy", url = url .. "/healthy", contains = "well" },
-      { name = "missing", url = url .. "/nowhere" },
-      { name = "changed", url = url .. "/healthy", contains = "bad" },
-    },
-  }))
+  fs.write(
+    list,
+    yaml.encode({
+      services = {
+        { name = "healthy", url = url .. "/healthy", contains = "well" },
+        { name = "missing", url = url .. "/nowhere" },
+        { name = "changed", url = url .. "/healthy", contains = "bad" },
+      },
+    })
+  )
   local code
   os.exit = function(number)
     code = number

@@ -16,7 +16,8 @@ local function order(ctx, items)
   for _, price in ipairs(ctx:await_all(lookups)) do
     total = total + price
   end
-  local ok, problem = pcall(ctx.execute_local_activity, ctx, "price", "plum", { retry_policy = { maximum_attempts = 2 } })
+  local ok, problem =
+    pcall(ctx.execute_local_activity, ctx, "price", "plum", { retry_policy = { maximum_attempts = 2 } })
   return {
     id = #id,
     token = #seen_at.token,

@@ -21,7 +21,11 @@ local worker = temporal.worker({
       return items
     end,
     Book = function(ctx)
-      return ctx:execute_activity("by_hand", nil, { schedule_to_close_timeout = 60, retry_policy = { maximum_attempts = 1 } })
+      return ctx:execute_activity(
+        "by_hand",
+        nil,
+        { schedule_to_close_timeout = 60, retry_policy = { maximum_attempts = 1 } }
+      )
     end,
   },
   activities = {
@@ -169,14 +173,16 @@ assert.eq(label, "label 7")
 
 --- client:describe_activity temporal.describe_activity client:cancel_activity temporal.cancel_activity
 local id = "label-" .. crypto.uuid()
-local options = { task_queue = "no worker", activity_type = "print_label", activity_id = id, start_to_close_timeout = 30 }
+local options =
+  { task_queue = "no worker", activity_type = "print_label", activity_id = id, start_to_close_timeout = 30 }
 client:start_activity(options)
 assert.eq(client:describe_activity(id).status, "RUNNING")
 client:cancel_activity({ activity_id = id, reason = "not needed" })
 
 --- client:terminate_activity temporal.terminate_activity
 local id = "label-" .. crypto.uuid()
-local options = { task_queue = "no worker", activity_type = "print_label", activity_id = id, start_to_close_timeout = 30 }
+local options =
+  { task_queue = "no worker", activity_type = "print_label", activity_id = id, start_to_close_timeout = 30 }
 client:start_activity(options)
 client:terminate_activity({ activity_id = id, reason = "not needed" })
 

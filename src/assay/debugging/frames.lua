@@ -12,8 +12,14 @@ local raw_status, setmetatable, tostring, type = coroutine.status, setmetatable,
 local utf8_length = utf8.len
 
 local base_name, is_name, is_script, keys_of, place, printable, value_text, visible_metatable =
-  debugger.base_name, debugger.is_name, debugger.is_script, debugger.keys_of, debugger.place, debugger.printable,
-  debugger.value_text, debugger.visible_metatable
+  debugger.base_name,
+  debugger.is_name,
+  debugger.is_script,
+  debugger.keys_of,
+  debugger.place,
+  debugger.printable,
+  debugger.value_text,
+  debugger.visible_metatable
 
 local MAX_LEVELS = 2000 -- of a stack
 local MAX_CHILDREN = 1000 -- of a value

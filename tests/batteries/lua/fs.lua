@@ -13,11 +13,7 @@ assert.eq(fs.read(at("a/b/text.txt")), "short")
 local bytes = "\0\xff\xfe" .. ("x"):rep(100000)
 fs.write_bytes(at("c/data.bin"), bytes)
 assert(fs.read_bytes(at("c/data.bin")) == bytes)
-check.raises(
-  "fs.read: " .. at("c/data.bin") .. ": invalid UTF-8; use fs.read_bytes",
-  fs.read,
-  at("c/data.bin")
-)
+check.raises("fs.read: " .. at("c/data.bin") .. ": invalid UTF-8; use fs.read_bytes", fs.read, at("c/data.bin"))
 check.raises("fs.read: " .. at("none") .. ": No such file or directory", fs.read, at("none"))
 check.raises("fs.read: " .. root .. ": Is a directory", fs.read, root)
 check.raises("fs.write: " .. at("c/data.bin") .. ": File exists", fs.write, at("c/data.bin/x"), "")
@@ -114,7 +110,7 @@ assert.eq(fs.stat(at("new/moved")).permissions, "600")
 for _, mode in ipairs({ "99", "", "-1", "0o755", "10000", 4096, -1 }) do
   local got = type(mode) == "string" and "'" .. mode .. "'" or mode
   check.raises(
-    'fs.chmod: bad argument \'mode\' (octal digits such as "755" or a number expected, got ' .. got .. ")",
+    "fs.chmod: bad argument 'mode' (octal digits such as \"755\" or a number expected, got " .. got .. ")",
     fs.chmod,
     at("new/moved"),
     mode

@@ -26,5 +26,9 @@ for _, text in ipairs({
 end
 assert.lt(os.clock() - began, 60)
 
-check.raises("markdown.to_html: bad argument 'text' (expected a UTF-8 string, got invalid UTF-8)", markdown.to_html, "\xff")
+check.raises(
+  "markdown.to_html: bad argument 'text' (expected a UTF-8 string, got invalid UTF-8)",
+  markdown.to_html,
+  "\xff"
+)
 check.raises("markdown.to_html: bad argument 'text' (string expected, got nil)", markdown.to_html)

@@ -35,7 +35,10 @@ assert.matches(select(2, pcall(require, "broken")), "broken%.lua:2: ")
 local _, raised = pcall(require, "raises")
 assert.matches(raised, "raises%.lua:1: on purpose$")
 assert.matches(select(2, pcall(require, "raises")), "on purpose$")
-assert.matches(select(2, pcall(require, "circle")), "^require: 'circle' requires itself: circle %-> circle2 %-> circle$")
+assert.matches(
+  select(2, pcall(require, "circle")),
+  "^require: 'circle' requires itself: circle %-> circle2 %-> circle$"
+)
 assert.eq(require("found").name, "found", "an error leaves require usable")
 
 check.raises("require: bad argument 'name' (string expected, got nil)", require)

@@ -19,7 +19,7 @@ assert.eq(exec("echo $ONE $TWO", { env = { ONE = "1 é", TWO = "2" } })[2], "1 �
 env.set("ASSAY_TEST_SHELL", "inherited")
 assert.eq(exec("echo $ASSAY_TEST_SHELL", { env = { OTHER = "x" } })[2], "inherited\n")
 assert.eq(exec("cat", { stdin = "\0\xff text" })[2], "\0\xff text")
-assert.eq(exec("printf %s \"$BYTES\"", { env = { BYTES = "\xff é" } })[2], "\xff é")
+assert.eq(exec('printf %s "$BYTES"', { env = { BYTES = "\xff é" } })[2], "\xff é")
 assert.eq(exec("cat")[2], "", "without stdin there is nothing to read")
 assert.eq(exec("cat", { stdin = "" })[2], "")
 assert.eq(exec("exit 3", { stdin = ("x"):rep(2000000) })[1], 3, "a command need not read")

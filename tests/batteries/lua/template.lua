@@ -30,8 +30,10 @@ assert.eq(
 )
 assert.eq(render("{{ t | tojson }}", { t = { a = { true, json.null } } }), '{"a":[true,null]}')
 
-assert.eq(render("{{ t ~ '' }} {{ l|string }} {{ [l, 1]|join(';') }} {{ l|upper }}", { t = { a = 1 }, l = { 1, "x" } }),
-  '{"a": 1} [1, "x"] [1, "x"];1 [1, "X"]')
+assert.eq(
+  render("{{ t ~ '' }} {{ l|string }} {{ [l, 1]|join(';') }} {{ l|upper }}", { t = { a = 1 }, l = { 1, "x" } }),
+  '{"a": 1} [1, "x"] [1, "x"];1 [1, "X"]'
+)
 
 -- Filters as Jinja2 has them.
 assert.eq(render("{{ 'x'|int }} {{ 'x'|int(7) }} {{ '12'|int }} {{ '3.7'|int }} {{ 'ff'|int(0, 16) }}"), "0 7 12 3 255")
@@ -62,13 +64,13 @@ check.raises(
   "{{ t.foo() }}",
   { t = { 1 } }
 )
-check.raises("template.render_string: call of a value that is not a function (in <string>)", render, "{{ t() }}", { t = {} })
-check.fails(
-  "template.render_string: bad argument 'vars' (valid UTF-8 expected)",
+check.raises(
+  "template.render_string: call of a value that is not a function (in <string>)",
   render,
-  "{{ x }}",
-  { x = "\xff" }
+  "{{ t() }}",
+  { t = {} }
 )
+check.fails("template.render_string: bad argument 'vars' (valid UTF-8 expected)", render, "{{ x }}", { x = "\xff" })
 check.raises("template.render_string: bad argument 'text' (string expected, got nil)", render)
 check.raises("template.render_string: bad argument 'vars' (table expected, got number)", render, "x", 5)
 check.fails(

@@ -78,7 +78,9 @@ assert.eq(render("{# " .. ("+ "):rep(1000) .. "#}x"), "x")
 -- Values that are nested when they are rendered.
 for _, source in ipairs({
   "{% set x = [] %}" .. ("{% set x = [x] %}"):rep(9000) .. "{{ x }}",
-  "{% macro m(x, n) %}{% if n %}{{ m(x" .. ("|batch(1)"):rep(40) .. ", n - 1) }}{% else %}{{ x }}{% endif %}"
+  "{% macro m(x, n) %}{% if n %}{{ m(x"
+    .. ("|batch(1)"):rep(40)
+    .. ", n - 1) }}{% else %}{{ x }}{% endif %}"
     .. "{% endmacro %}{{ m([1], 60) }}",
 }) do
   check.raises("template.render_string: a value is nested too deeply to be printed (in <string>)", render, source)
@@ -100,15 +102,21 @@ check.raises(
 
 -- Beside that, they are what they were.
 assert.eq(
-  render([[{% set ns = namespace(n=0, all=[], found=false) %}
+  render(
+    [[{% set ns = namespace(n=0, all=[], found=false) %}
 {%- for item in items %}{% set ns.n = ns.n + item.price %}{% set ns.all = ns.all + [item] -%}
 {%- set ns.found = true %}{% endfor -%}
-{{ ns.n }} {{ ns.all|map(attribute="price")|join(",") }} {{ ns.all }} {{ ns.found }} {{ ns.none is defined }}]], {
-    items = { { price = 1.0 }, { price = 2.0 } },
-  }),
+{{ ns.n }} {{ ns.all|map(attribute="price")|join(",") }} {{ ns.all }} {{ ns.found }} {{ ns.none is defined }}]],
+    {
+      items = { { price = 1.0 }, { price = 2.0 } },
+    }
+  ),
   '3.0 1.0,2.0 [{"price": 1.0}, {"price": 2.0}] true false'
 )
-assert.eq(render("{% set ns = namespace() %}{% set ns.x = none %}{% set ns.y = u %}{{ ns.y is defined }}{{ ns.x }}"), "false")
+assert.eq(
+  render("{% set ns = namespace() %}{% set ns.x = none %}{% set ns.y = u %}{{ ns.y is defined }}{{ ns.x }}"),
+  "false"
+)
 assert.eq(render("{% set ns = namespace() %}{% set ns.a %}text{% endset %}{{ ns.a }}"), "text")
 local folder = fs.tempdir()
 fs.write(

@@ -204,9 +204,7 @@ local function writer_of(node, alike)
   local make = load(text, "=[assay]", "t", {})
   local out, path, write = alike.out, alike.path, host.write_value
   local texts = alike.texts
-  return make(
-    byte, find, format, getmetatable, mathtype, next, type, MARKS, texts, quoted, is_broken, out, path, write
-  )
+  return make(byte, find, format, getmetatable, mathtype, next, type, MARKS, texts, quoted, is_broken, out, path, write)
 end
 
 -- Return the state for one value, which is written to `out`: for each shape an example and a writer.

@@ -152,7 +152,13 @@ for _, name in next, { "pack", "packsize", "unpack" } do
     local format = ...
     if type(format) == "string" and #format > MAX_FORMAT then
       host.raise(
-        "string." .. name .. ": a format of " .. #format .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")"
+        "string."
+          .. name
+          .. ": a format of "
+          .. #format
+          .. " bytes is too long for a workflow (at most "
+          .. MAX_FORMAT
+          .. ")"
       )
     end
     if name == "pack" then
