@@ -50,7 +50,7 @@ def test_a_schedule_gives_the_same_history_again() -> None:
 def test_an_activity_whose_answer_is_lost_runs_again() -> None:
     runs: list[int] = []
     plan = make_plan(TWO_STEPS, activities={"act": activity(runs.append)})
-    world = run(plan, {"activity act 1, attempt 1": "runs, but its answer is lost"})
+    world = run(plan, {"activity act 1, attempt 1": "returns, but its result is lost"})
     assert runs == [1, 1, 2]
     assert [(call.attempt, call.outcome, call.at) for call in world.calls[:2]] == [
         (1, "lost", 0),
@@ -142,14 +142,14 @@ def test_an_update_that_is_rejected_leaves_no_trace() -> None:
     assert world.main_run.history.kinds() == run(plan).main_run.history.kinds()
 
 
-@pytest.mark.parametrize("worker", ["forgets the run", "restarts", "dies in it"])
-def test_a_run_survives_what_happens_to_its_worker(worker: str) -> None:
-    world = run(make_plan(TWO_STEPS), {"task 2, the worker": worker})
+@pytest.mark.parametrize("worker", ["evicts the run", "restarts", "crashes during the task"])
+def test_a_run_survives_eviction_restart_and_crash_of_its_worker(worker: str) -> None:
+    world = run(make_plan(TWO_STEPS), {"task 2, worker": worker})
     assert value(world.main_run.result) == "done"
 
 
-def test_a_task_whose_worker_dies_times_out_and_is_repeated() -> None:
-    world = run(make_plan(TWO_STEPS), {"task 1, the worker": "dies in it"})
+def test_a_task_whose_worker_crashes_times_out_and_is_repeated() -> None:
+    world = run(make_plan(TWO_STEPS), {"task 1, worker": "crashes during the task"})
     assert world.main_run.history.kinds()[:6] == [
         "workflow_execution_started",
         "workflow_task_scheduled",

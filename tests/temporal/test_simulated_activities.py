@@ -94,7 +94,7 @@ TIMEOUTS = {
     ),
     "schedule to start": (
         '"slow", 1, { start_to_close_timeout = 5, schedule_to_start_timeout = 1, task_queue = "nobody" }',
-        {"activity slow 1, attempt 1, in the queue": "is not taken"},
+        {"activity slow 1, attempt 1, in the task queue": "times out"},
     ),
 }
 

@@ -194,11 +194,11 @@ async def test_one_task_has_messages_before_other_events(lua: Script, name: str)
         lua,
         f"{name}-1",
         {
-            "task 2 waits for events": 5,
+            "task 2, events before it": 5,
             "signal one 1": 5,
             "cancel": 6,
             "signal two 1": 7,
-            "task 2, the worker": "restarts",
+            "task 2, worker": "restarts",
         },
         messages=[signal("one"), signal("two")],
         may_cancel=True,

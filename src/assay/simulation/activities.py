@@ -69,8 +69,8 @@ class ScheduledActivity:
         name = f"{self._title}, attempt {self._attempt}"
         in_queue = self._schedule.schedule_to_start_timeout.ToNanoseconds() / 1e9
         if in_queue and self._activity.times_out:
-            queue = world.choices.pick(f"{name}, in the queue", ["is taken", "is not taken"], "faults")
-            if queue == "is not taken":
+            queue = world.choices.pick(f"{name}, in the task queue", ["is dispatched", "times out"], "faults")
+            if queue == "times out":
                 self._timer = world.clock.call_later(in_queue, self._time_out_in_queue)
                 return
         timeout = self._attempt_timeout()
@@ -81,7 +81,7 @@ class ScheduledActivity:
         behavior = attempts.choose_behavior(
             world.choices, name, self._activity, self._faults, has_retry=delay is not None
         )
-        self._faults += behavior != attempts.ENDS
+        self._faults += behavior != attempts.RETURNS
         self._is_running = True
         arguments = self._schedule.arguments
         value = payloads.from_payload(arguments[0]) if arguments else None
@@ -92,7 +92,7 @@ class ScheduledActivity:
             self._number,
             after_cancel=self._after_cancel,
         )
-        seconds = world.choices.pick(f"{name} takes", attempts.durations(self._activity, timeout), "durations")
+        seconds = world.choices.pick(f"{name}, duration", attempts.durations(self._activity, timeout), "durations")
         if behavior == attempts.HANGS:
             self._timer = world.clock.call_later(self._until_timeout(timeout), lambda: self._time_out(call))
         elif behavior == attempts.LOST:
@@ -120,10 +120,7 @@ class ScheduledActivity:
         self._timer = self._world.clock.call_later(self._until_timeout(max(remaining, 0)), lambda: self._time_out(call))
 
     def _end(self, call: Call, behavior: str) -> None:
-        if behavior == attempts.ENDS:
-            result = attempts.run(self._activity, self._schedule.arguments, self._attempt)
-        else:
-            result = attempts.injected_failure(self._activity, behavior)
+        result = attempts.result(self._activity, self._schedule.arguments, self._attempt, behavior)
         if isinstance(result, Failure):
             call.outcome = "failed"
             self._world.trace_label(f"activity {self._schedule.activity_type} attempt failed")
@@ -198,8 +195,8 @@ class ScheduledActivity:
             return
         heartbeat = self._schedule.heartbeat_timeout.ToNanoseconds() / 1e9
         if heartbeat:
-            reaction = self._world.choices.pick(f"{self._title} is cancelled", ["ends", "goes on"], "faults")
-            if reaction == "ends":
+            reaction = self._world.choices.pick(f"{self._title}, cancellation", ["accepts", "ignores"], "faults")
+            if reaction == "accepts":
                 if self._timer is not None:
                     self._timer.cancel()
                 self._timer = self._world.clock.call_later(
@@ -244,14 +241,10 @@ def run_local(world: Server, command: WorkflowCommand, run: Run) -> tuple[float,
         name = f"activity {schedule.activity_type} {number}, attempt {attempt}"
         failure = failures.application("simulated failure", "SimulatedFailure")
         delay, _ = retries.next_attempt(schedule.retry_policy, failure, attempt, None)
-        may_fault = delay is not None and seconds + delay < MAX_LOCAL / 2
-        options = [attempts.ENDS]
-        if faults < attempts.MAX_FAULTS:
-            options += [f"fails: {failure.message}" for failure in activity.failures]
-            options += ["fails"] if activity.transient and may_fault else []
-        behavior = world.choices.pick(name, options, "faults")
-        faults += behavior != attempts.ENDS
-        seconds += world.choices.pick(f"{name} takes", attempts.durations(activity, max_duration), "durations")
+        has_retry = delay is not None and seconds + delay < MAX_LOCAL / 2
+        behavior = attempts.choose_local_behavior(world.choices, name, activity, faults, has_retry=has_retry)
+        faults += behavior != attempts.RETURNS
+        seconds += world.choices.pick(f"{name}, duration", attempts.durations(activity, max_duration), "durations")
         call = world.record_call(
             schedule.activity_type,
             value or Json(b"null"),
@@ -259,10 +252,7 @@ def run_local(world: Server, command: WorkflowCommand, run: Run) -> tuple[float,
             number,
             after_cancel=run.cancel_reason is not None,
         )
-        if behavior == attempts.ENDS:
-            result = attempts.run(activity, schedule.arguments, attempt)
-        else:
-            result = attempts.injected_failure(activity, behavior)
+        result = attempts.result(activity, schedule.arguments, attempt, behavior)
         if isinstance(result, Payload):
             call.outcome = "completed"
             return seconds, jobs.activity_completed(schedule.seq, result, is_local=True)

@@ -96,8 +96,8 @@ class Arrivals:
 
     def _sender(self, message: Message, name: str) -> Send:
         def send(run: Execution) -> None:
-            inputs = range(len(message.inputs))
-            value = message.inputs[self._choices.pick(f"{name} brings number", inputs, "inputs")]
+            numbers = range(1, len(message.inputs) + 1)
+            value = message.inputs[self._choices.pick(f"{name}, number of its input", numbers, "inputs") - 1]
             arguments = [] if value is None else jobs.arguments([value])
             if message.kind == "signal":
                 self.signals.append(SentSignal(message.name, value, (run.world.clock.now - START) / SECOND))

@@ -14,8 +14,8 @@ from assay.simulation.choices import Choices
 from assay.simulation.plan import Activity
 from assay.temporal.data import failures, payloads
 
-ENDS = "ends"
-LOST = "runs, but its answer is lost"
+RETURNS = "returns"
+LOST = "returns, but its result is lost"
 HANGS = "hangs"
 
 MAX_FAULTS = 3
@@ -60,7 +60,7 @@ def durations(activity: Activity, timeout: float) -> list[float]:
 
 
 def choose_behavior(choices: Choices, name: str, activity: Activity, faults: int, *, has_retry: bool) -> str:
-    """Choose the behavior of an attempt: `ENDS`, `LOST`, `HANGS`, "fails", or "fails: " with the message of a failure.
+    """Choose the behavior of an attempt: `RETURNS`, `LOST`, `HANGS`, "fails", or "fails: MESSAGE".
 
     Args:
         choices: The schedule.
@@ -69,7 +69,7 @@ def choose_behavior(choices: Choices, name: str, activity: Activity, faults: int
         faults: Number of faults that earlier attempts of the call had.
         has_retry: True if another attempt would follow a failure.
     """
-    options = [ENDS]
+    options = [RETURNS]
     if faults < MAX_FAULTS:
         options += [f"fails: {failure.message}" for failure in activity.failures]
         if activity.transient and has_retry:
@@ -79,8 +79,21 @@ def choose_behavior(choices: Choices, name: str, activity: Activity, faults: int
     return choices.pick(name, options, "faults")
 
 
-def injected_failure(activity: Activity, behavior: str) -> Failure:
-    """Return the failure that a behavior injects."""
+def choose_local_behavior(choices: Choices, name: str, activity: Activity, faults: int, *, has_retry: bool) -> str:
+    """Choose the behavior of an attempt of a local activity, which neither hangs nor loses its result."""
+    options = [RETURNS]
+    if faults < MAX_FAULTS:
+        options += [f"fails: {failure.message}" for failure in activity.failures]
+        options += ["fails"] if activity.transient and has_retry else []
+    return choices.pick(name, options, "faults")
+
+
+def result(activity: Activity, input: Sequence[Payload], attempt: int, behavior: str) -> Payload | Failure:
+    """Return the result of an attempt: that of the activity's function, or the failure that `behavior` injects."""
+    return run(activity, input, attempt) if behavior == RETURNS else _injected_failure(activity, behavior)
+
+
+def _injected_failure(activity: Activity, behavior: str) -> Failure:
     for failure in activity.failures:
         if behavior == f"fails: {failure.message}":
             return failure

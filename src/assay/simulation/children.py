@@ -34,7 +34,7 @@ class Child:
             raise Unsupported(f"child workflow '{start.workflow_type}': 'retry_policy' is not simulated")
         if start.cron_schedule:
             raise Unsupported(f"child workflow '{start.workflow_type}': 'cron_schedule' is not simulated")
-        delay = parent.world.choices.pick(f"child {start.workflow_id} starts after", DELAYS, "lags")
+        delay = parent.world.choices.pick(f"child {start.workflow_id}, delay of its start", DELAYS, "lags")
         parent.later(delay, self._start)
 
     def _fields(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Child:
         """Report its end to the parent, after a delay."""
         if not self._parent.is_open or self.seq not in self._parent.children:
             return
-        delay = self._parent.world.choices.pick(f"end of child {self.command.workflow_id} comes after", DELAYS, "lags")
+        delay = self._parent.world.choices.pick(f"child {self.command.workflow_id}, delay of its end", DELAYS, "lags")
         self._parent.later(delay, lambda: self._report(execution))
 
     def _report(self, execution: Run) -> None:

@@ -196,7 +196,7 @@ def _signal_external(run: Run, command: WorkflowCommand) -> None:
         run.deliver("signal_external_workflow_execution_failed", jobs.signal_resolved(seq, failure), cause=1, **fields)
 
     # The signal is sent even if its sender has ended by then: not `run.later`.
-    delay = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.name_suffix} arrives after", DELAYS, "lags")
+    delay = run.world.choices.pick(f"signal {target.signal_name} {seq}{run.name_suffix}, delay", DELAYS, "lags")
     run.world.clock.call_later(delay, send)
 
 
@@ -228,7 +228,7 @@ def _request_cancel(run: Run, workflow_id: str, run_id: str, seq: int | None, *,
         job = None if seq is None else jobs.cancel_resolved(seq, failure)
         run.deliver("request_cancel_external_workflow_execution_failed", job, cause=1, **fields)
 
-    delay = run.world.choices.pick(f"cancel of {workflow_id}{run.name_suffix} arrives after", DELAYS, "lags")
+    delay = run.world.choices.pick(f"cancel of {workflow_id}{run.name_suffix}, delay", DELAYS, "lags")
     run.world.clock.call_later(delay, send)
 
 

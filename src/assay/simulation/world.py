@@ -25,7 +25,7 @@ from assay.simulation.violation import Violation
 
 WORKFLOW_ID = "workflow"
 
-_CONTINUES, _EVICTS, _RESTARTS, _DIES = "goes on", "forgets the run", "restarts", "dies in it"
+_CONTINUES, _EVICTS, _RESTARTS, _CRASHES = "continues", "evicts the run", "restarts", "crashes during the task"
 _MAX_TASK_DURATION = TASK_TIMEOUT * 0.9
 
 
@@ -147,7 +147,7 @@ class World:
     def choose_task_delay(self, run: Run) -> int:
         """Choose the number of events that precede the next workflow task of a run."""
         return self.choices.pick(
-            f"task {run.task_count + 1}{run.name_suffix} waits for events", (0, 1, 2, 3, 5), "grouping"
+            f"task {run.task_count + 1}{run.name_suffix}, events before it", (0, 1, 2, 3, 5), "grouping"
         )
 
     def _run_task(self, run: Execution) -> None:
@@ -155,7 +155,7 @@ class World:
         if self._task_count > self.plan.task_limit:
             raise Violation("limit", f"the workflow did not complete within {self.plan.task_limit} workflow tasks")
         name = f"task {run.task_count + 1}{run.name_suffix}"
-        worker = self.choices.pick(f"{name}, the worker", (_CONTINUES, _EVICTS, _RESTARTS, _DIES), "workers")
+        worker = self.choices.pick(f"{name}, worker", (_CONTINUES, _EVICTS, _RESTARTS, _CRASHES), "workers")
         if worker == _EVICTS:
             run.core.evict()
         elif worker == _RESTARTS:
@@ -167,16 +167,16 @@ class World:
         if task.failure is not None:
             raise Violation("limit", f"workflow task failed: {task.failure.message}", task.failure.stack_trace)
         end = max([task.at, *(activation.at for activation in task.activations)])
-        events_during_task = self.choices.pick(f"{name} ends after events", (0, 1, 2, 3), "grouping")
+        events_during_task = self.choices.pick(f"{name}, events during it", (0, 1, 2, 3), "grouping")
         self._next_moment()
         for _ in range(events_during_task):
             at = self.clock.next_due()
             if at is None or at > task.at + _MAX_TASK_DURATION * SECOND:
                 break
             self._fire_timer()
-        if worker == _DIES:
+        if worker == _CRASHES:
             self._advance(task.at + round(TASK_TIMEOUT * SECOND))
-            self.trace_label("worker dies")
+            self.trace_label("worker crashes")
             self._restart_worker()
             run.lose_task()
             return
