@@ -13,10 +13,11 @@ from assay.cli.options import verbose
 def command(name: str | None, verbose: bool) -> int:
     """List the globals and the built-in modules, one line each; with NAME, list its functions."""
     from assay.cli import reference
+    from assay.lua.reference import first_sentence
 
     libraries = {library.name: library for library in reference.libraries()}
     if name is None:
-        rows = [(library.name, reference.first_sentence(library.doc)) for library in libraries.values()]
+        rows = [(library.name, first_sentence(library.doc)) for library in libraries.values()]
     elif name in libraries:
         rows = reference.function_rows(libraries[name])
     else:

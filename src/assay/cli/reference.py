@@ -16,7 +16,7 @@ from assay.cli import examples
 from assay.libraries import LIBRARIES
 from assay.lua.annotations import module_stub, prelude, stub
 from assay.lua.declare import Library
-from assay.lua.reference import entries, page
+from assay.lua.reference import entries, first_sentence, page
 from assay.permissions.needs import NOTHING
 from assay.testing.library import library as test_library
 
@@ -115,6 +115,24 @@ _SUBJECTS = [
 ]
 """Groups of libraries in the list of all pages."""
 
+_GUIDES = {
+    "activity": [("Failures", "failures")],
+    "assert": [("Testing", "testing")],
+    "ctx": [
+        ("Concurrency", "concurrency"),
+        ("Signals, queries and updates", "messages"),
+        ("Failures", "failures"),
+        ("Changing workflows", "versioning"),
+        ("Determinism and limits", "determinism"),
+    ],
+    "env": [("Environment variables", "environment")],
+    "log": [("Observability", "observability")],
+    "template": [("Templates", "templates")],
+    "temporal": [("Client", "client"), ("Connecting to Temporal", "connecting"), ("Deploying", "deploy")],
+    "test": [("Testing", "testing"), ("Simulation", "simulation")],
+}
+"""Guides about a library: titles and files."""
+
 _TWINS = {"temporal": "temporal.Client"}
 """Handles whose methods are also functions of the library."""
 
@@ -156,17 +174,14 @@ def pages() -> dict[str, str]:
 
 def _page(library: Library) -> str:
     name = str(library.name)
-    return page(library, examples.by_function(name), _GROUPS.get(name, {}), _TWINS.get(name, ""))
+    links = ", ".join(f"[{title}](../{file}.md)" for title, file in _GUIDES.get(name, ()))
+    guides = f"Guides: {links}" if links else ""
+    return page(library, examples.by_function(name), _GROUPS.get(name, {}), _TWINS.get(name, ""), guides)
 
 
 def function_rows(library: Library) -> list[tuple[str, str]]:
     """Return the functions and methods of a library: signature and first sentence."""
     return [(entry.title, first_sentence(entry.doc)) for entry in entries(library)]
-
-
-def first_sentence(doc: str) -> str:
-    """Return the first sentence of a docstring."""
-    return " ".join(doc.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
 
 
 def stubs() -> str:

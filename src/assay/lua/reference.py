@@ -17,6 +17,7 @@ from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
 from assay.permissions.needs import flags
 
+_TABLES = "Options and results"
 _MAX_TITLES = 3  # functions named in the heading of an option
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
 _TYPE_NAME = re.compile(r"\b(?:[a-z]+(?:\.[a-z]+)*\.)?[A-Z]\w+")
@@ -178,12 +179,17 @@ Groups = Sequence[tuple[str, Sequence[str]]]
 
 
 def page(
-    library: Library, examples: Mapping[str, str] = _NONE, groups: Mapping[str, Groups] = _NONE, twin: str = ""
+    library: Library,
+    examples: Mapping[str, str] = _NONE,
+    groups: Mapping[str, Groups] = _NONE,
+    twin: str = "",
+    guides: str = "",
 ) -> str:
     """Return the reference page of a library.
 
     `examples` maps titles of functions to Markdown that follows them; `groups` maps handles to groups of their methods.
     Functions that are also methods of the handle `twin` are only listed, with links to the groups of the methods.
+    `guides` is a line with links to guides. A page with groups has a table of contents.
     """
     names = Types(library)
     same = {name for _, members in groups.get(twin, ()) for name in members}
@@ -207,10 +213,11 @@ def page(
         for method in methods.values():
             parts += [*_section(method, names, "###"), examples.get(method.title, "")]
     names.note_callbacks()
+    parts += [_tables_list(names)] if groups else []
     for cls, name in all_tables(names):
-        parts += [f"## {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
-    contents = _contents(library, names, groups) if groups else ""
-    parts = [f"# {library.name}", Doc(library.doc).text, contents, *parts]
+        parts += [f"{'###' if groups else '##'} {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
+    contents = _contents(library, groups) if groups else ""
+    parts = [f"# {library.name}", Doc(library.doc).text, guides, contents, *parts]
     here = [name for _, name in all_tables(names)] + [handle.name for handle in library.handles]
     return _with_links("\n\n".join(filter(None, parts)) + "\n", library, here)
 
@@ -228,13 +235,26 @@ def _twins(library: Library, twin: str, groups: Groups) -> str:
     return "\n".join(lines)
 
 
-def _contents(library: Library, names: Types, groups: Mapping[str, Groups]) -> str:
+def _contents(library: Library, groups: Mapping[str, Groups]) -> str:
     lines = []
     for handle in library.handles:
-        titles = [f"[{title}](#{_anchor(title)})" for title, _ in groups.get(handle.name, ())]
-        lines.append(f"- [{handle.name}](#{_anchor(handle.name)})" + (f": {', '.join(titles)}" if titles else ""))
-    tables = [f"[{name.removeprefix(f'{library.name}.')}](#{_anchor(name)})" for _, name in all_tables(names)]
-    return "\n".join(["Contents:\n", *lines, f"- Options and results: {', '.join(tables)}"])
+        lines.append(_item(handle.name))
+        lines += [f"    {_item(title)}" for title, _ in groups.get(handle.name, ())]
+    return "\n".join(["Contents:\n", *lines, _item(_TABLES)])
+
+
+def _tables_list(names: Types) -> str:
+    lines = [f"{_item(name)}: {first_sentence(cls.__doc__ or '')}" for cls, name in all_tables(names)]
+    return f"## {_TABLES}\n\n" + "\n".join(lines)
+
+
+def _item(heading: str) -> str:
+    return f"- [{heading}](#{_anchor(heading)})"
+
+
+def first_sentence(doc: str) -> str:
+    """Return the first sentence of a docstring."""
+    return " ".join(doc.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
 
 
 def _with_links(text: str, library: Library, here: list[str]) -> str:
@@ -299,7 +319,7 @@ def options(library: Library) -> Iterator[Entry]:
     for cls, titles in users.items():
         for field, kind, default, text in names.fields(cls):
             name = field.removesuffix("?")
-            shown = f"{kind}`, `{default}` when left out" if default else f"{kind}`"
+            shown = f"{kind}`, `{default}` by default" if default else f"{kind}`"
             head = f"## `{name}` of {', '.join(titles[:_MAX_TITLES])}{', …' * (len(titles) > _MAX_TITLES)}"
             yield Entry(name, text, f"{head}\n\n`{shown}: {text}\n")
 

@@ -38,7 +38,7 @@ class Choices:
         """The choices so far that differ from the default, in order."""
 
     def pick(self, name: str, options: Sequence[T], kind: str = "") -> T:
-        """Choose one of `options`; the first is the default. A schedule may leave out all choices of one `kind`."""
+        """Choose one of `options`; the first is the default. A schedule may omit all choices of one `kind`."""
         default = options[0]
         if len(options) < 2:
             return default
@@ -66,7 +66,7 @@ class Choices:
         return chosen
 
     def _is_disabled(self, kind: str) -> bool:
-        """Return true if the schedule leaves out a kind of choices, which is decided at random once per kind."""
+        """Return true if the schedule omits a kind of choices, which is decided at random once per kind."""
         if not kind or self._source is None:
             return False
         if kind not in self._is_kind_disabled:

@@ -69,7 +69,7 @@ class ExploreOptions:
         queries: Queries that may arrive at any time, without input.
         always: Invariant: called after each workflow task, with the state of the workflow. It raises an error if the
             invariant does not hold. `state:query(name, input)` calls a query handler.
-        may_fail: The workflow may fail. By default, a schedule in which it fails, fails the test.
+        may_fail: The workflow may fail. By default, a schedule in which it fails also fails the test.
         allow: Checks to disable: "lost" (signals that are never received), "unfinished" (handlers), "unawaited"
             (failures).
         run_timeout: Timeout of one run, in seconds.

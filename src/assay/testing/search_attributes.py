@@ -61,7 +61,7 @@ class ClientAttributes(SearchAttributes):
 
 
 def attributes_set_by(completion: WorkflowActivationCompletion) -> dict[str, Payload]:
-    """Return the search attributes that the commands of a workflow task set; leave out those that they remove."""
+    """Return the search attributes that the commands of a workflow task set; omit those that they remove."""
     items = (item for fields in _fields(completion) for item in fields.items())
     return {name: payload for name, payload in items if "type" in payload.metadata}
 

@@ -27,19 +27,29 @@ library = Library(
 
     Placeholders are `?`, in order, or `$1`, `$2`, … by number, for all databases. They are not recognized within
     strings, quoted names and comments. To use PostgreSQL's operators `?`, `?|` and `?&`, write placeholders as `$1`.
-    Without parameters, the statement is sent unchanged. `json.null` is NULL; a table is sent as JSON, or as an array
-    where PostgreSQL expects one.
+    Without parameters, the statement is sent unchanged. The parameter `json.null` is NULL. A table is sent as JSON, or
+    as an array where PostgreSQL expects one.
 
-    In results, NULL is an absent key (in an array `json.null`); integers are exact; `numeric` and `decimal`, and
-    integers beyond 64 bits, are strings, so that no digit is lost; dates and times are ISO 8601 strings
-    (`2026-11-23T23:55:00+00:00`), intervals of PostgreSQL are in seconds; bytes are strings; JSON columns and arrays
-    are tables (except in SQLite and MariaDB, where JSON is text); booleans are booleans in PostgreSQL, 0 and 1
-    elsewhere.
+    Values in results:
 
-    Errors have a `kind`: "connect" (the connection failed or was lost), "timeout", "constraint", "conflict" (a
-    deadlock, or a transaction that the server aborted; a retry may succeed), "closed", or "query" for all others. Their
-    `code` is the SQLSTATE, or for SQLite the error name such as `SQLITE_CONSTRAINT_UNIQUE`; `errno` is MySQL's error
-    number.
+    - NULL is an absent key; in an array it is `json.null`.
+    - Integers are exact. `numeric`, `decimal` and integers beyond 64 bits are strings, so that no digit is lost.
+    - Dates and times are ISO 8601 strings (`2026-11-23T23:55:00+00:00`). Intervals of PostgreSQL are in seconds.
+    - Bytes are strings.
+    - JSON columns and arrays are tables, except in SQLite and MariaDB, where JSON is text.
+    - Booleans are booleans in PostgreSQL, and 0 and 1 in the other databases.
+
+    Errors have one of these kinds in `kind`:
+
+    - "connect": the connection failed or was lost.
+    - "timeout": the statement exceeded its time limit.
+    - "constraint": a constraint was violated.
+    - "conflict": there was a deadlock, or the server aborted the transaction. A retry may succeed.
+    - "closed": the connection was closed.
+    - "query": any other error.
+
+    The field `code` is the SQLSTATE, or for SQLite the name of the error, such as `SQLITE_CONSTRAINT_UNIQUE`. The field
+    `errno` is the error number of MySQL.
     """,
     callbacks={
         "db.transaction.fn": "fun(transaction: db.Connection): any",

@@ -35,15 +35,24 @@ library = Library(
 
     A table body is sent as JSON with a JSON content type; a string body is sent unchanged, without a content type.
     Headers of the caller replace the default ones, including `Cookie`. The client computes `Content-Length` itself and
-    ignores one in `headers`; `["Transfer-Encoding"] = "chunked"` sends the body in chunks. Connections are pooled. If
-    the server closes a pooled connection before it sends any part of a response, the request is sent again on a new
-    connection. Responses in gzip, deflate, br and zstd are decompressed. The proxies of the environment (`http_proxy`,
-    `https_proxy`, `no_proxy`) are used, except for loopback addresses.
+    ignores one in `headers`; `["Transfer-Encoding"] = "chunked"` sends the body in chunks. Responses in gzip, deflate,
+    br and zstd are decompressed.
 
-    HTTP error statuses are returned, not raised; only a failed request raises an error. The error's `kind` is "dns"
-    (no such host), "connect" (connection refused, also by a proxy), "tls", "timeout", "redirect" (too many redirects,
-    or one to a non-HTTP URL), "too_large" (a body of more than `max_body` bytes), or "protocol" (the response is
-    incomplete or not valid HTTP). After "dns", "connect" and "tls" the server has not received the request.
+    Connections are pooled. If the server closes a pooled connection before it sends any part of a response, the
+    request is sent again on a new connection. The proxies of the environment (`http_proxy`, `https_proxy`, `no_proxy`)
+    are used, except for loopback addresses.
+
+    HTTP error statuses are returned, not raised; only a failed request raises an error. The error's `kind` is one of:
+
+    - "dns": the host does not exist.
+    - "connect": the connection was refused, or a proxy rejected it.
+    - "tls": the TLS handshake failed, or the certificate is not valid.
+    - "timeout": a time limit expired. The server may have processed the request.
+    - "redirect": there were too many redirects, or one to a URL that is not HTTP.
+    - "too_large": the body has more than `max_body` bytes.
+    - "protocol": the response is incomplete or not valid HTTP.
+
+    After "dns", "connect" and "tls" the server has not received the request.
     """,
     callbacks={
         "http.serve.routes": "fun(request: http.Request): http.Reply",

@@ -17,7 +17,7 @@ library = Library(
 
     An undefined variable renders as an empty string. Output is escaped according to the file's extension: as HTML for
     `.html`, `.htm` and `.xml`, as JSON for `.json`, `.json5`, `.js`, `.yaml` and `.yml`, and not at all otherwise; a
-    trailing `.j2` is ignored. The guide on templates lists the filters, tests, functions and operators.
+    trailing `.j2` is ignored. The guide "Templates" lists the filters, tests, functions and operators.
     """,
 )
 

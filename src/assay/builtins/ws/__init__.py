@@ -17,10 +17,12 @@ library = Library(
     "ws",
     """WebSockets.
 
-    Errors have a `kind`: "dns", "connect", "tls" or "timeout" as in `http`; "handshake" if the server does not accept
-    the WebSocket (`status` is its HTTP status); "closed" if the connection was lost without a close frame, or a message
-    is sent on a closed connection; "protocol" if the peer violates the protocol or sends too large a message (`code` is
-    the close code).
+    The `kind` of an error is one of:
+
+    - "dns", "connect", "tls" or "timeout", as in `http`.
+    - "handshake": the server did not accept the WebSocket; `status` is the HTTP status.
+    - "closed": the connection was lost without a close frame, or a message was sent on a closed connection.
+    - "protocol": the peer violated the protocol or sent too large a message; `code` is the close code.
     """,
     needs=NOTHING,
     callbacks={f"{title}.return": "string?, string|integer, string?" for title in ("ws.recv", "conn:recv")},

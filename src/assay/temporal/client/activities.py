@@ -26,7 +26,7 @@ class ActivityTarget(CallOptions):
     Attributes:
         task_token: Value of `activity.info().task_token` in the activity. It identifies one attempt.
         workflow_id: Id of the workflow that waits for the activity.
-        run_id: Run id of that workflow; the latest run when left out.
+        run_id: Run id of that workflow; the latest run if omitted.
         activity_id: Value of `activity.info().activity_id`.
     """
 
@@ -73,7 +73,7 @@ class HeartbeatOptions(ActivityTarget):
     """Options of `client:heartbeat_activity`.
 
     Attributes:
-        details: Value that the next attempt reads with `activity.heartbeat_details()`; cleared when left out.
+        details: Value that the next attempt reads with `activity.heartbeat_details()`; cleared if omitted.
     """
 
     details: Json | None = None

@@ -52,7 +52,7 @@ class UpdateOptions(InputOptions):
 
     Attributes:
         update_name: Name of the update.
-        update_id: Idempotency id; a random UUID when left out. A second request with the same id returns the result of
+        update_id: Idempotency id; a random UUID if omitted. A second request with the same id returns the result of
             the first and does not run the handler again.
         wait_for: Stage to wait for: completed, or only accepted by the workflow.
     """

@@ -19,7 +19,7 @@ class ActionOptions(WorkflowOptions):
     """The workflow that a schedule starts.
 
     Attributes:
-        workflow_id: Workflow id, the schedule's id when left out; the server appends the time.
+        workflow_id: Workflow id, the schedule's id if omitted; the server appends the time.
     """
 
 
@@ -50,7 +50,7 @@ class TriggerOptions(ScheduleTarget):
     """Options of `client.schedules:trigger`.
 
     Attributes:
-        overlap: Overlap policy of this action; the schedule's when left out.
+        overlap: Overlap policy of this action; the schedule's if omitted.
     """
 
     overlap: Overlap | None = None
@@ -63,7 +63,7 @@ class Period:
     Attributes:
         start_at: Start of the period: seconds since 1970-01-01 UTC, or an ISO 8601 string with a time zone.
         end_at: End of the period, in the same forms.
-        overlap: Overlap policy of the backfill; the schedule's when left out.
+        overlap: Overlap policy of the backfill; the schedule's if omitted.
     """
 
     start_at: float | str
@@ -78,7 +78,7 @@ class BackfillOptions(Period, ScheduleTarget):
 
 @dataclass(kw_only=True)
 class UpdateScheduleOptions(ScheduleTarget):
-    """Changes to a schedule; options that are left out keep their values.
+    """Changes to a schedule; omitted options keep their values.
 
     Attributes:
         spec: Times of the actions.
@@ -118,7 +118,7 @@ class CreateScheduleOptions(UpdateScheduleOptions):
         overlap: Policy when the workflow of the previous action is still running: skip the action ("skip", the
             default), start it later ("buffer_one", "buffer_all"), end the running workflow ("cancel_other",
             "terminate_other"), or run both ("allow_all").
-        catchup_window: Maximum delay of an action after a server outage, in seconds; a year when left out.
+        catchup_window: Maximum delay of an action after a server outage, in seconds; a year if omitted.
         trigger_immediately: Trigger one action on creation.
         backfill: Past periods to backfill on creation.
         memo: Non-indexed values of the schedule by name.

@@ -48,10 +48,10 @@ class CalendarOptions:
         second: 0 to 59.
         minute: 0 to 59.
         hour: 0 to 23.
-        day_of_month: 1 to 31; every day when left out.
-        month: 1 to 12, or "jan" to "dec"; every month when left out.
-        year: The year; every year when left out.
-        day_of_week: 0 to 6, or "sun" to "sat"; every day when left out.
+        day_of_month: 1 to 31; every day if omitted.
+        month: 1 to 12, or "jan" to "dec"; every month if omitted.
+        year: The year; every year if omitted.
+        day_of_week: 0 to 6, or "sun" to "sat"; every day if omitted.
         comment: Free-form comment.
     """
 
@@ -91,7 +91,7 @@ class SpecOptions:
         intervals: Intervals, in seconds, or tables with an offset.
         calendars: Calendar times.
         skip: Calendar times to exclude.
-        timezone: Time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC when left out.
+        timezone: Time zone of cron expressions and calendars, such as "Europe/Berlin"; UTC if omitted.
         start_at: Earliest time: seconds since 1970-01-01 UTC, or an ISO 8601 string with a time zone.
         end_at: Latest time, in the same forms.
         jitter: Maximum random delay of each action, in seconds.

@@ -198,7 +198,7 @@ class Schedules:
 
     @method
     async def update(self, options: UpdateScheduleOptions) -> None:
-        """Update a schedule. Options that are left out keep their values; `spec` and `action` are replaced as a whole.
+        """Update a schedule. Omitted options keep their values; `spec` and `action` are replaced as a whole.
 
         Args:
             options: Schedule and changes.

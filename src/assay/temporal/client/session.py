@@ -28,7 +28,7 @@ class CallOptions:
     """Options of every call.
 
     Attributes:
-        rpc_timeout: Timeout of the call including retries, in seconds. When left out, a call fails once the server has
+        rpc_timeout: Timeout of the call including retries, in seconds. By default, a call fails once the server has
             been unreachable for a minute.
         rpc_metadata: gRPC headers of the call by lower-case name, added to those of the connection.
     """
@@ -53,7 +53,7 @@ class RunOptions(CallOptions):
 
     Attributes:
         workflow_id: Workflow id.
-        run_id: Run id; the latest run when left out.
+        run_id: Run id; the latest run if omitted.
     """
 
     workflow_id: Name

@@ -31,7 +31,7 @@ class ActivityStartOptions(InputOptions, CallOptions):
     Attributes:
         task_queue: Task queue of the activity's workers.
         activity_type: Activity type, as registered by the worker.
-        activity_id: Activity id; a random UUID when left out.
+        activity_id: Activity id; a random UUID if omitted.
         start_to_close_timeout: Timeout of one attempt, in seconds.
         schedule_to_close_timeout: Timeout of all attempts together, in seconds, including the time in the task queue.
         schedule_to_start_timeout: Maximum time in the task queue, in seconds.
@@ -72,7 +72,7 @@ class ActivityRunOptions(CallOptions):
 
     Attributes:
         activity_id: Activity id.
-        run_id: Run id; the latest run when left out.
+        run_id: Run id; the latest run if omitted.
     """
 
     activity_id: Name
@@ -84,7 +84,7 @@ class ActivityResultOptions(ActivityRunOptions):
     """Options of `client:get_activity_result`.
 
     Attributes:
-        timeout: Maximum time to wait, in seconds; no limit when left out.
+        timeout: Maximum time to wait, in seconds; no limit if omitted.
     """
 
     timeout: Seconds | None = None

@@ -72,7 +72,7 @@ class WithStartOptions(WorkflowOptions):
     """Start options of the workflow of an update-with-start.
 
     Attributes:
-        workflow_id: Workflow id; a random UUID when left out.
+        workflow_id: Workflow id; a random UUID if omitted.
         id_reuse_policy: Reuse of the id of a closed workflow; "allow_duplicate_failed_only" allows it only if that
             workflow did not complete, "reject_duplicate" never. Default: "allow_duplicate".
         id_conflict_policy: Behaviour when a workflow with this id is running: "fail" raises an error of kind

@@ -20,7 +20,7 @@ class InputOptions:
     """Arguments of a workflow, an activity or a message.
 
     Attributes:
-        input: Single argument; none when left out.
+        input: Single argument; none if omitted.
         args: Array of arguments, instead of `input`.
     """
 

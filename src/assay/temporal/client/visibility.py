@@ -28,7 +28,7 @@ class CountOptions(CallOptions):
     """Options of `client:count_workflows`.
 
     Attributes:
-        query: List filter such as `WorkflowType = "Order" AND ExecutionStatus = "Running"`; all when left out.
+        query: List filter such as `WorkflowType = "Order" AND ExecutionStatus = "Running"`; all if omitted.
     """
 
     query: str | None = None
@@ -40,7 +40,7 @@ class ListOptions(CountOptions):
 
     Attributes:
         page_size: Number of entries per request to the server.
-        limit: Maximum number of entries; no limit when left out.
+        limit: Maximum number of entries; no limit if omitted.
     """
 
     page_size: int = 1000

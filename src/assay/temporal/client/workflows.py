@@ -29,7 +29,7 @@ class ResultOptions(RunOptions):
 
     Attributes:
         follow_runs: Follow the chain of runs when the workflow continued as new or was retried.
-        timeout: Maximum time to wait, in seconds; no limit when left out.
+        timeout: Maximum time to wait, in seconds; no limit if omitted.
         rpc_timeout: Timeout of one long poll, in seconds; the client then polls again.
     """
 

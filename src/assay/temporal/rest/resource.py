@@ -12,7 +12,7 @@ class NamespaceOptions:
     """The namespace of a call.
 
     Attributes:
-        namespace: Namespace; the client's default when left out.
+        namespace: Namespace; the client's default if omitted.
     """
 
     namespace: str | None = None
@@ -23,7 +23,7 @@ class RunOptions(NamespaceOptions):
     """The run of a workflow.
 
     Attributes:
-        run_id: Run id; the latest run when left out.
+        run_id: Run id; the latest run if omitted.
     """
 
     run_id: str | None = None

@@ -42,7 +42,7 @@ class ScriptClient(Client):
 
         Args:
             workflow_id: Workflow id.
-            run_id: Run id; the latest run when left out.
+            run_id: Run id; the latest run if omitted.
             options: Namespace.
         """
         return await self.workflows.get(workflow_id, run_id, options)
@@ -55,7 +55,7 @@ class ScriptClient(Client):
 
         Args:
             workflow_id: Workflow id.
-            run_id: Run id; the latest run when left out.
+            run_id: Run id; the latest run if omitted.
             options: Namespace and page to return.
         """
         return await self.workflows.history(workflow_id, run_id, options)

@@ -46,7 +46,7 @@ class ListOptions(SearchOptions):
     """Options of `c.workflows:list`.
 
     Attributes:
-        query: Visibility query, such as `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`; all when left out.
+        query: Visibility query, such as `WorkflowType = 'Order' AND ExecutionStatus = 'Running'`; all if omitted.
     """
 
     query: str | None = None
@@ -128,7 +128,7 @@ class Workflows(Resource):
 
         Args:
             workflow_id: Workflow id.
-            run_id: Run id; the latest run when left out.
+            run_id: Run id; the latest run if omitted.
             options: Namespace.
         """
         run_id = _run_id(run_id, options)
@@ -151,7 +151,7 @@ class Workflows(Resource):
 
         Args:
             workflow_id: Workflow id.
-            run_id: Run id; the latest run when left out.
+            run_id: Run id; the latest run if omitted.
             options: Namespace and page to return.
         """
         options = options or HistoryOptions()
