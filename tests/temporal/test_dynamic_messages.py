@@ -18,13 +18,13 @@ local workflows = {}
 -- Signals of any name.
 
 function workflows.CollectsSignals(ctx)
-  local named, dynamic, has_begun = {}, {}, false
-  ctx:register_update("begin", function() has_begun = true end)
-  ctx:wait_condition(function() return has_begun end)
+  local named, dynamic, has_ended = {}, {}, false
+  ctx:on_signal("end", function() has_ended = true end)
+  ctx:wait_signal("begin")
   ctx:on_signal("named", function(value) named[#named + 1] = value end)
   ctx:on_dynamic_signal(function(name, ...) dynamic[#dynamic + 1] = { name = name, arguments = { ... } } end)
   local waited = ctx:wait_signal("waited")
-  ctx:wait_signal("end")
+  ctx:wait_condition(function() return has_ended end)
   return { named = named, dynamic = dynamic, waited = waited }
 end
 
@@ -97,8 +97,7 @@ async def collect(session: Session) -> Any:
     handle = await session.start("CollectsSignals")
     for signal, arguments in (("b", [1]), ("named", ["early"]), ("a", []), ("b", [2, {"c": []}])):
         await handle.signal(signal, args=arguments)
-    await handle.execute_update("begin")  # the workflow waits for `waited` now
-    for signal in ("late", "waited", "named", "end"):
+    for signal in ("begin", "late", "waited", "named", "end"):
         await handle.signal(signal, signal)
     return await session.end(handle)
 
