@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from assay.errors import LuaError, WireError
 from assay.lua.values import Json
-from json_values import alike, json_trees, trees, without_nulls
+from json_values import is_equal, json_trees, trees, without_nulls
 from lua_host import CapturingHost, run
 
 INSIDE = CapturingHost()
@@ -25,16 +25,16 @@ JSON_ECHO = INSIDE.host.load(b"local text = ... return json.encode(json.parse(te
 @settings(deadline=None)
 @given(trees)
 def test_a_value_goes_to_lua_and_back(value: Any) -> None:
-    assert alike(INSIDE.host.run_sync(ECHO, (value,)), value)
-    assert alike(INSIDE.host.run_sync(ECHO_CALL, (value,)), value)
+    assert is_equal(INSIDE.host.run_sync(ECHO, (value,)), value)
+    assert is_equal(INSIDE.host.run_sync(ECHO_CALL, (value,)), value)
 
 
 @settings(deadline=None)
 @given(json_trees)
 def test_json_goes_through_lua(value: Any) -> None:
     text = json.dumps(value)
-    assert alike(json.loads(INSIDE.host.run_sync(JSON_ECHO, (text,))), without_nulls(value))
-    assert alike(INSIDE.host.run_sync(ECHO, (value,)), without_nulls(value))
+    assert is_equal(json.loads(INSIDE.host.run_sync(JSON_ECHO, (text,))), without_nulls(value))
+    assert is_equal(INSIDE.host.run_sync(ECHO, (value,)), without_nulls(value))
 
 
 @settings(deadline=None)

@@ -18,14 +18,14 @@ json_trees = st.recursive(
 )
 
 
-def alike(a: Any, b: Any) -> bool:
+def is_equal(a: Any, b: Any) -> bool:
     """Return true if two values are equal and have the same types."""
     if type(a) is not type(b):
         return False
     if isinstance(a, list):
-        return len(a) == len(b) and all(map(alike, a, b))
+        return len(a) == len(b) and all(map(is_equal, a, b))
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(alike(item, b[key]) for key, item in a.items())
+        return a.keys() == b.keys() and all(is_equal(item, b[key]) for key, item in a.items())
     if isinstance(a, float):
         return repr(a) == repr(b)
     return bool(a == b)

@@ -34,11 +34,13 @@ LAZY_PARTS = {
     "raw_calls": ("call_raw", "position"),
     "errors": ("describe", "is_error", "make_error", "message_of", "origin_of"),
     "lazy": ("fill_all", "lazy_call", "lazy_index", "lazy_len", "lazy_newindex", "lazy_pairs", "load_lazy"),
+    "json_errors": ("fail_decode", "fail_encode", "fail_keys", "fail_string", "fail_unexpected", "fail_utf8"),
     "libraries": ("entry", "extend_class", "fill", "library", "load_library", "set_global"),
     "modules": ("_G.require", "find_function", "load_chunk", "package.searchpath", "set_arguments", "set_module_path"),
+    "object_readers": ("add_object_reader", "new_object_readers", "read_run"),
+    "object_writers": ("add_object_writer", "new_object_writers", "write_run"),
     "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
     "printing": ("_G.print",),
-    "read_alike": ("learn", "new_alike", "read_run"),
     "restore": ("builtin", "restore", "set_metatables", "stub"),
     "sandbox": ("add_globals",),
     "snapshot": ("own", "snapshot"),
@@ -47,7 +49,6 @@ LAZY_PARTS = {
         *("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),
         *("resume_collecting", "stop_collecting"),
     ),
-    "write_alike": ("alike_writers", "learn_to_write", "write_run"),
 }
 """Parts that are loaded on first use, with the names that they define for other parts.
 

@@ -1,9 +1,8 @@
--- Decodes JSON and wire. `read_alike.lua` speeds up long texts.
+-- Decodes JSON and wire. `object_readers.lua` speeds up long texts.
 local host = ...
 
 local create = table.create
-local byte, char, find, format, gmatch, gsub, match, sub =
-  string.byte, string.char, string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
+local byte, char, find, gsub, match, sub = string.byte, string.char, string.find, string.gsub, string.match, string.sub
 local utf8char, utf8len, huge = utf8.char, utf8.len, math.huge
 local error, pcall, rawequal = error, pcall, rawequal
 local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
@@ -49,11 +48,11 @@ local function resolve(s, attachments)
   error("unknown wire form " .. tag)
 end
 
-local MAX_HEADS = 32
+local MAX_KEYS = 32 -- keys of an object that are compared with those of the previous one
 local SHORT = 2000 -- length up to which keys are not cached
-local LONG = 32000 -- length from which readers are generated (`read_alike.lua`)
-local FIRST_LESSON = 8 -- objects under a key after which a reader is generated from one
-local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
+local LONG = 32000 -- length from which readers are generated (`object_readers.lua`)
+local MIN_MISSES = 8 -- objects under a key after which a reader is generated from one
+local MAX_GENERATED_DEPTH = MAX_DEPTH - 10
 local MALFORMED = {} -- error of a generated reader that found invalid JSON
 local UNKNOWN = { count = 0 }
 local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] = true, [13] = true, [9] = true }
@@ -62,63 +61,22 @@ local ENDS_NUMBER = { [44] = true, [93] = true, [125] = true, [32] = true, [10] 
 local text, attachments
 local controls -- control characters that occur in the text, which must not be in strings; or nil
 local backslash -- position of the first backslash at or after the current string
--- The last object under each key, which the next one probably resembles: alternately the text before each value, and
--- its key. Nil for a short text.
-local heads
-local alike -- see `read_alike.lua`; nil if the text is not long
+-- The previous object under each key, which the next one probably resembles: alternately the text before each value,
+-- and its key. Nil for a short text.
+local previous
+local generated -- state of `object_readers.lua`; nil if the text is not long
 
 local function fail(pos, what)
-  local line, last = 1, 0
-  for newline in gmatch(sub(text, 1, pos - 1), "()\n") do
-    line, last = line + 1, newline
-  end
-  error({ [null] = format("%s at line %d column %d", what, line, pos - last) }, 0)
+  host.fail_decode(text, pos, what)
 end
 
 local function unexpected(pos)
-  local c = match(text, "^[\xC2-\xF4][\x80-\xBF]+", pos) or sub(text, pos, pos)
-  if c == "" then
-    fail(pos, "unexpected end")
-  elseif c == "\u{FEFF}" then
-    fail(pos, "unexpected byte order mark")
-  elseif #c == 1 and not find(c, "[\32-\126]") then
-    fail(pos, format("unexpected byte 0x%02X", byte(c)))
-  end
-  fail(pos, "unexpected '" .. c .. "'")
-end
-
-local function unicode(pos)
-  local hex = sub(text, pos, pos + 3)
-  if not find(hex, "^%x%x%x%x$") then
-    fail(pos, "bad \\u escape")
-  end
-  return tonumber(hex, 16)
+  host.fail_unexpected(text, pos)
 end
 
 -- Raise the error of a malformed string. `pos` is the position after its opening quote.
 local function bad_string(pos)
-  local stop = find(text, '[\0-\31"\\]', pos)
-  while stop and byte(text, stop) == 92 do
-    local e = sub(text, stop + 1, stop + 1)
-    if e == "u" then
-      if not find(text, "^%x%x%x%x", stop + 2) then
-        fail(stop + 2, "bad \\u escape")
-      end
-      local code = tonumber(sub(text, stop + 2, stop + 5), 16)
-      local low = code & 0xFC00 == 0xD800 and match(text, "^\\u([dD][c-fC-F]%x%x)", stop + 6)
-      if code & 0xF800 == 0xD800 and not low then
-        fail(stop, "half of a surrogate pair")
-      end
-      stop = stop + (low and 10 or 4)
-    elseif UNESCAPES[e] == BAD_ESCAPE then
-      fail(stop, "bad escape")
-    end
-    stop = find(text, '[\0-\31"\\]', stop + 2)
-  end
-  if not stop then
-    fail(#text + 1, "unexpected end in a string")
-  end
-  fail(stop, "control character in a string")
+  host.fail_string(text, pos)
 end
 
 -- Read a string that has escapes or is malformed. `pos` is the position after its opening quote.
@@ -256,8 +214,8 @@ local function read_array(pos, depth, name)
       unexpected(pos)
     end
     pos = pos + 1
-    if alike and n & 63 == 4 then
-      n, pos = host.read_run(alike, text, pos, items, n)
+    if generated and n & 63 == 4 then
+      n, pos = host.read_run(generated, text, pos, items, n)
     end
   end
 end
@@ -273,7 +231,7 @@ local function read_members(object, pos, depth, known, n)
         pos, c = skip(pos)
       end
       if c == 125 then
-        if heads then
+        if previous then
           known.count = n
         end
         return pos + 1
@@ -282,9 +240,9 @@ local function read_members(object, pos, depth, known, n)
       end
       pos = pos + 1
     end
-    local head, key = known[2 * n + 1], nil
-    if head and sub(text, pos, pos + #head - 1) == head then
-      key, pos = known[2 * n + 2], pos + #head
+    local before, key = known[2 * n + 1], nil
+    if before and sub(text, pos, pos + #before - 1) == before then
+      key, pos = known[2 * n + 2], pos + #before
     else
       local start = pos
       pos, c = skip(pos)
@@ -299,34 +257,34 @@ local function read_members(object, pos, depth, known, n)
         end
       end
       pos = pos + 1
-      if heads and n < MAX_HEADS then
+      if previous and n < MAX_KEYS then
         known[2 * n + 1], known[2 * n + 2] = sub(text, start, pos - 1), key
       end
     end
     -- An object with many keys is probably a map, whose values resemble each other.
-    object[key], pos = read_value(pos, depth, n < MAX_HEADS and key or "*")
+    object[key], pos = read_value(pos, depth, n < MAX_KEYS and key or "*")
     n = n + 1
   end
 end
 
 -- Count an object that no reader could read completely, and from time to time generate a reader from one.
-local function study(known, pos, stop)
-  local count = known.unlike + 1
-  known.unlike = count
-  if count >= FIRST_LESSON and count & (count - 1) == 0 then
-    host.learn(alike, known, text, pos, stop)
+local function count_miss(known, pos, stop)
+  local count = known.misses + 1
+  known.misses = count
+  if count >= MIN_MISSES and count & (count - 1) == 0 then
+    host.add_object_reader(generated, known, text, pos, stop)
   end
 end
 
 local function read_object(pos, depth, name)
-  local known = heads and heads[name] or UNKNOWN
-  if heads and known == UNKNOWN then
-    known = { count = 0, unlike = 0 }
-    heads[name] = known
+  local known = previous and previous[name] or UNKNOWN
+  if previous and known == UNKNOWN then
+    known = { count = 0, misses = 0 }
+    previous[name] = known
   end
   local object, stop, n
   local readers = known.readers
-  for i = 1, readers and depth < MAX_ALIKE_DEPTH and #readers or 0 do
+  for i = 1, readers and depth < MAX_GENERATED_DEPTH and #readers or 0 do
     local here = backslash
     object, stop, n = readers[i](text, pos - 1, depth)
     if n then
@@ -350,8 +308,8 @@ local function read_object(pos, depth, name)
     end
     stop = read_members(object, pos, depth, known, 0)
   end
-  if alike then
-    study(known, pos - 1, stop)
+  if generated then
+    count_miss(known, pos - 1, stop)
   end
   return object, stop
 end
@@ -406,15 +364,15 @@ end
 -- Decode a long text. Almost nothing of what is allocated becomes garbage, so the collector is stopped meanwhile.
 local function decode_long()
   local plain = controls and '[^"\\\0-\31]*' or backslash < huge and '[^"\\]*' or '[^"]*'
-  alike = host.new_alike(plain)
+  generated = host.new_object_readers(plain)
   local collecting = stop_collecting()
   local ok, value = pcall(decode_root)
   if collecting then
     resume_collecting(collecting)
   end
-  alike = nil
+  generated = nil
   if not ok and rawequal(value, MALFORMED) then
-    heads, backslash = {}, 0
+    previous, backslash = {}, 0
     return pcall(decode_root) -- raises an error with the position
   end
   return ok, value
@@ -422,7 +380,7 @@ end
 
 -- Decode a text; returns the value, or nil and a message. `given` are the attachments of wire.
 function host.decode(source, given)
-  text, attachments, heads = source, given, #source > SHORT and {} or nil
+  text, attachments, previous = source, given, #source > SHORT and {} or nil
   controls = present(CONTROLS, text)
   backslash = find(text, "\\", 1, true) or huge
   local ok, value
@@ -431,7 +389,7 @@ function host.decode(source, given)
   else
     ok, value = pcall(decode_root)
   end
-  text, attachments, heads = nil, nil, nil
+  text, attachments, previous = nil, nil, nil
   if host.has_decoded and #source > LONG then
     host.has_decoded(source)
   end

@@ -1,11 +1,11 @@
--- Encodes JSON and wire. `write_alike.lua` speeds up large values.
+-- Encodes JSON and wire. `object_writers.lua` speeds up large values.
 local host = ...
 
 local concat, sort = table.concat, table.sort
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
 local mathtype, huge = math.type, math.huge
 local getmetatable, next, rawequal, rawget, rawlen, type = getmetatable, next, rawequal, rawget, rawlen, type
-local error, pcall, setmetatable = error, pcall, setmetatable
+local pcall, setmetatable = pcall, setmetatable
 local tonumber, tostring = tonumber, tostring
 
 local MAX_DEPTH, SPECIALS = host.MAX_DEPTH, host.SPECIALS
@@ -88,35 +88,6 @@ local function array_length(t)
   return last <= 4 * count + 16 and last or nil
 end
 
--- Format the path of an error in the value: " at .a.b[3]", or "" for the value itself.
-local function path_text(path, depth)
-  local out = {}
-  for i = 1, depth do
-    local key = path[i]
-    if mathtype(key) == "integer" then
-      out[i] = "[" .. key .. "]"
-    else
-      out[i] = "." .. tostring(key)
-    end
-  end
-  return depth == 0 and "" or " at " .. concat(out)
-end
-
--- Find a string in a value; returns its depth, and fills `path`.
-local function find_string(value, wanted, path, depth)
-  if value == wanted then
-    return depth
-  elseif type(value) == "table" then
-    for k, item in next, value do
-      path[depth + 1] = k
-      local found = find_string(item, wanted, path, depth + 1)
-      if found then
-        return found
-      end
-    end
-  end
-end
-
 -- State of the current call. Nothing here calls a script, so calls do not overlap.
 local out -- pieces of the text
 local strings, places -- strings, and the index of each in `out`: they are checked all at once at the end
@@ -133,25 +104,7 @@ local shapes, nodes = {}, 0
 local SAFE = 2 ^ 53 -- `concat` writes whole numbers below this correctly
 
 local function fail(depth, what)
-  error({ [null] = what .. path_text(path, depth) }, 0)
-end
-
--- Raise an error for the keys of a table. Of several problems it reports the same one in whatever order `next` is.
-local function fail_keys(t, depth)
-  local kind, twice
-  for k in next, t do
-    if type(k) ~= "string" and mathtype(k) ~= "integer" then
-      kind = (not kind or type(k) < kind) and type(k) or kind
-    elseif mathtype(k) == "integer" and rawget(t, format("%d", k)) ~= nil then
-      twice = (not twice or k < twice) and k or twice
-    end
-  end
-  if kind then
-    fail(depth, "a table with a key of type " .. kind)
-  elseif twice then
-    fail(depth, "a table with both the key " .. twice .. ' and the key "' .. twice .. '"')
-  end
-  fail(depth, "a key that is not valid UTF-8")
+  host.fail_encode(path, depth, what)
 end
 
 local function new_shape(t, depth)
@@ -161,11 +114,11 @@ local function new_shape(t, depth)
     if type(k) ~= "string" then
       name = mathtype(k) == "integer" and format("%d", k)
       if not name or rawget(t, name) ~= nil then
-        fail_keys(t, depth)
+        host.fail_keys(t, path, depth)
       end
       renamed[name] = k
     elseif not is_text(k) then
-      fail_keys(t, depth)
+      host.fail_keys(t, path, depth)
     end
     count = count + 1
     names[count] = name
@@ -210,25 +163,24 @@ end
 
 local known_shape = host.known_shape
 
--- `unlike` counts the objects of each shape that no writer wrote (nil: do not generate writers). After `FIRST_LESSON`
--- of them a writer is generated from one. `alike` is the state of `write_alike.lua`, `writers` its writers by shape.
-local FIRST_LESSON = 128
-local MAX_ALIKE_DEPTH = MAX_DEPTH - 10
-local unlike, alike, writers
+local MIN_MISSES = 128 -- objects of a shape after which a writer is generated from one
+local MAX_GENERATED_DEPTH = MAX_DEPTH - 10
+local misses -- number of objects of each shape that no writer wrote; nil: do not generate writers
+local generated, writers -- state of `object_writers.lua`, and its writers by shape
 local unchecked -- true if something was written without checking that it is UTF-8
 local collecting -- result of `stop_collecting`, if it was called
 
-local function study(t, shape)
-  local count = (unlike[shape] or 0) + 1
-  unlike[shape] = count
-  if count >= FIRST_LESSON and count & (count - 1) == 0 then
-    if not alike then
-      alike = host.alike_writers(out, path)
-      writers = alike.writers
+local function count_miss(t, shape)
+  local count = (misses[shape] or 0) + 1
+  misses[shape] = count
+  if count >= MIN_MISSES and count & (count - 1) == 0 then
+    if not generated then
+      generated = host.new_object_writers(out, path)
+      writers = generated.writers
       -- Everything allocated from now on is needed until the end, so collecting would be useless.
       collecting = stop_collecting()
     end
-    host.learn_to_write(alike, t, shape)
+    host.add_object_writer(generated, t, shape)
   end
 end
 
@@ -339,7 +291,7 @@ local function write(v, depth, n, m)
   local length = sequence_length(v) or marked and array_length(v)
   if length then
     local first = 1
-    if unlike and length >= LONG_ARRAY then
+    if misses and length >= LONG_ARRAY then
       n, first = write_run(v, length, n)
     end
     for i = first, length do
@@ -352,7 +304,7 @@ local function write(v, depth, n, m)
   end
   local shape = known_shape(v) or new_shape(v, depth)
   local writer = writers[shape]
-  if writer and depth < MAX_ALIKE_DEPTH then
+  if writer and depth < MAX_GENERATED_DEPTH then
     local last_piece, last_string = writer(v, depth, n, m)
     if last_piece then
       unchecked = true
@@ -374,8 +326,8 @@ local function write(v, depth, n, m)
     end
   end
   out[n + 1] = count > 0 and "}" or "{}"
-  if unlike then
-    study(v, shape)
+  if misses then
+    count_miss(v, shape)
   end
   return n + 1, m
 end
@@ -390,7 +342,7 @@ local function finish(m)
       local s = strings[i]
       if attachments and byte(s) == 0 or not is_text(s) then
         if not attachments then
-          fail(find_string(root, s, path, 0), "a string that is not valid UTF-8")
+          host.fail_utf8(root, s, path)
         end
         out[places[i]], strings[i] = attachment_text(s), ""
       end
@@ -410,7 +362,7 @@ local function encode_root()
   local text = concat(out, "", 1, n)
   if unchecked and not is_text(text) then
     -- Write it again without writers, which finds the invalid string.
-    unlike, writers, unchecked = nil, {}, false
+    misses, writers, unchecked = nil, {}, false
     attachments = attachments and {}
     n, m = write(root, 0, 0, 0)
     finish(m)
@@ -427,11 +379,11 @@ function host.encode(value, wanted)
   end
   root, mode, attachments = value, wanted, wanted ~= "json" and {} or nil
   out, strings, places, path, open, foreign = {}, {}, {}, {}, {}, false
-  unlike, writers, unchecked = {}, {}, false
+  misses, writers, unchecked = {}, {}, false
   local ok, problem = pcall(encode_root)
   local result_attachments = attachments
   root, attachments, out, strings, places, path, open = nil, nil, nil, nil, nil, nil, nil
-  unlike, alike, writers = nil, nil, nil
+  misses, generated, writers = nil, nil, nil
   if collecting then
     resume_collecting(collecting)
     collecting = nil

@@ -179,7 +179,7 @@ end
 
 -- Generate a function that writes objects similar to an example. It is called like `write`, and returns nil if the
 -- object differs.
-local function writer_of(node, alike)
+local function writer_of(node, state)
   local shape = node.shape
   local writer = { locals = 0, pieces = 0, text = "", names = {} }
   writer.code, writer.ending = {}, {} -- code that checks the object, and code that only writes
@@ -202,13 +202,13 @@ local function writer_of(node, alike)
   end_stretch(writer)
   local text = concat(writer.code, "\n") .. "\n" .. concat(writer.ending, "\n") .. "\nreturn n, m end"
   local make = load(text, "=[assay]", "t", {})
-  local out, path, write = alike.out, alike.path, host.write_value
-  local texts = alike.texts
+  local out, path, write = state.out, state.path, host.write_value
+  local texts = state.texts
   return make(byte, find, format, getmetatable, mathtype, next, type, MARKS, texts, quoted, is_broken, out, path, write)
 end
 
 -- Return the state for one value, which is written to `out`: for each shape an example and a writer.
-function host.alike_writers(out, path)
+function host.new_object_writers(out, path)
   return { out = out, path = path, texts = scalar_texts(), examples = {}, writers = {} }
 end
 
@@ -248,9 +248,9 @@ function host.write_run(items, length)
 end
 
 -- Generate a writer from an object that no writer could write.
-function host.learn_to_write(alike, t, shape)
+function host.add_object_writer(state, t, shape)
   local example = describe_table(t, shape, 0)
-  local before = alike.examples[shape]
+  local before = state.examples[shape]
   if before then
     example = merge(before, example, 0)
   end
@@ -258,7 +258,7 @@ function host.learn_to_write(alike, t, shape)
   for _, item in ipairs(example.items) do
     loose = loose + (item == LOOSE and 1 or 0)
   end
-  alike.examples[shape] = example
+  state.examples[shape] = example
   local fits = loose <= MAX_LOOSE and example.slots <= MAX_SLOTS
-  alike.writers[shape] = fits and writer_of(example, alike) or nil
+  state.writers[shape] = fits and writer_of(example, state) or nil
 end

@@ -1,4 +1,4 @@
-"""JSON with objects of the same shape: the cache of shapes changes only the speed."""
+"""JSON with similar objects: generated readers and writers change only the speed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.lua.state import LAZY_PARTS, LazyParts
-from json_values import alike, json_trees, keys, without_nulls
+from json_values import is_equal, json_trees, keys, without_nulls
 from lua_host import CapturingHost
 
-LEARNING = CapturingHost()
+GENERATING = CapturingHost()
 PLAIN = CapturingHost()
-"""A host without the cache."""
+"""A host without generated readers and writers."""
 
-_NOTHING = str(Path(__file__).parent.parent / "support" / "never_alike")
+_NO_READERS = str(Path(__file__).parent.parent / "support" / "no_object_readers")
 PLAIN.host.state.lazy = LazyParts(
-    {**LAZY_PARTS, _NOTHING: (*LAZY_PARTS["read_alike"], *LAZY_PARTS["write_alike"])},
+    {**LAZY_PARTS, _NO_READERS: (*LAZY_PARTS["object_readers"], *LAZY_PARTS["object_writers"])},
 )
 
 ECHO = b"local text = ... return json.encode(json.parse(text))"
@@ -79,7 +79,7 @@ def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 @given(lists())
 def test_a_long_list_goes_through_lua(drawn: tuple[list[dict[str, Any]], dict[str, Any]]) -> None:
     value, style = drawn
-    assert alike(json.loads(call(LEARNING, ECHO, json.dumps(value, **style))), without_nulls(value))
+    assert is_equal(json.loads(call(GENERATING, ECHO, json.dumps(value, **style))), without_nulls(value))
 
 
 @settings(deadline=None, max_examples=100)
@@ -91,7 +91,7 @@ def test_a_long_text_that_was_damaged_is_taken_or_refused_as_usual(
     text = json.dumps(value, **style)
     at = data.draw(st.integers(0, len(text)))
     text = text[:at] + data.draw(st.sampled_from(ODD)) + text[at + data.draw(st.integers(0, 9)) :]
-    assert call(LEARNING, TRY, text) == call(PLAIN, TRY, text)
+    assert call(GENERATING, TRY, text) == call(PLAIN, TRY, text)
 
 
 @settings(deadline=None, max_examples=100)
@@ -101,7 +101,7 @@ def test_a_long_list_with_something_else_in_it_is_encoded_or_refused_as_usual(
 ) -> None:
     value, style = drawn
     text, where = json.dumps(value, **style), data.draw(st.integers(1, len(value)))
-    assert call(LEARNING, SPOIL, text, bad, where) == call(PLAIN, SPOIL, text, bad, where)
+    assert call(GENERATING, SPOIL, text, bad, where) == call(PLAIN, SPOIL, text, bad, where)
 
 
 @settings(deadline=None, max_examples=40)
@@ -109,7 +109,7 @@ def test_a_long_list_with_something_else_in_it_is_encoded_or_refused_as_usual(
 def test_long_arrays_go_through_lua(items: list[Any], others: list[Any], indent: bool) -> None:
     value = {"x": items * 200 + others + items * 200, "padding": "x" * 40_000}
     text = json.dumps(value, indent=2 if indent else None, ensure_ascii=False)
-    assert alike(json.loads(call(LEARNING, ECHO, text)), without_nulls(value))
+    assert is_equal(json.loads(call(GENERATING, ECHO, text)), without_nulls(value))
 
 
 def test_escapes_in_what_is_read_once_more() -> None:
@@ -121,7 +121,7 @@ def test_escapes_in_what_is_read_once_more() -> None:
         }
         for number in range(2000)
     ]
-    assert json.loads(call(LEARNING, ECHO, json.dumps(value))) == value
+    assert json.loads(call(GENERATING, ECHO, json.dumps(value))) == value
 
 
 def test_a_script_that_stopped_the_collector_finds_it_stopped() -> None:

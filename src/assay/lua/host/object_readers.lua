@@ -146,7 +146,7 @@ local function scalars(value_of_null)
 end
 
 -- Return the state for one text. `plain` is the pattern for the contents of a string without escapes.
-function host.new_alike(plain)
+function host.new_object_readers(plain)
   return { string_slot = '"(' .. plain .. ')"', fields = scalars(nil), cells = scalars(null), runs = {} }
 end
 
@@ -167,7 +167,7 @@ local function end_stretch(reader)
     code[#code + 1], names = "local " .. names, names .. ", "
   end
   code[#code + 1] = format("%sstop = match(text, %q, pos)", names, reader.pattern .. "()")
-  code[#code + 1] = format("if not stop then return %s end pos = stop", reader.unlike)
+  code[#code + 1] = format("if not stop then return %s end pos = stop", reader.mismatch)
   reader.pattern, reader.names = "^", {}
 end
 
@@ -190,7 +190,7 @@ local function add(reader, item, is_cell)
   if item == MIXED then
     local code = reader.code
     end_stretch(reader)
-    code[#code + 1] = format("if not begins[byte(text, pos) or 0] then return %s end", reader.unlike)
+    code[#code + 1] = format("if not begins[byte(text, pos) or 0] then return %s end", reader.mismatch)
     code[#code + 1] = format("local %s %s, pos = read_value(pos, depth, '')", name, name)
     return is_cell and format("(%s == nil and null or %s)", name, name) or name
   end
@@ -202,16 +202,16 @@ end
 -- Generate a function that reads objects similar to an example. Its arguments are the text, and the position and depth
 -- of the object; it returns the object and the position after it. For an object that differs it returns the values that
 -- it could read, the position after the last one, and their number.
-local function reader_of(node, alike)
-  local reader = { code = {}, pattern = "^", names = {}, locals = 0, string_slot = alike.string_slot }
-  reader.unlike = "nil, start, 0"
+local function reader_of(node, state)
+  local reader = { code = {}, pattern = "^", names = {}, locals = 0, string_slot = state.string_slot }
+  reader.mismatch = "nil, start, 0"
   local code, values = reader.code, {}
   code[1] = "local byte, match, begins, read_value, fields, cells, null, array, array_metatable = ..."
   code[2] = "return function(text, pos, depth) local start, stop = pos"
 
   local function keep(count) -- if the object differs later, do not read the first `count` values again
     code[#code + 1] = "start = pos"
-    reader.unlike = format("{ %s }, start, %d", concat(values, ", "), count)
+    reader.mismatch = format("{ %s }, start, %d", concat(values, ", "), count)
   end
 
   for i, item in ipairs(node.items) do
@@ -233,12 +233,12 @@ local function reader_of(node, alike)
   end_stretch(reader)
   code[#code + 1] = format("return { %s }, pos end", concat(values, ", "))
   local make = load(concat(code, "\n"), "=[assay]", "t", {})
-  return make(byte, match, BEGINS, read_value, alike.fields, alike.cells, null, setmetatable, array_metatable)
+  return make(byte, match, BEGINS, read_value, state.fields, state.cells, null, setmetatable, array_metatable)
 end
 
 -- Generate a reader from the object between two positions, which no reader of its key could read completely. `known`
 -- has the `examples` and `readers` of the objects under that key.
-function host.learn(alike, known, text, start, stop)
+function host.add_object_reader(state, known, text, start, stop)
   local example = stop - start <= MAX_LENGTH and describe_table(text, start, 0) or LOOSE
   local loose = 0
   for _, item in ipairs(example.items or {}) do
@@ -251,31 +251,31 @@ function host.learn(alike, known, text, start, stop)
   for i, other in ipairs(known.examples) do
     local both = merge(other, example, 0)
     if both then
-      known.examples[i], known.readers[i] = both, reader_of(both, alike)
+      known.examples[i], known.readers[i] = both, reader_of(both, state)
       return
     end
   end
   if #known.examples < MAX_EXAMPLES then
     known.examples[#known.examples + 1] = example
-    known.readers[#known.readers + 1] = reader_of(example, alike)
+    known.readers[#known.readers + 1] = reader_of(example, state)
   end
 end
 
 -- Read strings or scalars of an array, eight at a time, while a comma follows. `n` is the number of items so far;
 -- returns the new number and the position after the last comma.
-function host.read_run(alike, text, pos, items, n)
+function host.read_run(state, text, pos, items, n)
   local space, c = match(text, "^([ \n\r\t]*)([^%[{])", pos)
   if not space then
     return n, pos
   end
   local is_string = c == '"'
   local kind = is_string and space .. c or space
-  local pattern = alike.runs[kind]
+  local pattern = state.runs[kind]
   if not pattern then
-    pattern = "^" .. rep(space .. (is_string and alike.string_slot or SCALAR_SLOT) .. ",", 8) .. "()"
-    alike.runs[kind] = pattern
+    pattern = "^" .. rep(space .. (is_string and state.string_slot or SCALAR_SLOT) .. ",", 8) .. "()"
+    state.runs[kind] = pattern
   end
-  local cells = alike.cells
+  local cells = state.cells
   while true do
     local s1, s2, s3, s4, s5, s6, s7, s8, stop = match(text, pattern, pos)
     if not stop then
