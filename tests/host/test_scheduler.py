@@ -339,6 +339,14 @@ CRASHES = {
         local t = {} for _ = 1, 100000 do t = setmetatable({}, {__index = t}) end
         pcall(function() return t.x end)
     """,
+    "builtins that find the C stack full": """
+        local function deep(n, fn) return n == 0 and fn() or coroutine.wrap(deep)(n - 1, fn) end
+        for n = 250, 150, -1 do pcall(deep, n, function() return json.encode({ 1 }) end) end
+        for n = 150, 250 do
+          local ok, result = pcall(deep, n, function() return base64.encode("x") end)
+          assert(ok and result == "eA==" or not ok and result:find("C stack overflow$"))
+        end
+    """,
 }
 
 

@@ -96,6 +96,19 @@ def test_calls_that_are_nested_too_deep_are_no_error_of_the_script(code: str) ->
         run(code, memory_mb=256, cpu_seconds=20)
 
 
+@pytest.mark.parametrize("call", ["base64.encode('x')", "json.encode('eA==')"])
+def test_a_builtin_that_finds_the_c_stack_full_is_no_error_of_the_script(call: str) -> None:
+    outcomes = set()
+    for depth in range(85, 105):
+        code = f"local function f(n) if n == 0 then return {call} end return coroutine.wrap(f)(n - 1) end"
+        try:
+            run(f"{code} pcall(f, {depth})")
+            outcomes.add("done")
+        except HostFailure as failure:
+            outcomes.add(str(failure).removeprefix("WorkflowLimitError: ").replace("script.lua:1: ", ""))
+    assert outcomes == {"done", "calls nested too deep: C stack overflow"}
+
+
 @pytest.mark.parametrize("text", ["not enough memory", "stack overflow", "C stack overflow", "order 7: stack overflow"])
 @pytest.mark.parametrize(
     "code",

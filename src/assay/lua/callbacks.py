@@ -236,9 +236,9 @@ class Callbacks:
         return self.state.lazy.replaced(library)
 
     def load_part(self, name: bytes) -> Any:
-        """Return the chunk of the part that defines a function; None if there is none, False if out of memory."""
+        """Return the chunk of the part that defines a function; see `State.load_part`."""
         if self.limits is not None and not self.limits.has_room():
-            return False
+            return b"not enough memory"
         return self.state.load_part(name)
 
     # Output -------------------------------------------------------------------------------------------------

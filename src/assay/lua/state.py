@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from lupa.lua55 import LuaMemoryError, LuaRuntime
+from lupa.lua55 import LuaMemoryError, LuaRuntime, LuaSyntaxError
 
 Outcome = tuple[Any, ...]
 """A tag and plain values; `host/bind.lua` lists the tags."""
@@ -169,7 +169,7 @@ class State:
         return self._runtime.compile(read_part(part), name="=[assay]", mode="t")
 
     def load_part(self, name: bytes) -> Any:
-        """Return the chunk of the part that defines `name`; None if there is none, False if out of memory.
+        """Return the chunk of the part that defines `name`; None if there is none, or the message if Lua has no room.
 
         Called by the private side while Lua code is running.
         """
@@ -177,7 +177,9 @@ class State:
         try:
             return None if part is None else self._load(part)
         except LuaMemoryError:
-            return False
+            return b"not enough memory"
+        except LuaSyntaxError:  # the parts are correct, but the parser needs the C stack
+            return b"C stack overflow"
 
     def close(self) -> None:
         """Free the state, which breaks its reference cycles. It must not be used afterwards."""

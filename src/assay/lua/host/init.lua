@@ -7,7 +7,7 @@
 local call, ask, interrupted = ...
 
 -- `sandbox.lua` removes these from the globals.
-local error, pcall, rawget, setupvalue = error, pcall, rawget, debug.setupvalue
+local error, pcall, rawget, setupvalue, type = error, pcall, rawget, debug.setupvalue, type
 local isyieldable, raw_yield = coroutine.isyieldable, coroutine.yield
 
 -- All Python objects, including the three functions, are userdata with the same metatable. It is disabled here, so that
@@ -44,6 +44,16 @@ warn("@off") -- Lua's default, which lupa changes
 
 local host = { globals = _G }
 
+-- Raise an error of Lua itself, which could not call Python because the stack or the memory is full.
+local function refuse_call(message)
+  if rawget(host, "LIMIT") then
+    local limit = message == "not enough memory" and "memory" or "depth"
+    host.limit, host.limit_detail = host.limit or limit, message
+    error(host.LIMIT, 0)
+  end
+  error(message, 0)
+end
+
 -- Return the results of a call of Python. An exception, which can only be an external interrupt, does not reach the
 -- script: it is passed back to Python, and the task is suspended forever. While the state is being closed, callbacks
 -- fail; then a finalizer gets `default`.
@@ -51,7 +61,11 @@ local function results(default, ok, ...)
   if ok then
     return ...
   end
-  local is_handled, operation = pcall(invoke, interrupted, (...))
+  local problem = ...
+  if type(problem) == "string" then
+    refuse_call(problem)
+  end
+  local is_handled, operation = pcall(invoke, interrupted, problem)
   if not is_handled then
     return default
   elseif rawget(host, "LIMIT") then
@@ -93,8 +107,8 @@ setmetatable(host, {
     local part = host.ask("load_part", name)
     if part == nil then
       return nil
-    elseif not part then
-      error("not enough memory", 0)
+    elseif type(part) == "string" then
+      refuse_call(part)
     end
     host.add_part(part)
     host.restart_watch()

@@ -11,7 +11,7 @@ local host = ...
 local clock = os.clock
 local gethook, sethook = debug.gethook, debug.sethook
 local getinfo = debug.getinfo
-local find = string.find
+local find, gsub = string.find, string.gsub
 local status = coroutine.status
 local collectgarbage, max = collectgarbage, math.max
 local raw_assert, raw_error, raw_pcall, raw_xpcall = assert, error, pcall, xpcall
@@ -162,7 +162,8 @@ function host.mark(err, level)
   if type(err) == "string" and find(err, "stack overflow$") then
     local raiser = getinfo((level or 1) + 1, "f")
     if raiser and raiser.func ~= raw_error and raiser.func ~= raw_assert then
-      host.limit, host.limit_detail = host.limit or "depth", err
+      host.limit = host.limit or "depth"
+      host.limit_detail = gsub(err, "^%?:%?: ", "") -- the position in private code
       return host.LIMIT
     end
   end
