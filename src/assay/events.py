@@ -127,6 +127,21 @@ SCRIPT_NOT_WATCHED = _event(
     "`assay run --watch` cannot watch the files of the script, so changes are not noticed.",
     "The message quotes the operating system: often a limit on watches.",
 )  # fmt: skip
+WORKER_STARTED = _event(
+    "ASSAY1017", "worker.started", _I,
+    "The worker is connected to the server and polls its task queue.",
+    "Nothing.",
+)  # fmt: skip
+WORKER_DRAINING = _event(
+    "ASSAY1018", "worker.draining", _I,
+    "The worker has stopped polling and waits for its running activities.",
+    "Nothing. If activities are cancelled at each deployment, raise `graceful_shutdown_timeout`.",
+)  # fmt: skip
+WORKER_STOPPED = _event(
+    "ASSAY1019", "worker.stopped", _I,
+    "The worker has stopped. Without this line after `worker.draining`, the process was killed.",
+    "Nothing, or extend the time that the system grants the process to end.",
+)  # fmt: skip
 
 # Workflows ----------------------------------------------------------------------------------------------------------
 
@@ -322,8 +337,13 @@ _PROCESS_EVENTS = (
     *(SCRIPT_FAILED, SCRIPT_FINDING, RESULT_LOST, CORE_ERROR, SDK_LOG),
     *(PROCESS_DIED, PROCESS_UNSTABLE, OUTPUT_DROPPED, SPAWNED_TASK_FAILED, LARGE_SNAPSHOT),
 )
+_LIFE_EVENTS = (WORKER_STARTED, WORKER_DRAINING, WORKER_STOPPED)
 _CLIENT_EVENTS = (QUEUE_UNPOLLED, TRACES_LOST, TRACES_LOG)
 _HTTP_EVENTS = (HANDLER_FAILED, REQUEST)
 
-COUNTED = [event for event in CATALOGUE.values() if event not in (*_PROCESS_EVENTS, *_CLIENT_EVENTS, *_HTTP_EVENTS)]
-"""The events that the metric `assay_worker_events` counts: those that belong to one worker."""
+COUNTED = [
+    event
+    for event in CATALOGUE.values()
+    if event not in (*_PROCESS_EVENTS, *_LIFE_EVENTS, *_CLIENT_EVENTS, *_HTTP_EVENTS)
+]
+"""The events that the metric `assay_worker_events` counts: those of one worker, except its start and end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +78,11 @@ def read_until(process: subprocess.Popen[str], line: str) -> None:
         if text.rstrip("\n") == line:
             return
     raise AssertionError(f"{line!r} was not printed; on stderr: {process.stderr and process.stderr.read()}")
+
+
+def without_life(stderr: str) -> list[str]:
+    """Return the log lines of workers, as text or JSON, without those about their start, drain and end."""
+    return [line for line in stderr.splitlines() if not re.search("ASSAY101[789]", line)]
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

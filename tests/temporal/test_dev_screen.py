@@ -357,4 +357,4 @@ def test_plain_lines_when_asked_for(lua: Script, name: str) -> None:
         screen.type("\x03")
         assert screen.wait() == 0
         assert HIDE not in screen.raw
-        assert "task queue" not in screen.shown
+        assert "task queue   " not in screen.shown

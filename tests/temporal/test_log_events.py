@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
 
+from command import read_until, without_life
 from temporal_script import Script
 
 WORKER = """
@@ -26,7 +28,7 @@ def lines(lua: Script, *arguments: str) -> list[dict[str, Any]]:
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(WORKER, *arguments)
     assert result.returncode == 0, result.stderr
-    return [json.loads(line) for line in result.stderr.splitlines()]
+    return [json.loads(line) for line in without_life(result.stderr)]
 
 
 def test_a_failed_workflow_is_logged_as_an_event(lua: Script, name: str) -> None:
@@ -64,7 +66,7 @@ log.info("in the main chunk")
 def test_lines_of_a_script_name_the_run_that_writes_them(lua: Script, name: str) -> None:
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(LOGGING, name)
-    workflow, activity, main = [json.loads(line) for line in result.stderr.splitlines()]
+    workflow, activity, main = [json.loads(line) for line in without_life(result.stderr)]
     run = workflow["fields"].pop("run_id")
     assert workflow["fields"] == {"workflow_type": "Logs", "workflow_id": name, "order": 7}
     assert activity["fields"].pop("activity_id")
@@ -75,7 +77,8 @@ def test_lines_of_a_script_name_the_run_that_writes_them(lua: Script, name: str)
 
 def test_a_line_of_text_ends_with_the_code(lua: Script, name: str) -> None:
     result = lua.run(WORKER, name, "Fails")
-    assert result.stderr == f"warning: workflow 'Fails' ({name}) failed: script.lua:3: NO: not today [ASSAY2006]\n"
+    text = f"warning: workflow 'Fails' ({name}) failed: script.lua:3: NO: not today [ASSAY2006]"
+    assert without_life(result.stderr) == [text]
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
@@ -91,3 +94,57 @@ def test_a_worker_that_finds_no_server_ends_with_an_event(lua: Script, style: st
     assert (line["level"], line["event"], line["code"]) == ("error", "script.failed", "ASSAY1001")
     assert message in line["message"]
     assert line["fields"]["traceback"].startswith("stack traceback:")
+
+
+DRAINING = """
+temporal.worker({
+  task_queue = arg[1],
+  graceful_shutdown_timeout = 40,
+  deployment = arg[2] and { name = "promotions", build_id = arg[2], versioning = "pinned" },
+  build_id = not arg[2] and "4f2c1d0" or nil,
+  workflows = { Runs = function(ctx) ctx:execute_activity("waits") end, Other = function() end },
+  activities = { waits = function() print("running") sleep(1) end },
+})
+if not arg[2] then
+  temporal.connect():start_workflow({ task_queue = arg[1], workflow_type = "Runs", workflow_id = arg[1] })
+else
+  print("running")
+end
+"""
+
+
+@pytest.mark.parametrize("build_id", [None, "v2"])
+def test_the_life_of_a_worker_is_logged(lua: Script, name: str, build_id: str | None) -> None:
+    lua.command.environment["ASSAY_LOG"] = "json"
+    arguments = (name,) if build_id is None else (name, build_id)
+    with lua.command.started(lua.command.script(DRAINING), *arguments) as process:
+        read_until(process, "running")
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    started, draining, stopped = map(json.loads, stderr.splitlines())
+    names = [(line["level"], line["event"]) for line in (started, draining, stopped)]
+    assert names == [("info", "worker.started"), ("info", "worker.draining"), ("info", "worker.stopped")]
+    deployment = {} if build_id is None else {"deployment": "promotions"}
+    assert started["fields"].pop("assay_version")
+    assert started["fields"] == {
+        "task_queue": name,
+        "namespace": "default",
+        "address": lua.address,
+        "build_id": build_id or "4f2c1d0",
+        "workflows": 2,
+        "activities": 1,
+        "nexus_services": 0,
+        **deployment,
+    }
+    running = "1 activity is running, to be cancelled after 40 s" if build_id is None else "no activities are running"
+    assert draining["message"] == f"worker draining on task queue '{name}': {running}"
+    assert draining["fields"]["activities"] == (build_id is None)
+    assert stopped["message"] == f"worker stopped on task queue '{name}'"
+
+
+def test_a_line_of_text_says_what_a_worker_serves(lua: Script, name: str) -> None:
+    lua.command.environment["ASSAY_LOG_LEVEL"] = "info"
+    started = lua.run(WORKER, name, "Asks").stderr.splitlines()[0]
+    counts, _, rest = started.partition("; build id ")
+    assert counts == f"info: worker started on task queue '{name}': 2 workflows, 1 activity"
+    assert rest.endswith(f"; namespace 'default' at {lua.address} [ASSAY1017]")

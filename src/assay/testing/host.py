@@ -84,7 +84,7 @@ class TestHost(Host):
 
         if self.running is None:
             raise BuiltinError("only allowed inside a test")
-        logs.configure(verbose=False)
+        logs.configure(verbose=False, quiet=True)
         self.server = self.server or Server()
         server = self.server
         environment = TestEnvironment(

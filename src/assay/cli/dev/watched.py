@@ -14,6 +14,7 @@ from assay.cli import script
 from assay.cli.exit import exit_process
 from assay.lua.services import Service
 from assay.permissions.settings import SandboxOptions
+from assay.temporal.telemetry import logs
 
 if __name__ == "__main__":
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
@@ -27,6 +28,7 @@ if __name__ == "__main__":
         observe(services, reports)
 
     verbose = sys.argv[2]
+    logs.configure(bool(verbose), quiet=True)  # the screen shows the workers
     sandbox, (path, *arguments) = SandboxOptions.from_options(sys.argv[3:])
     sys.argv = [path]
     exit_process(script.run_file(path, arguments, verbose=bool(verbose), sandbox=sandbox, observe=observe))

@@ -19,8 +19,8 @@ _MAX_LENGTH = 2000
 
 
 class _Handler(logging.Handler):
-    def __init__(self, verbose: bool) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, level: int, verbose: bool) -> None:
+        super().__init__(level)
         self._verbose = verbose
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -50,13 +50,22 @@ def _library_event(logger: str) -> events.Event:
     return events.CORE_ERROR if logger.startswith("temporalio.core") else events.SDK_LOG
 
 
-def configure(verbose: bool) -> None:
-    """Send the log lines of the SDK and the worker to stderr, unless their loggers already have handlers."""
+def configure(verbose: bool, *, quiet: bool = False) -> None:
+    """Send the log lines of the SDK and the worker to stderr, unless their loggers already have handlers.
+
+    Args:
+        verbose: Show Python tracebacks.
+        quiet: Omit lines of the level "info", such as that the worker has started.
+    """
     for name in ("temporalio", "assay.temporal", "opentelemetry"):
         logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(_Handler(verbose))
-            logger.propagate = False
+        if logger.handlers:
+            continue
+        level = logging.INFO if name == "assay.temporal" and not quiet else logging.WARNING
+        logger.addHandler(_Handler(level, verbose))
+        logger.propagate = False
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
 
 
 def silence(verbose: bool) -> None:

@@ -106,6 +106,11 @@ class ActivityTasks:
         self._idle = None
         self._script.call_soon_threadsafe(self.shutdown.clear)
 
+    @property
+    def running(self) -> int:
+        """Number of attempts that have not been reported."""
+        return len(self._attempts)
+
     # On the worker's thread ---------------------------------------------------------------------------------
 
     def take(self, data: bytes) -> None:

@@ -30,6 +30,11 @@ def task_types(options: WorkerOptions, *, takes_activities: bool) -> TaskTypes:
     )
 
 
+def build_id(options: WorkerOptions, fingerprint: str) -> str:
+    """Return the worker's build id; `fingerprint` is the default."""
+    return options.deployment.build_id if options.deployment else options.build_id or fingerprint
+
+
 def core_config(options: WorkerOptions, namespace: str, fingerprint: str, types: TaskTypes) -> WorkerConfig:
     """Return Core's configuration; `fingerprint` is the default build id. Raises BuiltinError."""
     intervals: dict[str, Any] = {
@@ -41,7 +46,7 @@ def core_config(options: WorkerOptions, namespace: str, fingerprint: str, types:
         namespace=namespace,
         task_queue=options.task_queue,
         versioning_strategy=(
-            Build(options.build_id or fingerprint) if options.deployment is None else _deployment(options.deployment)
+            Build(build_id(options, fingerprint)) if options.deployment is None else _deployment(options.deployment)
         ),
         task_types=types,
         tuner=(

@@ -27,11 +27,10 @@ from assay.temporal.data.codec import make_codec
 from assay.temporal.telemetry import listen_address, logs, tracing
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.telemetry.runtime import MetricsOptions, shared_runtime
-from assay.temporal.worker import health, preflight, stopping
+from assay.temporal.worker import config, health, lifecycle, preflight, stopping
 from assay.temporal.worker.activities import ActivityTasks
 from assay.temporal.worker.allocator import release_freed_memory
 from assay.temporal.worker.codec import MessageCodec
-from assay.temporal.worker.config import core_config, task_types
 from assay.temporal.worker.loops import Loops, PollRejectedError
 from assay.temporal.worker.nexus import NexusTasks
 from assay.temporal.worker.options import WorkerOptions
@@ -174,6 +173,10 @@ class Worker:
             is_for_metrics = self._options.metrics is not None and self._options.metrics.prometheus == address
             await self._work(endpoint if is_for_metrics else None)
 
+    @property
+    def _build_fingerprint(self) -> str:
+        return self._fingerprint.hexdigest()[:32]
+
     def _unready_reason(self) -> str | None:
         """Return why the worker is not ready; None if it polls."""
         if self._stop is None or self._outage is None or not self._started.done():
@@ -211,6 +214,7 @@ class Worker:
             self.request_shutdown()
 
         watching = asyncio.create_task(outage.watch(give_up))
+        lifecycle.report_start(reporter, options, settings, config.build_id(options, self._build_fingerprint))
         self._started.set_result(None)
         release_freed_memory()
         try:
@@ -225,6 +229,7 @@ class Worker:
         finally:
             watching.cancel()
             pool.shutdown(wait=False)
+            lifecycle.report_end(reporter, options)
 
     def _process_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
         """Return the metrics options of this process: each of several processes has its own tag and address."""
@@ -241,9 +246,9 @@ class Worker:
         options, activities, runs = self._options, self._activities, self._runs
         assert activities is not None
         assert runs is not None
-        types = task_types(options, takes_activities=self.always_takes_activities)
+        types = config.task_types(options, takes_activities=self.always_takes_activities)
         try:
-            worker = make_worker(service, core_config(options, namespace, self._fingerprint.hexdigest()[:32], types))
+            worker = make_worker(service, config.core_config(options, namespace, self._build_fingerprint, types))
         except ValueError as error:
             raise BuiltinError(str(error)) from error
         try:
@@ -302,6 +307,8 @@ class Worker:
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait((polling, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        if self._stop.is_set():
+            lifecycle.report_drain(self._settings.reporter, self._options, self._activities.running)
         await asyncio.wait((polling,), timeout=self._options.graceful_shutdown_timeout + ABANDON_MARGIN)
         if polling.done():
             return polling.result()
