@@ -27,6 +27,7 @@ WORDS = {
     r"\bof (its|their) own\b": "separate, private, its own …",
     r"\bin place of\b": "instead of",
     r"\banew\b": "again",
+    r"\b(is|are|be|when) left out\b|\b(leaves?|leave \w+) out\b": "omitted, omit",
     r"\b(hears?|heard) of\b": "is notified of, learns of",
     r"\bstands? for\b": "represents, is short for",
     r"\bMOST_[A-Z]|\b_MOST_[A-Z]|\b_?LONGEST_[A-Z]|\b_?DEEPEST_[A-Z]": "MAX_…",

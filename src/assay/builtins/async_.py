@@ -15,7 +15,7 @@ from assay.permissions.needs import NOTHING
 
 library = Library(
     "async",
-    """Concurrent tasks.
+    """Run functions as concurrent tasks.
 
     Scheduling is cooperative: a task runs until it waits (for `sleep`, `http`, another task, …), so no other task runs
     between two waits. The process ends with the main chunk, even if tasks are still running. An error in a task is

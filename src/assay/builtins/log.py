@@ -8,7 +8,7 @@ from assay.lua.values import Value
 
 library = Library(
     "log",
-    """Log messages, one line each on stderr.
+    """Write log messages to stderr, one line each.
 
     Lines are text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`. `ASSAY_LOG_LEVEL`
     (`debug`, `info`, `warn` or `error`; `info` by default) is the minimum level. Both also apply to the log lines of a

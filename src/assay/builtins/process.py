@@ -13,7 +13,7 @@ from assay.lua.declare import Library
 from assay.lua.values import text_or_bytes
 from assay.permissions.needs import PROCESSES
 
-library = Library("process", "Processes of the machine.", needs=PROCESSES)
+library = Library("process", "List, signal and await the processes of the machine.", needs=PROCESSES)
 
 
 @dataclass

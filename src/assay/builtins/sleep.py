@@ -6,7 +6,7 @@ from assay.errors import BuiltinError
 from assay.lua.declare import Library
 from assay.permissions.needs import NOTHING
 
-library = Library("sleep", "Wait.", needs=NOTHING)
+library = Library("sleep", "Pause the calling task.", needs=NOTHING)
 
 
 @library.call()

@@ -7,7 +7,7 @@ import time as clock
 from assay.lua.declare import Library
 from assay.permissions.needs import NOTHING
 
-library = Library("time", "The wall clock.", needs=NOTHING)
+library = Library("time", "The current time.", needs=NOTHING)
 
 
 @library.call()

@@ -39,10 +39,10 @@ def command(
 ) -> int:
     """Check scripts and tests: syntax, names, what workers register, and their workflows.
 
-    A script is run up to its first use of a server; for *_test.lua only the source is read. Reported in all
-    code: undefined names, unknown functions of builtins, pcall with a call instead of a function. In workflows: I/O,
-    values that cannot be used there, unknown activities and methods, invalid options, discarded futures. In tests:
-    activities and workflows that the script does not have. Across files: waits for signals that nothing sends.
+    A script runs until it would connect to a server; of *_test.lua only the source is read. The command reports
+    undefined names, unknown functions, and pcall with a call instead of a function. In workflows it also reports I/O,
+    values that cannot be used there, unknown activities and methods, invalid options, and discarded futures; in tests,
+    activities and workflows that the script lacks; across files, waits for signals that no file sends.
 
     Exits with 0 if there are no errors, 1 if there are, 2 if a script cannot be read.
     """

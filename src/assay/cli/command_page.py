@@ -35,7 +35,8 @@ assay [OPTIONS] COMMAND [ARGS]...
 | 130 | interrupted by Ctrl-C |
 | other | exit code that the script passed to `os.exit` |
 
-This page is generated from the commands."""
+In the descriptions of options, square brackets contain the default, or the range of a number. This page is generated
+from the commands."""
 
 _SANDBOX = "It also accepts the options `--sandbox`, `--allow-…` and `--permissions` of [`assay run`](#assay-run)."
 
@@ -57,11 +58,14 @@ def _command(command: click.Command, context: click.Context, level: str) -> Iter
     yield f"```\n{usage}\n```"
     yield from _paragraphs(command.help or "")
     options = [item for item in command.params if isinstance(item, click.Option)]
+    is_sandboxed = any(option.hidden and "--allow-net" in option.opts for option in options)
+    if is_sandboxed:
+        options = [option for option in options if "--sandbox" not in option.opts]
     rows = list(filter(None, (option.get_help_record(context) for option in options)))
     if rows:
         lines = [f"| `{_cell(names)}` | {_cell(meaning)} |" for names, meaning in rows]
         yield "\n".join(["| option | meaning |", "| --- | --- |", *lines])
-    if any(option.hidden and "--allow-net" in option.opts for option in options):
+    if is_sandboxed:
         yield _SANDBOX
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

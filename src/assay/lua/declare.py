@@ -59,7 +59,7 @@ class Function:
         self.attribute = attribute
         self.owner = owner
         self.needs = NOTHING if needs is None and pure else needs
-        """Rights that a call needs; None if undeclared, in which case every policy refuses the call."""
+        """Rights that a call needs; None if undeclared, in which case every policy denies the call."""
         self._signature: tuple[list[Parameter], bool, Any] | None = None
 
     @cached_property

@@ -32,11 +32,11 @@ _ACTIONS: dict[Right, str] = {
     "db": "connecting to databases",
     "temporal": "connecting to Temporal servers",
 }
-"""Descriptions of refused actions without a particular target."""
+"""Descriptions of denied actions without a particular target."""
 
 
 class Permissions:
-    """The permissions of a script. An action that is not granted is refused with an error of kind "denied".
+    """The permissions of a script. An action that is not granted raises an error of kind "denied".
 
         assay.Permissions(net=["api.example.com:443"], read=["data"], env=True)
 
@@ -291,4 +291,4 @@ def _everything() -> Permissions:
 
 
 EVERYTHING = _everything()
-"""The policy of a trusted script: nothing is refused."""
+"""The policy of a trusted script: nothing is denied."""

@@ -23,16 +23,16 @@ library = Library(
 
     The functions work in an activity and in tasks that it spawns with `async.spawn`; anywhere else they raise an error.
 
-    An activity with a `heartbeat_timeout` must call `activity.heartbeat` within that time, or the server counts the
-    attempt as failed: so the timeout detects a crashed worker and a hanging activity. An activity that is registered as
-    `{ run = fn, auto_heartbeat = true }` need not: the worker heartbeats for it, three times per timeout, even while it
-    waits or computes, and repeats the last details. The timeout then detects only a worker that crashed or lost its
-    connection; a hanging activity is detected by its `start_to_close_timeout`.
+    An activity with a `heartbeat_timeout` must call `activity.heartbeat` within that time; otherwise the server counts
+    the attempt as failed. The timeout detects a crashed worker and a hanging activity. For an activity that is
+    registered as `{ run = fn, auto_heartbeat = true }`, the worker sends the heartbeats, three times per timeout, even
+    while the activity waits or computes, and repeats the last details. The timeout then detects only a worker that
+    crashed or lost its connection; a hanging activity is detected by its `start_to_close_timeout`.
 
     A cancellation (by the workflow, by a timeout, or at the end of the worker's `graceful_shutdown_timeout`) arrives
     with the response to a heartbeat, or from the worker itself. The current wait of the activity, or else its next one,
-    raises an error of kind "cancelled", once: code that catches it can wait while it cleans up. The activity counts as
-    cancelled if that error leaves it, and as completed if it returns a result all the same.
+    raises an error of kind "cancelled". It is raised only once, so that code that catches it can wait while it cleans
+    up. The activity counts as cancelled if that error leaves it, and as completed if it returns a result all the same.
 
     Code that computes without waiting or calling `activity.is_cancelled()` is interrupted by the same error, half a
     second after its cancellation or the end of its attempt; if it still computes five seconds later, it is terminated.

@@ -33,7 +33,7 @@ _ACTIVITY = "fun(input: any, ...: any): any"
 
 library = Library(
     "temporal",
-    """Temporal: a client for workflows, and a worker that runs Lua functions as workflows and activities.
+    """A client for Temporal workflows, and a worker that runs Lua functions as workflows and activities.
 
     Every method of the client is also a function of this module, which acts on the connection of the last
     `temporal.connect`.

@@ -18,8 +18,9 @@ class EnvironmentOptions:
             its workers run in the environment.
         arguments: Arguments of the script, in `arg`.
         workflows: Additional workflows: name → function. Their task queue is "test".
-        activities: Replacements of activities: name → function. Calling an activity that neither the script nor this
-            table has fails the test, and so does a name here that the script does not contain and no workflow calls.
+        activities: Replacements of activities: name → function. The test fails if a workflow calls an activity that
+            is neither in the script nor in this table, or if a name in this table is neither in the script nor called
+            by a workflow.
     """
 
     script: str | None = None

@@ -11,7 +11,7 @@ from assay.lua.host import Host
 from assay.lua.values import Path
 from assay.permissions.needs import RUN
 
-library = Library("shell", "Shell commands.")
+library = Library("shell", "Run shell commands.")
 
 
 @dataclass

@@ -15,7 +15,7 @@ from assay.permissions.needs import NET_URL, NOTHING
 
 library = Library(
     "ws",
-    """WebSockets.
+    """WebSocket connections.
 
     The `kind` of an error is one of:
 

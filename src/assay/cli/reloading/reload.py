@@ -48,7 +48,7 @@ class Reloading:
             display: Shows the output of the script and notices.
             verbose: Show Python tracebacks.
             options: Permission options of the script.
-            strict: For production: refuse code that does not match every open workflow, let the old worker drain
+            strict: For production: reject code that does not match every open workflow, let the old worker drain
                 without a time limit before the new one starts, and end when the script ends.
         """
         self._script = script

@@ -96,5 +96,5 @@ class Cancellation:
 
     @reader
     def cancellation_reason(self) -> str | None:
-        """Return the reason of the cancel request, empty if none was given; nil without a cancel request."""
+        """Return the reason of the cancellation request: empty if none was given, nil without a request."""
         return self._run.cancel_reason

@@ -48,7 +48,7 @@ class Context(
 
     @method
     def patched(self, id: str) -> bool:
-        """Return true if this run must take the patched code path. New runs do, runs from before the patch do not.
+        """Return true if this run must take the patched code path. New runs must; runs from before the patch must not.
 
         Args:
             id: Id of the patch.

@@ -56,10 +56,10 @@ class Continuation:
     def continue_as_new(self, input: Json | None = None, options: ContinueOptions | None = None) -> None:
         """End this run and continue the workflow in a new run with an empty history. Does not return.
 
-        `pcall` does not catch it. Signals that have not been received are lost, so drain them first; so is a cancel
-        request that arrives in the same workflow task. Clients that wait for the result get that of the last run. The
-        new run keeps the memo and the search attributes with their changes, but not a cron schedule. Update handlers
-        cannot call it, because the caller of the update waits for a response.
+        `pcall` does not catch it. Signals that have not been received are lost, so receive them first. A cancellation
+        request that arrives in the same workflow task is lost, too. Clients that wait for the result get that of the
+        last run. The new run keeps the memo and the search attributes with their changes, but not a cron schedule.
+        Update handlers cannot call it, because the caller of the update waits for a response.
 
         Args:
             input: Input of the next run.

@@ -76,7 +76,7 @@ class Future:
 
     @native
     async def get(self) -> Json:
-        """Wait for the result and return it, or raise the error. Further calls give the same result.
+        """Wait for the result and return it, or raise the error. Further calls do the same.
 
         If the waiting task is cancelled, the future is cancelled too.
         """

@@ -20,7 +20,7 @@ class Visibility:
 
     @method
     def upsert_search_attributes(self, attributes: dict[str, Value]) -> None:
-        """Set search attributes, by which workflows are listed. Other search attributes are unchanged.
+        """Set search attributes, by which queries find workflows. Other search attributes are unchanged.
 
         The type is inferred from the value: a string is a Keyword, an integer an Int, a float a Double, a boolean a
         Bool, an array of strings a KeywordList. `{ type = "text", value = … }` sets it explicitly: "keyword", "text",

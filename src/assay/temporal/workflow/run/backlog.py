@@ -1,4 +1,4 @@
-"""Commands that must not be refused: those that do not fit into a workflow task are sent in the next ones."""
+"""Commands that must not be rejected: those that do not fit into a workflow task are sent in the next ones."""
 
 from __future__ import annotations
 

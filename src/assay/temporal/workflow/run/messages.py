@@ -49,7 +49,7 @@ class Recipient(Protocol):
         """Fail the run with an uncaught error."""
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send a command that must not be refused."""
+        """Send a command that must not be rejected."""
 
     def outgoing(self, failure: Failure) -> Failure:
         """Return a failure to send, with message and stack trace where the codec encrypts them."""

@@ -92,7 +92,7 @@ class Outbound:
         self._recorded_size += size
 
     def count(self, size: int) -> None:
-        """Count `size` bytes that cannot be refused."""
+        """Count `size` bytes that cannot be rejected."""
         self._recorded_size += size
 
     def count_local_result(self, size: int) -> None:

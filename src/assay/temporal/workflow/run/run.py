@@ -316,7 +316,7 @@ class Run:
         self.host.waits.clear()  # a run that has ended waits for nothing, whatever its fibers were doing
 
     def send(self, command: WorkflowCommand) -> None:
-        """Send a command that must not be refused: the end of the run, or the response to an update."""
+        """Send a command that must not be rejected: the end of the run, or the response to an update."""
         if self.flags.has(Flag.SPREAD_OVER_TASKS):
             self.backlog.send(command)
         else:

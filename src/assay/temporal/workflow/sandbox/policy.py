@@ -1,4 +1,4 @@
-"""The policy for calls of builtins in a workflow: nondeterministic functions are replaced, I/O is refused."""
+"""The policy for calls of builtins in a workflow: nondeterministic functions are replaced, I/O is denied."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _ignore(*_arguments: Any) -> None:
 
 
 class WorkflowPolicy(Policy):
-    """Allows pure functions, replaces nondeterministic ones, and refuses the rest."""
+    """Allows pure functions, replaces nondeterministic ones, and denies the rest."""
 
     __slots__ = (
         "_is_copy",
