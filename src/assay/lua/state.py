@@ -41,9 +41,9 @@ LAZY_PARTS = {
     "object_writers": ("add_object_writer", "new_object_writers", "write_run"),
     "outcomes": ("CANNOT_WAIT", "finish_other", "guard", "raise"),
     "printing": ("_G.print",),
-    "restore": ("builtin", "restore", "set_metatables", "stub"),
+    "restore": ("builtin", "restore", "set_metatables", "stub", "unpack_scalar"),
     "sandbox": ("add_globals",),
-    "snapshot": ("own", "snapshot"),
+    "snapshot": ("own", "pack_scalar", "snapshot", "stub_reason", "visible_metatable"),
     "placeholders": ("LAZY", "lazy", "replace"),
     "wire": (
         *("CONTROLS", "MAX_DEPTH", "SPECIALS", "contains", "is_text", "present"),

@@ -1,7 +1,7 @@
 -- Restores a snapshot in another state (`snapshot.lua` describes the format).
 local host = ...
 
-local unpack_from = string.unpack
+local sub, unpack_from = string.sub, string.unpack
 local getmetatable, setmetatable, setupvalue, upvaluejoin =
   debug.getmetatable, debug.setmetatable, debug.setupvalue, debug.upvaluejoin
 local rawset = rawset
@@ -61,99 +61,103 @@ function host.set_metatables(metatables)
   end
 end
 
--- Restore a snapshot in this state; returns the function and an array of all objects.
-function host.restore(bytes)
-  local node_count, cell_count, at = unpack_from("<I4I4", bytes)
-  local nodes, kinds, starts = {}, {}, {}
-  local owners = {} -- cell -> { function, upvalue index } that already has it
-
-  local function skip_value(pos)
-    local tag = string.sub(bytes, pos, pos)
-    if tag == "S" then
-      local length = unpack_from("<I4", bytes, pos + 1)
-      return pos + 5 + length
-    elseif tag == "I" or tag == "D" then
-      return pos + 9
-    elseif tag == "R" then
-      return pos + 5
-    end
-    return pos + 1
+-- Read a scalar or the globals (`host.pack_scalar`) whose tag is before `pos`; returns it and the position after it.
+function host.unpack_scalar(bytes, tag, pos)
+  if tag == "S" then
+    return unpack_from("<s4", bytes, pos)
+  elseif tag == "I" then
+    return unpack_from("<i8", bytes, pos)
+  elseif tag == "D" then
+    return unpack_from("<d", bytes, pos)
+  elseif tag == "G" then
+    return G, pos
+  elseif tag == "N" then
+    return nil, pos
   end
+  return tag == "T", pos
+end
 
-  for node = 1, node_count do
-    local kind = string.sub(bytes, at, at)
-    kinds[node] = kind
-    at = at + 1
-    if kind == "f" then
-      local bytecode, count, first = unpack_from("<s4I2", bytes, at)
-      local fn = assert(load(bytecode, "=?", "b", G))
-      nodes[node] = fn
-      at = first
-      for i = 1, count do
-        local cell
-        cell, at = unpack_from("<I4", bytes, at)
-        local owner = owners[cell]
-        if owner then
-          upvaluejoin(fn, i, owner[1], owner[2])
-        else
-          owners[cell] = { fn, i }
-        end
-      end
-    elseif kind == "b" then
-      local name
-      name, at = unpack_from("<s4", bytes, at)
-      nodes[node] = host.builtin(name) or host.stub(name, "a builtin")
-    elseif kind == "h" then
-      local class, id
-      class, id, at = unpack_from("<s4I4", bytes, at)
-      nodes[node] = host.handle(class, id)
-    elseif kind == "x" then
-      local path, what
-      path, what, at = unpack_from("<s4s4", bytes, at)
-      nodes[node] = host.stub(path, what)
-    else
-      nodes[node] = {}
-      local count
-      count, at = unpack_from("<I4", bytes, at)
-      starts[node] = at
-      for _ = 1, count * 2 + (kind == "t" and 1 or 0) do
-        at = skip_value(at)
-      end
-    end
+local unpack_scalar = host.unpack_scalar
+
+-- State of the current call.
+local bytes -- the snapshot
+local nodes, kinds, starts -- objects, the kind of each, and the positions of the contents of tables
+local owners -- cell -> { function, upvalue index } that already has it
+
+local function skip_value(pos)
+  local tag = sub(bytes, pos, pos)
+  if tag == "S" then
+    local length = unpack_from("<I4", bytes, pos + 1)
+    return pos + 5 + length
+  elseif tag == "I" or tag == "D" then
+    return pos + 9
+  elseif tag == "R" then
+    return pos + 5
   end
+  return pos + 1
+end
 
-  local function read(pos)
-    local tag = string.sub(bytes, pos, pos)
-    if tag == "R" then
-      return nodes[unpack_from("<I4", bytes, pos + 1)], pos + 5
-    elseif tag == "S" then
-      return unpack_from("<s4", bytes, pos + 1)
-    elseif tag == "I" then
-      return unpack_from("<i8", bytes, pos + 1)
-    elseif tag == "D" then
-      return unpack_from("<d", bytes, pos + 1)
-    elseif tag == "G" then
-      return G, pos + 1
-    elseif tag == "N" then
-      return nil, pos + 1
-    end
-    return tag == "T", pos + 1
+local function read(pos)
+  local tag = sub(bytes, pos, pos)
+  if tag == "R" then
+    return nodes[unpack_from("<I4", bytes, pos + 1)], pos + 5
   end
+  return unpack_scalar(bytes, tag, pos + 1)
+end
 
-  for cell = 1, cell_count do
-    local value
-    value, at = read(at)
+-- Create a function without the values of its upvalues. Returns it and the position after it.
+local function create_function(at)
+  local bytecode, count
+  bytecode, count, at = unpack_from("<s4I2", bytes, at)
+  local fn = assert(load(bytecode, "=?", "b", G))
+  for i = 1, count do
+    local cell
+    cell, at = unpack_from("<I4", bytes, at)
     local owner = owners[cell]
-    setupvalue(owner[1], owner[2], value)
+    if owner then
+      upvaluejoin(fn, i, owner[1], owner[2])
+    else
+      owners[cell] = { fn, i }
+    end
   end
+  return fn, at
+end
 
-  local finish = at
+-- Create a node; tables stay empty. Returns the position after it.
+local function create_node(node, kind, at)
+  if kind == "f" then
+    nodes[node], at = create_function(at)
+  elseif kind == "b" then
+    local name
+    name, at = unpack_from("<s4", bytes, at)
+    nodes[node] = host.builtin(name) or host.stub(name, "a builtin")
+  elseif kind == "h" then
+    local class, id
+    class, id, at = unpack_from("<s4I4", bytes, at)
+    nodes[node] = host.handle(class, id)
+  elseif kind == "x" then
+    local path, what
+    path, what, at = unpack_from("<s4s4", bytes, at)
+    nodes[node] = host.stub(path, what)
+  else
+    nodes[node], starts[node] = {}, at
+    local count
+    count, at = unpack_from("<I4", bytes, at)
+    for _ = 1, count * 2 + (kind == "t" and 1 or 0) do
+      at = skip_value(at)
+    end
+  end
+  return at
+end
+
+-- Fill the tables, once all nodes exist. Returns their metatables: table -> metatable.
+local function fill_tables(node_count)
   local metatables = {}
   for node = 1, node_count do
     local pos = starts[node]
     if pos then
-      local target = nodes[node]
-      local count = unpack_from("<I4", bytes, pos - 4)
+      local target, count = nodes[node], nil
+      count, pos = unpack_from("<I4", bytes, pos)
       for _ = 1, count do
         local key, value
         key, pos = read(pos)
@@ -167,13 +171,18 @@ function host.restore(bytes)
       end
     end
   end
-  local fn, own, modules, libraries, shared
-  fn, finish = read(finish)
-  own, finish = read(finish)
-  modules, finish = read(finish)
-  libraries, finish = read(finish)
-  shared = read(finish)
-  for name, value in next, own do
+  return metatables
+end
+
+-- Add the script's globals, modules, and additions to libraries and metatables to this state. Returns the function.
+local function install(at, metatables)
+  local fn, globals, modules, libraries, own_metatables
+  fn, at = read(at)
+  globals, at = read(at)
+  modules, at = read(at)
+  libraries, at = read(at)
+  own_metatables = read(at)
+  for name, value in next, globals do
     G[name] = value
   end
   for name, value in next, modules do
@@ -184,10 +193,29 @@ function host.restore(bytes)
       G[library][name] = value
     end
   end
-  metatables[G] = shared.globals
+  metatables[G] = own_metatables.globals
   host.set_metatables(metatables)
-  for name, value in next, shared.strings do
+  for name, value in next, own_metatables.strings do
     rawset(getmetatable(""), name, value)
   end
-  return fn, nodes
+  return fn
+end
+
+-- Restore a snapshot in this state; returns the function and an array of all objects.
+function host.restore(snapshot)
+  bytes, nodes, kinds, starts, owners = snapshot, {}, {}, {}, {}
+  local node_count, cell_count, at = unpack_from("<I4I4", bytes)
+  for node = 1, node_count do
+    local kind = sub(bytes, at, at)
+    kinds[node] = kind
+    at = create_node(node, kind, at + 1)
+  end
+  for cell = 1, cell_count do
+    local value
+    value, at = read(at)
+    setupvalue(owners[cell][1], owners[cell][2], value)
+  end
+  local fn, objects = install(at, fill_tables(node_count)), nodes
+  bytes, nodes, kinds, starts, owners = nil, nil, nil, nil, nil
+  return fn, objects
 end

@@ -144,130 +144,140 @@ local function sorted_keys(t)
   return keys, count
 end
 
--- Create a snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: the other
--- state has the same handles by the same ids; else they become stubs.
--- Return the bytes, then the paths and sizes of the largest nodes (path, size, path, size, …), largest first.
-function host.snapshot(id, with_handles)
-  local values, count, ids = {}, 0, {} -- node -> value, and value -> node
-  -- How each node was first reached: the name of the root, its parent node, the key in the parent, and the depth.
-  local origins, parents, steps, depths = {}, {}, {}, {}
-  local cells, cell_count, cell_ids = {}, 0, {}
-  local guard, keep_out = rawget(host, "GUARD"), rawget(host, "keep_out") -- internal values of `metatables.lua`
-
-  local function path_of(node)
-    local path = {}
-    for i = depths[node] < MAX_STEPS and depths[node] or MAX_STEPS, 1, -1 do
-      path[i] = key_text(steps[node])
-      node = parents[node]
-    end
-    return origins[node] .. (depths[node] > 0 and "…" or "") .. concat(path)
+-- Serialize a scalar or the globals; returns nil for a value that is a node.
+function host.pack_scalar(value)
+  local kind = type(value)
+  if kind == "string" then
+    return pack("<c1s4", "S", value)
+  elseif kind == "number" then
+    return mathtype(value) == "integer" and pack("<c1i8", "I", value) or pack("<c1d", "D", value)
+  elseif kind == "boolean" then
+    return value and "T" or "F"
+  elseif kind == "nil" then
+    return "N"
+  elseif rawequal(value, G) then
+    return "G"
   end
+end
 
-  -- Serialize a value that was reached from the node `parent` by the key `step`. Without a parent, `step` is its name.
-  local function write(value, parent, step)
-    local kind = type(value)
-    if kind == "string" then
-      return pack("<c1s4", "S", value)
-    elseif kind == "number" then
-      return mathtype(value) == "integer" and pack("<c1i8", "I", value) or pack("<c1d", "D", value)
-    elseif kind == "boolean" then
-      return value and "T" or "F"
-    elseif kind == "nil" then
-      return "N"
-    elseif rawequal(value, G) then
-      return "G"
-    end
-    local node = ids[value]
-    if not node then
-      count = count + 1
-      node = count
-      ids[value], values[node] = node, value
-      if parent then
-        origins[node], parents[node], steps[node], depths[node] = origins[parent], parent, step, depths[parent] + 1
-      else
-        origins[node], depths[node] = step, 0
-      end
-    end
-    return pack("<c1I4", "R", node)
+local pack_scalar = host.pack_scalar
+
+-- State of the current snapshot. Nothing here calls a script, so snapshots do not overlap.
+local values, count, ids -- node -> value, the number of nodes, and value -> node
+local origins, parents, steps, depths -- how each node was first reached: name of the root, parent, key, and depth
+local cells, cell_count, cell_ids -- serialized cells, their number, and upvalue -> cell
+local has_handles -- true if the other state has the same handles
+
+local function path_of(node)
+  local path = {}
+  for i = depths[node] < MAX_STEPS and depths[node] or MAX_STEPS, 1, -1 do
+    path[i] = key_text(steps[node])
+    node = parents[node]
   end
+  return origins[node] .. (depths[node] > 0 and "…" or "") .. concat(path)
+end
 
-  local function write_table(value, node)
-    local keys, n = sorted_keys(value)
-    local out, size = {}, 1
-    for i = 1, n do
-      local key = keys[i]
-      local item = rawget(value, key)
-      if not (keep_out and rawequal(item, keep_out)) then
-        out[size + 1], out[size + 2] = write(key, node, key), write(item, node, key)
-        size = size + 2
-      end
-    end
-    out[1] = pack("<I4", size // 2)
-    return concat(out)
+-- Serialize a value that was reached from the node `parent` by the key `step`. Without a parent, `step` is its name.
+local function write(value, parent, step)
+  local scalar = pack_scalar(value)
+  if scalar then
+    return scalar
   end
-
-  local function write_function(value, node)
-    local bytecode = dump(value)
-    local out, n = { "f", pack("<s4", bytecode) }, 0
-    while getupvalue(value, n + 1) do
-      n = n + 1
-      local name, item = getupvalue(value, n)
-      local cell_key = upvalueid(value, n)
-      local cell = cell_ids[cell_key]
-      if not cell then
-        cell_count = cell_count + 1
-        cell = cell_count
-        cell_ids[cell_key] = cell
-        cells[cell] = name == "_ENV" and write(item, node, SAME) or write(item, nil, name)
-      end
-      out[#out + 1] = pack("<I4", cell)
+  local node = ids[value]
+  if not node then
+    count = count + 1
+    node = count
+    ids[value], values[node] = node, value
+    if parent then
+      origins[node], parents[node], steps[node], depths[node] = origins[parent], parent, step, depths[parent] + 1
+    else
+      origins[node], depths[node] = step, 0
     end
-    out[2] = out[2] .. pack("<I2", n)
-    return concat(out)
   end
+  return pack("<c1I4", "R", node)
+end
 
-  local function stub(node, what)
-    return pack("<c1s4s4", "x", path_of(node), what)
-  end
-
-  local function write_node(value, node)
-    local kind, name = type(value), host.names[value]
-    if name then
-      return pack("<c1s4", "b", name)
-    elseif kind == "function" then
-      local info = getinfo(value, "S")
-      if info.what == "C" then
-        return stub(node, "a C function")
-      elseif host.is_private(info) then -- a result of `coroutine.wrap`, for example
-        return stub(node, "a function made by a library")
-      end
-      return write_function(value, node)
-    elseif kind ~= "table" then
-      return stub(node, "a " .. kind)
-    elseif with_handles and host.handle_ids[value] then
-      return pack("<c1s4I4", "h", host.is_handle(value), host.handle_ids[value])
-    elseif host.is_handle(value) then
-      return stub(node, host.describe(value))
-    elseif host.is_error(value) then
-      return "e" .. write_table(value, node)
+local function write_table(value, node)
+  local keep_out = rawget(host, "keep_out") -- an internal value of `metatables.lua`
+  local keys, n = sorted_keys(value)
+  local out, size = {}, 1
+  for i = 1, n do
+    local key = keys[i]
+    local item = rawget(value, key)
+    if not (keep_out and rawequal(item, keep_out)) then
+      out[size + 1], out[size + 2] = write(key, node, key), write(item, node, key)
+      size = size + 2
     end
-    local metatable = getmetatable(value)
-    if guard and rawequal(metatable, guard) then
-      metatable = nil
-    end
-    return "t" .. write_table(value, node) .. write(metatable, node, METATABLE)
   end
+  out[1] = pack("<I4", size // 2)
+  return concat(out)
+end
 
-  local own = host.own()
-  local roots = {
-    write(host.held(id), nil, "the workflow"),
-    write(own.globals, nil, "the globals"),
-    write(own.modules, nil, "the modules"),
-    write(own.libraries, nil, "the libraries"),
-    write(own.metatables, nil, "the metatables"),
-  }
+local function write_function(value, node)
+  local bytecode = dump(value)
+  local out, n = { "f", pack("<s4", bytecode) }, 0
+  while getupvalue(value, n + 1) do
+    n = n + 1
+    local name, item = getupvalue(value, n)
+    local cell_key = upvalueid(value, n)
+    local cell = cell_ids[cell_key]
+    if not cell then
+      cell_count = cell_count + 1
+      cell = cell_count
+      cell_ids[cell_key] = cell
+      cells[cell] = name == "_ENV" and write(item, node, SAME) or write(item, nil, name)
+    end
+    out[#out + 1] = pack("<I4", cell)
+  end
+  out[2] = out[2] .. pack("<I2", n)
+  return concat(out)
+end
 
-  local nodes, largest = {}, {} -- `largest` is sorted, largest first
+-- Return the metatable of a table, without the one of `metatables.lua`.
+function host.visible_metatable(t)
+  local metatable, guard = getmetatable(t), rawget(host, "GUARD")
+  if not (guard and rawequal(metatable, guard)) then
+    return metatable
+  end
+end
+
+-- Describe a value that cannot be serialized, for its stub; returns nil for other values.
+function host.stub_reason(value, with_handles)
+  local kind = type(value)
+  if kind == "function" then
+    local info = getinfo(value, "S")
+    if info.what == "C" then
+      return "a C function"
+    end
+    -- A result of `coroutine.wrap`, for example, is private code.
+    return host.is_private(info) and "a function made by a library" or nil
+  elseif kind ~= "table" then
+    return "a " .. kind
+  elseif host.is_handle(value) and not (with_handles and host.handle_ids[value]) then
+    return host.describe(value)
+  end
+end
+
+local function write_node(value, node)
+  if host.names[value] then
+    return pack("<c1s4", "b", host.names[value])
+  end
+  local reason = host.stub_reason(value, has_handles)
+  if reason then
+    return pack("<c1s4s4", "x", path_of(node), reason)
+  elseif type(value) == "function" then
+    return write_function(value, node)
+  elseif host.is_handle(value) then
+    return pack("<c1s4I4", "h", host.is_handle(value), host.handle_ids[value])
+  elseif host.is_error(value) then
+    return "e" .. write_table(value, node)
+  end
+  return "t" .. write_table(value, node) .. write(host.visible_metatable(value), node, METATABLE)
+end
+
+-- Serialize all nodes, including those that this adds. Returns their text and the largest nodes, largest first.
+local function write_nodes()
+  local nodes, largest = {}, {}
   local node = 1
   while node <= count do
     local text = write_node(values[node], node)
@@ -283,9 +293,31 @@ function host.snapshot(id, with_handles)
     end
     node = node + 1
   end
+  return concat(nodes), largest
+end
+
+-- Create a snapshot of the held function `id` and of the script's own globals and modules. `with_handles`: the other
+-- state has the same handles by the same ids; else they become stubs.
+-- Return the bytes, then the paths and sizes of the largest nodes (path, size, path, size, …), largest first.
+function host.snapshot(id, with_handles)
+  values, count, ids = {}, 0, {}
+  origins, parents, steps, depths = {}, {}, {}, {}
+  cells, cell_count, cell_ids = {}, 0, {}
+  has_handles = with_handles
+  local own = host.own()
+  local roots = {
+    write(host.held(id), nil, "the workflow"),
+    write(own.globals, nil, "the globals"),
+    write(own.modules, nil, "the modules"),
+    write(own.libraries, nil, "the libraries"),
+    write(own.metatables, nil, "the metatables"),
+  }
+  local nodes, largest = write_nodes()
   local sizes = {}
   for i = 1, #largest do
     sizes[2 * i - 1], sizes[2 * i] = path_of(largest[i].node), largest[i].size
   end
-  return concat({ pack("<I4I4", count, cell_count), concat(nodes), concat(cells), concat(roots) }), unpack(sizes)
+  local bytes = concat({ pack("<I4I4", count, cell_count), nodes, concat(cells), concat(roots) })
+  values, ids, origins, parents, steps, depths, cells, cell_ids = nil, nil, nil, nil, nil, nil, nil, nil
+  return bytes, unpack(sizes)
 end

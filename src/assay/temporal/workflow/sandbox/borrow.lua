@@ -8,7 +8,7 @@ local getmetatable, next, rawequal, rawset, setmetatable, type =
 local setupvalue, upvaluejoin = debug.setupvalue, debug.upvaluejoin
 local unpack = table.unpack
 
-local G, LAZY = host.globals, host.LAZY
+local G, LAZY, unpack_scalar = host.globals, host.LAZY, host.unpack_scalar
 
 local MAX_FIELDS = 32 -- fields of a table that are fetched one by one before all of it is
 local MAX_MORE = 4096 -- tables that one message may contain in addition to the requested one
@@ -39,21 +39,11 @@ local function read(at)
   local tag = sub(message, at, at)
   if tag == "R" then
     return object((unpack_from("<I4", message, at + 1))), at + 5
-  elseif tag == "S" then
-    return unpack_from("<s4", message, at + 1)
-  elseif tag == "I" then
-    return unpack_from("<i8", message, at + 1)
-  elseif tag == "D" then
-    return unpack_from("<d", message, at + 1)
-  elseif tag == "G" then
-    return G, at + 1
-  elseif tag == "N" then
-    return nil, at + 1
   end
-  return tag == "T", at + 1
+  return unpack_scalar(message, tag, at + 1)
 end
 
--- Reads entries at `at` into `target`. Returns the position after them, and a table with just these entries.
+-- Read entries at `at` into `target`. Returns the position after them, and a table with just these entries.
 local function read_pairs(target, at)
   local count
   count, at = unpack_from("<I4", message, at)
@@ -101,7 +91,7 @@ local function read_function(number, at)
   return at
 end
 
--- Reads the records of a message; returns the position of the values after them.
+-- Read the records of a message; returns the position of the values after them.
 local function read_records()
   local at = 1
   local metatables, errors = {}, {}
@@ -165,7 +155,7 @@ local function ask(...)
   return answer
 end
 
--- Fetches the table `t`, or its field `key`; returns the position of the value in the message.
+-- Fetch the table `t`, or its field `key`; returns the position of the value in the message.
 local function fetch(t, ...)
   message = ask("borrow", numbers[t], more, ...)
   local at = read_records()
@@ -183,7 +173,7 @@ end
 
 local borrower = {}
 
--- Fills a table; returns false if it is not an unfilled table of the run.
+-- Fill a table; returns false if it is not an unfilled table of the run.
 function borrower.fill(t)
   if not is_unfilled(t) then
     return false
@@ -192,7 +182,7 @@ function borrower.fill(t)
   return true
 end
 
--- Returns true and the value of a field; false if `t` is not an unfilled table of the run (any more).
+-- Return true and the value of a field; false if `t` is not an unfilled table of the run (any more).
 function borrower.index(t, key)
   if not is_unfilled(t) then
     return false
@@ -226,7 +216,7 @@ function borrower.index(t, key)
   return true, value
 end
 
--- Returns the length of an unfilled table of the run; nil for other tables.
+-- Return the length of an unfilled table of the run; nil for other tables.
 function borrower.length(t)
   if is_unfilled(t) then
     lengths[t] = lengths[t] or ask("borrow_length", numbers[t])
@@ -234,7 +224,7 @@ function borrower.length(t)
   end
 end
 
--- Fills a table and all tables in it, recursively.
+-- Fill a table and all tables in it, recursively.
 function borrower.fill_all(value)
   local stack, seen = { value }, {}
   while #stack > 0 do
@@ -254,7 +244,7 @@ function borrower.fill_all(value)
   end
 end
 
--- Reads the message of `host.begin_lending` with `count` functions; returns their ids.
+-- Read the message of `host.begin_lending` with `count` functions; returns their ids.
 function host.borrow(first_message, count)
   host.borrower = borrower
   message = first_message

@@ -16,12 +16,11 @@ local host = ...
 
 local pack = string.pack
 local concat = table.concat
-local getinfo, getmetatable, getupvalue, upvalueid =
-  debug.getinfo, debug.getmetatable, debug.getupvalue, debug.upvalueid
+local getupvalue, upvalueid = debug.getupvalue, debug.upvalueid
 local dump = string.dump
-local mathtype, next, rawequal, rawget, rawlen, type = math.type, next, rawequal, rawget, rawlen, type
+local next, rawequal, rawget, rawlen, type = next, rawequal, rawget, rawlen, type
 
-local G = host.globals
+local pack_scalar, stub_reason, visible_metatable = host.pack_scalar, host.stub_reason, host.visible_metatable
 
 local LARGE = 64 -- entries: fields of larger tables are lent one by one
 local MAX_PATH = 64 -- bytes of a key that an error message shows
@@ -33,19 +32,11 @@ local cells, cell_count -- upvalue -> number
 local heads, bodies -- records that create objects, and records that fill them
 local queue -- numbers of objects that still need a record, each followed by its path
 
--- Encodes a value; `path` is its key or name, for error messages.
+-- Encode a value; `path` is its key or name, for error messages.
 local function write(value, path)
-  local kind = type(value)
-  if kind == "string" then
-    return pack("<c1s4", "S", value)
-  elseif kind == "number" then
-    return mathtype(value) == "integer" and pack("<c1i8", "I", value) or pack("<c1d", "D", value)
-  elseif kind == "boolean" then
-    return value and "T" or "F"
-  elseif kind == "nil" then
-    return "N"
-  elseif rawequal(value, G) then
-    return "G"
+  local scalar = pack_scalar(value)
+  if scalar then
+    return scalar
   end
   local number = numbers[value]
   if not number then
@@ -93,58 +84,43 @@ local function write_function(fn, number)
   bodies[#bodies + 1] = pack("<c1I4I4", "u", number, i) .. concat(out)
 end
 
-local function stub(number, path, kind)
-  path = type(path) == "string" and #path <= MAX_PATH and path or type(path)
-  heads[#heads + 1] = pack("<c1I4s4s4", "x", number, path, kind)
-end
-
-local function metatable_of(t)
-  local metatable = getmetatable(t)
-  local guard = rawget(host, "GUARD")
-  if not (guard and rawequal(metatable, guard)) then
-    return metatable
+-- Append the records of a table with the metatable `metatable`.
+local function add_table(number, t, metatable)
+  local contents = write_contents("t", number, t)
+  bodies[#bodies + 1] = contents .. write(metatable, "metatable")
+  local meta_number = numbers[metatable]
+  if meta_number and not is_lent[meta_number] and not visible_metatable(metatable) and not host.names[metatable] then
+    bodies[#bodies + 1] = write_contents("p", meta_number, metatable)
   end
 end
 
--- Appends the records of an object, unless it is a plain table.
+-- Append the records of an object, unless it is a plain table.
 local function add_records(number, path)
   local value = objects[number]
-  local kind, name = type(value), host.names[value]
+  local name = host.names[value]
+  local reason = not name and stub_reason(value, true)
   if name then
     heads[#heads + 1] = pack("<c1I4s4", "b", number, name)
-  elseif kind == "function" then
-    local info = getinfo(value, "S")
-    if info.what == "C" then
-      stub(number, path, "a C function")
-    elseif host.is_private(info) then
-      stub(number, path, "a function made by a library")
-    else
-      write_function(value, number)
-    end
-  elseif kind ~= "table" then
-    stub(number, path, "a " .. kind)
-  elseif host.handle_ids[value] then
-    heads[#heads + 1] = pack("<c1I4s4I4", "h", number, host.is_handle(value), host.handle_ids[value])
+  elseif reason then
+    path = type(path) == "string" and #path <= MAX_PATH and path or type(path)
+    heads[#heads + 1] = pack("<c1I4s4s4", "x", number, path, reason)
+  elseif type(value) == "function" then
+    write_function(value, number)
   elseif host.is_handle(value) then
-    stub(number, path, host.describe(value))
+    heads[#heads + 1] = pack("<c1I4s4I4", "h", number, host.is_handle(value), host.handle_ids[value])
   elseif host.is_error(value) then
     bodies[#bodies + 1] = write_contents("e", number, value)
   else
-    local metatable = metatable_of(value)
+    local metatable = visible_metatable(value)
     if not metatable then
       return
     end
-    local contents = write_contents("t", number, value)
-    bodies[#bodies + 1] = contents .. write(metatable, "metatable")
-    local meta_number = numbers[metatable]
-    if meta_number and not is_lent[meta_number] and not metatable_of(metatable) and not host.names[metatable] then
-      bodies[#bodies + 1] = write_contents("p", meta_number, metatable)
-    end
+    add_table(number, value, metatable)
   end
   is_lent[number] = true
 end
 
--- Returns the message with all pending records and the encoded `values`.
+-- Return the message with all pending records and the encoded `values`.
 local function message(values)
   local at = 1
   while at <= #queue do
@@ -165,7 +141,7 @@ local function write_pairs(t)
   return pack("<I4", size // 2) .. concat(out)
 end
 
--- Begins to lend. Returns the message with the held functions `…`, the globals and modules of the script, and its
+-- Begin to lend. Return the message with the held functions `…`, the globals and modules of the script, and its
 -- additions to libraries and metatables.
 function host.begin_lending(...)
   numbers, objects, count = {}, {}, 0
@@ -204,7 +180,7 @@ local function is_small(t)
   return true
 end
 
--- Returns the message with the contents of the table `number`, and of up to `more` other tables that the copy may need
+-- Return the message with the contents of the table `number`, and of up to `more` other tables that the copy may need
 -- next. With `has_key`, a large table is not sent: the message has the value of its field `key` instead.
 function host.lend(number, more, has_key, key)
   local t = objects[number]
@@ -216,7 +192,7 @@ function host.lend(number, more, has_key, key)
   while more > 0 and next_unlent <= known do
     local other = next_unlent
     next_unlent = other + 1
-    if not is_lent[other] and is_small(objects[other]) and not metatable_of(objects[other]) then
+    if not is_lent[other] and is_small(objects[other]) and not visible_metatable(objects[other]) then
       bodies[#bodies + 1] = write_contents("p", other, objects[other])
       more = more - 1
     end
@@ -224,7 +200,7 @@ function host.lend(number, more, has_key, key)
   return message("")
 end
 
--- Returns the length of the table `number`.
+-- Return the length of the table `number`.
 function host.lend_length(number)
   return rawlen(objects[number])
 end
