@@ -47,6 +47,17 @@ assert.eq(
   "one two...|one two t...|one two|one two three four"
 )
 
+assert.eq(
+  render("[{{ x|center(3) }}{{ x|truncate }}{{ x|wordcount }}{{ x|indent }}{{ true|center(6) }}]"),
+  "[   0 true ]"
+)
+assert.eq(
+  render("{{ t|indent }}|{{ t|indent(2, true) }}|{{ t|indent(1, blank=true) }}", { t = "a\n\nb\n" }),
+  "a\n\n    b|  a\n\n  b|a\n \n b"
+)
+check.raises("template.render_string: a width of 100001 is more than 100000", render, "{{ 'x'|indent(100001) }}")
+check.raises("template.render_string: a width of 100001 is more than 100000", render, "{{ 'x'|center(100001) }}")
+
 -- Errors begin with the function's name and name the line.
 check.raises("template.render_string: syntax error: unknown statement bad (in <string>:2)", render, "a\n{% bad %}")
 check.fails("template.render_string: unknown filter: ", render, "{{ x | nope }}")

@@ -6,6 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from assay.errors import BuiltinError
+
+MAX_WIDTH = 100_000
+"""Maximum width of padding: memory for a huge one would end the process."""
+
 
 def to_int(value: Any, default: Any = 0, base: int = 10) -> Any:
     """Convert to an integer, or return `default`."""
@@ -26,12 +31,33 @@ def to_float(value: Any, default: Any = 0.0) -> Any:
 
 def center(value: Any, width: int = 80) -> str:
     """Center a string in a field of the given width."""
-    return str(value).center(width)
+    return _text(value).center(_check_width(width))
+
+
+def indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+    """Indent the lines of a string, except the first unless `first`, and empty lines unless `blank`."""
+    prefix = width if isinstance(width, str) else " " * _check_width(width)
+    head, *lines = _text(value).splitlines() or [""]
+    indented = [prefix + line if line or blank else line for line in lines]
+    return (prefix if first else "") + "\n".join([head, *indented])
+
+
+def _text(value: Any) -> str:
+    """Return a value as a template prints it; None is null or an undefined variable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _check_width(width: int) -> int:
+    if width > MAX_WIDTH:
+        raise BuiltinError(f"a width of {width} is more than {MAX_WIDTH}")
+    return width
 
 
 def truncate(value: Any, length: int = 255, killwords: bool = False, end: str = "...", leeway: int = 5) -> str:
     """Truncate a string that exceeds `length` by more than `leeway`, at a word boundary unless `killwords`."""
-    text = str(value)
+    text = _text(value)
     if len(text) <= length + leeway:
         return text
     head = text[: max(length - len(end), 0)]
@@ -40,12 +66,13 @@ def truncate(value: Any, length: int = 255, killwords: bool = False, end: str = 
 
 def wordcount(value: Any) -> int:
     """Return the number of words in a string."""
-    return len(str(value).split())
+    return len(_text(value).split())
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "center": center,
     "float": to_float,
+    "indent": indent,
     "int": to_int,
     "truncate": truncate,
     "wordcount": wordcount,
