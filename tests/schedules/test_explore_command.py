@@ -59,7 +59,7 @@ def test_a_failure_is_shown_as_a_timeline_with_lines_and_is_repeated_from_its_fi
     assay.script(LOST, "some_test.lua")
     result = assay.run("test", "--explore", "200", "--seed", "3")
     assert result.returncode == 1
-    assert "workflow 'Collect' ended without taking signal 'item' (1)" in result.stdout
+    assert "workflow 'Collect' ended without receiving signal 'item' (1)" in result.stdout
     assert re.search(r"        the schedule:\n          signal item \d: \d+\n", result.stdout)
     assert re.search(r"· signal item \"x\"", result.stdout)
     assert re.search(r"some_test\.lua:\d+  local first = ctx:wait_signal", result.stdout)
@@ -71,7 +71,7 @@ def test_a_failure_is_shown_as_a_timeline_with_lines_and_is_repeated_from_its_fi
     )
     again = assay.run("test", "--schedule", "no-signal-is-lost.schedule.json")
     assert again.returncode == 1
-    assert "ended without taking signal 'item' (1)" in again.stdout
+    assert "ended without receiving signal 'item' (1)" in again.stdout
 
 
 def test_the_history_of_a_schedule_that_fails_is_one_like_a_servers(assay: Command) -> None:

@@ -166,8 +166,10 @@ def pages() -> dict[str, str]:
     assert not rows, f"no subject for {', '.join(rows)}"
     index = (
         "# Reference\n\n"
-        "The globals of a script. `ctx` is the first argument of a workflow function, `test` is for test files only; "
-        "a name with a dot is a module for `require`."
+        "These are the globals of a script, with three exceptions: `ctx` is the first argument of a workflow function, "
+        "`test` exists only in test files, and `assay.temporal` is a module for `require`.\n\n"
+        "In a signature, `?` marks an optional argument, and the type of the result follows after `→`. Tables of options "
+        "list the type and the default of each field."
     )
     return {"README.md": "\n\n".join([index, *parts]) + "\n", **by_library}
 

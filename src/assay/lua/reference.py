@@ -228,7 +228,7 @@ def _section(function: Function, names: Types, level: str) -> list[str]:
 
 
 def _twins(library: Library, twin: str, groups: Groups) -> str:
-    lines = [f"Same as the methods of [`{twin}`](#{_anchor(twin)}) with these names.\n"]
+    lines = [f"These functions call the methods of [`{twin}`](#{_anchor(twin)}) with the same names.\n"]
     lines += ["| section | functions |", "| --- | --- |"]
     for title, members in groups:
         lines.append(f"| [{title}](#{_anchor(title)}) | {', '.join(f'`{library.name}.{name}`' for name in members)} |")

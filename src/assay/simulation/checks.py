@@ -23,7 +23,7 @@ def check_end(execution: Execution) -> list[Violation]:
     for title, count in run.mailbox.unfinished().items():
         violations.append(Violation("unfinished", f"{name} ended while a handler of {title} was running ({count})"))
     for signal, count in run.mailbox.unreceived().items():
-        violations.append(Violation("lost", f"{name} ended without taking signal '{signal}' ({count})"))
+        violations.append(Violation("lost", f"{name} ended without receiving signal '{signal}' ({count})"))
     violations += [
         Violation("unawaited", f"{name} ended with an unawaited failure of {future.title}: {future.failure_text()}")
         for future in run.unawaited

@@ -14,9 +14,14 @@ library = Library(
     "crypto",
     """Random bytes, hashes, UUIDs and JSON Web Tokens.
 
-    The token algorithms are `HS256`, `HS384` and `HS512` with a secret; `RS256`, `RS384`, `RS512`, `PS256`, `PS384` and
-    `PS512` with an RSA key; `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521; `EdDSA` with an Ed25519
-    or Ed448 key. The algorithm `none` is not supported.
+    The algorithms of tokens are:
+
+    - `HS256`, `HS384` and `HS512` with a secret
+    - `RS256`, `RS384`, `RS512`, `PS256`, `PS384` and `PS512` with an RSA key
+    - `ES256`, `ES384` and `ES512` with a key on P-256, P-384 and P-521
+    - `EdDSA` with an Ed25519 or Ed448 key
+
+    The algorithm `none` is not supported.
     """,
     needs=NOTHING,
 )
