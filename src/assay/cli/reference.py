@@ -168,7 +168,7 @@ def pages() -> dict[str, str]:
         "# Reference\n\n"
         "These are the globals of a script, with three exceptions: `ctx` is the first argument of a workflow function, "
         "`test` exists only in test files, and `assay.temporal` is a module for `require`.\n\n"
-        "In a signature, `?` marks an optional argument, and the type of the result follows after `→`. Tables of options "
+        "In a signature, `?` marks an optional argument, and the type of the result follows `→`. Tables of options "
         "list the type and the default of each field."
     )
     return {"README.md": "\n\n".join([index, *parts]) + "\n", **by_library}
