@@ -44,3 +44,15 @@ def test_a_waiting_client_logs_nothing_when_a_worker_runs_the_workflow(lua: Scri
         name,
     )
     assert (result.stdout, "no worker" in result.stderr) == ("slept\n", False)
+
+
+def test_a_waiting_client_logs_that_no_version_is_current(lua: Script, name: str) -> None:
+    script = lua.command.script("""
+    local deployment = { name = arg[1], build_id = "v1", versioning = "pinned" }
+    temporal.worker({ task_queue = arg[1], deployment = deployment, workflows = { W = function() end } })
+    temporal.connect():execute_workflow({ task_queue = arg[1], workflow_type = "W" })
+    """)
+    errors = lua.folder / "stderr"
+    warning = f"waiting for a worker; deployment '{name}' of task queue '{name}' has no current version"
+    with errors.open("w") as stderr, lua.command.started(script, name, stderr=stderr):
+        wait_for(lambda: warning in errors.read_text())

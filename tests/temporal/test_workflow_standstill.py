@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from assay.temporal.client.pollers import Poller, Pollers
+from assay.temporal.timeline.standstill import standstill
 from command import TIMEOUT, read_until, wait_for
 from temporal_script import Script
 
@@ -82,3 +90,36 @@ def test_json_has_the_reason(lua: Script, name: str) -> None:
     start(lua, name)
     shown = json.loads(lua.command.run("workflow", "show", name, "--json").stdout)
     assert shown["standstill"] == f"no worker has taken it; no worker polls task queue '{name}'"
+
+
+def versioned(lua: Script, name: str, build_id: str) -> str:
+    """The worker as a version of a deployment."""
+    deployment = f'deployment = {{ name = "{name}", build_id = "{build_id}", versioning = "pinned" }},'
+    text = WORKER.replace("QUEUE", name).replace("temporal.worker({", f"temporal.worker({{ {deployment}")
+    return lua.command.script(text, f"{build_id}.lua")
+
+
+def test_a_deployment_without_a_current_version_is_reported(lua: Script, name: str) -> None:
+    with lua.command.started("run", versioned(lua, name, "v1")) as process:
+        read_until(process, "polling")
+        start(lua, name)
+        command = f"temporal worker deployment set-current-version --deployment-name {name} --build-id v1 --yes"
+        problem = f"; deployment '{name}' has no current version, so new workflows wait: {command}"
+        wait_for(lambda: problem in lua.command.run("workflow", "show", name).stdout)
+        lua.cli_text(*command.split()[1:])  # the remedy works
+        wait_for(lambda: lua.events(name).count("WORKFLOW_TASK_COMPLETED") == 2)
+
+
+@pytest.mark.parametrize(
+    ("build_id", "ago", "is_reported"), [("v1", 5, False), ("v1", 100, True), ("v2", 5, True)]
+)  # the server lists pollers for five minutes
+def test_a_pinned_version_without_workers_is_reported(build_id: str, ago: int, is_reported: bool) -> None:
+    started = WorkflowExecutionStartedEventAttributes(task_queue=TaskQueue(name="q"))
+    events = [
+        HistoryEvent(event_id=1, workflow_execution_started_event_attributes=started),
+        HistoryEvent(event_id=2, event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED),
+    ]
+    pollers = Pollers([Poller("1@a", time.time() - ago, "d", build_id)], without_current="d")
+    text = f"no worker has taken it; task queue 'q' was last polled {ago} s ago, by 1@a"
+    problem = "; it is pinned to version 'v1' of deployment 'd', for which no worker polls" if is_reported else ""
+    assert standstill(events, None, pollers, ("d", "v1")) == text + problem

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.service import RPCError, ServiceClient
 
 from assay.cli.doctor.findings import Finding
 from assay.cli.doctor.server import CALL_TIMEOUT
+from assay.temporal.client.pollers import STOPPED_AFTER, deployment_of, without_current_version
 
 _KINDS = {"workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 _MAX_SHOWN = 5
-_LONG_AGO = 90.0
-"""Seconds without a poll after which a worker counts as stopped. A poll takes up to a minute; the server lists pollers
-for five minutes."""
 
 
 async def check_queue(service: ServiceClient, namespace: str, queue: str) -> Finding:
@@ -38,7 +35,7 @@ async def check_queue(service: ServiceClient, namespace: str, queue: str) -> Fin
     details = {"task_queue": queue, "pollers": pollers, "waiting": waiting}
     tasks = ", ".join(f"{count} {kind} tasks" for kind, count in waiting.items() if count)
     backlog = f"; backlog: {tasks}" if tasks else ""
-    polling = [poller for poller in pollers if poller["seconds_ago"] < _LONG_AGO]
+    polling = [poller for poller in pollers if poller["seconds_ago"] < STOPPED_AFTER]
     if not polling:
         last = f"was last polled {pollers[0]['seconds_ago']:.0f} s ago" if pollers else "has no pollers"
         remedy = "Start a worker: assay run SCRIPT."
@@ -47,7 +44,8 @@ async def check_queue(service: ServiceClient, namespace: str, queue: str) -> Fin
     if len(polling) > _MAX_SHOWN:
         lines.append(f"and {len(polling) - _MAX_SHOWN} more")
     workers = f"{len(polling)} worker{'' if len(polling) == 1 else 's'}"
-    deployment = _without_current(responses["workflow"], polling)
+    deployments = (poller["deployment"] for poller in polling if "workflow" in poller["kinds"])
+    deployment = without_current_version(responses["workflow"], deployments)
     if deployment:
         text = f"'{queue}' is polled by {workers}, but '{deployment}' has no current version: workflows wait{backlog}"
         remedy = (
@@ -57,15 +55,6 @@ async def check_queue(service: ServiceClient, namespace: str, queue: str) -> Fin
         return Finding("task queues", "error" if tasks else "warning", "\n".join([text, *lines]), remedy, details)
     text = "\n".join([f"'{queue}' is polled by {workers}{backlog}", *lines])
     return Finding("task queues", "ok", text, details=details)
-
-
-def _without_current(response: DescribeTaskQueueResponse, polling: list[dict[str, Any]]) -> str | None:
-    """Return the deployment of the pollers if the server gives none of them new workflows; None otherwise."""
-    info = response.versioning_info
-    if info.current_deployment_version.build_id or info.ramping_deployment_version.build_id:
-        return None
-    deployments = [poller["deployment"] for poller in polling if "workflow" in poller["kinds"]]
-    return deployments[0] if deployments and all(deployments) else None
 
 
 def _pollers(responses: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, Any]]:
@@ -80,18 +69,12 @@ def _pollers(responses: dict[str, DescribeTaskQueueResponse]) -> list[dict[str, 
                 "kinds": [],
                 "seconds_ago": ago,
                 "version": version or None,
-                "deployment": _deployment(item.deployment_options),
+                "deployment": deployment_of(item),
             }
             known = by_identity.setdefault(item.identity, new)
             known["kinds"].append(kind)
             known["seconds_ago"] = min(known["seconds_ago"], ago)
     return sorted(by_identity.values(), key=lambda poller: (poller["seconds_ago"], poller["identity"]))
-
-
-def _deployment(options: WorkerDeploymentOptions) -> str | None:
-    """Return the deployment of a poller that uses Worker Versioning."""
-    versioned = options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
-    return options.deployment_name if versioned else None
 
 
 def _line(poller: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Warning for a client that waits for a workflow whose task queue no worker polls."""
+"""Warning for a client that waits for a workflow whose task queue gives it to no worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIMEOUT = 5.0
 
 @contextlib.asynccontextmanager
 async def warned_if_unserved(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncIterator[None]:
-    """Warn once if, during the block, a workflow task is pending and no worker polls its task queue."""
+    """Warn once if, during the block, a workflow task is pending and its task queue gives it to no worker."""
     watch = asyncio.create_task(_watch(client, handle))
     try:
         yield
@@ -37,6 +37,12 @@ async def _watch(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
         if not execution.HasField("pending_workflow_task"):
             return
         queue = execution.execution_config.task_queue.name
-        if not await workflow_pollers(client, queue):
-            text = f"workflow '{handle.id}': waiting for a worker; no worker polls task queue '{queue}'"
+        pollers = await workflow_pollers(client, queue)
+        reason = ""
+        if not pollers.workers:
+            reason = f"no worker polls task queue '{queue}'"
+        elif pollers.without_current is not None:
+            reason = f"deployment '{pollers.without_current}' of task queue '{queue}' has no current version"
+        if reason:
+            text = f"workflow '{handle.id}': waiting for a worker; {reason}"
             Reporter(task_queue=queue).report(events.QUEUE_UNPOLLED, text, workflow_id=handle.id)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
+from temporalio.api.enums.v1 import VersioningBehavior
+from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionVersioningInfo
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from assay.errors import AssayError
-from assay.temporal.client.pollers import Poller, workflow_pollers
+from assay.temporal.client.pollers import Pollers, workflow_pollers
 from assay.temporal.data.codec import make_codec
 from assay.temporal.replay.engine import Divergence, Replay
 from assay.temporal.replay.sources import read_history
@@ -31,13 +32,15 @@ class Recorded:
         pending: Pending activities.
         task: Pending workflow task, if any.
         pollers: Pollers of the task queue; None if they were not requested.
+        pinned: Deployment and build id that the run is pinned to; None if it is not pinned.
     """
 
     history: WorkflowHistory
     run_id: str = ""
     pending: Sequence[PendingActivityInfo] = field(default_factory=list)
     task: PendingWorkflowTaskInfo | None = None
-    pollers: Sequence[Poller] | None = None
+    pollers: Pollers | None = None
+    pinned: tuple[str, str] | None = None
 
 
 def from_file(path: Path) -> Recorded:
@@ -57,6 +60,7 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
         recorded = Recorded(history, description.run_id, list(described.pending_activities))
         if described.HasField("pending_workflow_task"):
             recorded.task = described.pending_workflow_task
+            recorded.pinned = _pinned_version(described.workflow_execution_info.versioning_info)
             recorded.pollers = await workflow_pollers(client, described.execution_config.task_queue.name)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
@@ -65,6 +69,17 @@ async def from_server(client: Client, workflow_id: str, run_id: str | None) -> R
             raise AssayError(text) from error
         raise AssayError(f"server error: {error.message}") from error
     return recorded
+
+
+def _pinned_version(info: WorkflowExecutionVersioningInfo) -> tuple[str, str] | None:
+    override = info.versioning_override
+    if override.HasField("pinned"):
+        version = override.pinned.version
+    elif override.WhichOneof("override") is None and info.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        version = info.deployment_version
+    else:
+        return None
+    return version.deployment_name, version.build_id
 
 
 async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Divergence | None]:
@@ -77,7 +92,7 @@ async def read(recorded: Recorded, script: Script | None) -> tuple[Timeline, Div
     payloads.decrypt([*history.events, *recorded.pending], make_codec(codec))
     result = timeline(history.workflow_id, recorded.run_id, history.events, recorded.pending)
     if result.status == "running":
-        result.standstill = standstill(history.events, recorded.task, recorded.pollers)
+        result.standstill = standstill(history.events, recorded.task, recorded.pollers, recorded.pinned)
     if script is None or trace is None:
         return result, None
     queues = sorted({str(worker.options.task_queue) for worker in script.workers})

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
 
-from assay.temporal.client.pollers import Poller
+from assay.temporal.client.pollers import STOPPED_AFTER, Pollers
 
 _TASK_EVENTS = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
@@ -21,14 +21,18 @@ _TASK_EVENTS = {
 
 
 def standstill(
-    events: Sequence[HistoryEvent], task: PendingWorkflowTaskInfo | None, pollers: Sequence[Poller] | None
+    events: Sequence[HistoryEvent],
+    task: PendingWorkflowTaskInfo | None,
+    pollers: Pollers | None,
+    pinned: tuple[str, str] | None,
 ) -> str:
     """Return the reason why the pending workflow task of an open run has not completed; empty if none is pending.
 
     Args:
         events: History of the run.
         task: Pending workflow task, if the server was asked and there is one.
-        pollers: Workers that poll the task queue, the most recent first; None if the server was not asked.
+        pollers: Workers that poll the task queue; None if the server was not asked.
+        pinned: Deployment and build id that the run is pinned to; None if it is not pinned.
     """
     last = next((event for event in reversed(events) if event.event_type in _TASK_EVENTS), None)
     if last is None:
@@ -42,13 +46,30 @@ def standstill(
         return ""
     is_first = all(event.event_type not in _TASK_EVENTS for event in events[: last.event_id - 1])
     text = "no worker has taken it" if is_first else "no worker has taken its last workflow task"
-    return text + _polled(events[0].workflow_execution_started_event_attributes.task_queue.name, pollers)
-
-
-def _polled(queue: str, pollers: Sequence[Poller] | None) -> str:
+    queue = events[0].workflow_execution_started_event_attributes.task_queue.name
     if pollers is None:
-        return f" from task queue '{queue}'"
-    if not pollers:
-        return f"; no worker polls task queue '{queue}'"
-    ago = max(0, round(time.time() - pollers[0].last_access))
-    return f"; task queue '{queue}' was last polled {ago} s ago, by {pollers[0].identity}"
+        return f"{text} from task queue '{queue}'"
+    return "; ".join([text, _polled(queue, pollers), *_version_problem(pollers, pinned)])
+
+
+def _polled(queue: str, pollers: Pollers) -> str:
+    if not pollers.workers:
+        return f"no worker polls task queue '{queue}'"
+    last = pollers.workers[0]
+    ago = max(0, round(time.time() - last.last_access))
+    return f"task queue '{queue}' was last polled {ago} s ago, by {last.identity}"
+
+
+def _version_problem(pollers: Pollers, pinned: tuple[str, str] | None) -> list[str]:
+    """Return why none of the workers receives the run, if their versions are the reason."""
+    if pinned is not None:
+        polling = [worker for worker in pollers.workers if time.time() - worker.last_access < STOPPED_AFTER]
+        if any((worker.deployment, worker.build_id) == pinned for worker in polling):
+            return []
+        return [f"it is pinned to version '{pinned[1]}' of deployment '{pinned[0]}', for which no worker polls"]
+    if pollers.without_current is None:
+        return []
+    deployment, build_id = pollers.without_current, pollers.workers[0].build_id
+    command = "temporal worker deployment set-current-version"
+    remedy = f"{command} --deployment-name {deployment} --build-id {build_id} --yes"
+    return [f"deployment '{deployment}' has no current version, so new workflows wait: {remedy}"]
