@@ -17,7 +17,7 @@ process_number: int | None = None
 subject: Callable[[], dict[str, Any]] | None = None
 """Returns the activity that runs now as fields, for the JSON lines of a script; set by workers."""
 
-_COLOURS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
+_COLORS = {"debug": "2", "info": "32", "warn": "33", "error": "31"}
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
 
 
@@ -80,12 +80,12 @@ def _write(line: str) -> None:
 
 
 def _text(now: str, level: str, message: str, fields: dict[str, Any]) -> str:
-    name, colour = f"{level.upper():5}", "\x1b[{}m{}\x1b[0m"
+    name, color = f"{level.upper():5}", "\x1b[{}m{}\x1b[0m"
     shown = message.translate(_ESCAPES)
     pairs = [f"{key.translate(_ESCAPES)}={_value(value)}" for key, value in sorted(fields.items())]
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
-        now, name = colour.format("2", now), colour.format(_COLOURS[level], name)
-        pairs = [colour.format("2", pair) for pair in pairs]
+        now, name = color.format("2", now), color.format(_COLORS[level], name)
+        pairs = [color.format("2", pair) for pair in pairs]
     return " ".join([now, name, shown, *pairs])
 
 

@@ -86,7 +86,7 @@ def test_log_lines_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_log_lines_are_coloured_on_a_terminal(environment: pytest.MonkeyPatch) -> None:
+def test_log_lines_are_colored_on_a_terminal(environment: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     environment.setattr(sys, "stderr", terminal)
     run("log.error('red', {a = 1})")

@@ -36,10 +36,10 @@ def test_no_debug_runs_the_program_without_stops(assay: Command) -> None:
 
 
 def test_a_launch_sets_arguments_environment_and_folder(assay: Command) -> None:
-    text = "print(arg[1], env.get('COLOUR'), fs.exists('here'))\n"
+    text = "print(arg[1], env.get('COLOR'), fs.exists('here'))\n"
     (assay.folder / "sub").mkdir()
     (assay.folder / "sub" / "here").touch()
-    options = {"args": ["one"], "env": {"COLOUR": "red"}, "cwd": str(assay.folder / "sub")}
+    options = {"args": ["one"], "env": {"COLOR": "red"}, "cwd": str(assay.folder / "sub")}
     with session(assay, text, **options) as client:
         assert client.ended() == 0
         assert client.outputs("stdout") == "one\tred\ttrue\n"

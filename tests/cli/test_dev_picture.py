@@ -14,7 +14,7 @@ from assay.cli.dev.region import Region
 from assay.cli.dev.report import Failure, Finished, Queue, Report, Run, Wait
 from assay.cli.dev.view import Page, View, keys
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def report(runs: int, more: int = 0) -> Report:
@@ -28,7 +28,7 @@ def report(runs: int, more: int = 0) -> Report:
 
 
 def plain(lines: list[str]) -> list[str]:
-    return [_COLOURS.sub("", line) for line in lines]
+    return [_COLORS.sub("", line) for line in lines]
 
 
 @pytest.mark.parametrize("width", [12, 60, 80, 250])

@@ -1,4 +1,4 @@
-"""Behaviour flags and patches: the record in a history of the code that wrote it."""
+"""Behavior flags and patches: the record in a history of the code that wrote it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_history_without_flags_has_those_of_the_first_release() -> None:
 
 def test_the_flags_of_a_newer_release_are_refused() -> None:
     driver = Driver(SLEEPS)
-    with pytest.raises(UnknownFlagError, match=r"recorded by a newer release of assay \(behaviour flags 998, 999\)"):
+    with pytest.raises(UnknownFlagError, match=r"recorded by a newer release of assay \(behavior flags 998, 999\)"):
         driver.send(jobs.initialize(), is_replaying=True, available_internal_flags=[1, 999, 998])
 
 

@@ -40,7 +40,7 @@ class Terminal:
         os.write(self._screen, text.encode())
 
     def read_until(self, text: str) -> str:
-        """Wait until a string is shown (ignoring colours); returns the output up to it since the last call."""
+        """Wait until a string is shown (ignoring colors); returns the output up to it since the last call."""
         deadline = time.monotonic() + TIMEOUT
         while (at := self.shown.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{text!r} was not shown, but {self.shown[self._seen :]!r}"

@@ -230,7 +230,7 @@ BEHAVIORS = {
     "Upgraded": ("v2", "VERSIONING_BEHAVIOR_AUTO_UPGRADE"),
     "Dynamic": ("v1", "VERSIONING_BEHAVIOR_PINNED"),
 }
-"""For each workflow of `MIXED`: the version that completes a run of v1 when v2 is current, and the behaviour."""
+"""For each workflow of `MIXED`: the version that completes a run of v1 when v2 is current, and the behavior."""
 
 
 async def test_each_workflow_can_have_its_own_versioning(lua: Script, name: str) -> None:

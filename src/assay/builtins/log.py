@@ -10,7 +10,7 @@ library = Library(
     "log",
     """Write log messages to stderr, one line each.
 
-    Lines are text, coloured on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`. `ASSAY_LOG_LEVEL`
+    Lines are text, colored on a terminal (unless `NO_COLOR` is set), or JSON with `ASSAY_LOG=json`. `ASSAY_LOG_LEVEL`
     (`debug`, `info`, `warn` or `error`; `info` by default) is the minimum level. Both also apply to the log lines of a
     worker; their JSON has an `event` and a `code` in addition, which are stable across releases. In a workflow or an
     activity, the `fields` of a JSON line name the run too: `workflow_id`, `run_id`, `workflow_type` or `activity_type`.

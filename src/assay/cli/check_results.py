@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from assay.checking.check import Report
 
-_COLOURS = {"error": "red", "warning": "yellow"}
+_COLORS = {"error": "red", "warning": "yellow"}
 
 
 def as_text(reports: Mapping[str, Report]) -> str:
@@ -35,7 +35,7 @@ def _show(script: str, report: Report) -> str:
     lines = []
     for finding in report.findings:
         where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        level = click.style(finding.level, fg=_COLOURS[finding.level])
+        level = click.style(finding.level, fg=_COLORS[finding.level])
         lines.append(f"{where}: {level}: {finding.message}")
     for worker in report.workers:
         parts = [

@@ -44,8 +44,8 @@ def _table(files: list[FileCoverage]) -> str:
     for path, covered, missing in rows:
         hit, total = sum(len(file.hit) for file in covered), sum(len(file.lines) for file in covered)
         counts = f"{hit}/{total}"
-        colour = "green" if hit == total else "yellow"
-        share = click.style(f"{percent(covered):>5.1f} %", fg=colour)
+        color = "green" if hit == total else "yellow"
+        share = click.style(f"{percent(covered):>5.1f} %", fg=color)
         lines.append(f"{path:<{width}}  {counts:>9}  {share}  {missing}".rstrip())
     return "\n".join([*lines, ""])
 

@@ -191,8 +191,8 @@ def _as_text(stages: dict[str, Stage]) -> str:
         if details:
             parts.append(f"{click.style(name, bold=True)}\n{details.rstrip()}\n")
     for name, stage in stages.items():
-        word, colour = ("ok", "green") if stage.passed else ("FAILED", "red")
-        parts.append(f"{click.style(f'{word:<8}', fg=colour, bold=True)}{name:<8}{stage.verdict}")
+        word, color = ("ok", "green") if stage.passed else ("FAILED", "red")
+        parts.append(f"{click.style(f'{word:<8}', fg=color, bold=True)}{name:<8}{stage.verdict}")
     return "\n".join(parts)
 
 

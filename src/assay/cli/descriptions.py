@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNREADABLE = "(not readable)"
 """Placeholder for bytes, such as values that are still encrypted."""
 
-_COLOURS = {"RUNNING": "cyan", "COMPLETED": "green", "CANCELED": "yellow", "CONTINUED_AS_NEW": None}
+_COLORS = {"RUNNING": "cyan", "COMPLETED": "green", "CANCELED": "yellow", "CONTINUED_AS_NEW": None}
 _BAD = "red"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -33,12 +33,12 @@ def rows(workflows: Sequence[Description]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for item, row in zip(workflows, cells, strict=True):
         first, *others = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        yield "  ".join((_coloured(item, first), *others)).rstrip()
+        yield "  ".join((_colored(item, first), *others)).rstrip()
 
 
 def details(workflow: Description) -> Iterator[str]:
     """Yield the lines that describe a workflow."""
-    status = _coloured(workflow, _status(workflow))
+    status = _colored(workflow, _status(workflow))
     yield f"{workflow.workflow_type} {click.style(workflow.workflow_id, bold=True)}  {status}"
     fields = {
         "run": workflow.run_id,
@@ -73,8 +73,8 @@ def _status(workflow: Description) -> str:
     return (workflow.status or "UNKNOWN").lower().replace("_", " ")
 
 
-def _coloured(workflow: Description, text: str) -> str:
-    return click.style(text, fg=_COLOURS.get(workflow.status or "", _BAD))
+def _colored(workflow: Description, text: str) -> str:
+    return click.style(text, fg=_COLORS.get(workflow.status or "", _BAD))
 
 
 def _time(seconds: float | None) -> str:

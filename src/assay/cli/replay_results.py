@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from assay.temporal.replay.engine import Divergence, ReplayResult
     from assay.temporal.replay.steps import Step
 
-_COLOURS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
+_COLORS = {"---": "red", "+++": "green", "-  ": "red", "+  ": "green"}
 _MAX_LISTED = 20  # further histories that do not match, and histories with warnings
 _MAX_WARNINGS = 5  # per history
 
@@ -104,7 +104,7 @@ def _name(result: ReplayResult) -> str:
 def _show(divergence: Divergence) -> str:
     from assay.temporal.replay.show import show
 
-    lines = [click.style(line, fg=_COLOURS.get(line[:3])) for line in show(divergence).splitlines()]
+    lines = [click.style(line, fg=_COLORS.get(line[:3])) for line in show(divergence).splitlines()]
     return "\n".join(f"  {line}".rstrip() for line in lines) + "\n"
 
 

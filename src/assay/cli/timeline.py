@@ -42,8 +42,8 @@ def show(timeline: Timeline, width: int | None) -> str:
 
 
 def _heading(timeline: Timeline) -> Iterable[str]:
-    _, colour = _mark(timeline.status if timeline.status != "running" else "started")
-    status = click.style(timeline.status, fg=colour, bold=True)
+    _, color = _mark(timeline.status if timeline.status != "running" else "started")
+    status = click.style(timeline.status, fg=color, bold=True)
     yield f"{_clean(timeline.workflow_type)} {click.style(_clean(timeline.workflow_id), bold=True)}  {status}"
     began = datetime.fromtimestamp(timeline.started, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield f"run {timeline.run_id}, task queue {_clean(timeline.task_queue)}"
@@ -55,14 +55,14 @@ def _mark(state: str) -> tuple[str, str | None]:
 
 
 def _entry(entry: Entry, width: int | None) -> Iterable[str]:
-    mark, colour = _mark(entry.state)
+    mark, color = _mark(entry.state)
     took = "" if entry.took is None else show_seconds(entry.took)
     room = None if width is None else max(width - _INDENT, _MIN_WIDTH)
     indent = " " * _INDENT
     head, values = _head(entry, room), _fit(_values(entry.input), _values(entry.result), room)
     if values and (room is None or len(head) + 1 + len(values) <= room):
         head, values = f"{head} {values}", ""
-    yield f"{show_seconds(entry.at):>9}  {took:>8}  {click.style(mark, fg=colour)} {head}"
+    yield f"{show_seconds(entry.at):>9}  {took:>8}  {click.style(mark, fg=color)} {head}"
     if values:
         yield indent + values
     for line in _clean(entry.problem).splitlines():

@@ -14,7 +14,7 @@ DEFAULT_SCHEDULES = 100
 
 @dataclass(kw_only=True)
 class ActivityBehavior:
-    """The behaviour of an activity in schedules.
+    """The behavior of an activity in schedules.
 
     Attributes:
         run: The function of the activity. It must not wait. By default, the activity returns nil.
@@ -59,7 +59,7 @@ class ExploreOptions:
         script: Path of a worker script, relative to the folder of the test file.
         arguments: Arguments of the script, in `arg`.
         workflows: Additional workflows: name → function.
-        activities: Replacements of activities: name → function, or a table that describes the behaviour. Activities of
+        activities: Replacements of activities: name → function, or a table that describes the behavior. Activities of
             the script that are not replaced must not wait.
         workflow_type: The workflow to start; optional if only one is registered.
         input: The input of the workflow.

@@ -1,6 +1,6 @@
 local check = require("check")
 
--- Lua's own.
+-- Lua's own `assert`.
 assert.eq({ assert(1, "message", nil, 4) }, { 1, "message", nil, 4 })
 assert.eq(select("#", assert(true, nil, nil)), 3)
 check.raises("message", assert, false, "message")

@@ -26,7 +26,7 @@ assert(async
   .await()[1] == shared, "a table stays the same table")
 assert.eq(async.spawn(select, "#", nil, nil).await(), { 2 })
 
--- A task begins when its maker waits; tasks take turns.
+-- A task begins when the task that spawned it waits; tasks take turns.
 local order = {}
 local function note(text)
   order[#order + 1] = text
@@ -45,7 +45,7 @@ note("main")
 async.all({ first, second })
 assert.eq(order, { "main", "first", "second", "second again", "first again" })
 
--- Errors keep their value.
+-- Error values are passed on unchanged.
 local value = { code = 7 }
 local failing = async.spawn(function()
   sleep(0)
@@ -64,14 +64,14 @@ assert.eq(
 )
 assert.eq(pcall(async.spawn(error).await), false)
 
--- Awaiting something that has ended long ago.
+-- Awaiting a task that has already ended.
 local ended = async.spawn(function()
   return "early"
 end)
 sleep(0.01)
 assert.eq(ended.await(), { "early" })
 
--- Tasks in tasks, and many of them.
+-- Nested tasks, and many tasks.
 local outer = async.spawn(function()
   local inner = async.spawn(function()
     sleep(0.001)
@@ -93,7 +93,7 @@ for _, results in ipairs(async.all(tasks)) do
 end
 assert.eq(sum, 500500)
 
--- Awaiting inside a coroutine of the script.
+-- Awaiting inside a coroutine.
 local co = coroutine.wrap(function()
   coroutine.yield(async
     .spawn(function()
@@ -105,7 +105,7 @@ local co = coroutine.wrap(function()
 end)
 assert.eq({ co(), co() }, { "a", "b" })
 
--- Cancelling: before the first step, while waiting, and when it is too late.
+-- Cancelling: before the first step, while the task waits, and after its end.
 local begun = false
 local never = async.spawn(function()
   begun = true
@@ -146,7 +146,7 @@ sleep(0.01)
 finished.cancel()
 assert.eq(finished.await(), { 1 })
 
--- `all` raises the first error in order; the other tasks run on.
+-- `all` raises the first error in order; the other tasks continue.
 local late
 local results = {
   pcall(async.all, {
@@ -177,7 +177,7 @@ interval = async.spawn_interval(function()
 end, 10)
 assert.eq(calls, 0)
 sleep(0)
-assert.eq(calls, 0, "the first call comes after one interval")
+assert.eq(calls, 0, "the first call follows after one interval")
 assert.eq(interval.await(), {}, "cancelled from within a call")
 check.raises("task:await: already awaited", interval.await)
 assert.eq(calls, 3)
@@ -211,7 +211,7 @@ sleep(0.001)
 awaiting.cancel()
 check.raises("cancelled", awaiting.await)
 
--- Seconds before the function are taken too.
+-- An interval in seconds precedes the function.
 local in_seconds
 in_seconds = async.spawn_interval(0.01, function()
   calls = calls + 1
@@ -244,7 +244,7 @@ check.raises("async.all: bad argument 'tasks', item 2 (async.Task expected, got 
   5,
 })
 
--- An endless task does not keep the script.
+-- An endless task does not keep the script running.
 async.spawn(function()
   while true do
     pcall(sleep, 1)
@@ -252,7 +252,7 @@ async.spawn(function()
 end)
 sleep(0.001)
 
--- A task's first step, which may import a lot, does not take its time from the `sleep` that lets it get ready.
+-- A slow first step of a task, such as an import, does not shorten the `sleep` of another task.
 local ready
 async.spawn(function()
   local began = os.clock()

@@ -18,7 +18,7 @@ end, function(e)
   return e .. "!"
 end) }, { false, "c!" })
 
--- In coroutines: created, wrapped, nested, interleaved with yields of the script.
+-- In coroutines: created, wrapped, nested, interleaved with the script's yields.
 local co = coroutine.create(function(...)
   local got = { ... }
   sleep(0.001)
@@ -139,7 +139,7 @@ assert.eq(
 )
 assert.eq(log_of, { "closed", "reason" })
 
--- Where Lua cannot yield, the error says so, and the coroutine is not lost.
+-- Where Lua cannot yield, waiting raises an error, and the coroutine can continue.
 local function contains_where(fn)
   local ok, problem = pcall(fn)
   assert.eq(ok, false)
@@ -245,7 +245,7 @@ for _, name in ipairs({ "create", "wrap" }) do
   end)
 end
 
--- The main chunk cannot be closed, neither can a task.
+-- Neither the main chunk nor a task can be closed.
 check.raises("cannot close main thread", coroutine.close)
 check.raises("cannot close main thread", coroutine.close, main)
 local in_task = async.spawn(function()
@@ -253,7 +253,7 @@ local in_task = async.spawn(function()
 end)
 assert.eq(in_task:await(), { false, "cannot close main thread" })
 
--- As many values as there are, also none; an error of a wrapped function gets the line of its caller.
+-- The number of values is preserved, including zero; errors of wrapped functions have the caller's line.
 assert.eq(select("#", coroutine.resume(coroutine.create(function() end))), 1)
 assert.eq(
   select(
@@ -279,7 +279,7 @@ end)
 coroutine.resume(closable)
 assert.eq({ coroutine.close(closable), #closed, coroutine.status(closable) }, { true, 2, "dead" })
 
--- A coroutine that waits belongs to the scheduler: nobody else may resume or close it.
+-- Scripts cannot resume or close a coroutine that waits.
 local sleeping = coroutine.create(function()
   sleep(0.02)
   return "slept"

@@ -1,4 +1,4 @@
--- SQLite through the real command; tests/db has the servers.
+-- SQLite; tests/db tests the database servers.
 local check = require("check")
 
 local conn = db.connect("sqlite::memory:")
@@ -12,7 +12,7 @@ assert.eq(conn:query("select id, name, price from item order by id"), {
 assert.eq(conn:query("select name from item where id = $1 or name = $2", { 7, "b" }), { { name = "b" } })
 assert.eq(#conn:query("select 1 where false"), 0)
 
--- Bytes, and what looks like a placeholder, come back as they are.
+-- Bytes, and text that looks like a placeholder, are returned unchanged.
 local text = "?'; drop table item; -- $1 \0 \255"
 conn:execute("update item set data = ? where name = 'a'", { text })
 assert.eq(conn:query("select data from item where id = 1")[1].data, text)
@@ -25,7 +25,7 @@ assert.eq(problem.code, "SQLITE_CONSTRAINT_NOTNULL")
 
 check.raises("db.execute: the statement contains a NUL", conn.execute, conn, "delete from item\0")
 
--- A transaction returns what its function returns, and raises what it raises.
+-- A transaction returns the results of its function, or raises its error.
 local first, second = conn:transaction(function(tx)
   tx:execute("delete from item")
   return "one", #conn:query("select * from item")
@@ -39,14 +39,14 @@ end)
 assert.eq({ ok, caught == raised }, { false, true })
 assert.eq(#conn:query("select * from item"), 0)
 
--- Statements wait for their turn in coroutines of the script's own, too.
+-- Statements wait for their turn inside coroutines, too.
 local read = coroutine.wrap(function()
   coroutine.yield(conn:query("select 1 as n")[1].n)
   return conn:query("select 2 as n")[1].n
 end)
 assert.eq({ read(), read() }, { 1, 2 })
 
--- Each such database is its own.
+-- Each in-memory database is separate.
 local other = db.connect("sqlite::memory:")
 check.raises("db.query: no such table: item", function()
   other:query("select * from item")

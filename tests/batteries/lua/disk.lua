@@ -13,7 +13,7 @@ fs.write(folder .. "/a", "hello")
 fs.write(folder .. "/sub/deep/b\xff", "world!")
 assert.eq(disk.dir_size(folder), 11)
 
--- Links are not followed: neither out of the folder nor round and round.
+-- Symbolic links are not followed, neither out of the folder nor in cycles.
 local outside = fs.tempdir()
 fs.write(outside .. "/kept", ("x"):rep(1000))
 assert.eq(shell.exec("ln -s " .. outside .. " out; ln -s . round; ln -s none dangling", { cwd = folder }).status, 0)

@@ -1,6 +1,6 @@
 local check = require("check")
 
--- Errors of builtins are told at the caller's line.
+-- Errors of builtins have the caller's line.
 local ok, problem = pcall(function()
   fs.read("no such file")
 end)
@@ -11,10 +11,10 @@ ok, problem = pcall(function()
 end)
 assert.matches(problem, "^[^:]*errors%.lua:10: sleep: bad argument 'seconds' %(number expected, got string%)$")
 
--- Error values are whatever the script raises.
+-- A script may raise any value.
 local value = setmetatable({}, {
   __tostring = function()
-    return "told"
+    return "text"
   end,
 })
 for _, raised in ipairs({ value, 5, true, print }) do
@@ -22,7 +22,7 @@ for _, raised in ipairs({ value, 5, true, print }) do
 end
 assert.eq(select(2, pcall(error)), "<no error object>")
 
--- An error object prints, joins and searches like its message and has fields.
+-- An error object has fields, and can be used like the string of its message.
 local task = async.spawn(sleep, 60)
 sleep(0)
 task.cancel()
@@ -49,7 +49,7 @@ assert.eq(tostring(e), "error")
 e.extra = 1
 assert.eq(e.extra, 1)
 
--- Deep recursion and long messages end in errors.
+-- Deep recursion and oversized strings raise errors.
 local function deep()
   return deep() + 1
 end

@@ -22,7 +22,7 @@ check.raises("fs.read: bad argument 'path' (string expected, got table)", fs.rea
 check.raises("fs.write: bad argument 'text' (string expected, got nil)", fs.write, at("x"))
 assert(not pcall(fs.read, at("a\0b")))
 
--- What is there.
+-- Existence and lists.
 assert.eq(fs.exists(at("a")), true)
 assert.eq(fs.exists(at("a/b/text.txt")), true)
 assert.eq(fs.exists(at("none")), false)
@@ -64,7 +64,7 @@ for _, pattern in ipairs({ "a**", "**b/c", "***", "[a", "x[!", "x[]" }) do
   assert.matches(problem, "^fs.glob: bad pattern '", pattern)
 end
 assert.eq(fs.glob("[]]"), {})
--- Links that lead back end no search.
+-- Cycles of symbolic links do not prevent matches.
 shell.exec("mkdir -p loops/sub && cd loops && touch sub/found && ln -s . one && ln -s . two && ln -s .. sub/up", {
   cwd = root,
 })
@@ -84,7 +84,7 @@ end
 assert.eq(#fs.list(at("many")), 300)
 assert.eq(fs.list(at("many"))[300].name, "\xff99")
 
--- Folders, copies, names, permissions.
+-- Folders, copies, renaming, permissions.
 fs.mkdir(at("new/er"))
 fs.mkdir(at("new/er"))
 check.raises("fs.mkdir: " .. at("c/data.bin") .. ": File exists", fs.mkdir, at("c/data.bin"))

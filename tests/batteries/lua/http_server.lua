@@ -77,7 +77,7 @@ expect(cookies[2], "b=2")
 local events = http.get(url .. "/count").body
 expect(events:gsub("\n", "|"), "event: count|id: 1|data: 1||event: count|id: 2|data: 2||event: count|id: 3|data: 3||")
 
--- Slow requests overlap: none is answered before all have come.
+-- Slow requests overlap: none is answered before all have arrived.
 local waiting = {}
 for i = 1, 20 do
   waiting[i] = async.spawn(http.get, url .. "/together")
@@ -86,14 +86,14 @@ for i = 1, 20 do
   expect(waiting[i]:await()[1].body, "together")
 end
 
--- A cancelled server listens no more.
+-- A cancelled server stops listening.
 server:cancel()
 pcall(server.await, server)
 local ok, problem = pcall(http.get, url .. "/hello")
 expect(ok, false)
 expect(problem.kind, "connect")
 
--- Waiting works inside the script's own coroutines and protected calls.
+-- Waiting works inside coroutines and protected calls.
 local again = async.spawn(http.serve, _SERVER_PORT, routes)
 local co = coroutine.wrap(function()
   local response

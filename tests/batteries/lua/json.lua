@@ -71,7 +71,7 @@ assert.eq(json.encode(array), "[]")
 array.key = 1
 assert.eq(json.encode(array), '{"key":1}')
 
--- Metamethods of the script play no part.
+-- Metamethods are not called.
 local tricky = setmetatable({ a = 1 }, {
   __eq = function()
     return true
@@ -100,7 +100,7 @@ assert(not pcall(function()
 end))
 assert(not pcall(setmetatable, json.null, {}))
 
--- Errors name the place.
+-- Errors name the position.
 local function refuses(what, value)
   check.raises("json.encode: not JSON-serializable: " .. what, json.encode, value)
 end

@@ -4,7 +4,7 @@ local function start(command)
   return math.tointeger(tonumber(shell.exec(command .. " </dev/null >/dev/null 2>&1 & echo $!").stdout))
 end
 
--- A program with a name of its own.
+-- A program with a unique name.
 local folder = fs.tempdir()
 local name = "assay-é-" .. crypto.random(2)
 assert.eq(shell.exec("ln -s $(command -v sleep) '" .. folder .. "/" .. name .. "'").status, 0)

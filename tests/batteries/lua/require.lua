@@ -1,18 +1,18 @@
 local check = require("check")
 
--- Beside the script's modules/, and in the folder of the script.
+-- In the script's modules/, and in the folder of the script.
 assert.eq(require("found").name, "found")
 assert(require("found") == require("found"), "a module is loaded once")
 assert(package.loaded.found == require("found"))
 assert.eq(require("found.deep.er"), "deeper")
-assert.eq(require("beside"), { "beside", "beside.lua" })
+assert.eq(require("sibling"), { "sibling", "sibling.lua" })
 assert.eq(require("silent"), true)
 
 -- A module may wait, and sees the globals of the script.
 a_global = "seen"
 assert.eq(require("waits"), "seen")
 
--- Errors name the module and the places.
+-- Errors name the module and the searched paths.
 local ok, problem = pcall(require, "no.such")
 assert.eq(ok, false)
 assert.matches(problem, "^require: module 'no%.such' not found:\n\tno file '")
@@ -26,7 +26,7 @@ assert(require("assay.temporal") == require("assay.temporal"))
 assert(require("assay.temporal") == package.loaded["assay.temporal"])
 assert.eq(assay, nil, "they are no globals")
 
--- Lua's own libraries are there from the start.
+-- Lua's own libraries are preloaded.
 for _, name in ipairs({ "string", "table", "math", "utf8", "coroutine", "os" }) do
   assert(require(name) == _G[name] and package.loaded[name] == _G[name], name)
 end
@@ -46,7 +46,7 @@ for _, name in ipairs({ "", ".", "a..b", "../found", "/etc/passwd", "a\0b", "\xf
   assert.eq(pcall(require, name), false, name)
 end
 
--- `package` is Lua's: the path is a list of templates, what is preloaded needs no file, `searchpath` finds one.
+-- `package` works as in Lua: `path` is a list of templates, `preload` needs no file, `searchpath` finds a file.
 assert(require("_G") == _G and require("package") == package)
 assert.eq(package.config:sub(1, 1), "/")
 assert.matches(package.path, "modules/%?%.lua;")

@@ -25,12 +25,12 @@ assert.eq(exec("cat", { stdin = "" })[2], "")
 assert.eq(exec("exit 3", { stdin = ("x"):rep(2000000) })[1], 3, "a command need not read")
 assert.eq(exec("printf '\\377\\000\\376'; printf '\\375' >&2"), { 0, "\xff\0\xfe", "\xfd", false })
 
--- Much output, while as much goes in.
+-- Large input and output at the same time.
 local big = exec("head -c 11000000 /dev/zero; cat; head -c 300000 /dev/zero >&2", { stdin = ("x"):rep(2000000) })
 assert.eq({ #big[2], #big[3] }, { 13000000, 300000 })
 assert.eq(big[2]:sub(-3), "xxx")
 
--- A time-out kills the whole group, whatever it does about SIGTERM, and what came before is there.
+-- A timeout kills the process group, even if it ignores SIGTERM; earlier output is returned.
 local pids = folder .. "/pids"
 local began = time()
 local timed_out = exec("trap '' TERM; echo before; sleep 300 & echo $! > " .. pids .. "; sleep 300", { timeout = 3 })
@@ -47,19 +47,19 @@ end
 assert(gone(math.tointeger(tonumber(fs.read(pids)))), "the child of the child is killed too")
 assert.eq(exec("echo fast", { timeout = 100 })[2], "fast\n")
 
--- A process that leaves the group and keeps the output open does not keep the call.
+-- A process that leaves the group and keeps the output open does not block the call.
 local escaped = exec("setsid sh -c 'echo $$; exec sleep 300' & wait", { timeout = 3 })
 assert.eq(escaped[4], true)
 process.kill(math.tointeger(tonumber(escaped[2])), 9)
 
--- A process left behind, without the output, lives on.
+-- A background process without access to the output is not killed.
 local left = tonumber(exec("sleep 300 </dev/null >/dev/null 2>&1 & echo $!")[2])
 assert.eq(process.kill(left, 0), true)
 assert.eq(process.kill(left, "KILL"), true)
 assert(gone(left))
 check.raises("process.kill: no such process: " .. left, process.kill, left, 0)
 
--- Others go on meanwhile; cancelling kills.
+-- Other tasks run during a command; cancelling a task kills its command.
 local ticks = 0
 local ticker = async.spawn_interval(function()
   ticks = ticks + 1
@@ -88,7 +88,7 @@ for i, results in ipairs(async.all(tasks)) do
   assert.eq(results, { i .. "\n" })
 end
 
--- What is refused.
+-- Invalid arguments.
 check.raises("shell.exec: bad argument 'command' (string expected, got nil)", shell.exec)
 check.raises("shell.exec: bad argument 'command' (a string without NUL expected)", shell.exec, "a\0b")
 check.raises("shell.exec: /none/of/these: No such file or directory", shell.exec, "true", { cwd = "/none/of/these" })

@@ -14,14 +14,14 @@ assert.eq(render("static"), "static")
 assert.eq(render("static", {}), "static")
 assert.eq(render("{{ '<b>' }} {{ x }}", { x = "<&>" }), "<b> <&>")
 
--- What is undefined is empty, also where the engine's own tables have methods.
+-- Undefined values are empty, even under names of the engine's methods.
 assert.eq(render("[{{ a }}{{ t.b }}{{ t.items }}{{ t.keys }}{{ t.pop }}{{ n }}]", { t = {}, n = json.null }), "[]")
 assert.eq(render("{% if t.values %}x{% endif %}{% for v in t.values %}y{% endfor %}", { t = {} }), "")
 assert.eq(render("{{ t.items }} {{ t.get }}", { t = { items = 1, get = 2 } }), "1 2")
 assert.eq(render("{% for k, v in t.items() %}{{ k }}={{ v }};{% endfor %}", { t = { b = 1, a = 2 } }), "a=2;b=1;")
 assert.eq(render("{{ t.get('a') }}{{ t|length }}{{ 'a' in t }}", { t = { a = 5 } }), "51true")
 
--- Values are printed in Lua's words.
+-- Values are printed as in Lua.
 assert.eq(render("{{ a }} {{ b }} {{ true }} {{ 1 == 2 }}", { a = true, b = false }), "true false true false")
 assert.eq(render("{{ a }} {{ b }} {{ c }}", { a = 1, b = 1.0, c = 2.5 }), "1 1.0 2.5")
 assert.eq(
@@ -35,7 +35,7 @@ assert.eq(
   '{"a": 1} [1, "x"] [1, "x"];1 [1, "X"]'
 )
 
--- Filters as Jinja2 has them.
+-- Filters behave as in Jinja2.
 assert.eq(render("{{ 'x'|int }} {{ 'x'|int(7) }} {{ '12'|int }} {{ '3.7'|int }} {{ 'ff'|int(0, 16) }}"), "0 7 12 3 255")
 assert.eq(render("{{ none|int }}{{ nothing|int(5) }}{{ true|int }}{{ 'inf'|int }}{{ [1]|int }}{{ 2.9|int }}"), "051002")
 assert.eq(render("{{ '2.5'|float }} {{ 'x'|float }} {{ 'x'|float(1) }} {{ 3|float }}"), "2.5 0.0 1 3.0")
@@ -58,7 +58,7 @@ assert.eq(
 check.raises("template.render_string: a width of 100001 is more than 100000", render, "{{ 'x'|indent(100001) }}")
 check.raises("template.render_string: a width of 100001 is more than 100000", render, "{{ 'x'|center(100001) }}")
 
--- Errors begin with the function's name and name the line.
+-- Errors begin with the function's name and contain the line.
 check.raises("template.render_string: syntax error: unknown statement bad (in <string>:2)", render, "a\n{% bad %}")
 check.fails("template.render_string: unknown filter: ", render, "{{ x | nope }}")
 check.fails("template.render_string: template not found: ", render, "{% include 'x' %}")
@@ -90,7 +90,7 @@ check.fails(
   "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"
 )
 
--- Nothing of the host is in reach.
+-- Templates cannot access the host.
 assert.eq(
   render("{{ t.__class__ }}{{ l.__class__ }}{{ ''.__class__ }}{{ t|attr('__class__') }}", { t = {}, l = { 1 } }),
   ""

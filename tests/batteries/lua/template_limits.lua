@@ -1,4 +1,4 @@
--- Sources and values that would exhaust the stack of the process, which ends it: each is an error or is rendered.
+-- Sources and values that could exhaust the stack and crash the process are rendered or raise an error.
 local check = require("check")
 local render = template.render_string
 
@@ -37,7 +37,7 @@ local refused = {
   ("{% for a in [1] %}"):rep(N) .. ("{% endfor %}"):rep(N),
   ("{% with a = 1 %}"):rep(N) .. ("{% endwith %}"):rep(N),
   "{{ " .. ("("):rep(100) .. "1" .. (" + 1"):rep(400) .. (")" .. (" + 1"):rep(400)):rep(100) .. " }}",
-  -- Not hidden by what is no tag, and not by a missing end.
+  -- Comments, strings and missing ends do not hide them.
   chain("{# {{ #}{{ 1", " + 1", " }}"),
   chain("{#-#}{{ 1", " + 1", " }}"),
   chain("{% raw %}{{ '{% endraw %}{{ 1", " + 1", " }}"),
@@ -66,7 +66,7 @@ check.raises(
   ("{{ a|upper }}"):rep(10001)
 )
 
--- What is long but not deep.
+-- Long but not deeply nested sources.
 assert.eq(#render("{{ 1 }}" .. ("{{ a.b or 2 }}"):rep(20000), { a = {} }), 20001)
 assert.eq(render("{{ [" .. ("1 + 1,"):rep(20000) .. "]|length }}"), "20000")
 assert.eq(render("{{ 1" .. (" + 1"):rep(499) .. " }}"), "500")
@@ -75,7 +75,7 @@ assert.eq(#render(("{% if 1 %}x{% elif 2 %}y{% endif %}"):rep(2000)), 2000)
 assert.eq(render("{% raw %}" .. ("{{ + "):rep(1000) .. "{% endraw %}"), ("{{ + "):rep(1000))
 assert.eq(render("{# " .. ("+ "):rep(1000) .. "#}x"), "x")
 
--- Values that are nested when they are rendered.
+-- Values that are nested during rendering.
 for _, source in ipairs({
   "{% set x = [] %}" .. ("{% set x = [x] %}"):rep(9000) .. "{{ x }}",
   "{% macro m(x, n) %}{% if n %}{{ m(x"
@@ -87,7 +87,7 @@ for _, source in ipairs({
 end
 assert.eq(render("{% set x = [] %}" .. ("{% set x = [x] %}"):rep(9000) .. "{{ x == x }}"), "true")
 
--- A namespace holds copies, so that nothing holds itself.
+-- A namespace contains copies, so that no value contains itself.
 assert.eq(render("{% set ns = namespace(a=1) %}{% set ns.x = ns %}{{ ns.x }}"), '{"a": 1}')
 assert.eq(render("{%- set a = namespace() -%}{%-set (a.b), c = [a], 1-%} {{ a.b }}{{ c }}"), "[{}]1")
 assert.eq(
@@ -100,7 +100,7 @@ check.raises(
   "{% set ns = namespace(x=1) %}{% for i in range(200) %}{% set ns.x = [ns.x] %}{% endfor %}"
 )
 
--- Beside that, they are what they were.
+-- Otherwise the values of a namespace are unchanged.
 assert.eq(
   render(
     [[{% set ns = namespace(n=0, all=[], found=false) %}

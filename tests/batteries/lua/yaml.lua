@@ -87,7 +87,7 @@ assert.eq(yaml.parse_all("a: 1\n---\nb\n---\n"), { { a = 1 }, "b", json.null })
 assert.eq(json.encode(yaml.parse_all("")), "[]")
 check.raises("yaml.parse: found a second document; use yaml.parse_all at line 2 column 1", yaml.parse, "a\n---\nb")
 
--- What is refused, and where.
+-- Errors and their positions.
 for text, problem in pairs({
   ["a: !!python/object/apply:os.system [id]"] = "the tag !!python/object/apply:os.system is not in the core schema",
   ["!foo a"] = "the tag !foo is not in the core schema at line 1 column 1",
@@ -110,7 +110,7 @@ end
 check.raises("yaml.parse: bad argument 'text' (expected a UTF-8 string, got invalid UTF-8)", yaml.parse, "\xff")
 check.raises("yaml.parse: bad argument 'text' (string expected, got nil)", yaml.parse)
 
--- Aliases that would make a thousand million strings.
+-- Aliases that would expand to a billion strings.
 local bomb, previous = { "a: &a [lol,lol,lol,lol,lol,lol,lol,lol,lol]" }, "a"
 for name in ("bcdefghi"):gmatch(".") do
   bomb[#bomb + 1] = ("%s: &%s [%s]"):format(name, name, ("*" .. previous .. ","):rep(9))

@@ -1,4 +1,4 @@
--- What YAML 1.2 allows and 1.1, which libyaml reads, does not.
+-- Documents that are valid in YAML 1.2 but not in 1.1, which libyaml implements.
 local check = require("check")
 local parse = yaml.parse
 
@@ -8,7 +8,7 @@ assert.eq(parse("- |\n\n  \tone\n   two\n- >-\n \tthree\n"), { "\n\tone\n two\n"
 assert.eq(parse("a:\n  - b: |-\n      \tc\n    d: 1\n"), { a = { { b = "\tc", d = 1 } } })
 assert.eq(parse("|\n \tx"), "\tx")
 
--- JSON's way to write characters outside of the first plane.
+-- Surrogate pairs, as in JSON.
 assert.eq(parse([["\ud83d\ude00"]]), "😀")
 assert.eq(parse([[{"a\uD83D\uDE00": ["\u00e9\ud83d\ude00!", '\ud83d\ude00', \ud83d\ude00]}]]), {
   ["a😀"] = { "é😀!", [[\ud83d\ude00]], [[\ud83d\ude00]] },
@@ -39,7 +39,7 @@ for _, text in ipairs({ "a:\n\tb: 1", "a:\n  b: 1\n\tc: 2", "-\t- a", "a:\n\t- b
   check.fails("yaml.parse: ", parse, text)
 end
 
--- Names of anchors.
+-- Anchor names.
 assert.eq(parse("a: &:@!$ x\nb: *:@!$\nc: &😁 y\nd: *😁\n"), { a = "x", b = "x", c = "y", d = "y" })
 assert.eq(parse("a: &b:c d\ne: *b:c"), { a = "d", e = "d" })
 assert.eq(parse("[?x, { ?y: 1 }]"), { "?x", { ["?y"] = 1 } })
@@ -51,7 +51,7 @@ assert.eq(parse("%OTHER x y # text\n---\na"), "a")
 assert.eq(yaml.parse_all("one\n...\ntwo: 2\n...\n...\n- 3\n"), { "one", { two = 2 }, { 3 } })
 check.fails("yaml.parse_all: expected a line break after '...'", yaml.parse_all, "one\n... two")
 
--- What neither allows is told with its place.
+-- Errors of documents that neither version allows have a position.
 check.raises(
   "yaml.parse: while parsing a flow sequence: expected ',' or ']', but got '<stream end>' at line 3 column 6",
   parse,
@@ -59,6 +59,6 @@ check.raises(
 )
 check.raises("yaml.parse: duplicate key 'a' at line 2 column 1", parse, 'a: "\\ud83d\\ude00"\na: 1')
 
--- A long text is only read as 1.1.
+-- Long documents are only parsed as YAML 1.1.
 local long = "- |\n  \tx\n" .. ("- 1\n"):rep(70000)
 check.fails("yaml.parse: while scanning a block scalar: found a tab character where an indentation", parse, long)

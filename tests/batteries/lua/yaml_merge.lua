@@ -1,6 +1,6 @@
 local check = require("check")
 
--- A merge key takes the entries of another mapping; the mapping's own entries win, wherever they stand.
+-- A merge key adds the entries of another mapping; the mapping's own entries win, in any order.
 local parsed = yaml.parse([[
 base: &base
   image: alpine
@@ -16,14 +16,14 @@ assert.eq(parsed.before, { image = "alpine", retry = 5 })
 assert.eq(parsed.after, { image = "alpine", retry = 5 })
 assert.eq(parsed.base, { image = "alpine", retry = 2 })
 
--- A null is an entry too: it takes away what would be merged.
+-- A null is an entry, too: it hides the merged one.
 assert.eq(yaml.parse("base: &b {x: 1, y: 2}\njob:\n  <<: *b\n  x: null\n").job, { y = 2 })
 
--- Of several mappings the first that has a key wins.
+-- Of several mappings, the first that has a key wins.
 parsed = yaml.parse("a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc:\n  <<: [*a, *b]\n  w: 3\n")
 assert.eq(parsed.c, { w = 3, x = 1, y = 1, z = 2 })
 
--- What is merged may have merged others itself, may be written in place, and may be empty.
+-- A merged mapping may contain merges, be written inline, or be empty.
 parsed = yaml.parse([[
 one: &one { a: 1 }
 two: &two
@@ -38,7 +38,7 @@ assert.eq(parsed.three, { a = 1, b = 2, c = { d = 4 } })
 assert.eq(parsed.four, { e = 5 })
 assert.eq(yaml.parse("!!merge <<: {a: 1}"), { a = 1 })
 
--- Only a plain key merges.
+-- Quoted keys and values do not merge.
 assert.eq(yaml.parse('"<<": 1'), { ["<<"] = 1 })
 assert.eq(yaml.parse("!!str <<: 1"), { ["<<"] = 1 })
 assert.eq(yaml.parse("[<<, {a: <<}]"), { "<<", { a = "<<" } })

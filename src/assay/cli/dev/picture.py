@@ -1,4 +1,4 @@
-"""Renders the region of the live screen as coloured lines for a given size."""
+"""Renders the region of the live screen as colored lines for a given size."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Status:
     Attributes:
         server: Address of the server, with a remark.
         ui: URL of the Web UI, or empty if unknown.
-        notice: Last notice: title, text and colour.
+        notice: Last notice: title, text and color.
         details: Details of the notice: the error with its line.
         is_stopping: Whether the shutdown has begun.
     """
@@ -116,7 +116,7 @@ def _page(view: View, page: Page, width: int, height: int) -> list[str]:
 
 
 def _lines(item: RenderableType, width: int) -> list[str]:
-    """Render an item as coloured lines."""
+    """Render an item as colored lines."""
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, highlight=False, markup=False, emoji=False)
     console.print(item)
@@ -167,10 +167,10 @@ def _head(status: Status, report: Report, *, is_compact: bool) -> Iterator[Row]:
     if status.is_stopping:
         yield Text("stopping", style="bold yellow"), "waiting for running activities; press Ctrl-C again to kill them"
     elif status.notice is not None:
-        title, text, colour = status.notice
-        yield Text(title.lower(), style=f"bold {colour or ''}"), Text(text)
+        title, text, color = status.notice
+        yield Text(title.lower(), style=f"bold {color or ''}"), Text(text)
         for line in status.details:
-            yield "", Text(line, style=colour or "")
+            yield "", Text(line, style=color or "")
     if report.problem:
         yield Text("not updated", style="bold yellow"), Text(report.problem)
 

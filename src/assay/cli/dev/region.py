@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 _HIDE, _SHOW, _PLAIN, _ERASE_BELOW = "\x1b[?25l", "\x1b[?25h", "\x1b[0m", "\x1b[J"
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Region:
@@ -70,7 +70,7 @@ class Region:
         """Replace the lines of the region.
 
         Args:
-            lines: Lines with colours that fit the width.
+            lines: Lines with colors that fit the width.
             above: Whole lines of output that scroll above the region.
         """
         drawn = ([*lines], self.size())
@@ -78,7 +78,7 @@ class Region:
             return
         self._drawn = drawn
         text = self._erased() + above.decode("utf-8", "surrogateescape") + _PLAIN + "\n".join(lines)
-        self._widths = [cell_len(_COLOURS.sub("", line)) for line in lines]
+        self._widths = [cell_len(_COLORS.sub("", line)) for line in lines]
         self._write(text)
 
     def _erased(self) -> str:

@@ -69,9 +69,9 @@ class Screen:
         self._read(reader, _Reports(self, self._generation).receive)
         return child
 
-    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+    def notify(self, title: str, text: str, color: str | None = None, details: str = "") -> None:
         """Write a notice above the region, and show the last one in it."""
-        line = Text.assemble((f"{title:<17}", f"bold {colour or ''}"), text)
+        line = Text.assemble((f"{title:<17}", f"bold {color or ''}"), text)
         with self._console.capture() as capture:
             self._console.print(line)
         self._write(capture.get().encode() + (details.encode() + b"\n" if details else b""))
@@ -83,7 +83,7 @@ class Screen:
             case "HTTP API" | "Other terminals":
                 pass  # not shown in the region
             case _:
-                self._status.notice = title, f"{text} ({time.strftime('%H:%M:%S')})", colour
+                self._status.notice = title, f"{text} ({time.strftime('%H:%M:%S')})", color
                 self._status.details = picture.summarize(details)
         self._draw()
 

@@ -28,7 +28,7 @@ class Timelines:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def read(self, run: Run, width: int) -> list[str]:
-        """Return the coloured lines of a run's timeline, at most `width` columns wide.
+        """Return the colored lines of a run's timeline, at most `width` columns wide.
 
         If the script cannot be read without its arguments, the timeline has no Lua lines and ends with the error.
         """

@@ -30,7 +30,7 @@ class Display(Protocol):
             verbose: Show Python tracebacks.
         """
 
-    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+    def notify(self, title: str, text: str, color: str | None = None, details: str = "") -> None:
         """Show a notice in one line, followed by the lines of `details`."""
 
     def stopping(self) -> None:
@@ -52,13 +52,13 @@ class Lines:
         flag = ["--verbose"] if verbose else []
         return await children.start("-m", "assay", "run", *flag, *self._options, *arguments)
 
-    def notify(self, title: str, text: str, colour: str | None = None, details: str = "") -> None:
+    def notify(self, title: str, text: str, color: str | None = None, details: str = "") -> None:
         """Write the notice to stderr."""
         event = _EVENTS.get(title)
         if event is not None and log_lines.is_json():
             log_lines.emit(event.severity, f"{title.lower()}: {text}", {"report": details} if details else None, event)
             return
-        click.echo(f"{click.style(f'{title:<17}', bold=True, fg=colour)}{text}", err=True)
+        click.echo(f"{click.style(f'{title:<17}', bold=True, fg=color)}{text}", err=True)
         if details:
             click.echo(details, err=True)
 

@@ -38,7 +38,7 @@ class ActivityStartOptions(InputOptions, CallOptions):
         heartbeat_timeout: Maximum time between two heartbeats, in seconds.
         retry_policy: Retry policy of the activity.
         id_reuse_policy: Reuse of the id of a closed activity.
-        id_conflict_policy: Behaviour when an activity with this id is running: "fail" raises an error of kind
+        id_conflict_policy: Behavior when an activity with this id is running: "fail" raises an error of kind
             "already_started", "use_existing" returns the running activity.
         search_attributes: Indexed values by name.
         summary: Summary for the Web UI.

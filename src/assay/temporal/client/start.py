@@ -75,7 +75,7 @@ class WithStartOptions(WorkflowOptions):
         workflow_id: Workflow id; a random UUID if omitted.
         id_reuse_policy: Reuse of the id of a closed workflow; "allow_duplicate_failed_only" allows it only if that
             workflow did not complete, "reject_duplicate" never. Default: "allow_duplicate".
-        id_conflict_policy: Behaviour when a workflow with this id is running: "fail" raises an error of kind
+        id_conflict_policy: Behavior when a workflow with this id is running: "fail" raises an error of kind
             "already_started", "use_existing" returns the running workflow, "terminate_existing" terminates it first.
             Defaults to "fail"; for an update to "use_existing".
         cron_schedule: Cron expression by which the workflow recurs. Prefer schedules, which have more features.

@@ -62,7 +62,7 @@ class Settings:
         copy_cache: Cached copies of runs, for queries and validators.
         meter: Returns the metric meter of a workflow type; None without metrics.
         reporter: Reports the events of runs.
-        hash_seed: Seed of Lua's hash tables. The behaviour of a run must not depend on it.
+        hash_seed: Seed of Lua's hash tables. The behavior of a run must not depend on it.
     """
 
     libraries: Mapping[str, tuple[str, bool]]

@@ -2,5 +2,5 @@
 
 `jobs` applies the jobs of an activation, `messages` delivers signals, updates and queries, `mailbox` buffers signals.
 `fibers` runs Lua coroutines, which wait for `entries`: `timers`, and `commands` such as activities and child workflows.
-`outbound` collects the commands, `scopes` are cancelled together, `patches` and `flags` version behaviour.
+`outbound` collects the commands, `scopes` are cancelled together, `patches` and `flags` version behavior.
 """

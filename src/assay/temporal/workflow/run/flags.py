@@ -1,7 +1,7 @@
-"""Behaviour flags, which version the observable behaviour of the engine.
+"""Behavior flags, which version the observable behavior of the engine.
 
 The first workflow task of a run records the flags in force in the history, and replays use the recorded ones. A changed
-behaviour gets a new flag: new runs use it, open runs keep the old behaviour, and the code branches on `Flags.has`. A
+behavior gets a new flag: new runs use it, open runs keep the old behavior, and the code branches on `Flags.has`. A
 history without flags has those of the first release. A worker that meets an unknown flag fails the workflow task with
 `UnknownFlagError`, so that a newer worker can continue the run.
 """
@@ -13,7 +13,7 @@ from enum import IntEnum
 
 
 class Flag(IntEnum):
-    """A behaviour of the engine. Numbers are never reused."""
+    """A behavior of the engine. Numbers are never reused."""
 
     MESSAGES_AFTER_START = 1
     """Signals, updates and cancel requests that arrive with the start are handled after the function's first wait."""
@@ -55,7 +55,7 @@ class Flags:
         unknown = sorted(numbers - CURRENT)
         if unknown:
             names = ", ".join(map(str, unknown))
-            raise UnknownFlagError(f"the history was recorded by a newer release of assay (behaviour flags {names})")
+            raise UnknownFlagError(f"the history was recorded by a newer release of assay (behavior flags {names})")
         self._numbers: frozenset[int] = numbers or (CURRENT if is_new else FIRST_RELEASE)
 
     def has(self, flag: Flag) -> bool:
