@@ -19,7 +19,7 @@ class ActionOptions(WorkflowOptions):
     """The workflow that a schedule starts.
 
     Attributes:
-        workflow_id: Workflow id, the schedule's id if omitted; the server appends the time.
+        workflow_id: Workflow id; the schedule's id if omitted. The server appends the time.
     """
 
 
