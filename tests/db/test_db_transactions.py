@@ -144,9 +144,7 @@ async def test_other_connections_see_a_transaction_after_it_ends(script: Script,
     assert await script.run(TABLE + code, server_url) == {"during": 0, "after": 1}
 
 
-async def test_a_statement_on_the_one_connection_of_sqlite_waits_for_the_transaction(
-    script: Script, sqlite_url: str
-) -> None:
+async def test_a_sqlite_statement_waits_for_the_open_transaction(script: Script, sqlite_url: str) -> None:
     code = """
     local inside, may_end
     local task = async.spawn(function()

@@ -242,7 +242,7 @@ def test_a_function_that_catches_its_cancellation_gives_its_result(drive: Drive)
     assert result(driver.send(jobs.fire(1), after=1)) == "err:cancelled"
 
 
-def test_a_function_that_cleans_up_and_passes_its_cancellation_on_has_timed_out(drive: Drive) -> None:
+def test_a_function_that_reraises_its_cancellation_has_timed_out(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local ok, err = pcall(ctx.with_timeout, ctx, 1, function()
@@ -258,7 +258,7 @@ def test_a_function_that_cleans_up_and_passes_its_cancellation_on_has_timed_out(
     assert result(driver.send(jobs.fire(3), after=3)) == {"ok": False, "kind": "timeout", "type": "TIMEOUT"}
 
 
-def test_a_shielded_function_keeps_its_results_although_its_deadline_expires(drive: Drive) -> None:
+def test_a_shielded_function_returns_its_results_after_its_deadline(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       return { ctx:with_timeout(1, function()

@@ -251,7 +251,7 @@ def test_a_signal_that_was_sent_before_the_cancel_reached_core(drive: Drive) -> 
     assert result(driver.send(jobs.signal_sent(1))) == ["ok:nil", "err:cancelled"]
 
 
-def test_a_side_effect_runs_to_its_end_and_the_next_wait_meets_the_cancel(drive: Drive) -> None:
+def test_a_side_effect_completes_and_the_next_wait_is_cancelled(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       return {{ try(ctx.side_effect, ctx, function() return 1 end), try(ctx.sleep, ctx, 5) }}

@@ -172,7 +172,7 @@ def test_an_error_in_a_condition_fails_a_workflow_that_does_not_catch_it(drive: 
     assert "must be read-only" in failure(driver.start())["message"]
 
 
-def test_a_call_from_ctx_that_a_condition_must_not_make_is_reported_with_its_line(drive: Drive) -> None:
+def test_a_forbidden_call_in_a_condition_is_reported_with_its_line(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local _, err = pcall(ctx.wait_condition, ctx, function() ctx:sleep(1) end)
@@ -182,7 +182,7 @@ def test_a_call_from_ctx_that_a_condition_must_not_make_is_reported_with_its_lin
     assert result(driver.start()).startswith("workflow.lua:3: ctx:sleep: ")
 
 
-def test_the_workflow_has_random_numbers_again_after_a_condition_was_refused_them(drive: Drive) -> None:
+def test_random_numbers_work_again_after_a_condition_requested_one(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       pcall(ctx.wait_condition, ctx, function() return math.random() end)

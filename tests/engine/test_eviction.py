@@ -203,7 +203,7 @@ def test_an_activation_of_a_run_that_is_not_there_fails() -> None:
     assert runs.activate(activation(jobs.signal("go"))).failed.failure.message == "the run is not in the cache"
 
 
-def test_a_type_that_is_not_registered_fails_the_task_and_names_the_known_ones() -> None:
+def test_an_unregistered_type_fails_the_task_and_lists_the_registered_ones() -> None:
     runs = Runs([Driver(WAITS).definition], make_settings())
     failed = runs.activate(activation(jobs.initialize(workflow_type="Other"))).failed.failure
     assert failed.message == "workflow 'Other' is not registered (registered: W)"

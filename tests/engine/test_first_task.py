@@ -87,7 +87,7 @@ def test_an_update_is_answered_although_the_function_ends_at_once(drive: Drive) 
     assert commands[-1]["update_response"]["completed"] == 2
 
 
-def test_a_signal_with_the_start_is_handled_although_the_function_ends_at_once(drive: Drive) -> None:
+def test_a_signal_sent_with_the_start_is_handled_if_the_function_ends_at_once(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:on_signal('s', function() ctx:upsert_memo({ a = 1 }) end) return 1 end")
     commands = driver.send(jobs.initialize(), jobs.signal("s"))
     assert kinds(commands) == ["complete_workflow_execution", "modify_workflow_properties"]
@@ -125,7 +125,7 @@ def test_a_task_that_continues_after_the_end_does_not_end_the_run_again(drive: D
 @pytest.mark.parametrize(
     "message", [jobs.signal("s"), jobs.update("u"), jobs.cancel()], ids=["signal", "update", "cancel"]
 )
-def test_an_input_that_cannot_be_read_fails_the_workflow_whatever_comes_with_it(
+def test_an_unreadable_input_fails_the_workflow_whatever_other_jobs_arrive(
     drive: Drive, message: WorkflowActivationJob
 ) -> None:
     driver = drive("return function(ctx) ctx:wait_signal('s') end")
@@ -133,7 +133,7 @@ def test_an_input_that_cannot_be_read_fails_the_workflow_whatever_comes_with_it(
     assert failure(commands[:1])["application_failure_info"]["type"] == "BadInput"
 
 
-def test_before_its_first_wait_the_function_sees_nothing_of_what_came_with_the_start(drive: Drive) -> None:
+def test_messages_sent_with_the_start_are_not_visible_before_the_first_wait(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local function look() return { (ctx:poll_signal("s")), ctx:is_cancelled() } end

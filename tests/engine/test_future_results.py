@@ -108,7 +108,7 @@ def test_done_is_true_once_a_future_has_completed(drive: Drive) -> None:
     }
 
 
-def test_a_future_is_shown_as_one_and_only_that_of_a_child_has_a_workflow_id(drive: Drive) -> None:
+def test_only_child_futures_have_a_workflow_id(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local activity, child = ctx:start_activity("a"), ctx:start_child_workflow("C", nil, { workflow_id = "c" })
@@ -199,7 +199,7 @@ def test_await_all_accepts_what_table_pack_returns(drive: Drive) -> None:
 # await_any --------------------------------------------------------------------------------------------------------
 
 
-def test_await_any_returns_the_place_and_the_results_of_the_first_that_completes(drive: Drive) -> None:
+def test_await_any_returns_the_index_and_results_of_the_first_to_complete(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local slow, quick = ctx:start_timer(60), ctx:spawn(function() ctx:sleep(1) return "quick", 2 end)
@@ -246,9 +246,7 @@ def test_await_any_raises_that_a_future_was_cancelled(drive: Drive) -> None:
 # Failures that nothing waits for ----------------------------------------------------------------------------------
 
 
-def test_the_worker_logs_the_failure_of_a_task_that_the_workflow_never_awaits(
-    drive: Drive, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failures_of_unawaited_tasks_are_logged(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
     driver = drive("""
     return function(ctx)
       local task = ctx:spawn(function() error("lost") end)
@@ -264,9 +262,7 @@ def test_the_worker_logs_the_failure_of_a_task_that_the_workflow_never_awaits(
     assert expected in caplog.text
 
 
-def test_the_worker_logs_the_failure_of_an_activity_that_the_workflow_never_awaits(
-    drive: Drive, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failures_of_unawaited_activities_are_logged(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
     driver = drive("""
     return function(ctx)
       local activity = ctx:start_activity("a")

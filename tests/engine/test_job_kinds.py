@@ -317,7 +317,7 @@ def test_an_update_without_a_validator_run_is_not_validated_again(drive: Drive) 
     assert len(driver.send(jobs.update("u", run_validator=False))) == 2
 
 
-def test_an_update_that_the_history_has_and_that_is_rejected_now_fails_the_workflow_task(drive: Drive) -> None:
+def test_rejecting_an_update_of_the_history_fails_the_workflow_task(drive: Drive) -> None:
     driver = drive(WAITS)
     driver.start()
     assert driver.send(jobs.update("u", run_validator=False)) == []

@@ -94,7 +94,7 @@ def test_a_condition_is_asked_before_a_local_activity_ends(drive: Drive) -> None
     assert result(driver.send(jobs.local_activity(1), jobs.signal("go"))) == ["condition", "local activity"]
 
 
-def test_a_local_activity_ends_once_all_that_a_condition_set_going_is_done(drive: Drive) -> None:
+def test_a_local_activity_resolves_after_woken_conditions_have_run(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log, ready = {}, false
@@ -296,7 +296,7 @@ def test_a_handler_runs_also_beside_a_cancel(drive: Drive, message: WorkflowActi
     assert result(driver.send(jobs.fire(2))) == 1
 
 
-def test_a_kept_signal_reaches_its_handler_although_a_cancel_comes_before_it_begins(drive: Drive) -> None:
+def test_a_buffered_signal_reaches_its_handler_despite_a_cancellation(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local handled = 0
@@ -313,7 +313,7 @@ def test_a_kept_signal_reaches_its_handler_although_a_cancel_comes_before_it_beg
     assert result(driver.send(jobs.fire(2))) == 2
 
 
-def test_a_cancelled_wait_leaves_a_signal_of_the_same_activation_to_the_next(drive: Drive) -> None:
+def test_a_cancelled_wait_leaves_the_signal_to_the_next_wait(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       local other = ctx:spawn(function() return ctx:shield(function() return (ctx:wait_signal("s")) end) end)

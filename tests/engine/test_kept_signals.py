@@ -20,7 +20,7 @@ def test_signals_that_come_with_the_start_are_kept_in_order(drive: Drive) -> Non
     assert result(driver.send(jobs.initialize(), *signals)) == [1, 2, 3, 4, 5]
 
 
-def test_signals_that_come_while_the_workflow_waits_for_another_are_kept_in_order(drive: Drive) -> None:
+def test_signals_of_another_name_are_buffered_in_order(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:wait_signal("collect")

@@ -56,11 +56,11 @@ def test_a_traversal_of_an_unused_library_finds_all_names_in_their_order(drive: 
 # A script can change libraries ------------------------------------------------------------------------------------
 
 
-def test_a_function_that_a_script_replaced_in_an_unused_library_stays_replaced(drive: Drive) -> None:
+def test_a_function_replaced_in_an_unloaded_library_stays_replaced(drive: Drive) -> None:
     assert run(drive, "rawset(string, 'upper', function() return 'mine' end) return ('x'):upper()") == "mine"
 
 
-def test_a_function_that_a_script_added_to_an_unused_library_is_a_method_of_strings(drive: Drive) -> None:
+def test_a_function_added_to_an_unloaded_library_is_a_string_method(drive: Drive) -> None:
     assert run(drive, "function string.shout(s) return s .. '!' end return ('x'):shout()") == "x!"
 
 

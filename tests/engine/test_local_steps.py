@@ -46,7 +46,7 @@ def test_local_activities_end_in_order_also_in_several_activations(drive: Drive,
     assert result(driver.send(jobs.local_activity(third, third))) == IN_ORDER
 
 
-def test_a_local_activity_ends_once_all_that_the_one_before_started_is_done(drive: Drive) -> None:
+def test_a_local_activity_resolves_after_tasks_started_by_the_previous_one(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log = {}
@@ -164,7 +164,7 @@ def test_a_local_activity_that_waits_for_its_next_attempt_is_cancelled(drive: Dr
     assert result(commands) == {"activity": "err:cancelled", "timer": "err:cancelled"}
 
 
-def test_a_local_activity_that_waits_for_its_next_attempt_holds_up_those_after_it(drive: Drive) -> None:
+def test_a_local_activity_in_backoff_delays_later_ones(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log, tasks = {}, {}

@@ -9,7 +9,7 @@ from assay.temporal.workflow.run.mailbox import Handler, Mailbox
 HANDLER = Handler(run=cast(Any, print))
 
 
-def test_a_dynamic_handler_has_no_claim_to_a_signal_that_a_task_asked_for() -> None:
+def test_a_dynamic_handler_does_not_get_a_signal_that_a_task_waits_for() -> None:
     mailbox = Mailbox()
     mailbox.signals.dynamic = HANDLER
     mailbox.expect("approve")

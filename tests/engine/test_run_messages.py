@@ -30,7 +30,7 @@ def test_a_dynamic_handler_beside_wait_signal_is_finished_in_the_end(drive: Driv
     assert result(driver.send(jobs.signal("go", 1))) == 1
 
 
-def test_kept_signals_of_an_expected_name_do_not_count_for_the_dynamic_handler(drive: Drive) -> None:
+def test_buffered_signals_of_an_expected_name_do_not_count_for_the_dynamic_handler(drive: Drive) -> None:
     driver = drive(f"""
     return function(ctx)
       ctx:on_dynamic_signal(function() error("not for me") end)
@@ -44,7 +44,7 @@ def test_kept_signals_of_an_expected_name_do_not_count_for_the_dynamic_handler(d
     assert result(driver.send(jobs.signal("go"), jobs.signal("go"))) is True
 
 
-def test_kept_signals_of_other_names_count_until_the_dynamic_handler_has_them(drive: Drive) -> None:
+def test_buffered_signals_count_until_the_dynamic_handler_has_them(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:execute_activity("a")
@@ -60,7 +60,7 @@ def test_kept_signals_of_other_names_count_until_the_dynamic_handler_has_them(dr
     assert result(driver.send(jobs.fire(1))) is False
 
 
-def test_the_dynamic_handler_gets_kept_signals_in_the_order_in_which_they_came(drive: Drive) -> None:
+def test_the_dynamic_handler_gets_buffered_signals_in_order(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local log = {}
@@ -145,7 +145,7 @@ def test_a_wait_that_timed_out_leaves_signals_to_those_that_still_wait(drive: Dr
     assert result(driver.send(jobs.signal("s", "b"))) == ["task 1: a", "task 3: timed out", "task 2: b"]
 
 
-def test_a_named_handler_has_its_signals_although_there_is_a_dynamic_one(drive: Drive) -> None:
+def test_a_named_handler_takes_precedence_over_the_dynamic_one(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local named, dynamic = {}, {}
@@ -161,7 +161,7 @@ def test_a_named_handler_has_its_signals_although_there_is_a_dynamic_one(drive: 
     assert result(driver.send(jobs.signal("end"))) == {"named": ["named", "named"], "dynamic": ["other"]}
 
 
-def test_a_signal_of_a_name_that_was_polled_for_is_kept_from_the_dynamic_handler(drive: Drive) -> None:
+def test_the_dynamic_handler_does_not_get_signals_of_a_polled_name(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local dynamic = {}
@@ -298,7 +298,7 @@ def test_an_update_knows_itself(drive: Drive) -> None:
 # Queries run on a copy --------------------------------------------------------------------------------------------
 
 
-def test_a_query_sees_what_signals_of_its_activation_did_and_changes_nothing(drive: Drive) -> None:
+def test_a_query_sees_effects_of_signals_in_its_activation(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local n = 0

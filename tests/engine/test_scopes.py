@@ -18,7 +18,7 @@ end
 """
 
 
-def test_a_task_that_swallowed_a_cancel_is_reached_by_that_of_the_workflow(drive: Drive) -> None:
+def test_a_task_that_swallowed_a_cancellation_gets_the_workflows(drive: Drive) -> None:
     driver = drive(SWALLOWS)
     driver.start()
     assert kinds(driver.send(jobs.signal("cancel the task"))) == ["cancel_timer", "start_timer"]
@@ -44,7 +44,7 @@ def test_a_task_is_cancelled_once_however_often_it_is_asked(drive: Drive) -> Non
     assert result(driver.send(jobs.fire(2))) == ["err:cancelled", "ok:nil"]
 
 
-def test_a_deadline_that_was_swallowed_does_not_keep_the_workflows_cancel_away(drive: Drive) -> None:
+def test_a_swallowed_deadline_does_not_hide_the_workflows_cancellation(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       return {{ try(ctx.with_timeout, ctx, 1, function()
@@ -186,7 +186,7 @@ def test_a_workflow_cancel_within_a_deadline_is_a_cancel(drive: Drive) -> None:
     assert result(driver.send(jobs.cancel())) == "err:cancelled"
 
 
-def test_a_handler_that_lets_a_cancel_through_does_not_fail_the_workflow(drive: Drive) -> None:
+def test_a_cancelled_handler_does_not_fail_the_workflow(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:on_signal("s", function() ctx:sleep(600) end)

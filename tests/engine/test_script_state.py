@@ -109,7 +109,7 @@ def test_all_parts_of_a_script_come_along_together(drive: Drive) -> None:
     }
 
 
-def test_an_operator_that_a_run_adds_to_a_class_works_on_objects_of_the_script(drive: Drive) -> None:
+def test_an_operator_added_by_a_run_works_on_the_scripts_objects(drive: Drive) -> None:
     driver = drive(f"""{CLASSES}
     return function()
       Derived.__add = function() return "added" end
@@ -119,7 +119,7 @@ def test_an_operator_that_a_run_adds_to_a_class_works_on_objects_of_the_script(d
     assert result(driver.start()) == "added"
 
 
-def test_a_global_that_the_scripts_metatable_refuses_is_an_error_at_its_line(drive: Drive) -> None:
+def test_an_error_of_the_globals_metatable_has_the_scripts_line(drive: Drive) -> None:
     driver = drive(f"""{GLOBALS}
     return function()
       return select(2, pcall(function() return undeclared end))

@@ -32,7 +32,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("body", "message", "error_type"), FAILURES.values(), ids=FAILURES)
-def test_a_workflow_that_raises_an_error_fails_with_its_place_message_and_type(
+def test_an_error_fails_the_workflow_with_its_line_message_and_type(
     drive: Drive, body: str, message: str, error_type: str
 ) -> None:
     failed = failure(drive(f"return function(ctx) {body} end").start())

@@ -148,7 +148,7 @@ def test_every_function_that_a_script_gives_has_a_type() -> None:
     assert untyped == []
 
 
-def test_the_types_of_functions_are_those_of_arguments_and_options_that_exist() -> None:
+def test_declared_argument_and_option_types_exist() -> None:
     for library in reference.libraries():
         stubs = reference.stubs() + "".join(reference.module_stubs().values())
         assert [kind for kind in library.callbacks.values() if kind not in stubs] == []

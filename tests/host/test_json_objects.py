@@ -84,7 +84,7 @@ def test_a_long_list_goes_through_lua(drawn: tuple[list[dict[str, Any]], dict[st
 
 @settings(deadline=None, max_examples=100)
 @given(lists(), st.data())
-def test_a_long_text_that_was_damaged_is_taken_or_refused_as_usual(
+def test_a_damaged_long_text_gives_the_usual_result_or_error(
     drawn: tuple[list[dict[str, Any]], dict[str, Any]], data: st.DataObject
 ) -> None:
     value, style = drawn
@@ -96,7 +96,7 @@ def test_a_long_text_that_was_damaged_is_taken_or_refused_as_usual(
 
 @settings(deadline=None, max_examples=100)
 @given(lists(), st.integers(1, 11), st.data())
-def test_a_long_list_with_something_else_in_it_is_encoded_or_refused_as_usual(
+def test_a_long_list_with_an_odd_item_gives_the_usual_result_or_error(
     drawn: tuple[list[dict[str, Any]], dict[str, Any]], bad: int, data: st.DataObject
 ) -> None:
     value, style = drawn
@@ -112,7 +112,7 @@ def test_long_arrays_go_through_lua(items: list[Any], others: list[Any], indent:
     assert is_equal(json.loads(call(GENERATING, ECHO, text)), without_nulls(value))
 
 
-def test_escapes_in_what_is_read_once_more() -> None:
+def test_objects_with_escapes_that_are_read_again() -> None:
     chance = random.Random(1)
     value = [
         {

@@ -65,7 +65,7 @@ def test_the_full_name_comes_before_the_one_without_the_prefix(project: Command)
     assert required(project, "assay.gitlab") == ".assay/modules/assay/gitlab.lua"
 
 
-def test_without_the_prefix_a_module_is_not_taken_from_the_folder_of_the_script(project: Command) -> None:
+def test_a_module_without_prefix_is_not_searched_in_the_scripts_folder(project: Command) -> None:
     write(project, "app/gitlab.lua")
     error = required(project, "assay.gitlab")
     assert "module 'assay.gitlab' not found" in error

@@ -61,7 +61,7 @@ def test_an_error_keeps_its_value(code: str, message: str | None, value: Any) ->
     assert error.value == value
 
 
-def test_a_traceback_has_files_and_lines_of_the_script_and_nothing_of_the_host() -> None:
+def test_a_traceback_has_only_files_and_lines_of_the_script() -> None:
     code = (
         "local function inner()\n  sleep(0)\n  fs.read('/nope')\nend\nlocal function outer()\n  inner()\nend\nouter()"
     )

@@ -55,7 +55,7 @@ def test_a_workflow_of_a_script_is_explored(assay: Command) -> None:
     assert re.search(r"\d+ pairs of events, \d+ of them seen in both orders", result.stdout)
 
 
-def test_a_failure_is_shown_as_a_timeline_with_lines_and_is_repeated_from_its_file(assay: Command) -> None:
+def test_a_failure_shows_a_timeline_and_can_be_repeated_from_its_file(assay: Command) -> None:
     assay.script(LOST, "some_test.lua")
     result = assay.run("test", "--explore", "200", "--seed", "3")
     assert result.returncode == 1

@@ -95,7 +95,7 @@ async def test_an_activity_that_was_completed_is_not_found(inline_lua: InlineLua
     assert error["kind"] == "not_found"
 
 
-async def test_a_failure_from_outside_is_retried_with_the_details_of_the_heartbeat(inline_lua: InlineLua) -> None:
+async def test_a_failure_reported_by_a_client_is_retried_with_heartbeat_details(inline_lua: InlineLua) -> None:
     second_attempt = await inline_lua(
         OPEN
         + """

@@ -154,7 +154,7 @@ def test_the_server_records_how_a_cancelled_activity_ended(cancelled: Cancelled,
     wait_for(partial(cancelled.has_event, activity, CLOSING_EVENTS[activity]))
 
 
-def test_a_cancellation_reaches_an_activity_that_computes_and_one_that_has_not_begun(lua: Script, name: str) -> None:
+def test_a_cancellation_reaches_computing_and_pending_activities(lua: Script, name: str) -> None:
     worker = f"""
     temporal.worker({{ task_queue = arg[1], max_heartbeat_throttle_interval = 1,
       activities = {{

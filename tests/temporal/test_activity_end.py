@@ -103,13 +103,13 @@ def run_until_shutdown(lua: Script, name: str, activity: str, grace: str) -> tup
     return json.loads(output), stderr
 
 
-def test_an_activity_can_wait_for_the_shutdown_of_its_worker_and_is_not_cancelled_by_it(lua: Script, name: str) -> None:
+def test_an_activity_can_wait_for_worker_shutdown_without_being_cancelled(lua: Script, name: str) -> None:
     seen, stderr = run_until_shutdown(lua, name, "waits_for_shutdown", grace="60")
     assert seen == {"before": False, "after": True, "is_cancelled": False}
     assert without_life(stderr) == []
 
 
-def test_an_activity_is_cancelled_when_the_grace_of_the_shutdown_is_over(lua: Script, name: str) -> None:
+def test_an_activity_is_cancelled_after_the_graceful_shutdown_timeout(lua: Script, name: str) -> None:
     seen, _ = run_until_shutdown(lua, name, "waits_for_cancel", grace="0")
     assert (seen["is_nil_before"], seen["ok"], seen["kind"]) == (True, False, "cancelled")
     assert reasons(seen["details"]) == ["worker_shutdown"]

@@ -243,7 +243,7 @@ async def test_a_cancelled_parent_cancels_its_child_unless_it_abandons_it(
     ("cancellation_type", "requests"),
     [(None, 1), ("abandon", 0)],
 )
-async def test_a_cancelled_activity_future_asks_the_activity_to_end_unless_it_abandons_it(
+async def test_cancelling_an_activity_future_follows_its_cancellation_type(
     session: Session, cancellation_type: str | None, requests: int
 ) -> None:
     handle = await session.start("CancelsActivity", {"cancellation_type": cancellation_type})

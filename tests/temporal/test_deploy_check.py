@@ -96,9 +96,7 @@ def test_all_parts_are_done_also_when_the_first_ones_fail(lua: Script, opened: s
 
 
 @pytest.mark.parametrize(("versioning", "code"), [("pinned", 0), ("auto_upgrade", 1)])
-def test_workflows_that_stay_with_the_workers_of_their_version_are_left_out(
-    lua: Script, name: str, versioning: str, code: int
-) -> None:
+def test_workflows_pinned_to_other_versions_are_skipped(lua: Script, name: str, versioning: str, code: int) -> None:
     def version(text: str, build: int) -> str:
         deployment = f'deployment = {{ name = "{name}", build_id = "{build}", versioning = "{versioning}" }},'
         return text.replace('"QUEUE",', f'"{name}", {deployment}')

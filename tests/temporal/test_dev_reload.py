@@ -99,7 +99,7 @@ async def test_code_that_does_not_run_leaves_the_old_worker_alone(lua: Script, n
         assert await run(lua, name, "Short") == "three"
 
 
-def test_code_that_does_not_run_does_not_go_on_when_the_script_has_ended(lua: Script, name: str) -> None:
+def test_broken_code_does_not_restart_a_script_that_has_ended(lua: Script, name: str) -> None:
     with dev(lua, name, WORKER) as running:
         lua.command.script((WORKER + "os.exit(1)").replace("QUEUE", name), "worker.lua")
         running.read_until("the script exited with 1")

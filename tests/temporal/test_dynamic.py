@@ -110,9 +110,7 @@ async def test_the_dynamic_activity_runs_local_activities(session: Session) -> N
     assert found == {"activity_type": "here", "is_local": True, "count": 1, "arguments": [{"deep": True}]}
 
 
-async def test_a_failure_of_the_dynamic_activity_is_logged_with_the_type_of_the_activity(
-    lua: Script, name: str
-) -> None:
+async def test_a_dynamic_activitys_failure_is_logged_with_the_activity_type(lua: Script, name: str) -> None:
     async with worker(lua, name, WORKER) as session:
         failed = await session.run("RunsFailingActivity")
         message = f"worker.lua:{line_of('SOLD_OUT')}: SOLD_OUT: nothing left"

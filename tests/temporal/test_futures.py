@@ -126,7 +126,7 @@ async def test_tasks_that_race_end_in_the_same_order_on_a_replay(session: Sessio
         assert sorted(order) == [*range(-12, 0), *range(1, 13)]
 
 
-async def test_local_activities_that_take_several_workflow_tasks_replay_in_the_same_order(session: Session) -> None:
+async def test_local_activities_over_several_tasks_replay_in_order(session: Session) -> None:
     handles = [await session.start("LocalActivities", 8, task_timeout=timedelta(seconds=1)) for _ in range(15)]
     for handle in handles:
         assert await session.end(handle) == 32

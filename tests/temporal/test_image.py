@@ -64,7 +64,7 @@ def test_a_workflow_runs_from_the_image_with_its_commands(lua: Script, image: do
 
 
 @pytest.mark.timeout(dockerfile.BUILD_TIMEOUT + 300)
-def test_the_image_has_the_versions_of_the_lock_file_and_no_tools_of_the_tests(image: dockerfile.Build) -> None:
+def test_the_image_has_locked_versions_and_no_test_tools(image: dockerfile.Build) -> None:
     python = str(image.scripts / "python")
     command = [sys.executable, "-m", "uv", "pip", "freeze", "--python", python]
     frozen = subprocess.check_output(command, text=True, timeout=TIMEOUT)

@@ -96,7 +96,7 @@ class TestTests:
         allowed = assay.run("test", "--allow-read=file.txt")
         assert (allowed.returncode, 'assert.eq failed: "text" != "denied"' in allowed.stdout) == (1, True)
 
-    def test_a_script_outside_of_the_tests_folder_needs_the_right_to_read_it(self, assay: Command) -> None:
+    def test_a_script_outside_the_test_folder_needs_read_permission(self, assay: Command) -> None:
         code = 'test("reads", function() test.workflow_env({ script = "/etc/hostname" }) end)'
         assay.script(code, "some_test.lua")
         result = assay.run("test", "--sandbox")

@@ -115,7 +115,7 @@ async def test_wait_complete_notices_the_end(rest: Rest, name: str, monkeypatch:
     assert await rest("return c.workflows:wait_complete(arg[1], 0).workflowExecutionInfo.status", name)
 
 
-async def test_wait_complete_follows_a_workflow_to_its_next_run_unless_a_run_is_named(rest: Rest, name: str) -> None:
+async def test_wait_complete_follows_the_chain_of_runs_unless_given_a_run_id(rest: Rest, name: str) -> None:
     first = await rest.start(name)
     code = """
     local named = async.spawn(function() return c.workflows:wait_complete(arg[1], 60, { run_id = arg[2] }) end)

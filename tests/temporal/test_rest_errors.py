@@ -124,7 +124,7 @@ async def test_an_id_may_have_a_slash_and_a_quote(rest: Rest, name: str) -> None
     assert await rest("return c.workflows:is_running(...)", workflow_id) is True
 
 
-async def test_calls_that_cannot_have_a_slash_are_refused_and_reach_no_other_workflow(rest: Rest, name: str) -> None:
+async def test_calls_that_do_not_support_a_slash_raise_and_reach_no_workflow(rest: Rest, name: str) -> None:
     slash = await start_with_slash(rest, name)
     for call in ("history(id)", "signal(id, 'x')", "terminate(id)", "cancel(id)"):
         seen = await rest(

@@ -44,7 +44,7 @@ async def test_a_connection_is_made_once(made: list[str]) -> None:
     assert made == ["127.0.0.1:1"]
 
 
-async def test_the_connection_that_was_used_longest_ago_goes_when_there_are_too_many(made: list[str]) -> None:
+async def test_the_least_recently_used_connection_is_closed_first(made: list[str]) -> None:
     for number in range(connect._MAX_SHARED):
         await of(number)
     await of(0)

@@ -326,7 +326,7 @@ async def test_a_child_gets_its_arguments_and_signals_of_its_parent(session: Ses
     assert await session.run("ChildWithOptions") == {"greeting": "hello", "arguments": [1, 2]}
 
 
-async def test_a_child_has_its_workflow_id_at_once_and_a_run_id_once_it_has_started(session: Session) -> None:
+async def test_a_child_has_a_workflow_id_at_once_and_a_run_id_after_its_start(session: Session) -> None:
     handle = await session.start("ChildIds")
     ids = await session.end(handle)
     child = await session.client.get_workflow_handle(f"{handle.id}-child").describe()

@@ -128,7 +128,7 @@ async def run(session: Session, workflow_type: str) -> Any:
 # Results ----------------------------------------------------------------------------------------------------------
 
 
-async def test_results_of_local_activities_that_are_too_much_for_one_task_are_errors(session: Session) -> None:
+async def test_local_results_too_large_for_one_task_are_errors(session: Session) -> None:
     ended = await run(session, "LocalActivities")
     assert ended["succeeded"] >= 4  # more, if the machine is so busy that Core begins another workflow task meanwhile
     assert ended["succeeded"] == 6 or TOO_MUCH in ended["problem"]

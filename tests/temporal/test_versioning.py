@@ -167,7 +167,7 @@ async def test_a_pinned_run_stays_with_its_version(lua: Script, name: str) -> No
     lua.replay(f"{name}-new", script="v2.lua")
 
 
-async def test_a_pinned_run_can_move_to_the_current_version_when_it_continues_as_new(lua: Script, name: str) -> None:
+async def test_a_pinned_run_can_continue_as_new_on_the_current_version(lua: Script, name: str) -> None:
     client = await Client.connect(lua.address)
     with worker(lua, CONTINUES, name, "v1", "pinned"), worker(lua, CONTINUES, name, "v2", "pinned"):
         await set_current(client, name, "v1")

@@ -101,7 +101,7 @@ def test_an_activity_that_is_not_registered_fails(lua: Script, name: str) -> Non
     assert "Traceback" not in result.stderr
 
 
-def test_a_workflow_type_that_is_not_registered_waits_for_a_worker_that_has_it(lua: Script, name: str) -> None:
+def test_an_unregistered_workflow_waits_for_a_worker_that_registers_it(lua: Script, name: str) -> None:
     result = lua.run(
         f"""{CLIENT}
         local worker = temporal.worker({{ task_queue = name, workflows = {{ Live = function() return "live" end }} }})

@@ -30,9 +30,7 @@ print("polling")
 """
 
 
-async def test_a_run_changes_neither_the_variables_of_the_script_nor_those_of_another_run(
-    lua: Script, name: str
-) -> None:
+async def test_runs_share_no_variables_with_the_script_or_each_other(lua: Script, name: str) -> None:
     (lua.folder / "counter.lua").write_text("local n = 0 return { next = function() n = n + 1 return n end }")
     async with worker(lua, name, SCRIPT) as session:
         first = await session.run("Change")

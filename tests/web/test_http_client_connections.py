@@ -182,9 +182,7 @@ async def test_a_request_on_a_kept_connection_that_was_closed_is_sent_again(
     assert capfd.readouterr().err == ""
 
 
-async def test_a_call_of_the_rest_client_on_a_kept_connection_that_was_closed_is_sent_again(
-    script: Script, peer: Peer
-) -> None:
+async def test_the_rest_client_retries_on_a_closed_keep_alive_connection(script: Script, peer: Peer) -> None:
     packed = answer_of(gzip.compress(b'{"serverVersion":"1"}', mtime=0), "Content-Encoding: gzip")
     peer.answers = [packed, close_silently, packed]
     code = """local c = require("assay.temporal").client(...)
@@ -309,7 +307,7 @@ async def test_verify_false_accepts_any_certificate(script: Script, tls_peer: Pe
     assert await script.run("return http.get(..., { verify = false }).status", tls_peer.url) == 200
 
 
-async def test_requests_that_trust_different_certificates_do_not_share_connections(
+async def test_requests_with_different_trusted_certificates_share_no_connections(
     script: Script, tls_peer: Peer, authority: trustme.CA
 ) -> None:
     code = """local url, pem = ...
