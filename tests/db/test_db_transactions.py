@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from assay.builtins.db.pool import DatabaseError
+from assay.builtins.db.sqlite import SqliteSession
 from database_scripts import TABLE, error
 from web_peers import Script
 
@@ -124,6 +128,65 @@ async def test_a_cancelled_transaction_rolls_back(script: Script, url: str) -> N
     local ok, problem = pcall(task.await, task)
     return { kind = problem.kind, rows = #c:query("select * from t") }"""
     assert await script.run(TABLE + code, url) == {"kind": "cancelled", "rows": 0}
+
+
+async def test_a_connection_whose_rollback_failed_is_not_used_again(
+    script: Script, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(session: SqliteSession) -> None:
+        raise DatabaseError("disk I/O error", "query")
+
+    monkeypatch.setattr(SqliteSession, "rollback", fail)
+    code = """
+    local _, problem = pcall(c.transaction, c, function(tx)
+      tx:execute("insert into t values (1, 'inside')")
+      error("roll back", 0)
+    end)
+    c:execute("insert into t values (2, 'after')")
+    return { problem = problem, seen_by_others = db.connect(url):query("select name from t") }"""
+    found = await script.run(TABLE + code, sqlite_url)
+    assert found == {"problem": "roll back", "seen_by_others": [{"name": "after"}]}
+
+
+async def test_the_results_of_a_transaction_that_cannot_be_committed_are_released(
+    script: Script, sqlite_url: str
+) -> None:
+    code = """
+    c:execute("pragma foreign_keys = on")
+    c:execute("create table child (parent integer references t (id) deferrable initially deferred)")
+    local weak = setmetatable({}, { __mode = "v" })
+    local ok = pcall(c.transaction, c, function(tx)
+      tx:execute("insert into child values (1)") -- violates the constraint, which is only checked by the commit
+      local result = {}
+      weak[1] = result
+      return result
+    end)
+    collectgarbage()
+    collectgarbage()
+    return { ok = ok, is_released = weak[1] == nil }"""
+    assert await script.run(TABLE + code, sqlite_url) == {"ok": False, "is_released": True}
+
+
+async def test_the_error_of_a_cancelled_transaction_is_released(script: Script, sqlite_url: str) -> None:
+    code = """
+    local weak = setmetatable({}, { __mode = "v" })
+    local is_waiting = false
+    local task = async.spawn(function()
+      c:transaction(function()
+        is_waiting = true
+        pcall(sleep, 1000)
+        local problem = { kind = "cancelled" }
+        weak[1] = problem
+        error(problem)
+      end)
+    end)
+    while not is_waiting do sleep(0.001) end
+    task:cancel()
+    local ok = pcall(task.await, task)
+    collectgarbage()
+    collectgarbage()
+    return { ok = ok, is_released = weak[1] == nil }"""
+    assert await script.run(TABLE + code, sqlite_url) == {"ok": False, "is_released": True}
 
 
 async def test_other_connections_see_a_transaction_after_it_ends(script: Script, server_url: str) -> None:
