@@ -356,6 +356,22 @@ def test_results_of_local_activities_count(drive: Drive) -> None:
     driver.close()
 
 
+def test_a_result_of_a_local_activity_is_counted_once(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      ctx:execute_local_activity("a")
+      ctx:execute_local_activity("a")
+    end
+    """)
+    driver.start()
+    assert driver.run is not None
+    outbound = driver.run.outbound
+    assert outbound.reserve_local_result(1_500_000) is None
+    driver.send(jobs.local_activity(1, "x" * 1_500_000))
+    assert outbound.reserve_local_result(1_500_000) is None
+    assert outbound.reserve_local_result(1_500_000) is not None
+
+
 def test_timers_count_as_commands(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
     monkeypatch.setattr(outbound, "MAX_COMMANDS", 3)
     driver = drive("""

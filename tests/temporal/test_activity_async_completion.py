@@ -133,6 +133,22 @@ async def test_the_type_of_a_failure_from_outside_may_begin_its_message(inline_l
     assert ended["type"] == "NO"
 
 
+async def test_a_failure_from_outside_may_set_the_delay_of_the_next_attempt(inline_lua: InlineLua) -> None:
+    seconds_until_attempt = await inline_lua(
+        OPEN
+        + """
+        client:fail_activity({ task_token = open().token, next_retry_delay = 3600 })
+        local pending
+        wait_for(function()
+          pending = client:describe_workflow(name).pending_activities[1]
+          return pending.attempt == 2
+        end)
+        return pending.scheduled_time - time()
+        """
+    )
+    assert 1800 < seconds_until_attempt <= 3600
+
+
 async def test_an_error_after_complete_async_fails_the_activity(inline_lua: InlineLua) -> None:
     ended = await inline_lua(OPEN + 'return run("Open", "NO: it failed")')
     assert ended["type"] == "NO"

@@ -56,6 +56,14 @@ orders.place = {
   workflow_id = function(order) return task_queue .. "-order-" .. order.id end,
 }
 
+orders.join = {
+  workflow_type = "Place",
+  workflow_id = orders.place.workflow_id,
+  id_conflict_policy = "use_existing",
+  execution_timeout = 3600,
+  run_timeout = 1800,
+}
+
 orders.without_id = { workflow_type = "Place", workflow_id = function() return 5 end }
 
 function workflows.Place(ctx, order)
@@ -174,6 +182,34 @@ async def test_an_operation_can_be_a_workflow_with_an_id_from_the_input(
     assert await session.run("Calls", call) == {"placed": "good"}
     events = await asyncio.to_thread(lua.events, f"{session.task_queue}-order-good")
     assert "WORKFLOW_EXECUTION_COMPLETED" in events
+
+
+async def test_the_workflow_of_an_operation_has_the_timeouts_of_its_options(session: Session, endpoint: str) -> None:
+    await session.run("Calls", {"endpoint": endpoint, "operation": "join", "input": {"id": "limited"}})
+    history = await session.client.get_workflow_handle(f"{session.task_queue}-order-limited").fetch_history()
+    started = history.events[0].workflow_execution_started_event_attributes
+    assert started.workflow_execution_timeout.seconds == 3600
+    assert started.workflow_run_timeout.seconds == 1800
+
+
+async def test_an_operation_fails_if_its_workflow_is_already_running(session: Session, endpoint: str) -> None:
+    call = {"endpoint": endpoint, "operation": "place", "input": {"id": "taken", "wait": True}}
+    first = await session.start("Calls", call)
+    await session.until(first, "NEXUS_OPERATION_STARTED")
+    error = await session.run("CatchesFailure", call)
+    assert error["kind"] == "nexus"
+    assert "Workflow execution is already running" in error["message"]
+    await session.client.get_workflow_handle(f"{session.task_queue}-order-taken").signal("go")
+    assert await session.end(first) == {"placed": "taken"}
+
+
+async def test_operations_that_use_an_existing_workflow_end_with_it(session: Session, endpoint: str) -> None:
+    call = {"endpoint": endpoint, "operation": "join", "input": {"id": "shared", "wait": True}}
+    handles = [await session.start("Calls", call) for _ in range(2)]
+    for handle in handles:
+        await session.until(handle, "NEXUS_OPERATION_STARTED")
+    await session.client.get_workflow_handle(f"{session.task_queue}-order-shared").signal("go")
+    assert [await session.end(handle) for handle in handles] == [{"placed": "shared"}] * 2
 
 
 async def test_the_failure_of_its_workflow_fails_the_operation(session: Session, endpoint: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from subprocess import TimeoutExpired
 
 import pytest
 
 from activity_runs import pending, working
+from assay.temporal.worker import worker as worker_module
 from command import read_until
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
@@ -141,3 +143,27 @@ async def test_shutdown_waits_for_running_activities(inline_lua: InlineLua, lua:
     )
     assert seen == {"running_before": True, "activity_ended_first": True}
     assert "ACTIVITY_TASK_COMPLETED" in lua.events(name)
+
+
+async def test_an_activity_that_outlasts_its_cancellation_is_abandoned(
+    inline_lua: InlineLua, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_module, "ABANDON_MARGIN", 0.1)
+    with caplog.at_level(logging.WARNING):
+        await inline_lua(
+            """
+            local has_begun = false
+            local worker = temporal.worker({ task_queue = name, graceful_shutdown_timeout = 0.1,
+              activities = { stubborn = function()
+                has_begun = true
+                pcall(sleep, 1000)
+                sleep(1000)
+              end },
+              workflows = { Run = function(ctx) return ctx:execute_activity("stubborn") end },
+            })
+            start("Run", nil, name)
+            wait_for(function() return has_begun end)
+            worker:shutdown()
+            """
+        )
+    assert "temporal.worker: shutdown timed out; abandoning running activities" in caplog.messages
