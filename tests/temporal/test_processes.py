@@ -257,7 +257,26 @@ def test_an_address_in_use_is_said_once(lua: Script, name: str, option: str) -> 
         script = lua.command.script(WORKER)
         given = ("--health", address, script, name) if option == "health" else (script, name, address)
         result = lua.command.run("run", "--processes", "2", *given)
-    assert (result.returncode, result.stderr) == (1, f"assay: cannot listen on {address}: address already in use\n")
+    error = f"cannot listen on {address}: address already in use"
+    if option == "metrics":
+        error = (
+            f"script.lua:2: temporal.worker: bad option 'metrics' ({error})\n"
+            "stack traceback:\n\tscript.lua:2: in main chunk"
+        )
+    assert (result.returncode, result.stderr) == (1, f"assay: {error}\n")
+
+
+def test_an_address_in_use_by_a_later_worker_ends_all_processes(lua: Script, name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        second = f'temporal.worker({{ task_queue = "{name}-2", health = "{address}", workflows = {{ W = print }} }})'
+        script = lua.command.script(f"{WORKER}{second}")
+        result = lua.command.run("run", "--processes", "2", script, name)
+    error = f"temporal.worker: bad option 'health' (cannot listen on {address}: address already in use)"
+    assert (result.returncode, result.stderr.count("address already in use")) == (1, 1), result.stderr
+    assert error in result.stderr
 
 
 def ask(port: int) -> str:

@@ -29,6 +29,8 @@ class Child:
         """
         self.number = number
         self.is_up = False
+        self.is_refused = False
+        """Set when an address that the script asked for cannot be used."""
         self.metrics: dict[str, str] = {}
         """Private addresses of its metrics, by the address that the script asked for."""
         self._on_message = on_message

@@ -25,6 +25,7 @@ class Endpoints:
         self._fleet = fleet
         self._pages: dict[str, dict[str, Page]] = {}
         self._runners: list[web.ServerRunner] = []
+        self._opening = asyncio.Lock()
 
     async def serve_health(self, address: str) -> None:
         """Start to serve the health of the processes at an address. Raises BuiltinError."""
@@ -41,12 +42,13 @@ class Endpoints:
             await runner.cleanup()
 
     async def _serve(self, address: str, pages: dict[str, Page]) -> None:
-        served = self._pages.get(address)
-        if served is not None:
-            served.update(pages)
-            return
-        self._pages[address] = pages
-        self._runners.append(await status_server.listen(address, pages))
+        async with self._opening:
+            served = self._pages.get(address)
+            if served is not None:
+                served.update(pages)
+                return
+            self._runners.append(await status_server.listen(address, pages))
+            self._pages[address] = pages
 
     async def _stuck(self, address: str) -> list[str]:
         async def check(child: Child) -> list[str]:

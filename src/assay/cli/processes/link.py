@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from assay.errors import BuiltinError
 from assay.lua.sharing import Check, Sharing
 from assay.temporal.telemetry import exporters
 
@@ -27,37 +29,52 @@ class Link(Sharing):
         self._lock = threading.Lock()
         self._checks: dict[str, Mapping[str, Check]] = {}
         self._metrics: dict[str, str] = {}
-        self._reserved: dict[int, concurrent.futures.Future[int]] = {}
+        self._numbers = itertools.count()
+        self._answers: dict[int, concurrent.futures.Future[Any]] = {}
         threading.Thread(target=self._listen, name="assay-supervised", daemon=True).start()
 
     def announce_start(self) -> None:
         """Report that a service of the script has started."""
         self._send(event="up")
 
-    def announce_health(self, address: str, checks: Mapping[str, Check]) -> None:
-        """Have the supervisor serve the checks at `address`."""
+    async def announce_health(self, address: str, checks: Mapping[str, Check]) -> None:
+        """Have the supervisor serve the checks at `address`. Raises BuiltinError if it cannot."""
         self._checks[address] = checks
-        self._send(event="health", address=address)
+        await self._request_address(event="health", address=address)
 
-    def metrics_address(self, address: str) -> str:
-        """Return the private address at which this process serves the metrics of `address`."""
+    async def metrics_address(self, address: str) -> str:
+        """Return the private address at which this process serves the metrics of `address`.
+
+        Raises BuiltinError if the supervisor cannot serve them at `address`.
+        """
         with self._lock:
             private = self._metrics.get(address)
             if private is None:
                 private = self._metrics[address] = exporters.private_address()
-        self._send(event="metrics", address=address, private=private)
+        await self._request_address(event="metrics", address=address, private=private)
         return private
 
     async def reserve(self, host: str | None, port: int) -> None:
         """Raise OSError unless the port is free for the processes."""
-        answer: concurrent.futures.Future[int] = concurrent.futures.Future()
-        with self._lock:
-            number = len(self._reserved)
-            self._reserved[number] = answer
-        self._send(event="reserve", id=number, host=host, port=port)
-        problem = await asyncio.wrap_future(answer)
+        problem: int = await self._request(event="reserve", host=host, port=port)
         if problem:
             raise OSError(problem, os.strerror(problem))
+
+    async def _request_address(self, **message: Any) -> None:
+        problem: str = await self._request(**message)
+        if problem:
+            raise BuiltinError(problem)
+
+    async def _request(self, **message: Any) -> Any:
+        """Send a request to the supervisor and return its answer."""
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        number = next(self._numbers)
+        self._answers[number] = answer
+        self._send(id=number, **message)
+        try:
+            return await asyncio.wrap_future(answer)
+        finally:
+            del self._answers[number]
 
     def _send(self, **message: Any) -> None:
         line = json.dumps(message).encode() + b"\n"
@@ -71,8 +88,8 @@ class Link(Sharing):
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _handle(self, message: Mapping[str, Any]) -> None:
-        if "reserved" in message:
-            self._reserved[message["id"]].set_result(message["reserved"])
+        if "answer" in message:
+            self._answers[message["id"]].set_result(message["answer"])
             return
         check = self._checks.get(message["address"], {}).get(message["path"])
         problems = [] if check is None else asyncio.run(_run(check))

@@ -90,7 +90,7 @@ class Supervisor:
             del self._fleet.children[number]
             if self._fleet.stopping:
                 return code
-            if not self._first_is_up.is_set():
+            if not self._first_is_up.is_set() or (child.is_refused and code > 0):  # the process reported the error
                 self._end()
                 return code
             if code == 0:
@@ -153,6 +153,7 @@ class Supervisor:
         task.add_done_callback(self._handling.discard)
 
     async def _handle(self, child: Child, message: Mapping[str, Any]) -> None:
+        answer: int | str = ""
         try:
             if message["event"] == "health":
                 await self._endpoints.serve_health(message["address"])
@@ -160,12 +161,10 @@ class Supervisor:
                 child.metrics[message["address"]] = message["private"]
                 await self._endpoints.serve_metrics(message["address"])
             else:
-                child.send(reserved=await self._reserve(message["host"], message["port"]), id=message["id"])
+                answer = await self._reserve(message["host"], message["port"])
         except BuiltinError as error:
-            if not self._fleet.stopping:
-                report_failure(str(error))
-                self._failure = 1
-                self._end()
+            child.is_refused, answer = True, str(error)
+        child.send(answer=answer, id=message["id"])
 
     async def _reserve(self, host: str | None, port: int) -> int:
         """Check that a port is free before the first process shares it. Return the errno, or 0.

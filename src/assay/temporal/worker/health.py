@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from assay.temporal.telemetry.status_server import Page
 
-Announce = Callable[[str, Mapping[str, Check]], None]
+Announce = Callable[[str, Mapping[str, Check]], Awaitable[None]]
 """Publishes the checks of an address to the process that serves them."""
 
 LOOP_TIMEOUT = 3.0
@@ -132,11 +132,11 @@ class Endpoint:
 
     async def _open(self) -> None:
         checks: dict[str, Check] = {"/livez": self._liveness, "/readyz": self._readiness}
-        if self._announce is not None:
-            self._announce(self._address, checks)
-            return
-        self._pages |= {path: status_server.page_of(check) for path, check in checks.items()}
         try:
+            if self._announce is not None:
+                await self._announce(self._address, checks)
+                return
+            self._pages |= {path: status_server.page_of(check) for path, check in checks.items()}
             self._runner = await status_server.listen(self._address, self._pages)
         except BuiltinError as error:
             raise BuiltinError(f"bad option 'health' ({error})") from error

@@ -190,7 +190,7 @@ class Worker:
         permissions = self.permissions
         if options.metrics is not None:
             await asyncio.to_thread(options.metrics.check_permissions, permissions)
-            self._metrics = self._process_metrics(options.metrics, endpoint)
+            self._metrics = await self._process_metrics(options.metrics, endpoint)
         settings = configuration.resolve(options, permissions)
         service = await connect(
             "temporal.worker",
@@ -231,14 +231,20 @@ class Worker:
             pool.shutdown(wait=False)
             lifecycle.report_end(reporter, options)
 
-    def _process_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
-        """Return the metrics options of this process: each of several processes has its own tag and address."""
+    async def _process_metrics(self, metrics: MetricsOptions, endpoint: health.Endpoint | None) -> MetricsOptions:
+        """Return the metrics options of this process: each of several processes has its own tag and address.
+
+        Raises BuiltinError.
+        """
         metrics.to_sdk()  # raises for invalid options before anything is announced
         sharing = self._host.sharing
         if sharing is None:
             return metrics if endpoint is None else dataclasses.replace(metrics, prometheus=endpoint.expose_metrics())
         tags = {**(metrics.global_tags or {}), "process": str(sharing.number)}
-        address = None if metrics.prometheus is None else sharing.metrics_address(metrics.prometheus)
+        try:
+            address = None if metrics.prometheus is None else await sharing.metrics_address(metrics.prometheus)
+        except BuiltinError as error:
+            raise BuiltinError(f"bad option 'metrics' ({error})") from error
         return dataclasses.replace(metrics, prometheus=address, global_tags=tags)
 
     async def _make_loops(self, service: ServiceClient, namespace: str, pool: ThreadPoolExecutor) -> Loops:
