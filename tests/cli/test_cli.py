@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from assay.cli.names import COMMANDS
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
+from timeouts import TIMEOUT
 
 STUB = (str(Path(__file__).parent.parent / "support" / "stub_service.py"),)
 BUSY = "sleep(0) print('busy') while true do end"

@@ -13,7 +13,8 @@ from assay import AssayError
 from assay.checking.check import check_script
 from assay.checking.tokens import tokenize
 from assay.temporal.worker import registration
-from command import TIMEOUT, Command, wait_for
+from command import Command, wait_for
+from timeouts import TIMEOUT
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

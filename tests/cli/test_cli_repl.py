@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from command import TIMEOUT, Command
+from command import Command
 from terminal import terminal
+from timeouts import TIMEOUT
 
 
 def pipe(assay: Command, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,8 @@ from lupa.lua55 import LuaRuntime
 
 from assay.cli import reference
 from assay.installation import install_command
-from command import TIMEOUT, Command
+from command import Command
+from timeouts import TIMEOUT
 
 
 class TestNew:

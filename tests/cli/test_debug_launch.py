@@ -13,10 +13,11 @@ from lupa.lua55 import LuaRuntime
 
 from assay.debugging import launch
 from assay.debugging.launch import Launch
-from command import TIMEOUT, Command
+from command import Command
 from debug_client import ADDING, RefusedError, debugging, finish, session
 from guides import blocks
 from terminal import terminal
+from timeouts import TIMEOUT
 
 # Launch ---------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ from assay import DevServerError
 from assay.cli.dev.servers import answers
 from assay.temporal.dev_server import server as dev_server
 from assay.temporal.dev_server.server import DevServer, find_command, is_free
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
+from timeouts import TIMEOUT
 
 WAIT = "print('ready') sleep(600)"
 ADDRESS = "print(env.get('TEMPORAL_ADDRESS'), env.get('TEMPORAL_NAMESPACE'), env.get('TEMPORAL_API_KEY'))"

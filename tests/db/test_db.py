@@ -8,7 +8,8 @@ import pytest
 
 from command import Command
 from database_scripts import TABLE, dialect, error
-from web_peers import WAIT_TIMEOUT, Script
+from timeouts import TIMEOUT
+from web_peers import Script
 
 # Queries --------------------------------------------------------------------------------------------------------
 
@@ -220,14 +221,14 @@ async def start_slow(script: Script, url: str, seconds: float = 60) -> None:
 
 async def end_of_slow(script: Script, code: str = "") -> str:
     """Run `code`, then return the kind of the error with which the slow statement ended."""
-    found: str = await asyncio.wait_for(script.run(f"{code} return task:await()[1]"), WAIT_TIMEOUT)
+    found: str = await asyncio.wait_for(script.run(f"{code} return task:await()[1]"), TIMEOUT)
     return found
 
 
 async def wait_until_not_running(script: Script, url: str) -> None:
     """Wait until the server has ended the slow statement; SQLite has no server to ask."""
     if dialect(url) != "sqlite":
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             while await script.run("return #watcher:query(...)", RUNNING[dialect(url)]):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

@@ -8,7 +8,8 @@ import pytest
 
 from command import Command
 from database_scripts import TABLE, dialect, error
-from web_peers import WAIT_TIMEOUT, Script, until
+from timeouts import TIMEOUT
+from web_peers import Script, until
 
 # Addresses and options ------------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ async def test_a_collected_handle_closes_its_connections(script: Script, postgre
     await script.run("watcher = db.connect(...)", postgres_url)
     await script.run("db.connect(...):query('select 1 as mark_of_the_collected')", postgres_url)
     marked = "select 1 from pg_stat_activity where query like 'select 1 as mark%'"
-    async with asyncio.timeout(WAIT_TIMEOUT):
+    async with asyncio.timeout(TIMEOUT):
         while await script.run("collectgarbage() return #watcher:query(...)", marked):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await until(lambda: len(script.host.kept) == 1)
@@ -146,7 +147,7 @@ async def test_statements_run_in_parallel(script: Script, server_url: str) -> No
     local answers = {}
     for i, results in ipairs(async.all(tasks)) do answers[i] = results[1][1].i end
     return answers"""
-    found = await asyncio.wait_for(script.run(code, server_url, LOCKS[dialect(server_url)]), WAIT_TIMEOUT)
+    found = await asyncio.wait_for(script.run(code, server_url, LOCKS[dialect(server_url)]), TIMEOUT)
     assert found == [1, 2, 3, 4, 5]
 
 
@@ -181,7 +182,7 @@ async def test_a_connection_that_the_server_ended_is_replaced(script: Script, se
     await script.run("url = ... c, watcher = db.connect(url), db.connect(url)", server_url)
     first = await script.run("return c:query(...)[1].id", statements["own"])
     await script.run("watcher:query(...)", statements["kill"].format(first))
-    async with asyncio.timeout(WAIT_TIMEOUT):
+    async with asyncio.timeout(TIMEOUT):
         while await script.run("return #watcher:query(...)", statements["alive"].format(first)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await asyncio.sleep(1.1)  # a connection that was idle for a second is checked before it is used

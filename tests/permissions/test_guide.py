@@ -7,8 +7,9 @@ import sys
 import tomllib
 
 from assay.permissions.needs import RIGHTS
-from command import TIMEOUT, Command
+from command import Command
 from guides import ROOT, blocks
+from timeouts import TIMEOUT
 
 GUIDE = "docs/permissions.md"
 

@@ -15,8 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from command import TIMEOUT
 from guides import blocks
+from timeouts import TIMEOUT
 
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "assay-worker"

@@ -18,6 +18,7 @@ import yaml
 
 import assay
 from guides import ROOT
+from timeouts import TIMEOUT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 
@@ -41,7 +42,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hatchling = os.path.join(sysconfig.get_path("scripts"), "hatchling")
     subprocess.run([hatchling, "build", "-d", str(folder)], cwd=ROOT, check=True, timeout=300, capture_output=True)
     script = ROOT / "tools" / "release.py"
-    subprocess.run([sys.executable, script, folder], check=True, timeout=60)
+    subprocess.run([sys.executable, script, folder], check=True, timeout=TIMEOUT)
     return folder
 
 
@@ -82,7 +83,7 @@ def test_the_changelog_has_the_version() -> None:
 def test_a_release_needs_the_right_tag_and_real_addresses(dist: Path) -> None:
     script = ROOT / "tools" / "release.py"
     result = subprocess.run(
-        [sys.executable, script, dist, "--tag", "v9.9.9"], check=False, timeout=60, capture_output=True, text=True
+        [sys.executable, script, dist, "--tag", "v9.9.9"], check=False, timeout=TIMEOUT, capture_output=True, text=True
     )
     assert result.returncode == 1
     assert f"the tag v9.9.9 does not match the version {assay.__version__}" in result.stderr

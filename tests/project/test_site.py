@@ -22,6 +22,7 @@ import pytest
 
 import browser
 from guides import ROOT
+from timeouts import TIMEOUT
 
 DIALOG = "[...document.querySelectorAll('div')].find(element => element.shadowRoot)?.shadowRoot"
 """The search, which lives in a shadow tree."""
@@ -46,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make site` does, with unreachable proxies."""
     folder = tmp_path_factory.mktemp("build")
     nowhere = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
-    subprocess.run([sys.executable, ROOT / "tools" / "manual.py", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, ROOT / "tools" / "manual.py", folder], check=True, timeout=TIMEOUT)
     build = subprocess.run(
         [
             os.path.join(sysconfig.get_path("scripts"), "zensical"),

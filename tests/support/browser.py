@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from command import TIMEOUT
+from timeouts import TIMEOUT
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

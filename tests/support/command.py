@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-TIMEOUT = 120.0  # generous: the machine may be busy
+from timeouts import TIMEOUT
 
 
 def _default_signals() -> None:

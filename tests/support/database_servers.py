@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus import free_port
+from timeouts import TIMEOUT
 
 CACHE = Path(sys.prefix) / "servers"
-WAIT_TIMEOUT = 120.0
 _PR_SET_PDEATHSIG = 1
 _UNNEEDED = ("libllvm", "libperl", "libpython", "libtcl")  # of PostgreSQL's compiler and procedural languages
 
@@ -140,7 +140,7 @@ class Server:
             [str(part) for part in command],
             input=stdin,
             capture_output=True,
-            timeout=WAIT_TIMEOUT,
+            timeout=TIMEOUT,
             check=False,
             **self._options(),  # type: ignore[call-overload]
         )
@@ -164,7 +164,7 @@ class Server:
                 preexec_fn=end_with_parent,
                 **self._options(),  # type: ignore[call-overload]
             )
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if ready in (self.folder / "log").read_text():
                 return

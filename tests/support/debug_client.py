@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from command import TIMEOUT, Command
+from command import Command
+from timeouts import TIMEOUT
 
 Message = dict[str, Any]
 

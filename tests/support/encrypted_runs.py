@@ -10,8 +10,9 @@ from subprocess import Popen
 from typing import Any
 
 from activity_runs import working
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 KEYS = {"2026-10": base64.b64encode(bytes(range(16))).decode(), "2026-11": base64.b64encode(bytes(range(32))).decode()}
 OLD = {"type": "aes-gcm", "keys": {"2026-10": KEYS["2026-10"]}, "current": "2026-10"}

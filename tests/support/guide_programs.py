@@ -17,8 +17,9 @@ import signal
 import subprocess
 import sysconfig
 
-from command import TIMEOUT, Command
+from command import Command
 from guides import PROGRAM, ROOT, fenced, section
+from timeouts import TIMEOUT
 
 FILES, COMMANDS, OUTPUT = PROGRAM
 GUIDES = sorted(

@@ -6,8 +6,7 @@ import asyncio
 from typing import Any
 
 from assay import Runtime
-
-TIMEOUT = 120.0  # generous: the machine may be busy
+from timeouts import TIMEOUT
 
 PRELUDE = """
 name = ... -- of the task queue

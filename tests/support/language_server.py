@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from timeouts import TIMEOUT
+
 SERVER = os.environ.get("LUALS") or shutil.which("lua-language-server")
 """The server's command, if there is one."""
-_TIMEOUT = 60
 
 
 class LanguageServer:
@@ -52,7 +53,7 @@ class LanguageServer:
         """
         place = {"line": line - 1, "character": column - 1}
         document = {"uri": (self._folder / name).as_uri()}
-        deadline = time.monotonic() + _TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             found = self._request("textDocument/completion", {"textDocument": document, "position": place})
             labels = [item["label"] for item in (found["items"] if isinstance(found, dict) else found or [])]

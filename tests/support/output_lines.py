@@ -8,7 +8,7 @@ import threading
 import time
 from typing import IO
 
-from command import TIMEOUT
+from timeouts import TIMEOUT
 
 
 class OutputLines:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from web_peers import WAIT_TIMEOUT
+from timeouts import TIMEOUT
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 MASK = b"\x01\x02\x03\x04"
@@ -61,7 +61,7 @@ class End:
 
     async def receive(self) -> tuple[int, bytes]:
         """The first byte and the payload of a frame; (0, b"") at the end of the connection."""
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             try:
                 first, second = await self.reader.readexactly(2)
                 size = second & 0x7F
@@ -99,7 +99,7 @@ async def client(url: str, *headers: str) -> AsyncIterator[End]:
     end = End(reader, writer)
     try:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        end.head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_TIMEOUT)
+        end.head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT)
         yield end
     finally:
         writer.close()

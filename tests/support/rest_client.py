@@ -11,8 +11,8 @@ import pytest
 
 from assay import LuaError, Runtime
 from temporal_script import Script
+from timeouts import TIMEOUT
 
-WAIT_TIMEOUT = 60.0
 NOT_FOUND = {"status": 404, "code": 5, "kind": "not_found"}
 RUNNING, TERMINATED = "WORKFLOW_EXECUTION_STATUS_RUNNING", "WORKFLOW_EXECUTION_STATUS_TERMINATED"
 
@@ -39,7 +39,7 @@ class Rest:
 
     async def until(self, accept: Callable[[Any], object], code: str, *arguments: Any) -> Any:
         """Run code until its result is accepted: lists show changes only after a delay."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while not accept(result := await self(code, *arguments)):
             assert time.monotonic() < deadline, result
             await asyncio.sleep(0.1)

@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowHistory
 
 from command import read_until
 from temporal_script import Script
-from workflow_session import TIMEOUT, Session, record, replay
+from timeouts import TIMEOUT
+from workflow_session import Session, record, replay
 
 
 @dataclass

@@ -8,8 +8,9 @@ from typing import Any
 
 from temporalio.client import WorkflowHistory
 
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_script import Script
+from timeouts import TIMEOUT
 from workflow_session import count_types
 
 

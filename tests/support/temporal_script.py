@@ -9,7 +9,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from command import TIMEOUT, Command
+from command import Command
+from timeouts import TIMEOUT
 
 _REPLAY = Path(__file__).parent / "replay.py"
 
@@ -43,7 +44,7 @@ class Script:
         """Run the Temporal CLI; returns what it printed."""
         temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
         command = [temporal, *arguments, "--address", self.address]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
 
     def replay(self, *workflow_ids: str, script: str = "script.lua") -> None:
         """Replay the histories of workflows in another process with a script, which needs no arguments."""

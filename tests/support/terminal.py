@@ -13,7 +13,8 @@ import termios
 import time
 from collections.abc import Iterator
 
-from command import TIMEOUT, Command
+from command import Command
+from timeouts import TIMEOUT
 
 _CODES = re.compile(r"\x1b\[[0-9;?>]*[a-zA-Z]|\x1b[=>]|\r")
 _BEGUN = re.compile(r"\x1b(\[[0-9;?>]*)?$")

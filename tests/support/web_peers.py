@@ -18,13 +18,12 @@ from assay.errors import LuaError
 from assay.libraries import LIBRARIES
 from assay.lua.host import Host
 from assay.lua.loader import Finder
-
-WAIT_TIMEOUT = 60.0
+from timeouts import TIMEOUT
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition is true."""
-    async with asyncio.timeout(WAIT_TIMEOUT):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -49,7 +48,7 @@ class Script:
 
     async def line(self) -> str:
         """Wait for the next line that a script prints."""
-        return await asyncio.wait_for(self.lines.get(), WAIT_TIMEOUT)
+        return await asyncio.wait_for(self.lines.get(), TIMEOUT)
 
     @asynccontextmanager
     async def serving(self, routes: str, options: str = "") -> AsyncIterator[str]:
@@ -149,7 +148,7 @@ async def connected(url: str, request: bytes) -> AsyncIterator[asyncio.StreamRea
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     try:
         writer.write(request)
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             yield reader
     finally:
         writer.close()
@@ -162,7 +161,7 @@ async def say(url: str, said: bytes, *, end: bool = True) -> bytes:
         writer.write(said)
         if end:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
+        return await asyncio.wait_for(reader.read(), TIMEOUT)
     finally:
         writer.close()
 

@@ -21,8 +21,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 
 from command import read_until
 from temporal_script import Script
+from timeouts import TIMEOUT
 
-TIMEOUT = 60.0  # generous: the machine may be busy
 MAX_RECORDED = 64_000  # characters: longer histories are not saved
 REPLAY = Path(__file__).parent / "replay.py"
 

@@ -13,6 +13,7 @@ from activity_runs import ONCE, is_started, pending, working
 from command import Command, read_until, wait_for
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 # An automatic heartbeat comes only every 8 seconds, and its answer brings the cancellation: all these run at once.
 CANCELLED = (
@@ -194,7 +195,7 @@ def test_a_cancellation_reaches_computing_and_pending_activities(lua: Script, na
         wait_for(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(computing))
         wait_for(lambda: "ACTIVITY_TASK_CANCELED" in lua.events(waiting))
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     assert "never" not in output
 

@@ -10,6 +10,7 @@ import pytest
 
 from command import read_until, without_life
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 SCRIPT = """
 local worker = temporal.worker({
@@ -98,7 +99,7 @@ def run_until_shutdown(lua: Script, name: str, activity: str, grace: str) -> tup
     with lua.command.started(script, name, grace) as process:
         read_until(process, "waiting")
         process.send_signal(signal.SIGTERM)
-        output, stderr = process.communicate(timeout=60)
+        output, stderr = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     return json.loads(output), stderr
 

@@ -11,6 +11,7 @@ from activity_runs import HAS_HEARTBEAT, ONCE, is_started, working
 from command import read_until, wait_for
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 
 async def test_a_limit_of_one_activity_leaves_others_alone(inline_lua: InlineLua) -> None:
@@ -83,7 +84,7 @@ def test_an_activity_that_is_cancelled_before_its_turn_never_begins(lua: Script,
         script = CLIENT + 'print(json.encode({ first = result(name .. 1), third = run("Run", 3) }))'
         assert lua.value(script, name) == {"first": 1, "third": 3}
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT)
     assert output == "begun 3\n"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 ATTRIBUTES = {
     "ClientText": "Text",
@@ -39,7 +40,7 @@ def attributes(temporal_server: str) -> None:
     temporal = str(Path(sysconfig.get_path("scripts")) / "temporal")
     names = [part for name, kind in ATTRIBUTES.items() for part in ("--name", name, "--type", kind)]
     command = [temporal, "operator", "search-attribute", "create", *names, "--address", temporal_server]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT)
 
 
 def decoded(payload: dict[str, Any]) -> Any:

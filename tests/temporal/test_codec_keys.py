@@ -22,7 +22,7 @@ import replay
 from activity_runs import working
 from assay.temporal.client.conversion import data_converter
 from assay.temporal.data.codec import CodecOptions
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from encrypted_runs import (
     KEYS,
     MISSING,
@@ -37,6 +37,7 @@ from encrypted_runs import (
 )
 from inline_lua import InlineLua
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 # Keys -----------------------------------------------------------------------------------------------------------
 

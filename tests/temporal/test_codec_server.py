@@ -21,6 +21,7 @@ from assay.temporal.client.conversion import data_converter
 from assay.temporal.data.codec import CodecOptions, make_codec
 from command import Command
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 KEYS = {"old": base64.b64encode(b"o" * 32).decode(), "new": base64.b64encode(b"n" * 32).decode()}
 CODEC = f'{{ type = "aes-gcm", current = "new", keys = {{ old = "{KEYS["old"]}", new = "{KEYS["new"]}" }} }}'
@@ -45,7 +46,7 @@ def send(
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **named}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT, context=context) as answer:
             return answer.status, dict(answer.headers), answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read().decode()

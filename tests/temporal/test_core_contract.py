@@ -22,6 +22,7 @@ import assay
 from assay.temporal.core import config, protos
 from assay.temporal.core.bridge import PollShutdown, make_replay_worker
 from assay.temporal.telemetry.runtime import shared_runtime
+from timeouts import TIMEOUT
 
 WORKER_METHODS = (
     "validate",
@@ -153,7 +154,7 @@ async def test_a_worker_without_a_server() -> None:
     assert isinstance(polling, asyncio.Future), "a poll no longer returns an asyncio.Future"
     histories.close()
     with pytest.raises(PollShutdown):
-        await asyncio.wait_for(polling, 60)
+        await asyncio.wait_for(polling, TIMEOUT)
     worker.initiate_shutdown()
     await worker.finalize_shutdown()
 

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from assay.events import CATALOGUE, COUNTED
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from prometheus import free_port, scrape
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"

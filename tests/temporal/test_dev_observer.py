@@ -11,8 +11,8 @@ from temporalio.client import Client
 from assay import Runtime
 from assay.cli.dev import observer
 from assay.cli.dev.report import Report
-from command import TIMEOUT
 from temporal_runs import until_history_has
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({ task_queue = "QUEUE", url = "ADDRESS", workflows = { Waits = function(ctx)

@@ -15,9 +15,10 @@ from temporalio.client import Client
 
 from assay.cli.reloading.display import Lines
 from assay.cli.reloading.reload import Reloading
-from command import TIMEOUT, Command
+from command import Command
 from output_lines import OutputLines
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 local value = require("value")

@@ -14,10 +14,11 @@ import pytest
 from temporalio.client import Client
 
 from assay.temporal.dev_server.server import DevServer
-from command import TIMEOUT, Command, wait_for
+from command import Command, wait_for
 from temporal_script import Script
 from terminal import Terminal, terminal
 from terminal_display import Display
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({

@@ -22,8 +22,9 @@ from temporalio.service import ServiceClient
 from assay.cli.doctor.queues import check_queue
 from assay.cli.doctor.server import compare_clocks
 from assay.temporal.dev_server.server import DevServer
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 from tls_proxy import Authority, TlsProxy
 
 WORKER = """

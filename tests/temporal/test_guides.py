@@ -21,10 +21,11 @@ import yaml
 from temporalio.envconfig import ClientConfig
 
 from assay.temporal.dev_server.server import DevServer, is_free
-from command import TIMEOUT, Command, without_life
+from command import Command, without_life
 from guide_programs import files, shell
 from guides import ROOT, blocks, languages
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 REFERENCE = ROOT / "docs" / "reference"
 GUIDES: dict[str, list[str] | None] = {
@@ -125,7 +126,9 @@ def test_the_readme(lua: Script, temporal_dev_server: DevServer, name: str) -> N
 
 def test_the_python_of_the_readme(assay: Command) -> None:
     for program in blocks("README.md", "python"):
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
         assert result.stdout == "3\n"
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from assay.temporal.dev_server.server import DevServer
 from assay.temporal.worker import health
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
 from prometheus import free_port, scrape
 from status_page import get
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from command import TIMEOUT
+from timeouts import TIMEOUT
 from workflow_session import REPLAY
 
 HISTORIES = Path(__file__).parent.parent / "histories"

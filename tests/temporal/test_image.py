@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 import dockerfile
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from prometheus import free_port
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = (dockerfile.ROOT / "Dockerfile").read_text()

@@ -7,8 +7,8 @@ import signal
 
 from assay.temporal.client import Client, Schedules
 from assay.temporal.library import CLIENT_METHODS, SCHEDULE_METHODS
-from command import TIMEOUT
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 _LINE = re.compile(r"^import time:[ \d|]*\| +([\w.]+)$", re.MULTILINE)
 WORKER = ("assay.temporal.worker", "assay.temporal.workflow", "assay.temporal.core.bridge", "temporalio.worker")

@@ -19,9 +19,10 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, FailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_runs import until_history_has
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 ONCE = RetryPolicy(maximum_attempts=1)
 

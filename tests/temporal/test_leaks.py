@@ -14,7 +14,7 @@ from assay.temporal.replay import sources
 from assay.temporal.replay.engine import Replay
 from assay.temporal.worker.registration import read_script
 from assay.temporal.workflow.sandbox.host import WorkflowHost
-from command import TIMEOUT
+from timeouts import TIMEOUT
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 

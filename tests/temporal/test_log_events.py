@@ -10,6 +10,7 @@ import pytest
 
 from command import read_until, without_life
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 local worker = temporal.worker({ task_queue = arg[1], workflows = {
@@ -120,7 +121,7 @@ def test_the_life_of_a_worker_is_logged(lua: Script, name: str, build_id: str | 
     with lua.command.started(lua.command.script(DRAINING), *arguments) as process:
         read_until(process, "running")
         process.send_signal(signal.SIGTERM)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=TIMEOUT)
     started, draining, stopped = map(json.loads, stderr.splitlines())
     names = [(line["level"], line["event"]) for line in (started, draining, stopped)]
     assert names == [("info", "worker.started"), ("info", "worker.draining"), ("info", "worker.stopped")]

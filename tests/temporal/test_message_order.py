@@ -10,7 +10,8 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError,
 
 from command import read_until
 from temporal_script import Script
-from workflow_session import TIMEOUT, replay, worker
+from timeouts import TIMEOUT
+from workflow_session import replay, worker
 
 CART = """
 local function add(x) return x end

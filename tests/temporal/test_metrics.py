@@ -8,9 +8,10 @@ import socket
 import time
 
 from collector import collector
-from command import TIMEOUT, read_until
+from command import read_until
 from prometheus import free_port, scrape
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 local metrics = json.parse(arg[2])

@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from command import without_life
 from shared_worker import SharedWorker
 from temporal_script import Script
+from timeouts import TIMEOUT
 from workflow_session import Session, worker
 
 WORKER = """
@@ -258,7 +259,7 @@ async def test_a_workflow_of_the_python_sdk_can_call_operations(session: Session
     runner = UnsandboxedWorkflowRunner()
     async with Worker(session.client, task_queue=task_queue, workflows=[Caller], workflow_runner=runner):
         call = session.client.execute_workflow("Caller", endpoint, id=task_queue, task_queue=task_queue)
-        result: Any = await asyncio.wait_for(call, 60)
+        result: Any = await asyncio.wait_for(call, TIMEOUT)
     assert result == {"input": {"a": [None, 1]}, "who": "python", "placed": {"placed": "python"}}
 
 

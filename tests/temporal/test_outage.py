@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from assay.temporal.dev_server.server import DevServer
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({

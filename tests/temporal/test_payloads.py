@@ -17,8 +17,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 LUA = """
 local queue = arg[1]

@@ -15,10 +15,11 @@ import psutil
 import pytest
 
 from assay.cli.processes.supervisor import EXIT_UNSTABLE
-from command import TIMEOUT, wait_for
+from command import wait_for
 from prometheus import free_port, scrape
 from status_page import get
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({

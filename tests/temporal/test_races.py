@@ -8,7 +8,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from temporal_script import Script
-from workflow_session import TIMEOUT, worker
+from timeouts import TIMEOUT
+from workflow_session import worker
 
 RACE = """
 local function try(f, ...)

@@ -18,8 +18,9 @@ from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker import outage
 from assay.temporal.worker.loops import PollRejectedError
 from assay.temporal.worker.outage import Outage
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 SETTINGS = Settings(address="there:7233", namespace="default", api_key="secret", tls=False, metadata={})
 DENIED = RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")

@@ -14,9 +14,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
+from timeouts import TIMEOUT
 from workflow_session import count_types, replay
 
 KILLS = 20

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from command import TIMEOUT, Command, read_until, wait_for
+from command import Command, read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 KEYS = """{ type = "aes-gcm", current = "one", keys = { one = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" } }"""
 WORKER = """

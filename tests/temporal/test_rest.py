@@ -17,8 +17,9 @@ from assay.lua.values import Json
 from assay.temporal.dev_server.server import DevServer
 from assay.temporal.rest import Client, ClientOptions, HistoryOptions, ListOptions, RunOptions, TaskQueueOptions
 from command import Command
-from rest_client import WAIT_TIMEOUT, Rest
+from rest_client import Rest
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 
 async def test_signals_arrive_exactly(rest: Rest, name: str) -> None:
@@ -104,7 +105,7 @@ async def test_wait_complete_notices_the_end(rest: Rest, name: str, monkeypatch:
     await rest.start(name)
     code = "return c:wait_workflow_complete(arg[1], 120).workflowExecutionInfo.status"
     waiting = asyncio.ensure_future(rest(code, name))
-    await asyncio.wait_for(polling.wait(), WAIT_TIMEOUT)
+    await asyncio.wait_for(polling.wait(), TIMEOUT)
     await rest.cli("workflow", "describe", "--workflow-id", name)
     assert len(requests) == 2  # a long poll is under way
     await rest.terminate(name)
@@ -264,7 +265,7 @@ print("fine")
         encoding="utf-8",
     )
     with assay.started(temporal_dev_server.http_url, program=("-W", "error", str(program))) as process:
-        assert process.communicate(timeout=WAIT_TIMEOUT) == ("fine\n", "")
+        assert process.communicate(timeout=TIMEOUT) == ("fine\n", "")
 
 
 class TestPython:

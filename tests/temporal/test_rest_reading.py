@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rest_client import NOT_FOUND, WAIT_TIMEOUT, Rest
+from rest_client import NOT_FOUND, Rest
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 
 async def test_a_server_is_healthy(rest: Rest) -> None:
@@ -52,7 +53,7 @@ async def test_namespaces_are_listed_in_pages(rest: Rest, name: str) -> None:
 
 async def test_a_call_may_name_another_namespace(rest: Rest, name: str) -> None:
     await rest.cli_text("operator", "namespace", "create", "--namespace", name)
-    deadline = time.monotonic() + WAIT_TIMEOUT
+    deadline = time.monotonic() + TIMEOUT
     while True:  # a new namespace is known everywhere only after a moment
         try:
             await rest.start("elsewhere", "--namespace", name)
@@ -330,7 +331,7 @@ async def test_schedules_are_listed_in_pages_too(rest: Rest, name: str) -> None:
         agree = ids <= set(names) and names == witness and seen == {"all": seen["all"], "alias": seen["all"], **lengths}
         return {**seen, "witness": witness}, agree
 
-    deadline = time.monotonic() + WAIT_TIMEOUT
+    deadline = time.monotonic() + TIMEOUT
     while not (seen := await look())[1]:  # lists lag behind, also with what other tests have made or deleted
         assert time.monotonic() < deadline, seen[0]
         await asyncio.sleep(0.1)

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 import pytest
 from temporalio.client import Client
 
-from command import TIMEOUT, wait_for
+from command import wait_for
 from output_lines import OutputLines
 from prometheus import free_port
 from status_page import get
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 local value = require("value")

@@ -15,7 +15,8 @@ from assay.errors import LuaError
 from schedules.worlds import activity, signal, value
 from simulated_twin import ACTIVITIES, assert_alike, result, script, simulate
 from temporal_script import Script
-from workflow_session import TIMEOUT, worker
+from timeouts import TIMEOUT
+from workflow_session import worker
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 
-from command import TIMEOUT, Command, wait_for
+from command import Command, wait_for
 from lua_tests import names, run
+from timeouts import TIMEOUT
 
 MIXED = """
 local count = 0

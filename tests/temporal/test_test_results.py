@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 
-from command import TIMEOUT, Command, read_until
+from command import Command, read_until
+from timeouts import TIMEOUT
 
 
 def read_until_contains(process: object, text: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 CALLS = {
     "execute_workflow": 'client:execute_workflow({ task_queue = name, workflow_type = "W", workflow_id = name })',

@@ -20,9 +20,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from command import TIMEOUT, Command, read_until, without_life
+from command import Command, read_until, without_life
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 PROPAGATED = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from command import TIMEOUT, read_until
+from command import read_until
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({

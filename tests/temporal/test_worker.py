@@ -13,9 +13,10 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from activity_runs import working
-from command import TIMEOUT, read_until, without_life
+from command import read_until, without_life
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 # Concurrency ----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from assay.temporal.worker import worker as worker_module
 from command import read_until
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WAITING_WORKER = """
 temporal.worker({ task_queue = arg[1], graceful_shutdown_timeout = tonumber(arg[3]),
@@ -56,7 +57,7 @@ def test_sigterm_lets_running_activities_end(lua: Script, name: str) -> None:
         lua.run(CLIENT + 'start("Run", { name = "wait", n = 4 }, name .. 4)', name)
         assert process.poll() is None
         stop.touch()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     assert output.split() == ["ended"] * 3
     for n in (1, 2, 3):

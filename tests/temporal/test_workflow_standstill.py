@@ -12,8 +12,9 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 
 from assay.temporal.client.pollers import Poller, Pollers
 from assay.temporal.timeline.standstill import standstill
-from command import TIMEOUT, read_until, wait_for
+from command import read_until, wait_for
 from temporal_script import Script
+from timeouts import TIMEOUT
 
 WORKER = """
 temporal.worker({ task_queue = arg[1] or "QUEUE", activities = { first = function() return 1 end }, workflows = {

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 import trustme
 
-from web_peers import WAIT_TIMEOUT, Peer, Script, listening
+from timeouts import TIMEOUT
+from web_peers import Peer, Script, listening
 
 
 @pytest.fixture
@@ -45,6 +46,6 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 @pytest.fixture
 async def web() -> AsyncIterator[aiohttp.ClientSession]:
     """A client that is independent of the one under test."""
-    timeout = aiohttp.ClientTimeout(total=WAIT_TIMEOUT)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
         yield session

@@ -12,15 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from web_peers import (
-    WAIT_TIMEOUT,
-    Peer,
-    Script,
-    answer_of,
-    close_silently,
-    failure,
-    listening,
-)
+from timeouts import TIMEOUT
+from web_peers import Peer, Script, answer_of, close_silently, failure, listening
 
 # Failures -------------------------------------------------------------------------------------------------------
 
@@ -72,13 +65,13 @@ async def test_a_timeout_closes_the_connection(script: Script, peer: Peer) -> No
         "timeout",
         f"http.get failed: no complete response from {peer.url[7:]} within 0.2 s",
     )
-    await asyncio.wait_for(peer.ended.wait(), WAIT_TIMEOUT)
+    await asyncio.wait_for(peer.ended.wait(), TIMEOUT)
 
 
 async def test_cancellation_closes_the_connection(script: Script, peer: Peer) -> None:
     peer.answers = [b"HTTP/1.1 200 OK\r\n"]
     task = asyncio.ensure_future(script.run("http.get(...)", peer.url))
-    async with asyncio.timeout(WAIT_TIMEOUT):
+    async with asyncio.timeout(TIMEOUT):
         await peer.asked.wait()
         task.cancel()
         await peer.ended.wait()

@@ -11,14 +11,7 @@ from yarl import URL
 
 from assay.builtins.http import transport
 from assay.errors import LuaError
-from web_peers import (
-    Peer,
-    Script,
-    answer_of,
-    close_silently,
-    failure,
-    listening,
-)
+from web_peers import Peer, Script, answer_of, close_silently, failure, listening
 
 
 async def test_http_proxy_in_capitals_is_ignored_under_cgi(monkeypatch: pytest.MonkeyPatch) -> None:

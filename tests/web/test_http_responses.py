@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from assay.errors import LuaError
-from web_peers import WAIT_TIMEOUT, Peer, Script, answer_of, failure, listening, until
+from timeouts import TIMEOUT
+from web_peers import Peer, Script, answer_of, failure, listening, until
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -253,7 +254,7 @@ async def test_a_cancelled_request_does_not_replace_the_file(script: Script, pee
     await until(has_begun)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, WAIT_TIMEOUT)
+        await asyncio.wait_for(task, TIMEOUT)
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "before"
 

@@ -15,7 +15,8 @@ import pytest
 
 from assay.errors import LuaError
 from command import Command
-from web_peers import WAIT_TIMEOUT, Script, raw
+from timeouts import TIMEOUT
+from web_peers import Script, raw
 
 # Listening ------------------------------------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ async def test_idle_timeout_covers_the_whole_head(script: Script) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         ended = asyncio.ensure_future(reader.read())
         writer.write(b"GET /x HTTP/1.1\r\n")
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             while not ended.done():
                 writer.write(b"X-A: b\r\n")
                 await asyncio.sleep(0.05)
@@ -177,7 +178,7 @@ async def test_two_thousand_kept_connections(script: Script) -> None:
                 head = await reader.readuntil(b"\r\n\r\n")
                 return head.startswith(b"HTTP/1.1 200") and await reader.readexactly(2) == b"ok"
 
-            async with asyncio.timeout(WAIT_TIMEOUT):
+            async with asyncio.timeout(TIMEOUT):
                 for _ in range(0, count, 200):
                     opened += await asyncio.gather(*[asyncio.open_connection("127.0.0.1", port) for _ in range(200)])
                 for _ in range(2):
@@ -241,7 +242,7 @@ async def test_a_request_is_a_line_of_the_access_log(
         pass
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["message"]) == ("info", "http.serve: GET /x?y=1")
-    assert line["fields"].pop("seconds") < WAIT_TIMEOUT
+    assert line["fields"].pop("seconds") < TIMEOUT
     assert line["fields"].pop("bytes") > 4
     assert line["fields"] == {"client": "127.0.0.1", "status": 201}
 
@@ -268,7 +269,7 @@ async def test_a_request_whose_client_disconnects_is_a_line_of_the_access_log(
         writer.close()
         await writer.wait_closed()
         lines = ""
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             while "\n" not in lines:
                 await asyncio.sleep(0.005)
                 lines += capsys.readouterr().err

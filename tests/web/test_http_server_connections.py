@@ -8,7 +8,8 @@ import struct
 
 import pytest
 
-from web_peers import WAIT_TIMEOUT, Script, raw, say
+from timeouts import TIMEOUT
+from web_peers import Script, raw, say
 
 # Kept connections -----------------------------------------------------------------------------------------------
 
@@ -175,7 +176,7 @@ async def test_a_malformed_request_does_not_affect_those_before_it(
             writer.write(said[:-7].encode())
             await asyncio.sleep(0.05)
             writer.write(said[-7:].encode())
-            found = await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
+            found = await asyncio.wait_for(reader.read(), TIMEOUT)
             writer.close()
     assert statuses(found) == answers
     assert b"HTTP/2" not in found

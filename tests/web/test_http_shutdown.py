@@ -10,8 +10,9 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from command import TIMEOUT, Command, read_until
-from web_peers import WAIT_TIMEOUT, raw
+from command import Command, read_until
+from timeouts import TIMEOUT
+from web_peers import raw
 
 GET = "GET {} HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -69,7 +70,7 @@ async def test_a_signal_lets_handlers_end(assay: Command, number: signal.Signals
         for _ in range(3):
             assert await asyncio.to_thread(serving.line) == "in"
         process.send_signal(number)
-        message = await asyncio.wait_for(socket.receive(), WAIT_TIMEOUT)
+        message = await asyncio.wait_for(socket.receive(), TIMEOUT)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
         assert "data: x" in await streamed
         with pytest.raises(ConnectionRefusedError):
@@ -89,7 +90,7 @@ async def test_an_answer_under_way_is_sent(assay: Command) -> None:
         answer = asyncio.ensure_future(ask(serving.port, "/slow"))
         assert await asyncio.to_thread(serving.line) == "in"
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(answer, WAIT_TIMEOUT) == "done"
+        assert await asyncio.wait_for(answer, TIMEOUT) == "done"
         assert await asyncio.to_thread(serving.end) == (0, "after\n", "")
 
 
@@ -109,7 +110,7 @@ async def test_a_second_signal_ends_it_at_once(assay: Command) -> None:
         answer = asyncio.ensure_future(ask(serving.port, "/stuck"))
         assert await asyncio.to_thread(serving.line) == "in"
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(WAIT_TIMEOUT):  # two signals at the same moment could count as one
+        async with asyncio.timeout(TIMEOUT):  # two signals at the same moment could count as one
             with suppress(ConnectionRefusedError):
                 while True:
                     _, writer = await asyncio.open_connection("127.0.0.1", serving.port)

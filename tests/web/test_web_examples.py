@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from command import TIMEOUT, Command
+from command import Command
+from timeouts import TIMEOUT
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SECRET = "It's a Secret to Everybody"

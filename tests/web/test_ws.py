@@ -12,7 +12,8 @@ import trustme
 from aiohttp import WSMsgType, web
 
 from assay.errors import LuaError
-from web_peers import WAIT_TIMEOUT, Peer, Script, answer_of, break_off, close_silently, failure
+from timeouts import TIMEOUT
+from web_peers import Peer, Script, answer_of, break_off, close_silently, failure
 
 Talk = Callable[[web.WebSocketResponse], Awaitable[object]]
 
@@ -255,7 +256,7 @@ async def test_a_server_without_websockets_is_a_handshake_error(script: Script, 
 
 
 async def test_a_handshake_has_a_timeout(script: Script, peer: Peer) -> None:
-    peer.answers = [asyncio.sleep(WAIT_TIMEOUT)]
+    peer.answers = [asyncio.sleep(TIMEOUT)]
     url = peer.url.replace("http", "ws")
     assert await failure(script, "ws.connect(..., { timeout = 0.2 })", url) == (
         "timeout",
@@ -336,6 +337,6 @@ async def test_a_collected_connection_is_closed(script: Script) -> None:
 
     async with talking(listen) as url:
         await script.run("ws.connect(...) return nil", url)
-        async with asyncio.timeout(WAIT_TIMEOUT):
+        async with asyncio.timeout(TIMEOUT):
             while not ended.is_set():
                 await script.run("collectgarbage() sleep(0.01)")

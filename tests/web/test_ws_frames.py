@@ -12,7 +12,8 @@ from aiohttp.base_protocol import BaseProtocol
 
 from assay.builtins.websocket.frames import FrameGuard
 from raw_frames import BINARY, CLOSE, FIN, PING, PONG, RSV1, RSV2, TEXT, client, close, deflated, frame, server
-from web_peers import WAIT_TIMEOUT, Script, connected, failure
+from timeouts import TIMEOUT
+from web_peers import Script, connected, failure
 
 ROUTES = r"""{ GET = { ["/ws"] = function() return {
   headers = { ["Sec-WebSocket-Protocol"] = "chat" },
@@ -139,7 +140,7 @@ async def test_frames_that_come_with_the_handshake(script: Script) -> None:
     head = ("\r\n".join(["GET /ws HTTP/1.1", *lines]) + "\r\n\r\n").encode()
     frames = frame(FIN | TEXT, b"early", masked=True) + frame(FIN | CLOSE, close(3000), masked=True)
     async with script.serving(ROUTES) as url, connected(url, head + frames) as reader:
-        answer = await asyncio.wait_for(reader.read(), WAIT_TIMEOUT)
+        answer = await asyncio.wait_for(reader.read(), TIMEOUT)
     expected = frame(FIN | TEXT, b"early", masked=False) + frame(FIN | CLOSE, close(3000), masked=False)
     assert answer.partition(b"\r\n\r\n")[2] == expected
 
@@ -224,7 +225,7 @@ async def test_a_handshake(script: Script, changed: dict[str, str | None], statu
         script.serving(ROUTES) as url,
         connected(url, ("\r\n".join(["GET /ws HTTP/1.1", *lines]) + "\r\n\r\n").encode()) as reader,
     ):
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_TIMEOUT)).decode()
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT)).decode()
     assert head.startswith(f"HTTP/1.1 {status} ")
     assert ("Sec-WebSocket-Version: 13\r\n" in head) is (status == 426)
     assert ("Upgrade: websocket\r\n" in head) is (status in (101, 426))
