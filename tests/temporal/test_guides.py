@@ -226,7 +226,7 @@ def test_changing(lua: Script, name: str) -> None:
 def test_the_example_in_the_reference(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
     """The only example in a docstring: the client of the HTTP API."""
     texts = {path.stem: re.sub(r"(?ms)^```.*?^```", "", path.read_text()) for path in REFERENCE.glob("*.md")}
-    found = {name: re.findall(r"^    (.*)$", text, re.MULTILINE) for name, text in texts.items()}
+    found = {name: re.findall(r"^    (?!- )(.*)$", text, re.MULTILINE) for name, text in texts.items()}
     ((module, lines),) = ((module, lines) for module, lines in found.items() if lines)
     assert module == "assay.temporal"
     lua.cli("workflow", "start", "--workflow-id", name, "--type", "Nobody", "--task-queue", name)
