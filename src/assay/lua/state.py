@@ -117,6 +117,11 @@ class LazyParts:
         """Return the functions of a standard library that parts replace."""
         return self._replaced.get(library, ())
 
+    def names(self, *parts: str) -> tuple[bytes, ...]:
+        """Return the names that some of the parts define."""
+        assert set(parts) <= set(self.part_of.values())
+        return tuple(name for name, part in self.part_of.items() if part in parts)
+
 
 LAZY = LazyParts(LAZY_PARTS)
 

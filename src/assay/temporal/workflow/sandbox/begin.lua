@@ -24,9 +24,5 @@ end
 -- Creates the task of the workflow function in a snapshot. Its arguments are JSON strings.
 function host.begin(snapshot, context, ...)
   local fn = host.restore(snapshot)
-  -- Free what the start has used. Lazy loading finds it again if it is needed again.
-  host.begin, host.restore, host.unpack_scalar, host.replace, host.lazy = nil, nil, nil, nil, nil
-  local task = host.spawn("json", run, fn, context, ...)
-  collectgarbage() -- garbage from building the state, which would add up over many cached runs
-  return task
+  return host.spawn("json", run, fn, context, ...)
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import sys
@@ -179,6 +180,12 @@ class WorkflowHost(Host):
         assert isinstance(task, int)
         self._root = task
         return task
+
+    def settle(self, *names: bytes) -> None:
+        """Free garbage and the parts that define `names`. Does nothing if there is no memory for the call."""
+        with contextlib.suppress(HostFailure, MemoryError):
+            self.limits.check_room(*names)
+            self.state.invoke_once(b"settle", *names)
 
     def drop(self, task: int) -> None:
         """Discard a task that has not ended."""

@@ -42,6 +42,13 @@ _LAZY_PARTS = {
     ),
     "random": ("math.random", "math.randomseed"),
     "object_ids": ("assign_object_ids",),
+    "settle": ("settle",),
     "tostring": ("_G.tostring", "string.format", "tostring"),
 }
 LAZY_OF_RUN = LazyParts({**LAZY_PARTS, **{os.path.join(_HERE, part): names for part, names in _LAZY_PARTS.items()}})
+STARTING = (b"begin", *(name for name in LAZY_OF_RUN.names("placeholders", "restore") if name != b"LAZY"))
+"""Names of the parts that only the start of a run needs, but for `LAZY`, the metatable of lazy tables."""
+CONVERTING = LAZY_OF_RUN.names(
+    "arguments", "decode", "encode", "json_errors", "object_readers", "object_writers", "wire"
+)
+"""Names of the parts that convert values. They keep no state, and a run that waits may not need them soon."""
