@@ -80,13 +80,18 @@ end
 local function array(t)
   if t == nil then
     t = {}
-  elseif type(t) ~= "table" then
+  elseif host.constant_arrays[t] then
+    return t
+  elseif host.describe(t) ~= "table" then
     host.raise("json.array: bad argument 't' (table expected, got " .. host.describe(t) .. ")")
   end
   if host.borrower then
     host.load_lazy(t)
   end
-  return setmetatable(t, host.array_metatable)
+  if not pcall(setmetatable, t, host.array_metatable) then
+    host.raise("json.array: bad argument 't' (its metatable is protected)")
+  end
+  return t
 end
 
 -- The empty array is shared, so it is read-only.

@@ -171,7 +171,7 @@ def _any(value: Any, where: str) -> Any:
 def _json(value: Any, where: str) -> Json:
     try:
         return Json.of(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BuiltinError(f"bad {where} (not JSON-serializable: {error})") from None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import chain
 from math import isfinite
-from typing import Any, NewType
+from typing import Any, NewType, NoReturn
 
 from assay.errors import WireError
 
@@ -47,7 +47,7 @@ class Json(bytes):
     def of(cls, value: Value) -> Json:
         """Serialize a value with sorted keys.
 
-        Raises TypeError, ValueError or RecursionError if it is not JSON-serializable.
+        Raises ValueError, whose message names the path, or RecursionError if it is not JSON-serializable.
         """
         import orjson
 
@@ -60,14 +60,30 @@ class Json(bytes):
         # orjson writes non-finite floats as null and limits nesting; `json` raises or handles these.
         import json
 
-        written = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True, default=_refuse
-        )
-        return cls(written.encode())
+        _check(value, "")
+        return cls(json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
 
 
-def _refuse(item: Any) -> Any:
-    raise TypeError("invalid UTF-8" if isinstance(item, bytes) else "a function")
+def _check(value: Any, path: str) -> None:
+    """Raise ValueError for a value that JSON cannot represent, in the words of `host/encode.lua`."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(key, bytes):
+                _refuse("a key that is not valid UTF-8", path)
+            _check(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value, 1):
+            _check(item, f"{path}[{index}]")
+    elif isinstance(value, float) and not isfinite(value):
+        _refuse("NaN" if value != value else "an infinite number", path)
+    elif isinstance(value, bytes):
+        _refuse("a string that is not valid UTF-8", path)
+    elif value is not None and not isinstance(value, str | int | float):
+        _refuse("a function", path)
+
+
+def _refuse(problem: str, path: str) -> NoReturn:
+    raise ValueError(f"{problem} at {path}" if path else problem)
 
 
 class Record:

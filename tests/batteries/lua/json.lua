@@ -52,6 +52,7 @@ assert.eq(json.encode({}), "{}")
 assert.eq(json.encode(json.empty_array), "[]")
 assert.eq(json.encode(json.array({})), "[]")
 assert.eq(json.encode(json.array()), "[]")
+assert.eq(json.array(json.empty_array), json.empty_array)
 assert.eq(json.encode(nil), "null")
 assert.eq(json.encode({ b = 1, a = 2, [10] = 3, c = json.null }), '{"10":3,"a":2,"b":1,"c":null}')
 assert.eq(json.encode({ 1, nil, 3 }), '{"1":1,"3":3}')
@@ -158,6 +159,12 @@ for text, problem in pairs({
   check.raises("json.parse: " .. problem, json.parse, text)
 end
 check.raises("json.parse: bad argument 'text' (string expected, got nil)", json.parse)
+check.raises("json.array: bad argument 't' (table expected, got json.null)", json.array, json.null)
+check.raises(
+  "json.array: bad argument 't' (its metatable is protected)",
+  json.array,
+  setmetatable({}, { __metatable = 1 })
+)
 check.raises("json.encode: bad argument 'options' (table expected, got boolean)", json.encode, 1, true)
 check.raises("json.encode: unknown option 'pretti' (known: pretty)", json.encode, 1, { pretti = true })
 
