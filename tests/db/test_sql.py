@@ -1,4 +1,4 @@
-"""Where a statement has placeholders."""
+"""Placeholders in SQL statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a history's events the simulation has in common with a server: all but ids, times and who did it."""
+"""History events without ids, times and identities, in which the simulation and a server agree."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ end
 """
 
 DEPTH = 3
-"""How deep blocks are nested."""
+"""Maximum nesting depth of blocks."""
 
 CHILD = """
 return function(ctx, number)
@@ -205,7 +205,7 @@ MESSAGES: list[Message] = [
     update("more", 1, max_count=1),
 ]
 ALLOWED = frozenset({"lost", "unfinished", "unawaited", "query"})
-"""What a workflow that is made by chance may do wrong."""
+"""Violations that generated workflows may have."""
 
 
 def generated(seed: int, activities: dict[str, Activity] | None = None) -> Plan:

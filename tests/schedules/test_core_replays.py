@@ -111,7 +111,7 @@ PLANS = {
 }
 
 ALLOWED = {"lost", "unfinished", "unawaited"}
-"""What these workflows are not careful about."""
+"""Violations that these workflows may have."""
 
 
 @pytest.mark.parametrize("name", PLANS)

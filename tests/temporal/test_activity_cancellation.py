@@ -1,4 +1,4 @@
-"""What a cancelled activity notices, and how it then ends for the server."""
+"""Cancellation of activities: what the function observes, and the result on the server."""
 
 from __future__ import annotations
 

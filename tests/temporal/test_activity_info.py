@@ -1,4 +1,4 @@
-"""What the functions of `activity` return in an activity, and how they fail outside of one."""
+"""Functions of `activity`: their results in an activity, and their errors outside of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is encrypted on a real server, with the Temporal CLI as a witness."""
+"""Encryption of payloads on a real server, observed by the Temporal CLI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client of the HTTP API changes and waits for on a real server, from Lua and from Python."""
+"""Calls of the HTTP API's client that change or wait for workflows on a real server, from Lua and Python."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Peer:
 
     @property
     def paths(self) -> list[str]:
-        """What was asked for."""
+        """Paths of the received requests."""
         return [head.split(b" ")[1].decode() for head in self.requests]
 
     @asynccontextmanager

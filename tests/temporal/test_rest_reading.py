@@ -1,4 +1,4 @@
-"""What the client of the HTTP API reads on a real server: the same as the Temporal CLI."""
+"""Calls of the HTTP API's client that read from a real server; the results agree with the Temporal CLI."""
 
 from __future__ import annotations
 

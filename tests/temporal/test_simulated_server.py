@@ -16,7 +16,7 @@ from temporal_script import Script
 from workflow_session import worker
 
 FORCED = "workflow_task_failed cause=17"
-"""How a server closes the workflow task of a run that is terminated meanwhile (FORCE_CLOSE_COMMAND)."""
+"""Failure of a workflow task whose run was terminated during the task (FORCE_CLOSE_COMMAND)."""
 
 CHILDREN = {
     "completes": '"Child", "done"',

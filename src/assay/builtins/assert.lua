@@ -4,14 +4,14 @@ local byte, find = string.byte, string.find
 
 local MAX_LENGTH = 1000 -- maximum length of a value in a message, in bytes
 
--- Loads all fields of a lazily copied table (see `lazy.lua`).
+-- Load all fields of a lazily copied table (see `lazy.lua`).
 local function fill(t)
   if host.borrower then
     host.borrower.fill_all(t)
   end
 end
 
--- Returns true if two values are deeply equal. `seen` holds the pairs under comparison, for cycles.
+-- Return true if two values are deeply equal. `seen` holds the pairs under comparison, for cycles.
 local function equal(a, b, seen)
   if a == b then
     return true
@@ -117,7 +117,7 @@ local function missing_or(value)
   return value == nil and "(missing)" or show(value)
 end
 
--- Lists the fields in which two tables differ, one line each.
+-- List the fields in which two tables differ, one line each.
 local function differences(a, b)
   local lines, active = {}, {}
   local function compare(x, y, path)
@@ -160,7 +160,7 @@ local function differences(a, b)
   return table.concat(lines)
 end
 
--- Returns line `number` of a string, or nil if it has fewer lines.
+-- Return line `number` of a string, or nil if it has fewer lines.
 local function line_of(text, number)
   local count = 0
   for line in string.gmatch(text .. "\n", "(.-)\n") do
@@ -173,7 +173,7 @@ end
 
 local CONTEXT = 30 -- bytes to show before and after the first difference
 
--- Describes the first difference of two strings: the lines that differ, or an excerpt of single-line strings.
+-- Describe the first difference of two strings: the lines that differ, or an excerpt of single-line strings.
 local function text_difference(a, b)
   local at = 1
   while byte(a, at) == byte(b, at) do
@@ -223,7 +223,7 @@ function M.ne(a, b, message)
   end
 end
 
--- Returns an assertion about the order of two numbers or two strings.
+-- Return an assertion about the order of two numbers or two strings.
 local function ordered(name, sign, in_order)
   return function(a, b, message)
     if type(a) ~= "number" and type(a) ~= "string" then

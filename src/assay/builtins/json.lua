@@ -12,7 +12,7 @@ local function parse(text)
   return value
 end
 
--- Indents compact JSON.
+-- Indent compact JSON.
 local function indented(text)
   local out, n, depth, pos = {}, 0, 0, 1
   while true do

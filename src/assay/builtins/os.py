@@ -27,14 +27,14 @@ def hostname() -> str:
 
 @library.function()
 def arch() -> str:
-    """Return the CPU architecture: `x86_64`, `aarch64`, …."""
+    """Return the CPU architecture, such as `x86_64` or `aarch64`."""
     machine = os.uname().machine.lower()
     return _ARCHITECTURES.get(machine, machine)
 
 
 @library.function()
 def platform() -> str:
-    """Return the operating system: `linux`, `macos`, …."""
+    """Return the operating system, such as `linux` or `macos`."""
     return _PLATFORMS.get(sys.platform, sys.platform)
 
 

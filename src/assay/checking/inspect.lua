@@ -6,7 +6,7 @@ local concat, rawget, type = table.concat, rawget, type
 
 local MAX_DEPTH = 3 -- nesting of tables to describe
 
--- Returns the kind of a value: "builtin" (with its name), "function" (with its id), "table" (with its fields), "foreign"
+-- Return the kind of a value: "builtin" (with its name), "function" (with its id), "table" (with its fields), "foreign"
 -- (with a description) for a value that workflows cannot use, or "plain".
 local function kind_of(value, depth)
   local kind = type(value)
@@ -31,7 +31,7 @@ local function kind_of(value, depth)
   return { "plain" }
 end
 
--- Describes the held function `id`: its source, first and last line, parameters, and upvalues by name.
+-- Describe the held function `id`: its source, first and last line, parameters, and upvalues by name.
 function host.inspect(id)
   local fn = host.held(id)
   local info = getinfo(fn, "S")
@@ -55,13 +55,13 @@ function host.inspect(id)
   return (host.encode(described, "wire"))
 end
 
--- Describes the global `name`.
+-- Describe the global `name`.
 function host.inspect_global(name)
   local value = rawget(host.globals, name)
   return (host.encode(value == nil and { "absent" } or kind_of(value, 1), "wire"))
 end
 
--- Returns the names of all globals.
+-- Return the names of all globals.
 function host.inspect_globals()
   local names = {}
   for key in next, host.globals do
@@ -70,12 +70,12 @@ function host.inspect_globals()
   return concat(names, " ")
 end
 
--- Returns true if a module is loaded.
+-- Return true if a module is loaded.
 function host.has_module(name)
   return host.loaded[name] ~= nil
 end
 
--- Returns the names in a builtin or a standard Lua library; "" for anything else.
+-- Return the names in a builtin or a standard Lua library; "" for anything else.
 function host.inspect_library(name)
   local target, names = rawget(host.globals, name), {}
   if type(target) == "table" and host.names[target] == name then

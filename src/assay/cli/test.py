@@ -115,7 +115,7 @@ class _Options:
 
     @property
     def measures_coverage(self) -> bool:
-        """Return true if the coverage is to be measured."""
+        """True if the coverage is to be measured."""
         return self.coverage or self.lcov is not None or self.fail_under is not None
 
 

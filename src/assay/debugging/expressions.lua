@@ -21,7 +21,7 @@ end
 
 local settle
 
--- Ends a coroutine that has yielded: cancels the operation that it waits for, if any.
+-- End a coroutine that has yielded: cancels the operation that it waits for, if any.
 local function cancel(co, operation)
   if operation ~= nil then
     host.ask("cancel", operation)
@@ -39,7 +39,7 @@ function settle(co, ok, ...)
   return ok, ...
 end
 
--- Calls `fn` in a separate coroutine without hooks. Returns true and its results, or false and an error.
+-- Call `fn` in a separate coroutine without hooks. Returns true and its results, or false and an error.
 function debugger.aside(fn, ...)
   local co = raw_create(fn)
   return settle(co, raw_resume(co, ...))
@@ -53,7 +53,7 @@ end
 
 local current -- the frame in which an expression is evaluated
 
--- Returns the index and the value of the innermost local variable with a name.
+-- Return the index and the value of the innermost local variable with a name.
 local function find_local(key)
   local index, innermost, i = nil, nil, 1
   local name, value = getlocal(current.co, current.level, i)
@@ -141,7 +141,7 @@ local function compile(text)
   return fn
 end
 
--- Evaluates an expression or runs statements. Returns true and the results, or false and a message.
+-- Evaluate an expression or runs statements. Returns true and the results, or false and a message.
 function debugger.evaluate(text, frame)
   local fn, problem = chunks[text], nil
   if not fn then
@@ -162,7 +162,7 @@ function debugger.evaluate(text, frame)
   return unpack(results, 1, results.n)
 end
 
--- Returns true if the hit count of a breakpoint matches its condition: "5", ">= 5", "% 2", …
+-- Return true if the hit count of a breakpoint matches its condition: "5", ">= 5", "% 2", …
 function debugger.matches_count(condition, hits)
   local operator, number = match(condition, "^%s*([<>=!~%%]*)%s*(%d+)%s*$")
   number = tonumber(number)
@@ -182,7 +182,7 @@ function debugger.matches_count(condition, hits)
   return hits == number
 end
 
--- Returns the message of a log point with the expressions in braces evaluated.
+-- Return the message of a log point with the expressions in braces evaluated.
 function debugger.interpolate(text, frame)
   return (
     gsub(text, "{([^{}]*)}", function(expression)

@@ -45,7 +45,7 @@ function debugger.find_thread(id)
   end
 end
 
--- Returns the number of levels on the stack of `co`.
+-- Return the number of levels on the stack of `co`.
 function debugger.depth(co)
   if not getinfo(co, 0, "l") then
     return 0
@@ -65,7 +65,7 @@ function debugger.depth(co)
   return missing
 end
 
--- Returns the script's frames on the stack of `co`, innermost first, at most `max`.
+-- Return the script's frames on the stack of `co`, innermost first, at most `max`.
 local function stack(co, max)
   local frames, level = {}, 0
   local info = getinfo(co, level, "Slnf")
@@ -145,7 +145,7 @@ function debugger.stack_trace(id, first, count)
   return { stackFrames = list, totalFrames = #all }
 end
 
--- Returns the local variables of a frame; an inner one hides an outer one with the same name. Each is an item with a
+-- Return the local variables of a frame; an inner one hides an outer one with the same name. Each is an item with a
 -- name, a value, an expression for it (`path`), and a function that sets it.
 local function locals(frame)
   local items, positions, i = {}, {}, 1
@@ -198,7 +198,7 @@ local function upvalues(fn, has_path)
   return items
 end
 
--- Returns the globals of a function.
+-- Return the globals of a function.
 function debugger.globals(fn)
   local i = 1
   local name, value = getupvalue(fn, i)
@@ -232,7 +232,7 @@ local function refer(items)
   return #references
 end
 
--- Returns a variable of the protocol, or the result of an expression with its value under `key`.
+-- Return a variable of the protocol, or the result of an expression with its value under `key`.
 function debugger.variable(name, value, path, key)
   return {
     name = name and printable(name) or nil,
@@ -243,7 +243,7 @@ function debugger.variable(name, value, path, key)
   }
 end
 
--- Returns a function that lists the children of a value.
+-- Return a function that lists the children of a value.
 function children(value, path)
   return function()
     if type(value) == "function" then
@@ -279,7 +279,7 @@ function children(value, path)
   end
 end
 
--- Returns a function that lists the globals created by the script.
+-- Return a function that lists the globals created by the script.
 local function globals(fn)
   return function()
     local items = {}
@@ -333,7 +333,7 @@ function debugger.variables(reference)
   return { variables = list }
 end
 
--- Returns the variable `name` of a reference, as an item that can be set, and the frame that it belongs to.
+-- Return the variable `name` of a reference, as an item that can be set, and the frame that it belongs to.
 function debugger.settable(reference, name)
   for _, item in ipairs(items_of(reference)) do
     if item.name == name and item.set then

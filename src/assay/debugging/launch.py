@@ -47,7 +47,7 @@ class Launch:
 
     @property
     def is_replay(self) -> bool:
-        """Return true if the replay of a run is debugged."""
+        """True if the replay of a run is debugged."""
         return bool(self.workflow_id or self.history)
 
 

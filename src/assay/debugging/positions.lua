@@ -20,7 +20,7 @@ local call_span = setmetatable({}, host.WEAK_KEYS) -- function -> the span of th
 
 debugger.file_of = file_of
 
--- Returns the file of a chunk, as breakpoints identify it.
+-- Return the file of a chunk, as breakpoints identify it.
 function debugger.file(source)
   if files[source] == nil then
     files[source] = callbacks.file(sub(source, 2))
@@ -28,7 +28,7 @@ function debugger.file(source)
   return files[source]
 end
 
--- Returns the file of a function and loads the file's spans. Returns "" for a chunk without a file, and false for a
+-- Return the file of a function and loads the file's spans. Returns "" for a chunk without a file, and false for a
 -- function that is not the script's.
 function debugger.locate(fn)
   local info = getinfo(fn, "S")
@@ -52,7 +52,7 @@ function debugger.locate(fn)
   return file
 end
 
--- Returns true if a line belongs to the step before it: it only closes brackets, or Lua returned to it within a
+-- Return true if a line belongs to the step before it: it only closes brackets, or Lua returned to it within a
 -- multi-line statement, as after the arguments of a call. Called for each line that runs.
 function debugger.is_same_step(fn, line, file)
   if closing_lines[file] and closing_lines[file][line] then

@@ -146,7 +146,7 @@ class DebuggedReplay:
 
     @property
     def stops_at_end(self) -> bool:
-        """Return true if the run stops at the end of its history."""
+        """True if the run stops at the end of its history."""
         return self._launch.stop_at_end
 
     def _report(self) -> int:

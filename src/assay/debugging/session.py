@@ -54,7 +54,7 @@ class Session:
         self._passes = Passes()
         self.settings = Settings()
         self.is_abandoned = False
-        """Whether the running pass is being abandoned."""
+        """True while the running pass is being abandoned."""
         self.on_pause: Callable[[], None] | None = None
         """Called on the reading thread when the editor requests a pause: the program may be waiting."""
         self.on_events: Callable[[], None] | None = None
@@ -234,7 +234,7 @@ class Session:
 
     @property
     def is_rewinding(self) -> bool:
-        """Return true if the next pass goes back to an earlier line."""
+        """True if the next pass goes back to an earlier line."""
         return self._passes.rewind is not None
 
     def stopped(self, event: bytes) -> None:

@@ -23,7 +23,7 @@ class Settings:
         self._calls: dict[int, str] = {}
         self._pause: Message | None = None
         self.is_counted = False
-        """Whether the Lua side counts lines and calls, because the run can run again."""
+        """True if the Lua side counts lines and calls, because the run can be repeated."""
 
     def set_breakpoints(self, arguments: Message) -> list[Message]:
         """Replace the breakpoints of a file; return them for the response."""
@@ -91,7 +91,7 @@ class Settings:
 
     @property
     def has_pause(self) -> bool:
-        """Return true if a pause was requested and no line has run since."""
+        """True if a pause was requested and no line has run since."""
         return self._pause is not None
 
     def take_pause(self) -> bool:

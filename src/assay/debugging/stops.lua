@@ -64,7 +64,7 @@ local function fetch_changes()
   end
 end
 
--- Calls `fn` without debugging it. Returns its result, or false if it fails: the stack may be full, in which case the
+-- Call `fn` without debugging it. Returns its result, or false if it fails: the stack may be full, in which case the
 -- script's next call fails too.
 local function quietly(fn, ...)
   busy = true
@@ -81,7 +81,7 @@ end
 
 -- Requests while stopped -----------------------------------------------------------------------------------------
 
--- Raises an error that no script can catch, to abandon the run.
+-- Raise an error that no script can catch, to abandon the run.
 local function abandon()
   step, pending, rewind = nil, nil, nil
   busy = true
@@ -126,7 +126,7 @@ function handlers.setVariable(request)
   return debugger.variable(nil, value)
 end
 
--- Returns the position of a thread: the tick, and the number of frames below its innermost frame of the script.
+-- Return the position of a thread: the tick, and the number of frames below its innermost frame of the script.
 function handlers.position(request)
   local co = debugger.find_thread(request.threadId)
   local frame = co and debugger.stack(co, 1)[1]
@@ -142,7 +142,7 @@ local function answer(request)
   return { body = result }
 end
 
--- Returns the set of coroutines that have resumed `co`, directly or indirectly.
+-- Return the set of coroutines that have resumed `co`, directly or indirectly.
 local function chain_of(co)
   local chain = {}
   for other in next, debugger.ids do
@@ -164,7 +164,7 @@ local function begin_step(mode, id)
   end
 end
 
--- Stops thread `id` and answers requests until the program continues. `event` is the body of the "stopped" event.
+-- Stop thread `id` and answers requests until the program continues. `event` is the body of the "stopped" event.
 local function stop(id, event)
   busy = true
   step, pending = nil, nil
@@ -192,14 +192,14 @@ end
 
 debugger.stop = stop
 
--- Returns true if the program stops at errors of a kind: "uncaught" or "raised".
+-- Return true if the program stops at errors of a kind: "uncaught" or "raised".
 function debugger.stops_at(filter)
   return not busy and not rewind and filters[filter]
 end
 
 -- Lines ----------------------------------------------------------------------------------------------------------
 
--- Evaluates the conditions of the breakpoints of a line. Returns the ids of those that are hit, or nil.
+-- Evaluate the conditions of the breakpoints of a line. Returns the ids of those that are hit, or nil.
 local function reached(of_line, co)
   local ids = {}
   local frame
@@ -236,7 +236,7 @@ local function reached_points(of_line, co)
   return ok and ids or nil
 end
 
--- Handles a line while rewinding: records the last matching line before the target, or stops at the target.
+-- Handle a line while rewinding: records the last matching line before the target, or stops at the target.
 local function rewind_line(co, of_line)
   if ticks < rewind.target then
     if rewind.record == "line" then
@@ -356,7 +356,7 @@ function host.new_task(...)
   return new_task(...)
 end
 
--- Stops while nothing runs, in the first thread that waits.
+-- Stop while nothing runs, in the first thread that waits.
 function host.stop_idle(reason, text)
   poll()
   local threads = debugger.threads()

@@ -37,7 +37,7 @@ end
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
 
--- Returns a string in quotes, cut to `max` bytes.
+-- Return a string in quotes, cut to `max` bytes.
 local function quoted(text, max)
   local more = ""
   if #text > max then
@@ -70,7 +70,7 @@ local function is_less(a, b)
   return kind_a < kind_b
 end
 
--- Returns at most `max` keys of a table in display order, list items first, and the number of the remaining keys.
+-- Return at most `max` keys of a table in display order, list items first, and the number of the remaining keys.
 local function keys_of(t, max)
   local length = rawlen(t)
   local keys, others, rest = {}, {}, 0
@@ -122,7 +122,7 @@ local function table_text(t)
   return "{" .. concat(parts, ", ") .. "}"
 end
 
--- Returns a value as one line, with strings cut to `max` bytes.
+-- Return a value as one line, with strings cut to `max` bytes.
 function value_text(value, max)
   local kind = type(value)
   if kind == "string" then

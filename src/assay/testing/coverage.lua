@@ -43,7 +43,7 @@ function host.watch(co)
   sethook(co, hook, "l", host.count_hook and host.HOOK_COUNT or 0)
 end
 
--- Returns the line numbers of a function's own code, separated by spaces. `text` is a chunk, or the source of a function
+-- Return the line numbers of a function's own code, separated by spaces. `text` is a chunk, or the source of a function
 -- from its parameters on. Upvalues of the function do not matter: it is never called.
 function host.active_lines(text, is_function)
   local fn = load(is_function and "return function" .. text or text, "=?", "t", {})

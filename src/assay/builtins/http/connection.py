@@ -15,7 +15,7 @@ from aiohttp.http import RawResponseMessage
 from multidict import CIMultiDictProxy
 
 from assay.builtins.http import transport
-from assay.builtins.http.heads import HeadFinder
+from assay.builtins.http.head_splitter import HeadSplitter
 from assay.builtins.websocket.frames import FrameGuard
 
 CONTINUE_TIMEOUT = 1.0
@@ -100,7 +100,7 @@ class _ResponseParser:
     def __init__(self, protocol: Protocol, parser: Any) -> None:
         self._protocol = protocol
         self._parser = parser
-        self._heads: HeadFinder | None = None
+        self._heads: HeadSplitter | None = None
         self._payload: Any = None  # set when the head of the final response has arrived
         self._remaining: int | None = None  # bytes of the body, if Content-Length is known
 
@@ -111,7 +111,7 @@ class _ResponseParser:
             self._feed_body(data)
             return [], False, b""
         messages: list[Any] = []
-        self._heads = self._heads or HeadFinder()
+        self._heads = self._heads or HeadSplitter()
         while True:
             head, data = self._heads.split(data)
             parsed, upgraded, tail = self._parser.feed_data(head)

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.http import WebSocketReader
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from assay.builtins.http.heads import HeadFinder
+from assay.builtins.http.head_splitter import HeadSplitter
 from assay.builtins.http.responses import text_response
 from assay.builtins.websocket.frames import FrameGuard
 from assay.builtins.websocket.sockets import ServerSocket
@@ -59,7 +59,7 @@ class Protocol(web.RequestHandler):
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
-        self._heads = HeadFinder()
+        self._heads = HeadSplitter()
         self._held = b""
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request
         self._failed = False

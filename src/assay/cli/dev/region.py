@@ -31,7 +31,7 @@ class Region:
 
     @property
     def is_open(self) -> bool:
-        """Return true if the region is open."""
+        """True if the region is open."""
         return self._modes is not None
 
     def size(self) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
-        """Return true if the connection is closed."""
+        """True if the connection is closed."""
         return self._listening is not None and self._listening.done()
 
     async def wait(self) -> int:

@@ -99,7 +99,7 @@ local function print_all(...)
   end
 end
 
--- Returns a held function that runs the held function `id` and prints its results without the first `dropped`.
+-- Return a held function that runs the held function `id` and prints its results without the first `dropped`.
 function host.printing(id, dropped)
   local fn = host.held(id)
   return host.hold(function()
@@ -123,7 +123,7 @@ local function names_in(value, into)
   end
 end
 
--- Returns the completions of an expression: "js" -> "json", "json.en" -> "encode".
+-- Return the completions of an expression: "js" -> "json", "json.en" -> "encode".
 function host.complete(text)
   local path, prefix = match(text, "^(.-)([%w_]*)$")
   local value, names, matches = host.globals, {}, { [0] = 0 }

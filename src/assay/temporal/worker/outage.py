@@ -92,7 +92,7 @@ class Outage:
 
     @property
     def unready_reason(self) -> str | None:
-        """Return why the worker gets no tasks, if known."""
+        """Reason why the worker gets no tasks, if known."""
         if self._settings.address in _unreachable:
             return f"{self._server} is unreachable"
         error = self._probe_error

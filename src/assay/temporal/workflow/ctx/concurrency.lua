@@ -12,7 +12,7 @@ local get_future, take_future = host.method("Future", "_get"), host.method("Futu
 
 local cache = setmetatable({}, host.WEAK_KEYS) -- future -> { true, results… } or { false, error }
 
--- Returns the results of a future that has ended, or raises its error.
+-- Return the results of a future that has ended, or raises its error.
 local function take(f)
   local cached = cache[f]
   if not cached then
@@ -32,7 +32,7 @@ host["future:get"] = function(f)
   return take(f)
 end
 
--- Returns a copy of an array, so that the script cannot change it during the wait; returns other values unchanged.
+-- Return a copy of an array, so that the script cannot change it during the wait; returns other values unchanged.
 local function copy_array(name, futures)
   if type(futures) ~= "table" or host.is_handle(futures) then
     return futures

@@ -71,7 +71,7 @@ class LocalActivity(CommandEntry):
 
     @property
     def has_ended(self) -> bool:
-        """Whether Core has resolved it."""
+        """True if Core has resolved it."""
         return self._resolution is not None or self.is_done
 
     def resolved(self, resolution: ActivityResolution) -> None:

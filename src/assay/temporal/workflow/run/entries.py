@@ -45,7 +45,7 @@ class Entry(Generic[T]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether the entry has ended with an error."""
+        """True if the entry has ended with an error."""
         return self._make_error is not None
 
     def error(self) -> BaseException | None:

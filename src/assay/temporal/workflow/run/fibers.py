@@ -89,7 +89,7 @@ class Fiber:
         """Error with which the fiber ended, including a cancellation."""
         self.has_begun = False
         self.is_cancelled = False
-        """Whether the fiber ended because it did not catch a cancellation."""
+        """True if the fiber ended because it did not catch a cancellation."""
         self.update = update
         """Update whose handler the fiber belongs to."""
         self._operation: Coroutine[Any, Any, Any] | None = None

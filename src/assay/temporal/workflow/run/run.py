@@ -404,7 +404,7 @@ class Run:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the run is being replayed."""
+        """True while the run is being replayed."""
         return self.activation.is_replaying
 
     @property

@@ -21,7 +21,7 @@ local function run(fn, context, ...)
   return fn(host.handle("Context", context), decode_all(1, ...))
 end
 
--- Creates the task of the workflow function in a snapshot. Its arguments are JSON strings.
+-- Create the task of the workflow function in a snapshot. Its arguments are JSON strings.
 function host.begin(snapshot, context, ...)
   local fn = host.restore(snapshot)
   return host.spawn("json", run, fn, context, ...)

@@ -21,7 +21,7 @@ local function days_from_civil(year, month, day)
   return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
 end
 
--- Returns a field of a date table, which must fit into a C `int` after `delta` is subtracted, as in Lua's `os.time`.
+-- Return a field of a date table, which must fit into a C `int` after `delta` is subtracted, as in Lua's `os.time`.
 local function field(t, name, default, delta)
   local value = t[name]
   local number = tointeger(value)

@@ -6,21 +6,21 @@ local getmetatable, getupvalue, setmetatable, setupvalue =
   debug.getmetatable, debug.getupvalue, debug.setmetatable, debug.setupvalue
 local next, rawequal, rawset = next, rawequal, rawset
 
--- Marks this state as a copy; `is_live` if it has the real clock and real randomness.
+-- Mark this state as a copy; `is_live` if it has the real clock and real randomness.
 function host.be_copy(is_live)
   host.is_live = is_live
   host.stub_advice = is_live and "cannot be used in a side effect: read the values it needs before the side effect"
     or "cannot be used here: query handlers and validators are read-only"
 end
 
--- Restores the snapshot of a function; returns the id under which it is held.
+-- Restore the snapshot of a function; returns the id under which it is held.
 function host.restore_held(snapshot)
   return host.hold((host.restore(snapshot)))
 end
 
 local tables, metatables, upvalues = {}, {}, {} -- original contents, as lent by the run
 
--- Remembers `contents` as the original entries of a table.
+-- Remember `contents` as the original entries of a table.
 function host.remember_table(t, contents)
   tables[t] = contents
 end
@@ -55,7 +55,7 @@ local function is_unchanged(t, contents)
   return count == 0
 end
 
--- Restores the original contents of all tables, metatables and upvalues.
+-- Restore the original contents of all tables, metatables and upvalues.
 function host.roll_back()
   for t, contents in next, tables do
     if not is_unchanged(t, contents) then

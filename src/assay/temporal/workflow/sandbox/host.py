@@ -92,7 +92,7 @@ class WorkflowHost(Host):
         self.copy_cache = copy_cache or CopyCache()
         self.is_copy = is_copy
         self.is_lending = False
-        """Whether a copy reads from this state; true until the run continues."""
+        """True if a copy reads from this state, until the run continues."""
         self.live = live
         self.more_parts = more_parts
         self._output = OutputLimit()

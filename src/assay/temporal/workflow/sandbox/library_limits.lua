@@ -13,7 +13,7 @@ local MAX_MOVED = 1e7 -- items
 local MAX_UNPACKED = 2e5 -- results, which take several stack slots each
 local MAX_FORMAT = 10000 -- bytes
 
--- Returns whether `t` is a table whose metatable may provide its items.
+-- Return whether `t` is a table whose metatable may provide its items.
 local function is_virtual(t)
   if type(t) ~= "table" then
     return false
@@ -24,7 +24,7 @@ local function is_virtual(t)
   return any_metatable(t) ~= nil
 end
 
--- Returns the items from `first` to `last`, or up to the first nil, and the index of the last one.
+-- Return the items from `first` to `last`, or up to the first nil, and the index of the last one.
 local function items_of(t, first, last)
   local items = {}
   for i = first, last do

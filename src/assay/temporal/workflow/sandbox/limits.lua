@@ -170,7 +170,7 @@ function host.mark(err, level)
   return err
 end
 
--- Returns the limit that has been reached if a caught error is one; false otherwise.
+-- Return the limit that has been reached if a caught error is one; false otherwise.
 function host.is_limit(err)
   if err == MEMORY and (not canary[1] or used > memory / 4) then
     host.limit = host.limit or "memory"
@@ -178,7 +178,7 @@ function host.is_limit(err)
   return host.limit
 end
 
--- Raises an error again if it is a limit; for errors that cannot come from the script's code.
+-- Raise an error again if it is a limit; for errors that cannot come from the script's code.
 function host.check_memory(err)
   if err == MEMORY then
     host.limit = host.limit or "memory"
@@ -186,14 +186,14 @@ function host.check_memory(err)
   host.check_limit(err)
 end
 
--- Raises an error again if it is a limit.
+-- Raise an error again if it is a limit.
 function host.check_limit(err)
   if host.is_limit(err) then
     error(host.LIMIT, 0)
   end
 end
 
--- Raises the error of a resume again if it is a limit. A coroutine that cannot start because the C stack is full counts
+-- Raise the error of a resume again if it is a limit. A coroutine that cannot start because the C stack is full counts
 -- as a limit, too.
 function host.check_resumed(co, err)
   if err == "C stack overflow" and status(co) ~= "dead" then
@@ -210,7 +210,7 @@ local function finish(ok, ...)
   error((...), 0)
 end
 
--- Returns a function for a coroutine that runs `fn` and recognizes limits.
+-- Return a function for a coroutine that runs `fn` and recognizes limits.
 function host.protected(fn)
   return function(...)
     return finish(raw_xpcall(fn, host.mark, ...))

@@ -221,7 +221,7 @@ local function capture(ms, level, from, to)
   return sub(ms.s, ms.from[level], ms.from[level] + length - 1)
 end
 
--- Returns all captures of a match, or the whole match if there are none and `whole` is set.
+-- Return all captures of a match, or the whole match if there are none and `whole` is set.
 local function captures(ms, from, to, whole)
   local out = {}
   for level = 1, (ms.level == 0 and whole) and 1 or ms.level do
@@ -230,7 +230,7 @@ local function captures(ms, from, to, whole)
   return out
 end
 
--- Returns the first match at or after `init`: its start, the position after it, and the match state; or nil.
+-- Return the first match at or after `init`: its start, the position after it, and the match state; or nil.
 local function search(s, p, init, anchored)
   local ms = { s = s, p = p, level = 0, from = {}, length = {}, depth = 0 }
   local si = init

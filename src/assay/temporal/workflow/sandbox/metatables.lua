@@ -37,7 +37,7 @@ local function guard(metatable)
   end
 end
 
--- Prepares a table to be a metatable.
+-- Prepare a table to be a metatable.
 function host.close_metatable(metatable)
   raw_rawset(metatable, "__gc", nil)
   raw_rawset(metatable, "__mode", nil)

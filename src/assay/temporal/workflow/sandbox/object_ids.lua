@@ -69,7 +69,7 @@ function describe(value, depth)
   return text
 end
 
--- Assigns ids to the objects in a list. Returns false if two of them have the same description, or there are too many
+-- Assign ids to the objects in a list. Returns false if two of them have the same description, or there are too many
 -- values to describe.
 function host.assign_object_ids(list)
   local descriptions, by_description = {}, {}

@@ -28,13 +28,13 @@ local MAX_SORTED = 1e6 -- keys and bytes in them that are sorted in C, where no 
 
 local NO_ORDER = "two keys are tables or functions with the same contents, which have no deterministic order"
 
--- Returns whether `t` has a `__newindex` field added by `metatables.lua`, which scripts must not see.
+-- Return whether `t` has a `__newindex` field added by `metatables.lua`, which scripts must not see.
 local function has_guard(t)
   local keep_out = rawget(host, "keep_out")
   return keep_out and rawget(t, "__newindex") == keep_out
 end
 
--- Returns the keys of `t` in order, and their number.
+-- Return the keys of `t` in order, and their number.
 local function ordered_keys(t)
   local keys, n, in_order, unnumbered = {}, 0, true, nil
   local bytes = 0 -- total length of all keys; huge if they are not all strings
@@ -74,7 +74,7 @@ end
 
 local next_entry
 
--- Returns the iterator of a `pairs` loop. It visits the keys that exist at the beginning of the loop.
+-- Return the iterator of a `pairs` loop. It visits the keys that exist at the beginning of the loop.
 local function iterate(t)
   local keys, n = ordered_keys(t)
   local i, at = 0, nil
@@ -111,7 +111,7 @@ host["_G.pairs"] = function(...)
   return iterate(t), t, nil
 end
 
--- Returns the first key in order, or nil if all keys are objects. It does not sort, because scripts call `next(t)`
+-- Return the first key in order, or nil if all keys are objects. It does not sort, because scripts call `next(t)`
 -- repeatedly to take keys out of a table or to check whether it is empty.
 local function first_key(t)
   if has_guard(t) then
@@ -133,7 +133,7 @@ local traversals = setmetatable({}, host.WEAK_KEYS)
 
 local first_keys = setmetatable({}, host.WEAK_KEYS) -- table -> first key of its last traversal, possibly cleared since
 
--- Returns the current traversal of `t` if it has `key`, or a new one.
+-- Return the current traversal of `t` if it has `key`, or a new one.
 local function traversal_with(t, key)
   local traversal = traversals[t]
   if not traversal or key ~= nil and not traversal.indices[key] then
@@ -206,7 +206,7 @@ local function merge_sort(items, n, before)
   return from
 end
 
--- Compares two items like Lua's built-in sort without a function, including metamethods and errors.
+-- Compare two items like Lua's built-in sort without a function, including metamethods and errors.
 local function default_before(a, b)
   local kind = type(a)
   if (kind == "number" or kind == "string") and type(b) == kind then

@@ -18,7 +18,7 @@ local MAX_CACHED = 100 -- patterns whose costs are cached
 local ESCAPE, OPEN, CLOSE, LEFT, RIGHT, CARET = byte("%()[]^", 1, -1)
 local STAR, PLUS, MINUS, QUESTION, ZERO, NINE, B, F = byte("*+-?09bf", 1, -1)
 
--- Returns the position after the single character class at `pi`.
+-- Return the position after the single character class at `pi`.
 local function class_end(p, pi)
   local c = byte(p, pi)
   pi = pi + 1
@@ -45,7 +45,7 @@ end
 
 host.class_end = class_end
 
--- Returns the maximum cost of matching a string of n bytes, in steps of the built-in matcher: `weight` and `power` of
+-- Return the maximum cost of matching a string of n bytes, in steps of the built-in matcher: `weight` and `power` of
 -- weight * n ^ power. Each start position, and each repetition that may have to backtrack, multiplies the cost of the
 -- rest of the pattern; a character is compared with all members of a class.
 local function cost(p)
@@ -107,7 +107,7 @@ local function is_text(value)
   return type(value) == "string" or type(value) == "number"
 end
 
--- Returns whether a call can use the built-in function. Invalid calls do, for Lua's error message.
+-- Return whether a call can use the built-in function. Invalid calls do, for Lua's error message.
 local function is_native(name, s, p, factor)
   if not is_text(s) or not is_text(p) then
     return true
@@ -120,7 +120,7 @@ local function is_native(name, s, p, factor)
   return not pattern_cost or factor * pattern_cost[1] * (#tostring(s)) ^ pattern_cost[2] <= MAX_STEPS
 end
 
--- Returns an optional integer argument. If it is invalid, calls the built-in function with `...` and the value, which
+-- Return an optional integer argument. If it is invalid, calls the built-in function with `...` and the value, which
 -- raises the error.
 local function optional(fn, value, ...)
   local number = tointeger(value)

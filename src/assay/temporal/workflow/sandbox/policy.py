@@ -55,7 +55,7 @@ class Source(Protocol):
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the run is being replayed."""
+        """True while the run is being replayed."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -95,7 +95,7 @@ class WorkflowPolicy(Policy):
         self.python_memory: PythonMemory | None = None
         """Size of the Python objects of the run."""
         self.is_reading = False
-        """Whether a condition is being evaluated."""
+        """True while a condition is being evaluated."""
         self.prints_in_replay = prints_in_replay
         self.read_only = ""
         """Error message for calls that are not read-only, set by the debugger; empty otherwise."""
@@ -104,7 +104,7 @@ class WorkflowPolicy(Policy):
 
     @property
     def is_output_shown(self) -> bool:
-        """Whether output of the run is shown. During replay it is not, because it was shown before."""
+        """True if output of the run is shown. During replay it is not, because it was shown before."""
         return self._live or self.prints_in_replay or not self._source.is_replaying
 
     def implementation(self, function: Function) -> Callable[..., Any]:

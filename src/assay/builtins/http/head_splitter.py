@@ -1,4 +1,4 @@
-"""Finds the end of an HTTP message's head in received data, for the client and the server."""
+"""Splits received data after the head of an HTTP message, for the client and the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
-class HeadFinder:
+class HeadSplitter:
     """Splits received data at the end of a head.
 
     aiohttp's parsers discard complete messages if an error follows in the same chunk. They return the message when
