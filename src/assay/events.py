@@ -306,7 +306,7 @@ NEXUS_BAD_VALUE = _event(
 
 QUEUE_UNPOLLED = _event(
     "ASSAY5001", "client.no_worker", _W,
-    "A client waits for a workflow whose task queue no worker polls, or only workers without a current version.",
+    "A client waits for a workflow whose task queue is polled by no worker, or by workers without a current version.",
     "Start the worker, fix the name of the task queue, or make a version of the deployment current.",
 )  # fmt: skip
 TRACES_LOST = _event(
