@@ -95,7 +95,7 @@ class ExternalWorkflows:
     async def signal_workflow(self, options: SignalTarget) -> None:
         """Send a signal to another workflow and wait until the server has delivered it.
 
-        Raises an error of the kind "not_found" if the workflow is not running.
+        Raises an error of kind "not_found" if the workflow is not running.
 
         Args:
             options: Workflow and signal.
@@ -113,7 +113,7 @@ class ExternalWorkflows:
     async def cancel_workflow(self, options: OtherWorkflow) -> None:
         """Request cancellation of another workflow and wait until the server has delivered the request.
 
-        Raises an error of the kind "not_found" if the workflow is not running.
+        Raises an error of kind "not_found" if the workflow is not running.
 
         Args:
             options: Workflow.

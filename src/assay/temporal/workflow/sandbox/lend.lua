@@ -2,7 +2,7 @@
 -- as numbers; the contents of a plain table are only sent on request. Lending calls no code of the script and changes
 -- nothing that the script can observe.
 --
--- A message is a list of records, terminated by a record of the kind ".":
+-- A message is a list of records, terminated by a record of kind ".":
 --   f number code            a function
 --   u number cells           the upvalues of a function; the value of a cell is sent once
 --   b number name            a builtin
