@@ -27,7 +27,7 @@ def names(library: str) -> list[str]:
 
 
 def parts(library: str) -> tuple[str, list[tuple[list[str], str]]]:
-    """The set-up of a library's examples, and the sections that are shown."""
+    """The setup of a library's examples, and the sections that are shown."""
     found = examples.sections(library)
     setup = "".join(code for heads, code in found if heads == [examples.SETUP])
     return setup, [(heads, code) for heads, code in found if heads != [examples.SETUP]]

@@ -16,7 +16,7 @@ library = Library(
     "regex",
     """Regular expressions in RE2 syntax, which match in linear time.
 
-    Look-arounds and back-references are not supported. `\\d`, `\\w` and `\\s` match ASCII; `\\pL` and the like match
+    Lookarounds and backreferences are not supported. `\\d`, `\\w` and `\\s` match ASCII; `\\pL` and the like match
     Unicode. `(?i)`, `(?s)` and `(?m)` at the start of a pattern set options; `(?P<name>…)` and `(?<name>…)` name a
     group. If the pattern or the text is not valid UTF-8, both are treated as bytes.
     """,

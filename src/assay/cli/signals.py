@@ -54,7 +54,7 @@ class Signals:
         self._script_ended.set()
 
     def hold(self) -> None:
-        """Block the main thread if a signal is ending the process: it would report the clean-up as an error."""
+        """Block the main thread if a signal is ending the process: it would report the cleanup as an error."""
         if self._ending.is_set():
             threading.Event().wait()
 

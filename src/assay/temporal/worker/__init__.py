@@ -1,6 +1,6 @@
 """Workers: the loops between Temporal's Core and the workflows, activities and Nexus services of a script.
 
-Set-up: `worker.py` is the handle that a script gets, `options.py` and `tuning.py` define its options, `config.py`
+Setup: `worker.py` is the handle that a script gets, `options.py` and `tuning.py` define its options, `config.py`
 converts them to Core's configuration, and `preflight.py` checks the namespace and the task queue before the first poll.
 `registration.py` reads a script for tools: there `temporal.worker` only registers.
 

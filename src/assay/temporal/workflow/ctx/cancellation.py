@@ -49,7 +49,7 @@ class Cancellation:
         A cancellation that arrives meanwhile is raised where the workflow waits next.
 
         Args:
-            function: Function to run, such as a clean-up. It may use every method of `ctx`.
+            function: Function to run, such as a cleanup. It may use every method of `ctx`.
         """
         run = self._run
         fiber = run.begin_fiber(run.host.start(function, (), b"keep"), Scope())
