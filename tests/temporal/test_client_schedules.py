@@ -150,13 +150,14 @@ def test_the_result_of_get_creates_the_same_schedule(lua: Script, name: str) -> 
         local first = schedules:get(name)
         schedules:create({ id = name .. "-2", spec = first.spec, action = first.action, paused = true })
         local second = schedules:get(name .. "-2")
-        print(json.encode({ first.spec, second.spec, first.action, second.action }))
+        print(json.encode({ first = first, second = second }))
         """,
         name,
     )
-    assert value[0] == value[1]
-    assert len(value[0]["calendars"]) == 3
-    assert value[2] == value[3]
+    first, second = value["first"], value["second"]
+    assert first["spec"] == second["spec"]
+    assert len(first["spec"]["calendars"]) == 3
+    assert first["action"] == second["action"]
     assert shown(lua, name)["schedule"]["spec"] == shown(lua, f"{name}-2")["schedule"]["spec"]
 
 
@@ -166,17 +167,17 @@ def test_update_changes_only_the_given_fields(lua: Script, name: str) -> None:
         + """
         schedules:create({ id = name, spec = { intervals = { 3600 * 24 * 365 } }, action = action, note = "first",
           overlap = "allow_all", limited_actions = 5 })
-        local out = { schedules:get(name) }
+        local out = { first = schedules:get(name) }
         schedules:update({ id = name, note = "second", limited_actions = 0, catchup_window = 60 })
-        repeat sleep(0.05) out[2] = schedules:get(name) until out[2].note == "second"
+        repeat sleep(0.05) out.second = schedules:get(name) until out.second.note == "second"
         schedules:update({ id = name, spec = { intervals = { 60 } }, overlap = "skip", paused = true, note = "third",
           action = { task_queue = name, workflow_type = "Other", input = { 1 } } })
-        repeat sleep(0.05) out[3] = schedules:get(name) until out[3].note == "third"
+        repeat sleep(0.05) out.third = schedules:get(name) until out.third.note == "third"
         print(json.encode(out))
         """,
         name,
     )
-    first, second, third = value
+    first, second, third = value["first"], value["second"], value["third"]
     assert (first["limited_actions"], second.get("limited_actions")) == (5, None)
     assert second["catchup_window"] == 60
     for field in ("spec", "action", "overlap", "paused"):
@@ -213,18 +214,18 @@ def test_a_schedule_acts(lua: Script, name: str) -> None:
           while os.time() <= math.floor(last) do sleep(0.05) end
           return found
         end
-        local out = { next_second(wait(actions(1))) }
+        local out = { first = next_second(wait(actions(1))) }
         temporal.schedules:trigger({ id = name, overlap = "allow_all" })
-        out[2] = next_second(wait(actions(2)))
+        out.second = next_second(wait(actions(2)))
         schedules:pause({ id = name, note = "a break" })
-        out[3] = wait(function(found) return found.paused end)
+        out.paused = wait(function(found) return found.paused end)
         schedules:trigger({ id = name, overlap = "allow_all" })
-        out[4] = wait(actions(3))
+        out.third = wait(actions(3))
         schedules:unpause(name)
-        out[5] = wait(function(found) return not found.paused end)
+        out.unpaused = wait(function(found) return not found.paused end)
         schedules:backfill({ id = name, start_at = "2026-01-01T00:00:00Z", end_at = 1767225600 + 3 * 86400,
           overlap = "allow_all" })
-        out[6] = wait(actions(6))
+        out.backfilled = wait(actions(6))
         local listed
         repeat
           sleep(0.1)
@@ -233,30 +234,33 @@ def test_a_schedule_acts(lua: Script, name: str) -> None:
             if row.id == name then listed = row end
           end
         until listed and #listed.recent_actions > 0 and not listed.paused
-        out[7] = listed
-        out[8] = #schedules:list({ limit = 1 })
+        out.listed = listed
+        out.limited = #schedules:list({ limit = 1 })
         schedules:delete(name)
-        out[9] = try("get", name)
-        out[10] = try("delete", { id = name })
+        out.get_deleted = try("get", name)
+        out.delete_deleted = try("delete", { id = name })
         print(json.encode(out))
         """,
         name,
     )
-    first, second, paused, third, unpaused, filled, listed, limited, gone, again = value
+    first, paused, unpaused, listed = value["first"], value["paused"], value["unpaused"], value["listed"]
     assert first["recent_actions"][0]["workflow_id"].startswith(f"{name}-20")
     assert first["running"][0]["workflow_id"] == first["recent_actions"][0]["workflow_id"]
-    assert second["num_actions"] == 2
+    assert value["second"]["num_actions"] == 2
     assert (paused["paused"], paused["note"]) == (True, "a break")
-    assert len(third["recent_actions"]) == 3
+    assert len(value["third"]["recent_actions"]) == 3
     assert (unpaused["paused"], unpaused["note"]) == (False, "unpaused by a client")
     assert len(unpaused["next_action_times"]) > 0
-    ids = [action["workflow_id"] for action in filled["recent_actions"]]
+    ids = [action["workflow_id"] for action in value["backfilled"]["recent_actions"]]
     assert [item for item in ids if "2026-01-0" in item] == [f"{name}-2026-01-0{day}T03:00:00Z" for day in (1, 2, 3)]
     assert (listed["workflow_type"], listed["paused"]) == ("Nobody", False)
     assert listed["spec"]["calendars"][0]["hour"] == "3"
-    assert limited == 1
-    assert gone == {"error": f"client.schedules:get: there is no schedule {name}", "kind": "not_found"}
-    assert again == {"error": f"client.schedules:delete: there is no schedule {name}", "kind": "not_found"}
+    assert value["limited"] == 1
+    assert value["get_deleted"] == {"error": f"client.schedules:get: there is no schedule {name}", "kind": "not_found"}
+    assert value["delete_deleted"] == {
+        "error": f"client.schedules:delete: there is no schedule {name}",
+        "kind": "not_found",
+    }
     workflow = lua.cli("workflow", "describe", "--workflow-id", first["recent_actions"][0]["workflow_id"])
     assert workflow["workflowExecutionInfo"]["taskQueue"] == name
 

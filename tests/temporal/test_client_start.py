@@ -202,25 +202,25 @@ def test_policies_for_an_id_that_is_taken(lua: Script, name: str) -> None:
           return ok and run.run_id or run.kind, run.run_id
         end
         local out = {}
-        out[1] = start()
-        out[2] = start(nil, "fail")
-        out[3] = start(nil, "use_existing")
-        out[4] = start(nil, "terminate_existing")
-        out[5] = client:describe_workflow({ workflow_id = arg[1], run_id = out[1] }).status
+        out.first = start()
+        out.fails = start(nil, "fail")
+        out.existing = start(nil, "use_existing")
+        out.second = start(nil, "terminate_existing")
+        out.status = client:describe_workflow({ workflow_id = arg[1], run_id = out.first }).status
         client:terminate_workflow(arg[1])
-        out[6] = start("reject_duplicate")
-        out[7] = start("allow_duplicate_failed_only")
+        out.rejected = start("reject_duplicate")
+        out.third = start("allow_duplicate_failed_only")
         client:terminate_workflow(arg[1])
-        out[8] = start("allow_duplicate")
+        out.fourth = start("allow_duplicate")
         print(json.encode(out))
         """,
         name,
     )
-    first, fails, existing, second, status, rejected, third, fourth = value
-    assert (fails, existing, status, rejected) == ("already_started", first, "TERMINATED", "already_started")
-    assert len({first, second, third, fourth}) == 4
+    assert (value["fails"], value["rejected"]) == ("already_started", "already_started")
+    assert (value["existing"], value["status"]) == (value["first"], "TERMINATED")
+    assert len({value[run] for run in ("first", "second", "third", "fourth")}) == 4
     listed = lua.cli("workflow", "describe", "--workflow-id", name)["workflowExecutionInfo"]
-    assert listed["execution"]["runId"] == fourth
+    assert listed["execution"]["runId"] == value["fourth"]
 
 
 def test_signal_with_start_and_cron(lua: Script, name: str) -> None:
@@ -233,18 +233,18 @@ def test_signal_with_start_and_cron(lua: Script, name: str) -> None:
         end
         local cron = client:start_workflow({ task_queue = arg[1], workflow_type = "Nobody",
           cron_schedule = "0 12 * * *" })
-        print(json.encode({ start("one"), start("two"), cron.workflow_id }))
+        print(json.encode({ runs = { start("one"), start("two") }, cron = cron.workflow_id }))
         """,
         name,
     )
-    assert value[0] == value[1]
+    assert len(set(value["runs"])) == 1
     events = lua.cli("workflow", "show", "--workflow-id", name)["events"]
     signals = [
         event["workflowExecutionSignaledEventAttributes"] for event in events if "SIGNALED" in event["eventType"]
     ]
     assert [signal["signalName"] for signal in signals] == ["go", "go"]
     assert [decoded(signal["input"]["payloads"][0]) for signal in signals] == [{"word": "one"}, {"word": "two"}]
-    cron = lua.cli("workflow", "show", "--workflow-id", value[2])["events"][0]
+    cron = lua.cli("workflow", "show", "--workflow-id", value["cron"])["events"][0]
     assert cron["workflowExecutionStartedEventAttributes"]["cronSchedule"] == "0 12 * * *"
 
 
@@ -383,8 +383,14 @@ def test_the_one_shot_start_names_itself(lua: Script, name: str) -> None:
         local options = { task_queue = arg[1], workflow_type = "Nobody", workflow_id = arg[1], memo = { a = 1 } }
         local run = temporal.start(options)
         local ok, err = pcall(temporal.start, options)
-        print(json.encode({ run.workflow_id, tostring(err), err.kind, err.run_id == run.run_id }))
+        print(json.encode({ run = run, message = tostring(err), kind = err.kind, running = err.run_id }))
         """,
         name,
     )
-    assert value == [name, f"temporal.start: workflow '{name}' has already started", "already_started", True]
+    run_id = value["run"]["run_id"]
+    assert value == {
+        "run": {"workflow_id": name, "run_id": run_id},
+        "message": f"temporal.start: workflow '{name}' has already started",
+        "kind": "already_started",
+        "running": run_id,
+    }

@@ -183,10 +183,14 @@ async def test_update_with_start(lua: Script, name: str) -> None:
                 start = { task_queue = name, workflow_type = "Counter", workflow_id = name, input = 100,
                   id_conflict_policy = conflict, memo = { by = "update" } } })
             end
-            print(json.encode({ add(1), add(2), add(3, "fail"), add(4, "use_existing"),
-              add(0, nil, { update_name = "add" }),
-              add(0, nil, { update_name = "add", input = 5, wait_for = "accepted", update_id = "mine" }),
-              try("update_with_start", { update = { update_name = "add" },
+            print(json.encode({
+              first = add(1),
+              second = add(2),
+              refused = add(3, "fail"),
+              third = add(4, "use_existing"),
+              rejected = add(0, nil, { update_name = "add" }),
+              accepted = add(0, nil, { update_name = "add", input = 5, wait_for = "accepted", update_id = "mine" }),
+              unknown = try("update_with_start", { update = { update_name = "add" },
                 start = { task_queue = name, workflow_type = "Counter", start_signal = { name = "x" } } }),
             }))
             """,
@@ -194,16 +198,16 @@ async def test_update_with_start(lua: Script, name: str) -> None:
         )
         description = await client.get_workflow_handle(name).describe()
         await client.get_workflow_handle(name).terminate()
-    first, second, refused, third, rejected, accepted, unknown = value
     run = {"workflow_id": name, "run_id": description.run_id}
-    assert first == [{"total": 1, "list": []}, run]  # an update comes before the first step of the workflow
-    assert second == [{"total": 103, "list": []}, run]
-    assert refused["error"] == f"client:update_with_start: workflow '{name}' has already started"
-    assert refused["kind"] == "already_started"
-    assert third == [{"total": 107, "list": []}, run]
-    assert (rejected["error"], rejected["kind"]) == ("nothing to add", "application")
-    assert accepted[0]["update_id"] == "mine"
-    assert "unknown option 'start.start_signal'" in unknown["error"]
+    assert value["first"] == [{"total": 1, "list": []}, run]  # an update precedes the first step of the workflow
+    assert value["second"] == [{"total": 103, "list": []}, run]
+    assert value["refused"]["error"] == f"client:update_with_start: workflow '{name}' has already started"
+    assert value["refused"]["kind"] == "already_started"
+    assert value["third"] == [{"total": 107, "list": []}, run]
+    assert value["rejected"]["error"] == "nothing to add"
+    assert value["rejected"]["kind"] == "application"
+    assert value["accepted"][0]["update_id"] == "mine"
+    assert "unknown option 'start.start_signal'" in value["unknown"]["error"]
     assert await description.memo() == {"by": "update"}
 
 
@@ -222,21 +226,22 @@ async def test_a_cancelled_task_stops_waiting_for_an_update(lua: Script, name: s
             local task = async.spawn(function()
               local ok, err = pcall(client.update_workflow, client, { workflow_id = name, update_name = "slow",
                 update_id = "slow" })
-              out[1] = { ok, err.kind }
+              out.in_task = err.kind
               error(err)
             end)
             accepted()
             task.cancel()
             local ok, err = pcall(task.await)
             client:terminate_workflow(name)
-            print(json.encode({ out[1], ok, err.kind }))
+            out.awaited = err.kind
+            print(json.encode(out))
             """,
             name,
         )
-    assert value == [[False, "cancelled"], False, "cancelled"]
+    assert value == {"in_task": "cancelled", "awaited": "cancelled"}
 
 
-async def test_activities_from_outside(lua: Script, name: str) -> None:
+async def test_a_client_completes_fails_and_cancels_activities(lua: Script, name: str) -> None:
     async with python_worker(lua, name):
         value = await asyncio.to_thread(
             lua.value,
@@ -275,18 +280,24 @@ async def test_activities_from_outside(lua: Script, name: str) -> None:
             until beat.error
             client:report_activity_cancelled(with(ended, { details = "left" }))
 
-            print(json.encode({ result(name .. "-done"), result(name .. "-failed"), early, beat,
-              result(name .. "-cancelled"), try("complete_activity", with(done, { result = 1 })) }))
+            print(json.encode({
+              done = result(name .. "-done"),
+              failed = result(name .. "-failed"),
+              cancelled = result(name .. "-cancelled"),
+              early = early,
+              beat = beat,
+              late = try("complete_activity", with(done, { result = 1 })),
+            }))
             """,
             name,
         )
-    done, failed, early, beat, cancelled, late = value
-    assert done == [[1, {"a": 2}]]
+    failed = value["failed"]
+    assert value["done"] == [[1, {"a": 2}]]
     assert (failed["kind"], failed["type"], failed["details"]) == ("activity", "TOO_LATE", [1])
-    assert early["kind"] == "rpc"
-    assert beat == {"error": "client:heartbeat_activity: the activity was cancelled", "kind": "cancelled"}
-    assert cancelled["kind"] == "cancelled"
-    assert late["kind"] == "not_found"
+    assert value["early"]["kind"] == "rpc"
+    assert value["beat"] == {"error": "client:heartbeat_activity: the activity was cancelled", "kind": "cancelled"}
+    assert value["cancelled"]["kind"] == "cancelled"
+    assert value["late"]["kind"] == "not_found"
     events = lua.cli("workflow", "show", "--workflow-id", f"{name}-cancelled")["events"]
     event = next(event for event in events if event["eventType"] == "EVENT_TYPE_ACTIVITY_TASK_CANCELED")
     assert event["activityTaskCanceledEventAttributes"]["details"]["payloads"][0]["data"] == "ImxlZnQi"

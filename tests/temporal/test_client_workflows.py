@@ -99,12 +99,12 @@ async def test_runs_that_follow_each_other_and_children(lua: Script, name: str) 
             + """
             local start = { task_queue = name, workflow_type = "Chain", workflow_id = name, input = 2 }
             local run = client:start_workflow(start)
-            local out = { client:get_result({ workflow_id = name, run_id = run.run_id }) }
-            out[2] = try(client.get_result, client, { workflow_id = name, run_id = run.run_id, follow_runs = false })
-            out[3] = client:describe_workflow({ workflow_id = name, run_id = run.run_id }).status
-            out[4] = client:describe_workflow(run.workflow_id).run_id == run.run_id
+            local out = { followed = client:get_result({ workflow_id = name, run_id = run.run_id }) }
+            out.first_run = try(client.get_result, client, { workflow_id = name, run_id = run.run_id, follow_runs = false })
+            out.status = client:describe_workflow({ workflow_id = name, run_id = run.run_id }).status
+            out.is_latest = client:describe_workflow(run.workflow_id).run_id == run.run_id
             start.workflow_id = nil
-            out[5] = client:execute_workflow(start)
+            out.executed = client:execute_workflow(start)
             local child = name .. "-child"
             local parent = client:start_workflow({ task_queue = name, workflow_type = "Parent", input = child })
             local described
@@ -112,17 +112,18 @@ async def test_runs_that_follow_each_other_and_children(lua: Script, name: str) 
               local ok, found = pcall(client.describe_workflow, client, child)
               described = ok and found
             until described
-            out[6] = described.parent_id == parent.workflow_id and described.parent_run_id == parent.run_id
+            out.parent = { workflow_id = described.parent_id, run_id = described.parent_run_id }
+            out.expected_parent = parent
             client:terminate_workflow(parent.workflow_id)
             print(json.encode(out))
             """,
             name,
         )
-    assert value[0] == value[4] == "the end"
-    assert value[1]["error"] == "client:get_result: the workflow continued as new"
-    assert value[1]["run_id"]
-    assert value[2:4] == ["CONTINUED_AS_NEW", False]
-    assert value[5] is True
+    assert value["followed"] == value["executed"] == "the end"
+    assert value["first_run"]["error"] == "client:get_result: the workflow continued as new"
+    assert value["first_run"]["run_id"]
+    assert (value["status"], value["is_latest"]) == ("CONTINUED_AS_NEW", False)
+    assert value["parent"] == value["expected_parent"]
 
 
 def test_lists_and_counts(lua: Script, name: str) -> None:
@@ -272,21 +273,25 @@ def test_a_reset_starts_again_from_an_event(lua: Script, name: str) -> None:
         local reset = client:reset_workflow({ workflow_id = name, run_id = first, event_id = tonumber(event),
           reason = "once more" })
         local again = client:get_result({ workflow_id = name, run_id = reset.run_id })
-        local out = { reset.run_id, again, try(client.reset_workflow, client, { workflow_id = "none", event_id = 3 }),
-          try(client.reset_workflow, client, { workflow_id = name, event_id = 100 }),
-          select(2, pcall(client.reset_workflow, client, { workflow_id = name, event_id = 0 })),
-          select(2, pcall(client.reset_workflow, client, { workflow_id = name })) }
+        local out = {
+          run_id = reset.run_id,
+          again = again,
+          missing = try(client.reset_workflow, client, { workflow_id = "none", event_id = 3 }),
+          beyond = try(client.reset_workflow, client, { workflow_id = name, event_id = 100 }),
+          zero = select(2, pcall(client.reset_workflow, client, { workflow_id = name, event_id = 0 })),
+          without = select(2, pcall(client.reset_workflow, client, { workflow_id = name })),
+        }
         worker:shutdown()
         print(json.encode(out))
         """,
         name,
     )
-    run_id, again, missing, beyond, zero, without = value
-    assert again == 4
-    assert missing["kind"] == "not_found"
-    assert beyond["kind"] == "rpc"
-    assert "client:reset_workflow: bad option 'event_id' (positive event id expected, got 0)" in zero
-    assert "client:reset_workflow: missing option 'event_id'" in without
+    run_id = value["run_id"]
+    assert value["again"] == 4
+    assert value["missing"]["kind"] == "not_found"
+    assert value["beyond"]["kind"] == "rpc"
+    assert "client:reset_workflow: bad option 'event_id' (positive event id expected, got 0)" in value["zero"]
+    assert "client:reset_workflow: missing option 'event_id'" in value["without"]
     shown = lua.cli("workflow", "show", "--workflow-id", name, "--run-id", run_id)
     assert "once more" in json.dumps(shown)
     described = lua.cli("workflow", "describe", "--workflow-id", name)["workflowExecutionInfo"]
