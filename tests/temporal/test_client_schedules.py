@@ -256,11 +256,9 @@ def test_a_schedule_acts(lua: Script, name: str) -> None:
     assert (listed["workflow_type"], listed["paused"]) == ("Nobody", False)
     assert listed["spec"]["calendars"][0]["hour"] == "3"
     assert value["limited"] == 1
-    assert value["get_deleted"] == {"error": f"client.schedules:get: there is no schedule {name}", "kind": "not_found"}
-    assert value["delete_deleted"] == {
-        "error": f"client.schedules:delete: there is no schedule {name}",
-        "kind": "not_found",
-    }
+    for method in ("get", "delete"):
+        problem = f"client.schedules:{method}: there is no schedule {name}"
+        assert value[f"{method}_deleted"] == {"error": problem, "kind": "not_found"}
     workflow = lua.cli("workflow", "describe", "--workflow-id", first["recent_actions"][0]["workflow_id"])
     assert workflow["workflowExecutionInfo"]["taskQueue"] == name
 

@@ -65,7 +65,8 @@ def test_errors_have_a_kind(lua: Script, name: str) -> None:
         WORKER
         + """
         local once = { maximum_attempts = 1 }
-        local out = { failed = error_of(client.execute_activity, with({ activity_type = "fail", retry_policy = once })) }
+        local out = {}
+        out.failed = error_of(client.execute_activity, with({ activity_type = "fail", retry_policy = once }))
         local options = with({ activity_type = "wait", activity_id = arg[1], heartbeat_timeout = 60 })
         client:start_activity(options)
         out.taken = error_of(client.start_activity, options)

@@ -100,7 +100,8 @@ async def test_runs_that_follow_each_other_and_children(lua: Script, name: str) 
             local start = { task_queue = name, workflow_type = "Chain", workflow_id = name, input = 2 }
             local run = client:start_workflow(start)
             local out = { followed = client:get_result({ workflow_id = name, run_id = run.run_id }) }
-            out.first_run = try(client.get_result, client, { workflow_id = name, run_id = run.run_id, follow_runs = false })
+            local first_run = { workflow_id = name, run_id = run.run_id, follow_runs = false }
+            out.first_run = try(client.get_result, client, first_run)
             out.status = client:describe_workflow({ workflow_id = name, run_id = run.run_id }).status
             out.is_latest = client:describe_workflow(run.workflow_id).run_id == run.run_id
             start.workflow_id = nil

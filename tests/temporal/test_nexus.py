@@ -47,13 +47,14 @@ temporal.worker({ task_queue = queue, workflows = {
         type = err.type, details = err.details }
     end
     return {
-      call("echo", { 9007199254740993, 1.0, json.empty_array }, { who = "me" }),
-      call("echo"),
-      failure(call, "refuse", "operation"),
-      failure(call, "refuse", "service"),
-      failure(call, "unknown"),
-      ctx:start_nexus_operation({ endpoint = endpoint, service = "orders", operation = "echo", input = 1 }):get(),
-      failure(ctx.execute_nexus_operation, ctx, { service = "orders", operation = "echo" }),
+      echoed = call("echo", { 9007199254740993, 1.0, json.empty_array }, { who = "me" }),
+      nothing = call("echo"),
+      sold_out = failure(call, "refuse", "operation"),
+      not_found = failure(call, "refuse", "service"),
+      unknown = failure(call, "unknown"),
+      awaited = ctx:start_nexus_operation({ endpoint = endpoint, service = "orders", operation = "echo", input = 1 })
+        :get(),
+      missing = failure(ctx.execute_nexus_operation, ctx, { service = "orders", operation = "echo" }),
     }
   end,
 } })
@@ -70,10 +71,11 @@ async def test_operations_of_a_nexus_service(lua: Script, name: str) -> None:
     handle = await client.start_workflow("Calls", endpoint, id=name, task_queue=name)
     async with Worker(client, task_queue=f"{name}-service", nexus_service_handlers=[Orders()]):
         await run_until(lua, CALLS, name, "", handle.result())
-    echoed, nothing, sold_out, not_found, unknown, awaited, missing = await handle.result()
-    assert repr(echoed) == repr([[9007199254740993, 1.0, []], "me"])
-    assert nothing[0] is None
-    assert awaited[0] == 1
+    result = await handle.result()
+    assert repr(result["echoed"]) == repr([[9007199254740993, 1.0, []], "me"])
+    assert result["nothing"][0] is None
+    assert result["awaited"][0] == 1
+    sold_out, not_found, unknown = (result[case] for case in ("sold_out", "not_found", "unknown"))
     assert sold_out["kind"] == not_found["kind"] == unknown["kind"] == "nexus"
     assert sold_out["message"].startswith("operation 'refuse' of Nexus service 'orders' failed: ")
     assert (sold_out["operation"], sold_out["endpoint"]) == ("refuse", endpoint)
@@ -81,5 +83,5 @@ async def test_operations_of_a_nexus_service(lua: Script, name: str) -> None:
     assert (sold_out["type"], sold_out["details"]) == ("SOLD_OUT", {"left": 0})
     assert not_found["type"] == unknown["type"] == "NOT_FOUND"
     assert "no such order" in not_found["message"]
-    assert missing["message"] == "ctx:execute_nexus_operation: missing option 'endpoint'"
+    assert result["missing"]["message"] == "ctx:execute_nexus_operation: missing option 'endpoint'"
     lua.replay(name, script="worker.lua")
