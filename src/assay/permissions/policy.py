@@ -28,7 +28,7 @@ _ACTIONS: dict[Right, str] = {
     "read": "reading files",
     "write": "writing files",
     "env": "reading all environment variables",
-    "run": "inspecting and signalling processes",
+    "run": "inspecting and signaling processes",
     "db": "connecting to databases",
     "temporal": "connecting to Temporal servers",
 }

@@ -269,10 +269,10 @@ async def serve(host: Host, port: int, routes: Routes, options: ServeOptions | N
     percent-decoded, `raw_path` and `query` are as received, header names are in lower case, `params` holds the decoded
     query parameters and `path_params` the parameters of the route's path. It returns one of:
 
-    - `{status = 200, body, json, headers}`;
-    - `{sse = function(send)}`, which sends events with `send{data = …, event = …, id = …, retry = …}` until the
-      function returns;
-    - `{ws = function(conn)}`, which uses a WebSocket (see `ws`) until the function returns. The header
+    - `{status = 200, body, json, headers}`: a complete response.
+    - `{sse = function(send)}`: server-sent events. The function sends them with
+      `send{data = …, event = …, id = …, retry = …}`; the stream ends when it returns.
+    - `{ws = function(conn)}`: a WebSocket (see `ws`), which is closed when the function returns. The header
       `Sec-WebSocket-Protocol` of such a reply is the subprotocol, or an array of the subprotocols, that the handler
       supports; the server chooses one that the client offers.
 
