@@ -76,6 +76,22 @@ def test_a_query_of_the_closed_run_finds_nothing_left_to_run(drive: Drive) -> No
     assert answers[0][0]["respond_to_query"]["succeeded"]["response"] == 2
 
 
+def test_messages_after_it_are_not_handled(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local handled = 0
+      ctx:register_query("handled", function() return handled end)
+      ctx:on_signal("end", function() ctx:continue_as_new() end)
+      ctx:on_signal("late", function() handled = handled + 1 end)
+      ctx:wait_signal("never")
+    end
+    """)
+    driver.start()
+    driver.send(jobs.signal("end"), jobs.signal("late"))
+    (answer,) = driver.send(jobs.query("handled"))
+    assert answer["respond_to_query"]["succeeded"]["response"] == 0
+
+
 PLACES = {
     "a task": "ctx:spawn(function() ctx:continue_as_new(1) end)",
     "a coroutine": "coroutine.wrap(function() ctx:continue_as_new(1) end)()",

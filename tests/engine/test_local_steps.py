@@ -164,6 +164,25 @@ def test_a_local_activity_that_waits_for_its_next_attempt_is_cancelled(drive: Dr
     assert result(commands) == {"activity": "err:cancelled", "timer": "err:cancelled"}
 
 
+def test_a_local_activity_is_cancelled_in_its_second_attempt(drive: Drive) -> None:
+    driver = retried(drive)
+    driver.send(jobs.backoff(1, 90))
+    driver.send(jobs.fire(2), after=90)
+    assert {"request_cancel_local_activity": {"seq": 2}} in driver.send(jobs.cancel())
+
+
+def test_a_local_activity_that_has_ended_out_of_order_is_not_cancelled(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      local futures = { ctx:start_local_activity("l"), ctx:start_local_activity("l") }
+      ctx:await_all(futures)
+    end
+    """)
+    driver.start()
+    driver.send(jobs.local_activity(2, "second"))
+    assert driver.send(jobs.cancel()) == [{"request_cancel_local_activity": {"seq": 1}}]
+
+
 def test_a_local_activity_in_backoff_delays_later_ones(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)

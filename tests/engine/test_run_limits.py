@@ -6,6 +6,8 @@ import logging
 
 import pytest
 
+from assay.errors import BuiltinError
+from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.run import outbound
 from assay.temporal.workflow.sandbox.limits import WorkflowLimits
 from engine import jobs
@@ -370,6 +372,24 @@ def test_a_result_of_a_local_activity_is_counted_once(drive: Drive) -> None:
     driver.send(jobs.local_activity(1, "x" * 1_500_000))
     assert outbound.reserve_local_result(1_500_000) is None
     assert outbound.reserve_local_result(1_500_000) is not None
+
+
+def test_a_workflow_task_has_room_for_local_results_after_one_that_was_full() -> None:
+    sent = outbound.Outbound()
+    sent.begin([], 1)
+    assert sent.reserve_local_result(4_000_000) is None
+    assert sent.reserve_local_result(4_000_000) is not None
+    sent.begin([], 2)
+    assert sent.reserve_local_result(4_000_000) is None
+
+
+def test_each_command_has_room_for_what_the_server_adds() -> None:
+    sent = outbound.Outbound()
+    sent.begin([], 1)
+    for _ in range(7_500):
+        sent.reserve(WorkflowCommand())  # empty: only what the server adds takes room
+    with pytest.raises(BuiltinError, match="this workflow task would send"):
+        sent.reserve_bytes(300_000)
 
 
 def test_timers_count_as_commands(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:

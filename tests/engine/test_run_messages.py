@@ -295,6 +295,19 @@ def test_an_update_knows_itself(drive: Drive) -> None:
     assert driver.send(jobs.update("u"))[1]["update_response"]["completed"] == ["u u1", "u u1"]
 
 
+def test_the_workflow_function_is_in_no_update_after_one(drive: Drive) -> None:
+    driver = drive("""
+    return function(ctx)
+      ctx:register_update("u", function() end, { validator = function() end })
+      ctx:wait_signal("go")
+      return ctx:current_update_info() == nil
+    end
+    """)
+    driver.start()
+    driver.send(jobs.update("u"))
+    assert result(driver.send(jobs.signal("go"))) is True
+
+
 # Queries run on a copy --------------------------------------------------------------------------------------------
 
 
