@@ -71,14 +71,17 @@ P = TypeVar("P", bound="Peer")
 
 
 class Peer:
-    """A server that records the bytes of requests, and sends `answers` one after another."""
+    """A server that records the bytes of requests, and sends `answers` one after another.
+
+    It closes the connection after an answer that is a function, unless the function returns true.
+    """
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
         self.asked = asyncio.Event()
         self.connections = 0
         self.ended = asyncio.Event()
-        self.answers: list[bytes | Awaitable[None] | Callable[[asyncio.StreamWriter], Awaitable[None]]] = []
+        self.answers: list[bytes | Awaitable[None] | Callable[[asyncio.StreamWriter], Awaitable[bool | None]]] = []
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,7 +94,8 @@ class Peer:
                 self.asked.set()
                 answer = self.answers.pop(0) if self.answers else answer_of()
                 if callable(answer):
-                    await answer(writer)
+                    if await answer(writer):
+                        continue
                     return
                 if not isinstance(answer, bytes):
                     await answer

@@ -141,12 +141,13 @@ async def test_a_connection_with_bytes_after_the_response_is_not_used_again(
 ) -> None:
     first, _, surplus = answer.partition(b"|")
 
-    async def answer_with_surplus(writer: asyncio.StreamWriter) -> None:
+    async def answer_with_surplus(writer: asyncio.StreamWriter) -> bool:
         writer.write(first if later else first + surplus)
         await writer.drain()
         if later:
             await asyncio.sleep(0.05)
             writer.write(surplus)
+        return True
 
     peer.answers = [answer_with_surplus]
     found = await script.run(

@@ -88,12 +88,13 @@ async def test_each_redirect_takes_the_proxy_of_its_url(
         assert not [line for line in peer.headers() if line.startswith("proxy")]
 
 
+@pytest.mark.parametrize("exception", ["direct.invalid", "direct.invalid:80"])
 async def test_a_host_in_no_proxy_is_reached_directly(
-    script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    script: Script, peer: Peer, monkeypatch: pytest.MonkeyPatch, exception: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", peer.url)
     monkeypatch.delenv("http_proxy", raising=False)
-    monkeypatch.setenv("NO_PROXY", "direct.invalid")
+    monkeypatch.setenv("NO_PROXY", exception)
     monkeypatch.delenv("no_proxy", raising=False)
     kind, _ = await failure(script, "http.get('http://direct.invalid/')")
     assert kind == "dns"
@@ -117,7 +118,7 @@ async def test_https_goes_through_a_tunnel_and_again_through_a_new_one(
 
     asked: list[str] = []
     proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
-    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setattr(transport, "_is_loopback", lambda host: False)
     async with listening(Peer(), server_tls) as peer:
@@ -127,6 +128,7 @@ async def test_https_goes_through_a_tunnel_and_again_through_a_new_one(
         return { c:get(url).body, c:post(url, "x").body }"""
         assert await script.run(code, peer.url, authority.cert_pem.bytes().decode()) == ["one", "two"]
         assert asked == [peer.url[8:]] * 2
+        assert not [line for line in peer.headers() if line.startswith("proxy")]  # only the proxy gets its credentials
         await script.host.close()
     proxy.close()
 
