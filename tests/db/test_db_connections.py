@@ -99,6 +99,11 @@ async def test_a_closed_connection_cannot_be_used(script: Script, url: str) -> N
     assert found == {"kind": "closed", "message": "db.query: the connection is closed"}
 
 
+async def test_the_host_forgets_a_closed_connection(script: Script) -> None:
+    await script.run("for _ = 1, 3 do db.connect('sqlite::memory:'):close() end")
+    assert [name for name in script.host.kept if name.startswith("db.")] == []
+
+
 async def test_a_connection_can_be_closed_twice(script: Script, url: str) -> None:
     assert await script.run(TABLE + "db.close(c) c:close() return true", url) is True
 

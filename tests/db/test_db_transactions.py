@@ -94,6 +94,20 @@ async def test_an_inner_transaction_after_a_failed_one_is_committed(script: Scri
     assert await script.run(TABLE + NAMES + code, url) == ["outer", "second"]
 
 
+async def test_a_transaction_is_rolled_back_with_the_inner_one_that_has_completed(script: Script, url: str) -> None:
+    code = """
+    c:transaction(function(tx)
+      tx:execute("insert into t values (1, 'outer')")
+      pcall(tx.transaction, tx, function()
+        tx:execute("insert into t values (2, 'failed')")
+        tx:transaction(function() tx:execute("insert into t values (3, 'within the failed one')") end)
+        error("failed inside")
+      end)
+    end)
+    return names()"""
+    assert await script.run(TABLE + NAMES + code, url) == ["outer"]
+
+
 async def test_the_handle_of_a_transaction_that_has_ended_cannot_be_used(script: Script, url: str) -> None:
     code = """
     local kept
@@ -277,6 +291,18 @@ async def test_sqlite_accepts_begin_and_rollback_as_statements(script: Script, s
     c:execute("rollback")
     return #c:query("select * from t")"""
     assert await script.run(TABLE + code, sqlite_url) == 0
+
+
+async def test_a_write_after_an_outdated_read_fails_at_once_in_sqlite(script: Script, sqlite_url: str) -> None:
+    code = """
+    c:query("pragma journal_mode = wal")
+    local reader = db.connect(url, { timeout = 5 })
+    reader:execute("begin")
+    reader:query("select * from t")
+    c:execute("insert into t values (1, 'other')")
+    reader:execute("insert into t values (2, 'late')")"""
+    found = await error(script, TABLE + code, sqlite_url)
+    assert (found["kind"], found["code"]) == ("query", "SQLITE_BUSY_SNAPSHOT")
 
 
 async def test_a_begin_statement_on_a_pool_is_refused(script: Script, server_url: str) -> None:
