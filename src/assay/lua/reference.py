@@ -17,6 +17,8 @@ from assay.lua.function import LuaFunction
 from assay.lua.values import Name, Path, Seconds
 from assay.permissions.needs import flags
 
+_TWINS = "Functions on the last connection"
+_CONSTANTS = "Constants"
 _TABLES = "Options and results"
 _MAX_TITLES = 3  # functions named in the heading of an option
 _NONE: Mapping[str, Any] = types.MappingProxyType({})
@@ -198,10 +200,10 @@ def page(
         if function.name not in same:
             parts += [*_section(function, names, "##"), examples.get(function.title, "")]
     if same:
-        parts.append("## Functions on the last connection")
+        parts.append(f"## {_TWINS}")
         parts.append(_twins(library, twin, groups.get(twin, ())))
     if library.constants:
-        parts.append("## Constants")
+        parts.append(f"## {_CONSTANTS}")
         parts.append("\n".join(f"- `{library.name}.{name}`: {text}" for name, text in library.constants.items()))
     for handle in library.handles:
         parts += [f"## {handle.name}", Doc(handle.python.__doc__).text, *_table("field", handle_fields(handle))]
@@ -216,7 +218,8 @@ def page(
     parts += [_tables_list(names)] if groups else []
     for cls, name in all_tables(names):
         parts += [f"{'###' if groups else '##'} {name}", Doc(cls.__doc__).text, *_table("field", names.fields(cls))]
-    contents = _contents(library, groups) if groups else ""
+    sections = [_TWINS] * bool(same) + [_CONSTANTS] * bool(library.constants)
+    contents = _contents(library, sections, groups) if groups else ""
     parts = [f"# {library.name}", Doc(library.doc).text, guides, contents, *parts]
     here = [name for _, name in all_tables(names)] + [handle.name for handle in library.handles]
     return _with_links("\n\n".join(filter(None, parts)) + "\n", library, here)
@@ -235,8 +238,8 @@ def _twins(library: Library, twin: str, groups: Groups) -> str:
     return "\n".join(lines)
 
 
-def _contents(library: Library, groups: Mapping[str, Groups]) -> str:
-    lines = []
+def _contents(library: Library, sections: Sequence[str], groups: Mapping[str, Groups]) -> str:
+    lines = list(map(_item, sections))
     for handle in library.handles:
         lines.append(_item(handle.name))
         lines += [f"    {_item(title)}" for title, _ in groups.get(handle.name, ())]
