@@ -6,7 +6,7 @@ local function check_function(name, fn)
   end
 end
 
--- Start a task and returns its handle. The methods are bound to it, so that they work without a colon too.
+-- Start a task and return its handle. The methods are bound to it, so that they work without a colon too.
 local function start(fn, ...)
   local id = host.spawn("keep", fn, ...)
   local task = internal._spawn(id)

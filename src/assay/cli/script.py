@@ -121,29 +121,50 @@ def _run(
         finder = recording(finder)
     host = _make_host(finder, write, flush, allowed, tool)
     host.verbose, host.health, host.sharing = verbose, health, sharing
-    signals: Signals | None = None
+    lifecycle = _Lifecycle(host, observe)
+    try:
+        return _run_main(host, source, name, arguments, flush)
+    finally:
+        lifecycle.end()
 
-    def handle_signals() -> Signals:
-        nonlocal signals
-        if signals is None:
+
+class _Lifecycle:
+    """Handles signals once a service or a command of the script has started, and warns about services."""
+
+    def __init__(self, host: Host, observe: Callable[[list[Service]], None] | None) -> None:
+        self._host = host
+        self._observe = observe
+        self._signals: Signals | None = None
+        host.before_command = self._handle_signals
+        host.services.before_start = self._advise
+        host.services.on_add = self._watch
+
+    def _handle_signals(self) -> Signals:
+        if self._signals is None:
             from assay.cli.signals import Signals
 
-            signals = Signals(end_commands)
-        return signals
+            self._signals = Signals(end_commands)
+        return self._signals
 
-    def watch_signals() -> None:
-        handle_signals().watch(host.services.running)
-        if observe is not None:
-            observe(host.services.running)
+    def _watch(self) -> None:
+        services = self._host.services.running
+        self._handle_signals().watch(services)
+        if self._observe is not None:
+            self._observe(services)
 
-    def advise(service: Service) -> None:
+    def _advise(self, service: Service) -> None:
         from assay.cli.advice import warn_about
 
-        warn_about(host, service)
+        warn_about(self._host, service)
 
-    host.before_command = handle_signals
-    host.services.before_start = advise
-    host.services.on_add = watch_signals
+    def end(self) -> None:
+        """Note that the script has ended."""
+        if self._signals is not None:
+            self._signals.script_ended()
+
+
+def _run_main(host: Host, source: bytes, name: str, arguments: list[str], flush: Callable[[], Any]) -> int:
+    """Run the main chunk, and report its error; return the exit code."""
     script, *rest = map(os.fsencode, arguments)
     try:
         host.set_arguments(script, *rest)
@@ -162,9 +183,6 @@ def _run(
     except AssayError as error:
         report_failure(str(error))
         return 1
-    finally:
-        if signals is not None:
-            signals.script_ended()
     return 0
 
 

@@ -21,7 +21,7 @@ end
 
 local settle
 
--- End a coroutine that has yielded: cancels the operation that it waits for, if any.
+-- End a coroutine that has yielded: cancel the operation that it waits for, if any.
 local function cancel(co, operation)
   if operation ~= nil then
     host.ask("cancel", operation)
@@ -141,7 +141,7 @@ local function compile(text)
   return fn
 end
 
--- Evaluate an expression or runs statements. Returns true and the results, or false and a message.
+-- Evaluate an expression or run statements. Returns true and the results, or false and a message.
 function debugger.evaluate(text, frame)
   local fn, problem = chunks[text], nil
   if not fn then

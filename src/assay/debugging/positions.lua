@@ -28,7 +28,7 @@ function debugger.file(source)
   return files[source]
 end
 
--- Return the file of a function and loads the file's spans. Returns "" for a chunk without a file, and false for a
+-- Return the file of a function and load the file's spans. Returns "" for a chunk without a file, and false for a
 -- function that is not the script's.
 function debugger.locate(fn)
   local info = getinfo(fn, "S")

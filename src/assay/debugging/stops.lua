@@ -164,7 +164,7 @@ local function begin_step(mode, id)
   end
 end
 
--- Stop thread `id` and answers requests until the program continues. `event` is the body of the "stopped" event.
+-- Stop thread `id` and answer requests until the program continues. `event` is the body of the "stopped" event.
 local function stop(id, event)
   busy = true
   step, pending = nil, nil
@@ -236,7 +236,7 @@ local function reached_points(of_line, co)
   return ok and ids or nil
 end
 
--- Handle a line while rewinding: records the last matching line before the target, or stops at the target.
+-- Handle a line while rewinding: record the last matching line before the target, or stop at the target.
 local function rewind_line(co, of_line)
   if ticks < rewind.target then
     if rewind.record == "line" then

@@ -123,6 +123,47 @@ async def run_files(
         await asyncio.gather(*running, return_exceptions=True)
 
 
+class _Reports:
+    """The reports of a test process: JSON lines, collected in the result of its file."""
+
+    def __init__(self, result: FileResult, output: Output) -> None:
+        self.result = result
+        self.has_ended = False
+        self._output = output
+        self._running = ""
+        """Name of the running test."""
+        self._began = time.monotonic()
+
+    def read(self, line: bytes) -> None:
+        """Process a line; an empty one if the process has ended without a report of its end."""
+        if not line:
+            self.fail("the test process ended unexpectedly")
+            return
+        fields = json.loads(line)
+        event, written = fields.pop("event"), fields.pop("written")
+        if event == "test":
+            self._running, self._began = fields["name"], time.monotonic()
+        elif event == "found":
+            self.result.filtered = fields["filtered"]
+            self._output.take(written)  # the output of a file without errors is not shown
+        elif event == "coverage":
+            self.result.coverage = from_json(fields["files"])
+        elif event in ("result", "broken"):
+            self._running = ""
+            output = self._output.take(written)
+            self.result.tests.append(TestResult(fields.pop("name", ""), output=output, **fields))
+        else:
+            self.has_ended = True
+
+    def fail(self, message: str, *, is_timeout: bool = False) -> None:
+        """Fail the running test, and end the reports."""
+        failed = TestResult(self._running, message, output=self._output.take())
+        if is_timeout:
+            failed.seconds = time.monotonic() - self._began
+        self.result.tests.append(failed)
+        self.has_ended = True
+
+
 async def _run_file(
     path: str,
     test_timeout: float,
@@ -153,40 +194,18 @@ async def _run_file(
         limit=_MAX_LINE,
     )
     assert process.stdout is not None
-    result, running, ended = FileResult(path), "", False
-    began = time.monotonic()
+    reports = _Reports(FileResult(path), output)
     try:
-        while not ended:
+        while not reports.has_ended:
             try:
                 line = await asyncio.wait_for(process.stdout.readline(), test_timeout + _GRACE)
             except TimeoutError:
-                message = "killed: the test exceeded its timeout without yielding"
-                result.tests.append(
-                    TestResult(running, message, output=output.take(), seconds=time.monotonic() - began)
-                )
-                break
+                reports.fail("killed: the test exceeded its timeout without yielding", is_timeout=True)
             except ValueError:
-                result.tests.append(TestResult(running, f"test report exceeds {_MAX_LINE >> 20} MiB"))
-                break
-            if not line:
-                message = "the test process ended unexpectedly"
-                result.tests.append(TestResult(running, message, output=output.take()))
-                break
-            fields = json.loads(line)
-            event, written = fields.pop("event"), fields.pop("written")
-            if event == "test":
-                running, began = fields["name"], time.monotonic()
-            elif event == "found":
-                result.filtered = fields["filtered"]
-                output.take(written)  # the output of a file without errors is not shown
-            elif event == "coverage":
-                result.coverage = from_json(fields["files"])
-            elif event in ("result", "broken"):
-                running = ""
-                result.tests.append(TestResult(fields.pop("name", ""), output=output.take(written), **fields))
+                reports.fail(f"test report exceeds {_MAX_LINE >> 20} MiB")
             else:
-                ended = True
-        return result
+                reports.read(line)
+        return reports.result
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -95,11 +95,7 @@ def command(
     try:
         server.start()
         signals.hold()
-        display.notify("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
-        display.notify("Web UI", server.ui_url)
-        display.notify("HTTP API", server.http_url)
-        if server.port != DEFAULT_PORT:
-            display.notify("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
+        _show_server(server, db, display)
         servers.use(server)
         return _run(script, list(arguments), display, verbose, sandbox)
     except DevServerError:
@@ -107,6 +103,14 @@ def command(
         raise
     finally:
         server.stop()
+
+
+def _show_server(server: DevServer, db: str | None, display: Display) -> None:
+    display.notify("Temporal server", f"{server.address} ({'in memory' if db is None else f'state in {db}'})")
+    display.notify("Web UI", server.ui_url)
+    display.notify("HTTP API", server.http_url)
+    if server.port != DEFAULT_PORT:
+        display.notify("Other terminals", f"export TEMPORAL_ADDRESS={server.address}")
 
 
 def is_terminal() -> bool:

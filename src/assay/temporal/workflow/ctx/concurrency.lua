@@ -12,7 +12,7 @@ local get_future, take_future = host.method("Future", "_get"), host.method("Futu
 
 local cache = setmetatable({}, host.WEAK_KEYS) -- future -> { true, results… } or { false, error }
 
--- Return the results of a future that has ended, or raises its error.
+-- Return the results of a future that has ended, or raise its error.
 local function take(f)
   local cached = cache[f]
   if not cached then
