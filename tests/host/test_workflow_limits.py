@@ -56,6 +56,8 @@ TOO_LONG = {
     "a pattern": ("('x'):find('[' .. ('a'):rep(20000) .. ']')", "a pattern of 20002 bytes is too long"),
     "a date": ("os.date(('%c'):rep(1000))", "a format of 2000 bytes is too long"),
     "a packed format": ("string.packsize(('b'):rep(20000))", "a format of 20000 bytes is too long"),
+    "a move of floats": ("table.move({}, 1, 1e9, 2)", "table.move: 999999999 items are too many for a workflow"),
+    "a move of strings": ("table.move({}, '1', '9e15', 2)", "table.move: 8999999999999999 items are too many"),
     "a plain search": ("('x'):rep(1e6):find(('x'):rep(1e4) .. 'y', 1, true)", "is too expensive for a workflow"),
 }
 

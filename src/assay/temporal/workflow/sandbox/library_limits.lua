@@ -2,7 +2,6 @@
 -- metatable, which can have any number of items, are written in Lua here, and the length of created strings is noted.
 local host = ...
 
-local mathtype = math.type
 local any_metatable = debug.getmetatable
 local note, call_raw = host.note, host.call_raw
 local raw_concat, raw_insert, raw_move, raw_remove, raw_unpack =
@@ -12,6 +11,11 @@ local rawequal, select, tointeger, type = rawequal, select, math.tointeger, type
 local MAX_MOVED = 1e7 -- items
 local MAX_UNPACKED = 2e5 -- results, which take several stack slots each
 local MAX_FORMAT = 10000 -- bytes
+
+-- Return an argument as the integer that C code takes it for, also if it is an integral float or a string; or nil.
+local function to_integer(value)
+  return value ~= nil and tointeger(value) or nil
+end
 
 -- Return whether `t` is a table whose metatable may provide its items.
 local function is_virtual(t)
@@ -116,12 +120,13 @@ end
 
 host["table.move"] = function(...)
   local from, first, last, at, to = ...
-  local is_plain = mathtype(first) == "integer" and mathtype(last) == "integer" and mathtype(at) == "integer"
-  if is_plain and last - first > MAX_MOVED then
+  first, last, at = to_integer(first), to_integer(last), to_integer(at)
+  local are_integers = first and last and at
+  if are_integers and last - first > MAX_MOVED then
     host.raise("table.move: " .. last - first .. " items are too many for a workflow")
   end
   to = to == nil and from or to
-  if not is_plain or type(to) ~= "table" or not (is_virtual(from) or is_virtual(to)) then
+  if not are_integers or type(to) ~= "table" or not (is_virtual(from) or is_virtual(to)) then
     return call_raw(raw_move, ...)
   elseif at > last or at <= first or from ~= to then
     for i = 0, last - first do
@@ -172,7 +177,7 @@ local raw_rep = string.rep
 
 host["string.rep"] = function(...)
   local s, n, separator = ...
-  if s == "" and mathtype(n) and (separator == nil or separator == "") then
+  if s == "" and to_integer(n) and (separator == nil or separator == "") then
     return call_raw(raw_rep, s, 1) -- the result is empty, but C would loop `n` times
   end
   return note(call_raw(raw_rep, ...))
