@@ -31,7 +31,7 @@ temporal.worker({
       return attempt
     end,
     slow = function(seconds) sleep(seconds) return "slow" end,
-    heeding = function(seconds)
+    heartbeating = function(seconds)
       while true do
         activity.heartbeat()
         sleep(0.1)
@@ -75,7 +75,7 @@ ACTIVITIES = {
     "echo": activity(lambda given=None: given, transient=False),
     "signal_me": activity(lambda _id: None, transient=False),
     "slow": activity(lambda _seconds: "slow", times_out=True),
-    "heeding": activity(lambda _seconds: None, min_duration=100, max_duration=100),
+    "heartbeating": activity(lambda _seconds: None, min_duration=100, max_duration=100),
 }
 
 
@@ -104,7 +104,7 @@ async def result(handle: WorkflowHandle[Any, Any], session: Session) -> Any:
     return await session.end(handle)
 
 
-async def assert_alike(handle: WorkflowHandle[Any, Any], world: World, *, tasks: bool = False) -> None:
+async def assert_same_history(handle: WorkflowHandle[Any, Any], world: World, *, tasks: bool = False) -> None:
     """Compare the history of a run on the server with that of the simulation, and the results."""
     history = await handle.fetch_history()
     real = essence(history.events, tasks=tasks)

@@ -39,23 +39,23 @@ end
 """
 
 
-def test_an_eager_start(lua: Script, name: str) -> None:
-    workflow_id, result = lua.value(
+def test_an_eager_start_is_accepted_by_a_local_worker(lua: Script, name: str) -> None:
+    out = lua.value(
         WORKER
         + """
         local run = start("Waits", { request_eager_start = true, start_signal = nil })
         client:signal_workflow({ workflow_id = run.workflow_id, signal_name = "go", input = "gone" })
-        out = { run.workflow_id, client:get_result(run) }
+        out = { workflow_id = run.workflow_id, result = client:get_result(run) }
         finish()
         """,
         name,
     )
-    assert result == "gone"
-    started = lua.cli("workflow", "show", "--workflow-id", workflow_id)["events"][0]
+    assert out["result"] == "gone"
+    started = lua.cli("workflow", "show", "--workflow-id", out["workflow_id"])["events"][0]
     assert started["workflowExecutionStartedEventAttributes"]["eagerExecutionAccepted"] is True
 
 
-def test_only_a_run_of_a_chain(lua: Script, name: str) -> None:
+def test_first_execution_run_id_protects_other_runs(lua: Script, name: str) -> None:
     out = lua.value(
         WORKER
         + """
@@ -63,17 +63,17 @@ def test_only_a_run_of_a_chain(lua: Script, name: str) -> None:
         local id, other = run.workflow_id, "00000000-0000-0000-0000-000000000000"
         local _, cancel = pcall(client.cancel_workflow, client, { workflow_id = id, first_execution_run_id = other })
         local _, kill = pcall(client.terminate_workflow, client, { workflow_id = id, first_execution_run_id = other })
-        out = { cancel.kind, kill.kind, client:describe_workflow(id).status }
+        out = { cancel = cancel.kind, terminate = kill.kind, before = client:describe_workflow(id).status }
         client:terminate_workflow({ workflow_id = id, first_execution_run_id = run.run_id })
-        out[4] = client:describe_workflow(id).status
+        out.after = client:describe_workflow(id).status
         finish()
         """,
         name,
     )
-    assert out == ["not_found", "not_found", "RUNNING", "TERMINATED"]
+    assert out == {"cancel": "not_found", "terminate": "not_found", "before": "RUNNING", "after": "TERMINATED"}
 
 
-def test_the_event_that_closes(lua: Script, name: str) -> None:
+def test_a_history_filtered_for_the_close_event(lua: Script, name: str) -> None:
     events = lua.value(
         WORKER
         + """
@@ -87,8 +87,8 @@ def test_the_event_that_closes(lua: Script, name: str) -> None:
     assert [event["eventType"] for event in events] == ["EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED"]
 
 
-def test_the_root_of_a_child(lua: Script, name: str) -> None:
-    parent, child, itself = lua.value(
+def test_a_description_has_the_root_workflow(lua: Script, name: str) -> None:
+    out = lua.value(
         WORKER
         + """
         local run = start("Parent")
@@ -96,16 +96,17 @@ def test_the_root_of_a_child(lua: Script, name: str) -> None:
         local signal = { workflow_id = child, signal_name = "go" }
         while not pcall(client.signal_workflow, client, signal) do sleep(0.02) end
         client:get_result({ workflow_id = run.workflow_id })
-        out = { run, client:describe_workflow(child), client:describe_workflow(run.workflow_id) }
+        out = { run = run, child = client:describe_workflow(child), parent = client:describe_workflow(run.workflow_id) }
         finish()
         """,
         name,
     )
-    assert (child["root_id"], child["root_run_id"]) == (parent["workflow_id"], parent["run_id"])
-    assert itself["root_id"] == parent["workflow_id"]
+    run, child, parent = out["run"], out["child"], out["parent"]
+    assert (child["root_id"], child["root_run_id"]) == (run["workflow_id"], run["run_id"])
+    assert parent["root_id"] == run["workflow_id"]
 
 
-def test_details_of_a_failed_attempt(lua: Script, name: str) -> None:
+def test_a_failed_attempt_passes_its_heartbeat_details_on(lua: Script, name: str) -> None:
     assert lua.value(
         WORKER
         + """
@@ -120,7 +121,7 @@ def test_details_of_a_failed_attempt(lua: Script, name: str) -> None:
     ) == {"at": 5}
 
 
-def test_a_schedule_that_makes_up_for_the_past(lua: Script, name: str) -> None:
+def test_a_schedule_is_created_with_a_backfill(lua: Script, name: str) -> None:
     count = lua.value(
         """
         local client = temporal.connect()

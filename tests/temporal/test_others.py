@@ -35,10 +35,10 @@ def test_signals_and_cancels_another_workflow(lua: Script, name: str) -> None:
               return { kind = err.kind, message = tostring(err) }
             end
             return {
-              failure("signal_workflow", { workflow_id = "nobody", signal_name = "go" }),
-              failure("cancel_workflow", { workflow_id = "nobody" }),
-              failure("signal_workflow", { workflow_id = id, signal = "go" }),
-              failure("cancel_workflow", { workflow_id = 5 }),
+              signal_missing = failure("signal_workflow", { workflow_id = "nobody", signal_name = "go" }),
+              cancel_missing = failure("cancel_workflow", { workflow_id = "nobody" }),
+              unknown_option = failure("signal_workflow", { workflow_id = id, signal = "go" }),
+              wrong_type = failure("cancel_workflow", { workflow_id = 5 }),
             }
           end,
           Uncaught = function(ctx) ctx:cancel_workflow({ workflow_id = "nobody" }) end,
@@ -47,24 +47,27 @@ def test_signals_and_cancels_another_workflow(lua: Script, name: str) -> None:
         + FINISH
         + """
         for i = 1, 3 do start("Waits", arg[1] .. "-" .. i) end
-        local asked = outcome(start("Asks", arg[1], arg[1]))
-        local out = { asked, outcome(start("Uncaught", arg[1] .. "-u")) }
-        for i = 1, 3 do out[#out + 1] = outcome(arg[1] .. "-" .. i) end
-        finish(out)
+        finish({
+          asked = outcome(start("Asks", arg[1], arg[1])),
+          uncaught = outcome(start("Uncaught", arg[1] .. "-u")),
+          with_input = outcome(arg[1] .. "-1"),
+          without_input = outcome(arg[1] .. "-2"),
+          cancelled = outcome(arg[1] .. "-3"),
+        })
         """,
         name,
     )
-    asked, uncaught, signalled, bare, cancelled = value
-    assert asked[:2] == [
-        {"kind": "not_found", "message": "ctx:signal_workflow: no running workflow 'nobody'"},
-        {"kind": "not_found", "message": "ctx:cancel_workflow: no running workflow 'nobody'"},
-    ]
-    assert asked[2]["message"] == "ctx:signal_workflow: unknown option 'signal' (did you mean 'signal_name'?)"
-    assert asked[3]["message"] == "ctx:cancel_workflow: bad option 'workflow_id' (string expected, got number)"
-    assert uncaught["type"] == "ExternalWorkflowExecutionNotFound"
-    assert repr(signalled) == repr([1, 2.0, []])
-    assert bare is True
-    assert cancelled["kind"] == "cancelled"
+    asked = value["asked"]
+    for case, method in (("signal_missing", "signal_workflow"), ("cancel_missing", "cancel_workflow")):
+        assert asked[case] == {"kind": "not_found", "message": f"ctx:{method}: no running workflow 'nobody'"}
+    unknown_option = "ctx:signal_workflow: unknown option 'signal' (did you mean 'signal_name'?)"
+    assert asked["unknown_option"]["message"] == unknown_option
+    wrong_type = "ctx:cancel_workflow: bad option 'workflow_id' (string expected, got number)"
+    assert asked["wrong_type"]["message"] == wrong_type
+    assert value["uncaught"]["type"] == "ExternalWorkflowExecutionNotFound"
+    assert repr(value["with_input"]) == repr([1, 2.0, []])
+    assert value["without_input"] is True
+    assert value["cancelled"]["kind"] == "cancelled"
     lua.replay(name, f"{name}-1", f"{name}-3", f"{name}-u")
 
 
@@ -88,7 +91,14 @@ def test_random_numbers_are_those_of_the_run(lua: Script, name: str) -> None:
             -- A replay that threw other dice would sleep for another time, in another place.
             for _ = 1, ctx:random(1, 4) do ctx:sleep(ctx:random(1, 30) / 1000) end
             local wide = ctx:random(low, high)
-            return { names, floats, whole == -1, wide >= low and wide <= high, ctx:random(7, 7), ctx:random(5.0) <= 5 }
+            return {
+              names = names,
+              floats_in_range = floats,
+              has_all_bits = whole == -1,
+              is_wide_in_range = wide >= low and wide <= high,
+              only_seven = ctx:random(7, 7),
+              is_at_most_five = ctx:random(5.0) <= 5,
+            }
           end,
         } })
         """
@@ -96,5 +106,12 @@ def test_random_numbers_are_those_of_the_run(lua: Script, name: str) -> None:
         + """finish(outcome(start("Dice", arg[1])))""",
         name,
     )
-    assert value == [["-4", "-5", "1", "2", "3"], 300, True, True, 7, True]
+    assert value == {
+        "names": ["-4", "-5", "1", "2", "3"],
+        "floats_in_range": 300,
+        "has_all_bits": True,
+        "is_wide_in_range": True,
+        "only_seven": 7,
+        "is_at_most_five": True,
+    }
     lua.replay(name)

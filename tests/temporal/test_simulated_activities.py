@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle
 
 from assay.errors import LuaError
 from schedules.worlds import activity, signal, value
-from simulated_twin import ACTIVITIES, assert_alike, result, script, simulate
+from simulated_twin import ACTIVITIES, assert_same_history, result, script, simulate
 from temporal_script import Script
 from timeouts import TIMEOUT
 from workflow_session import worker
@@ -48,7 +48,7 @@ async def test_attempts_follow_the_retry_policy(lua: Script, name: str, count: i
         activities = {**ACTIVITIES, "flaky": activity(flaky, min_duration=0, max_duration=0, transient=False)}
         world = await simulate(lua, f"{name}-1", {}, activities=activities)
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
         if count == 2:  # the waits: 0.2 s, then 0.5 s in place of 0.6 s
             assert [round(call.at, 3) for call in world.calls] == [0, 0.2, 0.7]
             took = await until_started(handle)
@@ -108,13 +108,13 @@ async def test_an_activity_times_out(lua: Script, name: str, kind: str) -> None:
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", schedule)
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
 
 
 @pytest.mark.parametrize("kind", ["try_cancel", "wait_completed", "abandon"])
 async def test_an_activity_is_cancelled_by_its_cancellation_type(lua: Script, name: str, kind: str) -> None:
     body = f"""
-      local future = ctx:start_activity("heeding", 1, {{
+      local future = ctx:start_activity("heartbeating", 1, {{
         start_to_close_timeout = 30, heartbeat_timeout = 1, cancellation_type = "{kind}",
       }})
       ctx:wait_signal("now")
@@ -140,7 +140,7 @@ async def test_an_activity_is_cancelled_by_its_cancellation_type(lua: Script, na
             messages=[signal("now", min_count=1), signal("end", min_count=1)],
         )
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
 
 
 async def test_an_activity_that_waits_for_its_next_attempt_is_cancelled(lua: Script, name: str) -> None:
@@ -166,4 +166,4 @@ async def test_an_activity_that_waits_for_its_next_attempt_is_cancelled(lua: Scr
             activities={"flaky": activity(lambda _count: None)},
         )
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)

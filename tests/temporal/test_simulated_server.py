@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from assay.simulation.world import World
 from schedules.essence import essence
 from schedules.worlds import signal, update, value
-from simulated_twin import assert_alike, result, script, simulate
+from simulated_twin import assert_same_history, result, script, simulate
 from temporal_script import Script
 from workflow_session import worker
 
@@ -32,7 +32,7 @@ async def test_a_child_ends(lua: Script, name: str, kind: str) -> None:
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {})
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
 
 
 @pytest.mark.parametrize("kind", ["wait_completed", "wait_requested", "try_cancel", "abandon"])
@@ -66,7 +66,7 @@ async def test_a_child_is_cancelled_by_its_cancellation_type(lua: Script, name: 
             messages=[signal("now", min_count=1), signal("end", min_count=1)],
         )
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ async def test_a_child_follows_its_parent_close_policy(
             assert simulated.status == "completed"
         else:
             assert simulated.status == status
-            await assert_alike_child(child, world)
+            await assert_same_child_history(child, world)
 
 
-async def assert_alike_child(child: WorkflowHandle[Any, Any], world: World) -> None:
+async def assert_same_child_history(child: WorkflowHandle[Any, Any], world: World) -> None:
     """Compare the history of a child, but for the task in which the real one may be when it is terminated."""
     history = await child.fetch_history()
     real = [line for line in essence(history.events) if line != FORCED]
@@ -148,7 +148,7 @@ async def test_updates_are_admitted_accepted_and_rejected(lua: Script, name: str
         )
         assert [each.update.state for each in world.arrivals.updates] == ["completed", "rejected", "failed"]
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
 
 
 async def test_a_signal_during_the_last_task_makes_the_server_repeat_it(lua: Script, name: str) -> None:
@@ -162,7 +162,7 @@ async def test_a_signal_during_the_last_task_makes_the_server_repeat_it(lua: Scr
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {"signal late 1": 2}, messages=[signal("late", "in time")])
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world, tasks=True)
+        await assert_same_history(handle, world, tasks=True)
 
 
 async def test_one_task_has_messages_before_other_events(lua: Script, name: str) -> None:
@@ -204,7 +204,7 @@ async def test_one_task_has_messages_before_other_events(lua: Script, name: str)
         may_cancel=True,
     )
     assert value(world.main_run.result) == expected
-    await assert_alike(handle, world)
+    await assert_same_history(handle, world)
 
 
 async def test_a_run_that_is_continued_as_new(lua: Script, name: str) -> None:
@@ -241,4 +241,4 @@ async def test_other_workflows_are_signalled_and_cancelled(lua: Script, name: st
         expected = await result(handle, session)
         world = await simulate(lua, f"{name}-1", {})
         assert value(world.main_run.result) == expected
-        await assert_alike(handle, world)
+        await assert_same_history(handle, world)
