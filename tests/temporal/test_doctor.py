@@ -160,7 +160,8 @@ def test_an_address_of_another_server(assay: Command, temporal_dev_server: DevSe
 
 
 def test_a_configuration_that_cannot_be_used(assay: Command) -> None:
-    answer = Answer(assay, "--address", "http://localhost:7233")
+    assay.environment["TEMPORAL_ADDRESS"] = "http://localhost:7233"
+    answer = Answer(assay)
     assert answer.wrong() == ["configuration"]
     assert "host:port" in answer["configuration"]["message"]
     assert answer["server"]["status"] == "skipped"

@@ -27,6 +27,16 @@ def script_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
 def connection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--address` and `--namespace`."""
     command = click.option("--namespace", help="The namespace [TEMPORAL_NAMESPACE or default].")(command)
-    return click.option("--address", metavar="HOST:PORT", help="The server [TEMPORAL_ADDRESS or localhost:7233].")(
-        command
-    )
+    return click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The server [TEMPORAL_ADDRESS or localhost:7233].",
+        callback=lambda _ctx, _parameter, value: value if value is None else _address(value),
+    )(command)
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not (host and "://" not in text and port.isdigit() and int(port) < 65536):
+        raise click.BadParameter(f"expected HOST:PORT, got '{text}'")
+    return text

@@ -1,17 +1,14 @@
-"""The `tls` option: PEM certificates, given inline or as files, and their validation before connecting."""
+"""The `tls` option: PEM certificates, given inline or as files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio.service import TLSConfig
 
 from assay.errors import BuiltinError
 from assay.permissions import Permissions
-
-T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -62,33 +59,3 @@ def _pem(name: str, text: str, permissions: Permissions) -> bytes:
             return file.read()
     except OSError as error:
         raise BuiltinError(f"bad option 'tls.{name}' ({text[1:]}: {error.strerror})") from None
-
-
-def check(config: TLSConfig) -> None:
-    """Raise BuiltinError for invalid certificates, or a key that does not match its certificate."""
-    pems = (config.server_root_ca_cert, config.client_cert, config.client_private_key)
-    if all(pem is None for pem in pems):
-        return
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from cryptography.x509 import load_pem_x509_certificates
-
-    if config.server_root_ca_cert is not None:
-        _parse("server_root_ca_cert", "certificates", load_pem_x509_certificates, config.server_root_ca_cert)
-    if config.client_cert is None and config.client_private_key is None:
-        return
-    if config.client_cert is None or config.client_private_key is None:
-        name = "client_cert" if config.client_cert is None else "client_key"
-        raise BuiltinError(f"missing option 'tls.{name}' (a client certificate and its key are required together)")
-    certificates = _parse("client_cert", "certificates", load_pem_x509_certificates, config.client_cert)
-    key = _parse("client_key", "private key", lambda pem: load_pem_private_key(pem, None), config.client_private_key)
-    if certificates[0].public_key() != key.public_key():
-        raise BuiltinError("bad option 'tls.client_key' (does not match 'tls.client_cert')")
-
-
-def _parse(name: str, expected: str, parse: Callable[[bytes], T], pem: bytes) -> T:
-    try:
-        return parse(pem)
-    except TypeError:  # raised by cryptography if a password is missing
-        raise BuiltinError(f"bad option 'tls.{name}' (encrypted keys are not supported)") from None
-    except ValueError:
-        raise BuiltinError(f"bad option 'tls.{name}' (PEM {expected} expected, or '@' and a file path)") from None
