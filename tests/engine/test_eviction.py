@@ -122,6 +122,17 @@ def test_an_evicted_run_frees_its_lua_state_at_once() -> None:
         run.host.traceback()
 
 
+def test_runs_that_are_closed_free_their_lua_states_at_once() -> None:
+    runs = Runs([Driver(WAITS).definition], make_settings())
+    runs.activate(activation(jobs.initialize()))
+    run = runs.find(jobs.RUN_ID)
+    assert run is not None
+    runs.close()
+    assert len(runs) == 0
+    with pytest.raises(AttributeError):  # the state is gone
+        run.host.traceback()
+
+
 def test_nothing_keeps_an_evicted_run() -> None:
     runs = Runs([Driver(LONG).definition], make_settings())
     for number, step in enumerate(STEPS[:8]):

@@ -9,7 +9,7 @@ import pytest
 from assay.errors import BuiltinError
 from assay.temporal.core.protos import WorkflowCommand
 from assay.temporal.workflow.run import outbound
-from assay.temporal.workflow.sandbox.limits import WorkflowLimits
+from assay.temporal.workflow.sandbox.limits import RunLimits, WorkflowLimits
 from engine import jobs
 from engine.driver import Commands, Drive, Driver, failure, kinds, make_settings, result
 
@@ -372,6 +372,14 @@ def test_a_result_of_a_local_activity_is_counted_once(drive: Drive) -> None:
     driver.send(jobs.local_activity(1, "x" * 1_500_000))
     assert outbound.reserve_local_result(1_500_000) is None
     assert outbound.reserve_local_result(1_500_000) is not None
+
+
+def test_each_activation_may_spend_the_cpu_limit_on_copying() -> None:
+    limits = RunLimits(WorkflowLimits(cpu_seconds=1), keeps_old_values=False)
+    for _ in range(2):
+        limits.begin_activation()
+        limits.exclude_copying(limits.began - 5, limits)  # five seconds, of which one is excluded
+        assert -1 <= limits.cpu_used() < -0.5
 
 
 def test_a_workflow_task_has_room_for_local_results_after_one_that_was_full() -> None:
