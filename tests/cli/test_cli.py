@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -351,6 +352,19 @@ class TestSignals:
             read_until(process, "busy")
             process.send_signal(signal.SIGTERM)
             assert process.wait(TIMEOUT) == 0
+
+
+def test_what_a_handler_prints_last_is_written_at_once(assay: Command) -> None:
+    code = """
+    local function handle() print("handled") return { status = 204 } end
+    http.serve(0, { GET = { ["/"] = handle } }, { on_listen = print })
+    """
+    with assay.started("exec", "-e", code) as process:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}/"
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            assert response.status == 204
+        assert process.stdout.readline() == "handled\n"
 
 
 def test_start_up_imports_few_modules(tmp_path: Path) -> None:

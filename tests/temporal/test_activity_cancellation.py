@@ -223,3 +223,50 @@ async def test_an_activity_that_timed_out_is_cancelled(inline_lua: InlineLua) ->
         """
     )
     assert seen == {"in_activity": "cancelled", "in_workflow": {"kind": "timeout", "type": "start_to_close"}}
+
+
+# Commands of an operator ------------------------------------------------------------------------------------------
+
+INTERRUPTED = """
+local count = 0
+temporal.worker({ task_queue = arg[1], max_heartbeat_throttle_interval = 0.1,
+  activities = { work = function()
+    count = count + 1
+    if count > 1 then return "done" end
+    local ok, err = pcall(function()
+      while true do
+        activity.heartbeat()
+        sleep(0.02)
+      end
+    end)
+    local details = activity.cancellation_details()
+    print(details.paused and "paused" or details.reset and "reset")
+    error(err, 0)
+  end },
+  workflows = { Run = function(ctx)
+    return ctx:execute_activity("work", nil, { activity_id = "a", heartbeat_timeout = 300,
+      retry_policy = { initial_interval = 0.01 } })
+  end },
+})
+"""
+"""A worker whose activity works until it is interrupted, and is done at once when it runs again."""
+
+
+def test_a_paused_activity_runs_again_once_it_is_unpaused(lua: Script, name: str) -> None:
+    with working(lua, INTERRUPTED, name) as process:
+        lua.run(CLIENT + 'start("Run", nil, name)', name)
+        wait_for(lambda: is_started(lua, name))
+        lua.cli_text("activity", "pause", "--activity-id", "a", "--workflow-id", name)
+        read_until(process, "paused")
+        wait_for(lambda: pending(lua, name)["state"] == "PENDING_ACTIVITY_STATE_PAUSED")
+        lua.cli_text("activity", "unpause", "--activity-id", "a", "--workflow-id", name)
+        assert lua.value(CLIENT + "print(json.encode(result(name)))", name) == "done"
+
+
+def test_an_activity_that_is_reset_runs_again(lua: Script, name: str) -> None:
+    with working(lua, INTERRUPTED, name) as process:
+        lua.run(CLIENT + 'start("Run", nil, name)', name)
+        wait_for(lambda: is_started(lua, name))
+        lua.cli_text("activity", "reset", "--activity-id", "a", "--workflow-id", name)
+        read_until(process, "reset")
+        assert lua.value(CLIENT + "print(json.encode(result(name)))", name) == "done"

@@ -50,12 +50,8 @@ class TaskHost:
         """Run a function as a task and return its first result. Raises LuaError."""
         raise NotImplementedError
 
-    def launch(self) -> bool:
-        """Start driving newly spawned tasks; returns whether there were any."""
-        raise NotImplementedError
-
-    def result(self, event: Event) -> Any:
-        """Return the result in the last event of a task. Raises LuaError."""
+    def finish(self, event: Event) -> Any:
+        """Handle the last event of a task; returns the task's result. Raises LuaError."""
         raise NotImplementedError
 
     def discard(self, task: int, *, has_begun: bool) -> None:

@@ -35,8 +35,8 @@ class Host(TaskHost):
     """A Lua state with builtins and tasks.
 
     `libraries` maps names to modules and whether the library is a function; `finder` finds modules for `require`;
-    `write` receives the output of `print`, and `flush` is called before a wait; `permissions` are those of the script,
-    unless a `policy` is given.
+    `write` receives the output of `print`, and `flush` is called before a wait and at the end of a task; `permissions`
+    are those of the script, unless a `policy` is given.
     """
 
     # A worker has one host for each open run, so instances are kept small.
@@ -229,8 +229,7 @@ class Host(TaskHost):
         task, event = self.begin_task(function, arguments, delivery)
         if event[0] == b"wait":
             return await self.drive(task, event)
-        self.launch()
-        return self.result(event)
+        return self.finish(event)
 
     async def drive(self, task: int, event: Event) -> Any:
         """Drive a task from `event` to its end; returns its result. Raises as `run` does."""
@@ -254,13 +253,18 @@ class Host(TaskHost):
             except Exception as error:
                 answer = self.callbacks.failure(function, error)
             event = self.step(task, *answer)
-        self.launch()
         try:
-            return self.result(event)
+            return self.finish(event)
         except LuaError as error:
             if was_cancelled and isinstance(error.value, dict) and error.value.get("kind") == "cancelled":
                 raise asyncio.CancelledError from error
             raise
+
+    def finish(self, event: Event) -> Any:
+        """Flush the output of a task, launch what it spawned, and return its result as `result` does."""
+        self._flush()
+        self.launch()
+        return self.result(event)
 
     def result(self, event: Event) -> Any:
         """Return the result in the last event of a task. Raises LuaError for an error."""

@@ -162,8 +162,7 @@ class Attempt:
             if event[0] == b"wait":
                 self._task = asyncio.ensure_future(self._watch(host.drive(task, event)))
                 return
-            host.launch()
-            result = host.result(event)
+            result = host.finish(event)
         except BaseException as error:
             self._end_failed(error)
         else:
