@@ -275,6 +275,13 @@ def test_each_task_queue_with_a_backlog_is_a_trigger() -> None:
     }
 
 
+def test_a_backlog_may_be_that_of_a_version() -> None:
+    backlog = {"taskQueues": ["q"], "deployment": {"name": "promotions", "buildId": "4f2c1d0"}}
+    [queue, _] = rendered({"autoscaling": {"enabled": True, "backlog": backlog}})["ScaledObject"]["spec"]["triggers"]
+    assert queue["metadata"]["workerDeploymentName"] == "promotions"
+    assert queue["metadata"]["workerDeploymentBuildId"] == "4f2c1d0"
+
+
 def test_the_load_of_the_cpu_is_a_trigger_too() -> None:
     *_, cpu = rendered(BACKLOG)["ScaledObject"]["spec"]["triggers"]
     assert cpu == {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "75"}}
@@ -336,6 +343,34 @@ def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
             {"autoscaling": {"enabled": True, "metrics": [{}], "backlog": {"taskQueues": ["q"]}}},
             "autoscaling.metrics and autoscaling.backlog cannot be combined",
         ),
+        (
+            {
+                "temporal": {"tls": {"enabled": True}},
+                "autoscaling": {"enabled": True, "backlog": {"taskQueues": ["q"]}},
+            },
+            "autoscaling.backlog with TLS requires temporal.apiKey.secret, or temporal.tls.secret with a client",
+        ),
+        (
+            {
+                "temporal": {"tls": {"secret": "tls", "certificate": "", "authority": "ca.crt"}},
+                "autoscaling": {"enabled": True, "backlog": {"taskQueues": ["q"]}},
+            },
+            "autoscaling.backlog with TLS requires temporal.apiKey.secret, or temporal.tls.secret with a client",
+        ),
+        (
+            {
+                "temporal": {
+                    "apiKey": {"secret": "key"},
+                    "tls": {"secret": "tls", "certificate": "", "authority": "ca.crt"},
+                },
+                "autoscaling": {"enabled": True, "backlog": {"taskQueues": ["q"]}},
+            },
+            "autoscaling.backlog with temporal.tls.authority requires a client certificate",
+        ),
+        (
+            {"autoscaling": {"enabled": True, "backlog": {"taskQueues": ["q"], "deployment": {"name": "promotions"}}}},
+            "autoscaling.backlog.deployment requires both name and buildId",
+        ),
     ],
     ids=[
         "no script",
@@ -347,6 +382,10 @@ def test_the_network_policy_allows_dns_the_server_and_own_rules() -> None:
         "no replica",
         "scraping restricted at a shared port",
         "two ways to scale",
+        "a backlog over TLS without credentials",
+        "a backlog over TLS with an authority only",
+        "a backlog with an API key and an authority",
+        "a deployment without a build id",
     ],
 )
 def test_invalid_values_are_refused(values: dict[str, Any], message: str) -> None:
