@@ -28,7 +28,7 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
         level: A key of `LEVELS`.
         message: The message.
         fields: Plain values by name.
-        event: The event, for a JSON line; None if a script logs the line.
+        event: The event; None if a script logs the line. A warning or an error in text ends with its code.
     """
     if not is_wanted(level) or sys.stderr is None:  # None: the parent process closed stderr
         return
@@ -42,6 +42,8 @@ def emit(level: str, message: str, fields: dict[str, Any] | None = None, event: 
         record = {"time": now, "level": level, **kind, **process, "message": message}
         line = _json(record | ({"fields": fields} if fields else {}))
     else:
+        if event is not None and level in ("warn", "error"):
+            message += f" [{event.code}]"
         line = _text(now, level, message, fields or {})
     _write(line)
 

@@ -176,7 +176,7 @@ async def test_close_ends_spawned_tasks_and_reports_lost_errors(capfd: pytest.Ca
     assert not lua.host.tasks
     reported = capfd.readouterr().err
     assert reported == (
-        "async: a spawned task failed and was never awaited: script.lua:2: lost\n"
+        "async: a spawned task failed and was never awaited: script.lua:2: lost [ASSAY1013]\n"
         "stack traceback:\n"
         "\t[C]: in global 'error'\n"
         "\tscript.lua:2: in function <script.lua:2>\n"
@@ -192,7 +192,7 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
         ),
         (),
     )
-    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: lost\n")
+    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: lost [ASSAY1013]\n")
     await lua.host.run(
         lua.host.load(
             b"async.spawn(function() sleep(0.01) error('late', 0) end) sleep(0) "
@@ -202,7 +202,7 @@ async def test_a_lost_error_is_reported_when_its_handle_is_collected(capfd: pyte
         ),
         (),
     )
-    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: late\n")
+    assert capfd.readouterr().err.startswith("async: a spawned task failed and was never awaited: late [ASSAY1013]\n")
     await lua.host.close()
     assert capfd.readouterr().err == ""
 
@@ -253,7 +253,7 @@ async def test_an_interval_reports_errors_and_continues(capfd: pytest.CaptureFix
     )
     assert count == 4
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.endswith("Z ERROR async.spawn_interval: a call failed: script.lua:5: second")
+    assert line.endswith("Z ERROR async.spawn_interval: a call failed: script.lua:5: second [ASSAY1013]")
 
 
 def test_exit_ends_the_script_from_anywhere() -> None:

@@ -45,7 +45,7 @@ def test_the_limit_is_for_one_second(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert all(limit.admits(1) for _ in range(output.MAX_LINES))
     assert not limit.admits(1)
     assert not limit.admits(1)
-    assert capsys.readouterr().err.count(NOTICE) == 1
+    assert capsys.readouterr().err.count(f"{NOTICE} [ASSAY2018]") == 1
     now = 1.0
     assert limit.admits(output.MAX_BYTES)
     assert not limit.admits(1)

@@ -109,4 +109,4 @@ async def test_an_error_in_a_stream_is_logged(
     )
     async with script.serving(routes) as url, web.get(f"{url}/x") as response:
         assert await response.text() == "data: a\n\n"
-    assert capsys.readouterr().err.endswith(" ERROR http.serve: GET /x: test.lua:1: boom\n")
+    assert capsys.readouterr().err.endswith(" ERROR http.serve: GET /x: test.lua:1: boom [ASSAY6001]\n")

@@ -161,4 +161,5 @@ def report(prefix: str, message: str, traceback: Any) -> None:
 
     line = f"{prefix}: {message}"
     fields = {"traceback": traceback} if isinstance(traceback, str) and traceback else None
-    log_lines.notice(SPAWNED_TASK_FAILED, line, f"{line}\n{traceback}" if traceback else line, fields)
+    text = f"{line} [{SPAWNED_TASK_FAILED.code}]"
+    log_lines.notice(SPAWNED_TASK_FAILED, line, f"{text}\n{traceback}" if traceback else text, fields)
