@@ -95,6 +95,19 @@ def test_all_parts_are_done_also_when_the_first_ones_fail(lua: Script, opened: s
     assert shown["replay"]["task_queues"] == [opened]
 
 
+WARNED = {
+    "check": WORKER.replace('ctx:wait_signal("go")', 'ctx:wait_signal("go")\n      ctx:start_activity("second")'),
+    "replay": WORKER.replace('ctx:execute_activity("first")', 'ctx:execute_activity("first", "a new input")'),
+}
+
+
+@pytest.mark.parametrize("stage", WARNED)
+def test_warnings_fail_only_a_strict_check(lua: Script, opened: str, stage: str) -> None:
+    assert check(lua, WARNED[stage], opened)[0] == 0
+    code, shown = check(lua, WARNED[stage], opened, "--strict")
+    assert (code, [line.split()[1] for line in shown.splitlines() if line.startswith("FAILED")]) == (1, [stage])
+
+
 @pytest.mark.parametrize(("versioning", "code"), [("pinned", 0), ("auto_upgrade", 1)])
 def test_workflows_pinned_to_other_versions_are_skipped(lua: Script, name: str, versioning: str, code: int) -> None:
     def version(text: str, build: int) -> str:
