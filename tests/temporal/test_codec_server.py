@@ -67,6 +67,13 @@ def sealed(key: str) -> Payload:
     return codec.seal(PLAIN)
 
 
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_a_key_may_have_each_size_of_aes(size: int) -> None:
+    key = base64.b64encode(bytes(size)).decode()
+    codec = make_codec(CodecOptions(type="aes-gcm", keys={"a": key}, current="a"))
+    assert codec.open(codec.seal(PLAIN)) == PLAIN
+
+
 class TestProtocol:
     @pytest.mark.parametrize("script", [WORKER, CLIENT])
     def test_it_decodes_with_every_key_of_the_script(self, assay: Command, script: str) -> None:
@@ -105,6 +112,7 @@ class TestAccess:
             assert headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, X-Namespace"
             status, headers, _ = send(f"{url}/decode", [wire(PLAIN)], Origin=UI, X_Namespace="default")
             assert (status, headers["Access-Control-Allow-Origin"]) == (200, UI)
+            assert headers["Vary"] == "Origin"
 
     def test_other_pages_may_not(self, assay: Command) -> None:
         with serving(assay) as url:
