@@ -67,6 +67,19 @@ async def test_new_code_takes_over(lua: Script, name: str) -> None:
         assert await run(lua, name, "Short") == "two"
 
 
+async def test_new_code_takes_over_while_an_activity_of_the_old_code_runs(lua: Script, name: str) -> None:
+    activity = 'first = function() print("busy") while not fs.exists("stop") do sleep(0.05) end return value end'
+    worker = WORKER.replace("first = function() return value end", activity)
+    with dev(lua, name, worker.replace('"QUEUE",', '"QUEUE", graceful_shutdown_timeout = 600,')) as running:
+        client = await Client.connect(lua.address)
+        handle = await client.start_workflow("Short", id=name, task_queue=name)
+        running.read_until("busy")
+        lua.command.script("return 'two'", "value.lua")
+        running.read_until("polling two")
+        (lua.folder / "stop").touch()
+        assert await handle.result() == "one"
+
+
 async def test_only_what_the_script_requires_is_its_code(lua: Script, name: str) -> None:
     lua.command.script("return 'late'", "late.lua")
     late = WORKER.replace("first = function() return value end", 'first = function() return require("late") end')
