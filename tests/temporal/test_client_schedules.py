@@ -286,82 +286,107 @@ def test_a_change_right_after_another_one_undoes_nothing(lua: Script, name: str)
     assert value == [[True]] * 60
 
 
+HOUR = "bad option 'spec.calendars.1.hour' (0 to 23 expected"
+INVALID = [
+    ("spec = { calendars = { { hour = 24 } } }", HOUR),
+    ('spec = { calendars = { { hour = "9-" } } }', HOUR),
+    ('spec = { calendars = { { hour = "5-3" } } }', HOUR),
+    ('spec = { calendars = { { hour = "*/0" } } }', HOUR),
+    ('spec = { calendars = { { hour = "mon" } } }', HOUR),
+    ('spec = { calendars = { { hour = "" } } }', HOUR),
+    ('spec = { calendars = { { hour = "*-5" } } }', HOUR),
+    (
+        "spec = { calendars = { { hour = 1.5 } } }",
+        "bad option 'spec.calendars.1.hour' (integer expected, got 1.5)",
+    ),
+    (
+        'spec = { calendars = { { hour = {}, day_of_week = "someday" } } }',
+        "bad option 'spec.calendars.1.day_of_week' (0 to 6 expected",
+    ),
+    (
+        "spec = { calendars = { { hours = 1 } } }",
+        "unknown option 'spec.calendars.1.hours' (did you mean 'hour'?)",
+    ),
+    ("spec = { intervals = { 0.5 } }", "bad option 'every' (at least 1 second expected, got 0.5)"),
+    ("spec = { intervals = { { offset = 5 } } }", "missing option 'spec.intervals.1.every'"),
+    ('spec = { cron = "nonsense" }', "Invalid schedule spec: "),
+    ('spec = { timezone = "Nowhere/Town" }', "Invalid schedule spec: unknown time zone Nowhere/Town"),
+    (
+        'spec = { start_at = "tomorrow" }',
+        "bad option 'spec.start_at' (seconds since 1970-01-01 UTC, or ISO 8601 text with a zone expected, "
+        'got "tomorrow")',
+    ),
+    ("spec = { end_at = {} }", "bad option 'spec.end_at' (number or string expected, got table)"),
+    ('overlap = "sometimes"', "bad option 'overlap' (one of \"skip\", "),
+    ("limited_actions = -1", "bad option 'limited_actions' (non-negative integer expected, got -1)"),
+    (
+        'action = { task_queue = name, workflow_type = "W", start_delay = 3 }',
+        "unknown option 'action.start_delay'",
+    ),
+    (
+        "action = { task_queue = name, workflow_type = 7 }",
+        "bad option 'action.workflow_type' (string expected, got number)",
+    ),
+    (
+        'action = { task_queue = name, workflow_type = "W", search_attributes = { NoSuchName = 1 } }',
+        "unknown search attribute 'NoSuchName'",
+    ),
+    ('id = ""', "bad option 'id' (expected a non-empty string)"),
+    ("id = 7", "bad option 'id' (string expected, got number)"),
+]
+"""Options of `create` that are invalid, and the error."""
+
+
+def test_invalid_options_are_refused(lua: Script, name: str) -> None:
+    calls = "\n".join(f"create({{ {options} }})" for options, _ in INVALID)
+    errors = lua.value(
+        f"""
+        {SCRIPT}
+        local errors = {{}}
+        local function create(options)
+          for key, item in pairs({{ id = name, spec = {{}}, action = action }}) do
+            if options[key] == nil then options[key] = item end
+          end
+          errors[#errors + 1] = try("create", options).error
+        end
+        {calls}
+        print(json.encode(errors))
+        """,
+        name,
+    )
+    for (options, expected), error in zip(INVALID, errors, strict=True):
+        assert f"client.schedules:create: {expected}" in error, options
+
+
 def test_invalid_calls_are_refused(lua: Script, name: str) -> None:
     value = lua.value(
         SCRIPT
         + """
-        local out = {}
-        local function create(spec, more)
-          local options = { id = name, spec = spec, action = action }
-          for key, item in pairs(more or {}) do options[key] = item end
-          out[#out + 1] = try("create", options)
-        end
-        for _, hour in ipairs({ 24, "9-", "5-3", "*/0", "mon", "", 1.5, "*-5" }) do
-          create({ calendars = { { hour = hour } } })
-        end
-        create({ calendars = { { hour = {}, day_of_week = "someday" } } })
-        create({ calendars = { { hours = 1 } } })
-        create({ intervals = { 0.5 } })
-        create({ intervals = { { offset = 5 } } })
-        create({ cron = "nonsense" })
-        create({ timezone = "Nowhere/Town" })
-        create({ start_at = "tomorrow" })
-        create({ end_at = {} })
-        create({}, { overlap = "sometimes" })
-        create({}, { limited_actions = -1 })
-        create({}, { action = { task_queue = name, workflow_type = "W", start_delay = 3 } })
-        create({}, { action = { task_queue = name, workflow_type = 7 } })
-        create({}, { id = "" })
-        create({}, { id = 7 })
-        create({}, { action = { task_queue = name, workflow_type = "W", search_attributes = { NoSuchName = 1 } } })
-        create(nil)
-        out[#out + 1] = try("create", { id = name, spec = {} })
-        create({})
-        create({})
-        out[#out + 1] = try("update", { id = name .. "-none", note = "x" })
-        out[#out + 1] = try("pause", name .. "-none")
-        out[#out + 1] = try("trigger", 7)
-        out[#out + 1] = try("backfill", { id = name, start_at = "x", end_at = 1 })
-        print(json.encode(out))
+        print(json.encode({
+          without_spec = try("create", { id = name, action = action }),
+          without_action = try("create", { id = name, spec = {} }),
+          created = try("create", { id = name, spec = {}, action = action }),
+          taken = try("create", { id = name, spec = {}, action = action }),
+          update = try("update", { id = name .. "-none", note = "x" }),
+          pause = try("pause", name .. "-none"),
+          trigger = try("trigger", 7),
+          backfill = try("backfill", { id = name, start_at = "x", end_at = 1 }),
+        }))
         """,
         name,
     )
-    field = "bad option 'spec.calendars.1.hour' (0 to 23 expected"
-    expected = [
-        *[field] * 6,
-        "bad option 'spec.calendars.1.hour' (integer expected, got 1.5)",
-        field,
-        "bad option 'spec.calendars.1.day_of_week' (0 to 6 expected",
-        "unknown option 'spec.calendars.1.hours' (did you mean 'hour'?)",
-        "bad option 'every' (at least 1 second expected, got 0.5)",
-        "missing option 'spec.intervals.1.every'",
-        "Invalid schedule spec: ",
-        "Invalid schedule spec: unknown time zone Nowhere/Town",
-        "bad option 'spec.start_at' (seconds since 1970-01-01 UTC, or ISO 8601 text with a zone expected, "
-        'got "tomorrow")',
-        "bad option 'spec.end_at' (number or string expected, got table)",
-        "bad option 'overlap' (one of \"skip\", ",
-        "bad option 'limited_actions' (non-negative integer expected, got -1)",
-        "unknown option 'action.start_delay'",
-        "bad option 'action.workflow_type' (string expected, got number)",
-        "bad option 'id' (expected a non-empty string)",
-        "bad option 'id' (string expected, got number)",
-        "unknown search attribute 'NoSuchName'",
-        "missing option 'spec'",
-        "missing option 'action'",
-    ]
-    for found, wanted in zip(value, expected, strict=False):
-        assert f"client.schedules:create: {wanted}" in found["error"]
-    created, taken, update, pause, trigger, backfill = value[len(expected) :]
-    assert created == "ok"
-    assert taken == {
+    assert "client.schedules:create: missing option 'spec'" in value["without_spec"]["error"]
+    assert "client.schedules:create: missing option 'action'" in value["without_action"]["error"]
+    assert value["created"] == "ok"
+    assert value["taken"] == {
         "error": "client.schedules:create: a schedule with this id already exists",
         "kind": "already_started",
     }
-    assert update == {
+    assert value["update"] == {
         "error": f"client.schedules:update: there is no schedule {name}-none",
         "kind": "not_found",
     }
-    assert pause["kind"] == "not_found"
-    assert "client.schedules:trigger: bad argument 'target' (string or table expected, got number)" in trigger["error"]
-    assert "client.schedules:backfill: bad option 'start_at'" in backfill["error"]
+    assert value["pause"]["kind"] == "not_found"
+    trigger = "client.schedules:trigger: bad argument 'target' (string or table expected, got number)"
+    assert trigger in value["trigger"]["error"]
+    assert "client.schedules:backfill: bad option 'start_at'" in value["backfill"]["error"]

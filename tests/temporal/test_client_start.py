@@ -139,35 +139,36 @@ def test_a_description_has_what_was_given(lua: Script, name: str, attributes: No
     assert (found["status"], found["task_queue"], found["pending_activities"]) == ("RUNNING", name, [])
 
 
+TIME = "seconds since 1970-01-01 UTC, or ISO 8601 text with a zone"
+WRONG_ATTRIBUTES = [
+    ("ClientCoun = 1", "unknown search attribute 'ClientCoun' (did you mean 'ClientCount'?)"),
+    ('ClientCount = "x"', "bad search attribute 'ClientCount' (integer expected, got string)"),
+    ("ClientCount = 1.5", "bad search attribute 'ClientCount' (integer expected, got 1.5)"),
+    ("ClientWord = 7", "bad search attribute 'ClientWord' (string expected, got 7)"),
+    ("ClientFlag = 1", "bad search attribute 'ClientFlag' (boolean expected, got 1)"),
+    ('ClientTime = "soon"', f"bad search attribute 'ClientTime' ({TIME} expected, got \"soon\")"),
+    ("ClientTime = {}", f"bad search attribute 'ClientTime' ({TIME} expected, got table)"),
+    ('ClientWords = "a"', "bad search attribute 'ClientWords' (array of strings expected, got string)"),
+    ('ClientWords = { "a", 1 }', "bad search attribute 'ClientWords' (array of strings expected, got table)"),
+    ("ClientRatio = true", "bad search attribute 'ClientRatio' (finite number expected, got boolean)"),
+]
+
+
 def test_search_attributes_are_checked(lua: Script, name: str, attributes: None) -> None:
+    calls = "\n".join(f"start({{ {given} }})" for given, _ in WRONG_ATTRIBUTES)
     value = lua.value(
-        TRY
-        + """
-        for _, given in ipairs({ { ClientCoun = 1 }, { ClientCount = "x" }, { ClientCount = 1.5 }, { ClientWord = 7 },
-          { ClientFlag = 1 }, { ClientTime = "soon" }, { ClientTime = {} }, { ClientWords = "a" },
-          { ClientWords = { "a", 1 } }, { ClientRatio = true } }) do
-          try(client.start_workflow, { task_queue = arg[1], workflow_type = "W", search_attributes = given })
+        f"""
+        {TRY}
+        local function start(given)
+          try(client.start_workflow, {{ task_queue = arg[1], workflow_type = "W", search_attributes = given }})
         end
+        {calls}
         print(json.encode(out))
         """,
         name,
     )
-    prefix = "client:start_workflow: "
-    moment = "seconds since 1970-01-01 UTC, or ISO 8601 text with a zone"
-    expected = [
-        "unknown search attribute 'ClientCoun' (did you mean 'ClientCount'?)",
-        "bad search attribute 'ClientCount' (integer expected, got string)",
-        "bad search attribute 'ClientCount' (integer expected, got 1.5)",
-        "bad search attribute 'ClientWord' (string expected, got 7)",
-        "bad search attribute 'ClientFlag' (boolean expected, got 1)",
-        f"bad search attribute 'ClientTime' ({moment} expected, got \"soon\")",
-        f"bad search attribute 'ClientTime' ({moment} expected, got table)",
-        "bad search attribute 'ClientWords' (array of strings expected, got string)",
-        "bad search attribute 'ClientWords' (array of strings expected, got table)",
-        "bad search attribute 'ClientRatio' (finite number expected, got boolean)",
-    ]
-    for (text, _), wanted in zip(value, expected, strict=True):
-        assert prefix + wanted in text
+    for (given, expected), (text, _) in zip(WRONG_ATTRIBUTES, value, strict=True):
+        assert f"client:start_workflow: {expected}" in text, given
 
 
 def test_an_attribute_that_is_registered_later_is_found(lua: Script, name: str) -> None:
@@ -248,65 +249,72 @@ def test_signal_with_start_and_cron(lua: Script, name: str) -> None:
     assert cron["workflowExecutionStartedEventAttributes"]["cronSchedule"] == "0 12 * * *"
 
 
-def test_wrong_options_are_refused_before_anything_is_sent(lua: Script, name: str) -> None:
+WRONG = [
+    ('task_queue = ""', "bad option 'task_queue' (expected a non-empty string)"),
+    ("task_queue = 7", "bad option 'task_queue' (string expected, got number)"),
+    ('workflow_type = ""', "bad option 'workflow_type' (expected a non-empty string)"),
+    ("workflow_type = 7", "bad option 'workflow_type' (string expected, got number)"),
+    ('workflow_id = ""', "bad option 'workflow_id' (expected a non-empty string)"),
+    ("workflow_id = 7", "bad option 'workflow_id' (string expected, got number)"),
+    ('workflow_id = "\\xff"', "bad option 'workflow_id' (expected a UTF-8 string, got invalid UTF-8)"),
+    ("run_timeout = -1", "bad option 'run_timeout' (non-negative number of seconds expected, got -1)"),
+    ("run_timeout = 0 / 0", "bad option 'run_timeout' (non-negative number of seconds expected, got nan)"),
+    ("run_timeout = 1e300", "bad option 'run_timeout' (non-negative number of seconds expected, got 1e+300)"),
+    ('rpc_timeout = "1"', "bad option 'rpc_timeout' (number expected, got string)"),
+    ("input = 1, args = { 1 }", "bad option 'args' (mutually exclusive with 'input')"),
+    ("args = 1", "bad option 'args' (array expected, got number)"),
+    ("args = { { print } }", "bad option 'args.1', item 1 (functions cannot be serialized)"),
+    (
+        "args = { 1, nil, 3 }",
+        "bad option 'args' (array expected, got a table without item 2: use json.null instead of nil)",
+    ),
+    ("args = { 1, x = 2 }", "bad option 'args' (array expected, got a table with the key 'x')"),
+    ("memo = { a = print }", "bad option 'memo.a' (functions cannot be serialized)"),
+    ("memo = { a = { b = 1 / 0 } }", "bad option 'memo' (not JSON-serializable: inf at memo.a.b)"),
+    ("memo = 1", "bad option 'memo' (table expected, got number)"),
+    ('id_reuse_policy = "always"', "bad option 'id_reuse_policy' (one of \"allow_duplicate\", "),
+    ("id_conflict_policy = 1", "bad option 'id_conflict_policy' (one of \"fail\", "),
+    (
+        "retry_policy = { backoff_coefficient = 0.5 }",
+        "bad option 'retry_policy.backoff_coefficient' (a number of at least 1 expected, got 0.5)",
+    ),
+    (
+        "retry_policy = { maximum_attempts = -1 }",
+        "bad option 'retry_policy.maximum_attempts' (0 to 2147483647 expected, got -1)",
+    ),
+    (
+        "retry_policy = { initial_interval = 5, maximum_interval = 1 }",
+        "bad option 'retry_policy.maximum_interval' (at least the initial interval expected, got 1)",
+    ),
+    (
+        "retry_policy = { initial_interval = -5 }",
+        "bad option 'retry_policy.initial_interval' (non-negative number of seconds expected, got -5)",
+    ),
+    ("priority = { priority_key = 0 }", "bad option 'priority.priority_key' (1 to 5 expected, got 0)"),
+    ("start_signal = { input = 1 }", "missing option 'start_signal.name'"),
+    ('start_signal = "go"', "bad option 'start_signal' (table expected, got string)"),
+    ('cron_schedule = "nonsense"', "invalid CronSchedule"),
+]
+"""Options of `start_workflow` that are wrong, and the error; the last one is from the server."""
+
+
+def test_wrong_options_are_refused(lua: Script, name: str) -> None:
+    calls = "\n".join(f"start({{ {options} }})" for options, _ in WRONG)
     value = lua.value(
-        TRY
-        + """
-        local function with(options)
+        f"""
+        {TRY}
+        local function start(options)
           options.task_queue = options.task_queue or "q"
           options.workflow_type = options.workflow_type or "W"
           try(client.start_workflow, options)
         end
-        with({ task_queue = "" }) with({ task_queue = 7 }) with({ workflow_type = "" }) with({ workflow_type = 7 })
-        with({ workflow_id = "" }) with({ workflow_id = 7 }) with({ workflow_id = "\\xff" })
-        with({ run_timeout = -1 }) with({ run_timeout = 0 / 0 }) with({ run_timeout = 1e300 })
-        with({ rpc_timeout = "1" })
-        with({ input = 1, args = { 1 } }) with({ args = 1 }) with({ args = { { print } } })
-        with({ args = { 1, nil, 3 } }) with({ args = { 1, x = 2 } })
-        with({ memo = { a = print } }) with({ memo = { a = { b = 1 / 0 } } }) with({ memo = 1 })
-        with({ id_reuse_policy = "always" }) with({ id_conflict_policy = 1 })
-        with({ retry_policy = { backoff_coefficient = 0.5 } }) with({ retry_policy = { maximum_attempts = -1 } })
-        with({ retry_policy = { initial_interval = 5, maximum_interval = 1 } })
-        with({ retry_policy = { initial_interval = -5 } })
-        with({ priority = { priority_key = 0 } }) with({ start_signal = { input = 1 } })
-        with({ start_signal = "go" }) with({ cron_schedule = "nonsense" })
+        {calls}
         print(json.encode(out))
         """,
         name,
     )
-    expected = [
-        "bad option 'task_queue' (expected a non-empty string)",
-        "bad option 'task_queue' (string expected, got number)",
-        "bad option 'workflow_type' (expected a non-empty string)",
-        "bad option 'workflow_type' (string expected, got number)",
-        "bad option 'workflow_id' (expected a non-empty string)",
-        "bad option 'workflow_id' (string expected, got number)",
-        "bad option 'workflow_id' (expected a UTF-8 string, got invalid UTF-8)",
-        "bad option 'run_timeout' (non-negative number of seconds expected, got -1)",
-        "bad option 'run_timeout' (non-negative number of seconds expected, got nan)",
-        "bad option 'run_timeout' (non-negative number of seconds expected, got 1e+300)",
-        "bad option 'rpc_timeout' (number expected, got string)",
-        "bad option 'args' (mutually exclusive with 'input')",
-        "bad option 'args' (array expected, got number)",
-        "bad option 'args.1', item 1 (functions cannot be serialized)",
-        "bad option 'args' (array expected, got a table without item 2: use json.null instead of nil)",
-        "bad option 'args' (array expected, got a table with the key 'x')",
-        "bad option 'memo.a' (functions cannot be serialized)",
-        "bad option 'memo' (not JSON-serializable: inf at memo.a.b)",
-        "bad option 'memo' (table expected, got number)",
-        "bad option 'id_reuse_policy' (one of \"allow_duplicate\", ",
-        "bad option 'id_conflict_policy' (one of \"fail\", ",
-        "bad option 'retry_policy.backoff_coefficient' (a number of at least 1 expected, got 0.5)",
-        "bad option 'retry_policy.maximum_attempts' (0 to 2147483647 expected, got -1)",
-        "bad option 'retry_policy.maximum_interval' (at least the initial interval expected, got 1)",
-        "bad option 'retry_policy.initial_interval' (non-negative number of seconds expected, got -5)",
-        "bad option 'priority.priority_key' (1 to 5 expected, got 0)",
-        "missing option 'start_signal.name'",
-        "bad option 'start_signal' (table expected, got string)",
-        "invalid CronSchedule",
-    ]
-    for (text, _), wanted in zip(value, expected, strict=True):
-        assert f"client:start_workflow: {wanted}" in text
+    for (options, expected), (text, _) in zip(WRONG, value, strict=True):
+        assert f"client:start_workflow: {expected}" in text, options
     assert value[-1][1] == "rpc"
 
 
