@@ -96,12 +96,14 @@ def test_one_shot_start_and_module_level_calls(lua: Script, name: str) -> None:
         local handle = temporal.start({ url = env.get("TEMPORAL_ADDRESS"), namespace = "default", task_queue = name,
           workflow_type = "Wait", workflow_id = name, input = { item = "widget" } })
         temporal.signal_workflow({ workflow_id = handle.workflow_id, signal_name = "go" })
-        finish({ temporal.get_result({ workflow_id = name, follow_runs = true, timeout = 60 }),
-          temporal.describe_workflow({ workflow_id = name, run_id = handle.run_id }).status })
+        finish({
+          result = temporal.get_result({ workflow_id = name, follow_runs = true, timeout = 60 }),
+          status = temporal.describe_workflow({ workflow_id = name, run_id = handle.run_id }).status,
+        })
         """,
         name,
     )
-    assert value == [True, "COMPLETED"]
+    assert value == {"result": True, "status": "COMPLETED"}
 
 
 def test_cancel_and_terminate(lua: Script, name: str) -> None:
@@ -112,26 +114,35 @@ def test_cancel_and_terminate(lua: Script, name: str) -> None:
           client:start_workflow({ task_queue = name, workflow_type = "Wait", workflow_id = id })
           act(id)
           local ok, err = pcall(client.get_result, client, { workflow_id = id })
-          return { ok, err.kind, client:describe_workflow(id).status, tostring(err) }
+          return { kind = err.kind, status = client:describe_workflow(id).status, message = tostring(err) }
         end
         finish({
-          outcome(name .. "-c", function(id) client:cancel_workflow(id) end),
-          outcome(name .. "-t", function(id) client:terminate_workflow(id) end),
-          outcome(name .. "-r", function(id) client:terminate_workflow({ workflow_id = id, reason = "enough" }) end),
+          cancelled = outcome(name .. "-c", function(id) client:cancel_workflow(id) end),
+          terminated = outcome(name .. "-t", function(id) client:terminate_workflow(id) end),
+          with_reason = outcome(name .. "-r", function(id)
+            client:terminate_workflow({ workflow_id = id, reason = "enough" })
+          end),
         })
         """,
         name,
     )
-    assert [item[:3] for item in value] == [
-        [False, "cancelled", "CANCELED"],
-        [False, "terminated", "TERMINATED"],
-        [False, "terminated", "TERMINATED"],
-    ]
-    assert [item[3] for item in value] == [
-        f"workflow '{name}-c' was cancelled",
-        f"workflow '{name}-t' was terminated: terminated by user via frontend",
-        f"workflow '{name}-r' was terminated: enough",
-    ]
+    assert value == {
+        "cancelled": {
+            "kind": "cancelled",
+            "status": "CANCELED",
+            "message": f"workflow '{name}-c' was cancelled",
+        },
+        "terminated": {
+            "kind": "terminated",
+            "status": "TERMINATED",
+            "message": f"workflow '{name}-t' was terminated: terminated by user via frontend",
+        },
+        "with_reason": {
+            "kind": "terminated",
+            "status": "TERMINATED",
+            "message": f"workflow '{name}-r' was terminated: enough",
+        },
+    }
     history = lua.cli("workflow", "show", "--workflow-id", f"{name}-r")["events"]
     assert history[-1]["workflowExecutionTerminatedEventAttributes"]["reason"] == "enough"
 
@@ -142,63 +153,109 @@ def test_a_failure_is_an_error_object(lua: Script, name: str) -> None:
         + """
         client:start_workflow({ task_queue = name, workflow_type = "Fail", workflow_id = name })
         local ok, err = pcall(client.get_result, client, { workflow_id = name })
-        finish({ ok, err.kind, err.type, err.message, err.details, err:find("good"), err .. "!" })
+        finish({ ok = ok, kind = err.kind, type = err.type, message = err.message, details = err.details,
+          position = err:find("good"), joined = err .. "!" })
         """,
         name,
     )
-    assert value == [False, "application", "NO_GOOD", "no good", {"code": 7}, 4, "no good!"]
+    assert value == {
+        "ok": False,
+        "kind": "application",
+        "type": "NO_GOOD",
+        "message": "no good",
+        "details": {"code": 7},
+        "position": 4,
+        "joined": "no good!",
+    }
 
 
-def test_errors_name_what_is_wrong(lua: Script, name: str) -> None:
-    value = lua.value(
+MISTAKES = [
+    ("start_workflow, { workflow_type = 'Wait' }", "client:start_workflow: missing option 'task_queue'"),
+    (
+        "start_workflow, { task_queue = name, workflow_typ = 'Wait' }",
+        "client:start_workflow: unknown option 'workflow_typ' (did you mean 'workflow_type'?)",
+    ),
+    (
+        "start_workflow, { task_queue = name, workflow_type = 7, input = { [print] = 1 } }",
+        "client:start_workflow: bad argument 'options' (not serializable: a table with a key of type function",
+    ),
+    (
+        "start_workflow, { task_queue = name, workflow_type = 'Wait', input = { x = print } }",
+        "client:start_workflow: bad option 'input', field 'x' (functions cannot be serialized)",
+    ),
+    (
+        "start_workflow, { task_queue = name, workflow_type = 'Wait', input = { x = { 0 / 0 } } }",
+        "client:start_workflow: bad option 'input' (not JSON-serializable: nan at input.x[1])",
+    ),
+    (
+        "start_workflow, { task_queue = name, workflow_type = 'Wait', input = { x = '\\xff' } }",
+        "client:start_workflow: bad option 'input' (not JSON-serializable: a string that is not UTF-8",
+    ),
+    (
+        "start_workflow, { task_queue = {}, workflow_type = 'Wait' }",
+        "client:start_workflow: bad option 'task_queue' (string expected, got table)",
+    ),
+    (
+        "start_workflow, { task_queue = name, workflow_type = 'Wait', retry_policy = { maximum_attempts = 'x' } }",
+        "client:start_workflow: bad option 'retry_policy.maximum_attempts' (integer expected, got string)",
+    ),
+    ("start_workflow", "client:start_workflow: bad argument 'options' (table expected, got nil)"),
+    (
+        "describe_workflow, 7.5, {}",
+        "client:describe_workflow: bad argument 'target' (string or table expected, got number)",
+    ),
+    ("describe_workflow, {}", "client:describe_workflow: missing option 'workflow_id'"),
+]
+"""Methods with wrong arguments, and the error."""
+
+
+def test_errors_name_the_wrong_argument(lua: Script, name: str) -> None:
+    calls = ", ".join(f"error_of(client.{call})" for call, _ in MISTAKES)
+    errors = lua.value(
+        f"""
+        local name, client = arg[1], temporal.connect()
+        local function error_of(method, ...)
+          return tostring(select(2, pcall(method, client, ...)))
+        end
+        print(json.encode({{ {calls} }}))
+        """,
+        name,
+    )
+    for (call, expected), error in zip(MISTAKES, errors, strict=True):
+        assert expected in error, call
+
+
+def test_errors_of_the_server_have_a_kind(lua: Script, name: str) -> None:
+    errors = lua.value(
         WORKER
         + """
-        local out = {}
-        local function try(method, ...)
-          local ok, err = pcall(client[method], client, ...)
-          out[#out + 1] = { tostring(err), type(err) == "table" and err.kind or json.null }
+        local function error_of(method, options)
+          local ok, err = pcall(client[method], client, options)
+          return { kind = err.kind, message = err.message }
         end
-        client:start_workflow({ task_queue = name, workflow_type = "Wait", workflow_id = name })
-        try("start_workflow", { task_queue = name, workflow_type = "Wait", workflow_id = name })
-        try("start_workflow", { workflow_type = "Wait" })
-        try("start_workflow", { task_queue = name, workflow_typ = "Wait" })
-        try("start_workflow", { task_queue = name, workflow_type = 7, input = { [print] = 1 } })
-        try("start_workflow", { task_queue = name, workflow_type = "Wait", input = { x = print } })
-        try("start_workflow", { task_queue = name, workflow_type = "Wait", input = { x = { 0 / 0 } } })
-        try("start_workflow", { task_queue = name, workflow_type = "Wait", input = { x = "\\xff" } })
-        try("start_workflow", { task_queue = {}, workflow_type = "Wait" })
-        try("start_workflow", { task_queue = name, workflow_type = "Wait", retry_policy = { maximum_attempts = "x" } })
-        try("start_workflow")
-        try("get_result", { workflow_id = "no-such-workflow" })
-        try("get_result", { workflow_id = name, timeout = 0.1 })
-        try("signal_workflow", { workflow_id = "no-such-workflow", signal_name = "x" })
-        try("describe_workflow", 7.5, {})
-        try("describe_workflow", {})
+        local start = { task_queue = name, workflow_type = "Wait", workflow_id = name }
+        client:start_workflow(start)
+        local errors = {
+          taken = error_of("start_workflow", start),
+          missing = error_of("get_result", { workflow_id = "no-such-workflow" }),
+          signal = error_of("signal_workflow", { workflow_id = "no-such-workflow", signal_name = "x" }),
+          late = error_of("get_result", { workflow_id = name, timeout = 0.1 }),
+        }
         client:terminate_workflow(name)
-        finish(out)
+        finish(errors)
         """,
         name,
     )
-    expected = [
-        (f"client:start_workflow: workflow '{name}' has already started", "already_started"),
-        ("client:start_workflow: missing option 'task_queue'", None),
-        ("client:start_workflow: unknown option 'workflow_typ' (did you mean 'workflow_type'?)", None),
-        ("client:start_workflow: bad argument 'options' (not serializable: a table with a key of type function", None),
-        ("client:start_workflow: bad option 'input', field 'x' (functions cannot be serialized)", None),
-        ("client:start_workflow: bad option 'input' (not JSON-serializable: nan at input.x[1])", None),
-        ("client:start_workflow: bad option 'input' (not JSON-serializable: a string that is not UTF-8", None),
-        ("client:start_workflow: bad option 'task_queue' (string expected, got table)", None),
-        ("client:start_workflow: bad option 'retry_policy.maximum_attempts' (integer expected, got string)", None),
-        ("client:start_workflow: bad argument 'options' (table expected, got nil)", None),
-        ("client:get_result: workflow not found for ID: no-such-workflow", "not_found"),
-        (f"client:get_result: timed out after 0.1 s: workflow '{name}' has not ended", "timeout"),
-        ("client:signal_workflow: workflow not found for ID: no-such-workflow", "not_found"),
-        ("client:describe_workflow: bad argument 'target' (string or table expected, got number)", None),
-        ("client:describe_workflow: missing option 'workflow_id'", None),
-    ]
-    for (text, kind), (wanted, wanted_kind) in zip(value, expected, strict=True):
-        assert wanted in text
-        assert kind == wanted_kind
+    missing = "workflow not found for ID: no-such-workflow"
+    assert errors["taken"] == {
+        "kind": "already_started",
+        "message": f"client:start_workflow: workflow '{name}' has already started",
+    }
+    assert errors["missing"] == {"kind": "not_found", "message": f"client:get_result: {missing}"}
+    assert errors["signal"] == {"kind": "not_found", "message": f"client:signal_workflow: {missing}"}
+    assert errors["late"]["kind"] == "timeout"
+    late = f"client:get_result: timed out after 0.1 s: workflow '{name}' has not ended"
+    assert errors["late"]["message"].startswith(late)
 
 
 def test_connection_errors(lua: Script) -> None:

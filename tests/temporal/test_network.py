@@ -68,7 +68,7 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
               {prepare}
               waiting = true
               local ok, problem = pcall(function() {wait} end)
-              outcome = {{ ok, problem.kind }}
+              outcome = problem.kind
               error(problem)
             end }},
           }},
@@ -85,9 +85,10 @@ def test_a_cancelled_activity_reaches_what_it_waits_for(lua: Script, name: str, 
         client:cancel_workflow(arg[1])
         local ok = pcall(client.get_result, client, {{ workflow_id = arg[1] }})
         while not outcome do sleep(0.01) end
-        print(json.encode({{ ok, outcome, client:describe_workflow(arg[1]).status }}))
+        local status = client:describe_workflow(arg[1]).status
+        print(json.encode({{ has_result = ok, in_activity = outcome, status = status }}))
         worker:shutdown()
         """,
         name,
     )
-    assert value == [False, [False, "cancelled"], "CANCELED"]
+    assert value == {"has_result": False, "in_activity": "cancelled", "status": "CANCELED"}

@@ -147,7 +147,14 @@ def test_the_calls_of_ctx(lua: Script) -> None:
               local now = ctx:side_effect(function() return time() end)
               local payload = ctx:wait_signal("approve", { timeout = 0.05 })
               local info = ctx:workflow_info()
-              return { update("v0.2.0"), select(2, pcall(update, "denied")).type, #id, now > 1e9, payload == nil, info }
+              return {
+                updated = update("v0.2.0"),
+                denied = select(2, pcall(update, "denied")).type,
+                id_length = #id,
+                is_real_time = now > 1e9,
+                is_timed_out = payload == nil,
+                info = info,
+              }
             end,
           },
         })
@@ -161,14 +168,14 @@ def test_the_calls_of_ctx(lua: Script) -> None:
           input = { item = "widget" },
         })
         local client = temporal.connect({ url = "TEMPORAL" })
-        print(json.encode({ client:get_result({ workflow_id = handle.workflow_id }) }))
+        print(json.encode(client:get_result({ workflow_id = handle.workflow_id })))
         worker:shutdown()
         """.replace("TEMPORAL", lua.address)
     )
-    updated, kind, length, recent, timed_out, info = value[0]
-    assert updated == {"target": "prod", "version": "v0.2.0"}
-    assert kind == "PERMISSION_DENIED"
-    assert (length, recent, timed_out) == (32, True, True)
+    assert value["updated"] == {"target": "prod", "version": "v0.2.0"}
+    assert value["denied"] == "PERMISSION_DENIED"
+    assert (value["id_length"], value["is_real_time"], value["is_timed_out"]) == (32, True, True)
+    info = value["info"]
     assert info["workflow_id"] == "order-12345"
     assert info["workflow_type"] == "Calls"
     assert info["namespace"] == "default"
