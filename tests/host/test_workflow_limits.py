@@ -18,6 +18,7 @@ BUSY = {
     "the message of an error": "error(setmetatable({}, { __index = function() while true do end end }))",
     "a balance that is never found": "return (('('):rep(6e5)):find('%b()')",
     "a pattern that goes back": "return ('a'):rep(1e5):find(('a-'):rep(50) .. 'b')",
+    "a pattern of an assertion": "assert.matches(('x'):rep(1e6), 'x-y')",
     "a class that is compared": "return (('b'):rep(1e6)):find('[' .. ('a'):rep(9000) .. ']')",
     "a replacement from a table": "return (('x'):rep(5e6):gsub('x', { x = 'y' }))",
     "long strings after a fast start": "local s = ('x'):rep(4 << 20) for i = 1, 3e5 do end while true do s:upper() end",
@@ -37,6 +38,7 @@ BUSY = {
         for i = 1, 1e5 do end
         while true do regex.find_all(s, 'a*b|a') end""",
     "a length that is made up": "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 'x')",
+    "items that are removed": "table.remove(setmetatable({}, { __len = function() return math.maxinteger end }), 1)",
     "items that are made up": "return #table.concat(setmetatable({}, { __index = type }), '', 1, 1 << 40)",
     "a loop in a coroutine": "while true do pcall(coroutine.wrap(function() while true do end end)) end",
     "a sort": "local t = {} for i = 1, 1e6 do t[i] = -i end while true do table.sort(t) end",
@@ -58,6 +60,10 @@ TOO_LONG = {
     "a packed format": ("string.packsize(('b'):rep(20000))", "a format of 20000 bytes is too long"),
     "a move of floats": ("table.move({}, 1, 1e9, 2)", "table.move: 999999999 items are too many for a workflow"),
     "a move of strings": ("table.move({}, '1', '9e15', 2)", "table.move: 8999999999999999 items are too many"),
+    "a search of an assertion": (
+        "assert.contains(('x'):rep(1e6), ('x'):rep(1e4) .. 'y')",
+        "is too expensive for a workflow",
+    ),
     "a plain search": ("('x'):rep(1e6):find(('x'):rep(1e4) .. 'y', 1, true)", "is too expensive for a workflow"),
 }
 
@@ -66,6 +72,13 @@ TOO_LONG = {
 def test_expensive_calls_are_refused(code: str, text: str) -> None:
     with pytest.raises(LuaError, match=f"script.lua:1: .*{text}"):
         run(f"local r = {code} return r")
+
+
+@pytest.mark.parametrize("character", ["'\\\\'", "'\"'"])
+def test_pretty_json_takes_linear_time(character: str) -> None:
+    began = time.thread_time()
+    assert run(f"return #json.encode(({character}):rep(1e5) .. 'x', {{ pretty = true }})") == 200003
+    assert time.thread_time() - began < 1  # one escape at a time took a minute
 
 
 FULL = {

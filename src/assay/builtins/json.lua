@@ -1,5 +1,7 @@
 local host = ...
-local find, match, rep, sub = string.find, string.match, string.rep, string.sub
+local byte, find, rep, sub = string.byte, string.find, string.rep, string.sub
+
+local BACKSLASH = byte("\\")
 
 local function parse(text)
   if type(text) ~= "string" then
@@ -26,8 +28,11 @@ local function indented(text)
     if c == '"' then
       repeat
         stop = find(text, '"', stop + 1, true)
-        local escapes = #match(sub(text, at, stop - 1), "\\*$")
-      until escapes % 2 == 0
+        local before = stop - 1
+        while byte(text, before) == BACKSLASH do
+          before = before - 1
+        end
+      until (stop - before) % 2 == 1
     elseif find(text, "^[%]}]", at + 1) and (c == "[" or c == "{") then
       stop = at + 1 -- an empty array or object
     elseif c == "]" or c == "}" then

@@ -107,7 +107,7 @@ host["table.remove"] = function(...)
   end
   local size = #t
   at = at == nil and size or tointeger(at)
-  if not at or at ~= size and (at < 1 or at > size + 1) then
+  if not at or at ~= size and (at < 1 or at - 1 > size) then
     return call_raw(raw_remove, ...)
   end
   local value = t[at]
