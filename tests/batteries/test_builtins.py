@@ -152,7 +152,7 @@ def test_temporary_folders_are_private() -> None:
     path.rmdir()
 
 
-def test_links_are_not_followed_where_that_would_do_harm(tmp_path: Path) -> None:
+def test_harmful_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "file").write_text("x")
     (tmp_path / "link").symlink_to("real")

@@ -35,7 +35,7 @@ class TestPiped:
         result = pipe(assay, "for i = 1, 2 do\n  print(i)\nend\nfunction f(a,\n  b)\n  return a + b\nend\nf(1,\n2)")
         assert (result.stdout, result.stderr, result.returncode) == ("1\n2\n3\n", "", 0)
 
-    def test_a_text_that_is_not_closed_is_an_error_at_once(self, assay: Command) -> None:
+    def test_an_unclosed_string_is_an_error_at_once(self, assay: Command) -> None:
         result = pipe(assay, "'abc\nprint('after')\n")
         assert result.stdout == "after\n"
         assert "unfinished string near ''abc'" in result.stderr
@@ -203,7 +203,7 @@ class TestTerminal:
         assert "+6 * 7\n" in history
         assert "+json.encode('x')\n" in history
 
-    def test_a_home_that_cannot_be_written_is_no_problem(self, assay: Command) -> None:
+    def test_an_unwritable_home_is_ignored(self, assay: Command) -> None:
         assay.script("", "file")
         assay.environment["XDG_STATE_HOME"] = os.path.join(assay.folder, "file")
         with terminal(assay, "repl") as screen:

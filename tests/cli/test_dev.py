@@ -218,7 +218,7 @@ class TestServer:
             assert (server.ui_port, server.http_port) == (ports[1], ports[0])
             wait_for(lambda: answers(server.address))
 
-    def test_it_tries_other_ports_when_a_free_one_is_taken_meanwhile(
+    def test_another_port_is_tried_when_a_free_one_is_taken(
         self, monkeypatch: pytest.MonkeyPatch, listener: socket.socket
     ) -> None:
         taken = listener.getsockname()[1]
@@ -229,7 +229,7 @@ class TestServer:
             assert server.port != taken
             assert next(lies, None) is None
 
-    def test_two_that_start_at_once_do_not_choose_the_same_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_concurrent_starts_choose_different_ports(self, monkeypatch: pytest.MonkeyPatch) -> None:
         chosen = DevServer()
         chosen._choose_ports(prefer_defaults=False)
         monkeypatch.setattr(dev_server, "DEFAULT_PORT", chosen.port)

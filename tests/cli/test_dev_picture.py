@@ -102,7 +102,7 @@ def test_the_selected_workflow_is_always_in_sight() -> None:
     assert any(re.fullmatch(r"  … \d+ above", line) for line in lines)
 
 
-def test_a_selected_workflow_that_has_ended_is_selected_no_more() -> None:
+def test_a_selected_workflow_is_deselected_when_it_ends() -> None:
     view = View()
     view.move("down", named(3))
     assert view.selected == "run-0"
@@ -134,7 +134,7 @@ def test_markdown_becomes_text() -> None:
     assert as_text("") == ""
 
 
-def test_without_a_report_it_does_not_claim_that_nothing_is_open() -> None:
+def test_without_a_report_no_claim_about_open_workflows_is_made() -> None:
     text = "\n".join(plain(draw(Status("here"), Report(problem="here does not answer"), 80, 40)))
     assert re.search(r"not updated +here does not answer", text)
     assert "no open workflows" not in text

@@ -121,7 +121,7 @@ async def test_a_parameter_in_a_statement_after_with_is_bound(
 # Several statements ---------------------------------------------------------------------------------------------
 
 
-async def test_several_statements_in_one_text_are_all_run(script: Script, url: str) -> None:
+async def test_all_statements_of_a_string_are_run(script: Script, url: str) -> None:
     code = """
     c:execute([[insert into t values (1, 'a;b'); -- a comment; with a semicolon
       insert into t values (2, ';');]])

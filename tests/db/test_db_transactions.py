@@ -65,7 +65,7 @@ async def test_an_error_of_a_transaction_reaches_the_caller_unchanged(script: Sc
     assert await error(script, TABLE + code, url) == {"kind": "mine", "n": 5}
 
 
-async def test_an_error_in_an_inner_transaction_rolls_only_that_back(script: Script, url: str) -> None:
+async def test_an_error_in_an_inner_transaction_rolls_back_only_the_inner_one(script: Script, url: str) -> None:
     code = """
     local ok, problem
     c:transaction(function(tx)
@@ -94,7 +94,7 @@ async def test_an_inner_transaction_after_a_failed_one_is_committed(script: Scri
     assert await script.run(TABLE + NAMES + code, url) == ["outer", "second"]
 
 
-async def test_a_transaction_is_rolled_back_with_the_inner_one_that_has_completed(script: Script, url: str) -> None:
+async def test_an_outer_rollback_undoes_completed_inner_transactions(script: Script, url: str) -> None:
     code = """
     c:transaction(function(tx)
       tx:execute("insert into t values (1, 'outer')")
@@ -108,7 +108,7 @@ async def test_a_transaction_is_rolled_back_with_the_inner_one_that_has_complete
     assert await script.run(TABLE + NAMES + code, url) == ["outer"]
 
 
-async def test_the_handle_of_a_transaction_that_has_ended_cannot_be_used(script: Script, url: str) -> None:
+async def test_an_ended_transaction_cannot_be_used(script: Script, url: str) -> None:
     code = """
     local kept
     db.transaction(c, function(tx) kept = tx end)

@@ -72,7 +72,7 @@ def test_a_cancel_reaches_the_futures_that_await_all_waits_for(drive: Drive) -> 
     assert result(ended) == {"all": "err:cancelled", "activity": "err:cancelled", "timer": "err:cancelled"}
 
 
-def test_a_cancel_leaves_a_timer_alone_that_a_shield_started(drive: Drive) -> None:
+def test_a_cancellation_does_not_reach_a_timer_started_in_a_shield(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local timer = ctx:shield(function() return ctx:start_timer(5) end)
@@ -86,7 +86,7 @@ def test_a_cancel_leaves_a_timer_alone_that_a_shield_started(drive: Drive) -> No
     assert result(driver.send(jobs.fire(1), after=5)) == {"wait": "cancelled", "is_cancelled": True, "seconds": 5}
 
 
-def test_a_shielded_update_is_answered_although_the_workflow_was_cancelled(drive: Drive) -> None:
+def test_a_shielded_update_is_answered_after_cancellation(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       ctx:register_update("u", function()
@@ -131,7 +131,7 @@ def test_a_shield_passes_the_error_of_its_function_on(drive: Drive) -> None:
 # The cancellation of a future -------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_task_takes_the_timer_with_it_that_it_started(drive: Drive) -> None:
+def test_cancelling_a_task_cancels_its_timer(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       local task = ctx:spawn(function()
@@ -232,7 +232,7 @@ def test_a_function_that_fails_by_itself_keeps_its_error(drive: Drive) -> None:
     assert result(driver.start()) == {"kind": "own", "message": "not a timeout"}
 
 
-def test_a_function_that_catches_its_cancellation_gives_its_result(drive: Drive) -> None:
+def test_a_function_that_catches_its_cancellation_returns_its_result(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       return ctx:with_timeout(1, function() return try(ctx.sleep, ctx, 600) end)

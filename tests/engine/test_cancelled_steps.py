@@ -57,7 +57,7 @@ def end(driver: Driver, commands: Commands) -> object:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_cancelled_step_that_completes_gives_its_result(drive: Drive, step: str, way: str) -> None:
+def test_a_cancelled_step_that_completes_returns_its_result(drive: Drive, step: str, way: str) -> None:
     driver = waiting(drive, step, way)
     assert len(driver.send(jobs.cancel())) == 1  # the request
     commands = driver.send(STEPS[step][2](1, "all the same"))
@@ -87,7 +87,7 @@ def test_a_cancelled_step_that_fails_raises_its_failure(drive: Drive, step: str,
 
 @pytest.mark.parametrize("way", ["execute", "start and get"])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_deadline_cancels_a_step_that_completes_all_the_same(drive: Drive, step: str, way: str) -> None:
+def test_a_deadline_cancels_a_step_that_completes_anyway(drive: Drive, step: str, way: str) -> None:
     kind, arguments, job = STEPS[step]
     driver = drive(f"""{TRY}
     return function(ctx)
@@ -105,7 +105,7 @@ def test_a_deadline_cancels_a_step_that_completes_all_the_same(drive: Drive, ste
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_cancelled_future_that_completes_gives_its_result(drive: Drive, step: str) -> None:
+def test_a_cancelled_future_that_completes_returns_its_result(drive: Drive, step: str) -> None:
     kind, arguments, job = STEPS[step]
     driver = drive(f"""{TRY}
     return function(ctx)
@@ -166,7 +166,7 @@ def test_all_of_several_futures_end_in_their_own_way(drive: Drive) -> None:
     assert result(commands) == ["err:activity", ["ok:a", "err:activity", "err:cancelled"]]
 
 
-def test_await_any_of_cancelled_futures_gives_the_first_that_ends(drive: Drive) -> None:
+def test_await_any_of_cancelled_futures_returns_the_first_to_end(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       local options = {{ cancellation_type = "wait_completed" }}
@@ -239,7 +239,7 @@ def test_a_second_cancel_asks_core_only_once(drive: Drive) -> None:
     assert result(driver.send(jobs.activity(1, "all the same"))) == "ok:all the same"
 
 
-def test_a_signal_that_was_sent_before_the_cancel_reached_core(drive: Drive) -> None:
+def test_a_signal_sent_before_the_cancellation_reaches_core(drive: Drive) -> None:
     driver = drive(f"""{TRY}
     return function(ctx)
       local first = try(ctx.signal_workflow, ctx, {{ workflow_id = "w", signal_name = "s" }})

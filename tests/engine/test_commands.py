@@ -385,7 +385,7 @@ def test_a_cancelled_signal_is_taken_back(drive: Drive) -> None:
     assert driver.send(jobs.cancel()) == [{"cancel_signal_workflow": {"seq": 1}}]
 
 
-def test_a_workflow_that_lets_its_cancel_through_is_cancelled(drive: Drive) -> None:
+def test_a_workflow_that_does_not_catch_its_cancellation_is_cancelled(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:wait_signal('never') end")
     driver.start()
     assert driver.send(jobs.cancel("why")) == [{"cancel_workflow_execution": {}}]

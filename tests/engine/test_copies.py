@@ -1,4 +1,4 @@
-"""Copies of a run, in which query handlers and validators run: made once for a moment, and as new for each of them."""
+"""Copies of a run for query handlers and validators: shared until the run changes, with writes rolled back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def answer(driver: Driver, name: str) -> object:
     return command["respond_to_query"]["succeeded"]["response"]
 
 
-def test_queries_about_one_moment_share_a_copy(drive: Drive, copies: list[WorkflowHost]) -> None:
+def test_queries_without_a_change_in_between_share_a_copy(drive: Drive, copies: list[WorkflowHost]) -> None:
     driver = drive(WRITES)
     driver.start()
     for name in ("read", "write", "read"):
@@ -84,16 +84,16 @@ def test_a_validator_that_writes_changes_nothing(drive: Drive) -> None:
     assert answer(driver, "read") == {**STATE, "count": 1}
 
 
-def test_a_copy_is_made_anew_once_something_has_happened(drive: Drive, copies: list[WorkflowHost]) -> None:
+def test_a_new_copy_is_made_after_a_change(drive: Drive, copies: list[WorkflowHost]) -> None:
     driver = drive(WRITES)
     driver.start()
     answer(driver, "read")
     driver.send(jobs.update("add", 5))
     assert answer(driver, "read") == {**STATE, "count": 5}
-    assert len(copies) == 2  # the validator had the first one too
+    assert len(copies) == 2  # the validator used the first one, too
 
 
-def test_a_rejected_update_is_nothing_that_has_happened(drive: Drive, copies: list[WorkflowHost]) -> None:
+def test_a_rejected_update_keeps_the_copy(drive: Drive, copies: list[WorkflowHost]) -> None:
     driver = drive(WRITES)
     driver.start()
     for _ in range(3):

@@ -72,7 +72,7 @@ def play(driver: Driver, evicted_before: set[int]) -> list[Commands]:
     return answers
 
 
-def test_the_run_continues_alike_wherever_it_was_evicted() -> None:
+def test_a_run_continues_identically_after_any_eviction() -> None:
     kept = Driver(LONG)
     expected = play(kept, set())
     kept.close()
@@ -122,7 +122,7 @@ def test_an_evicted_run_frees_its_lua_state_at_once() -> None:
         run.host.traceback()
 
 
-def test_runs_that_are_closed_free_their_lua_states_at_once() -> None:
+def test_closed_runs_free_their_lua_states_at_once() -> None:
     runs = Runs([Driver(WAITS).definition], make_settings())
     runs.activate(activation(jobs.initialize()))
     run = runs.find(jobs.RUN_ID)
@@ -146,7 +146,7 @@ def test_nothing_keeps_an_evicted_run() -> None:
 @pytest.mark.parametrize(
     ("count", "old"), [(COLLECT_EVERY, False), (COLLECT_ALL_EVERY, True)], ids=["short runs", "long runs"]
 )
-def test_runs_that_have_left_are_freed_although_python_does_not_collect(count: int, old: bool) -> None:
+def test_evicted_runs_are_freed_without_pythons_garbage_collector(count: int, old: bool) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -230,7 +230,7 @@ def test_a_misspelled_type_is_logged_with_the_nearest_one_and_the_workflow(caplo
     ]
 
 
-def test_a_removal_of_a_run_that_is_not_there_is_answered() -> None:
+def test_the_removal_of_an_unknown_run_is_answered() -> None:
     answer = Runs([], make_settings()).activate(activation(jobs.remove()))
     assert answer.HasField("successful")
 

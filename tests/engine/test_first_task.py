@@ -63,7 +63,9 @@ SELECTIONS = [
 
 @pytest.mark.parametrize("source", [CART, LAZY], ids=["handlers at once", "handlers later"])
 @pytest.mark.parametrize("names", SELECTIONS, ids=", ".join)
-def test_messages_with_the_start_do_what_they_do_after_it(drive: Drive, source: str, names: tuple[str, ...]) -> None:
+def test_messages_have_the_same_effect_with_and_after_the_start(
+    drive: Drive, source: str, names: tuple[str, ...]
+) -> None:
     given = [MESSAGES[name] for name in names]
     together, apart = drive(source), drive(source)
     commands = together.send(jobs.initialize(), *given)
@@ -80,7 +82,7 @@ def ending(driver: Driver) -> object:
     return result(driver.send(jobs.signal("end")))
 
 
-def test_an_update_is_answered_although_the_function_ends_at_once(drive: Drive) -> None:
+def test_an_update_is_answered_if_the_function_ends_at_once(drive: Drive) -> None:
     driver = drive("return function(ctx) ctx:register_update('u', function() return 2 end) return 1 end")
     commands = driver.send(jobs.initialize(), jobs.update("u"))
     assert kinds(commands) == ["complete_workflow_execution", "update_response", "update_response"]
@@ -145,7 +147,7 @@ def test_messages_sent_with_the_start_are_not_visible_before_the_first_wait(driv
     assert result(driver.send(jobs.initialize(), jobs.signal("s"), jobs.cancel())) == [[False, False], [True, True]]
 
 
-def test_a_cancel_with_the_start_meets_the_first_wait(drive: Drive) -> None:
+def test_a_cancellation_sent_with_the_start_is_raised_at_the_first_wait(drive: Drive) -> None:
     driver = drive(TRY + "return function(ctx) return { try(ctx.sleep, ctx, 9), try(ctx.sleep, ctx, 1) } end")
     commands = driver.send(jobs.initialize(), jobs.cancel())
     assert kinds(commands) == ["start_timer", "cancel_timer", "start_timer"]

@@ -125,7 +125,7 @@ def test_messages_take_effect_in_their_order(drive: Drive, case: Case, together:
     assert _run(driver, [case.jobs] if together else [[job] for job in case.jobs]) == case.log
 
 
-def test_a_handler_that_is_still_to_begin_is_not_finished(drive: Drive) -> None:
+def test_a_pending_handler_is_not_finished(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local handled = false
@@ -148,7 +148,7 @@ def test_a_look_at_the_mailbox_sees_a_signal_before_its_turn(drive: Drive, wait:
     assert 7 in (seen if isinstance(seen, list) else seen.values())
 
 
-def test_a_signal_that_was_polled_reaches_no_handler_as_well(drive: Drive) -> None:
+def test_a_polled_signal_reaches_no_handler(drive: Drive) -> None:
     driver = drive("""
     return function(ctx)
       local handled = 0

@@ -17,7 +17,7 @@ def twice(drive: Drive, source: str) -> tuple[object, object]:
 # Copies -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_does_not_see_what_another_run_wrote_to_a_global(drive: Drive) -> None:
+def test_a_run_does_not_see_another_runs_globals(drive: Drive) -> None:
     source = """
     count = 0
     return function()
@@ -28,7 +28,7 @@ def test_a_run_does_not_see_what_another_run_wrote_to_a_global(drive: Drive) -> 
     assert twice(drive, source) == (1, 1)
 
 
-def test_a_run_does_not_see_what_another_run_wrote_to_a_shared_local(drive: Drive) -> None:
+def test_a_run_does_not_see_another_runs_writes_to_a_shared_local(drive: Drive) -> None:
     source = """
     local count = 0
     local function increment() count = count + 1 return count end
@@ -119,7 +119,7 @@ USES = {
 
 
 @pytest.mark.parametrize(("use", "message"), USES.values(), ids=USES)
-def test_the_use_of_a_stub_is_an_error_that_names_the_variable(drive: Drive, use: str, message: str) -> None:
+def test_using_a_stub_is_an_error_that_names_the_variable(drive: Drive, use: str, message: str) -> None:
     driver = drive(f"{STUBS} return function(ctx) {use} end")
     assert failure(driver.start())["message"] == f"workflow.lua:5: {message}"
 

@@ -17,7 +17,7 @@ def test_a_dynamic_handler_does_not_get_a_signal_that_a_task_waits_for() -> None
     assert not mailbox.has_signals_for_handlers()
 
 
-def test_a_dynamic_handler_is_still_to_get_a_signal_of_another_name() -> None:
+def test_a_dynamic_handler_gets_signals_of_other_names() -> None:
     mailbox = Mailbox()
     mailbox.signals.dynamic = HANDLER
     mailbox.expect("approve")
@@ -25,7 +25,7 @@ def test_a_dynamic_handler_is_still_to_get_a_signal_of_another_name() -> None:
     assert mailbox.has_signals_for_handlers()
 
 
-def test_a_named_handler_is_still_to_get_its_signal() -> None:
+def test_a_named_handler_gets_its_signal() -> None:
     mailbox = Mailbox()
     mailbox.signals.named["note"] = HANDLER
     mailbox.expect("note")
