@@ -133,6 +133,13 @@ def test_workflows_pinned_to_other_versions_are_skipped(lua: Script, name: str, 
     assert report(lua, version(CHANGED, 2), name)[0] == code
 
 
+def test_the_address_of_the_command_line_replaces_that_of_the_script(lua: Script, opened: str) -> None:
+    lua.command.environment["TEMPORAL_ADDRESS"] = f"127.0.0.1:{free_port()}"
+    code, shown = check(lua, WORKER, opened, "--address", lua.address)
+    assert "ok      replay  1 history replayed: it matches" in shown
+    assert code == 0
+
+
 def test_a_server_that_cannot_be_reached_is_not_a_pass(lua: Script, name: str) -> None:
     lua.command.environment["TEMPORAL_ADDRESS"] = f"127.0.0.1:{free_port()}"
     code, shown = report(lua, WORKER, name)

@@ -127,6 +127,14 @@ def test_paths_and_a_filter_choose_the_tests(assay: Command) -> None:
     assert names(assay.run("test", "other_name.lua")) == ["ok    one"]
 
 
+def test_hidden_folders_and_node_modules_are_not_searched(assay: Command) -> None:
+    for folder in (".hidden", "node_modules"):
+        (assay.folder / folder).mkdir()
+        assay.script("error('it runs')", f"{folder}/a_test.lua")
+    assay.script("test('one', print)", "a_test.lua")
+    assert names(assay.run("test", ".")) == ["ok    one"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -213,6 +213,21 @@ def test_a_workflow_task_that_fails_stops_the_clock_of_no_other_test(assay: Comm
     assert "deterministic" not in result.stdout
 
 
+def test_planned_messages_are_sent_in_the_order_of_their_times(assay: Command) -> None:
+    result = run(
+        assay,
+        """test("it", function()
+          local env = test.workflow_env({ workflows = { W = function(ctx)
+            return { ctx:wait_signal("s"), ctx:wait_signal("s") }
+          end } })
+          env:signal_at(7200, "s", "second")
+          env:signal_at(3600, "s", "first")
+          assert.eq(env:execute(), { "first", "second" })
+        end)""",
+    )
+    assert result.returncode == 0, result.stdout
+
+
 def test_an_activity_that_never_succeeds_ends_the_test(assay: Command) -> None:
     result = run(
         assay,
