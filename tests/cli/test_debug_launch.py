@@ -1,4 +1,4 @@
-"""`assay debug`: how a session begins and ends, and what configures it."""
+"""`assay debug`: the beginning, the end and the configuration of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of `db`: what columns and parameters become on both sides."""
+"""Values of `db`: conversion of columns and parameters."""
 
 from __future__ import annotations
 

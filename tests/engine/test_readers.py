@@ -1,4 +1,4 @@
-"""Query handlers and validators see the tables of a run as they are, although they are copied one by one."""
+"""Query handlers and validators see the current tables of a run, which are copied on access."""
 
 from __future__ import annotations
 

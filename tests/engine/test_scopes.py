@@ -1,4 +1,4 @@
-"""A cancellation goes down the tree of tasks, futures, deadlines and shields."""
+"""Cancellation of the tree of tasks, futures, deadlines and shields."""
 
 from __future__ import annotations
 

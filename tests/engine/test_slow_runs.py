@@ -1,4 +1,4 @@
-"""Runs whose activations take long: a worker runs their next ones on another thread, so that others need not wait."""
+"""Runs with slow activations: a worker runs their next ones on another thread, so that other runs do not wait."""
 
 from __future__ import annotations
 

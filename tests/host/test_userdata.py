@@ -1,4 +1,4 @@
-"""A Python value that gets into a Lua state, in whatever way, is useless to a script."""
+"""Scripts cannot use a Python object that gets into a Lua state."""
 
 from __future__ import annotations
 

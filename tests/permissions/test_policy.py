@@ -1,4 +1,4 @@
-"""Which hosts, files and programs the names in a policy cover."""
+"""The hosts, files and programs that the names in a policy cover."""
 
 from __future__ import annotations
 

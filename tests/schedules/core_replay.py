@@ -1,4 +1,4 @@
-"""Replays simulated histories with Temporal's Core, which refuses what no server could have written."""
+"""Replays simulated histories with Temporal's Core, which rejects histories that no server could have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows made by chance, of every method of `ctx` that the simulation knows, and what may happen to them.
+"""Random workflows with every method of `ctx` that is simulated, and the events that may happen to them.
 
 What a workflow sees goes into its result, so that a replay that sees something else gives another result.
 """

@@ -1,4 +1,4 @@
-"""Temporal's Core replays what the simulation writes: its histories are those of a server."""
+"""Temporal's Core replays the histories of the simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for a schedule that fails, and how it is made small."""
+"""The search for a failing schedule, and its shrinking."""
 
 from __future__ import annotations
 

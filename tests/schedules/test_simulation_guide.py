@@ -1,4 +1,4 @@
-"""The guide docs/simulation.md runs as it stands there."""
+"""The program of docs/simulation.md runs unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worlds of workflows that a test gives as Lua source."""
+"""Simulated worlds of workflows given as Lua source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole program of a guide: files, commands and their output.
+"""The complete program of a guide: files, commands and their output.
 
 A guide shows it in three sections, "The program", "How to run it" and "What you see":
 

@@ -1,4 +1,4 @@
-"""Activities that end from outside: by a client that has their task token or their ids."""
+"""Asynchronous completion of activities: by a client with their task token or their ids."""
 
 from __future__ import annotations
 

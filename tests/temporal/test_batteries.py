@@ -1,4 +1,4 @@
-"""The builtins inside a workflow: what only computes is there, within bounds; what does I/O is not."""
+"""The builtins inside a workflow: pure functions work, within limits; functions with I/O raise errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelled workflows, activities and children on a real server; `tests/engine/` has what needs none."""
+"""Cancelled workflows, activities and children on a real server; tests without a server are in `tests/engine/`."""
 
 from __future__ import annotations
 

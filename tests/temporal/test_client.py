@@ -1,4 +1,4 @@
-"""The gRPC client on a real server, with the Temporal CLI as a witness."""
+"""The gRPC client on a real server; the results are compared with the Temporal CLI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules on a real server, with the Temporal CLI as a witness."""
+"""Schedules on a real server; the results are compared with the Temporal CLI."""
 
 from __future__ import annotations
 

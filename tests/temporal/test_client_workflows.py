@@ -1,4 +1,4 @@
-"""Results, lists, counts, histories and resets on a real server, with the Temporal CLI as a witness."""
+"""Results, lists, counts, histories and resets on a real server; the results are compared with the Temporal CLI."""
 
 from __future__ import annotations
 

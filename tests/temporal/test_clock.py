@@ -1,4 +1,4 @@
-"""`os.time` in a workflow, compared with Lua's in a script."""
+"""`os.time` in a workflow, compared with Lua's own in a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`assay debug` over the replay of a run: from the server or from a file, and nothing is executed."""
+"""`assay debug` of the replay of a run, from the server or from a file, without executing activities."""
 
 from __future__ import annotations
 

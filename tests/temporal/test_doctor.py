@@ -1,4 +1,4 @@
-"""`assay doctor` against real servers: well ones, wrong addresses, bad certificates, missing namespaces and keys."""
+"""`assay doctor` against real servers: healthy ones, wrong addresses, bad certificates, missing namespaces and keys."""
 
 from __future__ import annotations
 

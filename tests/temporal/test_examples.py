@@ -1,4 +1,4 @@
-"""Each script of `examples/` runs to its end on the real server and prints what it promises."""
+"""Each script of `examples/` completes on a real server and prints the expected output."""
 
 from __future__ import annotations
 

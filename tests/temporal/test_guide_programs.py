@@ -1,4 +1,4 @@
-"""The whole program of each guide prints what the guide shows."""
+"""The program of each guide prints the output shown in the guide."""
 
 from __future__ import annotations
 

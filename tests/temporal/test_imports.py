@@ -1,4 +1,4 @@
-"""The modules that the command imports for a worker or a client: imports dominate the startup time."""
+"""The modules that the command imports for a worker or a client, which dominate the startup time."""
 
 from __future__ import annotations
 

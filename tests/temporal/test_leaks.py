@@ -1,4 +1,4 @@
-"""A run leaves nothing in the process after its eviction from the cache, however it ended."""
+"""A run leaves nothing in the process after its eviction from the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits and unforeseen errors outside of the workflow function: they fail the workflow task, and nothing else."""
+"""Limits and unexpected errors outside of the workflow function fail only the workflow task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids, arguments and errors of calls of the HTTP API: what is addressed, and what is refused."""
+"""Ids, arguments and errors of the HTTP API's client."""
 
 from __future__ import annotations
 
