@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from typing import Any
 
 import pytest
@@ -226,3 +228,27 @@ def test_an_endless_computation_is_stopped_at_the_timeout_of_its_attempt(lua: Sc
         how,
     )
     assert value == {"timeout": "start_to_close", "next_activity": "quick"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_an_activity_that_cannot_print_fails_with_the_reason(lua: Script, name: str) -> None:
+    text = """
+    local worker = temporal.worker({
+      task_queue = arg[1],
+      activities = { prints = function() print(("x"):rep(1000000)) end },
+      workflows = {
+        W = function(ctx) ctx:execute_activity("prints", nil, { retry_policy = { maximum_attempts = 1 } }) end,
+      },
+    })
+    temporal.connect()
+    pcall(temporal.execute_workflow, { task_queue = arg[1], workflow_type = "W" })
+    worker:shutdown()
+    os.exit(0)
+    """
+    command = [lua.command.path, lua.command.script(text), name]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            command, env=lua.command.environment, cwd=lua.folder, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    problem = b"activity 'prints' failed (attempt 1): cannot write the output: No space left on device [ASSAY3001]"
+    assert problem in result.stderr

@@ -263,7 +263,7 @@ def test_a_worker_logs_from_the_level_of_its_setting(lua: Script, name: str) -> 
         ('task_queue = "q", workflows = W, deployment = { name = "d" }', "missing option 'deployment.build_id'"),
         (
             'task_queue = "q", workflows = W, namespace = "no-such-namespace"',
-            "namespace 'no-such-namespace' not found",
+            "namespace 'no-such-namespace' not found at ADDRESS",
         ),
     ],
     ids=[
@@ -287,7 +287,7 @@ def test_a_worker_logs_from_the_level_of_its_setting(lua: Script, name: str) -> 
         "unknown namespace",
     ],
 )
-async def test_a_bad_option_is_refused(inline_lua: InlineLua, options: str, problem: str) -> None:
+async def test_a_bad_option_is_refused(inline_lua: InlineLua, temporal_server: str, options: str, problem: str) -> None:
     message = await inline_lua(
         f"""
         local function noop() end
@@ -296,7 +296,7 @@ async def test_a_bad_option_is_refused(inline_lua: InlineLua, options: str, prob
         return tostring(err)
         """
     )
-    assert message == f"temporal.worker: {problem}"
+    assert message == f"temporal.worker: {problem.replace('ADDRESS', temporal_server)}"
 
 
 # Rates ----------------------------------------------------------------------------------------------------------

@@ -235,6 +235,11 @@ class Attempt:
             text = f"{self.title}: {error}"
             self._report(events.ACTIVITY_BAD_VALUE, text)
             self._fail(failures.application(text, "BadInput", non_retryable=True))
+        elif isinstance(error, OSError):  # raised only by `print`
+            problem = f"cannot write the output: {error.strerror}"
+            text = f"{self.title} failed (attempt {self.start.attempt}): {problem}"
+            self._report(events.ACTIVITY_FAILED, text, is_logged=_is_logged(self.start.attempt))
+            self._fail(failures.application(f"{self.title}: {problem}", type(error).__name__))
         else:
             self._report(events.ACTIVITY_ERROR, f"{self.title} failed unexpectedly", error=error)
             self._fail(failures.application(f"{self.title}: {error!r}", type(error).__name__))

@@ -29,7 +29,8 @@ async def check_task_queue(service: ServiceClient, namespace: str, task_queue: s
     if error.status == RPCStatusCode.INVALID_ARGUMENT:
         raise BuiltinError(f"bad option 'task_queue' (rejected by the server: {error.message})")
     if error.status == RPCStatusCode.NOT_FOUND:
-        raise ErrorObject(f"temporal.worker: namespace '{namespace}' not found", kind="not_found")
+        text = f"temporal.worker: namespace '{namespace}' not found at {service.config.target_host}"
+        raise ErrorObject(text, kind="not_found")
 
 
 async def probe(service: ServiceClient, namespace: str, task_queue: str) -> RPCError | None:
