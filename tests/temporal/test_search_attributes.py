@@ -55,7 +55,7 @@ SENT = {
     "Nanoseconds": payload(b'"2026-01-01T00:00:00.123456789Z"', type=b"Datetime"),
     "WrongType": payload(b'"two"', type=b"Int"),
     "Number": payload(b"5", type=b"Text"),
-    "UnknownType": payload(b'"a"', type=b"Colour"),
+    "UnknownType": payload(b'"a"', type=b"Color"),
     "NoType": payload(b'"a"'),
     "Null": payload(b"null", type=b"Keyword"),
     "Bytes": Payload(metadata={"encoding": b"binary/plain", "type": b"Keyword"}, data=b"a"),

@@ -99,7 +99,7 @@ function workflows.ChildWithOptions(ctx)
     run_timeout = 62,
     task_timeout = 7,
     memo = { note = { "a" } },
-    search_attributes = { FlowColour = "k" },
+    search_attributes = { FlowColor = "k" },
     static_summary = "a child",
     static_details = "of a test",
     priority = 5,
@@ -293,14 +293,14 @@ async def test_an_unknown_local_activity_fails_the_workflow_task(lua: Script, na
 
 
 @pytest.fixture
-async def colour(session: Session) -> None:
-    """Register the search attribute FlowColour, which may exist already."""
-    kinds = {"FlowColour": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
+async def color(session: Session) -> None:
+    """Register the search attribute FlowColor, which may exist already."""
+    kinds = {"FlowColor": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
     request = AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
     await session.client.operator_service.add_search_attributes(request)
 
 
-async def test_the_options_of_a_child_are_in_the_history(session: Session, colour: None) -> None:
+async def test_the_options_of_a_child_are_in_the_history(session: Session, color: None) -> None:
     handle = await session.start("ChildWithOptions")
     await session.end(handle)
     child = attributes(await handle.fetch_history(), "start_child_workflow_execution_initiated")
@@ -313,16 +313,16 @@ async def test_the_options_of_a_child_are_in_the_history(session: Session, colou
     assert child["retry_policy"]["maximum_attempts"] == 2
 
 
-async def test_a_child_has_a_memo_search_attributes_and_a_priority(session: Session, colour: None) -> None:
+async def test_a_child_has_a_memo_search_attributes_and_a_priority(session: Session, color: None) -> None:
     handle = await session.start("ChildWithOptions")
     await session.end(handle)
     child = await session.client.get_workflow_handle(f"{handle.id}-child").describe()
     assert await child.memo() == {"note": ["a"]}
-    assert child.search_attributes["FlowColour"] == ["k"]
+    assert child.search_attributes["FlowColor"] == ["k"]
     assert child.raw_description.workflow_execution_info.priority.priority_key == 5
 
 
-async def test_a_child_gets_its_arguments_and_signals_of_its_parent(session: Session, colour: None) -> None:
+async def test_a_child_gets_its_arguments_and_signals_of_its_parent(session: Session, color: None) -> None:
     assert await session.run("ChildWithOptions") == {"greeting": "hello", "arguments": [1, 2]}
 
 
