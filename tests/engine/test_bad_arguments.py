@@ -12,6 +12,10 @@ BAD_ARGUMENTS = {
         'ctx:spawn("x")',
         "ctx:spawn: bad argument 'function' (function expected, got string)",
     ),
+    "upsert_memo of bytes": (
+        'ctx:upsert_memo("\\xff")',
+        "ctx:upsert_memo: bad argument 'memo' (a table of named values expected)",
+    ),
     "await_all of a number": (
         "ctx:await_all({ f, 7 })",
         "ctx:await_all: bad argument 'futures', item 2 (Future expected, got number)",

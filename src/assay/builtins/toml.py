@@ -26,7 +26,8 @@ def parse(text: str) -> dict[str, Value]:
     try:
         return {key: _plain(value) for key, value in tomllib.loads(text.removeprefix("\ufeff")).items()}
     except ValueError as error:
-        raise BuiltinError(str(error)) from None
+        is_huge = "integer string conversion" in str(error)  # Python refuses to read more than 4300 digits
+        raise BuiltinError("integer exceeds 64 bits" if is_huge else str(error)) from None
 
 
 @library.function(pure=True, workflow_bytes=_WORKFLOW_BYTES)

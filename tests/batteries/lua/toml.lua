@@ -63,6 +63,7 @@ for text, problem in pairs({
   ["= 1"] = "Invalid statement (at line 1, column 1)",
   ["a = 1\na = 2"] = "Cannot overwrite a value (at end of document)",
   ["a = 99999999999999999999"] = "integer exceeds 64 bits",
+  ["a = " .. ("9"):rep(5000)] = "integer exceeds 64 bits",
   ["a = yes"] = "Invalid value (at line 1, column 5)",
   ["a = " .. ("{b="):rep(300) .. "1" .. ("}"):rep(300)] = "the value is nested too deeply",
   ["a = " .. ("["):rep(10000)] = "the value is nested too deeply",

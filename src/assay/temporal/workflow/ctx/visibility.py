@@ -52,7 +52,7 @@ class Visibility:
             memo: Table of values by name; `json.null` removes a field.
         """
         check_size(self._run, "the memo", memo)
-        fields = orjson.loads(bytes(memo))
+        fields = orjson.loads(bytes(memo)) if memo.raw is None else memo.raw
         if fields and not isinstance(fields, dict):
             raise BuiltinError("bad argument 'memo' (a table of named values expected)")
         if not fields:
