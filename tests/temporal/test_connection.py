@@ -108,13 +108,16 @@ def test_tls_problems_are_reported(lua: Script, proxy: TlsProxy, authority: Auth
     cases: list[tuple[dict[str, Any], str]] = [
         (
             {"tls": {"server_root_ca_cert": f"@{untrusted.file}"}},
-            "trusted authority (option 'tls.server_root_ca_cert')",
+            "trusted authority (option 'tls.server_root_ca_cert' or TEMPORAL_TLS_SERVER_CA_CERT_PATH)",
         ),
-        ({"tls": True}, "trusted authority (option 'tls.server_root_ca_cert')"),
-        ({"api_key": SECRET}, "trusted authority (option 'tls.server_root_ca_cert')"),  # an API key implies TLS
-        ({}, "does it require TLS (option 'tls')?"),
-        ({"api_key": SECRET, "tls": False}, "does it require TLS (option 'tls')?"),
-        ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls')"),
+        ({"tls": True}, "trusted authority (option 'tls.server_root_ca_cert' or TEMPORAL_TLS_SERVER_CA_CERT_PATH)"),
+        (
+            {"api_key": SECRET},
+            "trusted authority (option 'tls.server_root_ca_cert' or TEMPORAL_TLS_SERVER_CA_CERT_PATH)",
+        ),  # an API key implies TLS
+        ({}, "does it require TLS (option 'tls' or TEMPORAL_TLS)?"),
+        ({"api_key": SECRET, "tls": False}, "does it require TLS (option 'tls' or TEMPORAL_TLS)?"),
+        ({"url": lua.address, "tls": True}, "it does not speak TLS (option 'tls' or TEMPORAL_TLS)"),
         (
             {"tls": {"server_root_ca_cert": "@nowhere.pem"}},
             "bad option 'tls.server_root_ca_cert' (nowhere.pem: No",

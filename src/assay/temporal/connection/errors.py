@@ -1,4 +1,4 @@
-"""Explanations of connection errors in terms of the connection options."""
+"""Explanations of connection errors in terms of the connection options and their environment variables."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from temporalio.service import RPCError, TLSConfig
 
 from assay.temporal.connection.configuration import Settings
 
+_CLIENT_CERTIFICATE = "(option 'tls.client_cert' or TEMPORAL_TLS_CLIENT_CERT_PATH, and its key)"
 _EXPLANATIONS = {
     "connection refused": "connection refused",
     "timed out": "timed out",
     "dns error": "unknown host",
     "failed to lookup address": "unknown host",
-    "unknownissuer": "its certificate is not signed by a trusted authority (option 'tls.server_root_ca_cert')",
+    "unknownissuer": (
+        "its certificate is not signed by a trusted authority (option 'tls.server_root_ca_cert' or "
+        "TEMPORAL_TLS_SERVER_CA_CERT_PATH)"
+    ),
     "certificate(expired": "its certificate has expired",
     "certificate(notvalidyet": "its certificate is not valid yet",
-    "invalidcontenttype": "it does not speak TLS (option 'tls')",
-    "certificaterequired": "it requires a client certificate (options 'tls.client_cert' and 'tls.client_key')",
+    "invalidcontenttype": "it does not speak TLS (option 'tls' or TEMPORAL_TLS)",
+    "certificaterequired": f"it requires a client certificate {_CLIENT_CERTIFICATE}",
     "alertreceived": "it rejected the TLS connection",
 }
 _SERVER_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
@@ -45,7 +49,8 @@ def _explain(text: str, settings: Settings) -> str:
     if "notvalidforname" in lowered:
         presented = _CERTIFICATE_NAMES.finditer(text.partition("presented")[2])
         names = ", ".join(match[1] or match[2] for match in presented)
-        return f"its certificate is for another name: {names or 'unknown'} (option 'tls.domain')"
+        hint = "(option 'tls.domain' or TEMPORAL_TLS_SERVER_NAME)"
+        return f"its certificate is for another name: {names or 'unknown'} {hint}"
     for fragment, explanation in _EXPLANATIONS.items():
         if fragment in lowered:
             return explanation
@@ -59,7 +64,7 @@ def _explain(text: str, settings: Settings) -> str:
 
 def _closed_hint(tls: bool | TLSConfig) -> str:
     if tls is False:
-        return "; does it require TLS (option 'tls')?"
+        return "; does it require TLS (option 'tls' or TEMPORAL_TLS)?"
     if isinstance(tls, TLSConfig) and tls.client_cert:
         return "; does it trust the authority that signed 'tls.client_cert'?"
-    return "; does it require a client certificate (options 'tls.client_cert' and 'tls.client_key')?"
+    return f"; does it require a client certificate {_CLIENT_CERTIFICATE}?"
