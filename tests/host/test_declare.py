@@ -163,6 +163,7 @@ def test_options() -> None:
         ("{'n'}", "bad argument 'value' (table of named options expected, got an array)"),
         ("{name = {}}", "bad option 'name' (string expected, got table)"),
         ("{name = 'n', count = 1.5}", "bad option 'count' (integer expected, got 1.5)"),
+        ("{name = 'n', count = 2^63}", "bad option 'count' (integer expected, got 9.223372036854776e+18)"),
         ("{name = 'n', count = 'x'}", "bad option 'count' (integer expected, got string)"),
         ("{name = 'n', ratio = true}", "bad option 'ratio' (number expected, got boolean)"),
         ("{name = 'n', on = 1}", "bad option 'on' (boolean expected, got number)"),

@@ -291,6 +291,7 @@ WRONG = [
         "bad option 'retry_policy.initial_interval' (non-negative number of seconds expected, got -5)",
     ),
     ("priority = { priority_key = 0 }", "bad option 'priority.priority_key' (1 to 5 expected, got 0)"),
+    ("priority = { priority_key = 2^31 }", "bad option 'priority.priority_key' (1 to 5 expected, got 2147483648)"),
     ("start_signal = { input = 1 }", "missing option 'start_signal.name'"),
     ('start_signal = "go"', "bad option 'start_signal' (table expected, got string)"),
     ('cron_schedule = "nonsense"', "invalid CronSchedule"),

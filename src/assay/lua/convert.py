@@ -127,7 +127,7 @@ def _path(value: Any, where: str) -> bytes:
 def _integer(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(where, "integer", value)
-    if isinstance(value, float) and not value.is_integer():
+    if isinstance(value, float) and not (value.is_integer() and -(2**63) <= value < 2**63):
         raise BuiltinError(f"bad {where} (integer expected, got {value!r})")
     return int(value)
 

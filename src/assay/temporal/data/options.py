@@ -93,7 +93,7 @@ class PriorityOptions:
     fairness_weight: float | None = None
 
     def __post_init__(self) -> None:
-        if self.priority_key is not None and self.priority_key < 1:
+        if self.priority_key is not None and not 1 <= self.priority_key < 2**31:
             raise BuiltinError(f"bad option 'priority.priority_key' (1 to 5 expected, got {self.priority_key})")
 
     @classmethod
