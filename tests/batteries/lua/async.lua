@@ -244,6 +244,25 @@ check.raises("async.all: bad argument 'tasks', item 2 (async.Task expected, got 
   5,
 })
 
+-- What a task returned or raised is released once it was awaited.
+local released = setmetatable({}, { __mode = "v" })
+for how, finish in pairs({
+  returned = function(value)
+    return value
+  end,
+  raised = error,
+}) do
+  local finished = async.spawn(function()
+    local value = {}
+    released[how] = value
+    return finish(value)
+  end)
+  pcall(finished.await, finished)
+end
+collectgarbage()
+collectgarbage()
+assert.eq(released, {})
+
 -- An endless task does not keep the script running.
 async.spawn(function()
   while true do
