@@ -14,6 +14,7 @@ from assay.temporal.core.protos import WorkflowActivation, WorkflowActivationCom
 from assay.temporal.data import failures
 from assay.temporal.telemetry.reporter import Reporter
 from assay.temporal.worker.codec import MessageCodec
+from assay.temporal.worker.idle import IdleRuns
 from assay.temporal.workflow.run import waits
 from assay.temporal.workflow.runs import Runs
 
@@ -34,10 +35,12 @@ class WorkflowTasks:
         self._loop = asyncio.get_running_loop()
         self._open: set[asyncio.Future[Any]] = set()
         self._on_pool: set[str] = set()
+        self._idle = IdleRuns(runs)
 
     def take(self, data: bytes) -> None:
         """Activate a run, in place or on the pool, and report the completion to Core."""
         activation = WorkflowActivation.FromString(data)
+        self._idle.remove(activation.run_id)
         if self._runs.is_slow(activation):
             self._on_pool.add(activation.run_id)
             running = self._loop.run_in_executor(self._pool, self._activate, activation, data)
@@ -55,6 +58,7 @@ class WorkflowTasks:
         """Wait until all completions are reported."""
         while self._open:
             await asyncio.wait(self._open)
+        self._idle.close()
 
     def _activate(self, activation: WorkflowActivation, data: bytes) -> bytes:
         try:
@@ -75,6 +79,7 @@ class WorkflowTasks:
         self._complete(run_id, running.result())
 
     def _complete(self, run_id: str, completion: bytes) -> None:
+        self._idle.add(run_id)
         sending: Any = self._core.complete_workflow_activation(completion)
         self._open.add(sending)
         sending.add_done_callback(functools.partial(self._reported, run_id))

@@ -148,11 +148,6 @@ class Outbound:
         return self._pending.pop((kind, seq), None)
 
     @property
-    def waits_only_for_timers(self) -> bool:
-        """Whether all pending entries are timers, or there are none."""
-        return all(kind == "timer" for kind, _ in self._pending)
-
-    @property
     def pending(self) -> int:
         """Number of pending entries."""
         return len(self._pending)

@@ -67,9 +67,6 @@ if TYPE_CHECKING:
     from assay.lua.function import LuaFunction
     from assay.temporal.workflow.run.activities import LocalActivity
 
-SETTLING_FACTOR = 4
-"""Factor by which the number of a run's activations grows until a long wait shrinks its Lua state again."""
-
 Turn = list[Callable[[], object]]
 """Functions to call in the turn of a job, in order."""
 
@@ -140,10 +137,6 @@ class Run:
         """Local activities whose end the workflow has not seen yet, in the order in which they were started."""
         self.side_effects: dict[int, LuaFunction] = {}
         self.is_over = False
-        self._live_activations = 0
-        """Number of activations that were not replayed."""
-        self._next_settling = 1
-        """Number of them from which a long wait shrinks the state again."""
         self._make_context = make_context
         self._queue: Turn = []
         """Functions of the current turn; they may append more."""
@@ -191,9 +184,15 @@ class Run:
         if self.is_over and not was_over and completion.HasField("successful"):
             messages.report_unfinished(self)
         self.outbound.end()
-        if completion.HasField("successful") and not (act.is_replaying or self.is_over):
-            self._settle()
         return completion
+
+    def shrink(self) -> None:
+        """Free what the Lua state does not need while the run waits, and loads again afterwards.
+
+        Does nothing if a local activity or a side effect is running, which may use the state on another thread.
+        """
+        if not (self.is_over or self.local_activities or self.side_effects):
+            self.host.shrink(*STARTING, *CONVERTING)
 
     def _process(self, given: Iterable[WorkflowActivationJob], completion: WorkflowActivationCompletion) -> None:
         queries = []
@@ -331,19 +330,6 @@ class Run:
             self.backlog.send(command)
         else:
             self.outbound.append(command)
-
-    def _settle(self) -> None:
-        """Shrink the Lua state at the first wait, and further at a wait for only timers and messages: it may be long.
-
-        The latter takes about as long as a short activation, and what is freed is loaded again. So a run that is often
-        activated does it ever less often.
-        """
-        self._live_activations += 1
-        if self._live_activations >= self._next_settling and self.outbound.waits_only_for_timers:
-            self._next_settling = SETTLING_FACTOR * self._live_activations
-            self.host.settle(*STARTING, *CONVERTING)
-        elif self._live_activations == 1:
-            self.host.settle(*STARTING)
 
     def _fail_task(self, completion: WorkflowActivationCompletion, cause: Exception) -> None:
         if isinstance(cause, LuaError):

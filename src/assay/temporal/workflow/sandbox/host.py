@@ -181,11 +181,11 @@ class WorkflowHost(Host):
         self._root = task
         return task
 
-    def settle(self, *names: bytes) -> None:
+    def shrink(self, *names: bytes) -> None:
         """Free garbage and the parts that define `names`. Does nothing if there is no memory for the call."""
         with contextlib.suppress(HostFailure, MemoryError):
             self.limits.check_room(*names)
-            self.state.invoke_once(b"settle", *names)
+            self.state.invoke_once(b"shrink", *names)
 
     def drop(self, task: int) -> None:
         """Discard a task that has not ended."""

@@ -42,7 +42,7 @@ _LAZY_PARTS = {
     ),
     "random": ("math.random", "math.randomseed"),
     "object_ids": ("assign_object_ids",),
-    "settle": ("settle",),
+    "shrink": ("shrink",),
     "tostring": ("_G.tostring", "string.format", "tostring"),
 }
 LAZY_OF_RUN = LazyParts({**LAZY_PARTS, **{os.path.join(_HERE, part): names for part, names in _LAZY_PARTS.items()}})

@@ -1,11 +1,11 @@
--- Shrinks the state of a run that begins to wait. The part frees itself, too.
+-- Shrinks the state of a run that waits for long. The part frees itself, too.
 local host = ...
 
 -- Frees garbage and the parts that define the names `...`, which lazy loading finds again.
-function host.settle(...)
+function host.shrink(...)
   for _, name in ipairs({ ... }) do
     host[name] = nil
   end
-  host.settle = nil
+  host.shrink = nil
   collectgarbage()
 end
