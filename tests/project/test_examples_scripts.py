@@ -87,4 +87,4 @@ def test_a_run_of_the_cron_job_that_fails_is_not_the_last(assay: Command) -> Non
     assert len(lines) == 3
     for line in lines:
         assert " ERROR async.spawn_interval: a call failed: " in line
-        assert line.endswith("disk.sweep: nowhere: No such file or directory")
+        assert line.endswith("disk.sweep: nowhere: No such file or directory [ASSAY1013]")
