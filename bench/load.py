@@ -6,8 +6,7 @@ after the other, with known results. Some more workflows only wait for about a m
 
 At the end every workflow must have the expected result, and none may be open or failed on the server. The idle worker
 must not have more file descriptors than before the load. The growth of its memory along the trend line must be less
-than the noise around that line, or 1 %. The warm-up before is long because the memory
-rises for up to half an hour before it stays level.
+than the noise around that line, or 1 %. The warm-up is long because the memory rises at first (see docs/load.md).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def read_until(process: subprocess.Popen[str], line: str) -> None:
     raise AssertionError(f"{line!r} was not printed; on stderr: {process.stderr and process.stderr.read()}")
 
 
-def without_life(stderr: str) -> list[str]:
+def without_lifecycle(stderr: str) -> list[str]:
     """Return the log lines of workers, as text or JSON, without those about their start, drain and end."""
     return [line for line in stderr.splitlines() if not re.search("ASSAY101[789]", line)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from command import read_until, without_life
+from command import read_until, without_lifecycle
 from temporal_script import Script
 from timeouts import TIMEOUT
 
@@ -109,7 +109,7 @@ def run_until_shutdown(lua: Script, name: str, activity: str, grace: str) -> tup
 def test_an_activity_can_wait_for_worker_shutdown_without_being_cancelled(lua: Script, name: str) -> None:
     seen, stderr = run_until_shutdown(lua, name, "waits_for_shutdown", grace="60")
     assert seen == {"before": False, "after": True, "is_cancelled": False}
-    assert without_life(stderr) == []
+    assert without_lifecycle(stderr) == []
 
 
 def test_an_activity_is_cancelled_after_the_graceful_shutdown_timeout(lua: Script, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from command import without_life
+from command import without_lifecycle
 from guides import blocks
 from temporal_script import Script
 from tls_proxy import Authority, TlsProxy, in_header
@@ -400,4 +400,4 @@ def test_the_guide(lua: Script) -> None:
     lua.command.environment |= {name: b64encode(bytes(32)).decode() for name in ("OLD_KEY", "NEW_KEY")}
     never = [f"local function never()\n{script}\nend" for script in blocks("docs/connecting.md", "lua no-run")]
     result = lua.run("\n".join([*never, *blocks("docs/connecting.md", "lua")]))
-    assert (result.returncode, without_life(result.stderr), result.stdout) == (0, [], "Hello, Jane\n")
+    assert (result.returncode, without_lifecycle(result.stderr), result.stdout) == (0, [], "Hello, Jane\n")

@@ -181,9 +181,7 @@ def test_a_mismatch_is_counted(lua: Script, name: str) -> None:
     )
     with worker(lua, name):
         lua.run(start, name)
-        deadline = time.monotonic() + TIMEOUT
-        while lua.events(name).count("WORKFLOW_TASK_COMPLETED") < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(lambda: lua.events(name).count("WORKFLOW_TASK_COMPLETED") >= 2)
     with worker(lua, name, "new") as address:
         lua.run("temporal.connect():signal_workflow({ workflow_id = arg[1], signal_name = 'go' })", name)
         deadline = time.monotonic() + TIMEOUT

@@ -21,7 +21,7 @@ import yaml
 from temporalio.envconfig import ClientConfig
 
 from assay.temporal.dev_server.server import DevServer, is_free
-from command import Command, without_life
+from command import Command, wait_for, without_lifecycle
 from guide_programs import files, shell
 from guides import ROOT, blocks, languages
 from temporal_script import Script
@@ -107,7 +107,7 @@ def test_the_scripts_of_a_guide(lua: Script, name: str, guide: str) -> None:
     never = [f"local function never()\n{script}\nend" for script in blocks(f"docs/{guide}.md", "lua no-run")]
     end = "for _, worker in ipairs(workers) do worker:shutdown() end"
     result = lua.run("\n".join([QUEUE, *scripts, *never, end]), name)
-    assert (result.returncode, without_life(result.stderr)) == (0, [])
+    assert (result.returncode, without_lifecycle(result.stderr)) == (0, [])
 
 
 def test_the_readme(lua: Script, temporal_dev_server: DevServer, name: str) -> None:
@@ -192,17 +192,13 @@ def test_changing(lua: Script, name: str) -> None:
     with lua.command.started("worker.lua", name) as process:
         start = ("--workflow-id", name, "--type", "PromotionWorkflow", "--task-queue", name, "--input", "{}")
         lua.cli("workflow", "start", *start)
-        deadline = time.monotonic() + TIMEOUT
-        while lua.events(name).count("ACTIVITY_TASK_COMPLETED") < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(lambda: lua.events(name).count("ACTIVITY_TASK_COMPLETED") >= 2)
         process.terminate()
         process.wait(TIMEOUT)
     (lua.folder / "histories").mkdir()
     live, kept, _ = map(renamed, blocks("docs/versioning.md", "sh"))
     kept = kept.replace("temporal workflow", f"temporal --address {lua.address} workflow")
-    deadline = time.monotonic() + TIMEOUT
-    while "1 history" not in shell(lua.command, live).stdout and time.monotonic() < deadline:
-        time.sleep(0.2)  # lists lag behind
+    wait_for(lambda: "1 history" in shell(lua.command, live).stdout)  # lists lag behind
 
     change('ctx:execute_activity("scan", input)\nctx:execute_activity("deploy", input)', line=31)
     result = shell(lua.command, live)
@@ -267,18 +263,17 @@ class TestDeploying:
         versions = versions.replace("temporal worker", f"temporal --address {lua.address} worker")
         current, ramping, describe = versions.splitlines()
         with lua.command.started("run", "worker.lua") as process:
-            deadline = time.monotonic() + TIMEOUT
-            while shell(lua.command, current).returncode != 0 and time.monotonic() < deadline:
-                time.sleep(0.2)  # the server does not know the version yet
+            wait_for(lambda: shell(lua.command, current).returncode == 0)  # the server learns of the version late
             lua.cli("workflow", "start", "--workflow-id", name, "--type", "Promote", "--task-queue", name)
             checks = blocks(self.guide, "sh")[0].replace('"promotions"', f'"{name}"')
             result = shell(lua.command, checks)
             assert result.returncode == 0, result.stdout + result.stderr
+            assert "ok      replay" in result.stdout
             assert commit in shell(lua.command, describe).stdout
             assert ramping.endswith("--percentage 10 --yes")
             process.send_signal(signal.SIGTERM)
             _, stderr = process.communicate(timeout=TIMEOUT)
-        assert (process.returncode, without_life(stderr)) == (0, [])
+        assert (process.returncode, without_lifecycle(stderr)) == (0, [])
 
     def test_the_files_fit_the_script(self) -> None:
         script, unit = self.block("lua"), configparser.ConfigParser()

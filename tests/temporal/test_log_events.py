@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from command import read_until, without_life
+from command import read_until, without_lifecycle
 from temporal_script import Script
 from timeouts import TIMEOUT
 
@@ -29,7 +29,7 @@ def lines(lua: Script, *arguments: str) -> list[dict[str, Any]]:
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(WORKER, *arguments)
     assert result.returncode == 0, result.stderr
-    return [json.loads(line) for line in without_life(result.stderr)]
+    return [json.loads(line) for line in without_lifecycle(result.stderr)]
 
 
 def test_a_failed_workflow_is_logged_as_an_event(lua: Script, name: str) -> None:
@@ -67,7 +67,7 @@ log.info("in the main chunk")
 def test_lines_of_a_script_name_the_run_that_writes_them(lua: Script, name: str) -> None:
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(LOGGING, name)
-    workflow, activity, main = [json.loads(line) for line in without_life(result.stderr)]
+    workflow, activity, main = [json.loads(line) for line in without_lifecycle(result.stderr)]
     run = workflow["fields"].pop("run_id")
     assert workflow["fields"] == {"workflow_type": "Logs", "workflow_id": name, "order": 7}
     assert activity["fields"].pop("activity_id")
@@ -79,7 +79,7 @@ def test_lines_of_a_script_name_the_run_that_writes_them(lua: Script, name: str)
 def test_a_line_of_text_ends_with_the_code(lua: Script, name: str) -> None:
     result = lua.run(WORKER, name, "Fails")
     text = f"warning: workflow 'Fails' ({name}) failed: script.lua:3: NO: not today [ASSAY2006]"
-    assert without_life(result.stderr) == [text]
+    assert without_lifecycle(result.stderr) == [text]
 
 
 @pytest.mark.parametrize("style", ["text", "json"])

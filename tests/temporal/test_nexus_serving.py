@@ -13,7 +13,7 @@ from temporalio.api.operatorservice.v1 import CreateNexusEndpointRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from command import without_life
+from command import without_lifecycle
 from shared_worker import SharedWorker
 from temporal_script import Script
 from timeouts import TIMEOUT
@@ -275,7 +275,7 @@ async def test_failures_of_operations_are_logged_with_their_codes(lua: Script, n
         await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "place", "input": bad_order})
         await session.run("CatchesFailure", {"endpoint": endpoint, "operation": "without_id", "input": {}})
     line = WORKER[: WORKER.index("BUSY")].count("\n") + 1
-    assert without_life(session.stderr) == [
+    assert without_lifecycle(session.stderr) == [
         f"warning: operation 'busy' failed: worker.lua:{line}: BUSY: try again [ASSAY4001]",
         "warning: operation 'refuse' failed: no more [ASSAY4001]",
         f"warning: workflow 'Place' ({name}-order-8) failed: no [ASSAY2006]",

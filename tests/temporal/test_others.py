@@ -35,13 +35,13 @@ def test_signals_and_cancels_another_workflow(lua: Script, name: str) -> None:
               return { kind = err.kind, message = tostring(err) }
             end
             return {
-              signal_missing = failure("signal_workflow", { workflow_id = "nobody", signal_name = "go" }),
-              cancel_missing = failure("cancel_workflow", { workflow_id = "nobody" }),
+              signal_missing = failure("signal_workflow", { workflow_id = "missing", signal_name = "go" }),
+              cancel_missing = failure("cancel_workflow", { workflow_id = "missing" }),
               unknown_option = failure("signal_workflow", { workflow_id = id, signal = "go" }),
               wrong_type = failure("cancel_workflow", { workflow_id = 5 }),
             }
           end,
-          Uncaught = function(ctx) ctx:cancel_workflow({ workflow_id = "nobody" }) end,
+          Uncaught = function(ctx) ctx:cancel_workflow({ workflow_id = "missing" }) end,
         } })
         """
         + FINISH
@@ -59,7 +59,7 @@ def test_signals_and_cancels_another_workflow(lua: Script, name: str) -> None:
     )
     asked = value["asked"]
     for case, method in (("signal_missing", "signal_workflow"), ("cancel_missing", "cancel_workflow")):
-        assert asked[case] == {"kind": "not_found", "message": f"ctx:{method}: no running workflow 'nobody'"}
+        assert asked[case] == {"kind": "not_found", "message": f"ctx:{method}: no running workflow 'missing'"}
     unknown_option = "ctx:signal_workflow: unknown option 'signal' (did you mean 'signal_name'?)"
     assert asked["unknown_option"]["message"] == unknown_option
     wrong_type = "ctx:cancel_workflow: bad option 'workflow_id' (string expected, got number)"

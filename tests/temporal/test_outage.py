@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from assay.temporal.dev_server.server import DevServer
-from command import Command, read_until, wait_for, without_life
+from command import Command, read_until, wait_for, without_lifecycle
 from temporal_script import Script
 from timeouts import TIMEOUT
 
@@ -121,7 +121,7 @@ def test_a_worker_logs_once_each_that_the_server_is_away_and_back(assay: Command
                 assert worker.wait(TIMEOUT) == 0
     finally:
         first.stop()
-    assert without_life(output.read_text()) == [
+    assert without_lifecycle(output.read_text()) == [
         f"warning: the Temporal server at {first.address} is unreachable (connection refused); retrying [ASSAY1003]",
         f"warning: the Temporal server at {first.address} is reachable again [ASSAY1004]",
     ]

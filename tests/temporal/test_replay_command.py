@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from command import Command, wait_for, without_life
+from command import Command, wait_for, without_lifecycle
 from temporal_script import Script
 from terminal import terminal
 
@@ -49,7 +49,7 @@ def history(temporal_server: str, tmp_path_factory: pytest.TempPathFactory) -> P
     lua = Script(Command(tmp_path_factory.mktemp("recorded")), temporal_server)
     name = f"recorded-{os.getpid()}"
     result = lua.run(WORKER, name)
-    assert (result.stdout, without_life(result.stderr), result.returncode) == ("polling\n", [], 0)
+    assert (result.stdout, without_lifecycle(result.stderr), result.returncode) == ("polling\n", [], 0)
     listed = ("workflow", "list", "--query", f"WorkflowId = '{name}' AND ExecutionStatus = 'Completed'")
     wait_for(lambda: bool(lua.cli(*listed)))  # lists lag behind
     path = lua.folder / "history.json"

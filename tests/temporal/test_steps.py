@@ -12,7 +12,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHistory
 
-from command import without_life
+from command import without_lifecycle
 from temporal_script import Script
 from workflow_session import Session, count_types, worker
 
@@ -380,4 +380,4 @@ print("polling")
 async def test_runs_that_continue_as_new_log_nothing(lua: Script, name: str) -> None:
     async with worker(lua, name, ROUNDS) as session:
         assert await session.run("Rounds", 1) == 3
-    assert without_life(session.stderr) == []
+    assert without_lifecycle(session.stderr) == []

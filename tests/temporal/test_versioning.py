@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from command import Command, read_until, without_life
+from command import Command, read_until, without_lifecycle
 from temporal_runs import run_until, until_history_has
 from temporal_script import Script
 from timeouts import TIMEOUT
@@ -102,7 +102,7 @@ def worker(lua: Script, text: str, *arguments: str) -> Iterator[None]:
         yield
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=TIMEOUT)
-        assert (process.returncode, without_life(stderr)) == (0, [])
+        assert (process.returncode, without_lifecycle(stderr)) == (0, [])
 
 
 async def set_current(client: Client, deployment: str, build_id: str) -> None:
@@ -346,8 +346,8 @@ async def test_a_run_is_completed_by_the_code_of_the_next_deployment(
     client = await Client.connect(lua.address)
     handle = await client.start_workflow("Steps", id=name, task_queue=name)
     all_steps_done = until_history_has(handle, "WORKFLOW_TASK_COMPLETED", 1 + len(steps))
-    assert without_life(await run_until(lua, before, name, "before", all_steps_done)) == []
+    assert without_lifecycle(await run_until(lua, before, name, "before", all_steps_done)) == []
     await handle.signal("go")
-    assert without_life(await run_until(lua, after, name, "after", handle.result())) == []
+    assert without_lifecycle(await run_until(lua, after, name, "after", handle.result())) == []
     assert await handle.result() == {"build": "after", "steps": steps}
     lua.replay(name, script="worker.lua")

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from activity_runs import working
-from command import read_until, without_life
+from command import read_until, without_lifecycle
 from inline_lua import CLIENT, InlineLua
 from temporal_script import Script
 from timeouts import TIMEOUT
@@ -143,7 +143,7 @@ def test_a_failed_workflow_is_logged_once_also_when_it_is_replayed(lua: Script, 
         name,
     )
     line = f"warning: workflow 'Fails' ({name}) failed: nothing left [ASSAY2006]"
-    assert (without_life(result.stderr), result.returncode) == ([line], 0)
+    assert (without_lifecycle(result.stderr), result.returncode) == ([line], 0)
 
 
 def test_a_cancelled_workflow_and_a_benign_failure_are_not_logged(lua: Script, name: str) -> None:
@@ -163,7 +163,7 @@ def test_a_cancelled_workflow_and_a_benign_failure_are_not_logged(lua: Script, n
         name,
     )
     assert json.loads(result.stdout) == {"completed": False, "succeeded": False}
-    assert (without_life(result.stderr), result.returncode) == ([], 0)
+    assert (without_lifecycle(result.stderr), result.returncode) == ([], 0)
 
 
 LOGGING = f"""{CLIENT}
@@ -185,7 +185,7 @@ def test_a_worker_logs_json_lines_if_it_is_told_to(lua: Script, name: str) -> No
     lua.command.environment["ASSAY_LOG"] = "json"
     result = lua.run(LOGGING, name)
     assert result.returncode == 0, result.stderr
-    advice, failed, ended = map(json.loads, without_life(result.stderr))
+    advice, failed, ended = map(json.loads, without_lifecycle(result.stderr))
     line = LOGGING.splitlines().index('    Advised = function(ctx) return ctx:execute_activity("fial") end,') + 1
     assert advice["level"] == "warn"
     assert advice["message"].split(" (did")[0] == f"script.lua:{line}: no activity 'fial' is registered"

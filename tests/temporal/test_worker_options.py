@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from command import without_life
+from command import without_lifecycle
 from temporal_script import Script
 
 RUN = """
@@ -39,12 +39,12 @@ worker:shutdown()
 )
 def test_a_worker_with_it(lua: Script, name: str, options: str) -> None:
     result = lua.run(RUN.replace("OPTIONS", options), name)
-    assert (result.returncode, result.stdout, without_life(result.stderr)) == (0, "2\n", [])
+    assert (result.returncode, result.stdout, without_lifecycle(result.stderr)) == (0, "2\n", [])
 
 
 def test_a_build(lua: Script, name: str) -> None:
     result = lua.run(RUN.replace("OPTIONS", 'build_id = "4f2c1d0"').replace("print(client", "id = (client"), name)
-    assert (result.returncode, without_life(result.stderr)) == (0, [])
+    assert (result.returncode, without_lifecycle(result.stderr)) == (0, [])
     events = lua.cli("workflow", "show", "--workflow-id", name)["events"]
     builds = {
         event["workflowTaskCompletedEventAttributes"]["workerVersion"]["buildId"]

@@ -6,10 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import minijinja
+
 from assay.errors import BuiltinError
 
 MAX_WIDTH = 100_000
 """Maximum width of padding: memory for a huge one would end the process."""
+
+_PLAIN = minijinja.Environment()
+"""An environment with only the filters of minijinja."""
 
 
 def to_int(value: Any, default: Any = 0, base: int = 10) -> Any:
@@ -34,12 +39,11 @@ def center(value: Any, width: int = 80) -> str:
     return _text(value).center(_check_width(width))
 
 
-def indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+def indent(value: Any, width: int = 4, first: bool = False, blank: bool = False) -> str:
     """Indent the lines of a string, except the first unless `first`, and empty lines unless `blank`."""
-    prefix = width if isinstance(width, str) else " " * _check_width(width)
-    head, *lines = _text(value).splitlines() or [""]
-    indented = [prefix + line if line or blank else line for line in lines]
-    return (prefix if first else "") + "\n".join([head, *indented])
+    _check_width(width)
+    expression = "text|indent(width, first, blank)"
+    return str(_PLAIN.eval_expr(expression, text=_text(value), width=width, first=first, blank=blank))
 
 
 def _text(value: Any) -> str:

@@ -156,15 +156,8 @@ for _, name in next, { "pack", "packsize", "unpack" } do
   host["string." .. name] = function(...)
     local format = ...
     if type(format) == "string" and #format > MAX_FORMAT then
-      host.raise(
-        "string."
-          .. name
-          .. ": a format of "
-          .. #format
-          .. " bytes is too long for a workflow (at most "
-          .. MAX_FORMAT
-          .. ")"
-      )
+      local problem = "a format of " .. #format .. " bytes is too long for a workflow (at most " .. MAX_FORMAT .. ")"
+      host.raise("string." .. name .. ": " .. problem)
     end
     if name == "pack" then
       return note(call_raw(raw, ...))

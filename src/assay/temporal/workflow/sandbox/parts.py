@@ -47,8 +47,8 @@ _LAZY_PARTS = {
 }
 LAZY_OF_RUN = LazyParts({**LAZY_PARTS, **{os.path.join(_HERE, part): names for part, names in _LAZY_PARTS.items()}})
 STARTING = (b"begin", *(name for name in LAZY_OF_RUN.names("placeholders", "restore") if name != b"LAZY"))
-"""Names of the parts that only the start of a run needs, but for `LAZY`, the metatable of lazy tables."""
+"""Names that only the start of a run needs. `LAZY`, the metatable of lazy tables, stays."""
 CONVERTING = LAZY_OF_RUN.names(
     "arguments", "decode", "encode", "json_errors", "object_readers", "object_writers", "wire"
 )
-"""Names of the parts that convert values. They keep no state, and a run that waits may not need them soon."""
+"""Names of the functions that convert values. Their parts keep no state, and an idle run may not need them soon."""
