@@ -117,6 +117,11 @@ def test_results_that_cannot_leave_lua_name_the_place(code: str, what: str) -> N
     assert what in caught.value.message
 
 
+def test_a_python_value_without_json_names_its_place_and_type() -> None:
+    with pytest.raises(ValueError, match=r"^a value of type set at \.tags\[1\]$"):
+        Json.of({"tags": [{"a"}]})
+
+
 def test_many_byte_strings_and_long_ones() -> None:
     many = [bytes([255, i % 256]) for i in range(5000)]
     assert run("local t = ... assert(#t == 5000 and t[5000] == '\\xff\\x87') return t", many) == many

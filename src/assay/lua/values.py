@@ -79,7 +79,7 @@ def _check(value: Any, path: str) -> None:
     elif isinstance(value, bytes):
         _refuse("a string that is not valid UTF-8", path)
     elif value is not None and not isinstance(value, str | int | float):
-        _refuse("a function", path)
+        _refuse("a function" if callable(value) else f"a value of type {type(value).__name__}", path)
 
 
 def _refuse(problem: str, path: str) -> NoReturn:
